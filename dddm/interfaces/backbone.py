@@ -1,0 +1,42 @@
+"""The network F_θ(x̂, x_t, t) of eq. 3."""
+
+from abc import ABC, abstractmethod
+from typing import Any, final
+
+from torch import Tensor, nn
+
+
+class Backbone(nn.Module, ABC):
+    """Computes F, split where the method splits.
+
+    Algorithm 2 keeps x_T and T fixed while it refines the estimate, so what depends on
+    (x_t, t, label) alone is computed once, in `begin`, and what depends on the estimate each time,
+    in `refine`.  A forward pass is one after the other, so that the split changes no number.
+
+    A target of kind `backbone` is called as
+    `target(options, shape=ImageShape, classes=number of classes, 0 if the data have none)`.
+    """
+
+    @abstractmethod
+    def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Any:
+        """Compute what does not depend on the estimate.
+
+        Args:
+            x_t: noisy images as `Schedule.network_input` gives them, (B, C, H, W).
+            t: times as `Schedule.network_time` gives them, (B,), float32, in (0, 1000].
+            label: classes, (B,), int64; None for a network without classes.
+
+        Returns:
+            whatever `refine` needs; it must not be changed by `refine`.
+        """
+
+    @abstractmethod
+    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
+        """Compute F, (B, C, H, W), from what `begin` returned and the estimate, (B, C, H, W)."""
+
+    @final
+    def forward(
+        self, *, estimate: Tensor, x_t: Tensor, t: Tensor, label: Tensor | None = None
+    ) -> Tensor:
+        """F(x̂, x_t, t), (B, C, H, W)."""
+        return self.refine(self.begin(x_t=x_t, t=t, label=label), estimate=estimate)

@@ -1,0 +1,51 @@
+"""Where x_0 comes from: named splits of uint8 images that are read in batches."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from dddm.interfaces.facts import ImageShape
+
+
+class Split(ABC):
+    """Images 0…N-1 of one shape, read by index, a batch at a time, without decoding."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """N, how many images there are."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> ImageShape:
+        """The shape that all images share."""
+
+    @property
+    @abstractmethod
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes in the order of their labels; empty where there are none."""
+
+    @property
+    @abstractmethod
+    def manifest(self) -> str:
+        """SHA-256, in hexadecimal, of images and labels: equal exactly where the data are."""
+
+    @abstractmethod
+    def images(self, index: Tensor) -> Tensor:
+        """Images (B, C, H, W), uint8, CPU, for indices (B,), int64."""
+
+    @abstractmethod
+    def labels(self, index: Tensor) -> Tensor | None:
+        """Labels (B,), int64, CPU, in 0…classes-1; None where there are no classes."""
+
+
+class Dataset(ABC):
+    """Named splits.  A target of kind `dataset` is called as `target(options)`."""
+
+    @abstractmethod
+    def splits(self) -> Mapping[str, Split]:
+        """The splits by name: always `train`; `held-out` where there are images for it.
+
+        Raises:
+            DataError: if files are missing or damaged.
+        """

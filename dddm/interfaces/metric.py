@@ -1,0 +1,45 @@
+"""The distance d between an estimate and an image (eq. 5, §4)."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+
+class Metric(ABC):
+    """A distance of which training takes the mean over the batch.
+
+    A target of kind `metric` is called as `target(options)`.
+    """
+
+    @property
+    def trained_on(self) -> str | None:
+        """The data that the metric's features were trained on, so that reports can warn of a score
+        measured in related features; None where there are no learned features."""
+        return None
+
+    def to(self, device: torch.device) -> None:
+        """Move whatever the metric holds to `device`.  Without a network there is nothing."""
+        return
+
+    @abstractmethod
+    def distance(self, *, estimate: Tensor, target: Tensor) -> Tensor:
+        """d(estimate, target), one for each sample: (B,), float32, at least 0, 0 at equality.
+
+        Args:
+            estimate: (B, C, H, W), nominally in [-1, 1] but not clamped; carries the gradient.
+            target: (B, C, H, W), in [-1, 1].
+        """
+
+    def loss(
+        self, *, estimate: Tensor, target: Tensor, previous_estimate: Tensor, epoch: int
+    ) -> Tensor:
+        """What training minimises, (B,), float32: the distance, unless a metric says otherwise.
+
+        Args:
+            estimate: x̂', what the network makes of x̂ now, (B, C, H, W).
+            target: x_0, (B, C, H, W).
+            previous_estimate: x̂, what the network was given, (B, C, H, W).
+            epoch: n, from 0.
+        """
+        return self.distance(estimate=estimate, target=target)

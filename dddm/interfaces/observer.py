@@ -1,0 +1,158 @@
+"""What follows a run: a terminal display, a log, a tracker.  Imports no torch."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import final
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class Event:
+    """Something that happened in a run.
+
+    Attributes:
+        seconds: since this process started the run.
+    """
+
+    seconds: float
+
+
+@final
+@frozen(kw_only=True)
+class RunStarted(Event):
+    """Training is about to begin, or to go on."""
+
+    name: str
+    folder: Path
+    total_steps: int
+    total_epochs: int
+    batch_images: int
+    first_step: int
+    device: str
+    parameters: int
+    train_images: int
+    stale_images: int
+    store_bytes: int
+
+
+@final
+@frozen(kw_only=True)
+class StepDone(Event):
+    """One optimiser step.
+
+    Attributes:
+        step: steps done so far, from 1.
+        epoch: n, the epoch that the step belongs to, from 0.
+        loss: mean of the metric over the batch.
+        images_per_second: over the last steps.
+        seconds_left: of training, estimated; None before there is a rate.
+    """
+
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    gradient_norm: float | None
+    images_per_second: float | None
+    seconds_left: float | None
+
+
+@final
+@frozen(kw_only=True)
+class EpochDone(Event):
+    """One epoch.
+
+    Attributes:
+        epoch: n, from 0.
+        loss: mean over the epoch.
+        leak: the leak diagnostic, where it was due: mean squared error of the estimate at t = T,
+            `given_store` and `given_noise`, beside `data_variance`.
+    """
+
+    epoch: int
+    step: int
+    loss: float
+    leak: Mapping[str, float] | None
+
+
+@final
+@frozen(kw_only=True)
+class CheckpointSaved(Event):
+    """A checkpoint is complete on the disk."""
+
+    step: int
+    folder: Path
+    size_bytes: int
+    save_seconds: float
+
+
+@final
+@frozen(kw_only=True)
+class SampleProgress(Event):
+    """A block of samples is done."""
+
+    sampler: str
+    steps: tuple[int, ...]
+    images_done: int
+    images: int
+
+
+@final
+@frozen(kw_only=True)
+class SamplesDrawn(Event):
+    """Samples of one sampler at one number of steps are on the disk."""
+
+    sampler: str
+    steps: int
+    images: int
+    grid: Path
+
+
+@final
+@frozen(kw_only=True)
+class ScoreMeasured(Event):
+    """One score is known."""
+
+    metric: str
+    sampler: str
+    steps: int
+    value: float
+
+
+@final
+@frozen(kw_only=True)
+class Notice(Event):
+    """Something that a person should read: a fallback, a stale count, what is being waited for."""
+
+    text: str
+
+
+@final
+@frozen(kw_only=True)
+class RunStopped(Event):
+    """The run ended.
+
+    Attributes:
+        reason: `finished`, `interrupted` or `failed`.
+    """
+
+    reason: str
+    step: int
+    message: str
+
+
+class Observer(ABC):
+    """Follows a run.  Only rank 0 has observers.
+
+    A target of kind `observer` is called as `target(options, folder=the run's folder)`.
+    """
+
+    @abstractmethod
+    def notice(self, event: Event) -> None:
+        """Take notice of `event`; which one it is, its class says.  Must return quickly."""
+
+    def close(self) -> None:
+        """The run is over, well or badly."""
+        return

@@ -1,0 +1,168 @@
+"""How a package brings components into dddm.  Imports no torch.
+
+A package declares an entry point in group `dddm`, whose name is its namespace and whose value is
+a module that imports no torch and implements one hook:
+
+    from attrs import frozen
+    from dddm.interfaces.plugin import Kind, Registrar, hookimpl, option
+
+    @frozen(kw_only=True)
+    class CharbonnierOptions:
+        eps: float = option(1e-3, above=0, help="How far from zero the corner is rounded off.")
+
+    @hookimpl
+    def dddm_register(registrar: Registrar) -> None:
+        registrar.add(
+            Kind.METRIC,
+            "charbonnier",
+            target="dddm_charbonnier.metric:Charbonnier",
+            options=CharbonnierOptions,
+            summary="√(d² + ε²), averaged over pixels.",
+        )
+
+The target is a string, so that listing, checking and documenting a component never imports torch.
+How a target is called is said in the interface file of its kind; its options always come first.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from typing import Any, Final, final
+
+import attrs
+import pluggy
+
+from dddm.interfaces.facts import DataFacts
+
+API_VERSION: Final = 1
+"""The version of this interface.  It rises when a plugin written for the last one could break."""
+
+hookimpl: Final = pluggy.HookimplMarker("dddm")
+
+
+@final
+class Kind(Enum):
+    """The kinds of component; the value is the word that recipes, messages and commands use."""
+
+    SCHEDULE = "schedule"
+    BACKBONE = "backbone"
+    METRIC = "metric"
+    TARGET_STORE = "target-store"
+    DATASET = "dataset"
+    SAMPLER = "sampler"
+    FEATURES = "features"
+    OBSERVER = "observer"
+
+
+@final
+@attrs.frozen(kw_only=True)
+class WeightFile:
+    """A file of weights that a component needs and that does not come with its package."""
+
+    name: str
+    url: str
+    size_bytes: int
+    sha256: str
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Surroundings:
+    """What else the recipe says, for a component's check of its options.
+
+    Attributes:
+        data: facts of the data set, or None where they are known only once its files are read.
+        tables: the recipe's merged tables as plain values, by table name.
+    """
+
+    data: DataFacts | None
+    tables: Mapping[str, Any]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Complaint:
+    """What a component's check finds wrong with one of its options.
+
+    Attributes:
+        option: name of the option that is to be changed.
+        what: what is wrong with it.
+        remedy: what to write instead.
+    """
+
+    option: str
+    what: str
+    remedy: str | None = None
+
+
+Check = Callable[[Any, Surroundings], Iterable[Complaint]]
+"""Checks options (an instance of the component's options class) against the rest of the recipe."""
+
+DescribeData = Callable[[Any], DataFacts | None]
+"""Facts of a data set with the given options, or None where its files must be read first."""
+
+
+@final
+@attrs.frozen(kw_only=True)
+class NoOptions:
+    """For a component that has nothing to choose."""
+
+
+class Registrar(ABC):
+    """What a plugin registers its components with."""
+
+    @abstractmethod
+    def add(  # noqa: PLR0913 - all but the first two are keywords, most have a default
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        target: str,
+        summary: str,
+        options: type[Any] = NoOptions,
+        api: tuple[int, int] = (API_VERSION, API_VERSION),
+        check: Check | None = None,
+        describe: DescribeData | None = None,
+        weights: Iterable[WeightFile] = (),
+        default: bool = False,
+    ) -> None:
+        """Declare one component.
+
+        Args:
+            kind: what it is.
+            name: lower-case words joined by hyphens; its full id is `namespace:name`.
+            target: where its class is, as `module:Class`; imported only when it is used.
+            summary: one line for listings.
+            options: attrs class of its options, whose fields are made with `option`.
+            api: first and last version of this interface that it supports.
+            check: torch-free check of its options against the rest of the recipe.
+            describe: for data sets: their facts, without torch and without reading images.
+            weights: files of weights that it needs.
+            default: for observers: whether it follows runs whose recipe names no observer.
+
+        Raises:
+            PluginError: if the declaration is malformed or the name is taken.
+        """
+
+
+REQUIRED: Final = attrs.NOTHING
+
+
+def option(  # noqa: PLR0913 - all but the first are keywords with a default
+    default: Any = REQUIRED,
+    *,
+    help: str,  # noqa: A002 - the word that users of click and argparse expect
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """One field of an options class: its default, what it does, and its bounds.
+
+    Types are taken from the annotation, strictly: bool, int, float, str, `Literal[...]` of
+    strings, `tuple[T, ...]` of these, and `T | None`.  A float also takes an integer; nothing else
+    is converted.  For a tuple, the bounds hold for each item.
+    """
+    bounds = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
+    given = {name: bound for name, bound in bounds.items() if bound is not None}
+    return attrs.field(default=default, metadata={"help": help, "bounds": given})

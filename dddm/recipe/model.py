@@ -1,0 +1,137 @@
+"""A checked recipe: frozen, typed objects.  After this no string chooses behaviour."""
+
+from typing import Any, Literal, final
+
+from attrs import frozen
+
+from dddm.interfaces.plugin import option
+from dddm.registry.component import Component
+
+
+@final
+@frozen(kw_only=True)
+class Use:
+    """A component together with the options that the recipe gives it."""
+
+    component: Component
+    options: Any
+
+
+@final
+@frozen(kw_only=True)
+class TrainSettings:
+    """Table `[train]`: algorithm 1 and its optimiser."""
+
+    epochs: int = option(at_least=1, help="How often each training image is visited.")
+    batch_images: int = option(at_least=1, help="Images in one optimiser step.")
+    learning_rate: float = option(above=0, help="Adam's step size.")
+    learning_rate_drops: tuple[float, ...] = option(
+        (),
+        above=0,
+        below=1,
+        help="Fractions of training, rising, at each of which the learning rate falls.",
+    )
+    learning_rate_drop_factor: float = option(
+        0.25, above=0, below=1, help="What each drop multiplies the learning rate by."
+    )
+    adam_betas: tuple[float, ...] = option(
+        (0.9, 0.999), at_least=0, below=1, help="Adam's two averaging factors."
+    )
+    adam_eps: float = option(1e-8, above=0, help="Adam's ε.")
+    gradient_clip: float | None = option(
+        None, above=0, help="Largest norm of the gradient; without it the gradient is not clipped."
+    )
+    ema: float = option(
+        0.9999, at_least=0, below=1, help="Decay of the weights' moving average, for each step."
+    )
+    ema_warmup: bool = option(
+        False, help="Use min(ema, (1+k)/(10+k)) at step k, for runs too short for their decay."
+    )
+    estimate_dropout: float = option(
+        0.0,
+        at_least=0,
+        at_most=1,
+        help="Probability of replacing x̂ by fresh noise in training; ours, not the paper's.",
+    )
+    shards: int | None = option(
+        None,
+        at_least=1,
+        help="Parts that images are cut into; each batch takes as many from every one.  Without "
+        "it: the largest power of two up to 64 that divides the batch.",
+    )
+    checkpoint_every_epochs: int = option(1, at_least=1, help="How often a checkpoint is saved.")
+    keep_checkpoints: int = option(2, at_least=1, help="How many of the newest are kept.")
+    sample_every_epochs: int | None = option(
+        None, at_least=1, help="How often a sample grid is drawn; without it, at the end only."
+    )
+    diagnose_every_epochs: int = option(
+        1, at_least=1, help="How often the leak diagnostic is measured."
+    )
+    log_every_steps: int = option(1, at_least=1, help="How often a step is written to the log.")
+
+
+@final
+@frozen(kw_only=True)
+class SampleSettings:
+    """What one `[[sample]]` table says beside `use` and the sampler's own options."""
+
+    steps: tuple[int, ...] = option(at_least=1, help="Step counts to draw samples at.")
+    images: int = option(64, at_least=1, help="How many samples at each step count.")
+    seed: int = option(0, at_least=0, help="Image k's noise and class depend on it and k alone.")
+
+
+@final
+@frozen(kw_only=True)
+class SampleJob:
+    """One `[[sample]]` table."""
+
+    sampler: Use
+    settings: SampleSettings
+
+
+@final
+@frozen(kw_only=True)
+class EvaluateSettings:
+    """What table `[evaluate]` says beside `features`."""
+
+    metrics: tuple[Literal["fd", "nearest"], ...] = option(
+        ("fd", "nearest"),
+        help="fd: Fréchet distance to the training images.  nearest: distance to the nearest "
+        "training image, as a check on copying.",
+    )
+
+
+@final
+@frozen(kw_only=True)
+class Evaluation:
+    """Table `[evaluate]`."""
+
+    features: Use
+    settings: EvaluateSettings
+
+
+@final
+@frozen(kw_only=True)
+class Recipe:
+    """All that decides a run's result.
+
+    Attributes:
+        tables: the merged tables as plain values with every default filled in; what `dddm show`
+            prints and the run folder keeps.
+        fingerprint: SHA-256, in hexadecimal, of `tables`.
+        observe: observers; None where the recipe names none and the default ones follow the run.
+    """
+
+    name: str
+    seed: int
+    data: Use
+    schedule: Use
+    backbone: Use
+    metric: Use
+    targets: Use
+    train: TrainSettings
+    sample: tuple[SampleJob, ...]
+    evaluate: Evaluation | None
+    observe: tuple[Use, ...] | None
+    tables: dict[str, Any]
+    fingerprint: str

@@ -1,0 +1,57 @@
+"""One registered component, and how its class is found when it is first used."""
+
+import importlib
+from typing import Any, final
+
+from attrs import frozen
+
+from dddm.errors import PluginError
+from dddm.interfaces.plugin import Check, DescribeData, Kind, WeightFile
+
+
+@final
+@frozen(kw_only=True)
+class Component:
+    """What a plugin declared, and where it came from.
+
+    Attributes:
+        namespace: of the plugin; a full id is `namespace:name`.
+        plugin: name of the entry point that declared it.
+        package: the distribution that ships it, with its version.
+    """
+
+    kind: Kind
+    name: str
+    namespace: str
+    target: str
+    options: type[Any]
+    summary: str
+    plugin: str
+    package: str
+    version: str
+    check: Check | None = None
+    describe: DescribeData | None = None
+    weights: tuple[WeightFile, ...] = ()
+    default: bool = False
+
+    @property
+    def id(self) -> str:
+        """`namespace:name`."""
+        return f"{self.namespace}:{self.name}"
+
+    def load(self) -> Any:
+        """Import and return the component's class.
+
+        Raises:
+            PluginError: if its module cannot be imported or has no such class.
+        """
+        module_name, _, class_name = self.target.partition(":")
+        try:
+            return getattr(importlib.import_module(module_name), class_name)
+        except Exception as error:
+            msg = f"the {self.kind.value} {self.id} cannot be loaded: {error!r}"
+            raise PluginError(
+                msg,
+                where=f"{self.target} of {self.package} {self.version}",
+                remedy=f"reinstall or update {self.package}, or choose another {self.kind.value}",
+            ) from error

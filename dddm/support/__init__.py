@@ -1,0 +1,1 @@
+"""What the core and plugins share: noise by index, images as numbers, files that are whole."""

@@ -1,0 +1,8 @@
+"""Built-in observers."""
+
+from dddm.interfaces.plugin import Registrar, hookimpl
+
+
+@hookimpl
+def dddm_register(registrar: Registrar) -> None:
+    """Declare the built-in observers."""

@@ -1,0 +1,8 @@
+"""Built-in schedules."""
+
+from dddm.interfaces.plugin import Registrar, hookimpl
+
+
+@hookimpl
+def dddm_register(registrar: Registrar) -> None:
+    """Declare the built-in schedules."""
