@@ -1,0 +1,63 @@
+"""The event log: one JSON object a line, `{"event": "step-done", ...}`, in order."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, final
+
+import attrs
+
+from dddm.interfaces.observer import Event, Observer, SampleProgress
+
+
+def event_name(event: Event) -> str:
+    """`StepDone` → `step-done`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", type(event).__name__).lower()
+
+
+def to_line(event: Event) -> str:
+    """One line of JSON, without the line's end."""
+    fields = attrs.asdict(event)
+    return json.dumps({"event": event_name(event), **fields}, default=str, ensure_ascii=False)
+
+
+def read_events(path: Path, *, event: str | None = None) -> Iterator[dict[str, Any]]:
+    """The events of a log, or those of one name; a last line cut off by a crash is passed over."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if not line.endswith("\n"):
+                return
+            entry = json.loads(line)
+            if event is None or entry["event"] == event:
+                yield entry
+
+
+@final
+class EventLog(Observer):
+    """Appends events to a file; a resumed run cuts it back to where its checkpoint was made."""
+
+    def __init__(self, path: Path, *, keep_bytes: int | None = None) -> None:
+        """Open the log; with `keep_bytes`, what follows that many bytes is dropped."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab")
+        if keep_bytes is not None and self._file.tell() > keep_bytes:
+            self._file.truncate(keep_bytes)
+            self._file.seek(keep_bytes)
+
+    def notice(self, event: Event) -> None:
+        """Append one line; progress that only a person who waits wants is left out."""
+        if isinstance(event, SampleProgress):
+            return
+        self._file.write(to_line(event).encode() + b"\n")
+        self._file.flush()
+
+    def position(self) -> int:
+        """Bytes written so far, for a checkpoint to keep."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

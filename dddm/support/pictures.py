@@ -1,0 +1,47 @@
+"""Images as pictures that a person looks at.  Images are uint8, (B, C, H, W), C = 1, 3 or 4."""
+
+import io
+import math
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+_SMALLEST_CELL_PIXELS = 32
+
+
+def picture(image: Tensor, *, scale: int = 1) -> Image.Image:
+    """One image (C, H, W) as a picture, each pixel drawn `scale` × `scale`."""
+    pixels_HWC = image.permute(1, 2, 0).contiguous().numpy()
+    drawn = Image.fromarray(pixels_HWC.squeeze(-1) if pixels_HWC.shape[-1] == 1 else pixels_HWC)
+    return drawn.resize((drawn.width * scale, drawn.height * scale), Image.Resampling.NEAREST)
+
+
+def grid(images: Tensor, *, columns: int | None = None, gap: int = 1) -> Image.Image:
+    """Images side by side, row by row; small ones are enlarged by a whole factor.
+
+    Args:
+        images: (B, C, H, W), uint8.
+        columns: images in a row; None makes the grid about square.
+        gap: pixels between images, before enlarging.
+    """
+    count, channels, height, width = images.shape
+    columns = columns or max(1, math.ceil(math.sqrt(count)))
+    rows = math.ceil(count / columns)
+    sheet = np.full(
+        (rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 128, np.uint8
+    )
+    for k, image_HWC in enumerate(images.permute(0, 2, 3, 1).numpy()):
+        top = gap + (k // columns) * (height + gap)
+        left = gap + (k % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = image_HWC
+    drawn = Image.fromarray(sheet.squeeze(-1) if channels == 1 else sheet)
+    scale = max(1, _SMALLEST_CELL_PIXELS // max(height, width))
+    return drawn.resize((drawn.width * scale, drawn.height * scale), Image.Resampling.NEAREST)
+
+
+def png_bytes(drawn: Image.Image) -> bytes:
+    """The picture as a PNG file's contents."""
+    buffer = io.BytesIO()
+    drawn.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
