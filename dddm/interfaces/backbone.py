@@ -17,6 +17,11 @@ class Backbone(nn.Module, ABC):
     `target(options, shape=ImageShape, classes=number of classes, 0 if the data have none)`.
     """
 
+    @property
+    @abstractmethod
+    def uses_labels(self) -> bool:
+        """Whether the network is conditioned on class labels."""
+
     @abstractmethod
     def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Any:
         """Compute what does not depend on the estimate.

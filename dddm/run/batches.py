@@ -1,0 +1,89 @@
+"""Which images stand in which batch, whatever the number of processes.
+
+Image k belongs to shard `k mod S`.  In every epoch each shard is shuffled by itself, and every
+batch takes the same count from each shard.  A process owns whole shards, so its part of each batch
+is known without asking the others, and so is who keeps which row of the target store.
+"""
+
+from typing import final
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from dddm.errors import RecipeError
+from dddm.support.noise import generator_for
+
+_MOST_SHARDS = 64
+
+
+def default_shards(batch_images: int) -> int:
+    """The largest power of two up to 64 that divides the batch."""
+    return min(batch_images & -batch_images, _MOST_SHARDS)
+
+
+@final
+@frozen(kw_only=True)
+class BatchPlan:
+    """The batches of every epoch.
+
+    Attributes:
+        images: N, in the training split.
+        batch_images: in one batch; divided by `shards`.
+        shards: S.
+        seed: the run's.
+    """
+
+    images: int
+    batch_images: int
+    shards: int
+    seed: int
+
+    @classmethod
+    def make(cls, *, images: int, batch_images: int, shards: int | None, seed: int) -> "BatchPlan":
+        """Choose the shards where the recipe does not, and refuse what cannot be cut.
+
+        Raises:
+            RecipeError: if shards do not divide the batch, or images are fewer than one batch.
+        """
+        shards = shards or default_shards(batch_images)
+        if batch_images % shards:
+            raise RecipeError(
+                f"a batch of {batch_images} images cannot be shared equally by {shards} shards",
+                where="train.shards",
+                remedy=f"set train.shards to a divisor of {batch_images}, or leave it out",
+            )
+        plan = cls(images=images, batch_images=batch_images, shards=shards, seed=seed)
+        if plan.batches_per_epoch == 0:
+            raise RecipeError(
+                f"train.batch_images = {batch_images} is more than the {images} training images "
+                "can fill",
+                where="train.batch_images",
+                remedy=f"use {images // shards * shards or images} or less",
+            )
+        return plan
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """How many whole batches the smallest shard can serve."""
+        return (self.images // self.shards) // (self.batch_images // self.shards)
+
+    @property
+    def stale_images(self) -> int:
+        """Images that no batch of an epoch reaches, so that their estimates stay as they are."""
+        return self.images - self.batches_per_epoch * self.batch_images
+
+    def epoch(self, epoch: int) -> Tensor:
+        """Image indices of every batch of epoch n: (batches, batch_images), int64, all distinct.
+
+        The order depends on the seed and the epoch alone.
+        """
+        each = self.batch_images // self.shards
+        used = self.batches_per_epoch * each
+        parts = []
+        for shard in range(self.shards):
+            own = torch.arange(shard, self.images, self.shards)
+            generator = generator_for("order", self.seed, epoch, shard)
+            order = torch.randperm(len(own), generator=generator)[:used]
+            parts.append(own[order].reshape(self.batches_per_epoch, each))
+        return torch.cat(parts, dim=1)

@@ -1,0 +1,203 @@
+"""Checkpoints: complete or absent, checksummed, loaded without pickle.
+
+A checkpoint is a folder `step-00000900` of safetensors files, one for each group of tensors, with
+`state.json` (numbers and words) and `manifest.json` (size and SHA-256 of every other file).  It is
+filled under another name, synced, and then renamed.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+from attrs import frozen
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dddm.errors import DataError
+from dddm.support.files import naming_full_disk, sha256_of, whole_folder
+
+Groups = Mapping[str, Mapping[str, Tensor]]
+
+_FORMAT = 1
+_STATE = "state.json"
+_MANIFEST = "manifest.json"
+
+
+@final
+@frozen(kw_only=True)
+class Checkpoint:
+    """A checkpoint read from the disk and found whole.
+
+    Attributes:
+        step: optimiser steps done.
+        groups: tensors by group and name.
+        state: what else was saved.
+        sha256: of the manifest, which holds the checksums of all else.
+    """
+
+    folder: Path
+    step: int
+    groups: Groups
+    state: Mapping[str, Any]
+    sha256: str
+
+
+@final
+@frozen(kw_only=True)
+class Found:
+    """The newest whole checkpoint, and what was wrong with newer ones.
+
+    Attributes:
+        checkpoint: None where there is none at all.
+        damaged: one sentence for each newer checkpoint that could not be used.
+    """
+
+    checkpoint: Checkpoint | None
+    damaged: tuple[str, ...]
+
+
+def save(folder: Path, *, step: int, groups: Groups, state: Mapping[str, Any]) -> Path:
+    """Save a checkpoint of `step` under `folder` and return its folder.
+
+    A whole checkpoint of the same step is left as it is; a damaged one is replaced.
+
+    Raises:
+        EnvironmentProblem: without space or the right to write; checkpoints before stay whole.
+    """
+    path = folder / f"step-{step:08d}"
+    if path.exists():
+        try:
+            return read(path).folder
+        except DataError:
+            shutil.rmtree(path)
+    with whole_folder(path) as aside:
+        for name, tensors in groups.items():
+            _save_group(aside / f"{name}.safetensors", tensors)
+        _write_json(aside / _STATE, {"format": _FORMAT, "step": step, **state})
+        _write_json(aside / _MANIFEST, _manifest(aside))
+    return path
+
+
+def _save_group(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(contiguous, path)
+    except SafetensorError as error:
+        # safetensors wraps the operating system's error in words; give it back its number.
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), str(error)) from error
+
+
+def _write_json(path: Path, contents: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
+
+
+def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    return {
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in sorted(folder.iterdir())
+    }
+
+
+def size_bytes(checkpoint: Path) -> int:
+    """Bytes of all files of a checkpoint."""
+    return sum(path.stat().st_size for path in checkpoint.iterdir())
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Folders of checkpoints under `folder`, the newest first; whole or not."""
+    return sorted(folder.glob("step-" + "[0-9]" * 8), reverse=True)
+
+
+def read(path: Path) -> Checkpoint:
+    """Read one checkpoint and prove it whole.
+
+    Raises:
+        DataError: if a file is missing, cut short or changed.
+    """
+    manifest = _read_json(path / _MANIFEST)
+    for name, facts in manifest.items():
+        if Path(name).name != name or not isinstance(facts, dict):
+            raise _damaged(path / _MANIFEST, f"it names {name!r}, which leads elsewhere")
+        _prove_whole(path / name, size=facts.get("bytes"), sha256=facts.get("sha256"))
+    state = _read_json(path / _STATE)
+    if state.get("format") != _FORMAT:
+        raise _damaged(path / _STATE, f"its format is {state.get('format')!r}, not {_FORMAT}")
+    groups = {
+        Path(name).stem: load_file(path / name)
+        for name in manifest
+        if name.endswith(".safetensors")
+    }
+    return Checkpoint(
+        folder=path,
+        step=state["step"],
+        groups=groups,
+        state=state,
+        sha256=sha256_of(path / _MANIFEST),
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        contents = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _damaged(path, "it is missing") from None
+    except ValueError as error:
+        raise _damaged(path, f"it cannot be read: {error}") from error
+    if not isinstance(contents, dict):
+        raise _damaged(path, "it holds no table")
+    return contents
+
+
+def _prove_whole(path: Path, *, size: object, sha256: object) -> None:
+    if path.is_symlink() or not path.is_file():
+        raise _damaged(path, "it is missing")
+    if path.stat().st_size != size:
+        raise _damaged(path, f"it has {path.stat().st_size} bytes instead of {size}")
+    if sha256_of(path) != sha256:
+        raise _damaged(path, "its SHA-256 is not the one that was saved")
+
+
+def _damaged(path: Path, how: str) -> DataError:
+    return DataError(
+        f"{path.name} of checkpoint {path.parent.name} is damaged: {how}", where=str(path)
+    )
+
+
+def newest_whole(folder: Path) -> Found:
+    """The newest checkpoint that is whole; damaged ones are passed over, and named.
+
+    Raises:
+        DataError: if there are checkpoints and none of them is whole.
+    """
+    damaged: list[str] = []
+    for path in list_checkpoints(folder):
+        try:
+            return Found(checkpoint=read(path), damaged=tuple(damaged))
+        except DataError as error:
+            damaged.append(error.what)
+    if damaged:
+        raise DataError(
+            "no checkpoint of this run is whole: " + "; ".join(damaged),
+            where=str(folder),
+            remedy="restore the folder from a copy, or train anew in another one with --folder",
+        )
+    return Found(checkpoint=None, damaged=())
+
+
+def keep_newest(folder: Path, *, count: int) -> None:
+    """Remove all but the newest `count` checkpoints."""
+    with naming_full_disk(folder):
+        for path in list_checkpoints(folder)[count:]:
+            # Renamed first, so that a crash in between leaves nothing that looks like a checkpoint.
+            leaving = path.with_name(f".{path.name}.leaving")
+            path.rename(leaving)
+            shutil.rmtree(leaving)
+        for leaving in folder.glob(".step-*.leaving"):
+            shutil.rmtree(leaving, ignore_errors=True)

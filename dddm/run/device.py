@@ -1,0 +1,34 @@
+"""Which device a run uses."""
+
+import torch
+
+from dddm.errors import EnvironmentProblem, UsageError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; `auto` is the first GPU, or the CPU where there is none.
+
+    Raises:
+        UsageError: if torch knows no such device.
+        EnvironmentProblem: if this machine has no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except RuntimeError as error:
+        if "Expected one of" in str(error) or "Invalid device string" in str(error):
+            raise UsageError(
+                f"there is no device called {name!r}", remedy="use auto, cpu, cuda or cuda:1"
+            ) from error
+        raise EnvironmentProblem(
+            f"the device {name!r} cannot be used here: {str(error).splitlines()[0]}",
+            remedy="use --device cpu, or see what `dddm doctor` finds",
+        ) from error
+    except AssertionError as error:  # torch built without CUDA
+        raise EnvironmentProblem(
+            f"the device {name!r} cannot be used here: {error}",
+            remedy="use --device cpu, or install a build of torch for this device",
+        ) from error
+    return device

@@ -1,0 +1,222 @@
+"""`dddm run`: train, sample, evaluate and report, each only as far as it is not done yet."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from dddm.errors import DddmError, StoppedEarly
+from dddm.interfaces.observer import Observer, RunStopped, SamplesDrawn
+from dddm.method.denoiser import ScheduledDenoiser
+from dddm.recipe.model import Recipe, SampleJob
+from dddm.run import checkpoint as checkpoints
+from dddm.run.announce import Announcer
+from dddm.run.event_log import EventLog
+from dddm.run.folder import RunFolder
+from dddm.run.stopping import StopRequest
+from dddm.run.versions import machine, versions
+from dddm.support.files import naming_full_disk
+from dddm.support.pictures import grid, png_bytes
+from dddm.tasks.build import build_for_training
+from dddm.tasks.draw import Request, build_sampler, draw_request
+from dddm.tasks.evaluate import evaluate
+from dddm.tasks.generator import load_generator
+from dddm.tasks.report import report
+from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_samples
+from dddm.tasks.train import Training, restore, train
+
+_PROGRESS_STEPS = 10
+
+
+def run(
+    recipe: Recipe,
+    *,
+    folder: RunFolder,
+    device: torch.device,
+    observers: Sequence[Observer],
+    stop: StopRequest,
+) -> Path:
+    """Do all that a recipe says and is not done yet; the path of the report.
+
+    Raises:
+        DddmError: for whatever goes wrong; StoppedEarly when asked to stop.
+    """
+    found = checkpoints.newest_whole(folder.checkpoints)
+    log_bytes = 0 if found.checkpoint is None else found.checkpoint.state["log_bytes"]
+    log = EventLog(folder.events, keep_bytes=None if _trained(recipe, found) else log_bytes)
+    announcer = Announcer([log, *observers])
+    step = 0
+    try:
+        for sentence in found.damaged:
+            announcer.say(f"{sentence}; going on from the one before it")
+        step = _train(recipe, found, folder, device=device, announcer=announcer, log=log, stop=stop)
+        stop.obey(where="after training", saved=True)
+        changed = _sample(recipe, folder, device=device, announcer=announcer, stop=stop)
+        _evaluate(recipe, folder, changed=changed, device=device, announcer=announcer)
+        stop.obey(where="after the scores", saved=True)
+        page = report(recipe, folder=folder)
+    except BaseException as error:
+        message = error.what if isinstance(error, DddmError) else repr(error)
+        reason = "interrupted" if isinstance(error, StoppedEarly) else "failed"
+        announcer.announce(RunStopped, reason=reason, step=step, message=message)
+        raise
+    else:
+        announcer.announce(RunStopped, reason="finished", step=step, message=f"see {page}")
+        return page
+    finally:
+        announcer.close()
+
+
+def _trained(recipe: Recipe, found: checkpoints.Found) -> bool:
+    if found.checkpoint is None:
+        return False
+    epochs_done: int = found.checkpoint.state["position"]["epoch"]
+    return epochs_done >= recipe.train.epochs
+
+
+def _train(
+    recipe: Recipe,
+    found: checkpoints.Found,
+    folder: RunFolder,
+    *,
+    device: torch.device,
+    announcer: Announcer,
+    log: EventLog,
+    stop: StopRequest,
+) -> int:
+    """Train what is left of the run; how many steps it has behind it then."""
+    if found.checkpoint is not None and _trained(recipe, found):
+        return found.checkpoint.step
+    parts = build_for_training(recipe, folder=folder, device=device)
+    folder.note_about(
+        image_shape={
+            "channels": parts.split.shape.channels,
+            "height": parts.split.shape.height,
+            "width": parts.split.shape.width,
+        },
+        classes=list(parts.split.classes),
+        data_manifest=parts.split.manifest,
+        versions=versions(recipe),
+        machine=machine(device),
+    )
+    training = Training(
+        recipe=recipe,
+        folder=folder,
+        device=device,
+        parts=parts,
+        announcer=announcer,
+        log=log,
+        stop=stop,
+    )
+    if found.checkpoint is not None:
+        restore(training, found.checkpoint)
+    train(training, draw_progress=_draw_progress)
+    _note_seconds(folder, train=training.position.train_seconds)
+    return training.position.step
+
+
+def _note_seconds(folder: RunFolder, **seconds: float) -> None:
+    before = folder.read_about().get("seconds", {})
+    rounded = {name: round(value, 2) for name, value in seconds.items()}
+    folder.note_about(seconds={**before, **rounded})
+
+
+def _draw_progress(training: Training) -> None:
+    """A grid from the averaged weights, by the recipe's first sampler at 10 steps or fewer."""
+    if not training.recipe.sample:
+        return
+    job = training.recipe.sample[0]
+    few = [steps for steps in job.settings.steps if steps <= _PROGRESS_STEPS]
+    steps = max(few, default=min(job.settings.steps))
+    classes = len(training.parts.split.classes) if training.parts.backbone.uses_labels else 0
+    order = Order(
+        steps=(steps,),
+        images=BLOCK_IMAGES,
+        seed=job.settings.seed,
+        shape=training.parts.split.shape,
+        classes=classes,
+    )
+    model = ScheduledDenoiser(
+        schedule=training.parts.schedule, backbone=training.ema.backbone
+    )
+    sampler = build_sampler(job.sampler)
+    (block,) = draw_samples(model=model, sampler=sampler, order=order, device=training.device)
+    columns = classes if 1 < classes <= BLOCK_IMAGES // 2 else None
+    whole_rows = BLOCK_IMAGES // columns * columns if columns else BLOCK_IMAGES
+    path = training.folder.progress / f"epoch-{training.position.epoch + 1:05d}.png"
+    with naming_full_disk(path):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(png_bytes(grid(block.images[steps][:whole_rows], columns=columns)))
+    training.announcer.announce(
+        SamplesDrawn,
+        sampler=job.sampler.component.name,
+        steps=steps,
+        images=whole_rows,
+        grid=path,
+    )
+
+
+def sample_folders(recipe: Recipe, folder: RunFolder) -> list[tuple[SampleJob, dict[int, Path]]]:
+    """Where each job's samples go: `fixed-time-100`, with a number where that name is taken."""
+    taken: set[str] = set()
+    places = []
+    for job in recipe.sample:
+        paths = {}
+        for steps in job.settings.steps:
+            name = plain = f"{job.sampler.component.name}-{steps}"
+            count = 1
+            while name in taken:
+                count += 1
+                name = f"{plain}-{count}"
+            taken.add(name)
+            paths[steps] = folder.samples / name
+        places.append((job, paths))
+    return places
+
+
+def _sample(
+    recipe: Recipe,
+    folder: RunFolder,
+    *,
+    device: torch.device,
+    announcer: Announcer,
+    stop: StopRequest,
+) -> bool:
+    """Draw the samples that are not there yet; whether there were any."""
+    if not recipe.sample:
+        return False
+    began = time.perf_counter()
+    generator = load_generator(recipe, folder=folder, device=device, say=announcer.say)
+    changed = False
+    for job, paths in sample_folders(recipe, folder):
+        request = Request(
+            use=job.sampler, folders=paths, images=job.settings.images, seed=job.settings.seed
+        )
+        changed |= draw_request(
+            request, generator=generator, device=device, announcer=announcer, stop=stop
+        )
+    if changed:
+        _note_seconds(folder, sample=time.perf_counter() - began)
+    return changed
+
+
+def _evaluate(
+    recipe: Recipe,
+    folder: RunFolder,
+    *,
+    changed: bool,
+    device: torch.device,
+    announcer: Announcer,
+) -> None:
+    if recipe.evaluate is None or not recipe.sample:
+        return
+    scored_as = recipe.tables["evaluate"]
+    if not changed and folder.scores.exists() and folder.read_about().get("scored") == scored_as:
+        return
+    began = time.perf_counter()
+    evaluate(
+        recipe, folder=folder, notify=announcer.notify, device=device, clock=announcer.clock
+    )
+    _note_seconds(folder, evaluate=time.perf_counter() - began)
+    folder.note_about(scored=scored_as)

@@ -1,0 +1,333 @@
+"""Training: algorithm 1 over all epochs, with checkpoints, diagnostics and pictures.
+
+Read `train` first, then `_one_step`, which follows the paper line by line:
+`dddm.method.training_step` holds the line that matters.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, final
+
+import torch
+from attrs import define, field
+from torch import Tensor
+
+from dddm.errors import DataError, TrainingFailed
+from dddm.interfaces.observer import CheckpointSaved, EpochDone, RunStarted, StepDone
+from dddm.method.denoiser import ScheduledDenoiser
+from dddm.method.ema import MovingAverage
+from dddm.method.leak import Leak, measure_leak
+from dddm.method.learning_rate import learning_rate_at
+from dddm.method.training_step import Batch, draw, refuse_not_finite, training_step
+from dddm.recipe.model import Recipe
+from dddm.run import checkpoint as checkpoints
+from dddm.run.announce import Announcer
+from dddm.run.event_log import EventLog
+from dddm.run.folder import RunFolder
+from dddm.run.rate import Rate
+from dddm.run.stopping import StopRequest
+from dddm.run.versions import machine, versions
+from dddm.support.images import from_uint8
+from dddm.support.noise import generator_for, noise_by_index, seed_for
+from dddm.tasks.build import TrainingParts
+from dddm.tasks.optimiser import load_optimiser_state, make_optimiser, optimiser_state
+
+_LEAK_IMAGES = 256
+
+
+@final
+@define(kw_only=True)
+class Position:
+    """Where training stands: what to do next, and the epoch's mean so far."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    loss_sum: float = 0.0
+    train_seconds: float = 0.0
+
+
+@final
+@define(kw_only=True)
+class Training:
+    """A training run in this process: everything that a checkpoint holds, and what surrounds it."""
+
+    recipe: Recipe
+    folder: RunFolder
+    device: torch.device
+    parts: TrainingParts
+    announcer: Announcer
+    log: EventLog
+    stop: StopRequest
+    ema: MovingAverage = field(init=False)
+    model: ScheduledDenoiser = field(init=False)
+    optimiser: torch.optim.Adam = field(init=False)
+    position: Position = field(factory=Position, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        train = self.recipe.train
+        self.ema = MovingAverage(self.parts.backbone, decay=train.ema, warmup=train.ema_warmup)
+        self.model = ScheduledDenoiser(schedule=self.parts.schedule, backbone=self.parts.backbone)
+        self.optimiser = make_optimiser(self.parts.backbone, train)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return self.recipe.train.epochs * self.parts.plan.batches_per_epoch
+
+
+DrawProgress = Callable[[Training], None]
+"""Draws a grid from the averaged weights as they are now."""
+
+
+def train(training: Training, *, draw_progress: DrawProgress) -> None:
+    """Train from where `training` stands to the end of the last epoch.
+
+    Raises:
+        TrainingFailed: at a number that is not finite; the last checkpoint stays.
+        StoppedEarly: when asked to stop; everything is saved.
+    """
+    position, plan = training.position, training.parts.plan
+    rate = Rate()
+    _announce_start(training)
+    while position.epoch < training.recipe.train.epochs:
+        index_NB = plan.epoch(position.epoch)
+        if position.batch == 0:
+            training.parts.store.begin_epoch(position.epoch)
+        while position.batch < plan.batches_per_epoch:
+            if training.stop.made:
+                save(training)
+                training.stop.obey(where=f"step {position.step}", saved=True)
+            _one_step(training, index_B=index_NB[position.batch], rate=rate)
+        _finish_epoch(training, draw_progress=draw_progress)
+
+
+def _one_step(training: Training, *, index_B: Tensor, rate: Rate) -> None:
+    began = time.perf_counter()
+    parts, position, settings = training.parts, training.position, training.recipe.train
+    seed, device = training.recipe.seed, training.device
+    # Dropout inside a network is the one thing that draws from the global generator.
+    torch.manual_seed(seed_for("dropout", seed, position.step))
+    generator = generator_for("train", seed, position.epoch, position.batch, device=device)
+    parts.backbone.train()
+
+    batch = _read_batch(training, index_B)
+    draws = draw(
+        schedule=parts.schedule,
+        x_0=batch.x_0,
+        generator=generator,
+        estimate_dropout=settings.estimate_dropout,
+    )
+    outcome = training_step(
+        model=training.model,
+        metric=parts.metric,
+        store=parts.store,
+        batch=batch,
+        draws=draws,
+        epoch=position.epoch,
+    )
+    refuse_not_finite(outcome, batch=batch, step=position.step + 1)
+
+    training.optimiser.zero_grad()
+    outcome.loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
+    norm = _clip_gradient(training, limit=settings.gradient_clip)
+    learning_rate = _set_learning_rate(training)
+    parts.store.write(batch.index, estimate=outcome.estimate)
+    training.optimiser.step()
+    training.ema.update(parts.backbone, update=position.step)
+
+    position.step += 1
+    position.batch += 1
+    position.loss_sum += float(outcome.loss)
+    rate.step()
+    position.train_seconds += time.perf_counter() - began
+    if position.step % settings.log_every_steps == 0:
+        per_second = rate.steps_per_second
+        training.announcer.announce(
+            StepDone,
+            step=position.step,
+            epoch=position.epoch,
+            loss=float(outcome.loss),
+            learning_rate=learning_rate,
+            gradient_norm=norm,
+            images_per_second=per_second and per_second * settings.batch_images,
+            seconds_left=rate.seconds_left(training.total_steps - position.step),
+        )
+
+
+def _read_batch(training: Training, index_B: Tensor) -> Batch:
+    split, device = training.parts.split, training.device
+    label_B = split.labels(index_B) if training.parts.backbone.uses_labels else None
+    return Batch(
+        index=index_B,
+        x_0=from_uint8(split.images(index_B).to(device)),
+        label=None if label_B is None else label_B.to(device),
+    )
+
+
+def _clip_gradient(training: Training, *, limit: float | None) -> float:
+    """The gradient's norm before clipping.
+
+    Raises:
+        TrainingFailed: if it is not finite, before the optimiser sees it.
+    """
+    norm = float(
+        torch.nn.utils.clip_grad_norm_(
+            training.parts.backbone.parameters(), float("inf") if limit is None else limit
+        )
+    )
+    if not norm < float("inf"):
+        raise TrainingFailed(
+            f"the gradient's norm is {norm}",
+            where=f"step {training.position.step + 1}, epoch {training.position.epoch}",
+            remedy="the last checkpoint is whole; use a smaller train.learning_rate",
+        )
+    return norm
+
+
+def _set_learning_rate(training: Training) -> float:
+    settings = training.recipe.train
+    rate = learning_rate_at(
+        step=training.position.step,
+        total_steps=training.total_steps,
+        first=settings.learning_rate,
+        drops=settings.learning_rate_drops,
+        factor=settings.learning_rate_drop_factor,
+    )
+    for group in training.optimiser.param_groups:
+        group["lr"] = rate
+    return rate
+
+
+def _finish_epoch(training: Training, *, draw_progress: DrawProgress) -> None:
+    position, settings = training.position, training.recipe.train
+    epoch, batches = position.epoch, training.parts.plan.batches_per_epoch
+    last = epoch + 1 == settings.epochs
+    leak = None
+    if last or (epoch + 1) % settings.diagnose_every_epochs == 0:
+        leak = _diagnose(training)
+    training.announcer.announce(
+        EpochDone,
+        epoch=epoch,
+        step=position.step,
+        loss=position.loss_sum / batches,
+        leak=None if leak is None else _rounded(leak),
+    )
+    if settings.sample_every_epochs and (epoch + 1) % settings.sample_every_epochs == 0:
+        draw_progress(training)
+    position.epoch, position.batch, position.loss_sum = epoch + 1, 0, 0.0
+    if last or (epoch + 1) % settings.checkpoint_every_epochs == 0:
+        save(training)
+
+
+def _rounded(leak: Leak) -> dict[str, float]:
+    return {
+        "given_store": leak.given_store,
+        "given_noise": leak.given_noise,
+        "data_variance": leak.data_variance,
+        "lipschitz": leak.lipschitz,
+    }
+
+
+def _diagnose(training: Training) -> Leak:
+    parts, seed = training.parts, training.recipe.seed
+    index_B = torch.arange(min(_LEAK_IMAGES, len(parts.split)))
+    batch = _read_batch(training, index_B)
+    parts.backbone.eval()
+    shape = parts.split.shape.as_tuple
+    noise_BCHW, noise_estimate_BCHW = (
+        noise_by_index(seed=seed, purpose=purpose, index=index_B, shape=shape).to(training.device)
+        for purpose in ("leak x_T", "leak estimate")
+    )
+    return measure_leak(
+        model=training.model,
+        x_0=batch.x_0,
+        stored_estimate=parts.store.peek(index_B),
+        noise=noise_BCHW,
+        noise_estimate=noise_estimate_BCHW,
+        label=batch.label,
+    )
+
+
+def _announce_start(training: Training) -> None:
+    parts, settings = training.parts, training.recipe.train
+    training.announcer.announce(
+        RunStarted,
+        name=training.recipe.name,
+        folder=training.folder.path,
+        total_steps=training.total_steps,
+        total_epochs=settings.epochs,
+        batch_images=settings.batch_images,
+        first_step=training.position.step,
+        device=str(training.device),
+        parameters=sum(p.numel() for p in parts.backbone.parameters()),
+        train_images=len(parts.split),
+        stale_images=parts.plan.stale_images,
+        store_bytes=parts.store.size_bytes(),
+    )
+
+
+def save(training: Training) -> None:
+    """Save a checkpoint of where training stands, and drop those that are no longer kept."""
+    began = time.perf_counter()
+    training.parts.store.flush()
+    groups: dict[str, Mapping[str, Tensor]] = {
+        "model": training.parts.backbone.state_dict(),
+        "ema": training.ema.backbone.state_dict(),
+        "optimiser": optimiser_state(training.optimiser),
+        "store": training.parts.store.snapshot(),
+    }
+    position = training.position
+    state = {
+        "position": {
+            "epoch": position.epoch,
+            "batch": position.batch,
+            "loss_sum": position.loss_sum.hex(),
+            "train_seconds": position.train_seconds,
+        },
+        "log_bytes": training.log.position(),
+        "recipe": training.recipe.fingerprint,
+        "versions": versions(training.recipe),
+        "machine": machine(training.device),
+    }
+    path = checkpoints.save(
+        training.folder.checkpoints, step=position.step, groups=groups, state=state
+    )
+    checkpoints.keep_newest(
+        training.folder.checkpoints, count=training.recipe.train.keep_checkpoints
+    )
+    training.announcer.announce(
+        CheckpointSaved,
+        step=position.step,
+        folder=path,
+        size_bytes=checkpoints.size_bytes(path),
+        save_seconds=time.perf_counter() - began,
+    )
+
+
+def restore(training: Training, found: checkpoints.Checkpoint) -> None:
+    """Take up training from a checkpoint.
+
+    Raises:
+        DataError: if it does not fit this network or store.
+    """
+    try:
+        training.parts.backbone.load_state_dict(dict(found.groups["model"]))
+        training.ema.backbone.load_state_dict(dict(found.groups["ema"]))
+        load_optimiser_state(training.optimiser, found.groups["optimiser"])
+        training.parts.store.restore(found.groups["store"])
+        position: Mapping[str, Any] = found.state["position"]
+        training.position = Position(
+            step=found.step,
+            epoch=position["epoch"],
+            batch=position["batch"],
+            loss_sum=float.fromhex(position["loss_sum"]),
+            train_seconds=position["train_seconds"],
+        )
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise DataError(
+            f"this checkpoint does not fit what the recipe builds: {error}",
+            where=str(found.folder),
+            remedy="the network's or store's code has changed since; use the versions in "
+            "state.json, or train anew in another folder with --folder",
+        ) from error
