@@ -1,0 +1,43 @@
+"""Options of the built-in schedules.  Imports no torch."""
+
+from collections.abc import Iterator
+from typing import final
+
+from attrs import frozen
+
+from dddm.interfaces.plugin import Complaint, Surroundings, option
+
+
+@final
+@frozen(kw_only=True)
+class LinearOptions:
+    """Options of `vp`.  At T = 1000 the defaults are DDPM's β, 1e-4…0.02."""
+
+    timesteps: int = option(1000, at_least=1, help="T, how many times there are.")
+    beta_start: float = option(0.1, above=0, help="b0: the first β is b0/T.")
+    beta_end: float = option(20.0, above=0, help="b1: the last β is b1/T.")
+
+
+@final
+@frozen(kw_only=True)
+class CosineOptions:
+    """Options of `vp-cosine`."""
+
+    timesteps: int = option(1000, at_least=1, help="T, how many times there are.")
+    offset: float = option(
+        0.008, at_least=0, below=1, help="Keeps β from becoming too small near t = 0."
+    )
+
+
+def check_linear(options: LinearOptions, surroundings: Surroundings) -> Iterator[Complaint]:
+    """Each β must be below 1, or there is no signal left to take the root of."""
+    del surroundings  # nothing else in a recipe bears on it
+    for name in ("beta_start", "beta_end"):
+        value = getattr(options, name)
+        if value >= options.timesteps:
+            yield Complaint(
+                option=name,
+                what=f"{value:g} / {options.timesteps} timesteps gives a β of "
+                f"{value / options.timesteps:g}, and a β must be below 1",
+                remedy=f"use more than {value:g} timesteps, or a smaller {name}",
+            )
