@@ -1,8 +1,23 @@
 """Built-in samplers."""
 
-from dddm.interfaces.plugin import Registrar, hookimpl
+from dddm.interfaces.plugin import Kind, Registrar, hookimpl
+from dddm_samplers.options import AnnealedOptions, FixedTimeOptions
 
 
 @hookimpl
 def dddm_register(registrar: Registrar) -> None:
     """Declare the built-in samplers."""
+    registrar.add(
+        Kind.SAMPLER,
+        "fixed-time",
+        target="dddm_samplers.fixed_time:FixedTime",
+        options=FixedTimeOptions,
+        summary="Algorithm 2: x_T and T stay fixed while the estimate is refined.",
+    )
+    registrar.add(
+        Kind.SAMPLER,
+        "annealed",
+        target="dddm_samplers.annealed:Annealed",
+        options=AnnealedOptions,
+        summary="t falls and x_t is rebuilt from the estimate as in DDIM; ours, not the paper's.",
+    )
