@@ -1,25 +1,12 @@
-"""The event log: one JSON object a line, `{"event": "step-done", ...}`, in order."""
+"""The event log: one JSON object a line, as `dddm.support.event_lines` writes it, in order."""
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, final
 
-import attrs
-
 from dddm.interfaces.observer import Event, Observer, SampleProgress
-
-
-def event_name(event: Event) -> str:
-    """`StepDone` → `step-done`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", type(event).__name__).lower()
-
-
-def to_line(event: Event) -> str:
-    """One line of JSON, without the line's end."""
-    fields = attrs.asdict(event)
-    return json.dumps({"event": event_name(event), **fields}, default=str, ensure_ascii=False)
+from dddm.support.event_lines import to_line
 
 
 def read_events(path: Path, *, event: str | None = None) -> Iterator[dict[str, Any]]:

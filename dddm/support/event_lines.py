@@ -1,0 +1,19 @@
+"""Events as lines of JSON: `{"event": "step-done", ...}`, for logs, observers and trackers."""
+
+import json
+import re
+
+import attrs
+
+from dddm.interfaces.observer import Event
+
+
+def event_name(event: Event) -> str:
+    """`StepDone` → `step-done`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", type(event).__name__).lower()
+
+
+def to_line(event: Event) -> str:
+    """One line of JSON, without the line's end; paths become strings."""
+    fields = attrs.asdict(event)
+    return json.dumps({"event": event_name(event), **fields}, default=str, ensure_ascii=False)
