@@ -1,8 +1,24 @@
 """Built-in observers."""
 
-from dddm.interfaces.plugin import Registrar, hookimpl
+from dddm.interfaces.plugin import Kind, Registrar, hookimpl
+from dddm_observers.options import JsonLinesOptions, TerminalOptions
 
 
 @hookimpl
 def dddm_register(registrar: Registrar) -> None:
     """Declare the built-in observers."""
+    registrar.add(
+        Kind.OBSERVER,
+        "terminal",
+        target="dddm_observers.terminal:Terminal",
+        options=TerminalOptions,
+        summary="Progress on stderr: a bar on a terminal, a line now and then elsewhere.",
+        default=True,
+    )
+    registrar.add(
+        Kind.OBSERVER,
+        "json-lines",
+        target="dddm_observers.json_lines:JsonLines",
+        options=JsonLinesOptions,
+        summary="Every event as a line of JSON, on stderr or in a file.",
+    )

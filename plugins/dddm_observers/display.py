@@ -1,0 +1,136 @@
+"""Where progress is shown: a bar on a terminal, lines elsewhere.  Both write to stderr."""
+
+import sys
+from abc import ABC, abstractmethod
+from typing import final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+_COLUMNS_FOR_REMARKS = 120
+
+
+class Display(ABC):
+    """Shows sentences that stay and progress that passes.  Work in progress has a name."""
+
+    @abstractmethod
+    def say(self, text: str) -> None:
+        """Show a sentence that stays."""
+
+    @abstractmethod
+    def remark(self, text: str) -> None:
+        """Show something of little weight, which the next remark may replace."""
+
+    @abstractmethod
+    def progress(
+        self, work: str, *, unit: str, done: int, total: int | None, facts: str, seconds: float
+    ) -> None:
+        """Show how far `work` is, counted in `unit`, at `seconds` since the run began."""
+
+    @abstractmethod
+    def end(self, work: str) -> None:
+        """`work` is over: its progress need not be seen any more."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave the screen in order."""
+
+
+@final
+class Bars(Display):
+    """One line a work at the foot of a terminal, redrawn in place, gone at the end."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._tasks: dict[str, TaskID] = {}
+        self._remark = ""
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f}%", markup=False),
+            TextColumn("{task.fields[facts]}", markup=False),
+            TextColumn("{task.fields[remark]}", markup=False, style="dim"),
+            console=console,
+            transient=True,
+            expand=True,
+            redirect_stdout=False,  # results on stdout stay on stdout
+            refresh_per_second=4,
+        )
+
+    def say(self, text: str) -> None:
+        """Print above the bars."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def remark(self, text: str) -> None:
+        """Dimmed, at the end of each bar, where there is room for it."""
+        if self._console.width >= _COLUMNS_FOR_REMARKS:
+            self._remark = text
+
+    def progress(
+        self, work: str, *, unit: str, done: int, total: int | None, facts: str, seconds: float
+    ) -> None:
+        """Move the bar of `work`, which appears at its first progress."""
+        del (
+            unit,
+            seconds,
+        )  # a percentage has no unit; the bars redraw themselves four times a second at most
+        if work not in self._tasks:
+            self._tasks[work] = self._bars.add_task(work, facts="", remark="")
+        self._bars.start()
+        self._bars.update(
+            self._tasks[work], completed=done, total=total, facts=facts, remark=self._remark
+        )
+
+    def end(self, work: str) -> None:
+        """Remove the bar."""
+        if work in self._tasks:
+            self._bars.remove_task(self._tasks.pop(work))
+        if not self._tasks:
+            self._bars.stop()
+
+    def close(self) -> None:
+        """Remove all bars and give the cursor back."""
+        self._bars.stop()
+
+
+@final
+class Lines(Display):
+    """A line now and then, for log files and pipes."""
+
+    def __init__(self, *, every_seconds: float) -> None:
+        self._every_seconds = every_seconds
+        self._last_seconds: dict[str, float] = {}
+        self._remark = ""
+
+    def say(self, text: str) -> None:
+        """Write one line."""
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+    def remark(self, text: str) -> None:
+        """Keep for the next line of progress."""
+        self._remark = text
+
+    def progress(
+        self, work: str, *, unit: str, done: int, total: int | None, facts: str, seconds: float
+    ) -> None:
+        """Write a line if the last one about `work` is long ago, and when `work` is complete."""
+        last_seconds = self._last_seconds.get(work)
+        waited = last_seconds is None or seconds - last_seconds >= self._every_seconds
+        if not waited and done != total:
+            return
+        self._last_seconds[work] = seconds
+        of_all = "" if total is None else f"/{total:,}"
+        parts = (f"{work}: {unit} {done:,}{of_all}", facts, self._remark)
+        self.say(", ".join(part for part in parts if part))
+        self._remark = ""
+
+    def end(self, work: str) -> None:
+        """The next time, `work` starts anew."""
+        self._last_seconds.pop(work, None)
+
+    def close(self) -> None:
+        """Say what no line of progress said any more."""
+        if self._remark:
+            self.say(self._remark)
+        self._remark = ""

@@ -1,0 +1,46 @@
+"""Every event as a line of JSON, for scripts and trackers that follow a run while it goes on."""
+
+import sys
+from pathlib import Path
+from typing import TextIO, final
+
+from dddm.interfaces.observer import Event, Observer
+from dddm.support.event_lines import to_line
+from dddm.support.files import naming_full_disk
+from dddm_observers.options import JsonLinesOptions
+
+_STDERR = "-"
+
+
+@final
+class JsonLines(Observer):
+    """Writes each event at once, so that a reader sees it while the run goes on.
+
+    A file is added to, never cut: a resumed run repeats the steps that its last checkpoint did not
+    hold.  The run folder's own log is the one without repetitions.
+    """
+
+    def __init__(self, options: JsonLinesOptions, *, folder: Path) -> None:
+        """Open the file.
+
+        Raises:
+            EnvironmentProblem: if there is no space or no right to write.
+        """
+        del folder  # the run keeps its own log there
+        self._file: TextIO | None = None
+        if options.path != _STDERR:
+            path = Path(options.path)
+            with naming_full_disk(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = path.open("a", encoding="utf-8")
+
+    def notice(self, event: Event) -> None:
+        """Write one line."""
+        out = sys.stderr if self._file is None else self._file
+        out.write(to_line(event) + "\n")
+        out.flush()
+
+    def close(self) -> None:
+        """Close the file; stderr stays open."""
+        if self._file is not None:
+            self._file.close()

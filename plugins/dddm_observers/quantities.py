@@ -1,0 +1,34 @@
+"""Quantities as a person reads them."""
+
+from typing import Final
+
+_BYTE_UNITS: Final = ("B", "kB", "MB", "GB", "TB")
+_THOUSAND: Final = 1000.0
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def size(size_bytes: int) -> str:
+    """`614.4 MB`: powers of a thousand, as disks and most systems count."""
+    value = float(size_bytes)
+    for unit in _BYTE_UNITS:
+        if value < _THOUSAND or unit == _BYTE_UNITS[-1]:
+            break
+        value /= _THOUSAND
+    return f"{size_bytes} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `2 min 05 s`, `1 h 02 min` or `3 d 04 h`: two units are enough."""
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE:02d} s"
+    if whole < _DAY:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR:02d} h"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 step`, `1,500 images`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,73 @@
+"""What a person is told of each event: text alone, whatever shows it."""
+
+from dddm.interfaces.observer import (
+    CheckpointSaved,
+    RunStarted,
+    RunStopped,
+    SampleProgress,
+    SamplesDrawn,
+    ScoreMeasured,
+    StepDone,
+)
+from dddm_observers.quantities import counted, duration, size
+
+
+def run_started(event: RunStarted) -> list[str]:
+    """The facts of a run, a line each."""
+    work = (
+        f"{event.name}: {event.parameters:,} parameters on {event.device}, "
+        f"{counted(event.train_images, 'image')}, {counted(event.total_epochs, 'epoch')}, "
+        f"{counted(event.total_steps, 'step')} of {counted(event.batch_images, 'image')}"
+    )
+    lines = [work, f"target store {size(event.store_bytes)}, run folder {event.folder}"]
+    if event.stale_images:
+        lines.append(
+            f"each epoch leaves out {counted(event.stale_images, 'image')}, which do not fill a "
+            "batch; their estimates stay as they are"
+        )
+    if event.first_step:
+        lines.append(f"going on after step {event.first_step:,}")
+    return lines
+
+
+def step_done(event: StepDone, *, total_epochs: int | None) -> str:
+    """Epoch, loss, rate and time left."""
+    of_all = "" if total_epochs is None else f"/{total_epochs}"
+    parts = [f"epoch {event.epoch + 1}{of_all}", f"loss {event.loss:.4g}"]
+    if event.images_per_second is not None:
+        parts.append(f"{event.images_per_second:,.0f} images/s")
+    if event.seconds_left is not None:
+        parts.append(f"{duration(event.seconds_left)} left")
+    return ", ".join(parts)
+
+
+def checkpoint_saved(event: CheckpointSaved) -> str:
+    """Where it stands, its size and what it cost."""
+    return (
+        f"checkpoint at step {event.step:,}: {size(event.size_bytes)} in {event.save_seconds:.2g} s"
+    )
+
+
+def sample_progress(event: SampleProgress) -> str:
+    """What is being drawn."""
+    steps = ", ".join(str(count) for count in event.steps)
+    noun = "step" if event.steps == (1,) else "steps"
+    return f"{event.sampler} at {steps} {noun}"
+
+
+def samples_drawn(event: SamplesDrawn) -> str:
+    """What was drawn, and where to look at it."""
+    steps, images = counted(event.steps, "step"), counted(event.images, "image")
+    return f"{event.sampler}, {steps}: {images}, {event.grid}"
+
+
+def score_measured(event: ScoreMeasured) -> str:
+    """One score."""
+    return f"{event.sampler}, {counted(event.steps, 'step')}: {event.metric} {event.value:.4g}"
+
+
+def run_stopped(event: RunStopped) -> str:
+    """How the run ended."""
+    if event.reason == "finished":
+        return f"finished in {duration(event.seconds)}: {event.message}"
+    return f"{event.reason} at step {event.step:,}: {event.message}"
