@@ -24,9 +24,7 @@ def generator_for(*parts: int | str, device: torch.device | str = "cpu") -> torc
     return torch.Generator(device).manual_seed(seed_for(*parts))
 
 
-def noise_by_index(
-    *, seed: int, purpose: str, index: Tensor, shape: Sequence[int]
-) -> Tensor:
+def noise_by_index(*, seed: int, purpose: str, index: Tensor, shape: Sequence[int]) -> Tensor:
     """Standard normal noise (B, *shape), float32, CPU; row b depends on (seed, purpose, index[b]).
 
     Args:
