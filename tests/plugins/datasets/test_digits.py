@@ -6,12 +6,12 @@ import sys
 import numpy as np
 import pytest
 import torch
-from dddm_datasets import describe_digits
-from dddm_datasets.digits import Digits
 from sklearn.datasets import load_digits
 
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.plugin import NoOptions
+from dddm_datasets import describe_digits
+from dddm_datasets.digits import Digits
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """An in-memory split reads by index."""
 
 import torch
+
 from dddm_datasets.in_memory import InMemorySplit
 
 IMAGES = torch.randint(0, 256, (5, 3, 2, 4), generator=torch.Generator().manual_seed(0))
