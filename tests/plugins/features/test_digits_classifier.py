@@ -1,0 +1,105 @@
+"""The carried classifier is what its file says, and its features are fit to be compared in."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from dddm.errors import DataError
+from dddm.interfaces.dataset import Split
+from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.plugin import NoOptions
+from dddm_datasets.digits import Digits
+from dddm_features.digits_classifier import WEIGHTS, DigitsClassifier, read_weights
+from dddm_features.train_digits_classifier import Digits as LabelledImages
+from dddm_features.train_digits_classifier import accuracy
+
+
+@pytest.fixture(scope="module")
+def held_out() -> Split:
+    """The 297 held-out digits."""
+    return Digits(NoOptions()).splits()["held-out"]
+
+
+def all_images(split: Split) -> torch.Tensor:
+    """Every image of a split."""
+    return split.images(torch.arange(len(split)))
+
+
+def test_the_carried_accuracy_is_true(held_out: Split) -> None:
+    """On the held-out digits the network reaches the accuracy in its file, at least 98 %."""
+    network, facts = read_weights()
+    labels = held_out.labels(torch.arange(len(held_out)))
+    assert labels is not None
+    measured = accuracy(network, LabelledImages(images=all_images(held_out), labels=labels))
+    assert measured == pytest.approx(facts["held_out_accuracy"], abs=1e-6)
+    assert measured >= 0.98
+
+
+def test_the_file_names_its_data(held_out: Split) -> None:
+    """The manifests in the file are those of the data set, so neither has drifted."""
+    _, facts = read_weights()
+    assert facts["held_out_manifest"] == held_out.manifest
+    assert facts["train_manifest"] == Digits(NoOptions()).splits()["train"].manifest
+    assert {"command", "seed", "epochs", "torch"} <= set(facts)
+
+
+def test_the_file_is_small() -> None:
+    """The wheel carries less than 400 KB of weights."""
+    assert WEIGHTS.stat().st_size < 400_000
+
+
+def test_a_batch_changes_nothing(held_out: Split) -> None:
+    """An image has the same features alone as among others, up to float32's rounding."""
+    features = DigitsClassifier(NoOptions())
+    together = features.extract(all_images(held_out))
+    alone = torch.cat([features.extract(all_images(held_out)[k : k + 1]) for k in range(297)])
+    assert together.shape == (297, features.dimensions)
+    assert together.dtype == torch.float32
+    torch.testing.assert_close(together, alone, rtol=2e-7, atol=0)
+
+
+def test_no_gradient_and_no_autocast(held_out: Split) -> None:
+    """Autocast around it changes nothing, and no graph is built."""
+    features = DigitsClassifier(NoOptions())
+    plain = features.extract(all_images(held_out))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = features.extract(all_images(held_out))
+    assert torch.equal(plain, inside)
+    assert not inside.requires_grad
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 28, 28), (1, 8, 16)])
+def test_other_shapes_are_refused(shape: tuple[int, int, int]) -> None:
+    """The refusal names what is accepted, what was given, and what to use instead."""
+    given = ImageShape(channels=shape[0], height=shape[1], width=shape[2])
+    with pytest.raises(DataError) as caught:
+        DigitsClassifier(NoOptions()).check_shape(given)
+    assert "1×8×8" in caught.value.what
+    assert str(given) in caught.value.what
+    assert '"pixels"' in str(caught.value.remedy)
+
+
+def test_its_own_shape_is_accepted(held_out: Split) -> None:
+    """Digits pass."""
+    DigitsClassifier(NoOptions()).check_shape(held_out.shape)
+
+
+def test_what_it_says_of_itself() -> None:
+    """It owns to having been trained on digits, and its fingerprint is fixed."""
+    features = DigitsClassifier(NoOptions())
+    assert features.trained_on == "digits"
+    assert len(features.fingerprint) == 64
+    assert features.fingerprint == DigitsClassifier(NoOptions()).fingerprint
+
+
+def test_damaged_weights_are_refused(tmp_path: Path) -> None:
+    """A cut or missing file is an error that says what to do."""
+    cut = tmp_path / "cut.safetensors"
+    shutil.copy(WEIGHTS, cut)
+    cut.write_bytes(cut.read_bytes()[:-100])
+    for path in (cut, tmp_path / "missing.safetensors"):
+        with pytest.raises(DataError, match="cannot be read") as caught:
+            read_weights(path)
+        assert caught.value.remedy is not None
