@@ -1,0 +1,75 @@
+"""The oracle: for Gaussian images the best estimate and its loss are known in closed form.
+
+    x_0 ~ N(0, v):  f*(x_t) = v √ᾱ x_t / (vᾱ + 1 − ᾱ),  E d(f*, x_0) = v (1−ᾱ) / (vᾱ + 1 − ᾱ)
+
+with d the squared L2 distance.  A fresh-noise x̂ tells nothing of x_0, so no model that leaks
+nothing does better.
+"""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dddm.interfaces.plugin import NoOptions
+from dddm_metrics.l2 import SquaredL2
+from dddm_schedules.linear import linear
+from dddm_schedules.options import LinearOptions
+
+IMAGES, SHAPE = 2000, (1, 8, 8)
+PIXELS = IMAGES * math.prod(SHAPE)
+SCHEDULE = linear(LinearOptions())
+
+
+def diffused(*, variance: float, time: int, seed: int) -> tuple[torch.Tensor, ...]:
+    """Images x_0 ~ N(0, v), the same at `time`, and the times."""
+    generator = torch.Generator().manual_seed(seed)
+    x_0 = math.sqrt(variance) * torch.randn(IMAGES, *SHAPE, generator=generator)
+    noise = torch.randn(IMAGES, *SHAPE, generator=generator)
+    t = torch.full((IMAGES,), time)
+    return x_0, SCHEDULE.diffuse(x_0=x_0, t=t, noise=noise), t
+
+
+def loss_of(slope: float, *, variance: float, time: int, seed: int) -> float:
+    """Mean squared L2 of the estimate slope · x_t, formed through eq. 3 from its F."""
+    x_0, x_t, t = diffused(variance=variance, time=time, seed=seed)
+    estimate = SCHEDULE.estimate(x_t=x_t, raw=x_t - slope * x_t, t=t)
+    return float(SquaredL2(NoOptions()).distance(estimate=estimate, target=x_0).double().mean())
+
+
+def oracle(*, variance: float, time: int) -> tuple[float, float]:
+    """The slope of f* and its loss."""
+    alpha_bar = float(SCHEDULE.signal(torch.tensor(time))) ** 2
+    total = variance * alpha_bar + 1 - alpha_bar
+    return variance * math.sqrt(alpha_bar) / total, variance * (1 - alpha_bar) / total
+
+
+@settings(max_examples=15)
+@given(st.floats(0.05, 4.0), st.integers(1, 1000), st.integers(0, 2**32))
+def test_loss_of_the_best_estimate(variance: float, time: int, seed: int) -> None:
+    """Its Monte Carlo loss is the closed form, within five standard errors."""
+    slope, expected = oracle(variance=variance, time=time)
+    standard_error = expected * math.sqrt(2 / PIXELS)
+    measured = loss_of(slope, variance=variance, time=time, seed=seed)
+    assert abs(measured - expected) < 5 * standard_error + 1e-6 * variance
+
+
+@settings(max_examples=15)
+@given(
+    st.floats(0.05, 4.0),
+    st.integers(1, 1000),
+    st.floats(-0.5, 0.5).filter(lambda off: abs(off) > 0.05),
+    st.integers(0, 2**32),
+)
+def test_no_other_linear_estimate_is_better(
+    variance: float, time: int, off: float, seed: int
+) -> None:
+    """Moving the slope away from f* costs off² E x_t², on the same images."""
+    slope, best = oracle(variance=variance, time=time)
+    alpha_bar = float(SCHEDULE.signal(torch.tensor(time))) ** 2
+    extra = off**2 * (variance * alpha_bar + 1 - alpha_bar)
+    measured = loss_of(slope + off, variance=variance, time=time, seed=seed)
+    assert measured == pytest.approx(best + extra, rel=5 * math.sqrt(2 / PIXELS) + 1e-6)
+    assert measured > best
