@@ -1,0 +1,58 @@
+"""`dddm run`: trains, samples, evaluates and reports."""
+
+from pathlib import Path
+
+import click
+
+from dddm.cli.common import catalogue_of, device_option, overrides_option, recipe_argument
+
+
+@click.command()
+@recipe_argument
+@overrides_option
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Where the run is kept.  [default: runs/ and the recipe's name]",
+)
+@device_option
+@click.pass_context
+def run(
+    ctx: click.Context, recipe: str, overrides: tuple[str, ...], folder: Path | None, device: str
+) -> None:
+    """Train, sample, evaluate and report what RECIPE says.
+
+    RECIPE is a file, or the name of a recipe that comes with dddm.  Whatever is done already is
+    not done again: after Ctrl-C, a crash or a loss of power the same command goes on from the last
+    checkpoint, to the same result.  It prints the path of the report.
+
+    \b
+    Examples:
+      dddm run digits
+      dddm run recipes/digits.toml --folder runs/first
+      dddm run digits --set train.epochs=2 --set seed=1 --folder runs/short
+    """
+    from dddm.run.stopping import listening
+
+    # From here on Ctrl-C asks; before torch is imported, so that it is heard at any moment.
+    with listening() as stop:
+        from dddm.recipe.read import read_recipe
+
+        catalogue = catalogue_of(ctx)
+        read = read_recipe(recipe, overrides=overrides, catalogue=catalogue)
+        from dddm.run.prepare import prepare_folder
+
+        place = prepare_folder(read, folder if folder is not None else Path("runs") / read.name)
+
+        from dddm.run.device import choose_device
+        from dddm.tasks.observers import observers_for
+        from dddm.tasks.run import run as run_recipe
+
+        page = run_recipe(
+            read,
+            folder=place,
+            device=choose_device(device),
+            observers=observers_for(read, catalogue=catalogue, folder=place),
+            stop=stop,
+        )
+    click.echo(str(page))

@@ -1,0 +1,108 @@
+"""`dddm sample`: draws samples from a trained run."""
+
+from pathlib import Path
+
+import click
+
+from dddm.cli.common import catalogue_of, device_option, json_option, show_json
+
+
+@click.command()
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--steps",
+    "steps",
+    multiple=True,
+    type=click.IntRange(min=1),
+    default=(1,),
+    show_default=True,
+    help="Network evaluations for each image; may be given several times.",
+)
+@click.option("--images", type=click.IntRange(min=1), default=64, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Image k's noise and class depend on the seed and k alone.",
+)
+@click.option(
+    "--labels",
+    help="Classes, by name or number, that images take in turn: --labels 3 or --labels 0,1,2.  "
+    "[default: all in turn]",
+)
+@click.option("--sampler", default="fixed-time", show_default=True, help="A sampler's name.")
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option of the sampler, such as clamp=false.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to make; with several step counts, one within it for each.  "
+    "[default: drawn/ in the run folder]",
+)
+@device_option
+@json_option
+@click.pass_context
+def sample(
+    ctx: click.Context,
+    run: Path | None,
+    steps: tuple[int, ...],
+    images: int,
+    seed: int,
+    labels: str | None,
+    sampler: str,
+    options: tuple[str, ...],
+    out: Path | None,
+    device: str,
+    as_json: bool,  # noqa: FBT001 - click passes it by name
+) -> None:
+    """Draw samples from RUN's averaged weights; without RUN, from the newest run.
+
+    Writes a grid, one PNG for each image, samples.npz (uint8, N×H×W×C, and labels) and a manifest
+    that says how to draw them again.  It prints the folders.
+
+    \b
+    Examples:
+      dddm sample --steps 1000
+      dddm sample runs/digits --steps 1 --steps 10 --images 16 --seed 7
+      dddm sample --sampler annealed --steps 10 --labels 3,8
+    """
+    from dddm.run.stopping import listening
+
+    with listening() as stop:
+        from dddm.recipe.read import read_recipe, read_use
+        from dddm.interfaces.plugin import Kind
+        from dddm.run.find import find_run
+
+        catalogue = catalogue_of(ctx)
+        folder = find_run(None if run is None else str(run))
+        recipe = read_recipe(folder.recipe, catalogue=catalogue)
+        use = read_use(Kind.SAMPLER, sampler, options=options, catalogue=catalogue)
+
+        from dddm.run.device import choose_device
+        from dddm.tasks.by_hand import draw_by_hand
+        from dddm.tasks.observers import observers_for
+
+        folders = draw_by_hand(
+            recipe,
+            folder=folder,
+            use=use,
+            steps=steps,
+            images=images,
+            seed=seed,
+            labels=labels,
+            out=out,
+            device=choose_device(device),
+            observers=observers_for(recipe, catalogue=catalogue, folder=folder),
+            stop=stop,
+        )
+    if as_json:
+        show_json({str(count): str(path) for count, path in folders.items()})
+    else:
+        for path in folders.values():
+            click.echo(str(path))

@@ -1,0 +1,91 @@
+"""Samples depend on the seed and their number alone."""
+
+from collections.abc import Iterator
+from typing import final
+
+import pytest
+import torch
+from toys import SHAPE, ToyBackbone, ToySchedule
+from torch import Tensor
+
+from dddm.interfaces.sampler import Denoiser, Sampler
+from dddm.method.denoiser import ScheduledDenoiser
+from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_samples
+
+
+@final
+class ToySampler(Sampler):
+    """Algorithm 2 without clamping; `nested` as it is told."""
+
+    def __init__(self, *, nested: bool) -> None:
+        self._nested = nested
+
+    @property
+    def nested(self) -> bool:
+        return self._nested
+
+    def sample(
+        self,
+        *,
+        model: Denoiser,
+        x_T: Tensor,
+        first_estimate: Tensor,
+        label: Tensor | None,
+        steps: int,
+    ) -> Iterator[Tensor]:
+        t = model.schedule.grid(steps=1).expand(len(x_T))
+        begun, estimate = model.begin(x_t=x_T, t=t, label=label), first_estimate
+        for _ in range(steps):
+            estimate = model.refine(begun, estimate=estimate)
+            yield estimate
+
+
+def drawn(
+    images: int, *, steps: tuple[int, ...] = (1, 3), nested: bool = True, seed: int = 0
+) -> dict[int, Tensor]:
+    model = ScheduledDenoiser(schedule=ToySchedule(), backbone=ToyBackbone())
+    order = Order(steps=steps, images=images, seed=seed, shape=SHAPE, classes=0)
+    blocks = list(
+        draw_samples(
+            model=model,
+            sampler=ToySampler(nested=nested),
+            order=order,
+            device=torch.device("cpu"),
+        )
+    )
+    assert [block.first for block in blocks] == list(range(0, images, BLOCK_IMAGES))
+    return {count: torch.cat([block.images[count] for block in blocks]) for count in steps}
+
+
+@pytest.mark.parametrize("images", [1, 5, BLOCK_IMAGES, BLOCK_IMAGES + 1])
+def test_image_k_is_the_same_however_many_are_asked_for(images: int) -> None:
+    """The first images of a long order are those of a short one, bit for bit."""
+    many, few = drawn(3 * BLOCK_IMAGES - 1), drawn(images)
+    for steps in (1, 3):
+        assert len(few[steps]) == images
+        assert torch.equal(many[steps][:images], few[steps])
+
+
+def test_one_pass_of_a_nested_sampler_gives_what_several_give() -> None:
+    """Recording steps 1 and 3 on the way equals runs of 1 and of 3 steps."""
+    together, apart = drawn(7, nested=True), drawn(7, nested=False)
+    for steps in (1, 3):
+        assert torch.equal(together[steps], apart[steps])
+
+
+def test_another_seed_gives_other_images() -> None:
+    """No image of one seed stands in another's first hundred."""
+    one, other = drawn(100)[1], drawn(100, seed=1)[1]
+    assert not (one.flatten(1)[:, None] == other.flatten(1)[None]).all(-1).any()
+
+
+def test_classes_are_taken_in_turn() -> None:
+    """Image k has class k modulo the classes, or modulo the labels asked for."""
+    order = Order(steps=(1,), images=5, seed=0, shape=SHAPE, classes=3)
+    index = torch.arange(5)
+    labels = order.label_of(index)
+    assert labels is not None
+    assert labels.tolist() == [0, 1, 2, 0, 1]
+    asked = Order(steps=(1,), images=5, seed=0, shape=SHAPE, classes=3, labels=(2, 0)).label_of(index)
+    assert asked is not None
+    assert asked.tolist() == [2, 0, 2, 0, 2]
