@@ -1,0 +1,71 @@
+"""The Fréchet distance between two sets of features (Heusel et al. 2017, eq. 6).
+
+    FD = ‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½)
+
+This is the one module that touches torch-fidelity (0.4.0, pinned): mean, covariance and distance
+are its own functions, so that scores equal those of its `calculate_metrics`.  Its functions keep
+the precision they are given; they are given float64.
+
+Legend: N images, D feature dimensions.
+"""
+
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from dddm.errors import DataError
+from dddm.scores.torchvision_operators import import_torchvision
+
+
+@final
+@frozen(kw_only=True, eq=False)
+class Statistics:
+    """Mean (D,) and covariance (D, D), with divisor N − 1, of features; float64."""
+
+    mean: npt.NDArray[np.float64]
+    covariance: npt.NDArray[np.float64]
+
+
+def statistics_of(features: Tensor) -> Statistics:
+    """Mean and covariance of features (N, D).
+
+    Raises:
+        DataError: if a feature is not finite, or there are fewer than two images.
+    """
+    if len(features) < 2:  # noqa: PLR2004 - a covariance takes two
+        raise DataError(
+            f"a Fréchet distance cannot be taken over {len(features)} image(s)",
+            remedy="draw at least 2, better thousands",
+        )
+    bad = int((~torch.isfinite(features)).any(dim=1).sum())
+    if bad:
+        raise DataError(
+            f"the features of {bad} of {len(features)} images are not finite",
+            remedy="choose other features: these cannot judge such images",
+        )
+    found = _fidelity().fid_features_to_statistics(features.double().cpu())
+    # numpy returns a bare number as the covariance of one dimension.
+    return Statistics(mean=found["mu"], covariance=np.atleast_2d(found["sigma"]))
+
+
+def frechet_distance(one: Statistics, other: Statistics) -> float:
+    """FD between two sets of features: 0 for equal ones, up to rounding, which may go below it."""
+    metric = _fidelity()
+    found = metric.fid_statistics_to_metric(
+        {"mu": one.mean, "sigma": one.covariance},
+        {"mu": other.mean, "sigma": other.covariance},
+        verbose=False,
+    )
+    return float(found[metric.KEY_METRIC_FID])
+
+
+def _fidelity() -> Any:
+    # Imported when it is first used: it brings torchvision along, which takes seconds.
+    import_torchvision()
+    from torch_fidelity import metric_fid
+
+    return metric_fid

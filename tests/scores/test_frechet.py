@@ -1,0 +1,179 @@
+"""The Fréchet distance is torch-fidelity's, and the one of the formula."""
+
+import itertools
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dddm.errors import DataError
+from dddm.scores.frechet import Statistics, frechet_distance, statistics_of
+from dddm.scores.torchvision_operators import import_torchvision
+
+DIMENSIONS = 5
+_NUMBER = itertools.count()
+
+
+def random_features(seed: int, *, images: int = 40, dimensions: int = DIMENSIONS) -> torch.Tensor:
+    """Features whose mean and covariance depend on the seed."""
+    generator = torch.Generator().manual_seed(seed)
+    mix = torch.randn(dimensions, dimensions, generator=generator)
+    noise = torch.randn(images, dimensions, generator=generator)
+    return noise @ mix + torch.randn(dimensions, generator=generator)
+
+
+class Images(torch.utils.data.Dataset[torch.Tensor]):
+    """A tensor as torch-fidelity wants it."""
+
+    def __init__(self, images: torch.Tensor) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, k: int) -> torch.Tensor:
+        return self.images[k]
+
+
+def fidelity_distance(one: torch.Tensor, other: torch.Tensor) -> float:
+    """What torch-fidelity's public function gives for uint8 images (N, 3, H, W)."""
+    import_torchvision()
+    import torch_fidelity
+
+    class Flat(torch_fidelity.FeatureExtractorBase):  # type: ignore[misc] - it is untyped
+        """Pixels as features, in the way that torch-fidelity's extractors are written."""
+
+        def __init__(self, name: str, features_list: list[str], **_settings: Any) -> None:
+            super().__init__(name, features_list)
+
+        @staticmethod
+        def get_provided_features_list() -> tuple[str, ...]:
+            return ("flat",)
+
+        @staticmethod
+        def get_default_feature_layer_for_metric(metric: str) -> str:
+            return "flat"
+
+        @staticmethod
+        def can_be_compiled() -> bool:
+            return False
+
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
+            return (images.double().flatten(1) / 255,)
+
+    number = next(_NUMBER)
+    torch_fidelity.register_feature_extractor(f"flat-{number}", Flat)
+    for name, images in (("one", one), ("other", other)):
+        torch_fidelity.register_dataset(
+            f"{name}-{number}", partial(lambda images, _root, _download: images, Images(images))
+        )
+    found: dict[str, Any] = torch_fidelity.calculate_metrics(
+        input1=f"one-{number}",
+        input2=f"other-{number}",
+        fid=True,
+        feature_extractor=f"flat-{number}",
+        feature_layer_fid="flat",
+        cuda=False,
+        cache=False,
+        verbose=False,
+        save_cpu_ram=True,
+        batch_size=16,
+    )
+    return float(found["frechet_inception_distance"])
+
+
+def test_equals_torch_fidelity() -> None:
+    """Through a registered extractor, `calculate_metrics` gives the same to 1e-6."""
+    generator = torch.Generator().manual_seed(1)
+    one = torch.randint(0, 200, (50, 3, 2, 2), generator=generator).to(torch.uint8)
+    other = torch.randint(50, 256, (70, 3, 2, 2), generator=generator).to(torch.uint8)
+    ours = frechet_distance(*(statistics_of(x.double().flatten(1) / 255) for x in (one, other)))
+    assert ours > 0.1
+    assert ours == pytest.approx(fidelity_distance(one, other), abs=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**31), shift=st.floats(-3, 3))
+def test_closed_form_where_covariances_commute(seed: int, shift: float) -> None:
+    """For covariances with common axes, FD = ‖μ₁−μ₂‖² + Σ(√λ₁ − √λ₂)²."""
+    generator = torch.Generator().manual_seed(seed)
+    axes = torch.linalg.qr(torch.randn(DIMENSIONS, DIMENSIONS, generator=generator).double())[0]
+    variances = torch.rand(2, DIMENSIONS, generator=generator, dtype=torch.float64) * 4
+    means = torch.randn(2, DIMENSIONS, generator=generator, dtype=torch.float64)
+    means[1] += shift
+    one, other = (
+        Statistics(mean=m.numpy(), covariance=(axes * v @ axes.T).numpy())
+        for m, v in zip(means, variances, strict=True)
+    )
+    expected = (means[0] - means[1]).square().sum() + (
+        variances[0].sqrt() - variances[1].sqrt()
+    ).square().sum()
+    assert frechet_distance(one, other) == pytest.approx(float(expected), rel=1e-6, abs=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**31))
+def test_symmetric_never_negative_and_zero_at_equality(seed: int) -> None:
+    """FD(a, b) = FD(b, a) ≥ 0, and FD(a, a) = 0, up to rounding."""
+    one, other = (statistics_of(random_features(s)) for s in (seed, seed + 1))
+    there = frechet_distance(one, other)
+    assert there == pytest.approx(frechet_distance(other, one), rel=1e-6, abs=1e-6)
+    assert there > 0
+    assert frechet_distance(one, one) == pytest.approx(0, abs=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**31), images=st.integers(2, 6))
+def test_fewer_images_than_dimensions(seed: int, images: int) -> None:
+    """Covariances that are not of full rank still give 0 at equality, and finite distances.
+
+    A shift of every image by v gives ‖v‖² exactly, whatever the rank.
+    """
+    features = random_features(seed, images=images, dimensions=16).double()
+    shift = torch.full((16,), 0.5, dtype=torch.float64)
+    still = frechet_distance(statistics_of(features), statistics_of(features))
+    moved = frechet_distance(statistics_of(features), statistics_of(features + shift))
+    # The square root of rounding errors: √(1e-16 · variance²) for each dimension without variance.
+    assert still == pytest.approx(0, abs=1e-4)
+    assert moved == pytest.approx(16 * 0.25, abs=1e-4)
+
+
+def test_constant_features() -> None:
+    """Features without any variance leave only the distance between means."""
+    one, other = (statistics_of(torch.full((4, 3), value)) for value in (1.0, 3.0))
+    assert frechet_distance(one, other) == pytest.approx(12.0)
+
+
+def test_one_dimension() -> None:
+    """A single feature has a variance, not a matrix, and is scored all the same."""
+    one, other = (statistics_of(torch.tensor([[0.0], [2.0]]) * scale) for scale in (1, 2))
+    assert frechet_distance(one, other) == pytest.approx(1 + 2 + 8 - 2 * 4)
+
+
+def test_the_divisor_and_the_precision() -> None:
+    """Covariances divide by N − 1, in float64 even where features are float32."""
+    features = torch.tensor([[0.0, 1.0], [1.0, 3.0], [5.0, 2.0]])
+    found = statistics_of(features)
+    expected = torch.cov(features.double().T, correction=1).numpy()
+    assert found.covariance.dtype == found.mean.dtype == "float64"
+    assert found.covariance == pytest.approx(expected, abs=1e-14)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_features_that_are_not_finite_are_refused(value: float) -> None:
+    """The error counts the images, so that nothing is scored in silence."""
+    features = random_features(0)
+    features[3, 1] = value
+    features[7] = value
+    with pytest.raises(DataError, match="features of 2 of 40 images are not finite"):
+        statistics_of(features)
+
+
+@pytest.mark.parametrize("images", [0, 1])
+def test_too_few_images_are_refused(images: int) -> None:
+    """One image has no covariance."""
+    with pytest.raises(DataError, match="Fréchet"):
+        statistics_of(torch.zeros(images, 3))

@@ -1,0 +1,69 @@
+"""Each score stands beside what real images reach."""
+
+import pytest
+import torch
+
+from dddm.scores.frechet import frechet_distance, statistics_of
+from dddm.scores.measure import measure_frechet, measure_nearest
+from dddm.scores.reference import Reference
+
+
+def real(seed: int, count: int) -> torch.Tensor:
+    """Real images' features: all of one distribution."""
+    return torch.randn(count, 4, generator=torch.Generator().manual_seed(seed))
+
+
+TRAIN, HELD_OUT = real(0, 400), real(1, 80)
+REFERENCE = Reference(train=TRAIN, held_out=HELD_OUT)
+
+
+def test_frechet_value_and_floors() -> None:
+    """The held-out floor compares like with like: as many real as generated images."""
+    generated = real(2, 300) + 2
+    found = measure_frechet(generated, REFERENCE)
+    resample, held_out = found.floors
+    assert found.value == frechet_distance(statistics_of(generated), statistics_of(TRAIN))
+    assert (resample.name, resample.images) == ("resample", 300)
+    assert resample.value == REFERENCE.resample_distance(300)
+    assert (held_out.name, held_out.images) == ("held-out", 80)
+    assert held_out.value == frechet_distance(statistics_of(HELD_OUT), statistics_of(TRAIN))
+    assert held_out.generated_value == frechet_distance(
+        statistics_of(generated[:80]), statistics_of(TRAIN)
+    )
+
+
+def test_fewer_generated_than_held_out() -> None:
+    """Then as many held-out images are taken as were generated, and both counts agree."""
+    generated = real(3, 30)
+    found = measure_frechet(generated, REFERENCE)
+    assert found.floors[1].images == 30
+    assert found.floors[1].generated_value == pytest.approx(found.value)
+
+
+def test_real_images_score_like_their_floor() -> None:
+    """New images of the same distribution do as well as held-out ones; shifted ones do not."""
+    good = measure_frechet(real(4, 80), REFERENCE)
+    assert good.value < 2.5 * good.floors[1].value
+    bad = measure_frechet(real(4, 80) + 1, REFERENCE)
+    assert bad.value > 10 * bad.floors[1].value
+
+
+def test_without_held_out_images() -> None:
+    """The resample remains as the only floor; nearest has none."""
+    alone = Reference(train=TRAIN, held_out=None)
+    assert [floor.name for floor in measure_frechet(real(5, 50), alone).floors] == ["resample"]
+    found = measure_nearest(real(5, 50), alone)
+    assert found.floors == ()
+    assert found.details == {}
+
+
+def test_copies_show() -> None:
+    """Copies of training images lie at 0 and are all close; new images are as far as held-out."""
+    copies = measure_nearest(TRAIN[:100], REFERENCE)
+    assert copies.value == 0
+    assert copies.details["close_share"] == 1
+    new = measure_nearest(real(6, 100), REFERENCE)
+    assert new.value == pytest.approx(new.details["held_out_median"], rel=0.3)
+    assert new.details["close_share"] < 0.1
+    assert new.floors[0].value == new.details["held_out_median"]
+    assert new.floors[0].images == 80

@@ -1,0 +1,49 @@
+"""What real images reach is computed once, and the same every time."""
+
+import pytest
+import torch
+
+from dddm.scores.frechet import frechet_distance, statistics_of
+from dddm.scores.reference import RESAMPLES, Reference
+
+TRAIN = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+
+
+def test_resamples_are_the_same_every_time() -> None:
+    """They depend on the number of images alone, and not on the order of asking."""
+    one, other = Reference(train=TRAIN, held_out=None), Reference(train=TRAIN, held_out=None)
+    first = one.resample_distance(50)
+    other.resample_distance(150)
+    assert other.resample_distance(50) == first
+    assert one.resample_distance(50) == first
+
+
+def test_fewer_images_lie_farther_off() -> None:
+    """The distance of a resample falls as it grows: why a score carries its count."""
+    reference = Reference(train=TRAIN, held_out=None)
+    assert reference.resample_distance(20) > 2 * reference.resample_distance(200) > 0
+
+
+def test_it_is_a_mean_over_resamples() -> None:
+    """It equals the mean of the single resamples' distances."""
+    reference = Reference(train=TRAIN, held_out=None)
+    single = [reference._one_resample(60, number) for number in range(RESAMPLES)]
+    assert reference.resample_distance(60) == pytest.approx(sum(single) / RESAMPLES)
+    assert len(set(single)) == RESAMPLES
+
+
+def test_statistics_are_those_of_the_training_images() -> None:
+    """Kept, and equal to what is computed anew."""
+    reference = Reference(train=TRAIN, held_out=None)
+    assert reference.train_statistics is reference.train_statistics
+    assert frechet_distance(reference.train_statistics, statistics_of(TRAIN)) == pytest.approx(
+        0, abs=1e-9
+    )
+
+
+def test_held_out_distances() -> None:
+    """One for each held-out image; none where none are held out."""
+    found = Reference(train=TRAIN, held_out=TRAIN[:3] + 0.001).held_out_nearest
+    assert found is not None
+    assert found.tolist() == pytest.approx([0.002] * 3, rel=1e-3)
+    assert Reference(train=TRAIN, held_out=None).held_out_nearest is None
