@@ -17,7 +17,7 @@ constants = st.floats(1e-6, 10)
 
 def norm(pair: Pair) -> torch.Tensor:
     """‖a − b‖ of each sample, float64."""
-    return torch.linalg.vector_norm((pair[0].double() - pair[1].double()).flatten(1), dim=1)
+    return (pair[0].double() - pair[1].double()).square().sum(dim=(1, 2, 3)).sqrt()
 
 
 def distance(pair: Pair, *, c: float) -> torch.Tensor:

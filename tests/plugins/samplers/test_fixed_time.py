@@ -1,0 +1,152 @@
+"""Algorithm 2, on toy denoisers with the paper's schedule."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from toy_denoisers import Begun, ToyDenoiser, mixing
+
+from dddm_samplers.fixed_time import FixedTime
+from dddm_samplers.options import FixedTimeOptions
+from dddm_schedules.linear import linear
+from dddm_schedules.options import LinearOptions
+
+SAMPLER = FixedTime(FixedTimeOptions())
+SCHEDULE = linear(LinearOptions())
+LABEL = torch.tensor([3, 0, 7])
+seeds = st.integers(0, 2**32)
+
+
+def denoiser(f: Callable[[Begun, Tensor], Tensor] = mixing) -> ToyDenoiser:
+    """A fresh denoiser on the paper's schedule."""
+    return ToyDenoiser(SCHEDULE, f)
+
+
+def noises(seed: int) -> tuple[Tensor, Tensor]:
+    """x_T and the first estimate of three images."""
+    x_T, first = torch.randn(2, 3, 2, 4, 4, generator=torch.Generator().manual_seed(seed))
+    return x_T, first
+
+
+def estimates(x_T: Tensor, first: Tensor, *, steps: int, label: Tensor = LABEL) -> list[Tensor]:
+    """All estimates of a run."""
+    return list(
+        SAMPLER.sample(model=denoiser(), x_T=x_T, first_estimate=first, label=label, steps=steps)
+    )
+
+
+@given(seeds, st.integers(1, 12))
+def test_is_algorithm_2(seed: int, steps: int) -> None:
+    """S times x̂ ← f(x̂, x_T, T), clamped, written out as in the paper."""
+    x_T, x_hat = noises(seed)
+    found = estimates(x_T, x_hat, steps=steps)
+    T = torch.full((3,), 1000)
+    for estimate in found:
+        x_hat = mixing(Begun(x_t=x_T, t=T, label=LABEL), x_hat).clamp(-1, 1)
+        assert torch.equal(estimate, x_hat)
+    assert len(found) == steps
+
+
+@given(seeds)
+def test_one_step_is_one_evaluation_at_the_last_time(seed: int) -> None:
+    """The loop with s = 1 is a single f(x̂, x_T, T)."""
+    x_T, first = noises(seed)
+    (estimate,) = estimates(x_T, first, steps=1)
+    at_T = Begun(x_t=x_T, t=torch.full((3,), 1000), label=LABEL)
+    assert torch.equal(estimate, mixing(at_T, first).clamp(-1, 1))
+
+
+@given(seeds, st.integers(1, 6), st.integers(1, 6))
+def test_steps_add_up(seed: int, a: int, b: int) -> None:
+    """Sampling a steps and then b more from there gives what a + b steps give, bit for bit."""
+    x_T, first = noises(seed)
+    halfway = estimates(x_T, first, steps=a)
+    assert torch.equal(
+        estimates(x_T, halfway[-1], steps=b)[-1], estimates(x_T, first, steps=a + b)[-1]
+    )
+
+
+@given(seeds, st.integers(1, 6), st.integers(1, 6))
+def test_is_nested(seed: int, fewer: int, more: int) -> None:
+    """The first estimates of a longer run are those of a shorter one, as `nested` says."""
+    x_T, first = noises(seed)
+    assert SAMPLER.nested
+    long = estimates(x_T, first, steps=fewer + more)
+    for ours, theirs in zip(estimates(x_T, first, steps=fewer), long, strict=False):
+        assert torch.equal(ours, theirs)
+
+
+@given(seeds)
+def test_a_fixed_point_stays(seed: int) -> None:
+    """Where f(x̂, x_T, T) = x̂, sampling does not move."""
+    x_T, first = noises(seed)
+    point = estimates(x_T, first, steps=200)[-1]
+    for estimate in estimates(x_T, point, steps=3):
+        torch.testing.assert_close(estimate, point, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10])
+def test_evaluates_once_a_step_and_begins_once(steps: int) -> None:
+    """Exactly s evaluations; what depends on x_T alone is computed for all of them at once."""
+    model = denoiser()
+    x_T, first = noises(0)
+    for _ in SAMPLER.sample(model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=steps):
+        pass
+    assert len(model.refined) == steps
+    assert len(model.begun) == 1
+    assert torch.equal(model.begun[0].x_t, x_T)
+    assert model.begun[0].t.tolist() == [1000] * 3
+
+
+def test_evaluates_no_further_than_it_is_asked() -> None:
+    """An estimate is computed when it is wanted, so that progress can be shown and stopped."""
+    model = denoiser()
+    x_T, first = noises(0)
+    run = SAMPLER.sample(model=model, x_T=x_T, first_estimate=first, label=None, steps=9)
+    next(run)
+    assert len(model.refined) == 1
+
+
+@given(seeds, st.permutations(range(3)))
+def test_permuting_the_batch_permutes_the_samples(seed: int, order: list[int]) -> None:
+    """Images do not see each other."""
+    x_T, first = noises(seed)
+    samples = estimates(x_T, first, steps=4)[-1]
+    permuted = estimates(x_T[order], first[order], steps=4, label=LABEL[order])[-1]
+    assert torch.equal(permuted, samples[order])
+
+
+def test_estimates_are_clamped_at_each_step_unless_told_not_to() -> None:
+    """Clamped estimates stay in [-1, 1] and are what the next step sees; unclamped ones grow."""
+    x_T, first = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
+
+    def run(*, clamp: bool) -> list[float]:
+        model = denoiser(lambda begun, estimate: 3 * estimate)
+        sampler = FixedTime(FixedTimeOptions(clamp=clamp))
+        return [
+            estimate.item()
+            for estimate in sampler.sample(
+                model=model, x_T=x_T, first_estimate=first, label=None, steps=3
+            )
+        ]
+
+    assert run(clamp=True) == [1, 1, 1]
+    assert run(clamp=False) == [3, 9, 27]
+
+
+def test_steps_may_outnumber_times() -> None:
+    """T stays fixed, so a schedule of 25 times serves for 30 steps."""
+    model = ToyDenoiser(linear(LinearOptions(timesteps=25)), mixing)
+    x_T, first = noises(0)
+    run = SAMPLER.sample(model=model, x_T=x_T, first_estimate=first, label=None, steps=30)
+    assert len(list(run)) == 30
+
+
+def test_less_than_one_step_is_refused() -> None:
+    """No steps give no sample."""
+    x_T, first = noises(0)
+    with pytest.raises(ValueError, match="at least 1"):
+        estimates(x_T, first, steps=0)
