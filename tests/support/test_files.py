@@ -1,0 +1,162 @@
+"""Files and folders are complete or absent."""
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from dddm.errors import EnvironmentProblem
+from dddm.support.files import (
+    naming_full_disk,
+    sha256_of,
+    sync_folder,
+    whole_folder,
+    write_whole,
+    write_whole_text,
+)
+
+REFUSALS = [
+    (errno.ENOSPC, "no space left"),
+    (errno.EDQUOT, "no space left"),
+    (errno.EACCES, "cannot be written"),
+    (errno.EPERM, "cannot be written"),
+    (errno.EROFS, "cannot be written"),
+]
+
+
+def half_then_fail(aside: Path, error: BaseException) -> None:
+    """Write the first half of a file, then fail."""
+    aside.write_text("half", encoding="utf-8")
+    raise error
+
+
+@pytest.mark.parametrize(("number", "what"), REFUSALS)
+def test_refusals_of_the_system_say_where_and_what_to_do(
+    tmp_path: Path, number: int, what: str
+) -> None:
+    """A full disk or a missing right becomes an error with place and remedy."""
+    with pytest.raises(EnvironmentProblem, match=what) as caught, naming_full_disk(tmp_path):
+        raise OSError(number, os.strerror(number))
+    assert caught.value.where == str(tmp_path)
+    assert caught.value.remedy is not None
+
+
+def test_other_errors_of_the_system_pass(tmp_path: Path) -> None:
+    """What is not about space or rights is not called so."""
+    with pytest.raises(FileNotFoundError), naming_full_disk(tmp_path):
+        (tmp_path / "absent").read_text(encoding="utf-8")
+
+
+def test_a_file_is_written_with_the_folders_above_it(tmp_path: Path) -> None:
+    """Text comes back as it was, and no file is left beside it."""
+    path = tmp_path / "a" / "b" / "file.txt"
+    write_whole_text(path, "x̂ ← f\n")
+    assert path.read_bytes() == "x̂ ← f\n".encode()
+    assert [file.name for file in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    """A second write takes the place of the first; until it is complete the first stands."""
+    path = tmp_path / "file"
+    write_whole_text(path, "old")
+
+    def write(aside: Path) -> None:
+        assert path.read_text(encoding="utf-8") == "old"
+        aside.write_text("new", encoding="utf-8")
+
+    write_whole(path, write)
+    assert path.read_text(encoding="utf-8") == "new"
+
+
+@pytest.mark.parametrize(
+    ("error", "seen"),
+    [
+        (OSError(errno.ENOSPC, "full"), EnvironmentProblem),
+        (ValueError("ours"), ValueError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+)
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, error: BaseException, seen: type[BaseException]
+) -> None:
+    """A full disk, a defect or Ctrl-C half-way changes nothing and leaves nothing behind."""
+    path = tmp_path / "file"
+    write_whole_text(path, "old")
+    with pytest.raises(seen):
+        write_whole(path, lambda aside: half_then_fail(aside, error))
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_write_left_is_no_obstacle(tmp_path: Path) -> None:
+    """A part that a killed process left aside is overwritten, for files and folders."""
+    (tmp_path / ".file.part").write_text("left over, and longer", encoding="utf-8")
+    write_whole_text(tmp_path / "file", "new")
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "new"
+
+    (tmp_path / ".folder.part").mkdir()
+    (tmp_path / ".folder.part" / "left over").touch()
+    with whole_folder(tmp_path / "folder") as aside:
+        (aside / "new").touch()
+    assert [file.name for file in (tmp_path / "folder").iterdir()] == ["new"]
+
+
+def test_a_folder_appears_with_all_that_is_in_it(tmp_path: Path) -> None:
+    """Until the block ends the name is free; then files and subfolders are there."""
+    path = tmp_path / "above" / "folder"
+    with whole_folder(path) as aside:
+        (aside / "one").write_text("1", encoding="utf-8")
+        (aside / "sub").mkdir()
+        (aside / "sub" / "two").write_text("2", encoding="utf-8")
+        assert not path.exists()
+    assert (path / "one").read_text(encoding="utf-8") == "1"
+    assert (path / "sub" / "two").read_text(encoding="utf-8") == "2"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("error", "seen"),
+    [
+        (OSError(errno.ENOSPC, "full"), EnvironmentProblem),
+        (ValueError("ours"), ValueError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+)
+def test_a_failed_folder_is_absent(
+    tmp_path: Path, error: BaseException, seen: type[BaseException]
+) -> None:
+    """Neither the folder nor what was written aside remains."""
+    with pytest.raises(seen), whole_folder(tmp_path / "folder") as aside:
+        half_then_fail(aside / "one", error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_not_written_over(tmp_path: Path) -> None:
+    """A folder that exists is refused before anything is written, and keeps what it holds."""
+    (tmp_path / "kept").touch()
+    with pytest.raises(FileExistsError), whole_folder(tmp_path):
+        pytest.fail("the block must not be entered")
+    assert [file.name for file in tmp_path.iterdir()] == ["kept"]
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1])
+def test_sha256_is_that_of_the_whole_file(tmp_path: Path, size: int) -> None:
+    """Reading in pieces gives the digest of all bytes, at the edges of a piece too."""
+    contents = bytes(k % 251 for k in range(size))
+    path = tmp_path / "file"
+    path.write_bytes(contents)
+    assert sha256_of(path) == hashlib.sha256(contents).hexdigest()
+
+
+def test_a_folder_can_be_synced(tmp_path: Path) -> None:
+    """Syncing leaves no file open, and says where there is no folder."""
+    lowest_free = os.open(tmp_path, os.O_RDONLY)
+    os.close(lowest_free)
+    sync_folder(tmp_path)
+    again = os.open(tmp_path, os.O_RDONLY)
+    os.close(again)
+    assert again == lowest_free
+    with pytest.raises(FileNotFoundError):
+        sync_folder(tmp_path / "absent")
