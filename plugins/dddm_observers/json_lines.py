@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import TextIO, final
 
+from dddm.errors import EnvironmentProblem
 from dddm.interfaces.observer import Event, Observer
 from dddm.support.event_lines import to_line
 from dddm.support.files import naming_full_disk
@@ -24,15 +25,13 @@ class JsonLines(Observer):
         """Open the file.
 
         Raises:
-            EnvironmentProblem: if there is no space or no right to write.
+            EnvironmentProblem: if there can be no file, for want of space, of a right, or of a
+                folder.
         """
         del folder  # the run keeps its own log there
         self._file: TextIO | None = None
         if options.path != _STDERR:
-            path = Path(options.path)
-            with naming_full_disk(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = path.open("a", encoding="utf-8")
+            self._file = _open_to_add(Path(options.path))
 
     def notice(self, event: Event) -> None:
         """Write one line."""
@@ -44,3 +43,16 @@ class JsonLines(Observer):
         """Close the file; stderr stays open."""
         if self._file is not None:
             self._file.close()
+
+
+def _open_to_add(path: Path) -> TextIO:
+    try:
+        with naming_full_disk(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"events cannot be written to this place: {error.strerror}",
+            where=str(path),
+            remedy="give json-lines another path, or - for stderr",
+        ) from error

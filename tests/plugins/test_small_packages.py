@@ -1,0 +1,124 @@
+"""How the small built-in packages register what they bring."""
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Any, final
+
+import attrs
+import pytest
+
+from dddm.interfaces.metric import Metric
+from dddm.interfaces.observer import Observer
+from dddm.interfaces.plugin import Check, DescribeData, Kind, NoOptions, Registrar, WeightFile
+from dddm.interfaces.sampler import Sampler
+from dddm.interfaces.schedule import Schedule
+from dddm.interfaces.target_store import TargetStore
+
+PACKAGES = {
+    "dddm_schedules": (Kind.SCHEDULE, Schedule, ["vp", "vp-cosine"]),
+    "dddm_metrics": (
+        Kind.METRIC,
+        Metric,
+        ["l1", "l2", "pseudo-huber", "pseudo-huber-elementwise"],
+    ),
+    "dddm_stores": (Kind.TARGET_STORE, TargetStore, ["ram"]),
+    "dddm_samplers": (Kind.SAMPLER, Sampler, ["annealed", "fixed-time"]),
+    "dddm_observers": (Kind.OBSERVER, Observer, ["json-lines", "terminal"]),
+}
+every_package = pytest.mark.parametrize("package", PACKAGES)
+
+
+@final
+class Notebook(Registrar):
+    """Writes down what is registered."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, dict[str, Any]] = {}
+
+    def add(
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        target: str,
+        summary: str,
+        options: type[Any] = NoOptions,
+        api: tuple[int, int] = (1, 1),
+        check: Check | None = None,
+        describe: DescribeData | None = None,
+        weights: Iterable[WeightFile] = (),
+        default: bool = False,
+    ) -> None:
+        """Write down one component."""
+        self.entries[name] = {
+            "kind": kind,
+            "target": target,
+            "options": options,
+            "summary": summary,
+            "default": default,
+        }
+
+
+def registered(package: str) -> dict[str, dict[str, Any]]:
+    """What a package registers, by name."""
+    notebook = Notebook()
+    importlib.import_module(package).dddm_register(notebook)
+    return notebook.entries
+
+
+@every_package
+def test_a_package_brings_what_it_is_for(package: str) -> None:
+    """The names that recipes use, all of the package's own kind, each with one line about it."""
+    kind, _, names = PACKAGES[package]
+    entries = registered(package)
+    assert sorted(entries) == names
+    for entry in entries.values():
+        assert entry["kind"] is kind
+        assert 10 < len(entry["summary"]) < 90
+        assert "\n" not in entry["summary"]
+
+
+@every_package
+def test_a_target_makes_its_component(package: str, tmp_path: Any) -> None:
+    """Each string target is found, and called as its interface says gives such a component."""
+    kind, interface, _ = PACKAGES[package]
+    for entry in registered(package).values():
+        module, _, name = entry["target"].partition(":")
+        required = {
+            field.name: 0.01
+            for field in attrs.fields(entry["options"])
+            if field.default is attrs.NOTHING
+        }
+        surroundings = {"folder": tmp_path} if kind is Kind.OBSERVER else {}
+        target = getattr(importlib.import_module(module), name)
+        assert isinstance(target(entry["options"](**required), **surroundings), interface)
+
+
+@every_package
+def test_every_option_says_what_it_does(package: str) -> None:
+    """Options are frozen, and each has a sentence of help."""
+    for entry in registered(package).values():
+        for field in attrs.fields(entry["options"]):
+            assert field.metadata["help"].endswith(".")
+            assert "bounds" in field.metadata
+
+
+@every_package
+def test_registering_imports_nothing_heavy(package: str) -> None:
+    """Listing components loads neither torch nor numpy nor rich."""
+    code = (
+        f"import sys, {package}; "
+        "print(*{'torch', 'numpy', 'rich'}.intersection(sys.modules), sep=',')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == ""
+
+
+def test_a_run_without_observers_is_followed_by_the_terminal_alone() -> None:
+    """Of the observers one is a default."""
+    defaults = [name for name, entry in registered("dddm_observers").items() if entry["default"]]
+    assert defaults == ["terminal"]
