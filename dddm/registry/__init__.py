@@ -1,0 +1,1 @@
+"""Plugins: the hook, the loading of entry points, and the catalogue of components."""

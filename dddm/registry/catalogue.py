@@ -1,0 +1,102 @@
+"""All components that can be used, and what became of every plugin."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import final
+
+from attrs import frozen
+
+from dddm.errors import PluginError
+from dddm.interfaces.plugin import Kind
+from dddm.registry.component import Component
+from dddm.registry.declaration import namespace_of
+
+
+@final
+@frozen(kw_only=True)
+class PluginStatus:
+    """One entry point.
+
+    Attributes:
+        error: why it was set aside; None where it was loaded or switched off.
+        disabled: whether the user switched it off.
+    """
+
+    name: str
+    package: str
+    version: str
+    error: PluginError | None = None
+    disabled: bool = False
+
+    @property
+    def word(self) -> str:
+        """`loaded`, `set aside` or `switched off`."""
+        if self.disabled:
+            return "switched off"
+        return "set aside" if self.error is not None else "loaded"
+
+
+@final
+class Catalogue:
+    """Components by kind and name."""
+
+    def __init__(
+        self, components: Iterable[Component], *, plugins: Iterable[PluginStatus] = ()
+    ) -> None:
+        self._components = tuple(sorted(components, key=lambda c: (c.kind.value, c.id)))
+        self.plugins = tuple(sorted(plugins, key=lambda p: p.name))
+
+    @property
+    def set_aside(self) -> Mapping[str, PluginError]:
+        """Plugins that could not be used, with the reason."""
+        return {p.name: p.error for p in self.plugins if p.error is not None}
+
+    def components(self, kind: Kind | None = None) -> tuple[Component, ...]:
+        """All components, or those of one kind, in order of kind and id."""
+        return tuple(c for c in self._components if kind is None or c.kind is kind)
+
+    def find(self, kind: Kind, name: str) -> Component:
+        """The component called `name`: a full id, or a bare name that is unique in its kind.
+
+        Raises:
+            PluginError: if there is none, or several; with the nearest names or the candidates.
+        """
+        found = [c for c in self.components(kind) if name in {c.id, c.name}]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise PluginError(
+                f"{name!r} is the name of several {kind.value} components",
+                remedy="write one of " + ", ".join(c.id for c in found),
+            )
+        raise self._unknown(kind, name)
+
+    def _unknown(self, kind: Kind, name: str) -> PluginError:
+        what = f"there is no {kind.value} called {name!r}"
+        namespace = name.partition(":")[0] if ":" in name else None
+        for plugin in self.plugins:
+            if namespace is None or namespace_of(plugin.name) != namespace:
+                continue
+            if plugin.error is not None:
+                return PluginError(
+                    f"{what}, because the plugin {plugin.name} was set aside: {plugin.error.what}",
+                    where=plugin.error.where,
+                    remedy=plugin.error.remedy,
+                )
+            if plugin.disabled:
+                return PluginError(
+                    f"{what}, because the plugin {plugin.name} is switched off",
+                    remedy=f"leave out -p no:{plugin.name}, and unset DDDM_DISABLE_PLUGINS",
+                )
+        here = self.components(kind)
+        near = difflib.get_close_matches(name, [c.name for c in here] + [c.id for c in here], n=3)
+        if near:
+            remedy = "did you mean " + " or ".join(near) + "?"
+        elif here:
+            remedy = "choose among " + ", ".join(c.name for c in here)
+        else:
+            remedy = f"install a plugin that has a {kind.value}; see `dddm plugins`"
+        idle = [p.name for p in self.plugins if p.error is not None or p.disabled]
+        if idle:
+            remedy += "  (not in use: " + ", ".join(idle) + "; see `dddm plugins`)"
+        return PluginError(what, remedy=remedy)

@@ -1,0 +1,139 @@
+"""Checks what a plugin declares, and collects it."""
+
+import re
+import types
+from collections.abc import Iterable
+from typing import Any, Final, Literal, Union, final, get_args, get_origin, get_type_hints
+
+import attrs
+
+from dddm.errors import PluginError
+from dddm.interfaces.plugin import (
+    API_VERSION,
+    Check,
+    DescribeData,
+    Kind,
+    NoOptions,
+    Registrar,
+    WeightFile,
+)
+from dddm.registry.component import Component
+
+_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_TARGET: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_PLAIN: Final = (bool, int, float, str)
+
+
+@final
+class Declarations(Registrar):
+    """Collects the components of one plugin."""
+
+    def __init__(self, *, plugin: str, package: str, version: str) -> None:
+        self.components: list[Component] = []
+        self._plugin = plugin
+        self._package = package
+        self._version = version
+
+    def add(
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        target: str,
+        summary: str,
+        options: type[Any] = NoOptions,
+        api: tuple[int, int] = (API_VERSION, API_VERSION),
+        check: Check | None = None,
+        describe: DescribeData | None = None,
+        weights: Iterable[WeightFile] = (),
+        default: bool = False,
+    ) -> None:
+        """Take one declaration.
+
+        Raises:
+            PluginError: if it is malformed, or of a name that this plugin has used.
+        """
+        if not isinstance(kind, Kind):
+            raise self._malformed(f"{kind!r} is no Kind", "use a member of Kind")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise self._malformed(
+                f"{name!r} is no name for a {kind.value}", "join lower-case words by hyphens"
+            )
+        if not isinstance(target, str) or not _TARGET.fullmatch(target):
+            raise self._malformed(
+                f"{target!r}, the target of {name}, is not written as module:Class",
+                "give the place of its class as a string",
+            )
+        self._check_api(name, api)
+        self._check_options(name, options)
+        if any(c.kind is kind and c.name == name for c in self.components):
+            raise self._malformed(
+                f"the {kind.value} {name} is registered twice", "register it once"
+            )
+        self.components.append(
+            Component(
+                kind=kind,
+                name=name,
+                namespace=namespace_of(self._plugin),
+                target=target,
+                options=options,
+                summary=summary,
+                plugin=self._plugin,
+                package=self._package,
+                version=self._version,
+                check=check,
+                describe=describe,
+                weights=tuple(weights),
+                default=default,
+            )
+        )
+
+    def _check_api(self, name: str, api: tuple[int, int]) -> None:
+        first, last = api
+        if not first <= API_VERSION <= last:
+            raise self._malformed(
+                f"{name} was written for version {first} to {last} of the plugin interface, "
+                f"and this dddm has version {API_VERSION}",
+                f"install a release of {self._package} for it, or another release of dddm",
+            )
+
+    def _check_options(self, name: str, options: type[Any]) -> None:
+        if not (isinstance(options, type) and attrs.has(options)):
+            raise self._malformed(
+                f"the options of {name} are no attrs class", "decorate the class with @frozen"
+            )
+        hints = get_type_hints(options)
+        for field in attrs.fields(options):
+            if "help" not in field.metadata:
+                raise self._malformed(
+                    f"option {field.name} of {name} is not made with option(...)",
+                    "make every field with dddm.interfaces.plugin.option",
+                )
+            if not is_option_type(hints[field.name]):
+                raise self._malformed(
+                    f"option {field.name} of {name} has the type {hints[field.name]}",
+                    "use bool, int, float, str, Literal of strings, tuple[T, ...] or T | None",
+                )
+
+    def _malformed(self, what: str, remedy: str) -> PluginError:
+        return PluginError(
+            what, where=f"plugin {self._plugin} of {self._package} {self._version}", remedy=remedy
+        )
+
+
+def namespace_of(plugin: str) -> str:
+    """What stands before the first dot of an entry point's name."""
+    return plugin.partition(".")[0]
+
+
+def is_option_type(annotation: Any) -> bool:
+    """Whether an option may have this type; see `dddm.interfaces.plugin.option`."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in {Union, types.UnionType}:
+        rest = [part for part in inner if part is not types.NoneType]
+        return len(rest) == 1 and len(inner) == len(rest) + 1 and is_option_type(rest[0])
+    if origin is tuple:
+        return len(inner) == 2 and inner[1] is Ellipsis and is_option_type(inner[0])  # noqa: PLR2004 - (T, ...)
+    if origin is Literal:
+        return all(isinstance(choice, str) for choice in inner)
+    return annotation in _PLAIN

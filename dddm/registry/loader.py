@@ -1,0 +1,99 @@
+"""Finds plugins by their entry points and loads each so that it can harm no other."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Collection
+from importlib.metadata import EntryPoint, entry_points
+from typing import Final
+
+import pluggy
+
+from dddm.errors import PluginError
+from dddm.registry import hookspec
+from dddm.registry.catalogue import Catalogue, PluginStatus
+from dddm.registry.component import Component
+from dddm.registry.declaration import Declarations, namespace_of
+
+GROUP: Final = "dddm"
+"""The entry-point group."""
+
+DISABLE_VARIABLE: Final = "DDDM_DISABLE_PLUGINS"
+"""Environment variable with names of plugins to switch off, separated by commas."""
+
+
+def load_catalogue(disabled: Collection[str] = ()) -> Catalogue:
+    """Load every installed plugin that is not switched off.
+
+    Args:
+        disabled: names of entry points, or namespaces; `DDDM_DISABLE_PLUGINS` adds to them.
+    """
+    off = {*disabled, *filter(None, os.environ.get(DISABLE_VARIABLE, "").split(","))}
+    owners: dict[str, str] = {}
+    components: list[Component] = []
+    statuses: list[PluginStatus] = []
+    for point in sorted(entry_points(group=GROUP), key=_ours_first):
+        package, version = _distribution(point)
+        error = None
+        skip = point.name in off or namespace_of(point.name) in off
+        if not skip:
+            try:
+                _refuse_taken_namespace(point, package=package, owners=owners)
+                components += _load(point, package=package, version=version)
+            except PluginError as failure:
+                error = failure
+        statuses.append(
+            PluginStatus(
+                name=point.name, package=package, version=version, error=error, disabled=skip
+            )
+        )
+    return Catalogue(components, plugins=statuses)
+
+
+def _ours_first(point: EntryPoint) -> tuple[bool, str, str]:
+    package, _ = _distribution(point)
+    return (package != "dddm", package, point.name)
+
+
+def _distribution(point: EntryPoint) -> tuple[str, str]:
+    return (point.dist.name, point.dist.version) if point.dist is not None else ("unknown", "0")
+
+
+def _refuse_taken_namespace(point: EntryPoint, *, package: str, owners: dict[str, str]) -> None:
+    namespace = namespace_of(point.name)
+    owner = owners.setdefault(namespace, package)
+    if owner != package:
+        raise PluginError(
+            f"the namespace {namespace!r} belongs to {owner}, and {package} claims it too",
+            where=f"entry point {point.name} of {package}",
+            remedy=f"uninstall one of them, or switch one off: -p no:{point.name}",
+        )
+
+
+def _load(point: EntryPoint, *, package: str, version: str) -> list[Component]:
+    """The components of one plugin: all of them, or a `PluginError`."""
+    declarations = Declarations(plugin=point.name, package=package, version=version)
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspec)
+    try:
+        # What a plugin prints while it is loaded must not get into a command's output.
+        with contextlib.redirect_stdout(sys.stderr):
+            module = point.load()
+            manager.register(module, name=point.name)
+            manager.check_pending()
+            if not manager.hook.dddm_register.get_hookimpls():
+                raise PluginError(  # noqa: TRY301 - one place says where it happened
+                    f"the plugin {point.name} has no hook `dddm_register`",
+                    remedy="decorate it with dddm.interfaces.plugin.hookimpl",
+                )
+            manager.hook.dddm_register(registrar=declarations)
+    except PluginError as error:
+        error.where = error.where or f"{point.value} of {package} {version}"
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"the plugin {point.name} failed while it was loaded: {error!r}",
+            where=f"{point.value} of {package} {version}",
+            remedy=f"update {package}, or switch the plugin off: -p no:{point.name}",
+        ) from error
+    return declarations.components

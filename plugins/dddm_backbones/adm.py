@@ -1,0 +1,185 @@
+"""ADM's U-Net as F_θ(x̂, x_t, t) (the paper, §5.1).
+
+Down: a convolution, then for each stage `blocks` residual blocks, each followed by attention where
+the recipe asks for it, and a halving.  Middle: block, attention, block.  Up: the same as down with
+one block more in each stage, each taking what the way down left behind.
+
+x̂ enters at the attention blocks, or as further channels of x_t.  All that comes before it first
+enters is computed in `begin`.
+
+Legend: B images, C channels, H rows, W columns, E width of the embedding, M tokens of width P.
+"""
+
+from typing import final
+
+import torch
+from attrs import frozen
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dddm.errors import RecipeError
+from dddm.interfaces.backbone import Backbone
+from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm_backbones.attention import EstimateTokens
+from dddm_backbones.layers import Embedding, convolution, group_norm, starting_at_zero
+from dddm_backbones.options import AdmOptions, check_against_data
+from dddm_backbones.steps import StepMaker
+
+
+@final
+@frozen(kw_only=True)
+class Begun:
+    """What the network knows before it sees x̂.
+
+    Attributes:
+        h: the feature map so far; for concatenation, x_t's part of the first convolution.
+        skips: what the way down has left behind so far.
+        done: how many steps of the way down are done.
+        embedding: time and class, (B, E).
+    """
+
+    h: Tensor
+    skips: tuple[Tensor, ...]
+    done: int
+    embedding: Tensor
+
+
+@final
+class Adm(Backbone):
+    """F_θ(x̂, x_t, t).
+
+    Raises:
+        RecipeError: if the options do not fit the images or the classes.
+    """
+
+    def __init__(self, options: AdmOptions, *, shape: ImageShape, classes: int) -> None:
+        super().__init__()
+        _refuse_misfit(options, shape=shape, classes=classes)
+        self.embedding = Embedding(
+            channels=options.channels, classes=classes if options.classes else 0
+        )
+        make = StepMaker(options, embedding=self.embedding.width)
+        heights = [shape.height // 2**stage for stage in range(len(options.multipliers))]
+        widths = [options.channels * multiplier for multiplier in options.multipliers]
+
+        self.first = convolution(shape.channels, options.channels)
+        self.first_estimate, self.tokens = _entrances(options, shape=shape, heights=heights)
+        self.down, left_behind = _way_down(
+            make, options=options, heights=heights, widths=widths
+        )
+        self.middle = make.middle(widths[-1], height=heights[-1])
+        self.up = _way_up(
+            make, options=options, heights=heights, widths=widths, left_behind=left_behind
+        )
+        self.last_norm = group_norm(widths[0])
+        self.last = starting_at_zero(convolution(widths[0], shape.channels))
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether the network is conditioned on class labels."""
+        return self.embedding.label is not None
+
+    def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Begun:
+        """Everything up to where x̂ first enters."""
+        embedding_BE = self.embedding(t=t, label=label)
+        h_BCHW = self.first(x_t)
+        skips, done = [h_BCHW], 0
+        if self.first_estimate is None:
+            for step in self.down:
+                if step.sees_estimate:
+                    break
+                h_BCHW = step(h_BCHW, embedding_BE, {})
+                skips.append(h_BCHW)
+                done += 1
+        return Begun(h=h_BCHW, skips=tuple(skips), done=done, embedding=embedding_BE)
+
+    def refine(self, begun: Begun, *, estimate: Tensor) -> Tensor:
+        """F, (B, C, H, W)."""
+        h_BCHW, skips, embedding_BE = begun.h, list(begun.skips), begun.embedding
+        if self.first_estimate is not None:
+            h_BCHW = h_BCHW + self.first_estimate(estimate)
+            skips = [h_BCHW]
+        tokens = {int(height): make(estimate) for height, make in self.tokens.items()}
+        for step in self.down[begun.done :]:
+            h_BCHW = step(h_BCHW, embedding_BE, tokens)
+            skips.append(h_BCHW)
+        for step in self.middle:
+            h_BCHW = step(h_BCHW, embedding_BE, tokens)
+        for step in self.up:
+            if step.takes_skip:
+                h_BCHW = torch.cat([h_BCHW, skips.pop()], dim=1)
+            h_BCHW = step(h_BCHW, embedding_BE, tokens)
+        raw_BCHW: Tensor = self.last(functional.silu(self.last_norm(h_BCHW)))
+        return raw_BCHW
+
+
+def _refuse_misfit(options: AdmOptions, *, shape: ImageShape, classes: int) -> None:
+    facts = DataFacts(
+        shape=shape, train_images=1, classes=tuple(str(label) for label in range(classes))
+    )
+    for complaint in check_against_data(options, facts):
+        raise RecipeError(
+            f"the backbone does not fit the images: {complaint.what}",
+            where=f"backbone.{complaint.option}",
+            remedy=complaint.remedy,
+        )
+
+
+def _entrances(
+    options: AdmOptions, *, shape: ImageShape, heights: list[int]
+) -> tuple[nn.Conv2d | None, nn.ModuleDict]:
+    """Where x̂ enters: a part of the first convolution, or tokens for each height of attention."""
+    if options.estimate == "concatenation":
+        # [x_t, x̂] through one convolution is x_t through a part of it plus x̂ through the other;
+        # so x_t's part can be computed once.
+        part = nn.Conv2d(shape.channels, options.channels, kernel_size=3, padding=1, bias=False)
+        return part, nn.ModuleDict()
+    tokens = {
+        str(height): EstimateTokens(
+            shape=shape,
+            height=height,
+            width_of_token=options.channels,
+            positions=options.positions,
+        )
+        for height in heights
+        if height in options.attention
+    }
+    return None, nn.ModuleDict(tokens)
+
+
+def _way_down(
+    make: StepMaker, *, options: AdmOptions, heights: list[int], widths: list[int]
+) -> tuple[nn.ModuleList, list[int]]:
+    """The steps down, and the channels that the first convolution and each of them leave."""
+    steps = nn.ModuleList()
+    left_behind = [options.channels]
+    for height, width in zip(heights, widths, strict=True):
+        if steps:
+            steps.append(make.halving(left_behind[-1], height=height))
+            left_behind.append(left_behind[-1])
+        for _ in range(options.blocks):
+            steps.append(make.residual(left_behind[-1], width, height=height))
+            left_behind.append(width)
+    return steps, left_behind
+
+
+def _way_up(
+    make: StepMaker,
+    *,
+    options: AdmOptions,
+    heights: list[int],
+    widths: list[int],
+    left_behind: list[int],
+) -> nn.ModuleList:
+    """The steps up; each residual block takes what is left behind, the last first."""
+    steps = nn.ModuleList()
+    channels, left = widths[-1], list(left_behind)
+    for height, width in zip(reversed(heights), reversed(widths), strict=True):
+        if steps:
+            steps.append(make.doubling(channels, height=height))
+        for _ in range(options.blocks + 1):
+            steps.append(
+                make.residual(channels + left.pop(), width, height=height, takes_skip=True)
+            )
+            channels = width
+    return steps

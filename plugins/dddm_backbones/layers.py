@@ -1,0 +1,141 @@
+"""The layers of ADM's U-Net (Dhariwal & Nichol 2021, arXiv 2105.05233).
+
+Legend: B images, C channels, H rows, W columns, E width of the embedding of time and class.
+"""
+
+import math
+from typing import Final, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_MOST_GROUPS: Final = 32
+_LONGEST_PERIOD: Final = 10_000.0
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Group norm with 32 groups, or the most that divide the channels where 32 do not."""
+    groups = next(n for n in range(min(_MOST_GROUPS, channels), 0, -1) if channels % n == 0)
+    return nn.GroupNorm(groups, channels)
+
+
+def convolution(inputs: int, outputs: int, *, stride: int = 1) -> nn.Conv2d:
+    """3×3, keeping the size but for the stride."""
+    return nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1)
+
+
+def starting_at_zero(layer: nn.Module) -> nn.Module:
+    """The layer with all parameters zero, so that a residual branch begins as nothing."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+def sinusoids(t_B: Tensor, *, width: int) -> Tensor:
+    """cos and sin of t at `width`/2 frequencies from 1 to 1/10,000: (B, width), float32."""
+    half = width // 2
+    steps = torch.arange(half, dtype=torch.float32, device=t_B.device)
+    angles = t_B.float()[:, None] * torch.exp(-math.log(_LONGEST_PERIOD) / half * steps)
+    waves = torch.cat([angles.cos(), angles.sin()], dim=1)
+    return functional.pad(waves, (0, width - 2 * half))
+
+
+@final
+class Embedding(nn.Module):
+    """Time, and class where there are any, as one vector (B, E)."""
+
+    def __init__(self, *, channels: int, classes: int) -> None:
+        super().__init__()
+        self._channels = channels
+        self.width = 4 * channels
+        self.time = nn.Sequential(
+            nn.Linear(channels, self.width), nn.SiLU(), nn.Linear(self.width, self.width)
+        )
+        self.label = nn.Embedding(classes, self.width) if classes else None
+
+    def forward(self, *, t: Tensor, label: Tensor | None) -> Tensor:
+        """(B, E) from t, (B,), in (0, 1000], and labels, (B,), int64."""
+        embedding_BE: Tensor = self.time(sinusoids(t, width=self._channels))
+        if self.label is None:
+            return embedding_BE
+        if label is None:
+            raise ValueError("this network is conditioned on classes, and no labels were given")
+        return embedding_BE + self.label(label)
+
+
+@final
+class Halve(nn.Module):
+    """(B, C, H, W) → (B, C, H/2, W/2), by a convolution or by averaging."""
+
+    def __init__(self, channels: int, *, learned: bool) -> None:
+        super().__init__()
+        self.convolution = convolution(channels, channels, stride=2) if learned else None
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Half the height and width."""
+        if self.convolution is None:
+            return functional.avg_pool2d(x_BCHW, kernel_size=2)
+        halved: Tensor = self.convolution(x_BCHW)
+        return halved
+
+
+@final
+class Double(nn.Module):
+    """(B, C, H, W) → (B, C, 2H, 2W), nearest, then a convolution if `learned`."""
+
+    def __init__(self, channels: int, *, learned: bool) -> None:
+        super().__init__()
+        self.convolution = convolution(channels, channels) if learned else None
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Twice the height and width."""
+        doubled = functional.interpolate(x_BCHW, scale_factor=2, mode="nearest")
+        return doubled if self.convolution is None else self.convolution(doubled)
+
+
+@final
+class ResidualBlock(nn.Module):
+    """Two convolutions with time and class in between, beside a short cut.
+
+    With `resize`, the image is halved or doubled before the first convolution and in the short cut.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        embedding: int,
+        dropout: float,
+        scale_shift_norm: bool,
+        resize: Halve | Double | None = None,
+    ) -> None:
+        super().__init__()
+        self._scale_shift_norm = scale_shift_norm
+        self.resize = resize
+        self.first_norm = group_norm(inputs)
+        self.first = convolution(inputs, outputs)
+        self.embed = nn.Linear(embedding, 2 * outputs if scale_shift_norm else outputs)
+        self.second_norm = group_norm(outputs)
+        self.dropout = nn.Dropout(dropout)
+        self.second = starting_at_zero(convolution(outputs, outputs))
+        self.short_cut = (
+            nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, kernel_size=1)
+        )
+
+    def forward(self, x_BCHW: Tensor, embedding_BE: Tensor) -> Tensor:
+        """(B, outputs, H, W), or half or twice that size."""
+        h_BCHW = functional.silu(self.first_norm(x_BCHW))
+        if self.resize is not None:
+            h_BCHW, x_BCHW = self.resize(h_BCHW), self.resize(x_BCHW)
+        h_BCHW = self.first(h_BCHW)
+        embedded_BC11 = self.embed(functional.silu(embedding_BE))[:, :, None, None]
+        if self._scale_shift_norm:
+            scale_BC11, shift_BC11 = embedded_BC11.chunk(2, dim=1)
+            h_BCHW = self.second_norm(h_BCHW) * (1 + scale_BC11) + shift_BC11
+        else:
+            h_BCHW = self.second_norm(h_BCHW + embedded_BC11)
+        h_BCHW = self.second(self.dropout(functional.silu(h_BCHW)))
+        short_BCHW: Tensor = self.short_cut(x_BCHW)
+        return short_BCHW + h_BCHW

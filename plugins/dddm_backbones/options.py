@@ -1,0 +1,122 @@
+"""Options of the built-in backbones, and their checks.  Imports no torch."""
+
+from collections.abc import Iterator
+from typing import Literal, final
+
+from attrs import frozen
+
+from dddm.interfaces.facts import DataFacts
+from dddm.interfaces.plugin import Complaint, Surroundings, option
+
+
+@final
+@frozen(kw_only=True)
+class AdmOptions:
+    """Options of `adm`; at CIFAR-10 and ImageNet 64×64 size as in §5.1 of the paper."""
+
+    channels: int = option(at_least=1, help="Channels of the first stage.")
+    multipliers: tuple[int, ...] = option(
+        at_least=1, help="Channels of each stage as multiples; each next stage halves the image."
+    )
+    blocks: int = option(at_least=1, help="Residual blocks in a stage.")
+    attention: tuple[int, ...] = option(
+        (),
+        at_least=1,
+        help="Heights, in pixels, of the feature maps at which attention stands; with "
+        'estimate = "attention" or "cross-attention" the estimate enters there.',
+    )
+    estimate: Literal["attention", "cross-attention", "concatenation"] = option(
+        "attention",
+        help="How x̂ enters: as further keys and values of the attention blocks, in "
+        "cross-attention blocks of its own after them, or as further channels of x_t.",
+    )
+    positions: bool = option(
+        default=True,
+        help="Give the patches of x̂ learned positions; without them the network cannot see "
+        "where in x̂ something stands.",
+    )
+    classes: bool = option(default=False, help="Condition the network on class labels.")
+    dropout: float = option(0.0, at_least=0, below=1, help="Dropout in residual blocks.")
+    head_width: int = option(
+        64, at_least=1, help="Channels of one attention head; a narrower stage has one head."
+    )
+    heads: int | None = option(
+        None, at_least=1, help="Heads of every attention block, instead of head_width."
+    )
+    scale_shift_norm: bool = option(
+        default=True, help="Let time and class scale and shift the second norm of a block."
+    )
+    updown_blocks: bool = option(
+        default=False, help="Halve and double the image in residual blocks, not by a convolution."
+    )
+
+    @property
+    def halvings(self) -> int:
+        """How often the image is halved."""
+        return len(self.multipliers) - 1
+
+    def heads_at(self, channels: int) -> int:
+        """Attention heads of a stage with so many channels."""
+        return self.heads if self.heads is not None else max(1, channels // self.head_width)
+
+
+def check_adm(options: AdmOptions, surroundings: Surroundings) -> Iterator[Complaint]:
+    """What of the options does not fit itself or the images."""
+    yield from _check_heads(options)
+    if surroundings.data is not None:
+        yield from check_against_data(options, surroundings.data)
+
+
+def _check_heads(options: AdmOptions) -> Iterator[Complaint]:
+    if not options.multipliers:
+        yield Complaint(
+            option="multipliers", what="there is no stage", remedy="write at least [1]"
+        )
+    name = "head_width" if options.heads is None else "heads"
+    for multiplier in sorted(set(options.multipliers)):
+        channels = options.channels * multiplier
+        heads = options.heads_at(channels)
+        if channels % heads:
+            yield Complaint(
+                option=name,
+                what=f"{channels} channels cannot be shared by {heads} attention heads",
+                remedy=f"set {name} to a divisor of {channels}",
+            )
+
+
+def check_against_data(options: AdmOptions, data: DataFacts) -> Iterator[Complaint]:
+    """What of the options does not fit images of this shape, with these classes."""
+    shape, factor = data.shape, 2**options.halvings
+    if shape.height % factor or shape.width % factor:
+        yield Complaint(
+            option="multipliers",
+            what=f"{len(options.multipliers)} stages halve the image {options.halvings} times, and "
+            f"{shape.height}×{shape.width} pixels cannot be halved so often",
+            remedy=f"use {_most_halvings(shape.height, shape.width) + 1} stages or fewer",
+        )
+        return
+    heights = [shape.height // 2**stage for stage in range(len(options.multipliers))]
+    missing = [height for height in options.attention if height not in heights]
+    if missing:
+        yield Complaint(
+            option="attention",
+            what=f"no stage is {' or '.join(map(str, missing))} pixels high",
+            remedy="the stages are " + ", ".join(map(str, heights)) + " pixels high",
+        )
+    if options.estimate != "concatenation" and not options.attention:
+        yield Complaint(
+            option="attention",
+            what="there is no attention, so the estimate could not enter",
+            remedy=f'write attention = [{heights[-1]}], or estimate = "concatenation"',
+        )
+    if options.classes and not data.classes:
+        yield Complaint(
+            option="classes",
+            what="the data have no classes",
+            remedy="write classes = false",
+        )
+
+
+def _most_halvings(*sizes: int) -> int:
+    """How often all sizes can be halved."""
+    return min((size & -size).bit_length() - 1 for size in sizes)

@@ -1,0 +1,117 @@
+"""The steps of which ADM's ways down and up are made.
+
+Legend: B images, C channels, H rows, W columns, E width of the embedding, M tokens of width P.
+"""
+
+from collections.abc import Sequence
+from typing import final
+
+from torch import Tensor, nn
+
+from dddm_backbones.attention import Attention
+from dddm_backbones.layers import Double, Halve, ResidualBlock
+from dddm_backbones.options import AdmOptions
+
+
+@final
+class Step(nn.Module):
+    """A residual block or a change of size, with the attention blocks that follow it.
+
+    Args:
+        height: of its feature map; says which tokens of x̂ its attention sees.
+        takes_skip: whether it is fed what the way down left behind, beside the map so far.
+    """
+
+    def __init__(
+        self,
+        block: ResidualBlock | Halve | Double,
+        *,
+        height: int,
+        attention: Sequence[Attention] = (),
+        takes_skip: bool = False,
+    ) -> None:
+        super().__init__()
+        self.block = block
+        self.attention = nn.ModuleList(attention)
+        self.takes_skip = takes_skip
+        self.sees_estimate = any(block.sees_estimate for block in attention)
+        self._height = height
+        self._embeds = isinstance(block, ResidualBlock)
+
+    def forward(
+        self, h_BCHW: Tensor, embedding_BE: Tensor, tokens: dict[int, Tensor]
+    ) -> Tensor:
+        """The next feature map; `tokens` are (B, M, P), by the height of the map."""
+        h_BCHW = self.block(h_BCHW, embedding_BE) if self._embeds else self.block(h_BCHW)
+        for attention in self.attention:
+            h_BCHW = attention(h_BCHW, tokens.get(self._height))
+        return h_BCHW
+
+
+@final
+class StepMaker:
+    """Makes steps as the options ask for them."""
+
+    def __init__(self, options: AdmOptions, *, embedding: int) -> None:
+        self._options = options
+        self._embedding = embedding
+
+    def residual(
+        self, inputs: int, outputs: int, *, height: int, takes_skip: bool = False
+    ) -> Step:
+        """A residual block, with attention where its height is listed."""
+        listed = height in self._options.attention
+        return Step(
+            self._block(inputs, outputs),
+            height=height,
+            attention=self._attention(outputs, height=height) if listed else (),
+            takes_skip=takes_skip,
+        )
+
+    def middle(self, channels: int, *, height: int) -> nn.ModuleList:
+        """Block, attention, block; here ADM has attention whether it is listed or not."""
+        attention = self._attention(channels, height=height)
+        return nn.ModuleList(
+            [
+                Step(self._block(channels, channels), height=height, attention=attention),
+                Step(self._block(channels, channels), height=height),
+            ]
+        )
+
+    def halving(self, channels: int, *, height: int) -> Step:
+        """Half the size, to `height`."""
+        if self._options.updown_blocks:
+            resize = Halve(channels, learned=False)
+            return Step(self._block(channels, channels, resize=resize), height=height)
+        return Step(Halve(channels, learned=True), height=height)
+
+    def doubling(self, channels: int, *, height: int) -> Step:
+        """Twice the size, to `height`."""
+        if self._options.updown_blocks:
+            resize = Double(channels, learned=False)
+            return Step(self._block(channels, channels, resize=resize), height=height)
+        return Step(Double(channels, learned=True), height=height)
+
+    def _attention(self, channels: int, *, height: int) -> list[Attention]:
+        options = self._options
+        heads = options.heads_at(channels)
+        enters = height in options.attention and options.estimate != "concatenation"
+        tokens = options.channels if enters else None
+        if options.estimate == "cross-attention" and enters:
+            return [
+                Attention(channels, heads=heads),
+                Attention(channels, heads=heads, tokens=tokens, itself=False),
+            ]
+        return [Attention(channels, heads=heads, tokens=tokens)]
+
+    def _block(
+        self, inputs: int, outputs: int, *, resize: Halve | Double | None = None
+    ) -> ResidualBlock:
+        return ResidualBlock(
+            inputs,
+            outputs,
+            embedding=self._embedding,
+            dropout=self._options.dropout,
+            scale_shift_norm=self._options.scale_shift_norm,
+            resize=resize,
+        )
