@@ -1,0 +1,330 @@
+"""Samples of a run are scored, beside what real images reach, with all that repeats a score."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal, final
+
+import pytest
+import torch
+
+from dddm.errors import DataError
+from dddm.interfaces.dataset import Split
+from dddm.interfaces.metric import Metric
+from dddm.interfaces.observer import Event, Notice, ScoreMeasured
+from dddm.interfaces.plugin import Kind, NoOptions
+from dddm.recipe.model import (
+    EvaluateSettings,
+    Evaluation,
+    Recipe,
+    SampleJob,
+    SampleSettings,
+    TrainSettings,
+    Use,
+)
+from dddm.registry.component import Component
+from dddm.run.folder import RunFolder
+from dddm.run.sample_files import Samples, write_samples
+from dddm.scores.record import Score, read_scores
+from dddm.scores.reference import Reference
+from dddm.tasks.evaluate import evaluate, extract_all
+from dddm_datasets.digits import Digits
+from dddm_features.digits_classifier import DigitsClassifier
+
+CPU = torch.device("cpu")
+
+
+@final
+class DigitsTrainedMetric(Metric):
+    """A metric whose features were trained on digits too."""
+
+    def __init__(self, options: NoOptions) -> None:
+        pass
+
+    @property
+    def trained_on(self) -> str | None:
+        """Digits."""
+        return "digits"
+
+    def distance(self, *, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Evaluation takes no distance of the metric's."""
+        raise NotImplementedError
+
+
+@final
+class PlainMetric(Metric):
+    """A metric without learned features."""
+
+    def __init__(self, options: NoOptions) -> None:
+        pass
+
+    def distance(self, *, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Evaluation takes no distance of the metric's."""
+        raise NotImplementedError
+
+
+def use(kind: Kind, name: str, target: str) -> Use:
+    """A component without options."""
+    component = Component(
+        kind=kind,
+        name=name,
+        namespace="dddm",
+        target=target,
+        options=NoOptions,
+        summary="",
+        plugin="test",
+        package="dddm",
+        version="0.1.0",
+    )
+    return Use(component=component, options=NoOptions())
+
+
+FEATURES = {
+    "digits-classifier": "dddm_features.digits_classifier:DigitsClassifier",
+    "pixels": "dddm_features.pixels:Pixels",
+}
+
+
+def make_recipe(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    features: str | None = "digits-classifier",
+    metrics: tuple[Literal["fd", "nearest"], ...] = ("fd", "nearest"),
+    metric: type[Metric] = PlainMetric,
+) -> Recipe:
+    """A checked recipe for digits; only what evaluation looks at can be loaded."""
+    unused = use(Kind.SCHEDULE, "unused", "nowhere:Nothing")
+    used_metric = use(Kind.METRIC, "toy", "toy_metrics:Toy")
+    load = Component.load
+
+    def load_or_toy(component: Component) -> Any:
+        return metric if component.name == "toy" else load(component)
+
+    monkeypatch.setattr(Component, "load", load_or_toy)
+    jobs = [
+        SampleJob(
+            sampler=use(Kind.SAMPLER, name, "nowhere:Nothing"),
+            settings=SampleSettings(steps=(1,), images=10),
+        )
+        for name in ("fixed-time", "annealed")
+    ]
+    evaluation = None
+    if features is not None:
+        evaluation = Evaluation(
+            features=use(Kind.FEATURES, features, FEATURES[features]),
+            settings=EvaluateSettings(metrics=metrics),
+        )
+    return Recipe(
+        name="digits",
+        seed=0,
+        data=use(Kind.DATASET, "digits", "dddm_datasets.digits:Digits"),
+        schedule=unused,
+        backbone=unused,
+        metric=used_metric,
+        targets=unused,
+        train=TrainSettings(epochs=1, batch_images=10, learning_rate=1e-3),
+        sample=tuple(jobs),
+        evaluate=evaluation,
+        observe=None,
+        tables={},
+        fingerprint="f" * 64,
+    )
+
+
+def put_samples(
+    folder: RunFolder, images: torch.Tensor, *, sampler: str = "fixed-time", steps: int = 1
+) -> None:
+    """Store images as samples of a sampler."""
+    facts = {
+        "sampler": sampler,
+        "sampler_id": f"dddm:{sampler}",
+        "sampler_options": {"clamp": True},
+        "steps": steps,
+        "images": len(images),
+        "seed": 0,
+        "ema": True,
+        "checkpoint": {"step": 900, "sha256": "c" * 64},
+    }
+    samples = Samples(images=images, label=torch.arange(len(images)) % 10, facts=facts)
+    write_samples(folder.samples / f"{sampler}-{steps}", samples, columns=10)
+
+
+@pytest.fixture(scope="module")
+def splits() -> dict[str, Split]:
+    """Real digits."""
+    return dict(Digits(NoOptions()).splits())
+
+
+def images_of(split: Split, count: int) -> torch.Tensor:
+    """The first images of a split."""
+    return split.images(torch.arange(count))
+
+
+def score_all(recipe: Recipe, folder: RunFolder) -> tuple[tuple[Score, ...], list[Event]]:
+    """Scores, and the events they came with."""
+    events: list[Event] = []
+    scores = evaluate(recipe, folder=folder, notify=events.append, device=CPU, clock=lambda: 1.5)
+    return scores, events
+
+
+def test_copies_noise_and_real_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """Held-out digits score as their floor does, copies show as copies, noise is far off."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["held-out"], 297), steps=1)
+    put_samples(folder, images_of(splits["train"], 297), steps=2)
+    noise = torch.randint(0, 256, (297, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    put_samples(folder, noise.to(torch.uint8), steps=10)
+    scores, _ = score_all(make_recipe(monkeypatch), folder)
+    fd = {score.steps: score for score in scores if score.metric == "fd"}
+    nearest = {score.steps: score for score in scores if score.metric == "nearest"}
+    held_out_floor = fd[1].floors[1]
+    assert fd[1].value == pytest.approx(held_out_floor.value)
+    assert fd[10].value > 50 * held_out_floor.value
+    assert nearest[1].value == pytest.approx(nearest[1].details["held_out_median"])
+    assert nearest[1].details["close_share"] == pytest.approx(0.01, abs=0.005)
+    assert nearest[2].value == 0
+    assert nearest[2].details["close_share"] == 1
+    assert nearest[10].details["close_share"] == 0
+
+
+def test_a_score_says_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """Name, counts and provenance hold what is needed to repeat the score."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["held-out"], 100))
+    (score,), _ = score_all(make_recipe(monkeypatch, metrics=("fd",)), folder)
+    assert score.name == "fd-digits-classifier@100"
+    assert (score.sampler, score.steps, score.images) == ("fixed-time", 1, 100)
+    assert score.reference_images == 1500
+    about = score.provenance
+    assert about["features"]["id"] == "dddm:digits-classifier"
+    assert about["features"]["fingerprint"] == DigitsClassifier(NoOptions()).fingerprint
+    assert about["features"]["dimensions"] == 64
+    assert about["reference"]["manifest"] == splits["train"].manifest
+    assert about["reference"]["held_out_manifest"] == splits["held-out"].manifest
+    assert about["samples"]["checkpoint"]["sha256"] == "c" * 64
+    assert about["samples"]["ema"] is True
+    assert about["samples"]["seed"] == 0
+    assert about["samples"]["images_of_each_class"] == [10] * 10
+    assert len(about["samples"]["sha256"]) == 64
+    assert about["trained_with"]["metric"]["id"] == "dddm:toy"
+    assert about["formula"]["ddof"] == 1
+    assert {"python", "torch", "torch-fidelity", "numpy", "dddm"} <= set(about["versions"])
+    assert about["machine"]["device"] == "cpu"
+    assert about["seconds"] > 0
+    assert about["warnings"] == []
+
+
+def test_scores_are_written_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """The file holds the scores, in the recipe's order; each is told once; again gives the same."""
+    folder = RunFolder(tmp_path)
+    for sampler, steps in (("annealed", 2), ("fixed-time", 10), ("fixed-time", 2)):
+        put_samples(folder, images_of(splits["train"], 20), sampler=sampler, steps=steps)
+    recipe = make_recipe(monkeypatch, features="pixels")
+    scores, events = score_all(recipe, folder)
+    places = [(score.sampler, score.steps, score.metric) for score in scores]
+    assert places == [
+        (sampler, steps, metric)
+        for sampler, steps in (("fixed-time", 2), ("fixed-time", 10), ("annealed", 2))
+        for metric in ("fd", "nearest")
+    ]
+    assert read_scores(folder.scores) == scores
+    assert [type(event) for event in events] == [ScoreMeasured] * 6
+    assert events[0] == ScoreMeasured(
+        seconds=1.5, metric="fd-pixels@20", sampler="fixed-time", steps=2, value=scores[0].value
+    )
+    assert [score.value for score in score_all(recipe, folder)[0]] == [
+        score.value for score in scores
+    ]
+
+
+def test_related_features_are_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """A metric trained on what the features were trained on is named, to people and in the file."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 20))
+    recipe = make_recipe(monkeypatch, metrics=("nearest",), metric=DigitsTrainedMetric)
+    (score,), events = score_all(recipe, folder)
+    (notice,) = [event for event in events if isinstance(event, Notice)]
+    assert "both trained on digits" in notice.text
+    assert score.provenance["warnings"] == [notice.text]
+    plain = make_recipe(monkeypatch, features="pixels", metric=DigitsTrainedMetric)
+    assert not any(isinstance(event, Notice) for event in score_all(plain, folder)[1])
+
+
+def test_one_image_has_no_frechet_distance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """It is said, and the other score is still measured."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 1))
+    scores, events = score_all(make_recipe(monkeypatch), folder)
+    assert [score.metric for score in scores] == ["nearest"]
+    assert any(isinstance(event, Notice) and "one image" in event.text for event in events)
+
+
+def test_a_recipe_that_asks_for_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is scored and nothing written."""
+    folder = RunFolder(tmp_path)
+    assert score_all(make_recipe(monkeypatch, features=None), folder) == ((), [])
+    assert not folder.scores.exists()
+
+
+def test_no_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says how to draw some."""
+    with pytest.raises(DataError, match="no samples") as caught:
+        score_all(make_recipe(monkeypatch), RunFolder(tmp_path))
+    assert "dddm run" in str(caught.value.remedy)
+
+
+def test_damaged_samples_leave_old_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """When one set is damaged, the scores on the disk stay as they were."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 20))
+    recipe = make_recipe(monkeypatch, features="pixels")
+    score_all(recipe, folder)
+    before = folder.scores.read_bytes()
+    put_samples(folder, images_of(splits["train"], 20), steps=2)
+    (folder.samples / "fixed-time-2" / "samples.npz").write_bytes(b"PK")
+    with pytest.raises(DataError, match="damaged"):
+        score_all(recipe, folder)
+    assert folder.scores.read_bytes() == before
+    assert json.loads(before)[0]["metric"] == "fd"
+
+
+def test_samples_of_another_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both shapes are named."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, torch.zeros(4, 3, 8, 8, dtype=torch.uint8))
+    with pytest.raises(DataError, match="3×8×8, the data are 1×8×8"):
+        score_all(make_recipe(monkeypatch, features="pixels"), folder)
+
+
+def test_extraction_in_batches(splits: dict[str, Split]) -> None:
+    """A split and its images give the same features, in order, beyond one batch."""
+    features = DigitsClassifier(NoOptions())
+    images = images_of(splits["train"], 1500)
+    from_split = extract_all(features, splits["train"])
+    assert torch.equal(from_split, extract_all(features, images))
+    assert torch.equal(from_split[700:701], features.extract(images[700:701]))
+
+
+def test_the_floor_is_the_references_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """The resample floor stands at the samples' own count."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 64))
+    (score,), _ = score_all(make_recipe(monkeypatch, metrics=("fd",)), folder)
+    reference = Reference(
+        train=extract_all(DigitsClassifier(NoOptions()), splits["train"]), held_out=None
+    )
+    assert score.floors[0].images == 64
+    assert score.floors[0].value == pytest.approx(reference.resample_distance(64))
