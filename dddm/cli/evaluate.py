@@ -1,0 +1,82 @@
+"""`dddm evaluate`: scores the samples of a run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dddm.cli.common import catalogue_of, device_option, json_option, show_json
+
+if TYPE_CHECKING:
+    # It brings torch along, which help must not wait for.
+    from dddm.scores.record import Score
+
+
+@click.command()
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@device_option
+@json_option
+@click.pass_context
+def evaluate(
+    ctx: click.Context,
+    run: Path | None,
+    device: str,
+    as_json: bool,  # noqa: FBT001 - click passes it by name
+) -> None:
+    """Score RUN's samples against its training images; without RUN, the newest run's.
+
+    Writes scores.json into the run folder and prints a table.  Beside the Fréchet distance (FD,
+    less is better) stand those of real images at the same count; "nearest" is the median distance
+    to the nearest training image, beside that of held-out images, and "close" the share of samples
+    nearer to a training image than 99 % of held-out images are: about 1 % is expected, far more
+    means copying.
+
+    \b
+    Examples:
+      dddm evaluate
+      dddm evaluate runs/digits --json
+    """  # noqa: D301 - click reads the backspace as "do not rewrap"
+    from dddm.recipe.read import read_recipe
+    from dddm.run.find import find_run
+
+    catalogue = catalogue_of(ctx)
+    folder = find_run(None if run is None else str(run))
+    recipe = read_recipe(folder.recipe, catalogue=catalogue)
+    if recipe.evaluate is None:
+        from dddm.errors import RecipeError
+
+        raise RecipeError(
+            "this run's recipe does not say how to score: it has no table [evaluate]",
+            where=str(folder.recipe),
+            remedy='add to the recipe: [evaluate] with features = "pixels", and run it again',
+        )
+
+    from dddm.run.announce import Announcer
+    from dddm.run.device import choose_device
+    from dddm.tasks.evaluate import evaluate as evaluate_run
+    from dddm.tasks.observers import observers_for
+
+    announcer = Announcer(observers_for(recipe, catalogue=catalogue, folder=folder))
+    try:
+        scores = evaluate_run(
+            recipe,
+            folder=folder,
+            notify=announcer.notify,
+            device=choose_device(device),
+            clock=announcer.clock,
+        )
+    finally:
+        announcer.close()
+    if as_json:
+        show_json([score.to_json() for score in scores])
+    else:
+        show_scores(scores)
+
+
+def show_scores(scores: "tuple[Score, ...]") -> None:
+    """Print the scores as a table on stdout, one row for each set of samples."""
+    from rich.console import Console
+
+    from dddm.cli.score_table import score_table
+
+    Console().print(score_table(scores))

@@ -1,0 +1,92 @@
+"""Scores as a table: one row for each set of samples, real images' scores beside theirs."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from rich import box
+from rich.table import Table
+
+from dddm.scores.record import Floor, Score
+
+_NONE: Final = "–"
+_CAPTION: Final = """\
+FD: Fréchet distance of generated images; less is better
+resample: FD of as many training images, drawn again with repetition
+held-out: FD of real / generated images, {count} of each
+nearest: median distance to a training image, generated / held-out
+close: nearer to one than 99 % of held-out images; 1 % is usual"""
+
+
+def score_table(scores: Iterable[Score]) -> Table:
+    """The table; its title names the features and the number of training images.
+
+    Columns: sampler, steps, images; FD with its floors; nearest with what held-out images have.
+    """
+    rows: list[dict[str, Score]] = []
+    for score in scores:
+        if not rows or score.metric in rows[-1] or _set_of(score) != _set_of(*rows[-1].values()):
+            rows.append({})
+        rows[-1][score.metric] = score
+    every = [score for row in rows for score in row.values()]
+    table = Table(
+        title=_title(every),
+        title_justify="left",
+        title_style="",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        caption=_CAPTION.format(count=_held_out_count(every)),
+        caption_justify="left",
+        caption_style="",
+    )
+    table.add_column("sampler", no_wrap=True)
+    for name in ("steps", "images", "FD", "resample", "held-out", "nearest", "close"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        facts = (str(fact) for fact in _set_of(*row.values()))
+        table.add_row(*facts, *_frechet(row.get("fd")), *_nearest(row.get("nearest")))
+    return table
+
+
+def _set_of(score: Score, *_others: Score) -> tuple[str, int, int]:
+    """Which set of samples scores are about."""
+    return (score.sampler, score.steps, score.images)
+
+
+def _title(scores: list[Score]) -> str:
+    if not scores:
+        return "no scores"
+    features = sorted({score.name.split("@")[0].split("-", 1)[1] for score in scores})
+    images = scores[0].reference_images
+    return f"against {images:,} training images, features: {', '.join(features)}"
+
+
+def _held_out_count(scores: list[Score]) -> str:
+    """How many images the held-out floors of FD are taken over; usually one number."""
+    floors = [_floor(score, "held-out") for score in scores if score.metric == "fd"]
+    counts = sorted({floor.images for floor in floors if floor is not None})
+    return " or ".join(str(count) for count in counts) or "as many"
+
+
+def _floor(score: Score, name: str) -> Floor | None:
+    return next((floor for floor in score.floors if floor.name == name), None)
+
+
+def _frechet(score: Score | None) -> tuple[str, str, str]:
+    """FD; that of a resample at the same count; held-out's beside as many generated images'."""
+    if score is None:
+        return (_NONE, _NONE, _NONE)
+    resample, held_out = _floor(score, "resample"), _floor(score, "held-out")
+    beside = _NONE
+    if held_out is not None and held_out.generated_value is not None:
+        beside = f"{held_out.value:.3g} / {held_out.generated_value:.3g}"
+    return (f"{score.value:.3g}", _NONE if resample is None else f"{resample.value:.3g}", beside)
+
+
+def _nearest(score: Score | None) -> tuple[str, str]:
+    """Median distance beside held-out images'; share of images that are close."""
+    if score is None:
+        return (_NONE, _NONE)
+    held_out, share = score.details.get("held_out_median"), score.details.get("close_share")
+    beside = f"{score.value:.3g}" if held_out is None else f"{score.value:.3g} / {held_out:.3g}"
+    return (beside, _NONE if share is None else f"{share:.1%}")

@@ -1,0 +1,94 @@
+"""The table shows each set of samples once, beside what real images reach."""
+
+import io
+import re
+
+from rich.console import Console
+
+from dddm.cli.score_table import score_table
+from dddm.scores.record import Floor, Score
+
+
+def frechet(steps: int, value: float) -> Score:
+    """A Fréchet distance with both floors."""
+    return Score(
+        metric="fd",
+        name="fd-digits-classifier@1500",
+        value=value,
+        sampler="fixed-time",
+        steps=steps,
+        images=1500,
+        reference_images=1500,
+        floors=(
+            Floor(name="resample", value=0.4, images=1500),
+            Floor(name="held-out", value=0.74, images=297, generated_value=value + 0.5),
+        ),
+    )
+
+
+def nearest(steps: int) -> Score:
+    """A nearest distance with its details."""
+    return Score(
+        metric="nearest",
+        name="nearest-digits-classifier@1500",
+        value=2.5,
+        sampler="fixed-time",
+        steps=steps,
+        images=1500,
+        reference_images=1500,
+        floors=(Floor(name="held-out", value=2.25, images=297),),
+        details={"held_out_median": 2.25, "close_threshold": 0.5, "close_share": 0.0123},
+    )
+
+
+def lines(*scores: Score) -> list[str]:
+    """The table's lines, as wide as a narrow terminal."""
+    out = io.StringIO()
+    Console(file=out, width=80).print(score_table(scores))
+    return out.getvalue().splitlines()
+
+
+def row(text: str) -> list[str]:
+    """The cells of one line."""
+    return re.split(r"\s{2,}", text.strip())
+
+
+def test_one_row_for_each_set() -> None:
+    """FD and nearest of one set share a row; nothing is cut off in 80 columns."""
+    shown = lines(frechet(1, 44.123), nearest(1), frechet(100, 3.4), nearest(100))
+    rows = [row(line) for line in shown if "fixed-time" in line]
+    cells = ["44.1", "0.4", "0.74 / 44.6", "2.5 / 2.25", "1.2%"]
+    assert rows[0] == ["fixed-time", "1", "1500", *cells]
+    assert rows[1][:4] == ["fixed-time", "100", "1500", "3.4"]
+    assert len(rows) == 2
+    assert not any("…" in line for line in shown)
+    assert any("real / generated images, 297 of each" in line for line in shown)
+    assert "against 1,500 training images, features: digits-classifier" in shown[0]
+
+
+def test_sets_of_one_name_stay_apart() -> None:
+    """Two sets of one sampler, at as many steps, have a row each."""
+    shown = lines(frechet(1, 44.1), nearest(1), frechet(1, 22.2), nearest(1))
+    assert [row(line)[3] for line in shown if "fixed-time" in line] == ["44.1", "22.2"]
+
+
+def test_what_was_not_measured_is_a_dash() -> None:
+    """One metric alone leaves the other's cells empty; no scores leave a table without rows."""
+    assert row(next(line for line in lines(nearest(1)) if "fixed-time" in line))[3:6] == ["–"] * 3
+    assert row(next(line for line in lines(frechet(1, 1)) if "fixed-time" in line))[6:] == ["–"] * 2
+    assert "no scores" in lines()[0]
+
+
+def test_no_held_out_images() -> None:
+    """Without them the value stands alone."""
+    bare = Score(
+        metric="nearest",
+        name="nearest-pixels@8",
+        value=2.5,
+        sampler="annealed",
+        steps=1,
+        images=8,
+        reference_images=20,
+        floors=(),
+    )
+    assert row(next(line for line in lines(bare) if "annealed" in line))[6:] == ["2.5", "–"]
