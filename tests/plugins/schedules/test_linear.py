@@ -51,7 +51,7 @@ def test_noise_is_accurate_where_it_is_small() -> None:
         for t, beta in enumerate(betas, start=1):
             alpha_bar *= 1 - Decimal(beta)
             expected = float((1 - alpha_bar).sqrt())
-            assert float(noise[t]) == pytest.approx(expected, rel=1e-14)
+            assert float(noise[t]) == pytest.approx(expected, rel=1e-14, abs=0)
 
 
 def test_a_beta_of_one_is_refused() -> None:
