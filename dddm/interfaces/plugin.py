@@ -131,7 +131,8 @@ class Registrar(ABC):
         Args:
             kind: what it is.
             name: lower-case words joined by hyphens; its full id is `namespace:name`.
-            target: where its class is, as `module:Class`; imported only when it is used.
+            target: where its class is, or a function that makes one, as `module:Class`; imported
+                only when it is used.
             summary: one line for listings.
             options: attrs class of its options, whose fields are made with `option`.
             api: first and last version of this interface that it supports.
