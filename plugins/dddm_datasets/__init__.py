@@ -21,7 +21,6 @@ def dddm_register(registrar: Registrar) -> None:
         Kind.DATASET,
         "digits",
         target="dddm_datasets.digits:Digits",
-        summary="scikit-learn's 1,797 handwritten digits, 8×8, grey: 1,500 to train on, 297 "
-        "held out.  Needs no download.",
+        summary="scikit-learn's 1,797 handwritten digits, 8×8, grey; needs no download.",
         describe=describe_digits,
     )

@@ -1,6 +1,31 @@
 """Built-in features."""
 
-from dddm.interfaces.plugin import Kind, Registrar, hookimpl
+from collections.abc import Iterable
+
+from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.plugin import (
+    Complaint,
+    Kind,
+    NoOptions,
+    Registrar,
+    Surroundings,
+    hookimpl,
+)
+
+DIGITS_SHAPE = ImageShape(channels=1, height=8, width=8)
+"""What the digits classifier was trained on, and all that it takes."""
+
+
+def check_digits_classifier(options: NoOptions, around: Surroundings) -> Iterable[Complaint]:
+    """Find before training that the samples could not be judged after it."""
+    del options
+    if around.data is not None and around.data.shape != DIGITS_SHAPE:
+        yield Complaint(
+            option="use",
+            what=f"digits-classifier is made for images of {DIGITS_SHAPE} "
+            f"(channels×height×width), and the data are {around.data.shape}",
+            remedy='use features = "pixels", which take any shape',
+        )
 
 
 @hookimpl
@@ -17,4 +42,5 @@ def dddm_register(registrar: Registrar) -> None:
         "digits-classifier",
         target="dddm_features.digits_classifier:DigitsClassifier",
         summary="64 activations of a small classifier of 8×8 digits, whose weights are carried.",
+        check=check_digits_classifier,
     )

@@ -16,12 +16,12 @@ from dddm.interfaces.features import Features
 from dddm.interfaces.plugin import NoOptions
 from dddm.support.files import sha256_of
 from dddm.support.images import from_uint8
+from dddm_features import DIGITS_SHAPE
 from dddm_features.digits_network import FEATURES, DigitsNetwork
 
 WEIGHTS: Final = Path(__file__).with_name("digits.safetensors")
 """Written by `python -m dddm_features.train_digits_classifier`, whose metadata it carries."""
 
-_SHAPE: Final = ImageShape(channels=1, height=8, width=8)
 _LAYER: Final = "last hidden layer, 64 units after ReLU; float64 inside"
 
 
@@ -84,9 +84,9 @@ class DigitsClassifier(Features):
         Raises:
             DataError: with the shape that is accepted.
         """
-        if shape != _SHAPE:
+        if shape != DIGITS_SHAPE:
             raise DataError(
-                f'the features "digits-classifier" are made for images of {_SHAPE} '
+                f'the features "digits-classifier" are made for images of {DIGITS_SHAPE} '
                 f"(channels×height×width), not of {shape}",
                 where="evaluate.features",
                 remedy='use features = "pixels", which take any shape',

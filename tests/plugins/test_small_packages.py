@@ -9,6 +9,8 @@ from typing import Any, final
 import attrs
 import pytest
 
+from dddm.interfaces.dataset import Dataset
+from dddm.interfaces.features import Features
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.observer import Observer
 from dddm.interfaces.plugin import Check, DescribeData, Kind, NoOptions, Registrar, WeightFile
@@ -25,6 +27,8 @@ PACKAGES = {
     ),
     "dddm_stores": (Kind.TARGET_STORE, TargetStore, ["ram"]),
     "dddm_samplers": (Kind.SAMPLER, Sampler, ["annealed", "fixed-time"]),
+    "dddm_datasets": (Kind.DATASET, Dataset, ["digits"]),
+    "dddm_features": (Kind.FEATURES, Features, ["digits-classifier", "pixels"]),
     "dddm_observers": (Kind.OBSERVER, Observer, ["json-lines", "terminal"]),
 }
 every_package = pytest.mark.parametrize("package", PACKAGES)
