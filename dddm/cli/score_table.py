@@ -72,6 +72,12 @@ def _floor(score: Score, name: str) -> Floor | None:
     return next((floor for floor in score.floors if floor.name == name), None)
 
 
+def _number(value: float) -> str:
+    """About three digits; what is 0 but for rounding is shown as 0."""
+    decimals = sum(abs(value) < limit for limit in (100, 10, 1))
+    return f"{round(value, decimals) or 0.0:,.{decimals}f}"
+
+
 def _frechet(score: Score | None) -> tuple[str, str, str]:
     """FD; that of a resample at the same count; held-out's beside as many generated images'."""
     if score is None:
@@ -79,8 +85,8 @@ def _frechet(score: Score | None) -> tuple[str, str, str]:
     resample, held_out = _floor(score, "resample"), _floor(score, "held-out")
     beside = _NONE
     if held_out is not None and held_out.generated_value is not None:
-        beside = f"{held_out.value:.3g} / {held_out.generated_value:.3g}"
-    return (f"{score.value:.3g}", _NONE if resample is None else f"{resample.value:.3g}", beside)
+        beside = f"{_number(held_out.value)}/{_number(held_out.generated_value)}"
+    return (_number(score.value), _NONE if resample is None else _number(resample.value), beside)
 
 
 def _nearest(score: Score | None) -> tuple[str, str]:
@@ -88,5 +94,7 @@ def _nearest(score: Score | None) -> tuple[str, str]:
     if score is None:
         return (_NONE, _NONE)
     held_out, share = score.details.get("held_out_median"), score.details.get("close_share")
-    beside = f"{score.value:.3g}" if held_out is None else f"{score.value:.3g} / {held_out:.3g}"
+    beside = _number(score.value)
+    if held_out is not None:
+        beside = f"{beside}/{_number(held_out)}"
     return (beside, _NONE if share is None else f"{share:.1%}")

@@ -58,8 +58,8 @@ def _held_out_floor(generated: Tensor, reference: Reference) -> list[Floor]:
     if count < SMALLEST_SET:
         return []
     held_out, first_generated = (
-        frechet_distance(statistics_of(features[:count]), reference.train_statistics)
-        for features in (reference.held_out, generated)
+        frechet_distance(statistics_of(features_ND), reference.train_statistics)
+        for features_ND in (reference.some_held_out(count), generated[:count])
     )
     return [Floor(name="held-out", value=held_out, images=count, generated_value=first_generated)]
 

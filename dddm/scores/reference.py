@@ -43,6 +43,18 @@ class Reference:
             return None
         return nearest_distances(query=self.held_out, reference=self.train)
 
+    def some_held_out(self, images: int) -> Tensor:
+        """Features (images, D) of held-out images, chosen by lot: the first may be of one kind.
+
+        Raises:
+            ValueError: if there are not that many.
+        """
+        held_out_KD = torch.empty(0) if self.held_out is None else self.held_out
+        if images > len(held_out_KD):
+            raise ValueError(f"there are {len(held_out_KD)} held-out images, not {images}")
+        generator = generator_for("held-out floor", images)
+        return held_out_KD[torch.randperm(len(held_out_KD), generator=generator)[:images]]
+
     def resample_distance(self, images: int) -> float:
         """Mean FD of bootstrap resamples, of `images` training images each, to the training set."""
         if images not in self._resampled:

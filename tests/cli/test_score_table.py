@@ -57,9 +57,9 @@ def test_one_row_for_each_set() -> None:
     """FD and nearest of one set share a row; nothing is cut off in 80 columns."""
     shown = lines(frechet(1, 44.123), nearest(1), frechet(100, 3.4), nearest(100))
     rows = [row(line) for line in shown if "fixed-time" in line]
-    cells = ["44.1", "0.4", "0.74 / 44.6", "2.5 / 2.25", "1.2%"]
+    cells = ["44.1", "0.400", "0.740/44.6", "2.50/2.25", "1.2%"]
     assert rows[0] == ["fixed-time", "1", "1500", *cells]
-    assert rows[1][:4] == ["fixed-time", "100", "1500", "3.4"]
+    assert rows[1][:4] == ["fixed-time", "100", "1500", "3.40"]
     assert len(rows) == 2
     assert not any("…" in line for line in shown)
     assert any("real / generated images, 297 of each" in line for line in shown)
@@ -91,4 +91,13 @@ def test_no_held_out_images() -> None:
         reference_images=20,
         floors=(),
     )
-    assert row(next(line for line in lines(bare) if "annealed" in line))[6:] == ["2.5", "–"]
+    assert row(next(line for line in lines(bare) if "annealed" in line))[6:] == ["2.50", "–"]
+
+
+def test_numbers_stay_short() -> None:
+    """About three digits of any size; rounding errors about 0 are 0, without a sign."""
+    shown = {
+        value: row(next(line for line in lines(frechet(1, value)) if "fixed-time" in line))[3]
+        for value in (-1.14e-13, 0.0312, 0.9996, 9.99, 44.123, 196.4, 12345.6)
+    }
+    assert list(shown.values()) == ["0.000", "0.031", "1.000", "9.99", "44.1", "196", "12,346"]

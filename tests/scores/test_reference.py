@@ -47,3 +47,17 @@ def test_held_out_distances() -> None:
     assert found is not None
     assert found.tolist() == pytest.approx([0.002] * 3, rel=1e-3)
     assert Reference(train=TRAIN, held_out=None).held_out_nearest is None
+
+
+def test_some_held_out_images_are_chosen_by_lot() -> None:
+    """They are distinct, the same every time, not simply the first, and never more than exist."""
+    reference = Reference(train=TRAIN, held_out=torch.arange(50.0).reshape(50, 1))
+    chosen = reference.some_held_out(20)
+    assert torch.equal(chosen, reference.some_held_out(20))
+    assert len(chosen.unique()) == 20
+    assert chosen.max() > 30
+    assert reference.some_held_out(50).flatten().sort().values.tolist() == list(range(50))
+    with pytest.raises(ValueError, match="50 held-out images, not 51"):
+        reference.some_held_out(51)
+    with pytest.raises(ValueError, match="0 held-out"):
+        Reference(train=TRAIN, held_out=None).some_held_out(1)
