@@ -40,7 +40,7 @@ class Backbone(nn.Module, ABC):
         """Compute F, (B, C, H, W), from what `begin` returned and the estimate, (B, C, H, W)."""
 
     @final
-    def forward(
+    def forward(  # type: ignore[misc]  # torch declares an attribute, and means a method
         self, *, estimate: Tensor, x_t: Tensor, t: Tensor, label: Tensor | None = None
     ) -> Tensor:
         """F(x̂, x_t, t), (B, C, H, W)."""

@@ -1,6 +1,6 @@
 """f_θ(x̂, x_t, t): a schedule and a backbone, put together by eq. 3.
 
-    f_θ(x̂, x_t, t) = x_t − F_θ(x̂, x_t, t)        (VP; the schedule says how in general)
+f_θ(x̂, x_t, t) = x_t − F_θ(x̂, x_t, t)        (VP; the schedule says how in general)
 """
 
 from typing import Any, final

@@ -49,7 +49,9 @@ def measure_leak(
     label: Tensor | None,
 ) -> Leak:
     """Measure on images x_0, all tensors (B, C, H, W); the network must be in eval mode."""
-    t_B = model.schedule.grid(steps=1).to(x_0.device).expand(len(x_0))  # T, as the schedule types it
+    t_B = (
+        model.schedule.grid(steps=1).to(x_0.device).expand(len(x_0))
+    )  # T, as the schedule types it
     x_T_BCHW = model.schedule.diffuse(x_0=x_0, t=t_B, noise=noise)
     begun = model.begin(x_t=x_T_BCHW, t=t_B, label=label)
     from_store_BCHW = model.refine(begun, estimate=stored_estimate)

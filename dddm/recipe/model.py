@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from dddm.interfaces.plugin import option
 from dddm.registry.component import Component
@@ -119,6 +119,8 @@ class Recipe:
         tables: the merged tables as plain values with every default filled in; what `dddm show`
             prints and the run folder keeps.
         fingerprint: SHA-256, in hexadecimal, of `tables`.
+        origins: where each value came from, by its dotted key: `default`, `digits.toml:12` or
+            `--set …`.
         observe: observers; None where the recipe names none and the default ones follow the run.
     """
 
@@ -135,3 +137,4 @@ class Recipe:
     observe: tuple[Use, ...] | None
     tables: dict[str, Any]
     fingerprint: str
+    origins: dict[str, str] = field(factory=dict, eq=False)

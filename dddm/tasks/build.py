@@ -94,9 +94,7 @@ class TrainingParts:
     store: TargetStore
 
 
-def build_for_training(
-    recipe: Recipe, *, folder: RunFolder, device: torch.device
-) -> TrainingParts:
+def build_for_training(recipe: Recipe, *, folder: RunFolder, device: torch.device) -> TrainingParts:
     """Build and open everything that training needs.
 
     Raises:

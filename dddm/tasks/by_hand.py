@@ -53,9 +53,7 @@ def draw_by_hand(
         )
         for path in request.folders.values():
             _refuse_foreign(path)
-        draw_request(
-            request, generator=generator, device=device, announcer=announcer, stop=stop
-        )
+        draw_request(request, generator=generator, device=device, announcer=announcer, stop=stop)
     finally:
         announcer.close()
     return request.folders

@@ -87,9 +87,7 @@ def draw_request(
     refuse_too_many_steps(
         request.use, sampler=sampler, generator=generator, steps=list(request.folders)
     )
-    wanted = {
-        steps: _facts(request, steps=steps, generator=generator) for steps in request.folders
-    }
+    wanted = {steps: _facts(request, steps=steps, generator=generator) for steps in request.folders}
     if all(_is_there(request.folders[steps], facts) for steps, facts in wanted.items()):
         return False
     order = Order(
@@ -140,9 +138,7 @@ def draw_request(
             columns=classes if 1 < classes <= _MOST_COLUMNS else None,
             separate=request.separate,
         )
-        announcer.announce(
-            SamplesDrawn, sampler=name, steps=steps, images=order.images, grid=grid
-        )
+        announcer.announce(SamplesDrawn, sampler=name, steps=steps, images=order.images, grid=grid)
     return True
 
 

@@ -137,9 +137,7 @@ def _draw_progress(training: Training) -> None:
         shape=training.parts.split.shape,
         classes=classes,
     )
-    model = ScheduledDenoiser(
-        schedule=training.parts.schedule, backbone=training.ema.backbone
-    )
+    model = ScheduledDenoiser(schedule=training.parts.schedule, backbone=training.ema.backbone)
     sampler = build_sampler(job.sampler)
     (block,) = draw_samples(model=model, sampler=sampler, order=order, device=training.device)
     columns = classes if 1 < classes <= BLOCK_IMAGES // 2 else None
@@ -215,8 +213,6 @@ def _evaluate(
     if not changed and folder.scores.exists() and folder.read_about().get("scored") == scored_as:
         return
     began = time.perf_counter()
-    evaluate(
-        recipe, folder=folder, notify=announcer.notify, device=device, clock=announcer.clock
-    )
+    evaluate(recipe, folder=folder, notify=announcer.notify, device=device, clock=announcer.clock)
     _note_seconds(folder, evaluate=time.perf_counter() - began)
     folder.note_about(scored=scored_as)

@@ -138,7 +138,8 @@ def _one_step(training: Training, *, index_B: Tensor, rate: Rate) -> None:
 
     position.step += 1
     position.batch += 1
-    position.loss_sum += float(outcome.loss)
+    loss = outcome.loss.item()
+    position.loss_sum += loss
     rate.step()
     position.train_seconds += time.perf_counter() - began
     if position.step % settings.log_every_steps == 0:
@@ -147,7 +148,7 @@ def _one_step(training: Training, *, index_B: Tensor, rate: Rate) -> None:
             StepDone,
             step=position.step,
             epoch=position.epoch,
-            loss=float(outcome.loss),
+            loss=loss,
             learning_rate=learning_rate,
             gradient_norm=norm,
             images_per_second=per_second and per_second * settings.batch_images,

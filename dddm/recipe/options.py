@@ -1,0 +1,105 @@
+"""A table becomes an instance of an options class; all that is wrong with it is collected."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, final, get_type_hints
+
+import attrs
+
+from dddm.recipe.locate import Path
+from dddm.recipe.merge import Merged
+from dddm.recipe.problems import Problem, nearest
+from dddm.recipe.types import check_bounds, convert, describe
+
+
+@cache
+def hints_of(options: type[Any]) -> Mapping[str, Any]:
+    """Annotations of an options class, resolved."""
+    return get_type_hints(options)
+
+
+@final
+class Reading:
+    """Merged tables that are being read, and the problems found so far."""
+
+    def __init__(self, merged: Merged) -> None:
+        self.merged = merged
+        self.problems: list[Problem] = []
+
+    def complain(
+        self,
+        what: str,
+        *,
+        path: Path,
+        remedy: str | None = None,
+        of_plugin: bool = False,
+        at_value: bool = False,
+    ) -> None:
+        """Note a problem with what stands at `path`."""
+        self.problems.append(
+            Problem(
+                what=what,
+                remedy=remedy,
+                origin=self.merged.origin(path),
+                of_plugin=of_plugin,
+                at_value=at_value,
+            )
+        )
+
+    def table(self, name: str) -> dict[str, Any] | None:
+        """A top-level table; None, with a problem, where it is missing or no table."""
+        value = self.merged.tables.get(name)
+        if value is None:
+            self.complain(f"the table [{name}] is missing", path=(), remedy=f"add [{name}]")
+            return None
+        if not isinstance(value, dict):
+            self.complain(f"{name} must be a table", path=(name,), remedy=f"write [{name}]")
+            return None
+        return value
+
+    def options(
+        self, options: type[Any], table: Mapping[str, Any], *, path: Path, title: str
+    ) -> Any | None:
+        """An instance of `options` from `table`; None, with problems, where that cannot be.
+
+        Args:
+            path: of the table.
+            title: what the table is of, for messages.
+        """
+        before = len(self.problems)
+        fields = {field.name: field for field in attrs.fields(options)}
+        for name in table.keys() - fields.keys():
+            self.complain(
+                f"{title} has no option {name!r}",
+                path=(*path, name),
+                remedy=nearest(name, fields) if fields else "leave it out: there are no options",
+            )
+        values = {}
+        for name, field in fields.items():
+            if name in table:
+                values[name] = self._value(options, field, table[name], path=(*path, name))
+            elif field.default is attrs.NOTHING:
+                self.complain(
+                    f"{title} needs the option {name!r}",
+                    path=path,
+                    remedy=f"add {name} = …, {describe(hints_of(options)[name])}: "
+                    f"{field.metadata['help']}",
+                )
+        return options(**values) if len(self.problems) == before else None
+
+    def _value(
+        self, options: type[Any], field: "attrs.Attribute[Any]", value: Any, *, path: Path
+    ) -> Any:
+        try:
+            converted = convert(value, hints_of(options)[field.name])
+            check_bounds(converted, field.metadata["bounds"])
+        except ValueError as error:
+            self.complain(
+                f"{field.name}: {error}",
+                path=path,
+                remedy=f"write {describe(hints_of(options)[field.name])} here.  "
+                + field.metadata["help"],
+                at_value=True,
+            )
+            return None
+        return converted

@@ -1,0 +1,278 @@
+"""From the text of a recipe to a checked `Recipe`.
+
+defaults < the file it extends < the file < `--set`.  All errors are shown at once.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+from dddm.errors import PluginError, UsageError
+from dddm.interfaces.plugin import Kind
+from dddm.recipe.cross_checks import check_together
+from dddm.recipe.layers import read_layers
+from dddm.recipe.locate import Path
+from dddm.recipe.merge import Merged
+from dddm.recipe.model import (
+    EvaluateSettings,
+    Evaluation,
+    Recipe,
+    SampleJob,
+    SampleSettings,
+    TrainSettings,
+    Use,
+)
+from dddm.recipe.options import Reading
+from dddm.recipe.overrides import apply_override
+from dddm.recipe.problems import Problem, nearest, refuse
+from dddm.recipe.requirements import check_requirements
+from dddm.recipe.resolve import fingerprint_of, origins_of, resolve
+from dddm.registry.catalogue import Catalogue
+
+FORMAT: Final = 1
+
+SINGLE: Final = {
+    "data": Kind.DATASET,
+    "schedule": Kind.SCHEDULE,
+    "backbone": Kind.BACKBONE,
+    "metric": Kind.METRIC,
+    "targets": Kind.TARGET_STORE,
+}
+"""Tables of one component each."""
+
+KEYS: Final = (
+    "format", "name", "seed", "requires", "extends", *SINGLE, "train", "sample", "evaluate",
+    "observe",
+)  # fmt: skip
+"""All that may stand at the top of a recipe."""
+
+
+def read_recipe(
+    recipe: str | FilePath, *, overrides: Sequence[str] = (), catalogue: Catalogue
+) -> Recipe:
+    """Read, merge and check a recipe.
+
+    Args:
+        recipe: a path, or the name of a recipe that comes with dddm.
+        overrides: KEY=VALUE, as after `--set`.
+        catalogue: the components that it may use.
+
+    Raises:
+        RecipeError: with everything that is wrong and where it stands.
+        PluginError: if plugins alone are at fault.
+    """
+    merged = Merged()
+    for layer in read_layers(recipe):
+        merged.add_file(layer)
+    merged.tables.pop("extends", None)
+    wrong = [problem for words in overrides if (problem := apply_override(merged, words))]
+    if wrong:
+        refuse(wrong)
+    reading = Reading(merged)
+    checked = _check(reading, catalogue)
+    if reading.problems or checked is None:
+        refuse(reading.problems)
+    return checked
+
+
+def _check(reading: Reading, catalogue: Catalogue) -> Recipe | None:
+    tables = reading.merged.tables
+    _check_top(reading)
+    uses = {name: _single(reading, name, kind, catalogue) for name, kind in SINGLE.items()}
+    train_table = reading.table("train")
+    train = (
+        None
+        if train_table is None
+        else reading.options(TrainSettings, train_table, path=("train",), title="[train]")
+    )
+    sample = _sample_jobs(reading, catalogue)
+    evaluate = _evaluation(reading, catalogue)
+    observe = _observers(reading, catalogue)
+    if reading.problems:
+        return None
+    resolved = resolve(
+        name=tables["name"],
+        seed=tables.get("seed", 0),
+        requires=tables.get("requires", []),
+        uses=uses,
+        train=train,
+        sample=sample,
+        evaluate=evaluate,
+        observe=observe,
+    )
+    recipe = Recipe(
+        name=tables["name"],
+        seed=tables.get("seed", 0),
+        **uses,
+        train=train,
+        sample=sample,
+        evaluate=evaluate,
+        observe=observe,
+        tables=resolved,
+        fingerprint=fingerprint_of(resolved),
+        origins=origins_of(resolved, reading.merged),
+    )
+    check_together(reading, recipe)
+    return recipe
+
+
+def _check_top(reading: Reading) -> None:
+    tables = reading.merged.tables
+    for key in tables.keys() - set(KEYS):
+        reading.complain(f"a recipe has no key {key!r}", path=(key,), remedy=nearest(key, KEYS))
+    if tables.get("format") != FORMAT or isinstance(tables.get("format"), bool):
+        reading.complain(
+            "the recipe must say in which format it is written",
+            path=("format",) if "format" in tables else (),
+            remedy=f"write format = {FORMAT} as its first line",
+            at_value=True,
+        )
+    name = tables.get("name")
+    if not isinstance(name, str) or not name or not _may_name_a_folder(name):
+        reading.complain(
+            "the recipe needs a name of letters, digits, '.', '_' and '-', which also names its "
+            "run folder",
+            path=("name",) if "name" in tables else (),
+            remedy='write, for instance, name = "my-digits"',
+            at_value=True,
+        )
+    seed = tables.get("seed", 0)
+    if type(seed) is not int or seed < 0:
+        reading.complain(
+            f"seed: expected a whole number of at least 0, found {seed!r}",
+            path=("seed",),
+            at_value=True,
+        )
+    check_requirements(reading)
+
+
+def _may_name_a_folder(name: str) -> bool:
+    return name[0].isalnum() and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)
+
+
+def _single(reading: Reading, name: str, kind: Kind, catalogue: Catalogue) -> Use | None:
+    table = reading.table(name)
+    if table is None:
+        return None
+    return _use(reading, kind, table, path=(name,), catalogue=catalogue)
+
+
+def _use(
+    reading: Reading,
+    kind: Kind,
+    table: Mapping[str, Any],
+    *,
+    path: Path,
+    catalogue: Catalogue,
+    reserved: frozenset[str] = frozenset(),
+) -> Use | None:
+    """The component that `table` uses, with its options; `reserved` keys are not its own."""
+    shown = ".".join(map(str, path))
+    name = table.get("use")
+    if not isinstance(name, str):
+        names = ", ".join(c.name for c in catalogue.components(kind))
+        reading.complain(
+            f"[{shown}] must say which {kind.value} to use",
+            path=(*path, "use") if "use" in table else path,
+            remedy=f'write use = "…", one of {names}' if names else "install a plugin that has one",
+        )
+        return None
+    try:
+        component = catalogue.find(kind, name)
+    except PluginError as error:
+        reading.complain(
+            error.what, path=(*path, "use"), remedy=error.remedy, of_plugin=True, at_value=True
+        )
+        return None
+    own = {key: value for key, value in table.items() if key != "use" and key not in reserved}
+    options = reading.options(
+        component.options, own, path=path, title=f"the {kind.value} {component.name}"
+    )
+    return None if options is None else Use(component=component, options=options)
+
+
+def _array(reading: Reading, name: str) -> list[dict[str, Any]]:
+    value = reading.merged.tables.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        reading.complain(f"{name} must be tables", path=(name,), remedy=f"write [[{name}]]")
+        return []
+    return value
+
+
+def _sample_jobs(reading: Reading, catalogue: Catalogue) -> tuple[SampleJob, ...]:
+    own = frozenset(("steps", "images", "seed"))
+    jobs = []
+    for index, table in enumerate(_array(reading, "sample")):
+        path = ("sample", index)
+        sampler = _use(reading, Kind.SAMPLER, table, path=path, catalogue=catalogue, reserved=own)
+        settings = reading.options(
+            SampleSettings,
+            {key: value for key, value in table.items() if key in own},
+            path=path,
+            title="[[sample]]",
+        )
+        if sampler is not None and settings is not None:
+            jobs.append(SampleJob(sampler=sampler, settings=settings))
+    return tuple(jobs)
+
+
+def _evaluation(reading: Reading, catalogue: Catalogue) -> Evaluation | None:
+    if "evaluate" not in reading.merged.tables:
+        return None
+    table = reading.table("evaluate")
+    if table is None:
+        return None
+    path: Path = ("evaluate", "features")
+    features = table.get("features")
+    if isinstance(features, str):
+        features = {"use": features}
+    if not isinstance(features, dict):
+        names = ", ".join(c.name for c in catalogue.components(Kind.FEATURES))
+        reading.complain(
+            "[evaluate] must say in which features images are compared",
+            path=path if "features" in table else ("evaluate",),
+            remedy=f'write features = "…", one of {names}',
+        )
+        return None
+    use = _use(reading, Kind.FEATURES, features, path=path, catalogue=catalogue)
+    settings = reading.options(
+        EvaluateSettings,
+        {key: value for key, value in table.items() if key != "features"},
+        path=("evaluate",),
+        title="[evaluate]",
+    )
+    return None if use is None or settings is None else Evaluation(features=use, settings=settings)
+
+
+def _observers(reading: Reading, catalogue: Catalogue) -> tuple[Use, ...] | None:
+    if "observe" not in reading.merged.tables:
+        return None
+    uses = [
+        _use(reading, Kind.OBSERVER, table, path=("observe", index), catalogue=catalogue)
+        for index, table in enumerate(_array(reading, "observe"))
+    ]
+    return tuple(use for use in uses if use is not None)
+
+
+def read_use(kind: Kind, name: str, *, options: Sequence[str] = (), catalogue: Catalogue) -> Use:
+    """A component by name, with options written KEY=VALUE on the command line.
+
+    Raises:
+        PluginError: if there is no such component.
+        UsageError: if an option does not fit it.
+    """
+    merged = Merged()
+    merged.tables["use"] = name
+    wrong = [problem for words in options if (problem := apply_override(merged, words))]
+    reading = Reading(merged)
+    if not wrong:
+        catalogue.find(kind, name)
+        use = _use(reading, kind, merged.tables, path=(), catalogue=catalogue)
+        if use is not None:
+            return use
+    problems = wrong or reading.problems
+    raise UsageError("\n".join(str(_as_option(problem)) for problem in problems))
+
+
+def _as_option(problem: Problem) -> str:
+    return str(problem).replace("--set ", "--option ")

@@ -1,0 +1,95 @@
+"""What a recipe resolves to: plain tables with every default filled in, their fingerprint, and
+where each value came from."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from dddm.recipe.locate import Path
+from dddm.recipe.merge import Merged
+from dddm.recipe.model import Evaluation, SampleJob, TrainSettings, Use
+
+
+def resolve(
+    *,
+    name: str,
+    seed: int,
+    requires: Sequence[str],
+    uses: Mapping[str, Use],
+    train: TrainSettings,
+    sample: Sequence[SampleJob],
+    evaluate: Evaluation | None,
+    observe: Sequence[Use] | None,
+) -> dict[str, Any]:
+    """Plain tables that read back to the same recipe."""
+    tables: dict[str, Any] = {"format": 1, "name": name, "seed": seed}
+    if requires:
+        tables["requires"] = list(requires)
+    tables |= {table: _use(use) for table, use in uses.items()}
+    tables["train"] = _plain(train)
+    if sample:
+        tables["sample"] = [{**_use(job.sampler), **_plain(job.settings)} for job in sample]
+    if evaluate is not None:
+        tables["evaluate"] = {
+            **_plain(evaluate.settings),
+            "features": _use(evaluate.features),
+        }
+    if observe is not None:
+        tables["observe"] = [_use(use) for use in observe]
+    return tables
+
+
+def _use(use: Use) -> dict[str, Any]:
+    return {"use": use.component.id, **_plain(use.options)}
+
+
+def _plain(options: Any) -> dict[str, Any]:
+    """Options as TOML holds them: tuples as lists, and None left out."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in attrs.asdict(options, recurse=False).items()
+        if value is not None
+    }
+
+
+def fingerprint_of(tables: Mapping[str, Any]) -> str:
+    """SHA-256, in hexadecimal, of tables in one canonical form."""
+    canonical = json.dumps(tables, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def origins_of(tables: Mapping[str, Any], merged: Merged) -> dict[str, str]:
+    """Where each value came from, by its dotted key: `default`, `digits.toml:12` or `--set …`."""
+    origins = {}
+    for path in _leaves(tables, ()):
+        written = path
+        if path == ("evaluate", "features", "use") and not _is_written(merged, path):
+            written = path[:-1]
+        found = merged.origin(written) if _is_written(merged, written) else None
+        origins[".".join(map(str, path))] = "default" if found is None else found.short
+    return origins
+
+
+def _leaves(value: Any, path: Path) -> Iterator[Path]:
+    """Paths of all values that are neither tables nor arrays of tables."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, (*path, key))
+    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        for index, item in enumerate(value):
+            yield from _leaves(item, (*path, index))
+    else:
+        yield path
+
+
+def _is_written(merged: Merged, path: Path) -> bool:
+    at: Any = merged.tables
+    for key in path:
+        try:
+            at = at[key]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True

@@ -1,0 +1,22 @@
+"""The recipes that come with dddm."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+_PACKAGE: Final = "dddm_recipes"
+
+
+def _folder() -> Path:
+    return Path(str(files(_PACKAGE)))
+
+
+def shipped_names() -> list[str]:
+    """Their names, without `.toml`."""
+    return sorted(path.stem for path in _folder().glob("*.toml"))
+
+
+def shipped_file(name: str) -> Path | None:
+    """The file of the recipe `digits` or `digits.toml`; None where there is none of that name."""
+    stem = name.removesuffix(".toml")
+    return _folder() / f"{stem}.toml" if stem in shipped_names() else None
