@@ -39,8 +39,8 @@ class Backbone(nn.Module, ABC):
     def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
         """Compute F, (B, C, H, W), from what `begin` returned and the estimate, (B, C, H, W)."""
 
-    @final
-    def forward(  # type: ignore[misc]  # torch declares an attribute, and means a method
+    @final  # type: ignore[misc]  # torch declares an attribute where it means a method
+    def forward(
         self, *, estimate: Tensor, x_t: Tensor, t: Tensor, label: Tensor | None = None
     ) -> Tensor:
         """F(x̂, x_t, t), (B, C, H, W)."""

@@ -4,8 +4,8 @@ Down: a convolution, then for each stage `blocks` residual blocks, each followed
 the recipe asks for it, and a halving.  Middle: block, attention, block.  Up: the same as down with
 one block more in each stage, each taking what the way down left behind.
 
-x̂ enters at the attention blocks, or as further channels of x_t.  All that comes before it first
-enters is computed in `begin`.
+x̂ enters at the attention blocks, or as further channels of x_t.  All steps before the one in which
+it first enters are computed in `begin`.
 
 Legend: B images, C channels, H rows, W columns, E width of the embedding, M tokens of width P.
 """
@@ -22,7 +22,7 @@ from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm_backbones.attention import EstimateTokens
 from dddm_backbones.layers import Embedding, convolution, group_norm, starting_at_zero
-from dddm_backbones.options import AdmOptions, check_against_data
+from dddm_backbones.options import AdmOptions, complaints
 from dddm_backbones.steps import StepMaker
 
 
@@ -64,9 +64,7 @@ class Adm(Backbone):
 
         self.first = convolution(shape.channels, options.channels)
         self.first_estimate, self.tokens = _entrances(options, shape=shape, heights=heights)
-        self.down, left_behind = _way_down(
-            make, options=options, heights=heights, widths=widths
-        )
+        self.down, left_behind = _way_down(make, options=options, heights=heights, widths=widths)
         self.middle = make.middle(widths[-1], height=heights[-1])
         self.up = _way_up(
             make, options=options, heights=heights, widths=widths, left_behind=left_behind
@@ -117,9 +115,9 @@ def _refuse_misfit(options: AdmOptions, *, shape: ImageShape, classes: int) -> N
     facts = DataFacts(
         shape=shape, train_images=1, classes=tuple(str(label) for label in range(classes))
     )
-    for complaint in check_against_data(options, facts):
+    for complaint in complaints(options, facts):
         raise RecipeError(
-            f"the backbone does not fit the images: {complaint.what}",
+            f"the backbone cannot be built: {complaint.what}",
             where=f"backbone.{complaint.option}",
             remedy=complaint.remedy,
         )

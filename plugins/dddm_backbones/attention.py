@@ -78,8 +78,10 @@ class Attention(nn.Module):
             self._split(self.query(h_BNC)), self._split(key_BnC), self._split(value_BnC)
         )
         attended_BNC = attended_BKND.transpose(1, 2).flatten(2)
-        return x_BCHW + self.output(attended_BNC).mT.reshape(x_BCHW.shape)
+        change_BNC: Tensor = self.output(attended_BNC)
+        return x_BCHW + change_BNC.mT.reshape(x_BCHW.shape)
 
     def _split(self, x_BNC: Tensor) -> Tensor:
         """(B, N, C) → (B, K, N, D)."""
-        return x_BNC.unflatten(2, (self._heads, -1)).transpose(1, 2)
+        batch, places, _ = x_BNC.shape
+        return x_BNC.reshape(batch, places, self._heads, -1).transpose(1, 2)

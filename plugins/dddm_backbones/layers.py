@@ -33,7 +33,10 @@ def starting_at_zero(layer: nn.Module) -> nn.Module:
 
 
 def sinusoids(t_B: Tensor, *, width: int) -> Tensor:
-    """cos and sin of t at `width`/2 frequencies from 1 to 1/10,000: (B, width), float32."""
+    """Cosines, then sines, of t at `width`/2 frequencies, from 1 down towards 1/10,000: (B, width).
+
+    float32; an odd width ends with a zero.
+    """
     half = width // 2
     steps = torch.arange(half, dtype=torch.float32, device=t_B.device)
     angles = t_B.float()[:, None] * torch.exp(-math.log(_LONGEST_PERIOD) / half * steps)
@@ -61,7 +64,8 @@ class Embedding(nn.Module):
             return embedding_BE
         if label is None:
             raise ValueError("this network is conditioned on classes, and no labels were given")
-        return embedding_BE + self.label(label)
+        label_BE: Tensor = self.label(label)
+        return embedding_BE + label_BE
 
 
 @final
@@ -91,7 +95,10 @@ class Double(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Twice the height and width."""
         doubled = functional.interpolate(x_BCHW, scale_factor=2, mode="nearest")
-        return doubled if self.convolution is None else self.convolution(doubled)
+        if self.convolution is None:
+            return doubled
+        convolved: Tensor = self.convolution(doubled)
+        return convolved
 
 
 @final
@@ -136,6 +143,6 @@ class ResidualBlock(nn.Module):
             h_BCHW = self.second_norm(h_BCHW) * (1 + scale_BC11) + shift_BC11
         else:
             h_BCHW = self.second_norm(h_BCHW + embedded_BC11)
-        h_BCHW = self.second(self.dropout(functional.silu(h_BCHW)))
+        change_BCHW: Tensor = self.second(self.dropout(functional.silu(h_BCHW)))
         short_BCHW: Tensor = self.short_cut(x_BCHW)
-        return short_BCHW + h_BCHW
+        return short_BCHW + change_BCHW

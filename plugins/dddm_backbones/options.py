@@ -5,7 +5,7 @@ from typing import Literal, final
 
 from attrs import frozen
 
-from dddm.interfaces.facts import DataFacts
+from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm.interfaces.plugin import Complaint, Surroundings, option
 
 
@@ -14,7 +14,10 @@ from dddm.interfaces.plugin import Complaint, Surroundings, option
 class AdmOptions:
     """Options of `adm`; at CIFAR-10 and ImageNet 64×64 size as in §5.1 of the paper."""
 
-    channels: int = option(at_least=1, help="Channels of the first stage.")
+    channels: int = option(
+        at_least=2,  # one sinusoid has two
+        help="Channels of the first stage.",
+    )
     multipliers: tuple[int, ...] = option(
         at_least=1, help="Channels of each stage as multiples; each next stage halves the image."
     )
@@ -61,17 +64,27 @@ class AdmOptions:
 
 
 def check_adm(options: AdmOptions, surroundings: Surroundings) -> Iterator[Complaint]:
-    """What of the options does not fit itself or the images."""
-    yield from _check_heads(options)
-    if surroundings.data is not None:
-        yield from check_against_data(options, surroundings.data)
+    """What of the options does not fit itself or the rest of the recipe."""
+    yield from complaints(options, surroundings.data)
 
 
-def _check_heads(options: AdmOptions) -> Iterator[Complaint]:
+def complaints(options: AdmOptions, data: DataFacts | None) -> Iterator[Complaint]:
+    """What of the options does not fit itself, or the images, if they are known."""
     if not options.multipliers:
-        yield Complaint(
-            option="multipliers", what="there is no stage", remedy="write at least [1]"
-        )
+        yield Complaint(option="multipliers", what="there is no stage", remedy="write at least [1]")
+        return
+    yield from _about_heads(options)
+    if options.estimate != "concatenation" and not options.attention:
+        yield _no_entrance(options, data)
+    if data is not None:
+        yield from _about_sizes(options, data.shape)
+        if options.classes and not data.classes:
+            yield Complaint(
+                option="classes", what="the data have no classes", remedy="write classes = false"
+            )
+
+
+def _about_heads(options: AdmOptions) -> Iterator[Complaint]:
     name = "head_width" if options.heads is None else "heads"
     for multiplier in sorted(set(options.multipliers)):
         channels = options.channels * multiplier
@@ -84,10 +97,19 @@ def _check_heads(options: AdmOptions) -> Iterator[Complaint]:
             )
 
 
-def check_against_data(options: AdmOptions, data: DataFacts) -> Iterator[Complaint]:
-    """What of the options does not fit images of this shape, with these classes."""
-    shape, factor = data.shape, 2**options.halvings
-    if shape.height % factor or shape.width % factor:
+def _no_entrance(options: AdmOptions, data: DataFacts | None) -> Complaint:
+    remedy = "write the heights at which it shall enter"
+    if data is not None and _can_be_halved(options, data.shape):
+        remedy = f"write attention = {_heights(options, data.shape)[-1:]}"
+    return Complaint(
+        option="attention",
+        what="there is no attention, so the estimate could not enter",
+        remedy=f'{remedy}, or estimate = "concatenation"',
+    )
+
+
+def _about_sizes(options: AdmOptions, shape: ImageShape) -> Iterator[Complaint]:
+    if not _can_be_halved(options, shape):
         yield Complaint(
             option="multipliers",
             what=f"{len(options.multipliers)} stages halve the image {options.halvings} times, and "
@@ -95,7 +117,7 @@ def check_against_data(options: AdmOptions, data: DataFacts) -> Iterator[Complai
             remedy=f"use {_most_halvings(shape.height, shape.width) + 1} stages or fewer",
         )
         return
-    heights = [shape.height // 2**stage for stage in range(len(options.multipliers))]
+    heights = _heights(options, shape)
     missing = [height for height in options.attention if height not in heights]
     if missing:
         yield Complaint(
@@ -103,18 +125,15 @@ def check_against_data(options: AdmOptions, data: DataFacts) -> Iterator[Complai
             what=f"no stage is {' or '.join(map(str, missing))} pixels high",
             remedy="the stages are " + ", ".join(map(str, heights)) + " pixels high",
         )
-    if options.estimate != "concatenation" and not options.attention:
-        yield Complaint(
-            option="attention",
-            what="there is no attention, so the estimate could not enter",
-            remedy=f'write attention = [{heights[-1]}], or estimate = "concatenation"',
-        )
-    if options.classes and not data.classes:
-        yield Complaint(
-            option="classes",
-            what="the data have no classes",
-            remedy="write classes = false",
-        )
+
+
+def _can_be_halved(options: AdmOptions, shape: ImageShape) -> bool:
+    return _most_halvings(shape.height, shape.width) >= options.halvings
+
+
+def _heights(options: AdmOptions, shape: ImageShape) -> list[int]:
+    """Of the stages, in pixels."""
+    return [shape.height >> stage for stage in range(len(options.multipliers))]
 
 
 def _most_halvings(*sizes: int) -> int:

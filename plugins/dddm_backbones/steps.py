@@ -38,9 +38,7 @@ class Step(nn.Module):
         self._height = height
         self._embeds = isinstance(block, ResidualBlock)
 
-    def forward(
-        self, h_BCHW: Tensor, embedding_BE: Tensor, tokens: dict[int, Tensor]
-    ) -> Tensor:
+    def forward(self, h_BCHW: Tensor, embedding_BE: Tensor, tokens: dict[int, Tensor]) -> Tensor:
         """The next feature map; `tokens` are (B, M, P), by the height of the map."""
         h_BCHW = self.block(h_BCHW, embedding_BE) if self._embeds else self.block(h_BCHW)
         for attention in self.attention:
@@ -56,9 +54,7 @@ class StepMaker:
         self._options = options
         self._embedding = embedding
 
-    def residual(
-        self, inputs: int, outputs: int, *, height: int, takes_skip: bool = False
-    ) -> Step:
+    def residual(self, inputs: int, outputs: int, *, height: int, takes_skip: bool = False) -> Step:
         """A residual block, with attention where its height is listed."""
         listed = height in self._options.attention
         return Step(

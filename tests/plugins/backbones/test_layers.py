@@ -1,0 +1,175 @@
+"""The layers of ADM's U-Net, each against its definition.
+
+Legend: B images, C channels, H rows, W columns, E width of the embedding.
+"""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from perturbing import noise, perturb
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dddm_backbones.layers import (
+    Double,
+    Embedding,
+    Halve,
+    ResidualBlock,
+    convolution,
+    group_norm,
+    sinusoids,
+    starting_at_zero,
+)
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"), [(1, 1), (6, 6), (32, 32), (48, 24), (64, 32), (67, 1), (100, 25)]
+)
+def test_group_norm_takes_the_most_groups_up_to_32(channels: int, groups: int) -> None:
+    """The groups are the largest divisor of the channels that is no more than 32."""
+    assert group_norm(channels).num_groups == groups
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 2]))
+def test_convolution_keeps_the_size_but_for_the_stride(
+    half_height: int, half_width: int, stride: int
+) -> None:
+    """An even image comes out whole with stride 1 and halved with stride 2."""
+    height, width = 2 * half_height, 2 * half_width
+    out = convolution(3, 5, stride=stride)(torch.zeros(2, 3, height, width))
+    assert out.shape == (2, 5, height // stride, width // stride)
+
+
+def test_starting_at_zero_sets_every_parameter_to_zero_and_leaves_it_trainable() -> None:
+    """Weights and biases are zero and still take gradients."""
+    layer = starting_at_zero(nn.Conv2d(2, 3, 3))
+    for parameter in layer.parameters():
+        assert parameter.count_nonzero() == 0
+        assert parameter.requires_grad
+
+
+@given(
+    st.lists(st.floats(2**-10, 1000, width=32), min_size=1, max_size=3),
+    st.integers(1, 8).map(lambda half: 2 * half),
+)
+def test_sinusoids_have_the_values_of_their_formula(times: list[float], width: int) -> None:
+    """Column k is cos(t·10000^(−k/half)), column half + k the sine of the same angle."""
+    half = width // 2
+    waves = sinusoids(torch.tensor(times), width=width)
+    assert waves.dtype == torch.float32
+    for row, t in zip(waves.tolist(), times, strict=True):
+        angles = [t * 10_000 ** (-k / half) for k in range(half)]
+        expected = [math.cos(angle) for angle in angles] + [math.sin(angle) for angle in angles]
+        assert row == pytest.approx(expected, abs=1e-3)
+
+
+def test_sinusoids_of_an_odd_width_end_with_a_zero() -> None:
+    """The odd column says nothing, the others are those of the even width below."""
+    t_B = torch.tensor([1.0, 500.0])
+    waves = sinusoids(t_B, width=7)
+    torch.testing.assert_close(waves[:, :6], sinusoids(t_B, width=6))
+    assert waves[:, 6].tolist() == [0.0, 0.0]
+
+
+def test_embedding_adds_the_class_to_the_time() -> None:
+    """Two labels at one time differ by the difference of their rows in the table."""
+    embedding = Embedding(channels=4, classes=3)
+    assert embedding.label is not None
+    t_B, table = torch.tensor([7.0, 7.0]), embedding.label.weight
+    row = embedding(t=t_B, label=torch.tensor([0, 2]))
+    assert row.shape == (2, embedding.width) == (2, 16)
+    torch.testing.assert_close(row[1] - row[0], table[2] - table[0])
+
+
+def test_embedding_tells_times_apart() -> None:
+    """Neighbouring times have different embeddings, equal times equal ones."""
+    row = Embedding(channels=4, classes=0)(t=torch.tensor([3.0, 4.0, 3.0]), label=None)
+    assert not torch.allclose(row[0], row[1])
+    torch.testing.assert_close(row[0], row[2])
+
+
+def test_embedding_with_classes_refuses_to_guess_a_label() -> None:
+    """Without labels, a network with classes says so."""
+    with pytest.raises(ValueError, match="conditioned on classes, and no labels"):
+        Embedding(channels=4, classes=3)(t=torch.tensor([3.0]), label=None)
+
+
+def test_halving_by_averaging_is_the_mean_of_four() -> None:
+    """Without weights each place is the mean of its 2×2 pixels."""
+    x_BCHW = noise(2, 3, 4, 6)
+    expected = x_BCHW.reshape(2, 3, 2, 2, 3, 2).mean(dim=(3, 5))
+    torch.testing.assert_close(Halve(3, learned=False)(x_BCHW), expected)
+
+
+def test_doubling_without_weights_repeats_each_pixel_and_halving_undoes_it() -> None:
+    """Nearest: each pixel becomes four of the same value."""
+    x_BCHW = noise(2, 3, 2, 3)
+    doubled = Double(3, learned=False)(x_BCHW)
+    expected = x_BCHW.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    assert torch.equal(doubled, expected)
+    torch.testing.assert_close(Halve(3, learned=False)(doubled), x_BCHW)
+
+
+def test_learned_changes_of_size_are_a_convolution() -> None:
+    """Halving is a strided convolution, doubling is nearest and then a convolution."""
+    x_BCHW, halve, double = noise(1, 3, 4, 4), Halve(3, learned=True), Double(3, learned=True)
+    (weight, bias), (up_weight, up_bias) = halve.parameters(), double.parameters()
+    expected = functional.conv2d(x_BCHW, weight, bias, stride=2, padding=1)
+    torch.testing.assert_close(halve(x_BCHW), expected)
+    wide = x_BCHW.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    expected = functional.conv2d(wide, up_weight, up_bias, padding=1)
+    torch.testing.assert_close(double(x_BCHW), expected)
+
+
+def by_hand(
+    weight: dict[str, Tensor], x_BCHW: Tensor, embedding_BE: Tensor, *, scale_shift: bool
+) -> Tensor:
+    """A residual block from its definition; two groups in the first norm, four in the second."""
+    h = functional.group_norm(x_BCHW, 2, weight["first_norm.weight"], weight["first_norm.bias"])
+    h = h * torch.sigmoid(h)
+    h = functional.conv2d(h, weight["first.weight"], weight["first.bias"], padding=1)
+    e = embedding_BE * torch.sigmoid(embedding_BE)
+    e = (e @ weight["embed.weight"].T + weight["embed.bias"])[..., None, None]
+    norm = (weight["second_norm.weight"], weight["second_norm.bias"])
+    if scale_shift:
+        h = functional.group_norm(h, 4, *norm) * (1 + e[:, :4]) + e[:, 4:]
+    else:
+        h = functional.group_norm(h + e, 4, *norm)
+    h = h * torch.sigmoid(h)
+    h = functional.conv2d(h, weight["second.weight"], weight["second.bias"], padding=1)
+    short = functional.conv2d(x_BCHW, weight["short_cut.weight"], weight["short_cut.bias"])
+    return short + h
+
+
+@pytest.mark.parametrize("scale_shift", [True, False])
+def test_residual_block_equals_one_written_by_hand(*, scale_shift: bool) -> None:
+    """With every weight perturbed, the block computes what its definition says."""
+    block = ResidualBlock(2, 4, embedding=6, dropout=0.0, scale_shift_norm=scale_shift)
+    perturb(block, size=0.5)
+    x_BCHW, embedding_BE = noise(3, 2, 4, 6), noise(3, 6, seed=1)
+    expected = by_hand(block.state_dict(), x_BCHW, embedding_BE, scale_shift=scale_shift)
+    torch.testing.assert_close(block(x_BCHW, embedding_BE), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("resize", [None, Halve(4, learned=False), Double(4, learned=False)])
+def test_residual_block_begins_as_its_short_cut(resize: Halve | Double | None) -> None:
+    """Before training the block only changes the size, if it changes anything."""
+    block = ResidualBlock(
+        4, 4, embedding=6, dropout=0.5, scale_shift_norm=True, resize=resize
+    ).train()
+    x_BCHW = noise(2, 4, 4, 4)
+    expected = x_BCHW if resize is None else resize(x_BCHW)
+    assert torch.equal(block(x_BCHW, noise(2, 6)), expected)
+
+
+def test_dropout_stands_in_the_branch_and_only_in_training() -> None:
+    """In training two passes differ; in evaluation they are equal."""
+    block = ResidualBlock(4, 4, embedding=6, dropout=0.5, scale_shift_norm=True)
+    perturb(block)
+    x_BCHW, embedding_BE = noise(2, 4, 4, 4), noise(2, 6)
+    assert not torch.equal(block(x_BCHW, embedding_BE), block(x_BCHW, embedding_BE))
+    block.eval()
+    assert torch.equal(block(x_BCHW, embedding_BE), block(x_BCHW, embedding_BE))
