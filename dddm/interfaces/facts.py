@@ -25,7 +25,7 @@ class ImageShape:
         return self.channels * self.height * self.width
 
     def __str__(self) -> str:
-        return f"{self.channels}×{self.height}×{self.width}"  # noqa: RUF001
+        return f"{self.channels}×{self.height}×{self.width}"
 
 
 @final

@@ -14,8 +14,10 @@ class Metric(ABC):
 
     @property
     def trained_on(self) -> str | None:
-        """The data that the metric's features were trained on, so that reports can warn of a score
-        measured in related features; None where there are no learned features."""
+        """What the metric's features were trained on; None where there are no learned features.
+
+        Reports warn of a score that is measured in features trained on the same.
+        """
         return None
 
     def to(self, device: torch.device) -> None:

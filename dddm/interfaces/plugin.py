@@ -112,7 +112,7 @@ class Registrar(ABC):
     """What a plugin registers its components with."""
 
     @abstractmethod
-    def add(  # noqa: PLR0913 - all but the first two are keywords, most have a default
+    def add(
         self,
         kind: Kind,
         name: str,
@@ -149,7 +149,7 @@ class Registrar(ABC):
 REQUIRED: Final = attrs.NOTHING
 
 
-def option(  # noqa: PLR0913 - all but the first are keywords with a default
+def option(
     default: Any = REQUIRED,
     *,
     help: str,  # noqa: A002 - the word that users of click and argparse expect

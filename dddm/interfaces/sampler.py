@@ -41,8 +41,10 @@ class Sampler(ABC):
     @property
     @abstractmethod
     def nested(self) -> bool:
-        """Whether the first k estimates of a longer run are those of a run of k steps, so that one
-        pass serves several step counts."""
+        """Whether the first k estimates of a longer run are those of a run of k steps.
+
+        Then one pass serves several step counts.
+        """
 
     @abstractmethod
     def sample(

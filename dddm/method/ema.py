@@ -9,6 +9,7 @@ import copy
 from typing import final
 
 import torch
+from torch import Tensor
 
 from dddm.interfaces.backbone import Backbone
 
@@ -31,7 +32,8 @@ class MovingAverage:
     def update(self, backbone: Backbone, *, update: int) -> None:
         """Move towards `backbone`; `update` is k.  Buffers are copied as they are."""
         weight = 1.0 - decay_at(update=update, decay=self._decay, warmup=self._warmup)
-        averaged = list(self.backbone.parameters())
-        torch._foreach_lerp_(averaged, list(backbone.parameters()), weight)  # noqa: SLF001 - torch's own EMA (swa_utils) calls it too
-        for kept, current in zip(self.backbone.buffers(), backbone.buffers(), strict=True):
-            kept.copy_(current)
+        averaged: list[Tensor] = list(self.backbone.parameters())
+        current: list[Tensor] = list(backbone.parameters())
+        torch._foreach_lerp_(averaged, current, weight)  # what torch's own swa_utils calls
+        for kept, given in zip(self.backbone.buffers(), backbone.buffers(), strict=True):
+            kept.copy_(given)

@@ -1,7 +1,6 @@
 """A table becomes an instance of an options class; all that is wrong with it is collected."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, final, get_type_hints
 
 import attrs
@@ -12,7 +11,6 @@ from dddm.recipe.problems import Problem, nearest
 from dddm.recipe.types import check_bounds, convert, describe
 
 
-@cache
 def hints_of(options: type[Any]) -> Mapping[str, Any]:
     """Annotations of an options class, resolved."""
     return get_type_hints(options)

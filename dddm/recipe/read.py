@@ -76,25 +76,24 @@ def read_recipe(
 
 
 def _check(reading: Reading, catalogue: Catalogue) -> Recipe | None:
-    tables = reading.merged.tables
     _check_top(reading)
     uses = {name: _single(reading, name, kind, catalogue) for name, kind in SINGLE.items()}
+    train: TrainSettings | None = None
     train_table = reading.table("train")
-    train = (
-        None
-        if train_table is None
-        else reading.options(TrainSettings, train_table, path=("train",), title="[train]")
-    )
+    if train_table is not None:
+        train = reading.options(TrainSettings, train_table, path=("train",), title="[train]")
     sample = _sample_jobs(reading, catalogue)
     evaluate = _evaluation(reading, catalogue)
     observe = _observers(reading, catalogue)
-    if reading.problems:
+    if reading.problems or train is None:
         return None
+    tables = reading.merged.tables
+    found = {name: use for name, use in uses.items() if use is not None}
     resolved = resolve(
         name=tables["name"],
         seed=tables.get("seed", 0),
         requires=tables.get("requires", []),
-        uses=uses,
+        uses=found,
         train=train,
         sample=sample,
         evaluate=evaluate,
@@ -103,7 +102,7 @@ def _check(reading: Reading, catalogue: Catalogue) -> Recipe | None:
     recipe = Recipe(
         name=tables["name"],
         seed=tables.get("seed", 0),
-        **uses,
+        **found,
         train=train,
         sample=sample,
         evaluate=evaluate,

@@ -1,5 +1,4 @@
-"""What a recipe resolves to: plain tables with every default filled in, their fingerprint, and
-where each value came from."""
+"""What a recipe resolves to: plain tables with all defaults, their fingerprint and origins."""
 
 import hashlib
 import json

@@ -1,5 +1,6 @@
 """Tells observers what happens; none of them can stop a run by failing."""
 
+import contextlib
 import time
 from collections.abc import Iterable
 from typing import Any, final
@@ -42,7 +43,6 @@ class Announcer:
     def close(self) -> None:
         """Close every observer that is still there."""
         for observer in self._observers:
-            try:
+            # The run is over; nobody is left to tell.
+            with contextlib.suppress(Exception):
                 observer.close()
-            except Exception:  # noqa: BLE001, S110, PERF203 - the run is over; nobody is left to tell
-                pass

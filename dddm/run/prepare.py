@@ -1,6 +1,6 @@
 """Making a run folder, or finding that one belongs to the same run."""
 
-import datetime
+import datetime as dt
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,7 +43,7 @@ def prepare_folder(recipe: Recipe, path: Path) -> RunFolder:
     write_whole_text(folder.recipe, to_toml(recipe))
     facts: dict[str, Any] = {"name": recipe.name, "recipe_sha256": recipe.fingerprint}
     if "created" not in folder.read_about():
-        facts["created"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        facts["created"] = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     folder.note_about(**facts)
     return folder
 

@@ -49,10 +49,11 @@ def write_samples(
         FileExistsError: if the folder exists.
     """
     with whole_folder(folder) as aside:
-        arrays = {"arr_0": samples.images.permute(0, 2, 3, 1).numpy()}
-        if samples.label is not None:
-            arrays["arr_1"] = samples.label.numpy()
-        np.savez(aside / "samples.npz", **arrays)
+        images_NHWC = samples.images.permute(0, 2, 3, 1).numpy()
+        if samples.label is None:
+            np.savez(aside / "samples.npz", arr_0=images_NHWC)
+        else:
+            np.savez(aside / "samples.npz", arr_0=images_NHWC, arr_1=samples.label.numpy())
         sheet = grid(samples.images[:_GRID_IMAGES], columns=columns)
         (aside / "grid.png").write_bytes(png_bytes(sheet))
         if separate:

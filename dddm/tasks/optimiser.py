@@ -39,8 +39,8 @@ def load_optimiser_state(optimiser: torch.optim.Optimizer, state: Mapping[str, T
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     by_parameter: dict[int, dict[str, Tensor]] = {}
     for key, tensor in state.items():
-        number, _, name = key.partition(".")
-        by_parameter.setdefault(int(number), {})[name] = tensor
+        parameter, _, name = key.partition(".")
+        by_parameter.setdefault(int(parameter), {})[name] = tensor
     for number, tensors in by_parameter.items():
         if number >= len(parameters) or tensors["exp_avg"].shape != parameters[number].shape:
             raise ValueError(f"the optimiser's state of parameter {number} is of another shape")
