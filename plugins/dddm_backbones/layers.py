@@ -11,12 +11,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _MOST_GROUPS: Final = 32
+_CHANNELS_IN_A_GROUP: Final = 4
 _LONGEST_PERIOD: Final = 10_000.0
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Group norm with 32 groups, or the most that divide the channels where 32 do not."""
-    groups = next(n for n in range(min(_MOST_GROUPS, channels), 0, -1) if channels % n == 0)
+    """Group norm with 32 groups, or with the most that divide the channels.
+
+    A group has 4 channels or more, as it has in ADM's networks.  A group of one would take a
+    channel's mean away, and with it all that time and class had added to it.
+    """
+    most = max(1, min(_MOST_GROUPS, channels // _CHANNELS_IN_A_GROUP))
+    groups = next(n for n in range(most, 0, -1) if channels % n == 0)
     return nn.GroupNorm(groups, channels)
 
 

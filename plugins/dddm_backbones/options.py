@@ -112,9 +112,9 @@ def _about_sizes(options: AdmOptions, shape: ImageShape) -> Iterator[Complaint]:
     if not _can_be_halved(options, shape):
         yield Complaint(
             option="multipliers",
-            what=f"{len(options.multipliers)} stages halve the image {options.halvings} times, and "
-            f"{shape.height}×{shape.width} pixels cannot be halved so often",
-            remedy=f"use {_most_halvings(shape.height, shape.width) + 1} stages or fewer",
+            what=f"{shape.height}×{shape.width} pixels cannot be halved as often as "
+            f"{len(options.multipliers)} stages need",
+            remedy=f"use no more stages than {_most_halvings(shape.height, shape.width) + 1}",
         )
         return
     heights = _heights(options, shape)

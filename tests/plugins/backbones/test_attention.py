@@ -18,7 +18,7 @@ def by_hand(
 ) -> Tensor:
     """The same, with one softmax over the keys of the map and of x̂ side by side."""
     weight = attention.state_dict()
-    h_BCHW = functional.group_norm(x_BCHW, 8, weight["norm.weight"], weight["norm.bias"])
+    h_BCHW = functional.group_norm(x_BCHW, 2, weight["norm.weight"], weight["norm.bias"])
     h_BNC = torch.einsum("bcn->bnc", h_BCHW.flatten(2))
     keys, values = [], []
     for name, source in (("key_value", h_BNC), ("token_key_value", token_BMP)):

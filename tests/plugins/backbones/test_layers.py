@@ -26,10 +26,11 @@ from dddm_backbones.layers import (
 
 
 @pytest.mark.parametrize(
-    ("channels", "groups"), [(1, 1), (6, 6), (32, 32), (48, 24), (64, 32), (67, 1), (100, 25)]
+    ("channels", "groups"),
+    [(1, 1), (6, 1), (32, 8), (64, 16), (128, 32), (192, 32), (131, 1), (132, 22), (200, 25)],
 )
 def test_group_norm_takes_the_most_groups_up_to_32(channels: int, groups: int) -> None:
-    """The groups are the largest divisor of the channels that is no more than 32."""
+    """The groups are the largest divisor of the channels that leaves each 4 channels or more."""
     assert group_norm(channels).num_groups == groups
 
 
@@ -127,17 +128,17 @@ def test_learned_changes_of_size_are_a_convolution() -> None:
 def by_hand(
     weight: dict[str, Tensor], x_BCHW: Tensor, embedding_BE: Tensor, *, scale_shift: bool
 ) -> Tensor:
-    """A residual block from its definition; two groups in the first norm, four in the second."""
-    h = functional.group_norm(x_BCHW, 2, weight["first_norm.weight"], weight["first_norm.bias"])
+    """A residual block from its definition; one group in the first norm, two in the second."""
+    h = functional.group_norm(x_BCHW, 1, weight["first_norm.weight"], weight["first_norm.bias"])
     h = h * torch.sigmoid(h)
     h = functional.conv2d(h, weight["first.weight"], weight["first.bias"], padding=1)
     e = embedding_BE * torch.sigmoid(embedding_BE)
     e = (e @ weight["embed.weight"].T + weight["embed.bias"])[..., None, None]
     norm = (weight["second_norm.weight"], weight["second_norm.bias"])
     if scale_shift:
-        h = functional.group_norm(h, 4, *norm) * (1 + e[:, :4]) + e[:, 4:]
+        h = functional.group_norm(h, 2, *norm) * (1 + e[:, :8]) + e[:, 8:]
     else:
-        h = functional.group_norm(h + e, 4, *norm)
+        h = functional.group_norm(h + e, 2, *norm)
     h = h * torch.sigmoid(h)
     h = functional.conv2d(h, weight["second.weight"], weight["second.bias"], padding=1)
     short = functional.conv2d(x_BCHW, weight["short_cut.weight"], weight["short_cut.bias"])
@@ -147,7 +148,7 @@ def by_hand(
 @pytest.mark.parametrize("scale_shift", [True, False])
 def test_residual_block_equals_one_written_by_hand(*, scale_shift: bool) -> None:
     """With every weight perturbed, the block computes what its definition says."""
-    block = ResidualBlock(2, 4, embedding=6, dropout=0.0, scale_shift_norm=scale_shift)
+    block = ResidualBlock(2, 8, embedding=6, dropout=0.0, scale_shift_norm=scale_shift)
     perturb(block, size=0.5)
     x_BCHW, embedding_BE = noise(3, 2, 4, 6), noise(3, 6, seed=1)
     expected = by_hand(block.state_dict(), x_BCHW, embedding_BE, scale_shift=scale_shift)

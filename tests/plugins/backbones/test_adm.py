@@ -1,0 +1,301 @@
+"""ADM's U-Net as F_θ(x̂, x_t, t): what holds whatever its weights are.
+
+Legend: B images, C channels, H rows, W columns.
+"""
+
+import io
+from typing import Any
+
+import pytest
+import torch
+from attrs import frozen
+from perturbing import noise, perturb
+from torch import Tensor
+from torch.nn import functional
+
+from dddm.interfaces.facts import ImageShape
+from dddm_backbones.adm import Adm, Begun
+from dddm_backbones.options import AdmOptions
+
+WAYS = ("attention", "cross-attention", "concatenation")
+GREY = ImageShape(channels=1, height=8, width=8)
+
+
+def network(*, shape: ImageShape = GREY, **changes: Any) -> Adm:
+    """A small network for three classes, away from where it begins, in evaluation mode."""
+    small = {"channels": 4, "multipliers": (1, 2), "blocks": 1, "attention": (4,), "head_width": 4}
+    adm = Adm(AdmOptions(**(small | changes)), shape=shape, classes=3)
+    perturb(adm, size=0.2)
+    return adm.eval()
+
+
+@frozen(kw_only=True)
+class Inputs:
+    """What a network is given."""
+
+    estimate: Tensor
+    x_t: Tensor
+    t: Tensor
+    label: Tensor
+
+    def rows(self, index: Tensor) -> "Inputs":
+        """Some of the images, in another order."""
+        return Inputs(
+            estimate=self.estimate[index],
+            x_t=self.x_t[index],
+            t=self.t[index],
+            label=self.label[index],
+        )
+
+    def through(self, adm: Adm) -> Tensor:
+        """F, (B, C, H, W)."""
+        return adm(estimate=self.estimate, x_t=self.x_t, t=self.t, label=self.label)
+
+
+def inputs(*, shape: ImageShape = GREY, count: int = 3) -> Inputs:
+    """A batch of noise, at times from 1 to 1000."""
+    return Inputs(
+        estimate=noise(count, *shape.as_tuple, seed=2),
+        x_t=noise(count, *shape.as_tuple, seed=3),
+        t=torch.linspace(1, 1000, count),
+        label=torch.arange(count) % 3,
+    )
+
+
+SIZES = {
+    "8×8 grey": (GREY, {}),
+    "32×32": (
+        ImageShape(channels=3, height=32, width=32),
+        {"multipliers": (1, 2, 2), "attention": (16, 8)},
+    ),
+    "16×32": (ImageShape(channels=2, height=16, width=32), {"attention": (8,), "blocks": 2}),
+    "one stage": (GREY, {"multipliers": (1,), "attention": (8,)}),
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "updown blocks": {"updown_blocks": True},
+    "no scale and shift": {"scale_shift_norm": False},
+    "heads": {"heads": 2},
+    "attention in two stages": {"attention": (8, 4)},
+    "attention above the lowest stage only": {"attention": (8,)},
+    "classes": {"classes": True},
+}
+
+
+@pytest.mark.parametrize("estimate", WAYS)
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("count", [1, 3])
+def test_output_has_the_shape_of_the_image(
+    estimate: str, size: tuple[ImageShape, dict[str, Any]], count: int
+) -> None:
+    """For square and other images, one and several channels, and odd batches."""
+    shape, changes = size
+    batch = inputs(shape=shape, count=count)
+    out = batch.through(network(shape=shape, estimate=estimate, **changes))
+    assert out.shape == batch.x_t.shape
+    assert out.isfinite().all()
+
+
+@pytest.mark.parametrize("estimate", WAYS)
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
+@torch.no_grad()
+def test_begin_once_and_refine_often_equals_forward(estimate: str, variant: dict[str, Any]) -> None:
+    """Algorithm 2 may begin once: refining changes nothing of what `begin` gave, bit for bit."""
+    adm, batch = network(estimate=estimate, **variant), inputs()
+    begun = adm.begin(x_t=batch.x_t, t=batch.t, label=batch.label)
+    before = _tensors(begun)
+    for seed in range(3):
+        guess = noise(*batch.x_t.shape, seed=seed)
+        again = adm(estimate=guess, x_t=batch.x_t, t=batch.t, label=batch.label)
+        assert torch.equal(adm.refine(begun, estimate=guess), again)
+    for kept, now in zip(before, _tensors(begun), strict=True):
+        assert torch.equal(kept, now)
+
+
+def _tensors(begun: Begun) -> list[Tensor]:
+    """Copies of all that was begun."""
+    return [tensor.clone() for tensor in (begun.h, *begun.skips, begun.embedding)]
+
+
+@pytest.mark.parametrize(
+    ("attention", "done"), [((4,), 2), ((8,), 0), ((8, 4), 0)], ids=["lower", "upper", "both"]
+)
+def test_begin_does_all_steps_before_the_estimate_enters(
+    attention: tuple[int, ...], done: int
+) -> None:
+    """A block and a halving stand before attention at half resolution, nothing before the first."""
+    batch = inputs()
+    begun = network(attention=attention).begin(x_t=batch.x_t, t=batch.t, label=None)
+    assert begun.done == done
+    assert len(begun.skips) == done + 1
+
+
+@pytest.mark.parametrize("estimate", WAYS)
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
+@torch.no_grad()
+def test_images_do_not_see_one_another(estimate: str, variant: dict[str, Any]) -> None:
+    """Permuting the batch permutes the output, and an image alone gives what it gives in it."""
+    adm, batch = network(estimate=estimate, **variant), inputs(count=5)
+    out = batch.through(adm)
+    order = torch.tensor([3, 0, 4, 2, 1])
+    torch.testing.assert_close(batch.rows(order).through(adm), out[order], atol=1e-5, rtol=1e-5)
+    alone = batch.rows(torch.tensor([2])).through(adm)
+    torch.testing.assert_close(alone, out[2:3], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("estimate", WAYS)
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
+def test_every_parameter_is_used(estimate: str, variant: dict[str, Any]) -> None:
+    """A gradient larger than rounding reaches each of them, once no layer is zero."""
+    adm, batch = network(estimate=estimate, **variant), inputs()
+    (batch.through(adm) * noise(*batch.x_t.shape, seed=4)).sum().backward()
+    size = {
+        name: 0.0 if parameter.grad is None else float(parameter.grad.abs().max())
+        for name, parameter in adm.named_parameters()
+    }
+    rounding = 1e-6 * max(size.values())
+    assert [name for name, largest in size.items() if largest < rounding] == []
+
+
+@pytest.mark.parametrize("estimate", WAYS)
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
+@torch.no_grad()
+def test_everything_given_matters(estimate: str, variant: dict[str, Any]) -> None:
+    """F changes with x̂, x_t, t and the label."""
+    adm, batch = network(estimate=estimate, **(variant | {"classes": True})), inputs()
+    given = {"estimate": batch.estimate, "x_t": batch.x_t, "t": batch.t, "label": batch.label}
+    out = adm(**given)
+    for name, tensor in given.items():
+        changed = adm(**(given | {name: tensor.flip(0)}))
+        assert (changed - out).abs().max() > 1e-4, name
+
+
+@pytest.mark.parametrize("estimate", WAYS)
+def test_output_is_zero_before_training(estimate: str) -> None:
+    """The last convolution begins at zero, so that f begins as x_t itself (eq. 3)."""
+    options = AdmOptions(
+        channels=4, multipliers=(1, 2), blocks=1, attention=(4,), estimate=estimate
+    )
+    out = inputs().through(Adm(options, shape=GREY, classes=0))
+    assert out.count_nonzero() == 0
+
+
+def shuffled_patches(x_BCHW: Tensor, *, patch: int) -> Tensor:
+    """The same patches of so many pixels a side, in another order."""
+    rows_BPM = functional.unfold(x_BCHW, patch, stride=patch)
+    order = torch.randperm(rows_BPM.shape[2], generator=torch.Generator().manual_seed(0))
+    return functional.fold(rows_BPM[:, :, order], x_BCHW.shape[2:], patch, stride=patch)
+
+
+@pytest.mark.parametrize("estimate", ["attention", "cross-attention"])
+@torch.no_grad()
+def test_without_positions_the_order_of_the_patches_of_the_estimate_is_lost(estimate: str) -> None:
+    """Permuting them leaves F as it was, which is why positions are there."""
+    adm, batch = network(estimate=estimate, positions=False), inputs()
+    given = {"x_t": batch.x_t, "t": batch.t, "label": batch.label}
+    out = adm(estimate=batch.estimate, **given)
+    moved = adm(estimate=shuffled_patches(batch.estimate, patch=2), **given)
+    torch.testing.assert_close(moved, out, atol=1e-5, rtol=1e-5)
+    assert (adm(estimate=2 * batch.estimate, **given) - out).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("estimate", WAYS)
+@torch.no_grad()
+def test_with_positions_the_order_of_the_patches_of_the_estimate_counts(estimate: str) -> None:
+    """Permuting them changes F; concatenation has places without learning any."""
+    adm, batch = network(estimate=estimate), inputs()
+    given = {"x_t": batch.x_t, "t": batch.t, "label": batch.label}
+    out = adm(estimate=batch.estimate, **given)
+    moved = adm(estimate=shuffled_patches(batch.estimate, patch=2), **given)
+    assert (moved - out).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_concatenation_is_one_convolution_of_both() -> None:
+    """The two halves of the first convolution do what one over [x_t, x̂] would do."""
+    adm, batch = network(estimate="concatenation"), inputs()
+    assert adm.first_estimate is not None
+    whole = torch.cat([adm.first.weight, adm.first_estimate.weight], dim=1)
+    both = torch.cat([batch.x_t, batch.estimate], dim=1)
+    expected = functional.conv2d(both, whole, adm.first.bias, padding=1)
+    seen: list[Tensor] = []
+    adm.down[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    batch.through(adm)
+    torch.testing.assert_close(seen[0], expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("estimate", WAYS)
+@torch.no_grad()
+def test_state_goes_round(estimate: str) -> None:
+    """Weights that were saved and loaded into a new network give the same F, bit for bit."""
+    adm, batch, file = network(estimate=estimate, classes=True), inputs(), io.BytesIO()
+    torch.save(adm.state_dict(), file)
+    file.seek(0)
+    options = AdmOptions(
+        channels=4,
+        multipliers=(1, 2),
+        blocks=1,
+        attention=(4,),
+        head_width=4,
+        estimate=estimate,
+        classes=True,
+    )
+    other = Adm(options, shape=GREY, classes=3).eval()
+    other.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(batch.through(other), batch.through(adm))
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "classes", "millions", "within"),
+    [
+        pytest.param(64, {"channels": 192, "multipliers": (1, 2, 3, 4)}, 1000, 273, 0.03, id="64"),
+        pytest.param(32, {"channels": 128, "multipliers": (1, 2, 2, 2)}, 0, 52.6, 0.05, id="32"),
+    ],
+)
+def test_parameters_are_as_many_as_the_papers(
+    size: int, options: dict[str, Any], classes: int, millions: float, within: float
+) -> None:
+    """ImageNet 64×64 with classes and CIFAR-10, with the attention of x̂ at 16 and 8 pixels."""
+    whole = AdmOptions(**options, blocks=3, attention=(16, 8), classes=classes > 0)
+    with torch.device("meta"):
+        adm = Adm(whole, shape=ImageShape(channels=3, height=size, width=size), classes=classes)
+    count = sum(parameter.numel() for parameter in adm.parameters())
+    assert count / 1e6 == pytest.approx(millions, rel=within)
+
+
+def test_a_network_with_classes_needs_labels() -> None:
+    """Without labels it says what is missing; it does not guess a class."""
+    adm, batch = network(classes=True), inputs()
+    assert adm.uses_labels
+    with pytest.raises(ValueError, match="no labels were given"):
+        adm(estimate=batch.estimate, x_t=batch.x_t, t=batch.t, label=None)
+
+
+def test_a_network_without_classes_ignores_labels() -> None:
+    """Data may have classes that the network does not use."""
+    adm, batch = network(classes=False), inputs()
+    assert not adm.uses_labels
+    without = adm(estimate=batch.estimate, x_t=batch.x_t, t=batch.t, label=None)
+    assert torch.equal(batch.through(adm), without)
+
+
+@pytest.mark.parametrize("estimate", WAYS)
+def test_bfloat16_autocast_gives_nearly_the_same(estimate: str) -> None:
+    """Under autocast F is near that of float32, with finite gradients."""
+    adm, batch = network(estimate=estimate, classes=True), inputs()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = batch.through(adm)
+    exact = batch.through(adm)
+    assert out.shape == exact.shape
+    assert (out.float() - exact).norm() < 0.05 * exact.norm()
+    out.float().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in adm.parameters())
+
+
+@torch.no_grad()
+def test_dropout_is_drawn_in_training_only() -> None:
+    """The option reaches the blocks: passes differ in training and are equal in evaluation."""
+    adm, batch = network(dropout=0.5), inputs()
+    assert torch.equal(batch.through(adm), batch.through(adm))
+    adm.train()
+    assert not torch.equal(batch.through(adm), batch.through(adm))

@@ -1,0 +1,205 @@
+"""What the check of ADM's options refuses, and that the constructor refuses the same."""
+
+from typing import Any
+
+import pytest
+from attrs import frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dddm.errors import RecipeError
+from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.plugin import Complaint, Surroundings
+from dddm_backbones.adm import Adm
+from dddm_backbones.options import AdmOptions, check_adm
+
+
+def options(**changes: Any) -> AdmOptions:
+    """Options that fit 8×8 images, changed."""
+    small = {"channels": 8, "multipliers": (1, 2), "blocks": 1, "attention": (4,), "head_width": 4}
+    return AdmOptions(**(small | changes))
+
+
+def facts(*, height: int = 8, width: int = 8, classes: int = 0) -> DataFacts:
+    """Facts of grey images."""
+    return DataFacts(
+        shape=ImageShape(channels=1, height=height, width=width),
+        train_images=10,
+        classes=tuple("abcdefghij"[:classes]),
+    )
+
+
+def complaints(of: AdmOptions, data: DataFacts | None) -> list[Complaint]:
+    """All that the check says."""
+    return list(check_adm(of, Surroundings(data=data, tables={})))
+
+
+@frozen(kw_only=True)
+class Case:
+    """Options that do not fit, and what is to be said of them."""
+
+    of: AdmOptions
+    data: DataFacts
+    complaint: Complaint
+    needs_data: bool = True
+
+
+CASES = {
+    "no stage": Case(
+        of=options(multipliers=()),
+        data=facts(),
+        complaint=Complaint(
+            option="multipliers", what="there is no stage", remedy="write at least [1]"
+        ),
+        needs_data=False,
+    ),
+    "height not to be halved": Case(
+        of=options(multipliers=(1, 1, 1), attention=(8,)),
+        data=facts(height=6),
+        complaint=Complaint(
+            option="multipliers",
+            what="6×8 pixels cannot be halved as often as 3 stages need",
+            remedy="use no more stages than 2",
+        ),
+    ),
+    "width not to be halved": Case(
+        of=options(),
+        data=facts(width=7),
+        complaint=Complaint(
+            option="multipliers",
+            what="8×7 pixels cannot be halved as often as 2 stages need",
+            remedy="use no more stages than 1",
+        ),
+    ),
+    "attention at no stage": Case(
+        of=options(attention=(4, 5, 16)),
+        data=facts(),
+        complaint=Complaint(
+            option="attention",
+            what="no stage is 5 or 16 pixels high",
+            remedy="the stages are 8, 4 pixels high",
+        ),
+    ),
+    "heads that do not divide": Case(
+        of=options(heads=3),
+        data=facts(),
+        complaint=Complaint(
+            option="heads",
+            what="8 channels cannot be shared by 3 attention heads",
+            remedy="set heads to a divisor of 8",
+        ),
+        needs_data=False,
+    ),
+    "a head width that does not divide": Case(
+        of=options(channels=11, multipliers=(1,), attention=(8,)),
+        data=facts(),
+        complaint=Complaint(
+            option="head_width",
+            what="11 channels cannot be shared by 2 attention heads",
+            remedy="set head_width to a divisor of 11",
+        ),
+        needs_data=False,
+    ),
+    "classes that are not there": Case(
+        of=options(classes=True),
+        data=facts(),
+        complaint=Complaint(
+            option="classes", what="the data have no classes", remedy="write classes = false"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_misfit_is_named_with_its_remedy(case: Case) -> None:
+    """The complaint points to the option, says what is wrong and what to write instead."""
+    assert case.complaint in complaints(case.of, case.data)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_where_the_images_are_unknown_only_the_options_themselves_are_checked(case: Case) -> None:
+    """Without facts of the data, what depends on them is not complained of."""
+    assert complaints(case.of, None) == ([] if case.needs_data else complaints(case.of, case.data))
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_network_refuses_what_the_check_refuses(case: Case) -> None:
+    """Built without a recipe, the network names the same option, reason and remedy."""
+    with pytest.raises(RecipeError) as refused:
+        Adm(case.of, shape=case.data.shape, classes=len(case.data.classes))
+    first = complaints(case.of, case.data)[0]
+    assert first.what in refused.value.what
+    assert refused.value.where == f"backbone.{first.option}"
+    assert refused.value.remedy == first.remedy
+
+
+@pytest.mark.parametrize("estimate", ["attention", "cross-attention"])
+def test_an_estimate_that_could_not_enter_is_refused(estimate: str) -> None:
+    """Without attention x̂ would be ignored; the remedy names the lowest stage where it is known."""
+    shut = options(attention=(), estimate=estimate)
+    what = "there is no attention, so the estimate could not enter"
+    (known,) = complaints(shut, facts())
+    assert (known.option, known.what) == ("attention", what)
+    assert known.remedy == 'write attention = [4], or estimate = "concatenation"'
+    (unknown,) = complaints(shut, None)
+    assert (unknown.option, unknown.what) == ("attention", what)
+    assert unknown.remedy is not None
+    assert 'estimate = "concatenation"' in unknown.remedy
+    with pytest.raises(RecipeError, match="the estimate could not enter"):
+        Adm(shut, shape=facts().shape, classes=0)
+
+
+def test_concatenation_needs_no_attention() -> None:
+    """x̂ that enters as channels needs no attention."""
+    assert complaints(options(attention=(), estimate="concatenation"), facts()) == []
+
+
+def test_all_complaints_come_at_once() -> None:
+    """A recipe with four mistakes is told of the four."""
+    wrong = options(heads=3, attention=(5,), classes=True)
+    assert [complaint.option for complaint in complaints(wrong, facts())] == [
+        "heads",
+        "heads",
+        "attention",
+        "classes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("channels", "heads", "expected"), [(64, None, 1), (32, None, 1), (192, None, 3), (192, 4, 4)]
+)
+def test_heads_come_from_their_width_unless_they_are_given(
+    channels: int, heads: int | None, expected: int
+) -> None:
+    """64 channels to a head; a narrower stage has one; a given number holds everywhere."""
+    of = AdmOptions(channels=64, multipliers=(1,), blocks=1, heads=heads)
+    assert of.heads_at(channels) == expected
+
+
+@given(
+    height=st.integers(1, 32),
+    width=st.integers(1, 32),
+    stages=st.integers(1, 4),
+    attention=st.lists(st.integers(1, 16), max_size=2).map(tuple),
+    classes=st.booleans(),
+    heads=st.sampled_from([None, 1, 2, 3]),
+)
+def test_the_check_and_the_network_agree(
+    height: int,
+    width: int,
+    stages: int,
+    attention: tuple[int, ...],
+    heads: int | None,
+    *,
+    classes: bool,
+) -> None:
+    """A network can be built exactly where the check has nothing to say."""
+    of = options(
+        channels=2, multipliers=(1,) * stages, attention=attention, classes=classes, heads=heads
+    )
+    data = facts(height=height, width=width, classes=3)
+    if complaints(of, data):
+        with pytest.raises(RecipeError):
+            Adm(of, shape=data.shape, classes=3)
+    else:
+        Adm(of, shape=data.shape, classes=3)
