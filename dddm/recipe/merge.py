@@ -18,9 +18,11 @@ class Merged:
     def __init__(self) -> None:
         self.tables: dict[str, Any] = {}
         self._origins: dict[Path, Origin] = {}
+        self._file: Source | None = None
 
     def add_file(self, source: Source) -> None:
         """Lay the tables of a file over what is there."""
+        self._file = source
         self._merge(self.tables, source.tables, path=(), source=source)
 
     def put(self, path: Path, value: Any, *, words: str) -> None:
@@ -55,12 +57,12 @@ class Merged:
         self._origins[path] = Origin(words=words)
 
     def origin(self, path: Path) -> Origin | None:
-        """Where the value at `path`, or the nearest table around it, came from."""
+        """Where the value at `path`, or the nearest table around it, came from; else the file itself."""
         for depth in range(len(path), 0, -1):
             found = self._origins.get(path[:depth])
             if found is not None:
                 return found
-        return next(iter(self._origins.values()), None) if not path else None
+        return None if self._file is None else Origin(source=self._file)
 
     def _merge(
         self, into: dict[str, Any], tables: dict[str, Any], *, path: Path, source: Source

@@ -8,7 +8,9 @@ from dddm.method.denoiser import ScheduledDenoiser
 from dddm.method.leak import Leak, data_variance, measure_leak
 
 
-def measure(weights: tuple[float, float, float], *, stored: torch.Tensor, x_0: torch.Tensor) -> Leak:
+def measure(
+    weights: tuple[float, float, float], *, stored: torch.Tensor, x_0: torch.Tensor
+) -> Leak:
     backbone = ToyBackbone()
     backbone.weights.data.copy_(torch.tensor(weights))
     model = ScheduledDenoiser(schedule=ToySchedule(), backbone=backbone)
@@ -23,7 +25,7 @@ def measure(weights: tuple[float, float, float], *, stored: torch.Tensor, x_0: t
 
 
 def test_a_network_that_copies_its_estimate_leaks_all() -> None:
-    """f = x̂ with the image in the store: no error given the store, 1 + E x_0² given noise."""
+    """F = x̂ with the image in the store: no error given the store, 1 + E x_0² given noise."""
     x_0 = torch.rand(400, *SHAPE.as_tuple) * 2 - 1
     leak = measure((-1.0, 1.0, 0.0), stored=x_0, x_0=x_0)
     assert leak.given_store == pytest.approx(0, abs=1e-10)
@@ -32,7 +34,7 @@ def test_a_network_that_copies_its_estimate_leaks_all() -> None:
 
 
 def test_a_network_that_ignores_its_estimate_leaks_nothing() -> None:
-    """f = 0 has the same error, E x_0², given either, and does not move with x̂."""
+    """F = 0 has the same error, E x_0², given either, and does not move with x̂."""
     x_0 = torch.rand(400, *SHAPE.as_tuple) * 2 - 1
     leak = measure((0.0, 1.0, 0.0), stored=x_0, x_0=x_0)
     assert leak.given_store == pytest.approx(leak.given_noise)

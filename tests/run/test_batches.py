@@ -14,7 +14,9 @@ def plans(draw: st.DrawFn) -> BatchPlan:
     shards = draw(st.integers(1, 8))
     batch = shards * draw(st.integers(1, 6))
     images = draw(st.integers(batch + shards, 200))
-    return BatchPlan.make(images=images, batch_images=batch, shards=shards, seed=draw(st.integers(0, 9)))
+    return BatchPlan.make(
+        images=images, batch_images=batch, shards=shards, seed=draw(st.integers(0, 9))
+    )
 
 
 @given(plan=plans(), epoch=st.integers(0, 5))

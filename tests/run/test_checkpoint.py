@@ -20,13 +20,18 @@ def groups(seed: int = 0) -> dict[str, dict[str, Tensor]]:
     generator = torch.Generator().manual_seed(seed)
     return {
         "model": {"a": torch.randn(3, 4, generator=generator), "b.c": torch.randn(5)},
-        "store": {"rows": torch.randn(6, 2, generator=generator), "flags": torch.tensor([True, False])},
+        "store": {
+            "rows": torch.randn(6, 2, generator=generator),
+            "flags": torch.tensor([True, False]),
+        },
         "optimiser": {"0.step": torch.tensor(3.0)},
     }
 
 
 def save(folder: Path, step: int) -> Path:
-    return checkpoints.save(folder, step=step, groups=groups(step), state={"position": {"epoch": step}})
+    return checkpoints.save(
+        folder, step=step, groups=groups(step), state={"position": {"epoch": step}}
+    )
 
 
 def test_what_is_saved_is_read_back_exactly(tmp_path: Path) -> None:
@@ -76,14 +81,16 @@ def test_any_flipped_bit_is_noticed(
         shutil.rmtree(folder)
     assert found.checkpoint is not None
     if found.checkpoint.step == 2:
-        # A change of white space or of a letter's case in the manifest may leave it as true as it was.
+        # A changed blank in the manifest may leave it as true as it was.
         assert victim.name == "manifest.json"
     else:
         assert len(found.damaged) == 1
         assert "step-00000002" in found.damaged[0]
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "store.safetensors", "state.json", "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "store.safetensors", "state.json", "manifest.json"]
+)
 @pytest.mark.parametrize("damage", ["cut", "empty", "gone"])
 def test_cut_and_missing_files_are_named(tmp_path: Path, name: str, damage: str) -> None:
     """A truncated, emptied or missing file is named together with its checkpoint."""

@@ -5,8 +5,8 @@ from typing import final
 
 import pytest
 import torch
-from toys import SHAPE, ToyBackbone, ToySchedule
 from torch import Tensor
+from toys import SHAPE, ToyBackbone, ToySchedule
 
 from dddm.interfaces.sampler import Denoiser, Sampler
 from dddm.method.denoiser import ScheduledDenoiser
@@ -86,6 +86,8 @@ def test_classes_are_taken_in_turn() -> None:
     labels = order.label_of(index)
     assert labels is not None
     assert labels.tolist() == [0, 1, 2, 0, 1]
-    asked = Order(steps=(1,), images=5, seed=0, shape=SHAPE, classes=3, labels=(2, 0)).label_of(index)
+    asked = Order(steps=(1,), images=5, seed=0, shape=SHAPE, classes=3, labels=(2, 0)).label_of(
+        index
+    )
     assert asked is not None
     assert asked.tolist() == [2, 0, 2, 0, 2]

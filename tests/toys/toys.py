@@ -117,5 +117,3 @@ class ToyStore(TargetStore):
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         self.rows = state["rows"]
-
-

@@ -1,1 +1,4 @@
-"""The page one looks at: what is read for it, its charts and pictures, and its template."""
+"""The report: files of a run → frozen facts → charts and pictures → one HTML page.
+
+Read `page` last: it puts together what the other modules gather.
+"""

@@ -1,73 +1,51 @@
-"""Curves out of the event log: few enough points to draw, and nothing that is not a number."""
+"""Curves as a page can show them: few points, a running mean, readable marks on an axis."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, final
+from collections.abc import Sequence
+from typing import Final
 
-from attrs import frozen
+import numpy as np
+import numpy.typing as npt
+from matplotlib.ticker import MaxNLocator
 
 MOST_POINTS: Final = 500
-_WINDOWS = 50
+"""More points than these are not seen on a page, and only make it large."""
+
+Values = npt.NDArray[np.float64]
+
+_FEWEST_TICKS: Final = 3
+_MOST_TICKS: Final = 7
 
 
-@final
-@frozen(kw_only=True)
-class Curve:
-    """Points (x, y), finite, by rising x."""
-
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-
-    def __len__(self) -> int:
-        """How many points there are."""
-        return len(self.x)
+def running_mean(values: Sequence[float], *, window: int) -> Values:
+    """Mean of each value and up to `window` − 1 before it; as long as `values`."""
+    sums = np.concatenate([[0.0], np.cumsum(np.asarray(values, dtype=np.float64))])
+    end = np.arange(1, len(sums))
+    begin = np.maximum(end - window, 0)
+    return np.asarray((sums[end] - sums[begin]) / (end - begin), dtype=np.float64)
 
 
-def curve(events: Iterable[Mapping[str, Any]], *, x: str, y: str) -> Curve:
-    """Field `y` of events over their field `x`; events without a finite number are left out."""
-    points = [(event.get(x), event.get(y)) for event in events]
-    kept = [(float(a), float(b)) for a, b in points if _is_finite(a) and _is_finite(b)]
-    return Curve(x=tuple(a for a, _ in kept), y=tuple(b for _, b in kept))
+def thin(count: int, *, most: int = MOST_POINTS) -> npt.NDArray[np.int64]:
+    """Ascending indices into `count` points, at most `most` ≥ 2, with the first and the last."""
+    if count <= most:
+        return np.arange(count)
+    return np.linspace(0, count - 1, most).round().astype(np.int64)
 
 
-def running_mean(whole: Curve) -> tuple[Curve, int]:
-    """Means over a moving window of a fiftieth of the points, and that window's length.
+def log_ticks(low: float, high: float) -> list[float]:
+    """Marks for a logarithmic axis from `low` to `high`, both above 0: round numbers, 2 or more.
 
-    Each mean stands at its window's last point.  At the start the window is as long as there are
-    points; at most `MOST_POINTS` means are kept, evenly spaced, the last one among them.
+    Powers of ten where there are enough of them; else also twice and five times these; else the
+    round numbers of a linear axis, for a range within one decade.
     """
-    window = max(1, len(whole) // _WINDOWS)
-    sums = [0.0]
-    for value in whole.y:
-        sums.append(sums[-1] + value)
-    ends = evenly(range(1, len(whole) + 1))
-    means = tuple((sums[end] - sums[max(0, end - window)]) / min(end, window) for end in ends)
-    return Curve(x=tuple(whole.x[end - 1] for end in ends), y=means), window
-
-
-def thin(whole: Curve) -> Curve:
-    """At most `MOST_POINTS` of the points, evenly spaced, the last one among them."""
-    kept = evenly(range(len(whole)))
-    return Curve(x=tuple(whole.x[k] for k in kept), y=tuple(whole.y[k] for k in kept))
-
-
-def evenly(numbers: Sequence[int]) -> list[int]:
-    """At most `MOST_POINTS` of some numbers, evenly spaced, the first and last among them."""
-    if len(numbers) <= MOST_POINTS:
-        return list(numbers)
-    stride = (len(numbers) - 1) / (MOST_POINTS - 1)
-    return [numbers[round(k * stride)] for k in range(MOST_POINTS)]
-
-
-def leak_curves(epochs: Iterable[Mapping[str, Any]]) -> dict[str, Curve]:
-    """The leak diagnostic over epochs counted from 1, by the name of each quantity."""
-    measured = [
-        {"epoch": event["epoch"] + 1, **event["leak"]} for event in epochs if event.get("leak")
-    ]
-    names = ("given_noise", "given_store", "data_variance")
-    curves = {name: curve(measured, x="epoch", y=name) for name in names}
-    return {name: points for name, points in curves.items() if len(points)}
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5)):
+        marks = [factor * 10.0**power for power in powers for factor in factors]
+        inside = [mark for mark in marks if low <= mark <= high]
+        if _FEWEST_TICKS <= len(inside) <= _MOST_TICKS:
+            return inside
+    if high / low > 10.0**_MOST_TICKS:
+        every = math.ceil(len(powers) / _MOST_TICKS)
+        return [10.0**power for power in powers[::every] if low <= 10.0**power <= high]
+    marks = [float(mark) for mark in MaxNLocator(nbins=4).tick_values(low, high)]
+    return [mark for mark in marks if low <= mark <= high and mark > 0]

@@ -1,8 +1,9 @@
-"""Charts as SVG that stands inside a page: its ids are its own, its colours are the page's.
+"""A matplotlib figure as SVG that stands within a page: its own names, the page's colours.
 
-Matplotlib writes colours and fonts into each element.  Here each colour that a chart may use is a
-token, which becomes a CSS variable of the page, so that a chart follows a light or dark scheme as
-the text around it does.
+Matplotlib writes a document of its own: with a prologue, metadata, a style for everything, and
+names that are the same in every chart.  Within a page these would clash or reach outside, so they
+are taken out, and each name is prefixed by the chart's.  Colours of the figure are stand-ins for
+the page's own, so that a chart is right on a light and on a dark page.
 """
 
 import html
@@ -10,105 +11,69 @@ import io
 import re
 from typing import Final
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-TEXT: Final = "#010101"
-FAINT: Final = "#010102"
-LINES: Final = ("#010103", "#010104", "#010105", "#010106", "#010107")
+INK: Final = "#010101"
+LINE: Final = "#020202"
+FLOOR: Final = "#030303"
+SERIES: Final = ("#040404", "#050505", "#060606", "#070707")
+"""Stand-ins, which `chart_svg` replaces by the page's variables; series are taken in turn."""
 
 _VARIABLES: Final = {
-    TEXT: "var(--text)",
-    FAINT: "var(--faint)",
-    **{line: f"var(--line-{number})" for number, line in enumerate(LINES, start=1)},
+    INK: "var(--ink-soft)",
+    LINE: "var(--line)",
+    FLOOR: "var(--floor)",
+    **{colour: f"var(--series-{k})" for k, colour in enumerate(SERIES, start=1)},
 }
-_SIZE_INCHES: Final = (6.4, 3.5)
-_NO_METADATA: Final = {"Creator": None, "Date": None, "Format": None, "Type": None}
-_STYLE: Final = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,  # names are names, whatever signs stand in them
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "font.size": 10.0,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": TEXT,
+SETTINGS: Final = {
+    "axes.edgecolor": LINE,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.spines.left": False,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.linewidth": 0.8,
-    "grid.color": FAINT,
-    "grid.alpha": 0.35,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9,
+    "font.size": 9,
+    "grid.color": LINE,
     "grid.linewidth": 0.6,
-    "lines.linewidth": 1.8,
-    "lines.markersize": 5.0,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": TEXT,
-    "ytick.labelcolor": TEXT,
-    "text.color": TEXT,
-    "legend.frameon": False,
-    "legend.fontsize": 9.0,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+    "svg.fonttype": "none",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": INK,
+    "xtick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.color": INK,
+    "ytick.major.size": 0,
+    "ytick.minor.size": 0,
 }
+"""Matplotlib's settings for a chart of the report."""
 
 
-def new_axes(*, x: str, y: str) -> Axes:
-    """Empty axes of a chart, with what stands at its sides."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
-        axes = figure.add_subplot()
-        axes.set_xlabel(x)
-        axes.set_ylabel(y)
-        axes.grid(visible=True, which="major")
-        axes.set_axisbelow(True)
-    return axes
-
-
-def log_axis(axes: Axes, *, which: str) -> None:
-    """Make axis `x` or `y` logarithmic, with numbers written as a person writes them."""
-    if which == "x":
-        axes.set_xscale("log")
-    else:
-        axes.set_yscale("log")
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
-    # Over a short range the powers of ten alone would leave the axis almost without numbers.
-    between = (1.0, 2.0, 5.0) if high / low < 1e3 else (1.0,)  # noqa: PLR2004 - three decades
-    axis.set_major_locator(LogLocator(subs=between))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
-def to_svg(axes: Axes, *, name: str, label: str) -> str:
-    """The chart as an `<svg>` element.
+def chart_svg(figure: Figure, *, name: str, description: str) -> str:
+    """The figure as an `<svg>` element.
 
     Args:
-        name: unique on the page; heads every id in the chart.
-        label: what the chart shows, for those who do not see it.
+        name: of the chart, different from all others of the page; a letter, then letters,
+            digits and hyphens.
+        description: what a person who cannot see the chart is told.
     """
-    figure = axes.get_figure(root=True)
-    if figure is None:
-        msg = "these axes stand in no figure"
-        raise ValueError(msg)
     buffer = io.StringIO()
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
-        canvas = FigureCanvasSVG(figure)
-        canvas.print_svg(buffer, metadata=_NO_METADATA)
-    return _inline(buffer.getvalue(), name=name, label=label)
-
-
-def _inline(svg: str, *, name: str, label: str) -> str:
-    """What stands in a page: no document's head, own ids, the page's colours and font."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    # It would style the whole page; the page's own style sheet says the same of charts alone.
-    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'href="#', f'href="#{name}-', svg)
-    svg = svg.replace("url(#", f"url(#{name}-")
-    for token, variable in _VARIABLES.items():
-        svg = svg.replace(token, variable)
-    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 var(--font)", svg)
-    svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1).strip()
+    FigureCanvasSVG(figure).print_svg(
+        buffer, metadata={"Creator": None, "Date": None, "Format": None, "Type": None}
+    )
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].strip()
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.S)
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, variable)
+    size = re.compile(r'(<svg[^>]*?) width="[^"]*"| height="[^"]*"')
+    opening, rest = text.split(">", 1)
+    opening = size.sub(r"\1", opening)
+    told = html.escape(description, quote=True)
+    return f'{opening} class="chart" role="img" aria-label="{told}">{rest}'

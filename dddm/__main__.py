@@ -1,0 +1,6 @@
+"""`python -m dddm`, and so `torchrun -m dddm`."""
+
+from dddm.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What commands share: arguments, options, and the catalogue of components."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from dddm.registry.catalogue import Catalogue
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+
+def complete_recipe(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of recipes that come with dddm, and files."""
+    del ctx, param
+    from dddm.recipe.shipped import shipped_names
+
+    names = [name for name in shipped_names() if name.startswith(incomplete)]
+    return [*map(CompletionItem, names), CompletionItem(incomplete, type="file")]
+
+
+def recipe_argument(command: Command) -> Command:
+    """RECIPE, a path or the name of a recipe that comes with dddm."""
+    return click.argument("recipe", shell_complete=complete_recipe)(command)
+
+
+def overrides_option(command: Command) -> Command:
+    """`--set KEY=VALUE`, as often as wanted."""
+    return click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change one value of the recipe: train.epochs=2 or sample.0.steps=[1].",
+    )(command)
+
+
+def device_option(command: Command) -> Command:
+    """`--device`."""
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help="auto (a GPU if there is one), cpu, cuda, cuda:1, …",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")(
+        command
+    )
+
+
+def show_json(value: Any) -> None:
+    """Print a value as JSON on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def catalogue_of(ctx: click.Context) -> "Catalogue":
+    """The components that are installed and not switched off; loaded once for a command."""
+    from dddm.registry.loader import load_catalogue
+
+    state = ctx.find_root().ensure_object(dict)
+    if "catalogue" not in state:
+        state["catalogue"] = load_catalogue(state.get("disabled", ()))
+    catalogue: Catalogue = state["catalogue"]
+    return catalogue

@@ -1,0 +1,122 @@
+"""Scores as the page's tables and chart show them; every number is one of `scores.json`."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, final
+
+from attrs import frozen
+
+from dddm.scores.record import Floor, Score
+from dddm.tasks.report_page.charts import score_chart
+
+NEAREST: Final = "nearest"
+_FRECHET: Final = "fd"
+
+
+@final
+@frozen(kw_only=True)
+class Row:
+    """One score, with one entry for each of the table's floors; None where it has no such floor."""
+
+    score: Score
+    floors: tuple[Floor | None, ...]
+
+
+@final
+@frozen(kw_only=True)
+class ScoreTable:
+    """Scores of one name: one metric, in the same features, over the same number of images.
+
+    Attributes:
+        features: name of the features.
+        trained_on: what these were trained on, or None.
+        best: the lowest value.
+    """
+
+    name: str
+    metric: str
+    features: str
+    trained_on: str | None
+    images: int
+    reference_images: int
+    floor_names: tuple[str, ...]
+    rows: tuple[Row, ...]
+    best: float
+
+
+def tables_of(scores: Iterable[Score]) -> tuple[ScoreTable, ...]:
+    """One table for each name, in the order in which names first stand in the file."""
+    by_name: dict[str, list[Score]] = {}
+    for score in scores:
+        by_name.setdefault(score.name, []).append(score)
+    return tuple(_table(name, group) for name, group in by_name.items())
+
+
+def _table(name: str, scores: Sequence[Score]) -> ScoreTable:
+    floor_names = tuple(dict.fromkeys(floor.name for score in scores for floor in score.floors))
+    features = _table_at(scores[0].provenance, "features")
+    return ScoreTable(
+        name=name,
+        metric=scores[0].metric,
+        features=str(features.get("id", "")).partition(":")[2] or name,
+        trained_on=features.get("trained_on"),
+        images=scores[0].images,
+        reference_images=scores[0].reference_images,
+        floor_names=floor_names,
+        rows=tuple(
+            Row(score=score, floors=tuple(floor_of(score, floor) for floor in floor_names))
+            for score in scores
+        ),
+        best=min(score.value for score in scores),
+    )
+
+
+def _table_at(provenance: dict[str, Any], name: str) -> dict[str, Any]:
+    found = provenance.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def floor_of(score: Score, name: str) -> Floor | None:
+    """The floor called `name`; None where the score has none."""
+    return next((floor for floor in score.floors if floor.name == name), None)
+
+
+def warnings_of(scores: Iterable[Score]) -> tuple[str, ...]:
+    """What a reader of the scores should know, each sentence once."""
+    found: dict[str, None] = {}
+    for score in scores:
+        warnings = score.provenance.get("warnings")
+        found.update(dict.fromkeys(map(str, warnings if isinstance(warnings, list) else ())))
+    return tuple(found)
+
+
+@final
+@frozen(kw_only=True)
+class ScoreCurves:
+    """A score over steps.
+
+    Attributes:
+        samplers: one for each line, in the order of the lines' colours.
+        floor: whether the floor is drawn.
+    """
+
+    name: str
+    samplers: tuple[str, ...]
+    floor: bool
+    svg: str
+
+
+def curves_of(tables: Sequence[ScoreTable]) -> tuple[ScoreCurves, ...]:
+    """A chart for each Fréchet distance that some sampler has at two step counts or more."""
+    found = []
+    for k, table in enumerate(table for table in tables if table.metric == _FRECHET):
+        lines: dict[str, dict[int, float]] = {}
+        for row in table.rows:
+            lines.setdefault(row.score.sampler, {})[row.score.steps] = row.score.value
+        resamples = [floor_of(row.score, "resample") for row in table.rows]
+        floors = sorted({floor.value for floor in resamples if floor is not None})
+        svg = score_chart(list(lines.values()), floors=floors, name=f"score-{k + 1}")
+        if svg is not None:
+            found.append(
+                ScoreCurves(name=table.name, samplers=tuple(lines), floor=bool(floors), svg=svg)
+            )
+    return tuple(found)

@@ -1,0 +1,278 @@
+"""Recipes are read, merged and checked, and all that is wrong is shown where it stands."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from toy_plugins import RECIPE, toy_catalogue
+
+from dddm.errors import DddmError, PluginError, RecipeError, UsageError
+from dddm.interfaces.plugin import Kind
+from dddm.recipe.model import Recipe
+from dddm.recipe.read import read_recipe, read_use
+from dddm.recipe.write import to_toml
+
+
+def read(path: Path, text: str = RECIPE, *overrides: str) -> Recipe:
+    file = path / "toy.toml"
+    file.write_text(text)
+    return read_recipe(file, overrides=overrides, catalogue=toy_catalogue())
+
+
+def refused(path: Path, text: str, *overrides: str, kind: type[DddmError] = RecipeError) -> str:
+    with pytest.raises(kind) as caught:
+        read(path, text, *overrides)
+    assert type(caught.value) is kind
+    return str(caught.value)
+
+
+def line_of(key: str) -> int:
+    return next(k for k, line in enumerate(RECIPE.split("\n"), 1) if line.startswith(key))
+
+
+def test_a_right_recipe_becomes_typed_objects(tmp_path: Path) -> None:
+    """Components are found, options typed, defaults filled in, ids made full."""
+    recipe = read(tmp_path)
+    assert recipe.backbone.options.size == 2
+    assert recipe.train.learning_rate == 1e-3
+    assert [job.settings.steps for job in recipe.sample] == [(1, 2), (3,)]
+    assert recipe.sample[1].settings.images == 64
+    assert recipe.tables["data"] == {"use": "toy:images"}
+    assert recipe.tables["evaluate"]["features"] == {"use": "toy:pixels"}
+    assert "maybe" not in recipe.tables["backbone"]
+    assert recipe.observe is None
+
+
+@given(
+    epochs=st.integers(1, 10**9),
+    rate=st.floats(min_value=0, max_value=1, exclude_min=True, exclude_max=True),
+    text=st.text(max_size=9).filter(lambda s: s.isprintable()),
+    steps=st.lists(st.integers(1, 99), min_size=1, max_size=4),
+)
+def test_written_out_it_reads_back_the_same(
+    tmp_path_factory: pytest.TempPathFactory, epochs: int, rate: float, text: str, steps: list[int]
+) -> None:
+    """A run folder's recipe is equal, with the same fingerprint, to the one that was checked."""
+    folder = tmp_path_factory.mktemp("recipe")
+    quoted = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    one = read(
+        folder,
+        RECIPE,
+        f"train.epochs={epochs}",
+        f"metric.rate={rate!r}",
+        f"backbone.text={quoted}",
+        f"sample.0.steps={steps}",
+        "backbone.maybe=2",
+    )
+    again = read(folder, to_toml(one))
+    assert again == one
+    assert again.fingerprint == one.fingerprint
+
+
+def test_any_changed_value_changes_the_fingerprint(tmp_path: Path) -> None:
+    """The fingerprint tells recipes apart, also by what was a default."""
+    plain = read(tmp_path).fingerprint
+    changes = ["seed=4", "train.ema=0.5", "backbone.flag=true", "sample.1.images=65"]
+    others = {read(tmp_path, RECIPE, change).fingerprint for change in changes}
+    assert len(others | {plain}) == len(changes) + 1
+
+
+def test_order_is_default_base_file_set(tmp_path: Path) -> None:
+    """Each later layer wins, tables merge deeply, arrays are replaced whole."""
+    (tmp_path / "base.toml").write_text(RECIPE + "metrics = ['fd']\n")
+    text = (
+        'extends = "base.toml"\n[train]\nepochs = 6\n[backbone]\nlist = [1, 2]\n'
+        '[[sample]]\nuse = "steps"\nsize = 1\nsteps = [9]\n'
+    )
+    recipe = read(tmp_path, text, "train.batch_images=10", "backbone.list=[3]")
+    assert (recipe.train.epochs, recipe.train.batch_images) == (6, 10)
+    assert recipe.train.learning_rate == 1e-3
+    assert recipe.backbone.options.list == (3,)
+    assert len(recipe.sample) == 1
+    origins = recipe.origins
+    assert origins["train.epochs"].endswith("toy.toml:3")
+    assert origins["train.learning_rate"].endswith(f"base.toml:{line_of('learning_rate')}")
+    assert origins["train.batch_images"] == "--set train.batch_images=10"
+    assert origins["train.ema"] == "default"
+    assert origins["evaluate.features.use"].endswith(f"base.toml:{line_of('features')}")
+
+
+def test_a_table_whose_use_changes_is_replaced(tmp_path: Path) -> None:
+    """Options of the old component do not leak into the new one, in files and by --set."""
+    (tmp_path / "base.toml").write_text(RECIPE)
+    recipe = read(tmp_path, 'extends = "base.toml"\n[metric]\nuse = "far"\n', "backbone.rate=0.75")
+    assert recipe.tables["metric"] == {"use": "other:far"}
+
+
+def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
+    """Nine mistakes give all their messages, each with line, column and the line itself."""
+    text = (
+        RECIPE.replace('name = "toy"', 'nme = "toy"')
+        .replace('use = "images"', 'use = "image"')
+        .replace("size = 2", "size = 2.0\nrate = 1\nwrd = 'left'")
+        .replace("epochs = 5", "epochs = true")
+        .replace("steps = [3]", "steps = [0]")
+        .replace('"toy:pixels"', '"pixels"')
+    )
+    message = refused(tmp_path, text)
+    assert "the recipe has 9 errors" in message
+    for part in (
+        "toy.toml: the recipe needs a name",
+        ":2:1: a recipe has no key 'nme'",
+        "did you mean name?",
+        ":6:7: there is no dataset called 'image'",
+        "did you mean images",
+        ":13:8: size: expected a whole number, found 2.0",
+        ":14:8: rate: 1 is not below 1",
+        ":15:1: the backbone net has no option 'wrd'",
+        "did you mean word?",
+        "    13 | size = 2.0\n       |        ^",
+        "epochs: expected a whole number, found true",
+        "steps: 0 is not at least 1",
+        "'pixels' is the name of several features components",
+        "write one of other:pixels, toy:pixels",
+    ):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (('use = "kept"', "# none"), "[targets] must say which target-store to use"),
+        (('[targets]\nuse = "kept"\n', ""), "the table [targets] is missing"),
+        (("format = 1\n", ""), "format = 1"),
+        (("format = 1", "format = 2"), "format = 1"),
+        (("format = 1", "format = true"), "format = 1"),
+        (('name = "toy"', 'name = "../toy"'), "also names its run folder"),
+        (("seed = 3", "seed = -1"), "at least 0"),
+        (("seed = 3", 'seed = "3"'), "expected a whole number"),
+        (("seed = 3", 'requires = "x"'), "a list of requirements"),
+        (("seed = 3", 'requires = ["a b c"]'), "is no requirement"),
+        (("size = 2\n", ""), "needs the option 'size'"),
+        (("size = 2", "size = 2\nflag = 1"), "expected true or false, found 1"),
+        (("size = 2", "size = 2\nword = 'up'"), 'one of "left", "right"'),
+        (("size = 2", "size = 2\nlist = 3"), "a list, each item a whole number"),
+        (("size = 2", "size = 2\nlist = [1, -1]"), "-1 is not at least 0"),
+        (("size = 2", "size = 2\nlist = [1, true]"), "found true"),
+        (("size = 2", "size = 2\nmaybe = 9.5"), "9.5 is not at most 9"),
+        (("size = 2", "size = 2\nrate = nan"), "nan is not finite"),
+        (("size = 2", "size = 2\nrate = 0"), "0 is not above 0"),
+        (("size = 2", "size = 2\ntext = {}"), "expected text, found a table"),
+        (("size = 2", "size = 5"), "size: larger than the image"),
+        (("size = 2", "size = 2\nrate = 0.25"), "the same as the metric's"),
+        (("batch_images = 20", "batch_images = 101"), "more than the 100 training images"),
+        (("batch_images = 20", "batch_images = 20\nshards = 3"), "shared equally by 3 shards"),
+        (("epochs = 5", "epochs = 5\nlearning_rate_drops = [0.7, 0.3]"), "must rise"),
+        (("epochs = 5", "epochs = 5\nadam_betas = [0.9]"), "two averaging factors"),
+        (('[[sample]]\nuse = "steps"', '[sample]\nuse = "steps"'), "sample"),
+        (('features = "toy:pixels"', ""), "in which features"),
+        (('features = "toy:pixels"', "features = 3"), "in which features"),
+        (("[evaluate]", "[evaluate]\nmetrics = ['fid']"), 'one of "fd", "nearest"'),
+        (("[evaluate]", "[[observe]]\nuse = 'ear'\n[evaluate]"), "no observer called 'ear'"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(tmp_path: Path, change: tuple[str, str], words: str) -> None:
+    """Each mistake gets its own message that says what is expected."""
+    text = RECIPE.replace(*change, 1) if change[0] != "[[sample]]" else RECIPE
+    if change[1].startswith("[sample]"):
+        text = RECIPE.replace('[[sample]]\nuse = "toy:steps"\nsize = 8\nsteps = [3]\n', "").replace(
+            *change
+        )
+    with pytest.raises(DddmError) as caught:
+        read(tmp_path, text)
+    assert words in str(caught.value)
+    assert caught.value.exit_code in {3, 4}
+
+
+def test_plugins_alone_at_fault_is_a_plugin_error(tmp_path: Path) -> None:
+    """A missing component or package exits as a plugin's fault, mixed with others as a recipe's."""
+    missing = RECIPE.replace('use = "net"', 'use = "nett"')
+    assert "did you mean net" in refused(tmp_path, missing, kind=PluginError)
+    needs = RECIPE.replace("seed = 3", 'requires = ["no-such-package>=1", "click<0.1"]')
+    message = refused(tmp_path, needs, kind=PluginError)
+    assert "no-such-package is not installed" in message
+    assert "python -m pip install 'click<0.1'" in message
+    refused(tmp_path, missing.replace("epochs = 5", "epochs = 0"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("train.epocs=2", "did you mean epochs?"),
+        ("train.epochs", "not written KEY=VALUE"),
+        ("train..epochs=2", "not written KEY=VALUE"),
+        ("train.epochs=two words", "no TOML value"),
+        ("train.epochs=many", "expected a whole number, found 'many'"),
+        ("sample.5.steps=[1]", "no place sample.5.steps"),
+        ("name.x=1", "no place name.x"),
+        ("sample.0=1", "sample must be tables"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_shown_as_such(
+    tmp_path: Path, words: str, said: str
+) -> None:
+    """The place of such a mistake is the option itself."""
+    message = refused(tmp_path, RECIPE, words)
+    assert said in message
+    assert words.partition("=")[0].split(".")[0] in message
+
+
+def test_set_takes_bare_words_and_makes_tables(tmp_path: Path) -> None:
+    """`--set metric.use=far` needs no quotes, and tables that are not there are made."""
+    text = RECIPE.replace('[evaluate]\nfeatures = "toy:pixels"\n', "")
+    recipe = read(tmp_path, text, "metric.use=far", "evaluate.features=toy:pixels", "seed=0x10")
+    assert recipe.metric.component.name == "far"
+    assert recipe.evaluate is not None
+    assert recipe.seed == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("format = 1\nname = \n", "toy.toml:2:8"),
+        ("format = 1\n[data\n", "toy.toml:2"),
+        ('format = 1\nname = "x', "no TOML"),
+        ("a = 1\na = 2\n", "toy.toml:2"),
+    ],
+)
+def test_syntax_errors_show_their_line(tmp_path: Path, text: str, words: str) -> None:
+    """What is no TOML is shown with file, line and column."""
+    assert words in refused(tmp_path, text)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    """No such file, a folder, bytes that are no text: each says so and what to do."""
+    catalogue = toy_catalogue()
+    with pytest.raises(RecipeError, match="did you mean digits"):
+        read_recipe("digit", catalogue=catalogue)
+    with pytest.raises(RecipeError, match="is a folder"):
+        read_recipe(tmp_path, catalogue=catalogue)
+    (tmp_path / "b.toml").write_bytes(b"name = '\xff'")
+    with pytest.raises(RecipeError, match="UTF-8"):
+        read_recipe(tmp_path / "b.toml", catalogue=catalogue)
+
+
+@pytest.mark.parametrize(
+    ("extends", "words"),
+    [('"toy.toml"', "in a circle"), ('"gone.toml"', "no recipe gone.toml"), ("3", "as text")],
+)
+def test_extends_that_lead_nowhere(tmp_path: Path, extends: str, words: str) -> None:
+    """A circle, a missing base and a wrong type are named at the line of `extends`."""
+    message = refused(tmp_path, f"format = 1\nextends = {extends}\n")
+    assert words in message
+    assert "toy.toml:2:" in message
+
+
+def test_a_component_from_the_command_line() -> None:
+    """`--sampler steps --option size=3`: typed and checked like a table."""
+    catalogue = toy_catalogue()
+    options: Any = read_use(
+        Kind.SAMPLER, "steps", options=["size=3", "word=right"], catalogue=catalogue
+    ).options
+    assert (options.size, options.word) == (3, "right")
+    with pytest.raises(PluginError, match="did you mean steps"):
+        read_use(Kind.SAMPLER, "step", catalogue=catalogue)
+    with pytest.raises(UsageError, match="--option sze=3"):
+        read_use(Kind.SAMPLER, "steps", options=["size=1", "sze=3"], catalogue=catalogue)

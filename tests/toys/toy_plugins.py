@@ -1,0 +1,99 @@
+"""A catalogue of toy components, so that recipes are tested without any built-in plugin."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from attrs import frozen
+
+from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.plugin import Complaint, Kind, NoOptions, Surroundings, option
+from dddm.registry.catalogue import Catalogue
+from dddm.registry.declaration import Declarations
+
+
+@frozen(kw_only=True)
+class ToyOptions:
+    """One option of each type."""
+
+    size: int = option(at_least=1, help="How large.")
+    rate: float = option(0.5, above=0, below=1, help="How fast.")
+    flag: bool = option(default=False, help="Whether.")
+    word: Literal["left", "right"] = option("left", help="Which way.")
+    list: tuple[int, ...] = option((), at_least=0, help="Some.")
+    maybe: float | None = option(None, at_most=9, help="Perhaps.")
+    text: str = option("", help="What.")
+
+
+def describe(options: Any) -> DataFacts:
+    return DataFacts(
+        shape=ImageShape(channels=1, height=4, width=4), train_images=100, classes=("a", "b")
+    )
+
+
+def check(options: ToyOptions, surroundings: Surroundings) -> Iterator[Complaint]:
+    assert surroundings.data is not None
+    if options.size > surroundings.data.shape.height:
+        yield Complaint(option="size", what="larger than the image", remedy="use 4 or less")
+    if surroundings.tables["metric"].get("rate") == options.rate:
+        yield Complaint(option="rate", what="the same as the metric's")
+
+
+def toy_catalogue() -> Catalogue:
+    """Namespace `toy`, and a second one, `other`, with a metric of the same name."""
+    toy = Declarations(plugin="toy", package="toys", version="1.0")
+    toy.add(Kind.DATASET, "images", target="toys:X", summary=".", describe=describe)
+    toy.add(Kind.SCHEDULE, "plain", target="toys:X", summary=".")
+    toy.add(Kind.BACKBONE, "net", target="toys:X", summary=".", options=ToyOptions, check=check)
+    toy.add(Kind.METRIC, "near", target="toys:X", summary=".", options=ToyOptions)
+    toy.add(Kind.TARGET_STORE, "kept", target="toys:X", summary=".")
+    toy.add(Kind.SAMPLER, "steps", target="toys:X", summary=".", options=ToyOptions)
+    toy.add(Kind.FEATURES, "pixels", target="toys:X", summary=".", options=NoOptions)
+    toy.add(Kind.OBSERVER, "eye", target="toys:X", summary=".", default=True)
+    other = Declarations(plugin="other.more", package="others", version="2.0")
+    other.add(Kind.METRIC, "far", target="toys:X", summary=".")
+    other.add(Kind.FEATURES, "pixels", target="toys:X", summary=".")
+    return Catalogue([*toy.components, *other.components])
+
+
+RECIPE = """\
+format = 1
+name = "toy"
+seed = 3
+
+[data]
+use = "images"
+
+[schedule]
+use = "plain"
+
+[backbone]
+use = "net"
+size = 2
+
+[metric]
+use = "near"
+size = 1
+rate = 0.25
+
+[targets]
+use = "kept"
+
+[train]
+epochs = 5
+batch_images = 20
+learning_rate = 1e-3
+
+[[sample]]
+use = "steps"
+size = 7
+steps = [1, 2]
+images = 8
+
+[[sample]]
+use = "toy:steps"
+size = 8
+steps = [3]
+
+[evaluate]
+features = "toy:pixels"
+"""
