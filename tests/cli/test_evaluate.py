@@ -1,0 +1,99 @@
+"""`dddm evaluate`, through the real command line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from dddm.cli.main import dddm
+from dddm.interfaces.plugin import NoOptions
+from dddm.recipe.read import read_recipe
+from dddm.recipe.write import to_toml
+from dddm.registry.loader import load_catalogue
+from dddm.run.folder import RunFolder
+from dddm.run.sample_files import Samples, write_samples
+from dddm_datasets.digits import Digits
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> RunFolder:
+    """A run of the digits recipe, whose samples are 40 held-out digits."""
+    folder = RunFolder(tmp_path / "runs" / "digits")
+    folder.samples.mkdir(parents=True)
+    recipe = read_recipe("digits", catalogue=load_catalogue())
+    folder.recipe.write_text(to_toml(recipe), encoding="utf-8")
+    folder.note_about(name="digits")
+    split = Digits(NoOptions()).splits()["held-out"]
+    index = torch.arange(40)
+    facts = {"sampler": "fixed-time", "steps": 10, "images": 40, "seed": 0}
+    samples = Samples(images=split.images(index), label=split.labels(index), facts=facts)
+    write_samples(folder.samples / "fixed-time-10", samples, columns=10)
+    return folder
+
+
+def call(*words: str, where: Path) -> subprocess.CompletedProcess[str]:
+    """Call `dddm` in a folder, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", "from dddm.cli.main import main; main()", *words],
+        cwd=where,
+        env={**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def test_the_newest_run_is_scored_as_a_table(run_folder: RunFolder, tmp_path: Path) -> None:
+    """The table stands on stdout, and scores.json in the run folder."""
+    done = call("evaluate", where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (row,) = [line.split() for line in done.stdout.splitlines() if "fixed-time" in line]
+    assert row[1:3] == ["10", "40"]
+    assert [score["metric"] for score in json.loads(run_folder.scores.read_text())] == [
+        "fd",
+        "nearest",
+    ]
+
+
+def test_json_is_the_file(run_folder: RunFolder) -> None:
+    """`--json` prints what the file holds, and nothing else on stdout."""
+    done = CliRunner().invoke(dddm, ["evaluate", str(run_folder.path), "--json"])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads(run_folder.scores.read_text(encoding="utf-8"))
+
+
+def refused(*words: str, where: Path, code: int, says: tuple[str, ...]) -> None:
+    """The command fails with that code, names place and remedy, and shows no traceback."""
+    done = call("evaluate", *words, where=where)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    for sentence in ("  at: ", "  try: ", *says):
+        assert sentence in done.stderr
+
+
+def test_damaged_samples(run_folder: RunFolder, tmp_path: Path) -> None:
+    """Samples that were cut short are data to be drawn again."""
+    arrays = run_folder.samples / "fixed-time-10" / "samples.npz"
+    arrays.write_bytes(arrays.read_bytes()[:500])
+    says = ("samples.npz of the samples fixed-time-10 is damaged", "draw the samples again")
+    refused(where=tmp_path, code=7, says=says)
+
+
+def test_a_recipe_without_evaluation(run_folder: RunFolder, tmp_path: Path) -> None:
+    """A recipe that says nothing of scores is named, with what to add."""
+    text = run_folder.recipe.read_text(encoding="utf-8")
+    before, _ = text.split("[evaluate]")
+    run_folder.recipe.write_text(before, encoding="utf-8")
+    says = (str(run_folder.recipe.relative_to(tmp_path)), "no table [evaluate]")
+    refused(where=tmp_path, code=3, says=says)
+
+
+def test_no_run(tmp_path: Path) -> None:
+    """Where nothing was run, the error says where it looked."""
+    refused(where=tmp_path, code=2, says=("no run yet", "dddm run digits"))
