@@ -35,6 +35,17 @@ class PluginStatus:
             return "switched off"
         return "set aside" if self.error is not None else "loaded"
 
+    @property
+    def facts(self) -> dict[str, str | None]:
+        """As plain values, for JSON."""
+        return {
+            "name": self.name,
+            "package": self.package,
+            "version": self.version,
+            "status": self.word,
+            "reason": None if self.error is None else str(self.error),
+        }
+
 
 @final
 class Catalogue:
@@ -71,8 +82,20 @@ class Catalogue:
             )
         raise self._unknown(kind, name)
 
-    def _unknown(self, kind: Kind, name: str) -> PluginError:
-        what = f"there is no {kind.value} called {name!r}"
+    def named(self, name: str) -> tuple[Component, ...]:
+        """Every component, of whatever kind, whose id or bare name is `name`: at least one.
+
+        Raises:
+            PluginError: if there is none; with the nearest names.
+        """
+        found = tuple(c for c in self._components if name in {c.id, c.name})
+        if not found:
+            raise self._unknown(None, name)
+        return found
+
+    def _unknown(self, kind: Kind | None, name: str) -> PluginError:
+        word = "component" if kind is None else kind.value
+        what = f"there is no {word} called {name!r}"
         namespace = name.partition(":")[0] if ":" in name else None
         for plugin in self.plugins:
             if namespace is None or namespace_of(plugin.name) != namespace:
@@ -93,9 +116,9 @@ class Catalogue:
         if near:
             remedy = "did you mean " + " or ".join(near) + "?"
         elif here:
-            remedy = "choose among " + ", ".join(c.name for c in here)
+            remedy = "choose among " + ", ".join(dict.fromkeys(c.name for c in here))
         else:
-            remedy = f"install a plugin that has a {kind.value}; see `dddm plugins`"
+            remedy = f"install a plugin that has a {word}; see `dddm plugins`"
         idle = [p.name for p in self.plugins if p.error is not None or p.disabled]
         if idle:
             remedy += "  (not in use: " + ", ".join(idle) + "; see `dddm plugins`)"
