@@ -62,9 +62,7 @@ def _facts(options: type[Any], field: "attrs.Attribute[Any]") -> OptionFacts:
 
 def default_of(field: "attrs.Attribute[Any]") -> Any:
     """The default of an option that has one, as TOML holds it: a tuple as a list."""
-    default = field.default
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, typed as a function
-        default = default.factory()
+    default: Any = field.default
     return list(default) if isinstance(default, tuple) else default
 
 
