@@ -113,14 +113,19 @@ def read_history(path: Path) -> History:
         leak=tuple(_leak_points(seen)),
         epochs_done=epochs[-1] + 1 if epochs else 0,
         steps_done=max(done, default=0),
-        total_steps=seen.start.get("total_steps"),
-        parameters=seen.start.get("parameters"),
-        device=seen.start.get("device"),
-        train_images=seen.start.get("train_images"),
+        total_steps=_whole(seen.start, "total_steps"),
+        parameters=_whole(seen.start, "parameters"),
+        device=str(seen.start["device"]) if "device" in seen.start else None,
+        train_images=_whole(seen.start, "train_images"),
         images_per_second=statistics.median(seen.rates) if seen.rates else None,
         stopped=seen.last if seen.last.get("event") == "run-stopped" else None,
         damage=damage,
     )
+
+
+def _whole(entry: dict[str, Any], name: str) -> int | None:
+    found = entry.get(name)
+    return found if isinstance(found, int) else None
 
 
 def _leak_points(seen: _Pass) -> Iterator[LeakPoint]:

@@ -1,14 +1,16 @@
 """Scores as the page's tables and chart show them; every number is one of `scores.json`."""
 
+import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final, final
 
 from attrs import frozen
 
+from dddm.errors import DataError
 from dddm.scores.record import Floor, Score
 from dddm.tasks.report_page.charts import score_chart
 
-NEAREST: Final = "nearest"
 _FRECHET: Final = "fd"
 
 
@@ -41,6 +43,38 @@ class ScoreTable:
     floor_names: tuple[str, ...]
     rows: tuple[Row, ...]
     best: float
+
+    def has_generated(self, floor: str) -> bool:
+        """Whether generated images were scored at the smaller count of the floor called so."""
+        found = (floor_of(row.score, floor) for row in self.rows)
+        return any(one is not None and one.generated_value is not None for one in found)
+
+
+def refuse_unusable(scores: Iterable[Score], *, path: Path) -> None:
+    """Refuse scores whose numbers are none, as after editing the file by hand.
+
+    Raises:
+        DataError: if there are such.
+    """
+    for score in scores:
+        numbers = [score.value, *score.details.values()]
+        for floor in score.floors:
+            numbers += [
+                floor.value,
+                0.0 if floor.generated_value is None else floor.generated_value,
+            ]
+        counts = [score.steps, score.images, score.reference_images]
+        counts += [floor.images for floor in score.floors]
+        if not (all(map(_is_number, numbers)) and all(type(count) is int for count in counts)):
+            raise DataError(
+                f"the score {score.name!r} of {score.sampler!r} holds something that is no number",
+                where=str(path),
+                remedy="measure the scores again with `dddm evaluate`",
+            )
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in {int, float} and math.isfinite(float(str(value)))
 
 
 def tables_of(scores: Iterable[Score]) -> tuple[ScoreTable, ...]:

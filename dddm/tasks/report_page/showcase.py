@@ -1,9 +1,10 @@
 """Pictures of samples, each sampler's beside real training images."""
 
 import base64
+import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -152,7 +153,9 @@ def _choice(samples: Samples) -> Choice:
 
 def _options(samples: Samples) -> tuple[str, ...]:
     options = samples.facts.get("sampler_options")
-    return tuple(f"{k} = {v}" for k, v in options.items()) if isinstance(options, dict) else ()
+    if not isinstance(options, dict):
+        return ()
+    return tuple(f"{name} = {json.dumps(value)}" for name, value in options.items())
 
 
 def _panel(group: Sequence[Samples], *, real: Split | None) -> Panel:
@@ -162,8 +165,8 @@ def _panel(group: Sequence[Samples], *, real: Split | None) -> Panel:
     return Panel(
         sampler=first.facts["sampler"],
         options=_options(first),
-        seed=first.facts.get("seed"),
-        step=checkpoint.get("step") if isinstance(checkpoint, dict) else None,
+        seed=_whole(first.facts, "seed"),
+        step=_whole(checkpoint, "step") if isinstance(checkpoint, dict) else None,
         count=len(choice.index),
         rows=_row_names(choice, first.facts.get("classes")),
         shown=tuple(
@@ -176,6 +179,11 @@ def _panel(group: Sequence[Samples], *, real: Split | None) -> Panel:
         ),
         real=None if real is None else _real_picture(real, samples=first, choice=choice),
     )
+
+
+def _whole(facts: Mapping[str, Any], name: str) -> int | None:
+    found = facts.get(name)
+    return found if isinstance(found, int) else None
 
 
 def _row_names(choice: Choice, classes: object) -> tuple[str, ...]:

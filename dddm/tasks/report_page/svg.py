@@ -11,7 +11,6 @@ import io
 import re
 from typing import Final
 
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 INK: Final = "#010101"
@@ -63,17 +62,20 @@ def chart_svg(figure: Figure, *, name: str, description: str) -> str:
         description: what a person who cannot see the chart is told.
     """
     buffer = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(
-        buffer, metadata={"Creator": None, "Date": None, "Format": None, "Type": None}
+    figure.savefig(
+        buffer,
+        format="svg",
+        metadata={"Creator": None, "Date": None, "Format": None, "Type": None},
     )
     text = buffer.getvalue()
     text = text[text.index("<svg") :].strip()
-    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.S)
+    text = re.sub(
+        r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.DOTALL
+    )
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, variable)
-    size = re.compile(r'(<svg[^>]*?) width="[^"]*"| height="[^"]*"')
     opening, rest = text.split(">", 1)
-    opening = size.sub(r"\1", opening)
+    opening = re.sub(r' (?:width|height)="[^"]*"', "", opening)
     told = html.escape(description, quote=True)
     return f'{opening} class="chart" role="img" aria-label="{told}">{rest}'

@@ -14,7 +14,7 @@ def number(value: float) -> str:
     What is 0 but for rounding is shown as 0; so is no other number.
     """
     if not math.isfinite(value):
-        return "not a number" if math.isnan(value) else f"{'−' if value < 0 else ''}∞"  # noqa: RUF001 - a minus
+        return "not a number" if math.isnan(value) else f"{'−' if value < 0 else ''}∞"
     if 0 < abs(value) < _TENTH and abs(value) > 1e-9:  # noqa: PLR2004 - rounding of float64 sums
         return f"{value:.3g}"
     decimals = sum(abs(value) < limit for limit in (100, 10, 1))
