@@ -1,0 +1,22 @@
+"""`dddm schema`: the JSON schema of recipes for what is installed."""
+
+import click
+
+from dddm.cli.common import catalogue_of, show_json
+
+
+@click.command()
+@click.pass_context
+def schema(ctx: click.Context) -> None:
+    """Print the JSON schema (draft 2020-12) of recipes, with every installed component's options.
+
+    Editors use it to complete and check a recipe that begins with
+    `#:schema ./recipe.schema.json`.
+
+    \b
+    Examples:
+      dddm schema > recipe.schema.json
+    """  # noqa: D301 - click reads the backspace as "do not rewrap"
+    from dddm.recipe.schema import schema_of
+
+    show_json(schema_of(catalogue_of(ctx)))

@@ -1,0 +1,207 @@
+"""The JSON schema (draft 2020-12) of recipes for what is installed, for editors and other tools.
+
+It says all that can be said of each value by itself; what two tables say together, `dddm check`
+finds.  A recipe that extends another need not say everything itself.
+"""
+
+import types
+from collections.abc import Mapping
+from typing import Any, Final, Literal, Union, get_args, get_origin
+
+import attrs
+
+from dddm.interfaces.plugin import Kind
+from dddm.recipe.describe import default_of
+from dddm.recipe.model import EvaluateSettings, SampleSettings, TrainSettings
+from dddm.recipe.options import hints_of
+from dddm.recipe.read import FORMAT, SINGLE
+from dddm.registry.catalogue import Catalogue
+from dddm.registry.component import Component
+
+Schema = dict[str, Any]
+
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_PLAIN: Final = {bool: "boolean", int: "integer", float: "number", str: "string"}
+_BOUNDS: Final = {
+    "at_least": "minimum",
+    "above": "exclusiveMinimum",
+    "at_most": "maximum",
+    "below": "exclusiveMaximum",
+}
+
+
+def schema_of(catalogue: Catalogue) -> Schema:
+    """The schema of recipes that use the components of `catalogue`."""
+    return {
+        "$schema": _DIALECT,
+        "title": "A recipe of dddm",
+        "type": "object",
+        "properties": _keys(catalogue),
+        "additionalProperties": False,
+        "if": {"not": {"required": ["extends"]}},
+        "then": _needs(catalogue),
+    }
+
+
+def _keys(catalogue: Catalogue) -> Schema:
+    """All keys of a recipe, and what each may hold."""
+    return {
+        "format": {"description": "The format of recipes.", "const": FORMAT},
+        "name": {
+            "description": "Also the name of the run's folder.",
+            "type": "string",
+            "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        },
+        "seed": {
+            "description": "All random numbers of training follow from it.",
+            "type": "integer",
+            "minimum": 0,
+            "default": 0,
+        },
+        "requires": {
+            "description": 'Packages it cannot do without, such as "dddm-focal>=1.2".',
+            "type": "array",
+            "items": {"type": "string"},
+        },
+        "extends": {
+            "description": "A recipe, relative to this file, that this one changes.",
+            "type": "string",
+        },
+        **{name: _component_table(catalogue, kind) for name, kind in SINGLE.items()},
+        "train": _settings_table(TrainSettings),
+        "sample": _array_of(catalogue, Kind.SAMPLER, settings=SampleSettings),
+        "evaluate": _evaluate(catalogue),
+        "observe": _array_of(catalogue, Kind.OBSERVER),
+    }
+
+
+def _needs(catalogue: Catalogue) -> Schema:
+    """What a recipe must say that extends no other."""
+    tables = {name: _component_needs(catalogue, kind) for name, kind in SINGLE.items()}
+    return {
+        "required": ["format", "name", *SINGLE, "train"],
+        "properties": {
+            **tables,
+            "train": {"required": _required(TrainSettings)},
+            "evaluate": {"required": [*_required(EvaluateSettings), "features"]},
+        },
+    }
+
+
+def _component_needs(catalogue: Catalogue, kind: Kind) -> Schema:
+    cases = [
+        {"if": _uses(catalogue, component), "then": {"required": _required(component.options)}}
+        for component in catalogue.components(kind)
+        if _required(component.options)
+    ]
+    return {"required": ["use"], **({"allOf": cases} if cases else {})}
+
+
+def _required(options: type[Any]) -> list[str]:
+    return [field.name for field in attrs.fields(options) if field.default is attrs.NOTHING]
+
+
+def _evaluate(catalogue: Catalogue) -> Schema:
+    table = _settings_table(EvaluateSettings)
+    features = _component_table(catalogue, Kind.FEATURES)
+    table["properties"]["features"] = {
+        "description": "The space in which images are compared: a name, or a table with `use`.",
+        "if": {"type": "object"},
+        "then": features,
+        "else": {"enum": _names(catalogue, Kind.FEATURES)},
+    }
+    return table
+
+
+def _array_of(catalogue: Catalogue, kind: Kind, *, settings: type[Any] | None = None) -> Schema:
+    """Tables with `use`; as arrays are replaced whole, each must be whole even where it extends."""
+    table = _component_table(catalogue, kind, settings=settings)
+    needs = _component_needs(catalogue, kind)
+    table["allOf"] = table.get("allOf", []) + needs.get("allOf", [])
+    if not table["allOf"]:
+        del table["allOf"]  # JSON schema allows no empty one
+    table["required"] = ["use", *(_required(settings) if settings is not None else [])]
+    return {"type": "array", "items": table}
+
+
+def _component_table(
+    catalogue: Catalogue, kind: Kind, *, settings: type[Any] | None = None
+) -> Schema:
+    """A table with `use`, whose other keys follow from it; `settings` are keys in any case."""
+    cases = [
+        {"if": _uses(catalogue, component), "then": _own_keys(component, settings)}
+        for component in catalogue.components(kind)
+    ]
+    return {
+        "description": f"Which {kind.value} is used, and its options.",
+        "type": "object",
+        "properties": {
+            "use": {"description": f"The {kind.value}.", "enum": _names(catalogue, kind)}
+        },
+        **({"allOf": cases} if cases else {}),
+    }
+
+
+def _uses(catalogue: Catalogue, component: Component) -> Schema:
+    """Whether a table uses this component."""
+    names = _names_of(catalogue, component)
+    return {"properties": {"use": {"enum": names}}, "required": ["use"]}
+
+
+def _own_keys(component: Component, settings: type[Any] | None) -> Schema:
+    """What may stand in a table that uses this component."""
+    own = _settings_table(component.options)
+    if settings is not None:
+        own["properties"] |= _settings_table(settings)["properties"]
+    own["description"] = component.summary
+    own["properties"] = {"use": True} | own["properties"]
+    return own
+
+
+def _names(catalogue: Catalogue, kind: Kind) -> list[str]:
+    """All names that `use` may have, bare ones first."""
+    names = [
+        name for component in catalogue.components(kind) for name in _names_of(catalogue, component)
+    ]
+    return sorted(names, key=lambda name: (":" in name, name))
+
+
+def _names_of(catalogue: Catalogue, component: Component) -> list[str]:
+    """The full id, and the bare name where it is unique in its kind."""
+    alike = [c for c in catalogue.components(component.kind) if c.name == component.name]
+    return [component.name, component.id] if len(alike) == 1 else [component.id]
+
+
+def _settings_table(options: type[Any]) -> Schema:
+    """A table of the options of a class, and no other keys."""
+    return {
+        "type": "object",
+        "properties": {field.name: _option(options, field) for field in attrs.fields(options)},
+        "additionalProperties": False,
+    }
+
+
+def _option(options: type[Any], field: "attrs.Attribute[Any]") -> Schema:
+    schema = {
+        "description": field.metadata["help"],
+        **_type(hints_of(options)[field.name], field.metadata["bounds"]),
+    }
+    if field.default is not attrs.NOTHING and field.default is not None:
+        schema["default"] = default_of(field)
+    return schema
+
+
+def _type(annotation: Any, bounds: Mapping[str, float]) -> Schema:
+    """A type with its bounds, which hold for the items of a tuple."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in {Union, types.UnionType}:
+        (some,) = (part for part in inner if part is not types.NoneType)
+        return _type(some, bounds)
+    if origin is tuple:
+        return {"type": "array", "items": _type(inner[0], bounds)}
+    if origin is Literal:
+        return {"enum": list(inner)}
+    return {
+        "type": _PLAIN[annotation],
+        **{_BOUNDS[name]: bound for name, bound in bounds.items()},
+    }
