@@ -1,0 +1,164 @@
+"""A run that was stopped, killed or damaged goes on to the same result, bit for bit."""
+
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from command_line import command, dddm, environment, succeeded, write_tiny
+from safetensors.torch import load_file
+
+from dddm.run import checkpoint as checkpoints
+from dddm.run.event_log import read_events
+
+STEPS_PER_EPOCH = 6
+STEPS = 18
+
+UNSCORED = [('[evaluate]\nfeatures = "pixels"\n', "")]
+"""Scores are not what is tested here, and take seconds to import."""
+
+
+def run(folder: Path) -> subprocess.CompletedProcess[str]:
+    return dddm("run", "tiny.toml", "--folder", "run", cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    write_tiny(folder, *UNSCORED)
+    succeeded(run(folder))
+    return folder / "run"
+
+
+def steps_of(run_folder: Path) -> list[dict[str, Any]]:
+    return list(read_events(run_folder / "events.jsonl", event="step-done"))
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    """Weights, average, optimiser, store, losses, diagnostics and samples are the same bits."""
+    for name in ("model", "ema", "optimiser", "store"):
+        file = f"checkpoints/step-{STEPS:08d}/{name}.safetensors"
+        ours, theirs = load_file(one / file), load_file(other / file)
+        assert ours.keys() == theirs.keys()
+        for key, tensor in ours.items():
+            assert torch.equal(tensor, theirs[key]), (name, key)
+    ours, theirs = steps_of(one), steps_of(other)
+    assert [e["step"] for e in ours] == list(range(1, STEPS + 1))
+    for name in ("step", "epoch", "loss", "learning_rate", "gradient_norm"):
+        assert [e[name] for e in ours] == [e[name] for e in theirs]
+    epochs = [list(read_events(r / "events.jsonl", event="epoch-done")) for r in (one, other)]
+    for name in ("epoch", "loss", "leak"):
+        assert [e[name] for e in epochs[0]] == [e[name] for e in epochs[1]]
+    for sample in ("fixed-time-1", "fixed-time-2"):
+        with (
+            np.load(one / "samples" / sample / "samples.npz") as a,
+            np.load(other / "samples" / sample / "samples.npz") as b,
+        ):
+            assert np.array_equal(a["arr_0"], b["arr_0"])
+            assert np.array_equal(a["arr_1"], b["arr_1"])
+
+
+def start_and_signal(folder: Path, *, after_steps: int, number: signal.Signals) -> int:
+    """Start the run, send a signal once it has made so many steps, and return its exit code."""
+    process = subprocess.Popen(
+        command("run", "tiny.toml", "--folder", "run"),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    begun = folder / "run" / "recipe.toml"  # before that there is nothing that could be resumed
+    while process.poll() is None and not (
+        begun.exists() and len(steps_of(folder / "run")) >= after_steps
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=120)
+    assert "Traceback" not in error
+    return process.returncode
+
+
+@pytest.mark.parametrize(
+    ("number", "after_steps"),
+    [(signal.SIGINT, 0), (signal.SIGTERM, 2), (signal.SIGINT, 6), (signal.SIGTERM, 9)],
+)
+def test_stopped_by_a_signal(
+    tmp_path: Path, uninterrupted: Path, number: signal.Signals, after_steps: int
+) -> None:
+    """Within and between epochs: exit 75, everything saved, the same command finishes the same."""
+    write_tiny(tmp_path, *UNSCORED)
+    code = start_and_signal(tmp_path, after_steps=after_steps, number=number)
+    assert code == 75
+    done = list(read_events(tmp_path / "run" / "events.jsonl"))
+    assert done[-1]["event"] == "run-stopped"
+    assert done[-1]["reason"] == "interrupted"
+    saved = checkpoints.newest_whole(tmp_path / "run" / "checkpoints").checkpoint
+    assert saved is not None
+    assert saved.step == len(steps_of(tmp_path / "run"))
+    succeeded(run(tmp_path))
+    assert_equal_runs(tmp_path / "run", uninterrupted)
+
+
+@pytest.mark.parametrize("after_steps", [3, 14])
+def test_killed(tmp_path: Path, uninterrupted: Path, after_steps: int) -> None:
+    """kill -9 loses the steps since the last checkpoint, and they are made again the same."""
+    write_tiny(tmp_path, *UNSCORED)
+    code = start_and_signal(tmp_path, after_steps=after_steps, number=signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    succeeded(run(tmp_path))
+    assert_equal_runs(tmp_path / "run", uninterrupted)
+
+
+def test_stopped_again_and_again(tmp_path: Path, uninterrupted: Path) -> None:
+    """A run that is stopped every few steps gets there too."""
+    write_tiny(tmp_path, *UNSCORED)
+    for after_steps in (1, 8):
+        assert start_and_signal(tmp_path, after_steps=after_steps, number=signal.SIGTERM) == 75
+    succeeded(run(tmp_path))
+    assert_equal_runs(tmp_path / "run", uninterrupted)
+
+
+def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path: Path, uninterrupted: Path) -> None:
+    """The run says which file is damaged, goes on from the one before, and ends the same."""
+    write_tiny(tmp_path, *UNSCORED)
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    newest = tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}" / "store.safetensors"
+    contents = bytearray(newest.read_bytes())
+    contents[len(contents) // 2] ^= 1
+    newest.write_bytes(contents)
+    done = run(tmp_path)
+    succeeded(done)
+    assert "store.safetensors" in done.stderr
+    assert "going on from the one before" in done.stderr
+    assert_equal_runs(tmp_path / "run", uninterrupted)
+
+
+def test_a_finished_run_is_not_done_again(tmp_path: Path, uninterrupted: Path) -> None:
+    """The same command on a finished run trains and draws nothing, and says where its page is."""
+    write_tiny(tmp_path, *UNSCORED)
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    before = (tmp_path / "run" / "samples" / "fixed-time-1" / "samples.npz").stat().st_mtime_ns
+    assert succeeded(run(tmp_path)).strip().endswith("report.html")
+    after = (tmp_path / "run" / "samples" / "fixed-time-1" / "samples.npz").stat().st_mtime_ns
+    assert before == after
+    assert len(steps_of(tmp_path / "run")) == STEPS
+
+
+def test_more_samples_can_be_asked_for_without_training_again(
+    tmp_path: Path, uninterrupted: Path
+) -> None:
+    """Tables that do not decide the weights may change; what is new is drawn, the rest is kept."""
+    write_tiny(tmp_path, ("steps = [1, 2]", "steps = [1, 2, 3]"), *UNSCORED)
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    succeeded(run(tmp_path))
+    assert (tmp_path / "run" / "samples" / "fixed-time-3" / "grid.png").exists()
+    assert len(steps_of(tmp_path / "run")) == STEPS
