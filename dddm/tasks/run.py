@@ -20,9 +20,7 @@ from dddm.support.files import naming_full_disk
 from dddm.support.pictures import grid, png_bytes
 from dddm.tasks.build import build_for_training
 from dddm.tasks.draw import Request, build_sampler, draw_request
-from dddm.tasks.evaluate import evaluate
 from dddm.tasks.generator import load_generator
-from dddm.tasks.report import report
 from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_samples
 from dddm.tasks.train import Training, restore, train
 
@@ -55,7 +53,7 @@ def run(
         changed = _sample(recipe, folder, device=device, announcer=announcer, stop=stop)
         _evaluate(recipe, folder, changed=changed, device=device, announcer=announcer)
         stop.obey(where="after the scores", saved=True)
-        page = report(recipe, folder=folder)
+        page = _report(recipe, folder)
     except BaseException as error:
         message = error.what if isinstance(error, DddmError) else repr(error)
         reason = "interrupted" if isinstance(error, StoppedEarly) else "failed"
@@ -199,6 +197,13 @@ def _sample(
     return changed
 
 
+def _report(recipe: Recipe, folder: RunFolder) -> Path:
+    # Imported when training is over: what draws curves takes a second to import.
+    from dddm.tasks.report import report
+
+    return report(recipe, folder=folder)
+
+
 def _evaluate(
     recipe: Recipe,
     folder: RunFolder,
@@ -212,6 +217,9 @@ def _evaluate(
     scored_as = recipe.tables["evaluate"]
     if not changed and folder.scores.exists() and folder.read_about().get("scored") == scored_as:
         return
+    # Imported when training is over: what scores takes seconds to import.
+    from dddm.tasks.evaluate import evaluate
+
     began = time.perf_counter()
     evaluate(recipe, folder=folder, notify=announcer.notify, device=device, clock=announcer.clock)
     _note_seconds(folder, evaluate=time.perf_counter() - began)
