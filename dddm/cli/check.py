@@ -17,7 +17,7 @@ def check(ctx: click.Context, recipe: str, overrides: tuple[str, ...], as_json: 
     Examples:
       dddm check digits
       dddm check my-recipe.toml --set train.batch_images=64
-    """
+    """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.recipe.read import read_recipe
 
     read = read_recipe(recipe, overrides=overrides, catalogue=catalogue_of(ctx))

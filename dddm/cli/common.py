@@ -8,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
+    from dddm.interfaces.plugin import Kind
     from dddm.registry.catalogue import Catalogue
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -22,7 +23,35 @@ def complete_recipe(
     from dddm.recipe.shipped import shipped_names
 
     names = [name for name in shipped_names() if name.startswith(incomplete)]
-    return [*map(CompletionItem, names), CompletionItem(incomplete, type="file")]
+    # Files first: at this word bash forgets what it was given before.
+    return [CompletionItem(incomplete, type="file"), *map(CompletionItem, names)]
+
+
+def complete_component(
+    ctx: click.Context, incomplete: str, *, kind: "Kind | None" = None
+) -> list[CompletionItem]:
+    """Names of components of one kind, or of all, with their summaries."""
+    names = {
+        name: component.summary
+        for component in catalogue_of(ctx).components(kind)
+        for name in (component.name, component.id)
+    }
+    return [
+        CompletionItem(name, help=summary)
+        for name, summary in names.items()
+        # Shells break words at a colon: a full id is offered once its colon was typed.
+        if name.startswith(incomplete) and (":" in incomplete or ":" not in name)
+    ]
+
+
+def complete_sampler(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of samplers."""
+    del param
+    from dddm.interfaces.plugin import Kind
+
+    return complete_component(ctx, incomplete, kind=Kind.SAMPLER)
 
 
 def recipe_argument(command: Command) -> Command:

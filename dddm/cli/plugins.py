@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from dddm.cli.common import catalogue_of, json_option, show_json
+from dddm.cli.common import catalogue_of, complete_component, json_option, show_json
 
 if TYPE_CHECKING:
     # Help waits for neither.
@@ -69,17 +69,7 @@ def _complete(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     del parameter
-    names = {
-        name: component.summary
-        for component in catalogue_of(ctx).components()
-        for name in (component.name, component.id)
-    }
-    return [
-        CompletionItem(name, help=summary)
-        for name, summary in names.items()
-        # Shells break words at a colon: a full id is offered once its colon was typed.
-        if name.startswith(incomplete) and (":" in incomplete or ":" not in name)
-    ]
+    return complete_component(ctx, incomplete)
 
 
 @plugins.command()

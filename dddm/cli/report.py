@@ -44,4 +44,6 @@ def report(
     else:
         click.echo(str(page))
     if open_page and click.launch(str(page.resolve())):
-        click.echo("no browser could be opened; the page is a file that any browser reads", err=True)
+        click.echo(
+            "no browser could be opened; the page is a file that any browser reads", err=True
+        )

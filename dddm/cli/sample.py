@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from dddm.cli.common import catalogue_of, device_option, json_option, show_json
+from dddm.cli.common import catalogue_of, complete_sampler, device_option, json_option, show_json
 
 
 @click.command()
@@ -31,7 +31,13 @@ from dddm.cli.common import catalogue_of, device_option, json_option, show_json
     help="Classes, by name or number, that images take in turn: --labels 3 or --labels 0,1,2.  "
     "[default: all in turn]",
 )
-@click.option("--sampler", default="fixed-time", show_default=True, help="A sampler's name.")
+@click.option(
+    "--sampler",
+    default="fixed-time",
+    show_default=True,
+    shell_complete=complete_sampler,
+    help="A sampler's name.",
+)
 @click.option(
     "--option",
     "options",

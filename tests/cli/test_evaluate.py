@@ -10,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from dddm.cli.main import dddm
+from dddm.cli.group import dddm
 from dddm.interfaces.plugin import NoOptions
 from dddm.recipe.read import read_recipe
 from dddm.recipe.write import to_toml
