@@ -101,7 +101,7 @@ def read_history(path: Path) -> History:
     try:
         for entry in read_events(path):
             seen.take(entry)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         damage = f"{path.name} cannot be read to its end: {error}"
     steps = dict(sorted(seen.steps.items()))
     epochs = sorted(seen.epochs)

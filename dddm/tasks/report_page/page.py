@@ -159,6 +159,8 @@ def _read_scores(folder: RunFolder) -> tuple[tuple[Score, ...], str]:
         refuse_unusable(scores, path=folder.scores)
     except DataError as error:
         return (), f"{error.what[:1].upper()}{error.what[1:]}; try: {error.remedy}."
+    except OSError as error:
+        return (), f"The scores cannot be read: {error}."
     return scores, ""
 
 
@@ -189,7 +191,9 @@ def _read_recipe(folder: RunFolder) -> str:
 
 
 def _command(folder: RunFolder) -> str:
-    anew = folder.path.with_name(f"{folder.path.resolve().name}-again")
+    # `.` and `..` have no name that another folder's could be made of.
+    path = folder.path if folder.path.name not in {"", ".."} else folder.path.resolve()
+    anew = path.with_name(f"{path.name}-again")
     return f"dddm run {shlex.quote(str(folder.recipe))} --folder {shlex.quote(str(anew))}"
 
 

@@ -51,7 +51,7 @@ class ScoreTable:
 
 
 def refuse_unusable(scores: Iterable[Score], *, path: Path) -> None:
-    """Refuse scores whose numbers are none, as after editing the file by hand.
+    """Refuse scores whose names or numbers are none, as after editing the file by hand.
 
     Raises:
         DataError: if there are such.
@@ -65,9 +65,11 @@ def refuse_unusable(scores: Iterable[Score], *, path: Path) -> None:
             ]
         counts = [score.steps, score.images, score.reference_images]
         counts += [floor.images for floor in score.floors]
-        if not (all(map(_is_number, numbers)) and all(type(count) is int for count in counts)):
+        names = [score.name, score.metric, score.sampler, *(floor.name for floor in score.floors)]
+        whole = all(type(name) is str for name in names) and all(map(_is_number, numbers))
+        if not (whole and all(type(count) is int for count in counts)):
             raise DataError(
-                f"the score {score.name!r} of {score.sampler!r} holds something that is no number",
+                f"the score {score.name!r} of {score.sampler!r} holds something that is no number or name",
                 where=str(path),
                 remedy="measure the scores again with `dddm evaluate`",
             )

@@ -120,6 +120,8 @@ def gather_gallery(recipe: Recipe, *, folder: RunFolder, real: Split | None) -> 
             sets.append(load_samples(path))
         except DataError as error:
             damage.append(error.what)
+        except OSError as error:
+            damage.append(f"The samples {path.name} cannot be read: {error}")
     found = Counter((one.facts["sampler"], one.facts["steps"]) for one in sets)
     wanted = Counter(
         (job.sampler.component.name, steps) for job in recipe.sample for steps in job.settings.steps

@@ -1,0 +1,104 @@
+"""Charts of what was logged, whatever was logged."""
+
+import math
+import re
+
+import matplotlib as mpl
+import pytest
+
+from dddm.tasks.report_page.charts import leak_chart, learning_rate_chart, loss_chart, score_chart
+from dddm.tasks.report_page.history import LeakPoint
+
+
+def points_of(svg: str, colour: str) -> int:
+    """Most points of any line in this colour."""
+    lines = [path for path in re.findall(r"<path[^>]*>", svg) if f"stroke: {colour}" in path]
+    return max(len(re.findall(r"[ML] ", path)) for path in lines)
+
+
+def test_a_long_loss_curve_stays_small() -> None:
+    """Ten thousand steps are drawn as at most 500 points, and the window follows the length."""
+    chart = loss_chart(step=range(1, 10_001), loss=[2.0 + math.sin(k) for k in range(10_000)])
+    assert chart is not None
+    assert chart.window == 250
+    assert 2 < points_of(chart.svg, "var(--series-1)") <= 500
+    assert len(chart.svg) < 60_000
+
+
+def test_losses_that_no_log_axis_can_show_are_left_out() -> None:
+    """Not a number, infinity, zero and negative losses cost only themselves."""
+    loss = [1.0, math.nan, math.inf, 0.0, -1.0, 0.5, 0.25]
+    chart = loss_chart(step=range(1, 8), loss=loss)
+    assert chart is not None
+    assert points_of(chart.svg, "var(--series-1)") == 3
+
+
+@pytest.mark.parametrize("loss", [[], [1.0], [math.nan, 1.0], [0.0, 0.0]])
+def test_there_is_no_curve_of_one_point(loss: list[float]) -> None:
+    """Below two points that can be shown there is no chart."""
+    assert loss_chart(step=range(1, len(loss) + 1), loss=loss) is None
+
+
+@pytest.mark.parametrize("loss", [[1.0, 1.0], [1e-9, 1e9], [3e-5, 3.1e-5]])
+def test_any_range_of_losses_is_drawn(loss: list[float]) -> None:
+    """A constant loss, a loss over eighteen decades, and one that hardly moves."""
+    assert loss_chart(step=[1, 2], loss=loss) is not None
+
+
+def test_learning_rates_are_drawn_from_zero() -> None:
+    """A constant rate, a falling one and a rate of 0 all have a chart; one point has none."""
+    for rates in ([2e-3] * 5, [2e-3, 5e-4, 5e-4, 5e-4, 5e-4], [0.0] * 5):
+        svg = learning_rate_chart(step=range(5), learning_rate=rates)
+        assert svg is not None
+        assert ">0<" in svg
+    assert learning_rate_chart(step=[1], learning_rate=[1e-3]) is None
+
+
+def leak(epochs: int) -> LeakPoint:
+    """A point of the diagnostic."""
+    return LeakPoint(epochs=epochs, given_store=0.3, given_noise=0.4, data_variance=0.29)
+
+
+def test_the_leak_chart_shows_both_curves_and_the_variance() -> None:
+    """Two curves in two colours and a dashed line, at one point as at a thousand."""
+    for count in (1, 20, 1000):
+        svg = leak_chart([leak(k + 1) for k in range(count)])
+        assert svg is not None
+        for colour in ("var(--series-1)", "var(--series-2)", "var(--floor)"):
+            assert colour in svg
+    assert leak_chart([]) is None
+
+
+def test_score_marks_are_the_step_counts() -> None:
+    """The axis is marked where there are samples, one line a sampler, and the floor is there."""
+    svg = score_chart([{1: 58.0, 10: 5.0, 100: 2.0}, {10: 0.6}], floors=[0.28], name="score-1")
+    assert svg is not None
+    for mark in (">1<", ">10<", ">100<"):
+        assert mark in svg
+    assert points_of(svg, "var(--series-1)") == 3
+    assert "var(--series-2)" in svg
+    assert "var(--floor)" in svg
+
+
+def test_a_floor_below_zero_by_rounding_is_still_drawn() -> None:
+    """Where a logarithm has no value the axis is linear."""
+    assert score_chart([{1: 3.0, 2: 1.0}], floors=[-1e-9], name="score-1") is not None
+
+
+def test_one_step_count_is_no_curve() -> None:
+    """Without two step counts of one sampler there is no chart."""
+    assert score_chart([{10: 1.0}, {1: 2.0}], floors=[], name="score-1") is None
+    assert score_chart([], floors=[], name="score-1") is None
+
+
+def test_many_samplers_take_colours_in_turn() -> None:
+    """A fifth sampler has a colour too."""
+    lines = [{1: float(k + 2), 2: 1.0} for k in range(5)]
+    assert score_chart(lines, floors=[], name="score-1") is not None
+
+
+def test_drawing_leaves_no_setting_behind() -> None:
+    """What a user of matplotlib has set is as it was."""
+    before = dict(mpl.rcParams)
+    leak_chart([leak(1)])
+    assert dict(mpl.rcParams) == before

@@ -1,0 +1,77 @@
+"""Samples in panels, each beside its real images."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from report_runs import SETS, begin_run, make_recipe, put_progress, put_samples
+
+from dddm.interfaces.dataset import Split
+from dddm.run.folder import RunFolder
+from dddm.support.pictures import grid
+from dddm.tasks.build import build_split
+from dddm.tasks.report_page.choice import choose_real
+from dddm.tasks.report_page.showcase import gather_gallery, gather_progress, make_picture
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    """The real digits."""
+    return build_split(make_recipe())
+
+
+def test_panels_follow_the_recipe_and_rise_in_steps(tmp_path: Path, split: Split) -> None:
+    """Samplers in the recipe's order, step counts rising, whatever the folders are called."""
+    recipe = make_recipe()
+    folder = begin_run(tmp_path, recipe)
+    for sampler, steps in (*SETS, ("by-a-stranger", 3)):
+        put_samples(folder, split, sampler=sampler, steps=steps)
+    gallery = gather_gallery(recipe, folder=folder, real=split)
+    told = [(panel.sampler, [one.steps for one in panel.shown]) for panel in gallery.panels]
+    assert told == [("fixed-time", [1, 10]), ("annealed", [10]), ("by-a-stranger", [3])]
+    assert (gallery.missing, gallery.damage) == (0, ())
+    assert gallery.panels[0].options == ("clamp = true",)
+    assert (gallery.panels[0].seed, gallery.panels[0].step) == (7, 12)
+
+
+def test_sets_of_other_counts_do_not_share_real_images(tmp_path: Path, split: Split) -> None:
+    """Each panel's real grid has as many images, of the same classes, as its samples."""
+    recipe = make_recipe()
+    folder = begin_run(tmp_path, recipe)
+    put_samples(folder, split, sampler="fixed-time", steps=1, images=120)
+    put_samples(folder, split, sampler="fixed-time", steps=10, images=50)
+    few, many = sorted(
+        gather_gallery(recipe, folder=folder, real=split).panels, key=lambda one: one.count
+    )
+    assert (few.count, many.count) == (50, 100)
+    for panel, columns in ((few, 5), (many, 10)):
+        labels = split.labels(torch.arange(len(split)))
+        like = torch.arange(10).repeat_interleave(columns)
+        index = choose_real(images=len(split), label=labels, like=like, count=len(like))
+        assert panel.real == make_picture(grid(split.images(index), columns=columns))
+
+
+def test_what_is_not_there_is_counted(tmp_path: Path, split: Split) -> None:
+    """Three sets are asked for: with one there, two are missing; without real images none show."""
+    recipe = make_recipe()
+    folder = begin_run(tmp_path, recipe)
+    put_samples(folder, split, sampler="fixed-time", steps=10)
+    gallery = gather_gallery(recipe, folder=folder, real=None)
+    assert gallery.missing == 2
+    assert gallery.panels[0].real is None
+
+
+def test_grids_of_training_come_in_the_order_of_epochs(tmp_path: Path, split: Split) -> None:
+    """Epoch 100,000 follows epoch 2, and files of other names are passed over."""
+    folder = RunFolder(tmp_path)
+    put_progress(folder, split, epochs=(100_000, 2))
+    (folder.progress / "epoch-later.png").write_bytes(b"")
+    (folder.progress / ".epoch-00003.png.part").write_bytes(b"")
+    grids, count = gather_progress(folder)
+    assert [one.epochs for one in grids] == [2, 100_000]
+    assert count == 2
+
+
+def test_without_grids_of_training_there_are_none(tmp_path: Path) -> None:
+    """A folder that was never made is no error."""
+    assert gather_progress(RunFolder(tmp_path)) == ((), 0)
