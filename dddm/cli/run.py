@@ -31,7 +31,7 @@ def run(
       dddm run digits
       dddm run recipes/digits.toml --folder runs/first
       dddm run digits --set train.epochs=2 --set seed=1 --folder runs/short
-    """
+    """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.run.stopping import listening
 
     # From here on Ctrl-C asks; before torch is imported, so that it is heard at any moment.

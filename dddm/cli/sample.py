@@ -54,7 +54,7 @@ from dddm.cli.common import catalogue_of, complete_sampler, device_option, json_
 @device_option
 @json_option
 @click.pass_context
-def sample(
+def sample(  # noqa: PLR0917 - click passes them by name
     ctx: click.Context,
     run: Path | None,
     steps: tuple[int, ...],
@@ -77,12 +77,12 @@ def sample(
       dddm sample --steps 1000
       dddm sample runs/digits --steps 1 --steps 10 --images 16 --seed 7
       dddm sample --sampler annealed --steps 10 --labels 3,8
-    """
+    """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.run.stopping import listening
 
     with listening() as stop:
-        from dddm.recipe.read import read_recipe, read_use
         from dddm.interfaces.plugin import Kind
+        from dddm.recipe.read import read_recipe, read_use
         from dddm.run.find import find_run
 
         catalogue = catalogue_of(ctx)
