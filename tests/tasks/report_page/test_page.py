@@ -53,3 +53,21 @@ def test_a_run_in_the_current_folder_has_a_command_too(
     folder = begin_run(Path(), recipe)
     command = gather(recipe, folder=folder, real=None).command
     assert command == f"dddm run recipe.toml --folder {tmp_path}-again"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("events.jsonl", "events.jsonl cannot be read"),
+        ("run.json", "run.json cannot be read"),
+        ("scores.json", "The scores cannot be read"),
+        ("samples/fixed-time-10/manifest.json", "The samples fixed-time-10 cannot be read"),
+        ("recipe.toml", "The run folder holds no recipe.toml"),
+    ],
+)
+def test_a_file_that_the_system_does_not_give_is_told(tmp_path: Path, name: str, said: str) -> None:
+    """A folder in a file's place stands for all refusals of the system: a sentence, no error."""
+    recipe, folder = finished_run(tmp_path)
+    (folder.path / name).unlink()
+    (folder.path / name).mkdir()
+    assert said in render(gather(recipe, folder=folder, real=None))

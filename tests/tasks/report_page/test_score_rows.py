@@ -77,9 +77,10 @@ def test_a_warning_is_said_once() -> None:
         {"images": None},
         {"details": {"close_share": "much"}},
         {"floors": (Floor(name="resample", value=None, images=3),)},  # type: ignore[arg-type]  # on purpose
+        {"floors": (Floor(name=3, value=0.5, images=3),)},  # type: ignore[arg-type]  # on purpose
     ],
 )
-def test_scores_that_are_no_numbers_are_refused(change: dict[str, Any]) -> None:
+def test_scores_without_numbers_or_names_are_refused(change: dict[str, Any]) -> None:
     """The error names the score, its sampler, the file and the remedy."""
     refuse_unusable(make_scores(), path=Path("scores.json"))
     wrong = attrs.evolve(make_scores()[0], **change)
