@@ -29,7 +29,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click p
     for heading, value in facts.items():
         click.echo(f"{heading}: {value}" if isinstance(value, str) else f"{heading}:")
         if isinstance(value, dict):
-            _show_table(value)
+            _show_table(value or {"none": "set"})
     click.echo("plugins:")
     for plugin in plugins:
         about = f"{plugin['package']} {plugin['version']}"

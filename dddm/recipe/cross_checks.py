@@ -5,6 +5,7 @@ from typing import Any
 
 import attrs
 
+from dddm.interfaces.facts import DataFacts
 from dddm.interfaces.plugin import Surroundings
 from dddm.recipe.locate import Path
 from dddm.recipe.model import Recipe, Use
@@ -13,12 +14,25 @@ from dddm.recipe.options import Reading
 
 def check_together(reading: Reading, recipe: Recipe) -> None:
     """Note every problem between tables: the core's checks, then those of the components."""
-    describe = recipe.data.component.describe
-    facts = None if describe is None else describe(recipe.data.options)
+    facts = _facts(reading, recipe.data)
     _check_train(reading, recipe, images=None if facts is None else facts.train_images)
     surroundings = Surroundings(data=facts, tables=recipe.tables)
     for path, use in uses_of(recipe):
         _check_component(reading, use, path=path, surroundings=surroundings)
+
+
+def _facts(reading: Reading, data: Use) -> DataFacts | None:
+    describe = data.component.describe
+    try:
+        return None if describe is None else describe(data.options)
+    except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything
+        reading.complain(
+            f"{data.component.id} cannot describe its images: {error!r}",
+            path=("data",),
+            remedy=f"report this to the authors of {data.component.package}",
+            of_plugin=True,
+        )
+        return None
 
 
 def uses_of(recipe: Recipe) -> Iterator[tuple[Path, Use]]:

@@ -57,7 +57,7 @@ class Merged:
         self._origins[path] = Origin(words=words)
 
     def origin(self, path: Path) -> Origin | None:
-        """Where the value at `path`, or the nearest table around it, came from; else the file itself."""
+        """Where the value at `path` or the nearest table around it came from; else the file."""
         for depth in range(len(path), 0, -1):
             found = self._origins.get(path[:depth])
             if found is not None:

@@ -83,7 +83,13 @@ class Reading:
                     remedy=f"add {name} = …, {describe(hints_of(options)[name])}: "
                     f"{field.metadata['help']}",
                 )
-        return options(**values) if len(self.problems) == before else None
+        if len(self.problems) > before:
+            return None
+        try:
+            return options(**values)
+        except Exception as error:  # noqa: BLE001 - a stranger's validator may raise anything
+            self.complain(f"{title} refuses its options: {error}", path=path)
+            return None
 
     def _value(
         self, options: type[Any], field: "attrs.Attribute[Any]", value: Any, *, path: Path

@@ -83,7 +83,15 @@ def _needs(catalogue: Catalogue) -> Schema:
         "properties": {
             **tables,
             "train": {"required": _required(TrainSettings)},
-            "evaluate": {"required": [*_required(EvaluateSettings), "features"]},
+            "evaluate": {
+                "required": [*_required(EvaluateSettings), "features"],
+                "properties": {
+                    "features": {
+                        "if": {"type": "object"},
+                        "then": _component_needs(catalogue, Kind.FEATURES),
+                    }
+                },
+            },
         },
     }
 

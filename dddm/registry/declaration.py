@@ -21,6 +21,9 @@ from dddm.registry.component import Component
 
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TARGET: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_RESERVED: Final = {Kind.SAMPLER: {"use", "steps", "images", "seed"}}
+"""Keys that mean something else in the table of a recipe where the component is used."""
+
 _PLAIN: Final = (bool, int, float, str)
 
 
@@ -55,7 +58,7 @@ class Declarations(Registrar):
         """
         if not isinstance(kind, Kind):
             raise self._malformed(f"{kind!r} is no Kind", "use a member of Kind")
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not is_name(name):
             raise self._malformed(
                 f"{name!r} is no name for a {kind.value}", "join lower-case words by hyphens"
             )
@@ -64,8 +67,22 @@ class Declarations(Registrar):
                 f"{target!r}, the target of {name}, is not written as module:Class",
                 "give the place of its class as a string",
             )
+        if not isinstance(summary, str) or not summary or "\n" in summary:
+            raise self._malformed(
+                f"the summary of {name} is not one line of text", "say in one line what it is"
+            )
+        for called, word in ((check, "check"), (describe, "describe")):
+            if called is not None and not callable(called):
+                raise self._malformed(
+                    f"the {word} of {name} is {called!r}, no function", "give the function itself"
+                )
+        weights = tuple(weights)
+        if not all(isinstance(file, WeightFile) for file in weights):
+            raise self._malformed(
+                f"the weights of {name} are no WeightFile", "describe each file by a WeightFile"
+            )
         self._check_api(name, api)
-        self._check_options(name, options)
+        self._check_options(name, options, reserved=_RESERVED.get(kind, {"use"}))
         if any(c.kind is kind and c.name == name for c in self.components):
             raise self._malformed(
                 f"the {kind.value} {name} is registered twice", "register it once"
@@ -83,7 +100,7 @@ class Declarations(Registrar):
                 version=self._version,
                 check=check,
                 describe=describe,
-                weights=tuple(weights),
+                weights=weights,
                 default=default,
             )
         )
@@ -97,13 +114,18 @@ class Declarations(Registrar):
                 f"install a release of {self._package} for it, or another release of dddm",
             )
 
-    def _check_options(self, name: str, options: type[Any]) -> None:
+    def _check_options(self, name: str, options: type[Any], *, reserved: set[str]) -> None:
         if not (isinstance(options, type) and attrs.has(options)):
             raise self._malformed(
                 f"the options of {name} are no attrs class", "decorate the class with @frozen"
             )
         hints = get_type_hints(options)
         for field in attrs.fields(options):
+            if field.name in reserved or field.name.startswith("_"):
+                raise self._malformed(
+                    f"an option of {name} is called {field.name}, which recipes cannot say there",
+                    "call it something else",
+                )
             if "help" not in field.metadata:
                 raise self._malformed(
                     f"option {field.name} of {name} is not made with option(...)",
@@ -124,6 +146,11 @@ class Declarations(Registrar):
 def namespace_of(plugin: str) -> str:
     """What stands before the first dot of an entry point's name."""
     return plugin.partition(".")[0]
+
+
+def is_name(text: object) -> bool:
+    """Whether this may name a component or a namespace."""
+    return isinstance(text, str) and _NAME.fullmatch(text) is not None
 
 
 def is_option_type(annotation: Any) -> bool:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
@@ -13,7 +13,7 @@ from dddm.errors import PluginError
 from dddm.registry import hookspec
 from dddm.registry.catalogue import Catalogue, PluginStatus
 from dddm.registry.component import Component
-from dddm.registry.declaration import Declarations, namespace_of
+from dddm.registry.declaration import Declarations, is_name, namespace_of
 
 GROUP: Final = "dddm"
 """The entry-point group."""
@@ -28,7 +28,8 @@ def load_catalogue(disabled: Collection[str] = ()) -> Catalogue:
     Args:
         disabled: names of entry points, or namespaces; `DDDM_DISABLE_PLUGINS` adds to them.
     """
-    off = {*disabled, *filter(None, os.environ.get(DISABLE_VARIABLE, "").split(","))}
+    words = os.environ.get(DISABLE_VARIABLE, "").split(",")
+    off = {*disabled, *(word.strip() for word in words)}
     owners: dict[str, str] = {}
     components: list[Component] = []
     statuses: list[PluginStatus] = []
@@ -39,7 +40,9 @@ def load_catalogue(disabled: Collection[str] = ()) -> Catalogue:
         if not skip:
             try:
                 _refuse_taken_namespace(point, package=package, owners=owners)
-                components += _load(point, package=package, version=version)
+                new = _load(point, package=package, version=version)
+                _refuse_taken_names(point, new, components)
+                components += new
             except PluginError as failure:
                 error = failure
         statuses.append(
@@ -56,11 +59,23 @@ def _ours_first(point: EntryPoint) -> tuple[bool, str, str]:
 
 
 def _distribution(point: EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist is not None else ("unknown", "0")
+    """Name and version of the distribution that has the entry point."""
+    if point.dist is None:
+        return ("unknown", "unknown")
+    facts = point.dist.metadata
+    # A broken installation may lack both.
+    name = facts["Name"] if "Name" in facts else "unknown"
+    return (name, facts["Version"] if "Version" in facts else "unknown")
 
 
 def _refuse_taken_namespace(point: EntryPoint, *, package: str, owners: dict[str, str]) -> None:
     namespace = namespace_of(point.name)
+    if not is_name(namespace):
+        raise PluginError(
+            f"{namespace!r} is no namespace",
+            where=f"entry point {point.name} of {package}",
+            remedy="begin the entry point's name with lower-case words joined by hyphens",
+        )
     owner = owners.setdefault(namespace, package)
     if owner != package:
         raise PluginError(
@@ -68,6 +83,21 @@ def _refuse_taken_namespace(point: EntryPoint, *, package: str, owners: dict[str
             where=f"entry point {point.name} of {package}",
             remedy=f"uninstall one of them, or switch one off: -p no:{point.name}",
         )
+
+
+def _refuse_taken_names(
+    point: EntryPoint, new: Iterable[Component], known: Iterable[Component]
+) -> None:
+    """Two entry points of one package share a namespace, and might share a name in it."""
+    taken = {(component.kind, component.id): component.plugin for component in known}
+    for component in new:
+        plugin = taken.get((component.kind, component.id))
+        if plugin is not None:
+            raise PluginError(
+                f"the {component.kind.value} {component.id} is registered by {plugin} already",
+                where=f"entry point {point.name} of {component.package} {component.version}",
+                remedy="give it another name",
+            )
 
 
 def _load(point: EntryPoint, *, package: str, version: str) -> list[Component]:
