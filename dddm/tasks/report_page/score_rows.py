@@ -69,7 +69,8 @@ def refuse_unusable(scores: Iterable[Score], *, path: Path) -> None:
         whole = all(type(name) is str for name in names) and all(map(_is_number, numbers))
         if not (whole and all(type(count) is int for count in counts)):
             raise DataError(
-                f"the score {score.name!r} of {score.sampler!r} holds something that is no number or name",
+                f"the score {score.name!r} of {score.sampler!r} holds something that is no number "
+                "or name",
                 where=str(path),
                 remedy="measure the scores again with `dddm evaluate`",
             )
