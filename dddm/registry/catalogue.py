@@ -119,7 +119,7 @@ class Catalogue:
             remedy = "choose among " + ", ".join(dict.fromkeys(c.name for c in here))
         else:
             remedy = f"install a plugin that has a {word}; see `dddm plugins`"
-        idle = [p.name for p in self.plugins if p.error is not None or p.disabled]
+        idle = [f"{p.name} is {p.word}" for p in self.plugins if p.word != "loaded"]
         if idle:
-            remedy += "  (not in use: " + ", ".join(idle) + "; see `dddm plugins`)"
+            remedy += "  (" + ", ".join(idle) + ")"
         return PluginError(what, remedy=remedy)

@@ -23,7 +23,7 @@ def naming_full_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             msg = "no space left on the device"
             remedy = "free some space, or choose another folder; files written before are whole"
         elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:

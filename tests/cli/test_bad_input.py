@@ -1,0 +1,270 @@
+"""What a user can do wrong: exit code, place, remedy, and never a traceback.
+
+Every case goes through the real command line, in a process of its own.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import command, dddm, environment, succeeded, write_tiny
+
+UNSCORED = ('[evaluate]\nfeatures = "pixels"\n', "")
+
+
+def refused(done: "subprocess.CompletedProcess[str]", *, code: int, says: tuple[str, ...]) -> str:
+    """The message of a command that must have failed, and said all of `says`."""
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    for words in says:
+        assert words in done.stderr, (words, done.stderr)
+    return done.stderr
+
+
+RECIPES = [
+    # (change of the tiny recipe, exit code, what the message must say: the place and the remedy)
+    (('use = "digits"', 'use = "digit"'), 4, ("tiny.toml:6:7", "did you mean digits")),
+    (('use = "adm"', 'use = "nobody:adm"'), 4, ("tiny.toml:13:7", "nobody:adm")),
+    (("channels = 8", "chanels = 8"), 3, ("tiny.toml:14:1", "did you mean channels?")),
+    (("channels = 8", 'channels = "8"'), 3, ("tiny.toml:14:12", "a whole number")),
+    (("channels = 8", "channels = 8.0"), 3, ("tiny.toml:14:12", "found 8.0")),
+    (("classes = true", "classes = 1"), 3, ("tiny.toml:18:11", "true or false")),
+    (("epochs = 3", "epochs = true"), 3, ("tiny.toml:28:10", "found true")),
+    (("epochs = 3", "epochs = -3"), 3, ("tiny.toml:28:10", "at least 1")),
+    (("batch_images = 250", "batch_images = 2000"), 3, ("tiny.toml:29:16", "use 1500 or fewer")),
+    (("batch_images = 250", "batch_images = 250\nshards = 7"), 3, ("tiny.toml:30:10", "divisor")),
+    (("multipliers = [1, 2]", "multipliers = [1, 2, 2, 2, 2]"), 3,
+     ("tiny.toml:15:15", "use no more stages than 4")),
+    (("attention = [4]", "attention = [3]"), 3, ("tiny.toml:17:13", "8, 4 pixels high")),
+    (("attention = [4]", ""), 3, ("attention", "concatenation")),
+    (("channels = 8", "channels = 9\nheads = 2"), 3, ("tiny.toml:15:9", "divisor of 9")),
+    (("timesteps = 50", "timesteps = 0"), 3, ("tiny.toml:10:13", "at least 1")),
+    (("timesteps = 50", "timesteps = 15"), 3, ("tiny.toml", "use more than 20 timesteps")),
+    (("c = 0.0043", "c = 0"), 3, ("tiny.toml:22:5", "above 0")),
+    (("c = 0.0043", ""), 3, ("tiny.toml:20:1", "add c")),
+    (("learning_rate = 2e-3", "learning_rate = inf"), 3, ("tiny.toml:30:17", "not finite")),
+    (("steps = [1, 2]", "steps = []\nimages = [3]"), 3, ("tiny.toml",)),
+    (("steps = [1, 2]", "steps = [0]"), 3, ("tiny.toml:38:9", "at least 1")),
+    (('features = "pixels"', 'features = "inception"'), 4, ("tiny.toml:42:12", "pixels")),
+    (("seed = 5", 'seed = 5\nrequires = ["dddm-focal>=1.2"]'), 4,
+     ("tiny.toml:4:13", "python -m pip install 'dddm-focal>=1.2'")),
+    (("format = 1", "format = 2"), 3, ("tiny.toml:1:10", "format = 1")),
+    (("[schedule]", "[shedule]"), 3, ("tiny.toml:8:1", "did you mean schedule?")),
+    (("[targets]", "[targets"), 3, ("tiny.toml:24", "TOML")),
+    (('name = "tiny"', 'name = "../../tiny"'), 3, ("tiny.toml:2:8", "letters")),
+    (("seed = 5", 'seed = 5\nextends = "nowhere.toml"'), 3, ("tiny.toml:4:11", "relative")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "code", "says"), RECIPES)
+def test_a_wrong_recipe(
+    tmp_path: Path, change: tuple[str, str], code: int, says: tuple[str, ...]
+) -> None:
+    """`dddm check` names the line and column and what to write instead."""
+    write_tiny(tmp_path, change)
+    refused(dddm("check", "tiny.toml", cwd=tmp_path), code=code, says=says)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["check", "nothing.toml"], 3, ("nothing.toml", "digits")),
+        (["check", "digit"], 3, ("digit", "did you mean digits?")),
+        (["check", "."], 3, ("is a folder", "ends in .toml")),
+        (["chek", "digits"], 2, ("'chek'", "Did you mean check")),
+        (["check"], 2, ("RECIPE",)),
+        (["check", "digits", "--sett", "seed=1"], 2, ("--sett", "--set")),
+        (["check", "digits", "--set", "train.epocs=2"], 3, ("--set train.epocs=2", "epochs")),
+        (["check", "digits", "--set", "sample.7.images=2"], 3, ("sample.7.images", "from 0")),
+        (["check", "digits", "--set", "seed"], 3, ("KEY=VALUE", "train.epochs=2")),
+        (["-p", "dddm.metrics", "plugins"], 2, ("no:NAME",)),
+        (["-p", "no:dddm.metrics", "check", "digits"], 4, ("dddm.metrics is switched off",)),
+        (["plugins", "show", "amd"], 4, ("amd", "adm")),
+        (["sample", "--steps", "0"], 2, ("--steps", "x>=1")),
+        (["sample"], 2, ("runs", "dddm run")),
+        (["sample", "nowhere"], 2, ("nowhere",)),
+        (["report", "nowhere"], 2, ("nowhere",)),
+        (["evaluate", "nowhere"], 2, ("nowhere",)),
+    ],
+)
+def test_a_wrong_command(
+    tmp_path: Path, words: list[str], code: int, says: tuple[str, ...]
+) -> None:
+    """Commands, options and names that do not exist get the nearest ones that do."""
+    refused(dddm(*words, cwd=tmp_path), code=code, says=says)
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    """A recipe that is not UTF-8 says at which byte."""
+    (tmp_path / "b.toml").write_bytes(b'name = "\xfc"')
+    refused(dddm("check", "b.toml", cwd=tmp_path), code=3, says=("byte 8", "UTF-8"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_recipe_without_the_right_to_read_it(tmp_path: Path) -> None:
+    """Permissions are named as such."""
+    write_tiny(tmp_path).chmod(0)
+    refused(dddm("check", "tiny.toml", cwd=tmp_path), code=3, says=("permissions",))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny recipe and its finished run, to be copied."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_tiny(folder, UNSCORED)
+    succeeded(dddm("run", "tiny.toml", cwd=folder))
+    return folder
+
+
+@pytest.fixture
+def copy(trained: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may damage."""
+    return Path(shutil.copytree(trained, tmp_path / "copy"))
+
+
+def test_a_run_folder_of_another_recipe(copy: Path) -> None:
+    """It is refused with the difference and with two ways out, and nothing in it changes."""
+    before = (copy / "runs/tiny/recipe.toml").read_bytes()
+    done = dddm("run", "tiny.toml", "--set", "train.epochs=4", cwd=copy)
+    refused(done, code=3, says=("train.epochs: 3 → 4", "--folder", "runs/tiny/recipe.toml"))
+    assert (copy / "runs/tiny/recipe.toml").read_bytes() == before
+
+
+def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    """Files of somebody else's are not written among."""
+    write_tiny(tmp_path)
+    (tmp_path / "runs/tiny").mkdir(parents=True)
+    (tmp_path / "runs/tiny/thesis.tex").write_text("x")
+    done = dddm("run", "tiny.toml", cwd=tmp_path)
+    refused(done, code=2, says=("runs/tiny", "is no run folder", "--folder"))
+
+
+def test_a_file_where_the_run_should_be(tmp_path: Path) -> None:
+    """A file in the way is named."""
+    write_tiny(tmp_path)
+    (tmp_path / "taken").write_text("x")
+    done = dddm("run", "tiny.toml", "--folder", "taken", cwd=tmp_path)
+    refused(done, code=2, says=("taken is a file", "--folder"))
+
+
+def test_a_device_that_is_not_there(tmp_path: Path) -> None:
+    """An unknown device is a mistake of usage, one that this machine lacks is the machine's."""
+    write_tiny(tmp_path)
+    done = dddm("run", "tiny.toml", "--device", "toaster", cwd=tmp_path)
+    refused(done, code=2, says=("toaster", "auto, cpu, cuda"))
+    done = dddm("run", "tiny.toml", "--device", "cuda:63", cwd=tmp_path)
+    refused(done, code=6, says=("cuda:63", "--device cpu"))
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["--labels", "10"], 2, ("--labels", "0, 1, 2", "from 0 to 9")),
+        (["--labels", "cat"], 2, ("'cat'", "choose among")),
+        (["--sampler", "anealed"], 4, ("did you mean annealed",)),
+        (["--sampler", "annealed", "--steps", "51"], 2, ("51 steps", "1…50", "fewer steps")),
+        (["--option", "clmp=false"], 2, ("clmp", "clamp")),
+        (["--option", "clamp=3"], 2, ("clamp", "true or false")),
+        (["--out", "tiny.toml"], 2, ("tiny.toml", "--out")),
+        (["--images", "many"], 2, ("--images", "many")),
+    ],
+)
+def test_samples_that_cannot_be_drawn(
+    trained: Path, words: list[str], code: int, says: tuple[str, ...]
+) -> None:
+    """Unknown labels, samplers, options and places are refused before anything is drawn."""
+    refused(dddm("sample", *words, cwd=trained), code=code, says=says)
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _flip(path: Path) -> None:
+    contents = bytearray(path.read_bytes())
+    contents[-50] ^= 4
+    path.write_bytes(contents)
+
+
+@pytest.mark.parametrize("damage", [_cut, _flip, Path.unlink])
+def test_a_damaged_newest_checkpoint(copy: Path, damage: Callable[[Path], None]) -> None:
+    """Sampling names the damaged file and uses the checkpoint before it."""
+    damage(copy / "runs/tiny/checkpoints/step-00000018/ema.safetensors")
+    done = dddm("sample", "--images", "1", cwd=copy)
+    succeeded(done)
+    assert "ema.safetensors of checkpoint step-00000018 is damaged" in done.stderr
+    assert "the one before it is used" in done.stderr
+    facts = json.loads((copy / "runs/tiny/drawn/fixed-time-1-seed0/manifest.json").read_text())
+    assert facts["checkpoint"]["step"] == 12
+
+
+def test_only_damaged_checkpoints(copy: Path) -> None:
+    """Training does not silently begin anew where checkpoints were."""
+    for path in (copy / "runs/tiny/checkpoints").iterdir():
+        (path / "manifest.json").write_text("{")
+    for words in (["run", "tiny.toml"], ["sample"]):
+        done = dddm(*words, cwd=copy)
+        refused(done, code=7, says=("no checkpoint of this run is whole", "--folder"))
+
+
+def test_a_saved_recipe_that_is_damaged(copy: Path) -> None:
+    """The run's own copy of its recipe is named when it cannot be read."""
+    (copy / "runs/tiny/recipe.toml").write_text("format = \n")
+    done = dddm("run", "tiny.toml", cwd=copy)
+    refused(done, code=7, says=("saved recipe", "runs/tiny/recipe.toml"))
+
+
+def test_a_number_that_is_not_finite(tmp_path: Path) -> None:
+    """A learning rate that is far too large stops the run; the last checkpoint is whole."""
+    write_tiny(
+        tmp_path, UNSCORED, ("learning_rate = 2e-3", "learning_rate = 1e30"),
+        ("checkpoint_every_epochs = 2", "checkpoint_every_epochs = 1"),
+    )  # fmt: skip
+    done = dddm("run", "tiny.toml", cwd=tmp_path)
+    refused(done, code=5, says=("finite", "step ", "images ", "learning_rate"))
+    events = (tmp_path / "runs/tiny/events.jsonl").read_text().splitlines()
+    assert json.loads(events[-1])["reason"] == "failed"
+
+
+def test_no_space_left_on_the_device(tmp_path: Path) -> None:
+    """A disk that is full while a checkpoint is saved leaves no part of it, and says so."""
+    write_tiny(tmp_path, UNSCORED)
+    # The kernel refuses every file that grows beyond 100 kB, as a full disk refuses all.
+    script = "import resource, sys, os; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000,) * 2); "
+    script += "os.execv(sys.argv[1], sys.argv[1:])"
+    words = command("run", "tiny.toml")
+    done = subprocess.run(
+        [words[0], "-c", script, *words],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    refused(done, code=6, says=("no space", "step-00000012", "files written before are whole"))
+    assert list((tmp_path / "runs/tiny/checkpoints").iterdir()) == []
+
+
+def test_ctrl_c_before_anything_is_there(tmp_path: Path) -> None:
+    """While modules are still being imported Ctrl-C ends with 75 and a sentence."""
+    write_tiny(tmp_path)
+    process = subprocess.Popen(
+        command("run", "tiny.toml"),
+        cwd=tmp_path,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "runs/tiny/run.json").exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 75
+    assert "Traceback" not in error
+    assert "same command" in error
