@@ -64,8 +64,9 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
         return ("unknown", "unknown")
     facts = point.dist.metadata
     # A broken installation may lack both.
-    name = facts["Name"] if "Name" in facts else "unknown"
-    return (name, facts["Version"] if "Version" in facts else "unknown")
+    name = facts["Name"] if "Name" in facts else "unknown"  # noqa: SIM401 - it has no `get`
+    version = facts["Version"] if "Version" in facts else "unknown"  # noqa: SIM401 - as above
+    return (name, version)
 
 
 def _refuse_taken_namespace(point: EntryPoint, *, package: str, owners: dict[str, str]) -> None:
