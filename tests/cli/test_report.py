@@ -1,6 +1,7 @@
 """`dddm report` through the real command line."""
 
 import json
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,9 +48,11 @@ def test_without_a_run_it_is_the_newest(
 ) -> None:
     """Under ./runs, the run that was written to last."""
     monkeypatch.chdir(tmp_path)
-    begin_run(Path("runs") / "older", make_recipe())
-    begin_run(Path("runs") / "newer", make_recipe())
+    for written, name in enumerate(("newer", "older")):
+        folder = begin_run(Path("runs") / name, make_recipe())
+        os.utime(folder.about, (1_100_000_000 - written, 1_100_000_000 - written))
     assert call(capsys) == (0, f"{Path('runs') / 'newer' / 'report.html'}\n", "")
+    assert not (Path("runs") / "older" / "report.html").exists()
 
 
 def test_without_any_run_it_says_how_to_make_one(
@@ -62,6 +65,28 @@ def test_without_any_run_it_says_how_to_make_one(
     assert "there is no run yet" in ended.err
     assert "dddm run digits" in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_a_folder_that_is_no_run_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is a matter of usage too, and nothing is written there."""
+    ended = call(capsys, str(tmp_path))
+    assert (ended.code, ended.out) == (2, "")
+    assert "is no run folder" in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_is_written_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second call replaces the page by one that shows what the folder holds by then."""
+    _, folder = finished_run(tmp_path / "run")
+    call(capsys, str(folder.path))
+    before = folder.report.read_text(encoding="utf-8")
+    folder.samples.rename(folder.path / "elsewhere")
+    call(capsys, str(folder.path))
+    after = folder.report.read_text(encoding="utf-8")
+    assert "Samples of fixed-time" in before
+    assert "Samples of fixed-time" not in after
 
 
 def test_a_browser_that_cannot_be_opened_is_no_failure(

@@ -103,9 +103,8 @@ def test_samples_stand_beside_as_many_real_images_of_the_same_classes(
 ) -> None:
     """Two samplers give two real grids; all grids are of one size; captions say the steps."""
     page = Page(finished[2])
-    grids = [img for img in page.named("img") if "during" not in img["alt"]]
-    samples = [img for img in grids if img["alt"].startswith("Samples of")]
-    real = [img for img in grids if img["alt"].startswith("Real")]
+    samples = [img for img in page.named("img") if img["alt"].startswith("Samples of")]
+    real = [img for img in page.named("img") if img["alt"].startswith("Real")]
     assert [img["alt"] for img in samples] == [
         "Samples of fixed-time at 1 step",
         "Samples of fixed-time at 10 steps",
@@ -210,7 +209,7 @@ def test_an_empty_run_has_a_page_that_says_what_is_missing(tmp_path: Path) -> No
     assert "no two steps of training yet" in page.words("training")
     assert "has not been measured yet" in page.words("leak")
     assert "one is due every 2 epochs" in page.words("progress")
-    assert "no nearest-neighbour check" in page.words("nearest")
+    assert "no score for the nearest-neighbour check" in page.words("nearest")
     assert "no recipe.toml" in page.words("recipe")
     assert "does not say them yet" in page.words("repeat")
     assert not page.named("img")
@@ -348,9 +347,9 @@ def test_samples_without_classes_stand_beside_images_of_any_class(tmp_path: Path
     put_samples(folder, build_split(recipe), sampler="fixed-time", steps=1, labels=False)
     page = Page(html_of(recipe, folder))
     assert "64 images of each set. Not picked: the first of seed 7" in page.words("samples")
-    sizes = {(img["width"], img["height"]) for img in page.named("img")}
-    assert len(page.named("img")) == 2
-    assert len(sizes) == 1
+    grids = [img for img in page.named("img") if "nearest" not in img["alt"]]
+    assert len(grids) == 2
+    assert len({(img["width"], img["height"]) for img in grids}) == 1
 
 
 def test_many_grids_from_training_are_thinned_out(tmp_path: Path) -> None:
@@ -392,6 +391,21 @@ def test_a_full_disk_leaves_the_page_before_as_it_was(
         report(recipe, folder=folder)
     monkeypatch.undo()
     assert folder.report.read_text(encoding="utf-8") == before
+
+
+def test_samples_stand_above_the_training_images_that_they_are_nearest_to(
+    finished: tuple[Recipe, RunFolder, str],
+) -> None:
+    """Samples that are training images have themselves below them: both rows are equal."""
+    page = Page(finished[2])
+    found = [img for img in page.named("img") if "nearest training images below" in img["alt"]]
+    assert len(found) == 2
+    contents = base64.b64decode(found[0]["src"].removeprefix("data:image/png;base64,"))
+    with Image.open(io.BytesIO(contents)) as drawn:
+        pixels = np.asarray(drawn)[::4, ::4]
+    assert pixels.shape == (2 * 9 + 1, 10 * 9 + 1)
+    assert (pixels[1:9] == pixels[10:18]).all()
+    assert "the nearest of 1,500 training images, pixel by pixel" in page.words("nearest")
 
 
 def test_samples_are_the_images_of_their_file(tmp_path: Path) -> None:

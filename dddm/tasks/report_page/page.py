@@ -23,7 +23,13 @@ from dddm.tasks.report_page.score_rows import (
     tables_of,
     warnings_of,
 )
-from dddm.tasks.report_page.showcase import Gallery, ProgressGrid, gather_gallery, gather_progress
+from dddm.tasks.report_page.showcase import (
+    Compared,
+    Gallery,
+    ProgressGrid,
+    gather_gallery,
+    gather_progress,
+)
 from dddm.tasks.report_page.state import State, state_of
 from dddm.tasks.report_page.wording import counted, number
 
@@ -74,6 +80,15 @@ class Page:
     fingerprint: str
     command: str
     versions: tuple[tuple[str, str], ...]
+
+    @property
+    def compared(self) -> tuple[tuple[str, Compared], ...]:
+        """Samples beside their nearest training images, by sampler."""
+        return tuple(
+            (panel.sampler, panel.compared)
+            for panel in self.gallery.panels
+            if panel.compared is not None
+        )
 
     @property
     def has_frechet(self) -> bool:

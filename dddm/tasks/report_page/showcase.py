@@ -21,9 +21,12 @@ from dddm.run.sample_files import Samples
 from dddm.run.stored_samples import load_samples, sample_folders
 from dddm.support.pictures import grid, png_bytes
 from dddm.tasks.report_page.choice import Choice, choose_real, choose_samples
+from dddm.tasks.report_page.neighbours import nearest_in
 
 MOST_PROGRESS: Final = 8
 """More grids than these from during training are not shown."""
+
+_COMPARED: Final = 10
 
 
 @final
@@ -56,6 +59,21 @@ class Shown:
 
 @final
 @frozen(kw_only=True)
+class Compared:
+    """Samples in the upper row, and below each the training image that it is nearest to.
+
+    Attributes:
+        looked_through: training images, the first of the split, among which it was looked for.
+    """
+
+    steps: int
+    count: int
+    looked_through: int
+    picture: Picture
+
+
+@final
+@frozen(kw_only=True)
 class Panel:
     """Samples of one sampler at all its step counts, and real images of the same classes.
 
@@ -64,6 +82,7 @@ class Panel:
         count: images in each of the pictures.
         rows: names of the classes that rows stand for; empty where they stand for none.
         real: None where there are no real images.
+        compared: of the samples at the largest step count; None where there are no real images.
     """
 
     sampler: str
@@ -74,6 +93,7 @@ class Panel:
     rows: tuple[str, ...]
     shown: tuple[Shown, ...]
     real: Picture | None
+    compared: Compared | None
 
 
 @final
@@ -180,6 +200,21 @@ def _panel(group: Sequence[Samples], *, real: Split | None) -> Panel:
             for one in group
         ),
         real=None if real is None else _real_picture(real, samples=first, choice=choice),
+        compared=None if real is None else _compare(real, group[-1]),
+    )
+
+
+def _compare(real: Split, samples: Samples) -> Compared | None:
+    images_BCHW = samples.images[:_COMPARED]
+    if tuple(images_BCHW.shape[1:]) != real.shape.as_tuple:
+        return None
+    found = nearest_in(real, generated=images_BCHW)
+    both = torch.cat([found.generated, found.nearest])
+    return Compared(
+        steps=samples.facts["steps"],
+        count=len(images_BCHW),
+        looked_through=found.looked_through,
+        picture=make_picture(grid(both, columns=len(images_BCHW))),
     )
 
 
