@@ -24,6 +24,8 @@ def parse_value(text: str) -> Any:
         if _BARE_STRING.fullmatch(text):
             return text
         raise ValueError(f"{text!r} is no TOML value") from None
+    except RecursionError:
+        raise ValueError("brackets within brackets without end") from None
 
 
 def apply_override(merged: Merged, words: str) -> Problem | None:

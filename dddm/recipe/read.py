@@ -40,6 +40,8 @@ SINGLE: Final = {
 }
 """Tables of one component each."""
 
+_SEEDS: Final = 2**63
+
 KEYS: Final = (
     "format", "name", "seed", "requires", "extends", *SINGLE, "train", "sample", "evaluate",
     "observe",
@@ -136,9 +138,9 @@ def _check_top(reading: Reading) -> None:
             at_value=True,
         )
     seed = tables.get("seed", 0)
-    if type(seed) is not int or seed < 0:
+    if type(seed) is not int or not 0 <= seed < _SEEDS:
         reading.complain(
-            f"seed: expected a whole number of at least 0, found {seed!r}",
+            f"seed: expected a whole number of at least 0 and below 2^63, found {seed!r}",
             path=("seed",),
             at_value=True,
         )

@@ -51,6 +51,11 @@ class Source:
             tables = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise _syntax_error(error, text=text, label=label) from error
+        except (ValueError, RecursionError) as error:
+            # A number of thousands of digits, or brackets within brackets without end.
+            raise RecipeError(
+                f"{label} cannot be read: {error}", remedy="no recipe needs such a value"
+            ) from error
         # tomllib reads the two ends of a line alike; so do the places.
         return cls(label=label, file=file, text=text.replace("\r\n", "\n"), tables=tables)
 

@@ -5,6 +5,7 @@ import types
 from collections.abc import Mapping
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
+_LARGEST: Final = 2**63 - 1
 _WORDS: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -38,6 +39,8 @@ def convert(value: Any, annotation: Any) -> Any:
         if not isinstance(value, str) or value not in inner:
             raise _mismatch(value, annotation)
         return value
+    if type(value) is int and not -_LARGEST - 1 <= value <= _LARGEST:
+        raise ValueError(f"{str(value)[:20]}… does not fit into 64 bits")
     if annotation is float and type(value) in {int, float}:
         if not math.isfinite(value):
             raise ValueError(f"{value} is not finite")

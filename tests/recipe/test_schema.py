@@ -1,0 +1,108 @@
+"""The JSON schema takes what the reader takes, and refuses what it refuses."""
+
+import tomllib
+from importlib.resources import files
+from typing import Any
+
+import jsonschema
+import pytest
+from toy_plugins import RECIPE, toy_catalogue
+
+from dddm.recipe.read import read_recipe
+from dddm.recipe.schema import schema_of
+from dddm.recipe.shipped import shipped_names
+from dddm.registry.catalogue import Catalogue
+from dddm.registry.loader import load_catalogue
+
+
+def mistakes(catalogue: Catalogue, recipe: dict[str, Any]) -> list[str]:
+    validator = jsonschema.Draft202012Validator(schema_of(catalogue))
+    return [error.json_path for error in validator.iter_errors(recipe)]
+
+
+@pytest.mark.parametrize("catalogue", [toy_catalogue(), load_catalogue(), Catalogue([])])
+def test_it_is_a_schema(catalogue: Catalogue) -> None:
+    """Draft 2020-12 accepts it, whatever is installed."""
+    jsonschema.Draft202012Validator.check_schema(schema_of(catalogue))
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_shipped_recipes_are_valid(name: str) -> None:
+    """As they are written, and with every default filled in."""
+    catalogue = load_catalogue()
+    text = files("dddm_recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    assert mistakes(catalogue, tomllib.loads(text)) == []
+    assert mistakes(catalogue, read_recipe(name, catalogue=catalogue).tables) == []
+
+
+def test_a_recipe_of_toys_is_valid() -> None:
+    """Strangers' components are in the schema like built-in ones."""
+    assert mistakes(toy_catalogue(), tomllib.loads(RECIPE)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("format = 1", "format = 2", "$.format"),
+        ('name = "toy"\n', "", "$"),
+        ('name = "toy"', 'name = "../toy"', "$.name"),
+        ("seed = 3", "seed = -1", "$.seed"),
+        ("seed = 3", "sead = 3", "$"),
+        ('[targets]\nuse = "kept"', "", "$"),
+        ('use = "kept"', "", "$.targets"),
+        ('use = "kept"', 'use = "kep"', "$.targets.use"),
+        ("size = 2\n", "", "$.backbone"),
+        ("size = 2", "size = 2\nsiez = 2", "$.backbone"),
+        ("size = 2", "size = 0", "$.backbone.size"),
+        ("size = 2", "size = true", "$.backbone.size"),
+        ("size = 2", "size = 2.5", "$.backbone.size"),
+        ("size = 2", "size = 2\nrate = 1", "$.backbone.rate"),
+        ("size = 2", "size = 2\nmaybe = 9.5", "$.backbone.maybe"),
+        ("size = 2", "size = 2\nword = 'up'", "$.backbone.word"),
+        ("size = 2", "size = 2\nlist = [1, -1]", "$.backbone.list[1]"),
+        ("size = 2", "size = 2\nlist = 1", "$.backbone.list"),
+        ("epochs = 5\n", "", "$.train"),
+        ("epochs = 5", "epochs = 5\nepocs = 5", "$.train"),
+        ("steps = [3]", "", "$.sample[1]"),
+        ("size = 8", "", "$.sample[1]"),
+        ("steps = [3]", "steps = [0]", "$.sample[1].steps[0]"),
+        ('features = "toy:pixels"', "", "$.evaluate"),
+        ('features = "toy:pixels"', 'features = "pixels"', "$.evaluate.features"),
+        ('features = "toy:pixels"', "features = {}", "$.evaluate.features"),
+        (
+            'features = "toy:pixels"',
+            'features = {use = "toy:pixels", more = 1}',
+            "$.evaluate.features",
+        ),
+    ],
+)
+def test_planted_mistakes_are_found_where_they_are(old: str, new: str, where: str) -> None:
+    """Each mistake is one error, at its place."""
+    assert old in RECIPE
+    text = RECIPE.replace(old, new, 1)
+    assert mistakes(toy_catalogue(), tomllib.loads(text)) == [where]
+
+
+def test_what_extends_need_not_say_everything() -> None:
+    """Only what is said is checked, and an array, which is replaced whole, must be whole."""
+    catalogue = toy_catalogue()
+    recipe: dict[str, Any] = {"extends": "base.toml", "backbone": {"rate": 0.5}}
+    assert mistakes(catalogue, recipe) == []
+    assert mistakes(catalogue, recipe | {"train": {"epochs": 0}}) == ["$.train.epochs"]
+    assert mistakes(catalogue, recipe | {"sample": [{"use": "steps"}]}) == ["$.sample[0]"] * 2
+
+
+def test_options_are_described_with_their_defaults() -> None:
+    """An editor can show what an option does and what it is if left out."""
+    tables = schema_of(toy_catalogue())["properties"]
+    assert tables["train"]["properties"]["ema"] == {
+        "description": "Decay of the weights' moving average, for each step.",
+        "type": "number",
+        "minimum": 0,
+        "exclusiveMaximum": 1,
+        "default": 0.9999,
+    }
+    (net,) = tables["backbone"]["allOf"]
+    assert net["if"]["properties"]["use"]["enum"] == ["net", "toy:net"]
+    assert net["then"]["properties"]["list"]["items"] == {"type": "integer", "minimum": 0}
+    assert "default" not in net["then"]["properties"]["maybe"]
