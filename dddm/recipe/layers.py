@@ -39,14 +39,15 @@ def read_layers(recipe: str | FilePath) -> list[Source]:
         origin = Origin(source=extending, path=("extends",))
         if not isinstance(base, str):
             refuse([Problem(what="extends must be the path of a recipe, as text", origin=origin)])
-        file = extending.file.parent / base
+        beside = extending.file.parent / base
+        file = beside if beside.exists() else shipped_file(base) or beside
         if any(file.resolve() == known.file.resolve() for known in layers):
             refuse([Problem(what=f"{base} extends this file in a circle", origin=origin)])
         if not file.exists():
             refuse(
                 [
                     Problem(
-                        what=f"there is no recipe {base} beside this file",
+                        what=f"there is no recipe {base} beside this file, and none comes with dddm",
                         remedy="paths in `extends` are relative to the file they stand in",
                         origin=origin,
                         at_value=True,
