@@ -299,7 +299,9 @@ def test_damaged_files_are_named_and_the_rest_is_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ['"4.2"', "NaN", "null", "[1]", "true"])
 def test_scores_that_are_no_numbers_are_refused_in_place(tmp_path: Path, value: str) -> None:
     """A score edited into something else is said to be wrong, and not shown."""
-    recipe, folder = finished_run(tmp_path / "run")
+    recipe = make_recipe()
+    folder = begin_run(tmp_path / "run", recipe)
+    put_scores(folder)
     text = folder.scores.read_text(encoding="utf-8")
     folder.scores.write_text(text.replace("58.7654321", value, 1), encoding="utf-8")
     page = Page(html_of(recipe, folder))
@@ -380,7 +382,8 @@ def test_a_full_disk_leaves_the_page_before_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page that cannot be written is an error that says so; the old page stays whole."""
-    recipe, folder = finished_run(tmp_path / "run")
+    recipe = make_recipe()
+    folder = begin_run(tmp_path / "run", recipe)
     before = html_of(recipe, folder)
 
     def no_space(*_: object, **__: object) -> int:
