@@ -47,7 +47,7 @@ def read_layers(recipe: str | FilePath) -> list[Source]:
             refuse(
                 [
                     Problem(
-                        what=f"there is no recipe {base} beside this file, and none comes with dddm",
+                        what=f"there is no recipe {base}, beside this file or with dddm",
                         remedy="paths in `extends` are relative to the file they stand in",
                         origin=origin,
                         at_value=True,

@@ -110,7 +110,7 @@ def test_stopped_by_a_signal(
 
 @pytest.mark.parametrize("after_steps", [3, 14])
 def test_killed(tmp_path: Path, uninterrupted: Path, after_steps: int) -> None:
-    """kill -9 loses the steps since the last checkpoint, and they are made again the same."""
+    """A kill -9 loses the steps since the last checkpoint, and they are made again the same."""
     write_tiny(tmp_path, *UNSCORED)
     code = start_and_signal(tmp_path, after_steps=after_steps, number=signal.SIGKILL)
     assert code == -signal.SIGKILL
