@@ -1,0 +1,85 @@
+"""`dddm sample` through the real command line."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import dddm, succeeded, write_tiny
+from PIL import Image
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    write_tiny(folder, ('[evaluate]\nfeatures = "pixels"\n', ""), ("epochs = 3", "epochs = 1"))
+    succeeded(dddm("run", "tiny.toml", cwd=folder))
+    return folder
+
+
+def drawn(folder: Path, *words: str) -> dict[str, np.ndarray]:
+    printed = json.loads(succeeded(dddm("sample", *words, "--json", cwd=folder)))
+    arrays = {}
+    for steps, path in printed.items():
+        with np.load(folder / path / "samples.npz") as contents:
+            arrays[steps] = contents["arr_0"]
+            arrays[f"labels {steps}"] = contents["arr_1"]
+    return arrays
+
+
+def test_image_k_is_the_same_however_many_are_asked_for(trained: Path) -> None:
+    """The recipe's 70 images, 3 and 65 images by hand begin alike, bit for bit; seeds differ."""
+    few = drawn(trained, "--steps", "2", "--images", "3", "--out", "few")["2"]
+    many = drawn(trained, "--steps", "2", "--images", "65", "--out", "many")["2"]
+    other = drawn(trained, "--steps", "2", "--images", "3", "--seed", "1", "--out", "other")["2"]
+    with np.load(trained / "runs/tiny/samples/fixed-time-2/samples.npz") as contents:
+        recipe = contents["arr_0"]
+    assert few.shape == (3, 8, 8, 1)
+    assert few.dtype == np.uint8
+    assert np.array_equal(few, many[:3])
+    assert np.array_equal(many, recipe[:65])
+    assert not np.array_equal(few, other)
+
+
+def test_several_step_counts_and_labels(trained: Path) -> None:
+    """One folder for each step count; images take the labels in turn."""
+    arrays = drawn(
+        trained, "--steps", "1", "--steps", "3", "--labels", "3,8", "--images", "5", "--out", "x"
+    )
+    assert arrays["labels 1"].tolist() == [3, 8, 3, 8, 3]
+    assert sorted(path.name for path in (trained / "x").iterdir()) == [
+        "fixed-time-1-seed0",
+        "fixed-time-3-seed0",
+    ]
+
+
+def test_every_form_holds_the_same_images(trained: Path) -> None:
+    """PNG files, npz and grid agree, and the manifest says how to draw them again."""
+    arrays = drawn(trained, "--sampler", "annealed", "--steps", "4", "--images", "7", "--out", "a")
+    files = sorted((trained / "a/images").glob("*.png"))
+    assert [file.name for file in files] == [f"{k:06d}.png" for k in range(7)]
+    for file, image in zip(files, arrays["4"], strict=True):
+        assert np.array_equal(np.asarray(Image.open(file)), image[..., 0])
+    grid = np.asarray(Image.open(trained / "a/grid.png"))
+    scale = 32 // 8
+    first = grid[scale : scale * 9 : scale, scale : scale * 9 : scale]
+    assert np.array_equal(first, arrays["4"][0, ..., 0])
+    facts = json.loads((trained / "a/manifest.json").read_text())
+    assert (facts["sampler"], facts["steps"], facts["images"], facts["seed"]) == (
+        "annealed",
+        4,
+        7,
+        0,
+    )
+    assert facts["checkpoint"]["step"] == 6
+    assert len(facts["checkpoint"]["sha256"]) == 64
+
+
+def test_the_newest_run_is_taken(trained: Path, tmp_path: Path) -> None:
+    """Without a name the run that was touched last is sampled from, into its own folder."""
+    folder = Path(shutil.copytree(trained, tmp_path / "copy"))
+    printed = succeeded(dddm("sample", "--images", "2", cwd=folder))
+    assert printed.strip() == "runs/tiny/drawn/fixed-time-1-seed0"
+    again = succeeded(dddm("sample", "--images", "2", cwd=folder))
+    assert again == printed

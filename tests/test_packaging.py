@@ -1,0 +1,56 @@
+"""What is installed is whole, and takes no name that is not ours."""
+
+from importlib.metadata import distribution, entry_points
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+PACKAGES = (
+    "dddm",
+    "dddm_backbones",
+    "dddm_datasets",
+    "dddm_features",
+    "dddm_metrics",
+    "dddm_observers",
+    "dddm_samplers",
+    "dddm_schedules",
+    "dddm_stores",
+)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_are_typed(package: str) -> None:
+    """Each carries py.typed, so that type checkers of others read it."""
+    assert files(package).joinpath("py.typed").is_file()
+
+
+def test_data_files_are_there() -> None:
+    """Recipes, the classifier's weights and the report's template travel with the packages."""
+    assert files("dddm_recipes").joinpath("digits.toml").is_file()
+    assert files("dddm_features").joinpath("digits.safetensors").is_file()
+    page = files("dddm.tasks.report_page")
+    assert page.joinpath("page.html.j2").is_file()
+    assert page.joinpath("style.css").is_file()
+
+
+def test_weights_stay_small() -> None:
+    """The digits classifier that everybody downloads is under 400 KB."""
+    weights = files("dddm_features").joinpath("digits.safetensors")
+    assert len(weights.read_bytes()) < 400_000
+
+
+def test_built_ins_are_declared_like_a_strangers_plugin() -> None:
+    """One entry point in group `dddm` for each built-in package, under its own name."""
+    ours = [point for point in entry_points(group="dddm") if point.value.startswith("dddm_")]
+    assert sorted(point.value for point in ours) == sorted(PACKAGES[1:])
+    assert all(point.name == "dddm." + point.value.removeprefix("dddm_") for point in ours)
+
+
+def test_no_common_name_is_taken() -> None:
+    """The wheel installs no package called plugins, recipes, tests or docs."""
+    installed = distribution("dddm").files or []
+    if distribution("dddm").read_text("RECORD") is None:
+        pytest.skip("dddm runs from its checkout; only an installed wheel has a list of files")
+    tops = {Path(file).parts[0] for file in installed}
+    assert not tops & {"plugins", "recipes", "tests", "docs", "benchmarks"}
