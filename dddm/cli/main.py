@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
+_COMPLETE: Final = "_DDDM_COMPLETE"
 _RESUMABLE: Final = ("run", "sample")
 _STOPPED: Final = 75
 _INTERRUPTED: Final = 130
@@ -37,12 +38,13 @@ def _run(arguments: Sequence[str] | None) -> int:
     from dddm.cli.group import dddm
 
     _never_refuse_a_letter()
+    if os.environ.get(_COMPLETE):
+        dddm.main(args=[], prog_name="dddm", complete_var=_COMPLETE)
     try:
-        dddm.main(
-            args=None if arguments is None else list(arguments),
-            prog_name="dddm",
-            standalone_mode=False,
-        )
+        # Not `dddm.main`: it makes exit code 1 of a reader that has gone.
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        with dddm.make_context("dddm", words) as ctx:
+            dddm.invoke(ctx)
         sys.stdout.flush()
     except click.exceptions.Exit as leaving:
         return leaving.exit_code

@@ -4,11 +4,14 @@ Tables merge deeply; a table whose `use` changes is replaced; arrays are replace
 """
 
 import copy
-from typing import Any, final
+from typing import Any, Final, final
 
 from dddm.recipe.locate import Path
 from dddm.recipe.problems import Origin
 from dddm.recipe.source import Source
+
+_SHORT: Final = ("evaluate", "features")
+"""Where a name alone is short for a table with `use`."""
 
 
 @final
@@ -38,6 +41,7 @@ class Merged:
                 if key not in at:
                     at[key] = {}
                     self._origins[path[: depth + 1]] = Origin(words=words)
+                self._open(at, path[: depth + 1])
                 at = at[key]
             elif isinstance(at, list) and isinstance(key, int):
                 at = at[key]
@@ -72,6 +76,8 @@ class Merged:
             into.clear()
         for key, value in tables.items():
             here = (*path, key)
+            if isinstance(value, dict):
+                self._open(into, here)
             there = into.get(key)
             if isinstance(value, dict) and isinstance(there, dict):
                 self._origins[here] = Origin(source=source, path=here)
@@ -80,6 +86,14 @@ class Merged:
             self._forget(here)
             into[key] = copy.deepcopy(value)
             self._note_all(value, path=here, source=source)
+
+    def _open(self, into: dict[str, Any], path: Path) -> None:
+        """Make the table that a name alone is short for, where more is said of it."""
+        key = path[-1]
+        if path == _SHORT and isinstance(key, str) and isinstance(into.get(key), str):
+            into[key] = {"use": into[key]}
+            if path in self._origins:
+                self._origins[*path, "use"] = self._origins[path]
 
     def _note_all(self, value: Any, *, path: Path, source: Source) -> None:
         self._origins[path] = Origin(source=source, path=path)

@@ -64,13 +64,22 @@ class Embedding(nn.Module):
         self.label = nn.Embedding(classes, self.width) if classes else None
 
     def forward(self, *, t: Tensor, label: Tensor | None) -> Tensor:
-        """(B, E) from t, (B,), in (0, 1000], and labels, (B,), int64."""
+        """(B, E) from t, (B,), in (0, 1000], and labels, (B,), int64.
+
+        Raises:
+            ValueError: if labels are missing or, on the CPU, unknown.  An accelerator checks them
+                in its own way; asking it here would make it wait at every step.
+        """
         embedding_BE: Tensor = self.time(sinusoids(t, width=self._channels))
         if self.label is None:
             return embedding_BE
         if label is None:
             raise ValueError("this network is conditioned on classes, and no labels were given")
-        label_BE: Tensor = self.label(label)
+        try:
+            label_BE: Tensor = self.label(label)
+        except IndexError as error:
+            known = f"0…{self.label.num_embeddings - 1}"
+            raise ValueError(f"a label is none of the classes that are known, {known}") from error
         return embedding_BE + label_BE
 
 

@@ -1,5 +1,6 @@
 """Options of the built-in backbones, and their checks.  Imports no torch."""
 
+import math
 from collections.abc import Iterator
 from typing import Literal, final
 
@@ -86,6 +87,8 @@ def complaints(options: AdmOptions, data: DataFacts | None) -> Iterator[Complain
 
 def _about_heads(options: AdmOptions) -> Iterator[Complaint]:
     name = "head_width" if options.heads is None else "heads"
+    shared = options.channels * math.gcd(*options.multipliers)
+    fitting = [str(number) for number in range(1, shared + 1) if shared % number == 0]
     for multiplier in sorted(set(options.multipliers)):
         channels = options.channels * multiplier
         heads = options.heads_at(channels)
@@ -93,7 +96,7 @@ def _about_heads(options: AdmOptions) -> Iterator[Complaint]:
             yield Complaint(
                 option=name,
                 what=f"{channels} channels cannot be shared by {heads} attention heads",
-                remedy=f"set {name} to a divisor of {channels}",
+                remedy=f"all stages can have {name} = {' or '.join(fitting)}",
             )
 
 

@@ -1,5 +1,6 @@
 """Whatever stands in a recipe, it is read or refused in words; nothing else ever comes out."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_plugins import RECIPE, toy_catalogue
 
-from dddm.errors import DddmError
+from dddm.errors import PluginError, RecipeError
 from dddm.recipe.read import KEYS, read_recipe
 
 words = st.sampled_from(
@@ -36,11 +37,8 @@ keys = st.lists(words, min_size=1, max_size=4).map(".".join)
 def read(folder: Path, text: str, *overrides: str) -> None:
     file = folder / "any.toml"
     file.write_text(text, encoding="utf-8")
-    try:
+    with contextlib.suppress(RecipeError, PluginError):
         read_recipe(file, overrides=overrides, catalogue=toy_catalogue())
-    except DddmError as error:
-        assert error.exit_code in {3, 4}  # noqa: PT017 - which of the two it is depends
-        assert str(error)
 
 
 @given(tables=st.dictionaries(words, anything, max_size=6))

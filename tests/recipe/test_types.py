@@ -36,7 +36,6 @@ def test_a_value_is_of_its_type_or_refused(value: Any, annotation: Any) -> None:
         converted = convert(value, annotation)
     except ValueError as error:
         said = str(error)
-        converted = None
     else:
         said = ""
         assert is_of(converted, annotation)

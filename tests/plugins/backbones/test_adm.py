@@ -4,7 +4,7 @@ Legend: B images, C channels, H rows, W columns.
 """
 
 import io
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pytest
 import torch
@@ -17,13 +17,20 @@ from dddm.interfaces.facts import ImageShape
 from dddm_backbones.adm import Adm, Begun
 from dddm_backbones.options import AdmOptions
 
-WAYS = ("attention", "cross-attention", "concatenation")
+Way = Literal["attention", "cross-attention", "concatenation"]
+WAYS: tuple[Way, ...] = get_args(Way)
 GREY = ImageShape(channels=1, height=8, width=8)
 
 
 def network(*, shape: ImageShape = GREY, **changes: Any) -> Adm:
     """A small network for three classes, away from where it begins, in evaluation mode."""
-    small = {"channels": 4, "multipliers": (1, 2), "blocks": 1, "attention": (4,), "head_width": 4}
+    small: dict[str, Any] = {
+        "channels": 4,
+        "multipliers": (1, 2),
+        "blocks": 1,
+        "attention": (4,),
+        "head_width": 4,
+    }
     adm = Adm(AdmOptions(**(small | changes)), shape=shape, classes=3)
     perturb(adm, size=0.2)
     return adm.eval()
@@ -49,7 +56,8 @@ class Inputs:
 
     def through(self, adm: Adm) -> Tensor:
         """F, (B, C, H, W)."""
-        return adm(estimate=self.estimate, x_t=self.x_t, t=self.t, label=self.label)
+        out: Tensor = adm(estimate=self.estimate, x_t=self.x_t, t=self.t, label=self.label)
+        return out
 
 
 def inputs(*, shape: ImageShape = GREY, count: int = 3) -> Inputs:
@@ -86,7 +94,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @pytest.mark.parametrize("count", [1, 3])
 def test_output_has_the_shape_of_the_image(
-    estimate: str, size: tuple[ImageShape, dict[str, Any]], count: int
+    estimate: Way, size: tuple[ImageShape, dict[str, Any]], count: int
 ) -> None:
     """For square and other images, one and several channels, and odd batches."""
     shape, changes = size
@@ -99,7 +107,7 @@ def test_output_has_the_shape_of_the_image(
 @pytest.mark.parametrize("estimate", WAYS)
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 @torch.no_grad()
-def test_begin_once_and_refine_often_equals_forward(estimate: str, variant: dict[str, Any]) -> None:
+def test_begin_once_and_refine_often_equals_forward(estimate: Way, variant: dict[str, Any]) -> None:
     """Algorithm 2 may begin once: refining changes nothing of what `begin` gave, bit for bit."""
     adm, batch = network(estimate=estimate, **variant), inputs()
     begun = adm.begin(x_t=batch.x_t, t=batch.t, label=batch.label)
@@ -133,7 +141,7 @@ def test_begin_does_all_steps_before_the_estimate_enters(
 @pytest.mark.parametrize("estimate", WAYS)
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 @torch.no_grad()
-def test_images_do_not_see_one_another(estimate: str, variant: dict[str, Any]) -> None:
+def test_images_do_not_see_one_another(estimate: Way, variant: dict[str, Any]) -> None:
     """Permuting the batch permutes the output, and an image alone gives what it gives in it."""
     adm, batch = network(estimate=estimate, **variant), inputs(count=5)
     out = batch.through(adm)
@@ -145,7 +153,7 @@ def test_images_do_not_see_one_another(estimate: str, variant: dict[str, Any]) -
 
 @pytest.mark.parametrize("estimate", WAYS)
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
-def test_every_parameter_is_used(estimate: str, variant: dict[str, Any]) -> None:
+def test_every_parameter_is_used(estimate: Way, variant: dict[str, Any]) -> None:
     """A gradient larger than rounding reaches each of them, once no layer is zero."""
     adm, batch = network(estimate=estimate, **variant), inputs()
     (batch.through(adm) * noise(*batch.x_t.shape, seed=4)).sum().backward()
@@ -160,7 +168,7 @@ def test_every_parameter_is_used(estimate: str, variant: dict[str, Any]) -> None
 @pytest.mark.parametrize("estimate", WAYS)
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 @torch.no_grad()
-def test_everything_given_matters(estimate: str, variant: dict[str, Any]) -> None:
+def test_everything_given_matters(estimate: Way, variant: dict[str, Any]) -> None:
     """F changes with x̂, x_t, t and the label."""
     adm, batch = network(estimate=estimate, **(variant | {"classes": True})), inputs()
     given = {"estimate": batch.estimate, "x_t": batch.x_t, "t": batch.t, "label": batch.label}
@@ -171,7 +179,7 @@ def test_everything_given_matters(estimate: str, variant: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("estimate", WAYS)
-def test_output_is_zero_before_training(estimate: str) -> None:
+def test_output_is_zero_before_training(estimate: Way) -> None:
     """The last convolution begins at zero, so that f begins as x_t itself (eq. 3)."""
     options = AdmOptions(
         channels=4, multipliers=(1, 2), blocks=1, attention=(4,), estimate=estimate
@@ -189,7 +197,7 @@ def shuffled_patches(x_BCHW: Tensor, *, patch: int) -> Tensor:
 
 @pytest.mark.parametrize("estimate", ["attention", "cross-attention"])
 @torch.no_grad()
-def test_without_positions_the_order_of_the_patches_of_the_estimate_is_lost(estimate: str) -> None:
+def test_without_positions_the_order_of_the_patches_of_the_estimate_is_lost(estimate: Way) -> None:
     """Permuting them leaves F as it was, which is why positions are there."""
     adm, batch = network(estimate=estimate, positions=False), inputs()
     given = {"x_t": batch.x_t, "t": batch.t, "label": batch.label}
@@ -201,7 +209,7 @@ def test_without_positions_the_order_of_the_patches_of_the_estimate_is_lost(esti
 
 @pytest.mark.parametrize("estimate", WAYS)
 @torch.no_grad()
-def test_with_positions_the_order_of_the_patches_of_the_estimate_counts(estimate: str) -> None:
+def test_with_positions_the_order_of_the_patches_of_the_estimate_counts(estimate: Way) -> None:
     """Permuting them changes F; concatenation has places without learning any."""
     adm, batch = network(estimate=estimate), inputs()
     given = {"x_t": batch.x_t, "t": batch.t, "label": batch.label}
@@ -225,8 +233,24 @@ def test_concatenation_is_one_convolution_of_both() -> None:
 
 
 @pytest.mark.parametrize("estimate", WAYS)
+def test_weights_follow_from_the_seed(estimate: Way) -> None:
+    """All first weights come from torch's generator: one seed makes one network, two make two."""
+    options = AdmOptions(
+        channels=4, multipliers=(1, 2), blocks=1, attention=(4,), estimate=estimate, classes=True
+    )
+    states = []
+    for seed in (0, 0, 1):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            states.append(Adm(options, shape=GREY, classes=3).state_dict())
+    same, again, other = states
+    assert all(torch.equal(same[name], again[name]) for name in same)
+    assert not torch.equal(same["first.weight"], other["first.weight"])
+
+
+@pytest.mark.parametrize("estimate", WAYS)
 @torch.no_grad()
-def test_state_goes_round(estimate: str) -> None:
+def test_state_goes_round(estimate: Way) -> None:
     """Weights that were saved and loaded into a new network give the same F, bit for bit."""
     adm, batch, file = network(estimate=estimate, classes=True), inputs(), io.BytesIO()
     torch.save(adm.state_dict(), file)
@@ -271,6 +295,13 @@ def test_a_network_with_classes_needs_labels() -> None:
         adm(estimate=batch.estimate, x_t=batch.x_t, t=batch.t, label=None)
 
 
+def test_a_network_with_classes_refuses_an_unknown_label() -> None:
+    """Three classes are 0, 1 and 2; a fourth is an error, not a guess."""
+    adm, batch = network(classes=True), inputs()
+    with pytest.raises(ValueError, match="known, 0…2"):
+        adm(estimate=batch.estimate, x_t=batch.x_t, t=batch.t, label=batch.label + 1)
+
+
 def test_a_network_without_classes_ignores_labels() -> None:
     """Data may have classes that the network does not use."""
     adm, batch = network(classes=False), inputs()
@@ -280,7 +311,7 @@ def test_a_network_without_classes_ignores_labels() -> None:
 
 
 @pytest.mark.parametrize("estimate", WAYS)
-def test_bfloat16_autocast_gives_nearly_the_same(estimate: str) -> None:
+def test_bfloat16_autocast_gives_nearly_the_same(estimate: Way) -> None:
     """Under autocast F is near that of float32, with finite gradients."""
     adm, batch = network(estimate=estimate, classes=True), inputs()
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -288,8 +319,8 @@ def test_bfloat16_autocast_gives_nearly_the_same(estimate: str) -> None:
     exact = batch.through(adm)
     assert out.shape == exact.shape
     assert (out.float() - exact).norm() < 0.05 * exact.norm()
-    out.float().sum().backward()
-    assert all(parameter.grad.isfinite().all() for parameter in adm.parameters())
+    gradients = torch.autograd.grad(out.float().sum(), list(adm.parameters()))
+    assert all(gradient.isfinite().all() for gradient in gradients)
 
 
 @torch.no_grad()

@@ -98,6 +98,13 @@ def test_embedding_with_classes_refuses_to_guess_a_label() -> None:
         Embedding(channels=4, classes=3)(t=torch.tensor([3.0]), label=None)
 
 
+@pytest.mark.parametrize("label", [-1, 3])
+def test_embedding_refuses_an_unknown_label(label: int) -> None:
+    """A label that is no class is named as such, with the classes that there are."""
+    with pytest.raises(ValueError, match="none of the classes that are known, 0…2"):
+        Embedding(channels=4, classes=3)(t=torch.tensor([3.0]), label=torch.tensor([label]))
+
+
 def test_halving_by_averaging_is_the_mean_of_four() -> None:
     """Without weights each place is the mean of its 2×2 pixels."""
     x_BCHW = noise(2, 3, 4, 6)
