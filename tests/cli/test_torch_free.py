@@ -1,0 +1,58 @@
+"""What reads, checks and lists never waits for torch: each in a process of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+REPORT = """
+import sys, atexit
+loaded = lambda: print("LOADED", *sorted(sys.modules), file=sys.stderr)
+atexit.register(loaded)
+from dddm.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+def modules_of(*words: str) -> set[str]:
+    """The modules that a command has imported when it ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("LOADED ")]
+    return set(line.split()[1:])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["check", "digits"],
+        ["show", "digits", "--origin"],
+        ["schema"],
+        ["plugins"],
+        ["plugins", "show", "adm"],
+        *([command, "--help"] for command in ("run", "sample", "evaluate", "report", "doctor")),
+    ],
+    ids=" ".join,
+)
+def test_torch_is_not_imported(words: list[str]) -> None:
+    """Nor is numpy, which takes as long as all the rest."""
+    assert not {"torch", "numpy"} & modules_of(*words)
+
+
+def test_help_imports_no_command_and_no_plugin() -> None:
+    """The list of commands comes from a table."""
+    modules = modules_of("--help")
+    assert "dddm.cli.run" not in modules
+    assert "dddm.registry.loader" not in modules
+    assert not {name for name in modules if name.startswith("dddm_")}
+
+
+def test_each_command_is_imported_alone() -> None:
+    """`dddm check` does not import the others."""
+    modules = modules_of("check", "digits")
+    assert {name for name in modules if name.startswith("dddm.cli.")} == {
+        "dddm.cli.main", "dddm.cli.group", "dddm.cli.common", "dddm.cli.check",
+    }  # fmt: skip
