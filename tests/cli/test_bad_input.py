@@ -42,7 +42,7 @@ RECIPES = [
      ("tiny.toml:15:15", "use no more stages than 4")),
     (("attention = [4]", "attention = [3]"), 3, ("tiny.toml:17:13", "8, 4 pixels high")),
     (("attention = [4]", ""), 3, ("attention", "concatenation")),
-    (("channels = 8", "channels = 9\nheads = 2"), 3, ("tiny.toml:15:9", "divisor of 9")),
+    (("channels = 8", "channels = 9\nheads = 2"), 3, ("tiny.toml:15:9", "heads = 1 or 3 or 9")),
     (("timesteps = 50", "timesteps = 0"), 3, ("tiny.toml:10:13", "at least 1")),
     (("timesteps = 50", "timesteps = 15"), 3, ("tiny.toml", "use more than 20 timesteps")),
     (("c = 0.0043", "c = 0"), 3, ("tiny.toml:22:5", "above 0")),
