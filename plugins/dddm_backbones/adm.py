@@ -10,10 +10,9 @@ it first enters are computed in `begin`.
 Legend: B images, C channels, H rows, W columns, E width of the embedding, M tokens of width P.
 """
 
-from typing import final
+from typing import NamedTuple, final
 
 import torch
-from attrs import frozen
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,9 +26,8 @@ from dddm_backbones.steps import StepMaker
 
 
 @final
-@frozen(kw_only=True)
-class Begun:
-    """What the network knows before it sees x̂.
+class Begun(NamedTuple):
+    """What the network knows before it sees x̂; a tuple, because torch.compile sees through one.
 
     Attributes:
         h: the feature map so far; for concatenation, x_t's part of the first convolution.

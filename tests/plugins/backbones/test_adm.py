@@ -156,10 +156,12 @@ def test_images_do_not_see_one_another(estimate: Way, variant: dict[str, Any]) -
 def test_every_parameter_is_used(estimate: Way, variant: dict[str, Any]) -> None:
     """A gradient larger than rounding reaches each of them, once no layer is zero."""
     adm, batch = network(estimate=estimate, **variant), inputs()
-    (batch.through(adm) * noise(*batch.x_t.shape, seed=4)).sum().backward()
+    scalar = (batch.through(adm) * noise(*batch.x_t.shape, seed=4)).sum()
+    names, parameters = zip(*adm.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(scalar, parameters, allow_unused=True)
     size = {
-        name: 0.0 if parameter.grad is None else float(parameter.grad.abs().max())
-        for name, parameter in adm.named_parameters()
+        name: 0.0 if gradient is None else float(gradient.abs().max())
+        for name, gradient in zip(names, gradients, strict=True)
     }
     rounding = 1e-6 * max(size.values())
     assert [name for name, largest in size.items() if largest < rounding] == []
@@ -321,6 +323,15 @@ def test_bfloat16_autocast_gives_nearly_the_same(estimate: Way) -> None:
     assert (out.float() - exact).norm() < 0.05 * exact.norm()
     gradients = torch.autograd.grad(out.float().sum(), list(adm.parameters()))
     assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+@torch.no_grad()
+def test_no_number_decides_which_way_the_code_goes() -> None:
+    """A compiler can follow the whole of F in one graph, without a look at a tensor's values."""
+    adm, batch = network(classes=True), inputs()
+    traced = torch.compile(adm, backend="eager", fullgraph=True)
+    out = traced(estimate=batch.estimate, x_t=batch.x_t, t=batch.t, label=batch.label)
+    torch.testing.assert_close(out, batch.through(adm))
 
 
 @torch.no_grad()

@@ -82,6 +82,7 @@ def test_tokens_are_patches_in_the_order_of_the_places(size: tuple[int, int, int
         positions=True,
     )
     assert tokens.position is not None
+    assert tokens.patches.bias is not None
     estimate_BCHW, patch = noise(2, 3, height, width), height // rows
     columns = width // patch
     weight, bias = tokens.patches.weight.flatten(1), tokens.patches.bias
