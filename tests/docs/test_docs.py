@@ -67,7 +67,7 @@ def test_commands_of_the_readme_exist() -> None:
     """Each `dddm` command of the README is one that there is, with options that it has."""
     from click.testing import CliRunner
 
-    from dddm.cli.main import dddm
+    from dddm.cli.group import dddm
 
     text = (ROOT / "README.md").read_text()
     commands = [
