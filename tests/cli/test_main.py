@@ -29,6 +29,7 @@ def ending(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         monkeypatch.setattr(group.LazyGroup, "get_command", lambda *_: raising)
         with pytest.raises(SystemExit) as leaving:
             main([name])
+        assert isinstance(leaving.value.code, int)
         return leaving.value.code, capsys.readouterr().err
 
     return end

@@ -66,7 +66,7 @@ def test_one_forward_pass_serves_loss_and_estimate() -> None:
 def test_no_gradient_flows_into_what_is_stored() -> None:
     """The gradient of the loss is that of the weights alone: the store's rows are constants."""
     outcome, backbone, store = step(make_batch(), draws_for(make_batch()))
-    outcome.loss.backward()
+    outcome.loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
     assert backbone.weights.grad is not None
     assert backbone.weights.grad.abs().min() > 0
     assert not store.rows.requires_grad

@@ -143,7 +143,7 @@ def test_a_namespace_belongs_to_one_distribution(site: Path) -> None:
     catalogue = load_catalogue()
     assert set(catalogue.set_aside) == {"shared.two", "dddm.more"}
     assert "belongs to a-toy, and b-toy claims it too" in catalogue.set_aside["shared.two"].what
-    assert catalogue.find(Kind.METRIC, "shared:near")
+    assert catalogue.find(Kind.METRIC, "shared:near").name == "near"
 
 
 def test_one_name_twice_in_a_namespace_is_set_aside(site: Path) -> None:
@@ -195,4 +195,4 @@ def test_an_installation_without_a_name_harms_nobody(site: Path) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\n")
     (info / "entry_points.txt").write_text("[dddm]\nodd = toy_odd\n")
     (site / "toy_odd.py").write_text(GOOD)
-    assert load_catalogue().find(Kind.BACKBONE, "adm")
+    assert load_catalogue().find(Kind.BACKBONE, "adm").name == "adm"

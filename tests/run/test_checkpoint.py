@@ -145,7 +145,7 @@ def test_a_save_that_fails_leaves_nothing_behind(
         if calls == write + 1:
             raise OSError(number, "injected")
 
-    monkeypatch.setattr(files.os, "fsync", failing)
+    monkeypatch.setattr("dddm.support.files.os.fsync", failing)
     with pytest.raises(EnvironmentProblem) as caught:
         save(tmp_path, 2)
     assert "step-00000002" in str(caught.value)

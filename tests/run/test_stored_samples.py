@@ -1,6 +1,7 @@
 """Samples are read back as they were written, and damage never passes."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,13 @@ def flip(path: Path) -> None:
 IMAGES = np.zeros((6, 4, 5, 3), np.uint8)
 LABELS = np.zeros(6, np.int64)
 
-DAMAGE = {
+
+def save_nothing(folder: Path) -> None:
+    save(folder, arr_0=IMAGES[:0])
+    change_facts(folder, **{**FACTS, "images": 0})
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
     "no manifest": lambda f: (f / "manifest.json").unlink(),
     "manifest is no JSON": lambda f: (f / "manifest.json").write_text("{"),
     "manifest is a list": lambda f: (f / "manifest.json").write_text("[]"),
@@ -103,10 +110,7 @@ DAMAGE = {
     "too few labels": lambda f: save(f, arr_0=IMAGES, arr_1=LABELS[:5]),
     "labels are floats": lambda f: save(f, arr_0=IMAGES, arr_1=LABELS.astype(np.float64)),
     "a negative label": lambda f: save(f, arr_0=IMAGES, arr_1=LABELS - 1),
-    "nothing at all": lambda f: (
-        save(f, arr_0=IMAGES[:0]),
-        change_facts(f, **{**FACTS, "images": 0}),
-    ),
+    "nothing at all": save_nothing,
 }
 
 

@@ -43,7 +43,7 @@ def fidelity_distance(one: torch.Tensor, other: torch.Tensor) -> float:
     import_torchvision()
     import torch_fidelity
 
-    class Flat(torch_fidelity.FeatureExtractorBase):  # type: ignore[misc] - it is untyped
+    class Flat(torch_fidelity.FeatureExtractorBase):  # type: ignore[misc]  # it is untyped
         """Pixels as features, in the way that torch-fidelity's extractors are written."""
 
         def __init__(self, name: str, features_list: list[str], **_settings: Any) -> None:

@@ -48,10 +48,10 @@ def assert_equal_runs(one: Path, other: Path) -> None:
         assert ours.keys() == theirs.keys()
         for key, tensor in ours.items():
             assert torch.equal(tensor, theirs[key]), (name, key)
-    ours, theirs = steps_of(one), steps_of(other)
-    assert [e["step"] for e in ours] == list(range(1, STEPS + 1))
+    steps = [steps_of(run) for run in (one, other)]
+    assert [e["step"] for e in steps[0]] == list(range(1, STEPS + 1))
     for name in ("step", "epoch", "loss", "learning_rate", "gradient_norm"):
-        assert [e[name] for e in ours] == [e[name] for e in theirs]
+        assert [e[name] for e in steps[0]] == [e[name] for e in steps[1]]
     epochs = [list(read_events(r / "events.jsonl", event="epoch-done")) for r in (one, other)]
     for name in ("epoch", "loss", "leak"):
         assert [e[name] for e in epochs[0]] == [e[name] for e in epochs[1]]

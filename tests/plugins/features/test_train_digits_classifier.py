@@ -12,6 +12,7 @@ from dddm.interfaces.plugin import NoOptions
 from dddm_datasets.digits import Digits
 from dddm_features import train_digits_classifier as script
 from dddm_features.digits_classifier import read_weights
+from dddm_features.digits_network import DigitsNetwork
 
 
 def test_it_takes_the_data_sets_split() -> None:
@@ -49,7 +50,7 @@ def test_the_command_writes_a_file_that_can_be_read(
     """What the command writes, the features read, metadata included."""
     quick = script.train_network
 
-    def one_epoch(digits: script.Digits, *, seed: int) -> script.DigitsNetwork:
+    def one_epoch(digits: script.Digits, *, seed: int) -> DigitsNetwork:
         return quick(digits, seed=seed, epochs=1)
 
     monkeypatch.setattr(script, "train_network", one_epoch)

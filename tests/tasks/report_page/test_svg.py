@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -11,7 +12,8 @@ from dddm.tasks.report_page.svg import INK, SERIES, SETTINGS, chart_svg
 
 def draw(name: str, *, description: str = "a line") -> str:
     """A chart with markers and clipped lines, which matplotlib draws by reference."""
-    with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}):
+    settings: Any = {**SETTINGS, "svg.hashsalt": name}
+    with mpl.rc_context(settings):
         figure = Figure(figsize=(2, 1))
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], marker="o", color=SERIES[0])
