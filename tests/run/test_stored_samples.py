@@ -82,6 +82,11 @@ IMAGES = np.zeros((6, 4, 5, 3), np.uint8)
 LABELS = np.zeros(6, np.int64)
 
 
+def make_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 def save_nothing(folder: Path) -> None:
     save(folder, arr_0=IMAGES[:0])
     change_facts(folder, **{**FACTS, "images": 0})
@@ -99,7 +104,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "arrays are cut": lambda f: cut(f / "samples.npz", keep=0.9),
     "arrays are cut early": lambda f: cut(f / "samples.npz", keep=0.2),
     "a byte is changed": lambda f: flip(f / "samples.npz"),
-    "arrays are a folder": lambda f: ((f / "samples.npz").unlink(), (f / "samples.npz").mkdir()),
+    "arrays are a folder": lambda f: make_folder(f / "samples.npz"),
     "arrays are text": lambda f: (f / "samples.npz").write_text("hello"),
     "one bare array": save_bare,
     "pickled arrays": lambda f: save(f, arr_0=np.array([{"a": 1}] * 6, dtype=object)),
