@@ -40,6 +40,7 @@ class UsageError(DddmError):
     exit_code = 2
 
 
+@final
 class RecipeError(DddmError):
     """A recipe cannot be read, or says something that it must not say."""
 

@@ -1,0 +1,202 @@
+"""The house keeps its order: what may import what, and that a class is abstract or final.
+
+The rule in force: a room of `dddm/` imports only itself and rooms before it, in the order
+
+    errors ← support, interfaces ← method ← scores ← registry ← recipe ← run ← tasks ← cli
+
+where `support` and `interfaces` may import each other's files.  It holds for imports inside
+functions and under TYPE_CHECKING too.  No room imports a plugin package, and a plugin package
+imports of all this `dddm.interfaces`, `dddm.support`, `dddm.errors` and itself alone.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CORE = sorted((ROOT / "dddm").rglob("*.py"))
+PACKAGES = {file.parent.name for file in (ROOT / "plugins").glob("*/__init__.py")}
+PLUGINS = sorted(file for name in PACKAGES for file in (ROOT / "plugins" / name).rglob("*.py"))
+
+ORDER = (
+    ("errors",), ("support", "interfaces"), ("method",), ("scores",), ("registry",), ("recipe",),
+    ("run",), ("tasks",), ("cli",),
+)  # fmt: skip
+RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
+FOR_PLUGINS = {"errors", "interfaces", "support"}
+
+OPEN = {
+    "DddmError": "the base of all errors that a user can meet",
+    "Event": "the base of all events",
+}
+"""Classes that are derived from and leave no method open, with the reason."""
+
+
+def imports(source: str, *, package: str) -> Iterator[str]:
+    """Every name that a module of `package` imports, dotted: `from a.b import c` as a.b.c."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: 1 - node.level or None] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def imports_of(file: Path, *, under: Path) -> set[str]:
+    package = ".".join(file.relative_to(under).parent.parts)
+    return set(imports(file.read_text(encoding="utf-8"), package=package))
+
+
+def room_of(name: str) -> str | None:
+    """The room that a dotted name of the core lies in; None for names elsewhere."""
+    top, _, rest = name.partition(".")
+    room = rest.partition(".")[0]
+    return room if top == "dddm" and room in RANK else None
+
+
+def rooms_that_may_not_be(file: str, imported: set[str]) -> set[str]:
+    """What a file of the core, by its path under `dddm/`, imports from rooms behind its own."""
+    rank = RANK[Path(file).parts[0].removesuffix(".py")]
+    return {name for name in imported if (room := room_of(name)) is not None and RANK[room] > rank}
+
+
+def packages_of(imported: set[str]) -> set[str]:
+    """Top-level packages of what is imported."""
+    return {name.partition(".")[0] for name in imported}
+
+
+def loose_classes(source: str) -> list[str]:
+    """Names of classes that are neither final, nor abstract, nor listed as open."""
+    return [
+        node.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ClassDef)
+        and node.name not in OPEN
+        and not _is_final(node)
+        and not _is_abstract(node)
+    ]
+
+
+def _is_final(node: ast.ClassDef) -> bool:
+    return any(isinstance(mark, ast.Name) and mark.id == "final" for mark in node.decorator_list)
+
+
+def _is_abstract(node: ast.ClassDef) -> bool:
+    """Whether it derives from ABC and leaves something open."""
+    from_abc = any(isinstance(base, ast.Name) and base.id == "ABC" for base in node.bases)
+    marks = {
+        mark.id
+        for part in node.body
+        if isinstance(part, ast.FunctionDef)
+        for mark in part.decorator_list
+        if isinstance(mark, ast.Name)
+    }
+    return from_abc and "abstractmethod" in marks
+
+
+def place(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def test_every_file_of_the_core_is_in_a_room() -> None:
+    """A new folder of `dddm/` gets its place in the order, and in this test, when it is made."""
+    tops = {file.relative_to(ROOT / "dddm").parts[0].removesuffix(".py") for file in CORE}
+    assert tops == {*RANK, "__init__", "__main__"}
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in CORE if f.name != "__main__.py" and f.parent.name != "dddm"], ids=place
+)
+def test_a_room_imports_only_rooms_before_it(file: Path) -> None:
+    """Imports go one way, wherever in a file they stand."""
+    inside = file.relative_to(ROOT / "dddm").as_posix()
+    assert rooms_that_may_not_be(inside, imports_of(file, under=ROOT)) == set()
+
+
+def test_the_first_room_and_the_package_itself_import_nothing_of_ours() -> None:
+    """Errors know nobody; importing `dddm` reads no room."""
+    for name in ("errors.py", "__init__.py"):
+        imported = imports_of(ROOT / "dddm" / name, under=ROOT)
+        assert {name for name in imported if room_of(name)} == set()
+
+
+@pytest.mark.parametrize("file", CORE, ids=place)
+def test_the_core_knows_no_plugin(file: Path) -> None:
+    """No file of `dddm/` imports a plugin package, nor names one to import it later."""
+    assert packages_of(imports_of(file, under=ROOT)) & PACKAGES == set()
+    words = {
+        node.value.partition(".")[0].partition(":")[0]
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert words & PACKAGES == set()
+
+
+@pytest.mark.parametrize("file", PLUGINS, ids=place)
+def test_a_plugin_imports_what_strangers_may(file: Path) -> None:
+    """Interfaces, support, errors and its own package: built-ins have no door of their own."""
+    imported = imports_of(file, under=ROOT / "plugins")
+    own = file.relative_to(ROOT / "plugins").parts[0]
+    assert packages_of(imported) & PACKAGES <= {own}
+    of_the_core = {name for name in imported if name.partition(".")[0] == "dddm"}
+    assert {name for name in of_the_core if room_of(name) not in FOR_PLUGINS} == set()
+
+
+@pytest.mark.parametrize("file", [*CORE, *PLUGINS], ids=place)
+def test_a_class_is_abstract_or_final(file: Path) -> None:
+    """To vary behaviour one wraps or composes; nothing that can be made is derived from."""
+    assert loose_classes(file.read_text(encoding="utf-8")) == []
+
+
+def test_an_open_class_is_derived_from() -> None:
+    """The list of exceptions holds no name that is gone, or that could be final."""
+    bases = {
+        base.id
+        for file in CORE
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+        if isinstance(base, ast.Name)
+    }
+    assert set(OPEN) <= bases
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "found"),
+    [
+        ("recipe/a.py", "import dddm.run.find", {"dddm.run.find"}),
+        ("recipe/a.py", "from dddm import run", {"dddm.run"}),
+        ("recipe/a.py", "def f():\n    from dddm.cli.group import dddm", {"dddm.cli.group.dddm"}),
+        ("recipe/a.py", "from ..tasks import train", {"dddm.tasks.train"}),
+        ("recipe/a.py", "if TYPE_CHECKING:\n    from dddm.run import find", {"dddm.run.find"}),
+        ("recipe/a.py", "from dddm.registry import loader\nfrom . import b", set()),
+        ("support/a.py", "from dddm.interfaces import facts", set()),
+        ("support/a.py", "from dddm.method import ema", {"dddm.method.ema"}),
+        ("errors.py", "import dddm.support.files", {"dddm.support.files"}),
+    ],
+)
+def test_a_wrong_import_would_be_found(file: str, source: str, found: set[str]) -> None:
+    """The rule is sharp: each way to write an import is read."""
+    package = ".".join(["dddm", *Path(file).parent.parts])
+    assert rooms_that_may_not_be(file, set(imports(source, package=package))) == found
+
+
+@pytest.mark.parametrize(
+    ("source", "loose"),
+    [
+        ("class A: pass", ["A"]),
+        ("@final\nclass A: pass", []),
+        ("class A(ABC): pass", ["A"]),
+        ("class A(ABC):\n    @abstractmethod\n    def f(self): ...", []),
+        ("class A(ABC):\n    @property\n    @abstractmethod\n    def f(self): ...", []),
+        ("@frozen(kw_only=True)\nclass A: pass", ["A"]),
+        ("class A(ValueError): pass", ["A"]),
+        ("def f():\n    class A: pass", ["A"]),
+    ],
+)
+def test_a_loose_class_would_be_found(source: str, loose: list[str]) -> None:
+    """The rule is sharp: a class that only calls itself abstract is not."""
+    assert loose_classes(source) == loose
