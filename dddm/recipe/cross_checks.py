@@ -16,6 +16,14 @@ def check_together(reading: Reading, recipe: Recipe) -> None:
     """Note every problem between tables: the core's checks, then those of the components."""
     facts = _facts(reading, recipe.data)
     _check_train(reading, recipe, images=None if facts is None else facts.train_images)
+    for index, job in enumerate(recipe.sample):
+        if not job.settings.steps:
+            reading.complain(
+                "steps: there is no step count to draw samples at",
+                path=("sample", index, "steps"),
+                remedy="write, for instance, steps = [1, 2, 10]",
+                at_value=True,
+            )
     surroundings = Surroundings(data=facts, tables=recipe.tables)
     for path, use in uses_of(recipe):
         _check_component(reading, use, path=path, surroundings=surroundings)

@@ -170,6 +170,7 @@ def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
         (("epochs = 5", "epochs = 5\nlearning_rate_drops = [0.7, 0.3]"), "must rise"),
         (("epochs = 5", "epochs = 5\nadam_betas = [0.9]"), "two averaging factors"),
         (('[[sample]]\nuse = "steps"', '[sample]\nuse = "steps"'), "sample"),
+        (("steps = [3]", "steps = []"), "no step count"),
         (('features = "toy:pixels"', ""), "in which features"),
         (('features = "toy:pixels"', "features = 3"), "in which features"),
         (("[evaluate]", "[evaluate]\nmetrics = ['fid']"), 'one of "fd", "nearest"'),
