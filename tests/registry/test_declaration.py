@@ -1,0 +1,203 @@
+"""A declaration is taken as it is meant, or refused with the plugin, the mistake and the remedy."""
+
+from types import GenericAlias
+from typing import Any, Literal
+
+import pytest
+from attrs import field, frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dddm.errors import PluginError
+from dddm.interfaces.plugin import API_VERSION, Kind, NoOptions, WeightFile, option
+from dddm.registry.declaration import Declarations, is_name, is_option_type, namespace_of
+
+GOOD: dict[str, Any] = {"target": "focal.far:Far", "summary": "A distance."}
+
+
+@frozen(kw_only=True)
+class Options:
+    """One option of each type."""
+
+    flag: bool = option(default=False, help="Whether.")
+    size: int = option(at_least=1, help="How large.")
+    rate: float | None = option(None, above=0, help="How fast.")
+    word: Literal["left", "right"] = option("left", help="Which way.")
+    list: tuple[int, ...] = option((), help="Some.")
+
+
+@frozen(kw_only=True)
+class Bare:
+    """A field that was not made with `option`, though it has metadata."""
+
+    size: int = field(default=1, metadata={"unit": "pixel"})
+
+
+@frozen(kw_only=True)
+class Steps:
+    """An option called as a setting of `[[sample]]` is."""
+
+    steps: int = option(1, help="How many.")
+
+
+def declarations() -> Declarations:
+    return Declarations(plugin="focal.more", package="dddm-focal", version="1.2")
+
+
+def refusal(kind: Any = Kind.METRIC, name: Any = "far", **changes: Any) -> PluginError:
+    """What a declaration that is good but for `changes` is refused with."""
+    taker = declarations()
+    with pytest.raises(PluginError) as caught:
+        taker.add(kind, name, **GOOD | changes)
+    assert taker.components == []
+    return caught.value
+
+
+def test_what_is_declared_is_kept() -> None:
+    """With the plugin, the package and the namespace that it came from."""
+    taker = declarations()
+    weights = WeightFile(name="w", url="https://example.org/w", size_bytes=1, sha256="0" * 64)
+
+    def check(_options: Any, _surroundings: Any) -> tuple[()]:
+        return ()
+
+    def describe(_options: Any) -> None:
+        return None
+
+    taker.add(
+        Kind.DATASET, "far", **GOOD, options=Options, check=check, describe=describe,
+        weights=iter([weights]), default=True,
+    )  # fmt: skip
+    (kept,) = taker.components
+    assert (kept.kind, kept.id, kept.target) == (Kind.DATASET, "focal:far", "focal.far:Far")
+    assert (kept.plugin, kept.package, kept.version) == ("focal.more", "dddm-focal", "1.2")
+    assert (kept.options, kept.summary, kept.default) == (Options, "A distance.", True)
+    assert (kept.check, kept.describe, kept.weights) == (check, describe, (weights,))
+
+
+def test_what_is_not_said_is_nothing() -> None:
+    """No options, no check, no weights, and nobody's default."""
+    taker = declarations()
+    taker.add(Kind.METRIC, "far", **GOOD)
+    (kept,) = taker.components
+    assert kept.options is NoOptions
+    assert (kept.check, kept.describe, kept.weights, kept.default) == (None, None, (), False)
+
+
+def test_kinds_have_names_of_their_own() -> None:
+    """One name may serve two kinds, and only once in each."""
+    taker = declarations()
+    taker.add(Kind.METRIC, "far", **GOOD)
+    taker.add(Kind.SAMPLER, "far", **GOOD)
+    with pytest.raises(PluginError, match="the metric far is registered twice"):
+        taker.add(Kind.METRIC, "far", **GOOD)
+    assert [c.kind for c in taker.components] == [Kind.METRIC, Kind.SAMPLER]
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"kind": "metric"}, "'metric' is no Kind"),
+        ({"name": "Far"}, "'Far' is no name for a metric"),
+        ({"name": None}, "None is no name for a metric"),
+        ({"target": "focal.far.Far"}, "not written as module:Class"),
+        ({"target": "focal.far:Far()"}, "not written as module:Class"),
+        ({"target": "focal..far:Far"}, "not written as module:Class"),
+        ({"target": Options}, "not written as module:Class"),
+        ({"summary": ""}, "not one line of text"),
+        ({"summary": "one\ntwo"}, "not one line of text"),
+        ({"check": "later"}, "the check of far is 'later', no function"),
+        ({"describe": 3}, "the describe of far is 3, no function"),
+        ({"weights": ["w.bin"]}, "the weights of far are no WeightFile"),
+        ({"options": Options(size=1)}, "no attrs class"),
+        ({"options": dict}, "no attrs class"),
+        ({"options": Bare}, "option size of far is not made with option"),
+        ({"kind": Kind.SAMPLER, "options": Steps}, "called steps"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_remedy(changes: dict[str, Any], what: str) -> None:
+    """Nothing of a refused declaration is kept."""
+    error = refusal(**changes)
+    assert what in error.what
+    assert error.where == "plugin focal.more of dddm-focal 1.2"
+    assert error.remedy
+
+
+def test_what_is_reserved_for_a_sampler_is_free_elsewhere() -> None:
+    """A metric may have an option called `steps`: its table has no such setting."""
+    taker = declarations()
+    taker.add(Kind.METRIC, "far", **GOOD, options=Steps)
+    assert taker.components[0].options is Steps
+
+
+@pytest.mark.parametrize("api", [(API_VERSION, API_VERSION), (0, API_VERSION), (API_VERSION, 99)])
+def test_versions_that_include_ours_are_taken(api: tuple[int, int]) -> None:
+    """The range counts with both its ends."""
+    taker = declarations()
+    taker.add(Kind.METRIC, "far", **GOOD, api=api)
+    assert len(taker.components) == 1
+
+
+@pytest.mark.parametrize("api", [(API_VERSION + 1, 99), (0, API_VERSION - 1), (2, 1)])
+def test_other_versions_are_refused_with_both_named(api: tuple[int, int]) -> None:
+    """Which the plugin was written for, and which is here."""
+    error = refusal(api=api)
+    assert f"version {api[0]} to {api[1]} of the plugin interface" in error.what
+    assert f"this dddm has version {API_VERSION}" in error.what
+    assert "dddm-focal" in str(error.remedy)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "namespace"), [("dddm", "dddm"), ("dddm.metrics", "dddm"), ("a.b.c", "a"), ("", "")]
+)
+def test_a_namespace_ends_at_the_first_dot(plugin: str, namespace: str) -> None:
+    """Parts of one plugin share it."""
+    assert namespace_of(plugin) == namespace
+
+
+@given(st.lists(st.text("abcxyz019", min_size=1), min_size=1))
+def test_words_joined_by_hyphens_are_a_name(words: list[str]) -> None:
+    """Lower-case letters and digits, in words that are not empty."""
+    assert is_name("-".join(words))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "A", "a_b", "a b", "-a", "a-", "a--b", "a.b", "a:b", "é", "a\n", 3, None]
+)
+def test_anything_else_is_no_name(text: object) -> None:
+    """Ids, files and options of a shell are written with names."""
+    assert not is_name(text)
+
+
+_scalars = st.sampled_from([bool, int, float, str, Literal["a"], Literal["a", "b"]])
+
+
+def _tuple_of(inner: Any) -> Any:
+    return GenericAlias(tuple, (inner, ...))
+
+
+def _or_none(inner: Any) -> Any:
+    return inner | None
+
+
+_types = st.recursive(_scalars, lambda t: st.one_of(t.map(_tuple_of), t.map(_or_none)))
+
+
+@given(_types)
+def test_every_composition_of_the_types_is_allowed(annotation: Any) -> None:
+    """Lists of lists, and what may be left out, of anything that is allowed itself."""
+    assert is_option_type(annotation)
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        None, type(None), object, bytes, complex, Any, list[int], dict[str, int], set[int], tuple,
+        tuple[int], tuple[int, int], tuple[int, str, float], Literal[1], Literal["a", 1],
+        int | str, int | str | None, list[int] | None, tuple[bytes, ...],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_other_types_are_refused(annotation: Any) -> None:
+    """What TOML cannot say, or says in two ways."""
+    assert not is_option_type(annotation)
