@@ -25,7 +25,8 @@ def show_failure(error: Exception) -> int:
     traceback.print_exception(error)
     _show(
         "this is a defect of dddm, not of what you did\n"
-        "  try: report it with the lines above and the output of `dddm doctor`"
+        "  try: report it in the project's issue tracker, with the lines above and the output of "
+        "`dddm doctor`"
     )
     return DEFECT
 

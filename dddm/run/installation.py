@@ -26,6 +26,7 @@ def installation(catalogue: Catalogue, *, folder: Path) -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": _packages(),
         "torch": _torch(),
+        "memory": _memory(),
         "disk": _disk(folder),
         "environment": {
             name: value for name, value in sorted(os.environ.items()) if name.startswith(_VARIABLES)
@@ -70,6 +71,19 @@ def _torch() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "processors": os.cpu_count(),
     }
+
+
+def _memory() -> dict[str, str]:
+    """What the machine has, and what of it nothing is kept in, not even read files."""
+    return {"installed": _pages("SC_PHYS_PAGES"), "free": _pages("SC_AVPHYS_PAGES")}
+
+
+def _pages(name: str) -> str:
+    """A number of pages that the system knows by `name`, as GiB."""
+    try:
+        return f"{os.sysconf(name) * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f} GiB"
+    except (AttributeError, ValueError, OSError):
+        return "not said by this system"
 
 
 def _disk(folder: Path) -> dict[str, str]:

@@ -25,6 +25,7 @@ def test_everything_a_bug_report_needs_is_there() -> None:
         "  attrs: ",
         "  devices: cpu",
         "  threads: 1",
+        "memory:\n  installed: ",
         "  free: ",
         "  sad (s 2): set aside\n    it broke",
     ):
