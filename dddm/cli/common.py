@@ -1,11 +1,14 @@
 """What commands share: arguments, options, and the catalogue of components."""
 
+import difflib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
+
+from dddm.errors import UsageError
 
 if TYPE_CHECKING:
     from dddm.interfaces.plugin import Kind
@@ -93,11 +96,34 @@ def show_json(value: Any) -> None:
 
 
 def catalogue_of(ctx: click.Context) -> "Catalogue":
-    """The components that are installed and not switched off; loaded once for a command."""
+    """The components that are installed and not switched off; loaded once for a command.
+
+    Raises:
+        UsageError: if a plugin is to be switched off that is not there, as when it is mistyped.
+    """
     from dddm.registry.loader import load_catalogue
 
     state = ctx.find_root().ensure_object(dict)
     if "catalogue" not in state:
-        state["catalogue"] = load_catalogue(state.get("disabled", ()))
+        disabled = state.get("disabled", ())
+        state["catalogue"] = load_catalogue(disabled)
+        if not ctx.resilient_parsing:
+            _refuse_unknown(disabled, state["catalogue"])
     catalogue: Catalogue = state["catalogue"]
     return catalogue
+
+
+def _refuse_unknown(disabled: Sequence[str], catalogue: "Catalogue") -> None:
+    """The environment may name plugins that are not everywhere; who writes -p means one here."""
+    from dddm.registry.declaration import namespace_of
+
+    plugins = [plugin.name for plugin in catalogue.plugins]
+    known = list(dict.fromkeys([*plugins, *map(namespace_of, plugins)]))
+    for name in disabled:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise UsageError(
+                f"there is no plugin called {name!r} to switch off",
+                where=f"-p no:{name}",
+                remedy=f"did you mean {near[0]}?" if near else "see `dddm plugins --json`",
+            )

@@ -83,6 +83,12 @@ def test_a_wrong_recipe(
         (["check", "digits", "--set", "sample.7.images=2"], 3, ("sample.7.images", "from 0")),
         (["check", "digits", "--set", "seed"], 3, ("KEY=VALUE", "train.epochs=2")),
         (["-p", "dddm.metrics", "plugins"], 2, ("no:NAME",)),
+        (
+            ["-p", "no:dddm.metrisc", "check", "digits"],
+            2,
+            ("-p no:dddm.metrisc", "did you mean dddm.metrics"),
+        ),
+        (["-p", "no:xyzzy", "plugins"], 2, ("'xyzzy'", "dddm plugins")),
         (["-p", "no:dddm.metrics", "check", "digits"], 4, ("dddm.metrics is switched off",)),
         (["plugins", "show", "amd"], 4, ("amd", "adm")),
         (["sample", "--steps", "0"], 2, ("--steps", "x>=1")),
