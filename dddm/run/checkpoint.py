@@ -115,6 +115,11 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-" + "[0-9]" * 8), reverse=True)
 
 
+def step_of(path: Path) -> int:
+    """The step that the folder of a checkpoint is named after."""
+    return int(path.name.removeprefix("step-"))
+
+
 def read(path: Path) -> Checkpoint:
     """Read one checkpoint and prove it whole.
 

@@ -44,11 +44,10 @@ def run(
     log_bytes = 0 if found.checkpoint is None else found.checkpoint.state["log_bytes"]
     log = EventLog(folder.events, keep_bytes=None if _trained(recipe, found) else log_bytes)
     announcer = Announcer([log, *observers])
-    step = 0
     try:
         for sentence in found.damaged:
             announcer.say(f"{sentence}; going on from the one before it")
-        step = _train(recipe, found, folder, device=device, announcer=announcer, log=log, stop=stop)
+        _train(recipe, found, folder, device=device, announcer=announcer, log=log, stop=stop)
         stop.obey(where="after training", saved=True)
         changed = _sample(recipe, folder, device=device, announcer=announcer, stop=stop)
         _evaluate(recipe, folder, changed=changed, device=device, announcer=announcer)
@@ -57,13 +56,20 @@ def run(
     except BaseException as error:
         message = error.what if isinstance(error, DddmError) else repr(error)
         reason = "interrupted" if isinstance(error, StoppedEarly) else "failed"
-        announcer.announce(RunStopped, reason=reason, step=step, message=message)
+        announcer.announce(RunStopped, reason=reason, step=_saved_step(folder), message=message)
         raise
     else:
+        step = _saved_step(folder)
         announcer.announce(RunStopped, reason="finished", step=step, message=f"see {page}")
         return page
     finally:
         announcer.close()
+
+
+def _saved_step(folder: RunFolder) -> int:
+    """Steps that the newest checkpoint has behind it."""
+    saved = checkpoints.list_checkpoints(folder.checkpoints)
+    return checkpoints.step_of(saved[0]) if saved else 0
 
 
 def _trained(recipe: Recipe, found: checkpoints.Found) -> bool:
@@ -82,10 +88,10 @@ def _train(
     announcer: Announcer,
     log: EventLog,
     stop: StopRequest,
-) -> int:
-    """Train what is left of the run; how many steps it has behind it then."""
-    if found.checkpoint is not None and _trained(recipe, found):
-        return found.checkpoint.step
+) -> None:
+    """Train what is left of the run."""
+    if _trained(recipe, found):
+        return
     parts = build_for_training(recipe, folder=folder, device=device)
     folder.note_about(
         image_shape={
@@ -111,7 +117,6 @@ def _train(
         restore(training, found.checkpoint)
     train(training, draw_progress=_draw_progress)
     _note_seconds(folder, train=training.position.train_seconds)
-    return training.position.step
 
 
 def _note_seconds(folder: RunFolder, **seconds: float) -> None:
