@@ -1,31 +1,35 @@
 """What can be wrong between two tables of a recipe, each of which is right by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import attrs
 
 from dddm.interfaces.facts import DataFacts
 from dddm.interfaces.plugin import Surroundings
 from dddm.recipe.locate import Path
-from dddm.recipe.model import Recipe, Use
+from dddm.recipe.model import TrainSettings, Use
 from dddm.recipe.options import Reading
 
 
-def check_together(reading: Reading, recipe: Recipe) -> None:
-    """Note every problem between tables: the core's checks, then those of the components."""
-    facts = _facts(reading, recipe.data)
-    _check_train(reading, recipe, images=None if facts is None else facts.train_images)
-    for index, job in enumerate(recipe.sample):
-        if not job.settings.steps:
-            reading.complain(
-                "steps: there is no step count to draw samples at",
-                path=("sample", index, "steps"),
-                remedy="write, for instance, steps = [1, 2, 10]",
-                at_value=True,
-            )
-    surroundings = Surroundings(data=facts, tables=recipe.tables)
-    for path, use in uses_of(recipe):
+def check_together(
+    reading: Reading,
+    *,
+    uses: Sequence[tuple[Path, Use]],
+    train: TrainSettings | None,
+    tables: Mapping[str, Any],
+) -> None:
+    """Note every problem between tables: the core's checks, then those of the components.
+
+    Args:
+        uses: components that are right by themselves, with the paths of their tables.
+        train: None where `[train]` is wrong by itself.
+        tables: the recipe's; as they are written, where something is wrong already.
+    """
+    data = next((use for path, use in uses if path == ("data",)), None)
+    facts = None if data is None else _facts(reading, data)
+    if train is not None:
+        _check_train(reading, train, images=None if facts is None else facts.train_images)
+    surroundings = Surroundings(data=facts, tables=tables)
+    for path, use in uses:
         _check_component(reading, use, path=path, surroundings=surroundings)
 
 
@@ -43,18 +47,6 @@ def _facts(reading: Reading, data: Use) -> DataFacts | None:
         return None
 
 
-def uses_of(recipe: Recipe) -> Iterator[tuple[Path, Use]]:
-    """Every component of a recipe, with the path of its table."""
-    for name in ("data", "schedule", "backbone", "metric", "targets"):
-        yield (name,), getattr(recipe, name)
-    for index, job in enumerate(recipe.sample):
-        yield ("sample", index), job.sampler
-    if recipe.evaluate is not None:
-        yield ("evaluate", "features"), recipe.evaluate.features
-    for index, use in enumerate(recipe.observe or ()):
-        yield ("observe", index), use
-
-
 def _check_component(reading: Reading, use: Use, *, path: Path, surroundings: Surroundings) -> None:
     check = use.component.check
     if check is None:
@@ -62,6 +54,8 @@ def _check_component(reading: Reading, use: Use, *, path: Path, surroundings: Su
     try:
         complaints = list(check(use.options, surroundings))
     except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything
+        if reading.problems:  # it may have missed a table that is wrong, which is its right
+            return
         reading.complain(
             f"the check of {use.component.id} failed: {error!r}",
             path=path,
@@ -87,8 +81,7 @@ def _stands(tables: Any, path: Path) -> bool:
     return True
 
 
-def _check_train(reading: Reading, recipe: Recipe, *, images: int | None) -> None:
-    train = recipe.train
+def _check_train(reading: Reading, train: TrainSettings, *, images: int | None) -> None:
     if list(train.learning_rate_drops) != sorted(set(train.learning_rate_drops)):
         reading.complain(
             "learning_rate_drops must rise",
@@ -118,8 +111,6 @@ def _check_train(reading: Reading, recipe: Recipe, *, images: int | None) -> Non
             remedy=f"use {images} or fewer",
             at_value=True,
         )
-    if attrs.asdict(recipe.data.options) and images == 0:
-        reading.complain("the data set has no training images", path=("data",))
 
 
 def _smallest_shard(images: int, shards: int | None, batch: int) -> int:

@@ -7,6 +7,7 @@ import attrs
 
 from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
+from dddm.recipe.model import Use
 from dddm.recipe.problems import Problem, nearest
 from dddm.recipe.types import check_bounds, convert, describe
 
@@ -18,11 +19,12 @@ def hints_of(options: type[Any]) -> Mapping[str, Any]:
 
 @final
 class Reading:
-    """Merged tables that are being read, and the problems found so far."""
+    """Merged tables that are being read, the components and the problems found so far."""
 
     def __init__(self, merged: Merged) -> None:
         self.merged = merged
         self.problems: list[Problem] = []
+        self.uses: list[tuple[Path, Use]] = []
 
     def complain(
         self,

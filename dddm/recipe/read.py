@@ -87,9 +87,10 @@ def _check(reading: Reading, catalogue: Catalogue) -> Recipe | None:
     sample = _sample_jobs(reading, catalogue)
     evaluate = _evaluation(reading, catalogue)
     observe = _observers(reading, catalogue)
-    if reading.problems or train is None:
-        return None
     tables = reading.merged.tables
+    if reading.problems or train is None:
+        check_together(reading, uses=reading.uses, train=train, tables=tables)
+        return None
     found = {name: use for name, use in uses.items() if use is not None}
     resolved = resolve(
         name=tables["name"],
@@ -113,7 +114,7 @@ def _check(reading: Reading, catalogue: Catalogue) -> Recipe | None:
         fingerprint=fingerprint_of(resolved),
         origins=origins_of(resolved, reading.merged),
     )
-    check_together(reading, recipe)
+    check_together(reading, uses=reading.uses, train=train, tables=resolved)
     return recipe
 
 
@@ -189,7 +190,11 @@ def _use(
     options = reading.options(
         component.options, own, path=path, title=f"the {kind.value} {component.name}"
     )
-    return None if options is None else Use(component=component, options=options)
+    if options is None:
+        return None
+    use = Use(component=component, options=options)
+    reading.uses.append((path, use))
+    return use
 
 
 def _array(reading: Reading, name: str) -> list[dict[str, Any]]:
@@ -212,6 +217,13 @@ def _sample_jobs(reading: Reading, catalogue: Catalogue) -> tuple[SampleJob, ...
             path=path,
             title="[[sample]]",
         )
+        if settings is not None and not settings.steps:
+            reading.complain(
+                "steps: there is no step count to draw samples at",
+                path=(*path, "steps"),
+                remedy="write, for instance, steps = [1, 2, 10]",
+                at_value=True,
+            )
         if sampler is not None and settings is not None:
             jobs.append(SampleJob(sampler=sampler, settings=settings))
     return tuple(jobs)

@@ -190,6 +190,14 @@ def test_what_is_wrong_is_named(tmp_path: Path, change: tuple[str, str], words: 
     assert caught.value.exit_code in {3, 4}
 
 
+def test_what_is_wrong_between_tables_is_shown_beside_the_rest(tmp_path: Path) -> None:
+    """A mistyped option does not hide that the batch is too large and the network does not fit."""
+    text = RECIPE.replace("epochs = 5", "epochs = 5\nshards = 3").replace("size = 2", "size = 5")
+    message = refused(tmp_path, text.replace("rate = 0.25", "rat = 0.25"))
+    for part in ("did you mean rate?", "shared equally by 3 shards", "larger than the image"):
+        assert part in message
+
+
 def test_plugins_alone_at_fault_is_a_plugin_error(tmp_path: Path) -> None:
     """A missing component or package exits as a plugin's fault, mixed with others as a recipe's."""
     missing = RECIPE.replace('use = "net"', 'use = "nett"')
