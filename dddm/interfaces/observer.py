@@ -91,12 +91,22 @@ class CheckpointSaved(Event):
 @final
 @frozen(kw_only=True)
 class SampleProgress(Event):
-    """A block of samples is done."""
+    """One more evaluation of the network on a block of samples.
+
+    Attributes:
+        steps: the step counts that are being drawn.
+        images_done: finished at all of them.
+        evaluations_done: of blocks; how far the work is.
+        seconds_left: of these samples, estimated.
+    """
 
     sampler: str
     steps: tuple[int, ...]
     images_done: int
     images: int
+    evaluations_done: int
+    evaluations: int
+    seconds_left: float
 
 
 @final

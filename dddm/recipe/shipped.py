@@ -7,16 +7,17 @@ from typing import Final
 _PACKAGE: Final = "dddm_recipes"
 
 
-def _folder() -> Path:
+def shipped_folder() -> Path:
+    """Where they are installed."""
     return Path(str(files(_PACKAGE)))
 
 
 def shipped_names() -> list[str]:
     """Their names, without `.toml`."""
-    return sorted(path.stem for path in _folder().glob("*.toml"))
+    return sorted(path.stem for path in shipped_folder().glob("*.toml"))
 
 
 def shipped_file(name: str) -> Path | None:
     """The file of the recipe `digits` or `digits.toml`; None where there is none of that name."""
     stem = name.removesuffix(".toml")
-    return _folder() / f"{stem}.toml" if stem in shipped_names() else None
+    return shipped_folder() / f"{stem}.toml" if stem in shipped_names() else None

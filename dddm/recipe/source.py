@@ -10,6 +10,7 @@ from attrs import define, field
 
 from dddm.errors import RecipeError
 from dddm.recipe.locate import Path, Place, locate
+from dddm.recipe.shipped import shipped_folder
 
 
 @final
@@ -45,7 +46,7 @@ class Source:
         Raises:
             RecipeError: if it cannot be read or is no TOML, with the place.
         """
-        label = _short(file)
+        label = label_of(file)
         text = _read_text(file, label)
         try:
             tables = tomllib.loads(text)
@@ -60,8 +61,10 @@ class Source:
         return cls(label=label, file=file, text=text.replace("\r\n", "\n"), tables=tables)
 
 
-def _short(file: FilePath) -> str:
-    """Relative to where the command was given, if it is below."""
+def label_of(file: FilePath) -> str:
+    """Relative to where the command was given, if it is below; short for what comes with dddm."""
+    if file.parent == shipped_folder():
+        return f"{file.parent.name}/{file.name}"
     try:
         return str(file.relative_to(FilePath.cwd()))
     except ValueError:

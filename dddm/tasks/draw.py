@@ -19,7 +19,7 @@ from dddm.run.sample_files import Samples, read_facts, write_samples
 from dddm.run.stopping import StopRequest
 from dddm.run.versions import machine
 from dddm.tasks.generator import Generator
-from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_samples
+from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_samples, evaluations_of
 
 _MOST_COLUMNS = 16
 
@@ -100,17 +100,23 @@ def draw_request(
     )
     name = request.use.component.name
 
-    def progress(done: int) -> None:
+    began = time.perf_counter()
+    evaluations = evaluations_of(order, sampler)
+
+    def progress(images_done: int, evaluations_done: int) -> None:
+        each = (time.perf_counter() - began) / evaluations_done
         announcer.announce(
             SampleProgress,
             sampler=name,
             steps=order.steps,
-            images_done=done,
+            images_done=images_done,
             images=order.images,
+            evaluations_done=evaluations_done,
+            evaluations=evaluations,
+            seconds_left=each * (evaluations - evaluations_done),
         )
-        stop.obey(where=f"{name}: {done} of {order.images} images", saved=False)
+        stop.obey(where=f"{name}: {images_done} of {order.images} images", saved=False)
 
-    began = time.perf_counter()
     blocks = list(
         draw_samples(
             model=generator.model, sampler=sampler, order=order, device=device, progress=progress

@@ -7,7 +7,9 @@ equal bit for bit however many images are asked for.
 Legend: B images in a block, C channels, H rows, W columns.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, final
 
 import torch
@@ -77,35 +79,67 @@ def draw_samples(
     sampler: Sampler,
     order: Order,
     device: torch.device,
-    progress: Callable[[int], None] = lambda _done: None,
+    progress: Callable[[int, int], None] = lambda _images, _evaluations: None,
 ) -> Iterator[Block]:
     """Draw the samples of `order`, block by block.
 
     Args:
-        progress: told how many images are done, after each block.
+        progress: told how many images are finished and how many evaluations of a block are done,
+            after each evaluation; what it raises ends the drawing.
 
     Raises:
         ValueError: if the schedule has fewer times than there are steps.
     """
-    for first in range(0, order.images, BLOCK_IMAGES):
+    each = sum(passes_of(order, sampler))
+    for number, first in enumerate(range(0, order.images, BLOCK_IMAGES)):
         index_B = torch.arange(first, first + BLOCK_IMAGES)
         wanted = min(BLOCK_IMAGES, order.images - first)
         label_B = order.label_of(index_B)
-        images, evaluations = _draw_block(
-            model=model, sampler=sampler, order=order, index_B=index_B, device=device
+        images = _draw_block(
+            model=model,
+            sampler=sampler,
+            order=order,
+            index_B=index_B,
+            device=device,
+            progress=partial(_within, progress, images=first, evaluations=number * each),
         )
-        progress(first + wanted)
+        progress(first + wanted, (number + 1) * each)
         yield Block(
             first=first,
             images={steps: images_BCHW[:wanted] for steps, images_BCHW in images.items()},
             label=None if label_B is None else label_B[:wanted],
-            evaluations=evaluations,
+            evaluations=each,
         )
 
 
+def passes_of(order: Order, sampler: Sampler) -> list[int]:
+    """Step counts of the passes that serve all of the order's step counts.
+
+    A nested sampler passes through the shorter runs on its way to the longest.
+    """
+    return [max(order.steps)] if sampler.nested else sorted(set(order.steps))
+
+
+def evaluations_of(order: Order, sampler: Sampler) -> int:
+    """How often the network is evaluated, on one block each time, for the whole order."""
+    return math.ceil(order.images / BLOCK_IMAGES) * sum(passes_of(order, sampler))
+
+
+def _within(
+    progress: Callable[[int, int], None], done: int, *, images: int, evaluations: int
+) -> None:
+    progress(images, evaluations + done)
+
+
 def _draw_block(
-    *, model: Denoiser, sampler: Sampler, order: Order, index_B: Tensor, device: torch.device
-) -> tuple[dict[int, Tensor], int]:
+    *,
+    model: Denoiser,
+    sampler: Sampler,
+    order: Order,
+    index_B: Tensor,
+    device: torch.device,
+    progress: Callable[[int], None],
+) -> dict[int, Tensor]:
     noise_BCHW, estimate_BCHW = (
         noise_by_index(
             seed=order.seed, purpose=purpose, index=index_B, shape=order.shape.as_tuple
@@ -115,9 +149,9 @@ def _draw_block(
     label_B = order.label_of(index_B)
     label_B = None if label_B is None else label_B.to(device)
     x_T_BCHW = model.schedule.prior(noise=noise_BCHW)
-    # A nested sampler passes through the shorter runs on its way to the longest.
-    passes = [max(order.steps)] if sampler.nested else sorted(set(order.steps))
     images: dict[int, Tensor] = {}
+    passes = passes_of(order, sampler)
+    done, evaluations = 0, sum(passes)
     for steps in passes:
         estimates = sampler.sample(
             model=model,
@@ -129,4 +163,7 @@ def _draw_block(
         for step, estimate in enumerate(estimates, start=1):
             if step == steps or (sampler.nested and step in order.steps):
                 images[step] = to_uint8(estimate).cpu()
-    return images, sum(passes)
+            done += 1
+            if done < evaluations:  # the last is reported with the images that it finishes
+                progress(done)
+    return images

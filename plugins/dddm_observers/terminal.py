@@ -88,10 +88,10 @@ class Terminal(Observer):
         work = wording.sample_progress(event)
         self._display.progress(
             work,
-            unit="image",
-            done=event.images_done,
-            total=event.images,
-            facts="",
+            unit="evaluation",
+            done=event.evaluations_done,
+            total=event.evaluations,
+            facts=wording.sample_facts(event),
             seconds=event.seconds,
         )
         if event.images_done == event.images:

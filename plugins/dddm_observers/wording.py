@@ -55,6 +55,12 @@ def sample_progress(event: SampleProgress) -> str:
     return f"{event.sampler} at {steps} {noun}"
 
 
+def sample_facts(event: SampleProgress) -> str:
+    """How many images are finished, and how long the rest takes."""
+    left = "" if event.images_done == event.images else f", {duration(event.seconds_left)} left"
+    return f"{event.images_done:,} of {counted(event.images, 'image')}{left}"
+
+
 def samples_drawn(event: SamplesDrawn) -> str:
     """What was drawn, and where to look at it."""
     steps, images = counted(event.steps, "step"), counted(event.images, "image")

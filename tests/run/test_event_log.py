@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from dddm.interfaces.observer import EpochDone, Notice, SampleProgress
+from run_events import drawn
+
+from dddm.interfaces.observer import EpochDone, Notice
 from dddm.run.event_log import EventLog, read_events
 
 
@@ -10,7 +12,7 @@ def test_events_are_read_back_in_order(tmp_path: Path) -> None:
     """What was noticed comes back by name with its fields; waiting progress is not kept."""
     log = EventLog(tmp_path / "events.jsonl")
     log.notice(Notice(seconds=0.5, text="ü"))
-    log.notice(SampleProgress(seconds=1, sampler="s", steps=(1,), images_done=1, images=2))
+    log.notice(drawn(64, seconds=1.0))
     log.notice(EpochDone(seconds=2, epoch=0, step=3, loss=0.5, leak={"given_noise": 1.0}))
     log.close()
     first, second = read_events(tmp_path / "events.jsonl")

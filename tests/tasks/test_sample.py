@@ -10,7 +10,7 @@ from toys import SHAPE, ToyBackbone, ToySchedule
 
 from dddm.interfaces.sampler import Denoiser, Sampler
 from dddm.method.denoiser import ScheduledDenoiser
-from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_samples
+from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_samples, evaluations_of
 
 
 @final
@@ -71,6 +71,29 @@ def test_one_pass_of_a_nested_sampler_gives_what_several_give() -> None:
     together, apart = drawn(7, nested=True), drawn(7, nested=False)
     for steps in (1, 3):
         assert torch.equal(together[steps], apart[steps])
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_progress_counts_every_evaluation(nested: bool) -> None:  # noqa: FBT001
+    """It rises by one to the announced total, and images are reported when they are finished."""
+    model = ScheduledDenoiser(schedule=ToySchedule(), backbone=ToyBackbone())
+    sampler = ToySampler(nested=nested)
+    order = Order(steps=(3, 1), images=BLOCK_IMAGES + 2, seed=0, shape=SHAPE, classes=0)
+    seen: list[tuple[int, int]] = []
+    device = torch.device("cpu")
+    for _ in draw_samples(
+        model=model,
+        sampler=sampler,
+        order=order,
+        device=device,
+        progress=lambda images, evaluations: seen.append((images, evaluations)),
+    ):
+        pass
+    total = evaluations_of(order, sampler)
+    assert total == 2 * (3 if nested else 4)
+    assert [evaluations for _, evaluations in seen] == list(range(1, total + 1))
+    assert seen[total // 2 - 1][0] == BLOCK_IMAGES
+    assert [images for images, _ in seen].count(BLOCK_IMAGES + 2) == 1
 
 
 def test_another_seed_gives_other_images() -> None:

@@ -51,7 +51,14 @@ def step(number: int, *, seconds: float, rate: float | None = 2500.0) -> StepDon
 def drawn(images_done: int, *, seconds: float) -> SampleProgress:
     """So many of 128 images."""
     return SampleProgress(
-        seconds=seconds, sampler="fixed-time", steps=(1, 10), images_done=images_done, images=128
+        seconds=seconds,
+        sampler="fixed-time",
+        steps=(1, 10),
+        images_done=images_done,
+        images=128,
+        evaluations_done=images_done * 10 // 64,
+        evaluations=20,
+        seconds_left=125.0,
     )
 
 

@@ -326,6 +326,7 @@ def test_bfloat16_autocast_gives_nearly_the_same(estimate: Way) -> None:
 
 
 @torch.no_grad()
+@pytest.mark.filterwarnings("ignore:Guards may run slower:RuntimeWarning")
 def test_no_number_decides_which_way_the_code_goes() -> None:
     """A compiler can follow the whole of F in one graph, without a look at a tensor's values."""
     adm, batch = network(classes=True), inputs()
