@@ -21,8 +21,10 @@ from dddm.support.pictures import grid, png_bytes
 from dddm.tasks.build import build_for_training
 from dddm.tasks.draw import Request, build_sampler, draw_request
 from dddm.tasks.generator import load_generator
+from dddm.tasks.keep import restore
 from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_samples
-from dddm.tasks.train import Training, restore, train
+from dddm.tasks.train import train
+from dddm.tasks.training import Training
 
 _PROGRESS_STEPS = 10
 

@@ -1,80 +1,28 @@
-"""Training: algorithm 1 over all epochs, with checkpoints, diagnostics and pictures.
+"""Training: algorithm 1 over all epochs, with diagnostics and pictures.
 
 Read `train` first, then `_one_step`, which follows the paper line by line:
 `dddm.method.training_step` holds the line that matters.
 """
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, final
+from collections.abc import Callable
 
+import attrs
 import torch
-from attrs import define, field
 from torch import Tensor
 
-from dddm.errors import DataError, TrainingFailed
-from dddm.interfaces.observer import CheckpointSaved, EpochDone, RunStarted, StepDone
-from dddm.method.denoiser import ScheduledDenoiser
-from dddm.method.ema import MovingAverage
+from dddm.errors import TrainingFailed
+from dddm.interfaces.observer import EpochDone, RunStarted, StepDone
 from dddm.method.leak import Leak, measure_leak
 from dddm.method.learning_rate import learning_rate_at
 from dddm.method.training_step import Batch, draw, refuse_not_finite, training_step
-from dddm.recipe.model import Recipe
-from dddm.run import checkpoint as checkpoints
-from dddm.run.announce import Announcer
-from dddm.run.event_log import EventLog
-from dddm.run.folder import RunFolder
 from dddm.run.rate import Rate
-from dddm.run.stopping import StopRequest
-from dddm.run.versions import machine, versions
 from dddm.support.images import from_uint8
 from dddm.support.noise import generator_for, noise_by_index, seed_for
-from dddm.tasks.build import TrainingParts
-from dddm.tasks.optimiser import load_optimiser_state, make_optimiser, optimiser_state
+from dddm.tasks.keep import save
+from dddm.tasks.training import Training
 
 _LEAK_IMAGES = 256
-
-
-@final
-@define(kw_only=True)
-class Position:
-    """Where training stands: what to do next, and the epoch's mean so far."""
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    loss_sum: float = 0.0
-    train_seconds: float = 0.0
-
-
-@final
-@define(kw_only=True)
-class Training:
-    """A training run in this process: everything that a checkpoint holds, and what surrounds it."""
-
-    recipe: Recipe
-    folder: RunFolder
-    device: torch.device
-    parts: TrainingParts
-    announcer: Announcer
-    log: EventLog
-    stop: StopRequest
-    ema: MovingAverage = field(init=False)
-    model: ScheduledDenoiser = field(init=False)
-    optimiser: torch.optim.Adam = field(init=False)
-    position: Position = field(factory=Position, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        train = self.recipe.train
-        self.ema = MovingAverage(self.parts.backbone, decay=train.ema, warmup=train.ema_warmup)
-        self.model = ScheduledDenoiser(schedule=self.parts.schedule, backbone=self.parts.backbone)
-        self.optimiser = make_optimiser(self.parts.backbone, train)
-
-    @property
-    def total_steps(self) -> int:
-        """Optimiser steps of the whole run."""
-        return self.recipe.train.epochs * self.parts.plan.batches_per_epoch
-
 
 DrawProgress = Callable[[Training], None]
 """Draws a grid from the averaged weights as they are now."""
@@ -212,22 +160,13 @@ def _finish_epoch(training: Training, *, draw_progress: DrawProgress) -> None:
         epoch=epoch,
         step=position.step,
         loss=position.loss_sum / batches,
-        leak=None if leak is None else _rounded(leak),
+        leak=None if leak is None else attrs.asdict(leak),
     )
     if settings.sample_every_epochs and (epoch + 1) % settings.sample_every_epochs == 0:
         draw_progress(training)
     position.epoch, position.batch, position.loss_sum = epoch + 1, 0, 0.0
     if last or (epoch + 1) % settings.checkpoint_every_epochs == 0:
         save(training)
-
-
-def _rounded(leak: Leak) -> dict[str, float]:
-    return {
-        "given_store": leak.given_store,
-        "given_noise": leak.given_noise,
-        "data_variance": leak.data_variance,
-        "lipschitz": leak.lipschitz,
-    }
 
 
 def _diagnose(training: Training) -> Leak:
@@ -266,69 +205,3 @@ def _announce_start(training: Training) -> None:
         stale_images=parts.plan.stale_images,
         store_bytes=parts.store.size_bytes(),
     )
-
-
-def save(training: Training) -> None:
-    """Save a checkpoint of where training stands, and drop those that are no longer kept."""
-    began = time.perf_counter()
-    training.parts.store.flush()
-    groups: dict[str, Mapping[str, Tensor]] = {
-        "model": training.parts.backbone.state_dict(),
-        "ema": training.ema.backbone.state_dict(),
-        "optimiser": optimiser_state(training.optimiser),
-        "store": training.parts.store.snapshot(),
-    }
-    position = training.position
-    state = {
-        "position": {
-            "epoch": position.epoch,
-            "batch": position.batch,
-            "loss_sum": position.loss_sum.hex(),
-            "train_seconds": position.train_seconds,
-        },
-        "log_bytes": training.log.position(),
-        "recipe": training.recipe.fingerprint,
-        "versions": versions(training.recipe),
-        "machine": machine(training.device),
-    }
-    path = checkpoints.save(
-        training.folder.checkpoints, step=position.step, groups=groups, state=state
-    )
-    checkpoints.keep_newest(
-        training.folder.checkpoints, count=training.recipe.train.keep_checkpoints
-    )
-    training.announcer.announce(
-        CheckpointSaved,
-        step=position.step,
-        folder=path,
-        size_bytes=checkpoints.size_bytes(path),
-        save_seconds=time.perf_counter() - began,
-    )
-
-
-def restore(training: Training, found: checkpoints.Checkpoint) -> None:
-    """Take up training from a checkpoint.
-
-    Raises:
-        DataError: if it does not fit this network or store.
-    """
-    try:
-        training.parts.backbone.load_state_dict(dict(found.groups["model"]))
-        training.ema.backbone.load_state_dict(dict(found.groups["ema"]))
-        load_optimiser_state(training.optimiser, found.groups["optimiser"])
-        training.parts.store.restore(found.groups["store"])
-        position: Mapping[str, Any] = found.state["position"]
-        training.position = Position(
-            step=found.step,
-            epoch=position["epoch"],
-            batch=position["batch"],
-            loss_sum=float.fromhex(position["loss_sum"]),
-            train_seconds=position["train_seconds"],
-        )
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise DataError(
-            f"this checkpoint does not fit what the recipe builds: {error}",
-            where=str(found.folder),
-            remedy="the network's or store's code has changed since; use the versions in "
-            "state.json, or train anew in another folder with --folder",
-        ) from error
