@@ -71,7 +71,7 @@ def learning_rate_chart(*, step: Sequence[int], learning_rate: Sequence[float]) 
 
     def draw(axes: Axes) -> None:
         axes.plot(steps[shown], values[shown], color=SERIES[1], drawstyle="steps-post")
-        axes.set_ylim(0, max(values.max() * 1.1, 1e-12))
+        axes.set_ylim(0, max(float(np.max(values)) * 1.1, 1e-12))
         axes.set_title("learning rate")
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
         axes.yaxis.set_major_formatter(FuncFormatter(_plain))
@@ -137,7 +137,7 @@ def score_chart(lines: Sequence[Line], *, floors: Sequence[float], name: str) ->
         axes.xaxis.set_major_locator(FixedLocator(_step_ticks(lines)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(_plain))
-        if every.min() > 0:
+        if np.min(every) > 0:
             _log_y(axes, every)
         axes.set_title("Fréchet distance; less is better")
         axes.set_xlabel("steps (network evaluations)", loc="right")
@@ -177,7 +177,7 @@ def _over_steps(axes: Axes) -> None:
 
 def _log_y(axes: Axes, values: Values) -> None:
     axes.set_yscale("log")
-    low, high = float(values.min()) / 1.15, float(values.max()) * 1.15
+    low, high = float(np.min(values)) / 1.15, float(np.max(values)) * 1.15
     axes.set_ylim(low, high)
     axes.yaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
     axes.yaxis.set_minor_locator(NullLocator())
