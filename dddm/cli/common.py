@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from dddm.registry.catalogue import Catalogue
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Decorator = Callable[[Command], Command]
 
 
 def complete_recipe(

@@ -149,5 +149,5 @@ def refuse_not_finite(outcome: Outcome, *, batch: Batch, step: int) -> None:
         where=f"step {step}, images {images}{more}; the first: loss {outcome.loss_B[worst]:.4g}, "
         f"largest estimate {outcome.estimate[worst].abs().max():.4g}, t = {outcome.t[worst]:g}",
         remedy="the last checkpoint is whole; use a smaller train.learning_rate or set "
-        "train.gradient_clip = 1.0, and check the data with `dddm check`",
+        "train.gradient_clip = 1.0",
     )

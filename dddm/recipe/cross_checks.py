@@ -8,6 +8,7 @@ from dddm.interfaces.plugin import Surroundings
 from dddm.recipe.locate import Path
 from dddm.recipe.model import TrainSettings, Use
 from dddm.recipe.options import Reading
+from dddm.recipe.shards import batches_per_epoch, default_shards
 
 
 def check_together(
@@ -103,7 +104,7 @@ def _check_train(reading: Reading, train: TrainSettings, *, images: int | None) 
             remedy=f"use a divisor of {train.batch_images}, or leave shards out",
             at_value=True,
         )
-    elif images is not None and _smallest_shard(images, train.shards, train.batch_images) == 0:
+    elif images is not None and not _fills_a_batch(images, train):
         reading.complain(
             f"a batch of {train.batch_images} images is more than the {images} training images "
             "can fill",
@@ -113,8 +114,7 @@ def _check_train(reading: Reading, train: TrainSettings, *, images: int | None) 
         )
 
 
-def _smallest_shard(images: int, shards: int | None, batch: int) -> int:
-    """How many batches an epoch has."""
-    # The same rule as `dddm.run.batches`, which imports torch.
-    shards = shards or min(batch & -batch, 64)
-    return (images // shards) // (batch // shards)
+def _fills_a_batch(images: int, train: TrainSettings) -> bool:
+    batch = train.batch_images
+    shards = train.shards or default_shards(batch)
+    return batches_per_epoch(images=images, batch_images=batch, shards=shards) > 0

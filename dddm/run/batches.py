@@ -12,14 +12,8 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.errors import RecipeError
+from dddm.recipe import shards as sharding
 from dddm.support.noise import generator_for
-
-_MOST_SHARDS = 64
-
-
-def default_shards(batch_images: int) -> int:
-    """The largest power of two up to 64 that divides the batch."""
-    return min(batch_images & -batch_images, _MOST_SHARDS)
 
 
 @final
@@ -46,7 +40,7 @@ class BatchPlan:
         Raises:
             RecipeError: if shards do not divide the batch, or images are fewer than one batch.
         """
-        shards = shards or default_shards(batch_images)
+        shards = shards or sharding.default_shards(batch_images)
         if batch_images % shards:
             raise RecipeError(
                 f"a batch of {batch_images} images cannot be shared equally by {shards} shards",
@@ -66,7 +60,9 @@ class BatchPlan:
     @property
     def batches_per_epoch(self) -> int:
         """How many whole batches the smallest shard can serve."""
-        return (self.images // self.shards) // (self.batch_images // self.shards)
+        return sharding.batches_per_epoch(
+            images=self.images, batch_images=self.batch_images, shards=self.shards
+        )
 
     @property
     def stale_images(self) -> int:

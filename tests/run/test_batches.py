@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dddm.errors import RecipeError
-from dddm.run.batches import BatchPlan, default_shards
+from dddm.run.batches import BatchPlan
 
 
 @st.composite
@@ -51,12 +51,6 @@ def test_the_papers_batches_leave_848_images_stale() -> None:
     """50,000 images in batches of 1024: 48 batches, 848 images left, 64 shards."""
     plan = BatchPlan.make(images=50_000, batch_images=1024, shards=None, seed=0)
     assert (plan.shards, plan.batches_per_epoch, plan.stale_images) == (64, 48, 848)
-
-
-@pytest.mark.parametrize(("batch", "shards"), [(100, 4), (1024, 64), (7, 1), (128, 64), (96, 32)])
-def test_default_shards(batch: int, shards: int) -> None:
-    """The largest power of two up to 64 that divides the batch."""
-    assert default_shards(batch) == shards
 
 
 def test_what_cannot_be_cut_is_refused() -> None:

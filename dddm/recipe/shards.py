@@ -1,0 +1,18 @@
+"""How many shards a batch has, and how many batches an epoch.
+
+Here, without torch, because checking a recipe asks for it; `dddm.run.batches` says what shards are.
+"""
+
+from typing import Final
+
+_MOST_SHARDS: Final = 64
+
+
+def default_shards(batch_images: int) -> int:
+    """The largest power of two up to 64 that divides the batch."""
+    return min(batch_images & -batch_images, _MOST_SHARDS)
+
+
+def batches_per_epoch(*, images: int, batch_images: int, shards: int) -> int:
+    """How many whole batches the smallest shard can serve; `shards` divides `batch_images`."""
+    return (images // shards) // (batch_images // shards)
