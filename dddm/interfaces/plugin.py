@@ -95,11 +95,32 @@ class Complaint:
     remedy: str | None = None
 
 
+class Part(ABC):
+    """A component that another one holds: what an option made with `part` is in a checked recipe.
+
+    Attributes:
+        options: its own options, an instance of its options class.
+    """
+
+    options: Any
+
+    @abstractmethod
+    def make(self, **more: Any) -> Any:
+        """Import its class and build it: `target(options, **more)`.
+
+        Raises:
+            PluginError: if it cannot be imported.
+        """
+
+
 Check = Callable[[Any, Surroundings], Iterable[Complaint]]
 """Checks options (an instance of the component's options class) against the rest of the recipe."""
 
 DescribeData = Callable[[Any], DataFacts | None]
 """Facts of a data set with the given options, or None where its files must be read first."""
+
+Needs = Callable[[Any], Iterable[WeightFile]]
+"""The files of weights that a component needs with the given options."""
 
 
 @final
@@ -124,6 +145,7 @@ class Registrar(ABC):
         check: Check | None = None,
         describe: DescribeData | None = None,
         weights: Iterable[WeightFile] = (),
+        needs: Needs | None = None,
         default: bool = False,
     ) -> None:
         """Declare one component.
@@ -138,7 +160,8 @@ class Registrar(ABC):
             api: first and last version of this interface that it supports.
             check: torch-free check of its options against the rest of the recipe.
             describe: for data sets: their facts, without torch and without reading images.
-            weights: files of weights that it needs.
+            weights: all files of weights that it may ever need.
+            needs: which of these it needs with given options; without it, all of them.
             default: for observers: whether it follows runs whose recipe names no observer.
 
         Raises:
@@ -167,3 +190,18 @@ def option(
     bounds = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
     given = {name: bound for name, bound in bounds.items() if bound is not None}
     return attrs.field(default=default, metadata={"help": help, "bounds": given})
+
+
+def part(kind: Kind, *, help: str) -> Any:  # noqa: A002 - as in `option`
+    """One field of an options class that holds another component; its annotation is `Part`.
+
+    A recipe writes it as a table of its own:
+
+        [metric]
+        use = "guided-mix"
+
+        [metric.of]
+        use = "pseudo-huber"
+        c = 0.03
+    """
+    return attrs.field(metadata={"help": help, "bounds": {}, "kind": kind})

@@ -1,20 +1,41 @@
 """A checked recipe: frozen, typed objects.  After this no string chooses behaviour."""
 
+from collections.abc import Iterator
 from typing import Any, Literal, final
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
-from dddm.interfaces.plugin import option
+from dddm.interfaces.plugin import Part, option
 from dddm.registry.component import Component
 
 
 @final
 @frozen(kw_only=True)
-class Use:
+class Use(Part):
     """A component together with the options that the recipe gives it."""
 
     component: Component
     options: Any
+
+    def make(self, **more: Any) -> Any:
+        """Import its class and build it: `target(options, **more)`.
+
+        Raises:
+            PluginError: if it cannot be imported.
+        """
+        return self.component.load()(self.options, **more)
+
+    @property
+    def parts(self) -> tuple["Use", ...]:
+        """The components that this one holds."""
+        values = (getattr(self.options, field.name) for field in fields(type(self.options)))
+        return tuple(value for value in values if isinstance(value, Use))
+
+    def and_parts(self) -> Iterator["Use"]:
+        """This use and all that it holds, however deep."""
+        yield self
+        for inner in self.parts:
+            yield from inner.and_parts()
 
 
 @final

@@ -5,11 +5,14 @@ from typing import Any, final, get_type_hints
 
 import attrs
 
+from dddm.errors import PluginError
+from dddm.interfaces.plugin import Kind
 from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
 from dddm.recipe.model import Use
 from dddm.recipe.problems import Problem, nearest
 from dddm.recipe.types import check_bounds, convert, describe
+from dddm.registry.catalogue import Catalogue
 
 
 def hints_of(options: type[Any]) -> Mapping[str, Any]:
@@ -21,8 +24,9 @@ def hints_of(options: type[Any]) -> Mapping[str, Any]:
 class Reading:
     """Merged tables that are being read, the components and the problems found so far."""
 
-    def __init__(self, merged: Merged) -> None:
+    def __init__(self, merged: Merged, catalogue: Catalogue) -> None:
         self.merged = merged
+        self.catalogue = catalogue
         self.problems: list[Problem] = []
         self.uses: list[tuple[Path, Use]] = []
 
@@ -57,6 +61,49 @@ class Reading:
             return None
         return value
 
+    def use(
+        self,
+        kind: Kind,
+        table: Mapping[str, Any],
+        *,
+        path: Path,
+        reserved: frozenset[str] = frozenset(),
+    ) -> Use | None:
+        """The component that `table` uses; None, with problems, where that cannot be.
+
+        Args:
+            path: of the table.
+            reserved: keys of the table that are not the component's own.
+        """
+        shown = ".".join(map(str, path))
+        name = table.get("use")
+        if not isinstance(name, str):
+            names = ", ".join(c.name for c in self.catalogue.components(kind))
+            self.complain(
+                f"[{shown}] must say which {kind.value} to use",
+                path=(*path, "use") if "use" in table else path,
+                remedy=f'write use = "…", one of {names}'
+                if names
+                else "install a plugin that has one",
+            )
+            return None
+        try:
+            component = self.catalogue.find(kind, name)
+        except PluginError as error:
+            self.complain(
+                error.what, path=(*path, "use"), remedy=error.remedy, of_plugin=True, at_value=True
+            )
+            return None
+        own = {key: value for key, value in table.items() if key != "use" and key not in reserved}
+        options = self.options(
+            component.options, own, path=path, title=f"the {kind.value} {component.name}"
+        )
+        if options is None:
+            return None
+        use = Use(component=component, options=options)
+        self.uses.append((path, use))
+        return use
+
     def options(
         self, options: type[Any], table: Mapping[str, Any], *, path: Path, title: str
     ) -> Any | None:
@@ -82,8 +129,7 @@ class Reading:
                 self.complain(
                     f"{title} needs the option {name!r}",
                     path=path,
-                    remedy=f"add {name} = …, {describe(hints_of(options)[name])}: "
-                    f"{field.metadata['help']}",
+                    remedy=_how_to_add(options, field, path=path),
                 )
         if len(self.problems) > before:
             return None
@@ -96,6 +142,8 @@ class Reading:
     def _value(
         self, options: type[Any], field: "attrs.Attribute[Any]", value: Any, *, path: Path
     ) -> Any:
+        if "kind" in field.metadata:
+            return self._part(field, value, path=path)
         try:
             converted = convert(value, hints_of(options)[field.name])
             check_bounds(converted, field.metadata["bounds"])
@@ -109,3 +157,23 @@ class Reading:
             )
             return None
         return converted
+
+    def _part(self, field: "attrs.Attribute[Any]", value: Any, *, path: Path) -> Use | None:
+        kind: Kind = field.metadata["kind"]
+        if isinstance(value, dict):
+            return self.use(kind, value, path=path)
+        self.complain(
+            f"{field.name} holds a {kind.value}, which is a table",
+            path=path,
+            remedy=f'write [{".".join(map(str, path))}] and under it use = "…"',
+            at_value=True,
+        )
+        return None
+
+
+def _how_to_add(options: type[Any], field: "attrs.Attribute[Any]", *, path: Path) -> str:
+    if "kind" in field.metadata:
+        shown = ".".join(map(str, (*path, field.name)))
+        return f'add [{shown}] and under it use = "…": {field.metadata["help"]}'
+    shown = describe(hints_of(options)[field.name])
+    return f"add {field.name} = …, {shown}: {field.metadata['help']}"

@@ -3,11 +3,11 @@
 defaults < the file it extends < the file < `--set`.  All errors are shown at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any, Final
 
-from dddm.errors import PluginError, UsageError
+from dddm.errors import UsageError
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.cross_checks import check_together
 from dddm.recipe.layers import read_layers
@@ -70,23 +70,23 @@ def read_recipe(
     wrong = [problem for words in overrides if (problem := apply_override(merged, words))]
     if wrong:
         refuse(wrong)
-    reading = Reading(merged)
-    checked = _check(reading, catalogue)
+    reading = Reading(merged, catalogue)
+    checked = _check(reading)
     if reading.problems or checked is None:
         refuse(reading.problems)
     return checked
 
 
-def _check(reading: Reading, catalogue: Catalogue) -> Recipe | None:
+def _check(reading: Reading) -> Recipe | None:
     _check_top(reading)
-    uses = {name: _single(reading, name, kind, catalogue) for name, kind in SINGLE.items()}
+    uses = {name: _single(reading, name, kind) for name, kind in SINGLE.items()}
     train: TrainSettings | None = None
     train_table = reading.table("train")
     if train_table is not None:
         train = reading.options(TrainSettings, train_table, path=("train",), title="[train]")
-    sample = _sample_jobs(reading, catalogue)
-    evaluate = _evaluation(reading, catalogue)
-    observe = _observers(reading, catalogue)
+    sample = _sample_jobs(reading)
+    evaluate = _evaluation(reading)
+    observe = _observers(reading)
     tables = reading.merged.tables
     if reading.problems or train is None:
         check_together(reading, uses=reading.uses, train=train, tables=tables)
@@ -152,49 +152,11 @@ def _may_name_a_folder(name: str) -> bool:
     return name[0].isalnum() and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)
 
 
-def _single(reading: Reading, name: str, kind: Kind, catalogue: Catalogue) -> Use | None:
+def _single(reading: Reading, name: str, kind: Kind) -> Use | None:
     table = reading.table(name)
     if table is None:
         return None
-    return _use(reading, kind, table, path=(name,), catalogue=catalogue)
-
-
-def _use(
-    reading: Reading,
-    kind: Kind,
-    table: Mapping[str, Any],
-    *,
-    path: Path,
-    catalogue: Catalogue,
-    reserved: frozenset[str] = frozenset(),
-) -> Use | None:
-    """The component that `table` uses, with its options; `reserved` keys are not its own."""
-    shown = ".".join(map(str, path))
-    name = table.get("use")
-    if not isinstance(name, str):
-        names = ", ".join(c.name for c in catalogue.components(kind))
-        reading.complain(
-            f"[{shown}] must say which {kind.value} to use",
-            path=(*path, "use") if "use" in table else path,
-            remedy=f'write use = "…", one of {names}' if names else "install a plugin that has one",
-        )
-        return None
-    try:
-        component = catalogue.find(kind, name)
-    except PluginError as error:
-        reading.complain(
-            error.what, path=(*path, "use"), remedy=error.remedy, of_plugin=True, at_value=True
-        )
-        return None
-    own = {key: value for key, value in table.items() if key != "use" and key not in reserved}
-    options = reading.options(
-        component.options, own, path=path, title=f"the {kind.value} {component.name}"
-    )
-    if options is None:
-        return None
-    use = Use(component=component, options=options)
-    reading.uses.append((path, use))
-    return use
+    return reading.use(kind, table, path=(name,))
 
 
 def _array(reading: Reading, name: str) -> list[dict[str, Any]]:
@@ -205,12 +167,12 @@ def _array(reading: Reading, name: str) -> list[dict[str, Any]]:
     return value
 
 
-def _sample_jobs(reading: Reading, catalogue: Catalogue) -> tuple[SampleJob, ...]:
+def _sample_jobs(reading: Reading) -> tuple[SampleJob, ...]:
     own = frozenset(("steps", "images", "seed"))
     jobs = []
     for index, table in enumerate(_array(reading, "sample")):
         path = ("sample", index)
-        sampler = _use(reading, Kind.SAMPLER, table, path=path, catalogue=catalogue, reserved=own)
+        sampler = reading.use(Kind.SAMPLER, table, path=path, reserved=own)
         settings = reading.options(
             SampleSettings,
             {key: value for key, value in table.items() if key in own},
@@ -229,7 +191,7 @@ def _sample_jobs(reading: Reading, catalogue: Catalogue) -> tuple[SampleJob, ...
     return tuple(jobs)
 
 
-def _evaluation(reading: Reading, catalogue: Catalogue) -> Evaluation | None:
+def _evaluation(reading: Reading) -> Evaluation | None:
     if "evaluate" not in reading.merged.tables:
         return None
     table = reading.table("evaluate")
@@ -240,14 +202,14 @@ def _evaluation(reading: Reading, catalogue: Catalogue) -> Evaluation | None:
     if isinstance(features, str):
         features = {"use": features}
     if not isinstance(features, dict):
-        names = ", ".join(c.name for c in catalogue.components(Kind.FEATURES))
+        names = ", ".join(c.name for c in reading.catalogue.components(Kind.FEATURES))
         reading.complain(
             "[evaluate] must say in which features images are compared",
             path=path if "features" in table else ("evaluate",),
             remedy=f'write features = "…", one of {names}',
         )
         return None
-    use = _use(reading, Kind.FEATURES, features, path=path, catalogue=catalogue)
+    use = reading.use(Kind.FEATURES, features, path=path)
     settings = reading.options(
         EvaluateSettings,
         {key: value for key, value in table.items() if key != "features"},
@@ -257,11 +219,11 @@ def _evaluation(reading: Reading, catalogue: Catalogue) -> Evaluation | None:
     return None if use is None or settings is None else Evaluation(features=use, settings=settings)
 
 
-def _observers(reading: Reading, catalogue: Catalogue) -> tuple[Use, ...] | None:
+def _observers(reading: Reading) -> tuple[Use, ...] | None:
     if "observe" not in reading.merged.tables:
         return None
     uses = [
-        _use(reading, Kind.OBSERVER, table, path=("observe", index), catalogue=catalogue)
+        reading.use(Kind.OBSERVER, table, path=("observe", index))
         for index, table in enumerate(_array(reading, "observe"))
     ]
     return tuple(use for use in uses if use is not None)
@@ -277,10 +239,10 @@ def read_use(kind: Kind, name: str, *, options: Sequence[str] = (), catalogue: C
     merged = Merged()
     merged.tables["use"] = name
     wrong = [problem for words in options if (problem := apply_override(merged, words))]
-    reading = Reading(merged)
+    reading = Reading(merged, catalogue)
     if not wrong:
         catalogue.find(kind, name)
-        use = _use(reading, kind, merged.tables, path=(), catalogue=catalogue)
+        use = reading.use(kind, merged.tables, path=())
         if use is not None:
             return use
     problems = wrong or reading.problems

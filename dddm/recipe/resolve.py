@@ -46,12 +46,18 @@ def _use(use: Use) -> dict[str, Any]:
 
 
 def _plain(options: Any) -> dict[str, Any]:
-    """Options as TOML holds them: tuples as lists, and None left out."""
+    """Options as TOML holds them: tuples as lists, components as tables, and None left out."""
     return {
-        name: list(value) if isinstance(value, tuple) else value
+        name: _plain_value(value)
         for name, value in attrs.asdict(options, recurse=False).items()
         if value is not None
     }
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Use):
+        return _use(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def fingerprint_of(tables: Mapping[str, Any]) -> str:

@@ -40,7 +40,19 @@ def schema_of(catalogue: Catalogue) -> Schema:
         "additionalProperties": False,
         "if": {"not": {"required": ["extends"]}},
         "then": _needs(catalogue),
+        "$defs": {kind.value: _whole_table(catalogue, kind) for kind in _held(catalogue)},
     }
+
+
+def _held(catalogue: Catalogue) -> list[Kind]:
+    """Kinds of component that others hold: these may stand in themselves, to any depth."""
+    held = {
+        field.metadata["kind"]
+        for component in catalogue.components()
+        for field in attrs.fields(component.options)
+        if "kind" in field.metadata
+    }
+    return [kind for kind in Kind if kind in held]
 
 
 def _keys(catalogue: Catalogue) -> Schema:
@@ -123,13 +135,18 @@ def _evaluate(catalogue: Catalogue) -> Schema:
 
 def _array_of(catalogue: Catalogue, kind: Kind, *, settings: type[Any] | None = None) -> Schema:
     """Tables with `use`; as arrays are replaced whole, each must be whole even where it extends."""
+    return {"type": "array", "items": _whole_table(catalogue, kind, settings=settings)}
+
+
+def _whole_table(catalogue: Catalogue, kind: Kind, *, settings: type[Any] | None = None) -> Schema:
+    """A table with `use` that says all that its component needs."""
     table = _component_table(catalogue, kind, settings=settings)
     needs = _component_needs(catalogue, kind)
     table["allOf"] = table.get("allOf", []) + needs.get("allOf", [])
     if not table["allOf"]:
         del table["allOf"]  # JSON schema allows no empty one
     table["required"] = ["use", *(_required(settings) if settings is not None else [])]
-    return {"type": "array", "items": table}
+    return table
 
 
 def _component_table(
@@ -190,6 +207,9 @@ def _settings_table(options: type[Any]) -> Schema:
 
 
 def _option(options: type[Any], field: "attrs.Attribute[Any]") -> Schema:
+    if "kind" in field.metadata:
+        kind: Kind = field.metadata["kind"]
+        return {"description": field.metadata["help"], "$ref": f"#/$defs/{kind.value}"}
     schema = {
         "description": field.metadata["help"],
         **_type(hints_of(options)[field.name], field.metadata["bounds"]),

@@ -5,8 +5,16 @@ import types
 from collections.abc import Mapping
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
+from dddm.interfaces.plugin import Part
+
 _LARGEST: Final = 2**63 - 1
-_WORDS: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+_WORDS: Final = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Part: "a table with use",
+}
 
 
 def describe(annotation: Any) -> str:

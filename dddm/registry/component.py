@@ -6,7 +6,7 @@ from typing import Any, final
 from attrs import frozen
 
 from dddm.errors import PluginError
-from dddm.interfaces.plugin import Check, DescribeData, Kind, WeightFile
+from dddm.interfaces.plugin import Check, DescribeData, Kind, Needs, WeightFile
 
 
 @final
@@ -32,12 +32,29 @@ class Component:
     check: Check | None = None
     describe: DescribeData | None = None
     weights: tuple[WeightFile, ...] = ()
+    needs: Needs | None = None
     default: bool = False
 
     @property
     def id(self) -> str:
         """`namespace:name`."""
         return f"{self.namespace}:{self.name}"
+
+    def weights_for(self, options: Any) -> tuple[WeightFile, ...]:
+        """The files of weights that it needs with these options.
+
+        Raises:
+            PluginError: if it cannot say.
+        """
+        if self.needs is None:
+            return self.weights
+        try:
+            return tuple(self.needs(options))
+        except Exception as error:
+            raise PluginError(
+                f"{self.id} cannot say which weights it needs: {error!r}",
+                remedy=f"report this to the authors of {self.package}",
+            ) from error
 
     def load(self) -> Any:
         """Import and return the component's class.

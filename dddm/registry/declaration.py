@@ -13,7 +13,9 @@ from dddm.interfaces.plugin import (
     Check,
     DescribeData,
     Kind,
+    Needs,
     NoOptions,
+    Part,
     Registrar,
     WeightFile,
 )
@@ -49,6 +51,7 @@ class Declarations(Registrar):
         check: Check | None = None,
         describe: DescribeData | None = None,
         weights: Iterable[WeightFile] = (),
+        needs: Needs | None = None,
         default: bool = False,
     ) -> None:
         """Take one declaration.
@@ -71,7 +74,7 @@ class Declarations(Registrar):
             raise self._malformed(
                 f"the summary of {name} is not one line of text", "say in one line what it is"
             )
-        for called, word in ((check, "check"), (describe, "describe")):
+        for called, word in ((check, "check"), (describe, "describe"), (needs, "needs")):
             if called is not None and not callable(called):
                 raise self._malformed(
                     f"the {word} of {name} is {called!r}, no function", "give the function itself"
@@ -101,6 +104,7 @@ class Declarations(Registrar):
                 check=check,
                 describe=describe,
                 weights=weights,
+                needs=needs,
                 default=default,
             )
         )
@@ -129,9 +133,14 @@ class Declarations(Registrar):
             if "help" not in field.metadata:
                 raise self._malformed(
                     f"option {field.name} of {name} is not made with option(...)",
-                    "make every field with dddm.interfaces.plugin.option",
+                    "make every field with dddm.interfaces.plugin.option or part",
                 )
-            if not is_option_type(hints[field.name]):
+            if "kind" in field.metadata and hints[field.name] is not Part:
+                raise self._malformed(
+                    f"option {field.name} of {name} is made with part(...) and is no Part",
+                    "annotate it with dddm.interfaces.plugin.Part",
+                )
+            if "kind" not in field.metadata and not is_option_type(hints[field.name]):
                 raise self._malformed(
                     f"option {field.name} of {name} has the type {hints[field.name]}",
                     "use bool, int, float, str, Literal of strings, tuple[T, ...] or T | None",

@@ -19,7 +19,7 @@ from dddm.support.noise import seed_for
 
 def build_schedule(recipe: Recipe) -> Schedule:
     """The forward process."""
-    schedule: Schedule = recipe.schedule.component.load()(recipe.schedule.options)
+    schedule: Schedule = recipe.schedule.make()
     return schedule
 
 
@@ -29,7 +29,7 @@ def build_split(recipe: Recipe) -> Split:
     Raises:
         DataError: if they cannot be read.
     """
-    splits = recipe.data.component.load()(recipe.data.options).splits()
+    splits = recipe.data.make().splits()
     if "train" not in splits:
         raise DataError(f"the data set {recipe.data.component.id} has no training split")
     split: Split = splits["train"]
@@ -38,18 +38,15 @@ def build_split(recipe: Recipe) -> Split:
 
 def build_backbone(recipe: Recipe, *, split: Split, device: torch.device) -> Backbone:
     """The network, with first weights that depend on the recipe's seed alone."""
-    make = recipe.backbone.component.load()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("weights", recipe.seed))
-        backbone: Backbone = make(
-            recipe.backbone.options, shape=split.shape, classes=len(split.classes)
-        )
+        backbone: Backbone = recipe.backbone.make(shape=split.shape, classes=len(split.classes))
     return backbone.to(device)
 
 
 def build_metric(recipe: Recipe, *, device: torch.device) -> Metric:
     """The distance that training minimises."""
-    metric: Metric = recipe.metric.component.load()(recipe.metric.options)
+    metric: Metric = recipe.metric.make()
     metric.to(device)
     return metric
 
@@ -58,7 +55,7 @@ def open_store(
     recipe: Recipe, *, split: Split, folder: RunFolder, device: torch.device
 ) -> TargetStore:
     """The target store, holding N(0, I) noise for every training image."""
-    store: TargetStore = recipe.targets.component.load()(recipe.targets.options)
+    store: TargetStore = recipe.targets.make()
     folder.store.mkdir(parents=True, exist_ok=True)
     store.open(
         images=len(split),

@@ -45,7 +45,7 @@ class Request:
 
 def build_sampler(use: Use) -> Sampler:
     """The sampler that a recipe or a command names."""
-    sampler: Sampler = use.component.load()(use.options)
+    sampler: Sampler = use.make()
     return sampler
 
 

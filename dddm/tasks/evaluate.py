@@ -117,10 +117,10 @@ def _load_sets(recipe: Recipe, folder: RunFolder) -> list[tuple[Samples, str]]:
 
 def _make_judge(recipe: Recipe, evaluation: Evaluation, *, device: torch.device) -> _Judge:
     """Features, and those of the real images."""
-    splits = recipe.data.component.load()(recipe.data.options).splits()
+    splits = recipe.data.make().splits()
     train: Split = splits["train"]
     held_out: Split | None = splits.get("held-out")
-    features: Features = evaluation.features.component.load()(evaluation.features.options)
+    features: Features = evaluation.features.make()
     features.check_shape(train.shape)
     features.to(device)
     reference = Reference(
@@ -172,7 +172,7 @@ def _named(use: Use) -> dict[str, Any]:
 
 def _warnings(recipe: Recipe, features: Features) -> list[str]:
     """Sentences that a reader of the scores should know."""
-    metric: Metric = recipe.metric.component.load()(recipe.metric.options)
+    metric: Metric = recipe.metric.make()
     if features.trained_on is None or features.trained_on != metric.trained_on:
         return []
     warning = (

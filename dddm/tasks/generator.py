@@ -65,8 +65,7 @@ def load_generator(
             where=str(folder.about),
             remedy="give the run's `dddm run` command again: it writes the file anew",
         ) from error
-    make = recipe.backbone.component.load()
-    backbone = make(recipe.backbone.options, shape=shape, classes=len(classes))
+    backbone = recipe.backbone.make(shape=shape, classes=len(classes))
     try:
         backbone.load_state_dict(dict(found.checkpoint.groups["ema"]))
     except (KeyError, RuntimeError) as error:

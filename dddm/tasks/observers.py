@@ -10,7 +10,7 @@ from dddm.run.folder import RunFolder
 def observers_for(recipe: Recipe, *, catalogue: Catalogue, folder: RunFolder) -> list[Observer]:
     """The recipe's observers, or where it names none those that are registered as default."""
     if recipe.observe is not None:
-        return [use.component.load()(use.options, folder=folder.path) for use in recipe.observe]
+        return [use.make(folder=folder.path) for use in recipe.observe]
     return [
         component.load()(component.options(), folder=folder.path)
         for component in catalogue.components(Kind.OBSERVER)

@@ -1,0 +1,124 @@
+"""Components that hold others: reading, resolving, checking, and the schema."""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import jsonschema
+import pytest
+from command_line import TINY, write_tiny
+
+from dddm.errors import PluginError, RecipeError
+from dddm.interfaces.plugin import Complaint, Kind, Part, Surroundings, WeightFile, option, part
+from dddm.recipe.model import Use
+from dddm.recipe.read import read_recipe
+from dddm.recipe.schema import schema_of
+from dddm.recipe.write import to_toml
+from dddm.registry.catalogue import Catalogue
+from dddm.registry.declaration import Declarations
+from dddm.registry.loader import load_catalogue
+
+METRIC = '[metric]\nuse = "pseudo-huber"\nc = 0.0043\n'
+HOLDING = '[metric]\nuse = "half"\n\n[metric.of]\nuse = "pseudo-huber"\nc = 0.0043\n'
+WEIGHTS = WeightFile(name="w", url="https://example.org/w", size_bytes=1, sha256="0" * 64)
+
+
+@attrs.frozen(kw_only=True)
+class HalfOptions:
+    of: Part = part(Kind.METRIC, help="The metric that is halved.")
+
+
+@attrs.frozen(kw_only=True)
+class PickyOptions:
+    c: float = option(1.0, help="Refused in any case.")
+
+
+def _refuse(options: PickyOptions, surroundings: Surroundings) -> Iterator[Complaint]:
+    yield Complaint(option="c", what="it never pleases", remedy="choose another metric")
+
+
+def _with_half() -> Catalogue:
+    more = Declarations(plugin="toy", package="toy", version="1")
+    more.add(Kind.METRIC, "half", target="toy:Half", summary="Half.", options=HalfOptions)
+    more.add(
+        Kind.METRIC,
+        "picky",
+        target="toy:Picky",
+        summary="Picky.",
+        options=PickyOptions,
+        check=_refuse,
+        weights=[WEIGHTS],
+        needs=lambda options: [WEIGHTS] if options.c > 1 else [],
+    )
+    return Catalogue([*load_catalogue().components(), *more.components])
+
+
+def test_a_component_holds_another(tmp_path: Path) -> None:
+    """The inner table becomes a component with options of its own, and reads back as it was."""
+    recipe = read_recipe(write_tiny(tmp_path, (METRIC, HOLDING)), catalogue=_with_half())
+    inner = recipe.metric.options.of
+    assert isinstance(inner, Use)
+    assert (inner.component.name, inner.options.c) == ("pseudo-huber", 0.0043)
+    assert list(recipe.metric.and_parts()) == [recipe.metric, inner]
+    assert type(inner.make()).__name__ == "PseudoHuber"
+    again = tmp_path / "again.toml"
+    again.write_text(to_toml(recipe))
+    assert read_recipe(again, catalogue=_with_half()).fingerprint == recipe.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ('[metric]\nuse = "half"\n', 'add [metric.of] and under it use = "…"'),
+        ('[metric]\nuse = "half"\nof = "l2"\n', "of holds a metric, which is a table"),
+        ('[metric]\nuse = "half"\n[metric.of]\nuse = "l3"\n', "no metric called 'l3'"),
+        ('[metric]\nuse = "half"\n[metric.of]\nuse = "l2"\nc = 1\n', "l2 has no option 'c'"),
+        ('[metric]\nuse = "half"\n[metric.of]\nuse = "pseudo-huber"\n', "needs the option 'c'"),
+        ('[metric]\nuse = "half"\n[metric.of]\nuse = "picky"\n', "it never pleases"),
+    ],
+)
+def test_what_is_wrong_inside_is_said(tmp_path: Path, metric: str, said: str) -> None:
+    """An inner component is read and checked as strictly as an outer one."""
+    path = write_tiny(tmp_path, (METRIC, metric))
+    with pytest.raises((RecipeError, PluginError)) as refused:
+        read_recipe(path, catalogue=_with_half())
+    assert said in str(refused.value)
+    assert "tiny.toml" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("metric", "right"),
+    [
+        (HOLDING, True),
+        (HOLDING.replace('"pseudo-huber"', '"l3"'), False),
+        (HOLDING.replace("c = 0.0043", "c = -1"), False),
+        (HOLDING.replace("c = 0.0043", ""), False),
+        (HOLDING.replace('"pseudo-huber"\nc = 0.0043', '"half"\n[metric.of.of]\nuse = "l2"'), True),
+    ],
+)
+def test_the_schema_follows(metric: str, right: bool) -> None:  # noqa: FBT001 - a parameter
+    """The schema takes an inner table of any depth, and refuses what the reader refuses."""
+    validator = jsonschema.Draft202012Validator(schema_of(_with_half()))
+    assert validator.is_valid(tomllib.loads(TINY.replace(METRIC, metric))) is right
+
+
+def test_weights_may_depend_on_options() -> None:
+    """Of all files that a component may need, `needs` names those of given options."""
+    picky = _with_half().find(Kind.METRIC, "picky")
+    assert picky.weights == (WEIGHTS,)
+    assert picky.weights_for(PickyOptions(c=2.0)) == (WEIGHTS,)
+    assert picky.weights_for(PickyOptions(c=1.0)) == ()
+
+
+def test_a_part_is_annotated_as_one() -> None:
+    """A plugin whose field made with `part` says another type is refused."""
+
+    @attrs.frozen(kw_only=True)
+    class Wrong:
+        of: str = part(Kind.METRIC, help="The metric.")
+
+    with pytest.raises(PluginError, match="no Part"):
+        Declarations(plugin="toy", package="toy", version="1").add(
+            Kind.METRIC, "wrong", target="toy:Wrong", summary="Wrong.", options=Wrong
+        )
