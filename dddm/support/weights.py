@@ -1,0 +1,112 @@
+"""Files of weights: where they are looked for, and that they are what they should be.
+
+Weights decide what a loss or a score means, so a file is used only when its size and its SHA-256
+are those that its component declares, every time, wherever it came from.  Nothing is downloaded
+here: `dddm.support.download` does that, and only when the user asks.  Imports no torch.
+"""
+
+import os
+from pathlib import Path
+
+from dddm.errors import DataError, DddmError, EnvironmentProblem
+from dddm.interfaces.plugin import WeightFile
+from dddm.support.files import sha256_of
+
+FOLDERS_VARIABLE = "DDDM_WEIGHTS"
+"""Environment variable: one folder of weights or several, separated as in PATH."""
+
+
+def search_folders() -> tuple[Path, ...]:
+    """Where weights are looked for, in this order: `$DDDM_WEIGHTS`, then torch's hub cache."""
+    named = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
+    return (*(Path(folder).expanduser() for folder in named if folder), _torch_hub_folder())
+
+
+def _torch_hub_folder() -> Path:
+    """As `torch.hub` computes it, without importing torch."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("TORCH_HOME") or str(Path(cache) / "torch")
+    return Path(home).expanduser() / "hub" / "checkpoints"
+
+
+def find_weights(file: WeightFile) -> Path:
+    """The first file of this name in the search folders whose size and SHA-256 are right.
+
+    Raises:
+        DataError: if there is none, or only files that are wrong: three different messages, each
+            with the URL, the SHA-256, the size and the path where the file belongs.
+        EnvironmentProblem: if a file of this name cannot be read.
+    """
+    wrong: DddmError | None = None
+    for folder in search_folders():
+        path = folder / file.name
+        if path.is_file():
+            try:
+                verify(path, file=file)
+            except DataError as error:
+                wrong = wrong or error
+            else:
+                return path
+    if wrong is not None:
+        raise wrong
+    folders = search_folders()
+    raise DataError(
+        f"the weights {file.name} were not found: {describe(file)}",
+        where=", ".join(str(folder) for folder in folders),
+        remedy=f"`dddm weights fetch {file.name}`, or put the file at {folders[0] / file.name}",
+    )
+
+
+def describe(file: WeightFile) -> str:
+    """Size, SHA-256 and URL, in one line."""
+    return f"{file.size_bytes:,} bytes, SHA-256 {file.sha256}, from {file.url}"
+
+
+def verify(path: Path, *, file: WeightFile) -> None:
+    """Compare the file at `path` with what is declared of it: its size first, then its hash.
+
+    Raises:
+        DataError: if it is of another size or has another SHA-256.
+        EnvironmentProblem: if it cannot be read.
+    """
+    remedy = f"remove it, then `dddm weights fetch {file.name}`, or put the right file in its place"
+    size_bytes = path.stat().st_size
+    if size_bytes != file.size_bytes:
+        raise DataError(
+            f"the weights {file.name} have the wrong size, {size_bytes:,} bytes; "
+            f"right are {describe(file)}",
+            where=str(path),
+            remedy=remedy,
+        )
+    verify_hash(path, sha256=file.sha256, remedy=remedy, source=file.url)
+
+
+def verify_hash(path: Path, *, sha256: str, remedy: str, source: str | None = None) -> None:
+    """Compare a file's SHA-256 with the one it should have.
+
+    Args:
+        path: of the file.
+        sha256: that it should have, in hexadecimal, of either case.
+        remedy: what to do if it has another.
+        source: where the right file comes from, for the message; None where nobody knows.
+
+    Raises:
+        DataError: if it has another SHA-256.
+        EnvironmentProblem: if it cannot be read.
+    """
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"the weights {path.name} cannot be read: {error.strerror}",
+            where=str(path),
+            remedy="give yourself the right to read it",
+        ) from error
+    if found != sha256.lower():
+        origin = "" if source is None else f", from {source}"
+        raise DataError(
+            f"the weights {path.name} have the wrong hash, SHA-256 {found}; "
+            f"right is {sha256.lower()} ({path.stat().st_size:,} bytes{origin})",
+            where=str(path),
+            remedy=remedy,
+        )
