@@ -1,6 +1,7 @@
 """The distance d between an estimate and an image (eq. 5, §4)."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -30,8 +31,20 @@ class Metric(ABC):
 
         Args:
             estimate: (B, C, H, W), nominally in [-1, 1] but not clamped; carries the gradient.
-            target: (B, C, H, W), in [-1, 1].
+            target: (B, C, H, W), in [-1, 1]; carries no gradient.
         """
+
+    def distances(self, *, estimate: Tensor, targets: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """One `distance` of the same estimate for each target, each (B,), float32.
+
+        A metric that compares features overrides this, so that those of the estimate, which carry
+        the gradient, are computed once.
+
+        Args:
+            estimate: (B, C, H, W), as `distance` takes it.
+            targets: each (B, C, H, W); none carries a gradient.
+        """
+        return tuple(self.distance(estimate=estimate, target=target) for target in targets)
 
     def loss(
         self, *, estimate: Tensor, target: Tensor, previous_estimate: Tensor, epoch: int

@@ -18,7 +18,7 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.scores.torchvision_operators import import_torchvision
+from dddm.support.torchvision_operators import import_torchvision
 
 
 @final

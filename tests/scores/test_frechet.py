@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dddm.errors import DataError
 from dddm.scores.frechet import Statistics, frechet_distance, statistics_of
-from dddm.scores.torchvision_operators import import_torchvision
+from dddm.support.torchvision_operators import import_torchvision
 
 DIMENSIONS = 5
 _NUMBER = itertools.count()

@@ -1,10 +1,11 @@
 """Makes torchvision importable where its compiled part does not fit the installed torch.
 
-torch-fidelity imports torchvision as a whole, though the distance that we take from it needs
-nothing of it.  Where torch comes from one source and torchvision from another (torch built for the
-CPU beside torchvision built for CUDA, which is what package indexes readily combine), torchvision
-passes over its compiled operators and then fails on describing two of them, because they do not
-exist.  Declaring their names is enough: calling them still fails, with torchvision's own message.
+torch-fidelity and lpips import torchvision as a whole, though what we take from them needs its
+layouts of networks at most.  Where torch comes from one source and torchvision from another (torch
+built for the CPU beside torchvision built for CUDA, which is what package indexes readily combine),
+torchvision passes over its compiled operators and then fails on describing two of them, because
+they do not exist.  Declaring their names is enough: calling them still fails, with torchvision's
+own message.
 """
 
 import importlib
@@ -50,7 +51,7 @@ def declare_missing_operators() -> None:
 
 def _unusable(error: Exception) -> EnvironmentProblem:
     return EnvironmentProblem(
-        f"torchvision, which torch-fidelity needs, cannot be imported: {error}",
+        f"torchvision, which torch-fidelity and lpips need, cannot be imported: {error}",
         where=f"torch {torch.__version__}",
         remedy="install torchvision in the release and from the source that torch came from",
     )

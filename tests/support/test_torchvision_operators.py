@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dddm.errors import EnvironmentProblem
-from dddm.scores.torchvision_operators import import_torchvision
+from dddm.support.torchvision_operators import import_torchvision
 
 # As torchvision does when its compiled part does not fit: it describes operators that are missing.
 UNFIT = """
@@ -27,7 +27,7 @@ ASK = """
 import sys
 sys.path.insert(0, {path!r})
 from dddm.errors import EnvironmentProblem
-from dddm.scores.torchvision_operators import import_torchvision
+from dddm.support.torchvision_operators import import_torchvision
 try:
     import_torchvision()
 except EnvironmentProblem as error:
