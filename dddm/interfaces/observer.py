@@ -123,12 +123,17 @@ class SamplesDrawn(Event):
 @final
 @frozen(kw_only=True)
 class ScoreMeasured(Event):
-    """One score is known."""
+    """One score is known.
+
+    Attributes:
+        epoch: n, from 0, of a score during training; None for one of the finished run.
+    """
 
     metric: str
     sampler: str
     steps: int
     value: float
+    epoch: int | None = None
 
 
 @final

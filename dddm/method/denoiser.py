@@ -5,6 +5,7 @@ f_θ(x̂, x_t, t) = x_t − F_θ(x̂, x_t, t)        (VP; the schedule says how 
 
 from typing import Any, final
 
+import torch
 from attrs import frozen
 from torch import Tensor
 
@@ -25,11 +26,27 @@ class _Begun:
 
 @final
 class ScheduledDenoiser(Denoiser):
-    """f_θ for training and sampling alike."""
+    """f_θ for training and sampling alike.
 
-    def __init__(self, *, schedule: Schedule, backbone: Backbone) -> None:
+    Args:
+        precision: in which the network computes: float32, or bfloat16 or float16 by autocast.
+            F is float32 again before eq. 3, so that the estimate loses nothing to it.
+        compiled: whether `begin` and `refine` go through torch.compile; at their first call.
+    """
+
+    def __init__(
+        self,
+        *,
+        schedule: Schedule,
+        backbone: Backbone,
+        precision: torch.dtype = torch.float32,
+        compiled: bool = False,
+    ) -> None:
         self._schedule = schedule
-        self._backbone = backbone
+        self._precision = precision
+        begin, refine = backbone.begin, backbone.refine
+        self._begin = torch.compile(begin) if compiled else begin
+        self._refine = torch.compile(refine) if compiled else refine
 
     @property
     def schedule(self) -> Schedule:
@@ -38,14 +55,20 @@ class ScheduledDenoiser(Denoiser):
 
     def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> _Begun:
         """What of f depends on (x_t, t, label) alone."""
-        network = self._backbone.begin(
-            x_t=self._schedule.network_input(x_t=x_t, t=t),
-            t=self._schedule.network_time(t),
-            label=label,
-        )
+        with self._autocast(x_t.device):
+            network = self._begin(
+                x_t=self._schedule.network_input(x_t=x_t, t=t),
+                t=self._schedule.network_time(t),
+                label=label,
+            )
         return _Begun(x_t=x_t, t=t, network=network)
 
     def refine(self, begun: _Begun, *, estimate: Tensor) -> Tensor:
         """f_θ(x̂, x_t, t), (B, C, H, W), not clamped."""
-        raw = self._backbone.refine(begun.network, estimate=estimate)
-        return self._schedule.estimate(x_t=begun.x_t, raw=raw, t=begun.t)
+        with self._autocast(estimate.device):
+            raw = self._refine(begun.network, estimate=estimate)
+        return self._schedule.estimate(x_t=begun.x_t, raw=raw.to(begun.x_t.dtype), t=begun.t)
+
+    def _autocast(self, device: torch.device) -> torch.autocast:
+        lower = self._precision is not torch.float32
+        return torch.autocast(device.type, dtype=self._precision if lower else None, enabled=lower)

@@ -11,6 +11,7 @@ The caller steps the optimiser and writes x̂' back to X̂[i], from this same fo
 Legend: B images in the batch, C channels, H rows, W columns.
 """
 
+from collections.abc import Iterator
 from typing import final
 
 import torch
@@ -41,6 +42,24 @@ class Batch:
     x_0: Tensor
     label: Tensor | None
 
+    def parts(self, count: int) -> Iterator["Batch"]:
+        """The batch cut into `count` equal parts, for gradient accumulation."""
+        for part in _parts(len(self.index), count):
+            yield Batch(
+                index=self.index[part],
+                x_0=self.x_0[part],
+                label=_some(self.label, part),
+            )
+
+
+def _some(tensor: Tensor | None, part: slice) -> Tensor | None:
+    return None if tensor is None else tensor[part]
+
+
+def _parts(length: int, count: int) -> Iterator[slice]:
+    each = length // count
+    return (slice(start, start + each) for start in range(0, length, each))
+
 
 @final
 @frozen(kw_only=True)
@@ -52,12 +71,25 @@ class Draws:
         noise: ε, (B, C, H, W), float32.
         dropout_noise: what replaces a dropped estimate, (B, C, H, W); None without dropout.
         dropped: (B,), bool: whose estimate is dropped; None without dropout.
+        flipped: (B,), bool: which images are seen in a mirror; None without flips.
     """
 
     t: Tensor
     noise: Tensor
-    dropout_noise: Tensor | None
-    dropped: Tensor | None
+    dropout_noise: Tensor | None = None
+    dropped: Tensor | None = None
+    flipped: Tensor | None = None
+
+    def parts(self, count: int) -> Iterator["Draws"]:
+        """The same numbers for the parts of the batch: accumulation changes no draw."""
+        for part in _parts(len(self.t), count):
+            yield Draws(
+                t=self.t[part],
+                noise=self.noise[part],
+                dropout_noise=_some(self.dropout_noise, part),
+                dropped=_some(self.dropped, part),
+                flipped=_some(self.flipped, part),
+            )
 
 
 @final
@@ -79,9 +111,14 @@ class Outcome:
 
 
 def draw(
-    *, schedule: Schedule, x_0: Tensor, generator: torch.Generator, estimate_dropout: float = 0.0
+    *,
+    schedule: Schedule,
+    x_0: Tensor,
+    generator: torch.Generator,
+    estimate_dropout: float = 0.0,
+    flips: bool = False,
 ) -> Draws:
-    """Draw t, ε and, where asked for, which estimates are dropped, for a batch like `x_0`."""
+    """Draw t, ε and, where asked for, what is dropped and what is flipped, for a batch like x_0."""
     count, device = len(x_0), generator.device
     t_B = schedule.draw_times(count=count, generator=generator)
     noise_BCHW = torch.randn(x_0.shape, generator=generator, device=device)
@@ -89,7 +126,14 @@ def draw(
     if estimate_dropout > 0:
         dropped_B = torch.rand(count, generator=generator, device=device) < estimate_dropout
         dropout_noise_BCHW = torch.randn(x_0.shape, generator=generator, device=device)
-    return Draws(t=t_B, noise=noise_BCHW, dropout_noise=dropout_noise_BCHW, dropped=dropped_B)
+    flipped_B = torch.rand(count, generator=generator, device=device) < 1 / 2 if flips else None
+    return Draws(
+        t=t_B,
+        noise=noise_BCHW,
+        dropout_noise=dropout_noise_BCHW,
+        dropped=dropped_B,
+        flipped=flipped_B,
+    )
 
 
 def drop_estimates(*, estimate: Tensor, draws: Draws) -> Tensor:
@@ -97,6 +141,13 @@ def drop_estimates(*, estimate: Tensor, draws: Draws) -> Tensor:
     if draws.dropped is None or draws.dropout_noise is None:
         return estimate
     return torch.where(expand_B111(draws.dropped), draws.dropout_noise, estimate)
+
+
+def flip(image: Tensor, *, draws: Draws) -> Tensor:
+    """Mirror left and right where the draws say so, (B, C, H, W); its own inverse."""
+    if draws.flipped is None:
+        return image
+    return torch.where(expand_B111(draws.flipped), image.flip(-1), image)
 
 
 def training_step(
@@ -110,23 +161,28 @@ def training_step(
 ) -> Outcome:
     """One forward pass of algorithm 1.
 
+    The store keeps every estimate in the orientation of the data set.  An image that is seen in a
+    mirror is given its estimate in the same mirror, and the new estimate is turned back.
+
     Raises:
         ValueError: if the store refuses the batch's indices.
     """
-    estimate_BCHW = drop_estimates(estimate=store.read(batch.index), draws=draws)
-    x_t_BCHW = model.schedule.diffuse(x_0=batch.x_0, t=draws.t, noise=draws.noise)
+    x_0_BCHW = flip(batch.x_0, draws=draws)
+    stored_BCHW = flip(store.read(batch.index), draws=draws)
+    estimate_BCHW = drop_estimates(estimate=stored_BCHW, draws=draws)
+    x_t_BCHW = model.schedule.diffuse(x_0=x_0_BCHW, t=draws.t, noise=draws.noise)
     begun = model.begin(x_t=x_t_BCHW, t=draws.t, label=batch.label)
     new_estimate_BCHW = model.refine(begun, estimate=estimate_BCHW)
     loss_B = metric.loss(
         estimate=new_estimate_BCHW,
-        target=batch.x_0,
+        target=x_0_BCHW,
         previous_estimate=estimate_BCHW,
         epoch=epoch,
     )
     return Outcome(
         loss=loss_B.mean(),
         loss_B=loss_B.detach(),
-        estimate=new_estimate_BCHW.detach(),
+        estimate=flip(new_estimate_BCHW.detach(), draws=draws),
         t=draws.t,
     )
 

@@ -46,6 +46,29 @@ class TrainSettings:
     epochs: int = option(at_least=1, help="How often each training image is visited.")
     batch_images: int = option(at_least=1, help="Images in one optimiser step.")
     learning_rate: float = option(above=0, help="Adam's step size.")
+    accumulate: int = option(
+        1,
+        at_least=1,
+        help="Parts in which a batch is worked off one after the other, where all of it does not "
+        "fit; up to rounding nothing else changes.",
+    )
+    precision: Literal["float32", "bfloat16", "float16"] = option(
+        "float32",
+        help="What the network computes in while it trains; weights, estimate, loss and samples "
+        "stay float32.  float16 scales its gradients.",
+    )
+    compile: bool = option(default=False, help="Let torch.compile make kernels for the network.")
+    flips: bool = option(
+        default=False,
+        help="Show each image in a mirror half of the time, its estimate likewise; not the "
+        "paper's.",
+    )
+    data_on_device: bool = option(
+        default=False, help="Keep the training images in the device's memory."
+    )
+    learning_rate_warmup_steps: int = option(
+        0, at_least=0, help="Steps over which the learning rate rises from nothing."
+    )
     learning_rate_drops: tuple[float, ...] = option(
         (),
         above=0,
@@ -68,6 +91,13 @@ class TrainSettings:
     ema_warmup: bool = option(
         False, help="Use min(ema, (1+k)/(10+k)) at step k, for runs too short for their decay."
     )
+    more_emas: tuple[float, ...] = option(
+        (),
+        at_least=0,
+        below=1,
+        help="Decays of further averages that are kept beside `ema`; `dddm sample --ema` draws "
+        "from them.",
+    )
     estimate_dropout: float = option(
         0.0,
         at_least=0,
@@ -82,8 +112,23 @@ class TrainSettings:
     )
     checkpoint_every_epochs: int = option(1, at_least=1, help="How often a checkpoint is saved.")
     keep_checkpoints: int = option(2, at_least=1, help="How many of the newest are kept.")
+    keep_every_epochs: int | None = option(
+        None, at_least=1, help="Checkpoints after so many epochs each are kept for good."
+    )
     sample_every_epochs: int | None = option(
         None, at_least=1, help="How often a sample grid is drawn; without it, at the end only."
+    )
+    score_every_epochs: int | None = option(
+        None,
+        at_least=1,
+        help="How often samples are drawn and scored during training; the averaged weights that "
+        "score best at the first of `score_steps` are kept under best/.",
+    )
+    score_steps: tuple[int, ...] = option(
+        (1, 2), at_least=1, help="Step counts that are scored during training."
+    )
+    score_images: int = option(
+        1000, at_least=2, help="Samples for each score during training; more give lower distances."
     )
     diagnose_every_epochs: int = option(
         1, at_least=1, help="How often the leak diagnostic is measured."

@@ -196,13 +196,20 @@ def newest_whole(folder: Path) -> Found:
     return Found(checkpoint=None, damaged=())
 
 
-def keep_newest(folder: Path, *, count: int) -> None:
-    """Remove all but the newest `count` checkpoints."""
+def keep_newest(folder: Path, *, count: int, every_steps: int | None = None) -> None:
+    """Remove all but the newest `count` checkpoints, and those at multiples of `every_steps`."""
     with naming_full_disk(folder):
         for path in list_checkpoints(folder)[count:]:
-            # Renamed first, so that a crash in between leaves nothing that looks like a checkpoint.
-            leaving = path.with_name(f".{path.name}.leaving")
-            path.rename(leaving)
-            shutil.rmtree(leaving)
+            if every_steps is not None and step_of(path) % every_steps == 0:
+                continue
+            remove(path)
         for leaving in folder.glob(".step-*.leaving"):
             shutil.rmtree(leaving, ignore_errors=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a checkpoint."""
+    # Renamed first, so that a crash in between leaves nothing that looks like a checkpoint.
+    leaving = path.with_name(f".{path.name}.leaving")
+    path.rename(leaving)
+    shutil.rmtree(leaving)

@@ -20,6 +20,7 @@ class RunFolder:
     | `run.json` | name, recipe's fingerprint, versions, and seconds taken by each task |
     | `events.jsonl` | one event a line, as in `dddm.interfaces.observer` |
     | `checkpoints/step-00000900/` | one checkpoint each |
+    | `best/step-00000900/` | the averaged weights that scored best during training |
     | `progress/epoch-00020.png` | sample grids drawn during training |
     | `samples/fixed-time-100/` | `samples.npz`, `grid.png` and `manifest.json` of one sampler
       at one number of steps |
@@ -48,6 +49,11 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """Folder of the checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """Folder of the averaged weights that scored best during training."""
+        return self.path / "best"
 
     @property
     def store(self) -> Path:

@@ -15,6 +15,7 @@ from dddm.recipe.model import Recipe
 from dddm.run.batches import BatchPlan
 from dddm.run.folder import RunFolder
 from dddm.support.noise import seed_for
+from dddm.tasks.reader import ResidentSplit
 
 
 def build_schedule(recipe: Recipe) -> Schedule:
@@ -98,6 +99,8 @@ def build_for_training(recipe: Recipe, *, folder: RunFolder, device: torch.devic
         DddmError: for whatever a component refuses.
     """
     split = build_split(recipe)
+    if recipe.train.data_on_device:
+        split = ResidentSplit(split, device=device)
     return TrainingParts(
         split=split,
         plan=plan_batches(recipe, split=split),

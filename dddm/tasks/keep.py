@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 from torch import Tensor
 
 from dddm.errors import DataError
@@ -11,7 +12,7 @@ from dddm.interfaces.observer import CheckpointSaved
 from dddm.run import checkpoint as checkpoints
 from dddm.run.versions import machine, versions
 from dddm.tasks.optimiser import load_optimiser_state, optimiser_state
-from dddm.tasks.training import Position, Training
+from dddm.tasks.training import Best, Position, Training
 
 
 def save(training: Training) -> None:
@@ -21,6 +22,7 @@ def save(training: Training) -> None:
     groups: dict[str, Mapping[str, Tensor]] = {
         "model": training.parts.backbone.state_dict(),
         "ema": training.ema.backbone.state_dict(),
+        **{name: ema.backbone.state_dict() for name, ema in training.more_emas.items()},
         "optimiser": optimiser_state(training.optimiser),
         "store": training.parts.store.snapshot(),
     }
@@ -31,7 +33,10 @@ def save(training: Training) -> None:
             "batch": position.batch,
             "loss_sum": position.loss_sum.hex(),
             "train_seconds": position.train_seconds,
+            "overflows": position.overflows,
         },
+        "scaler": training.scaler.state_dict(),
+        "best": None if training.best is None else attrs.asdict(training.best),
         "log_bytes": training.log.position(),
         "recipe": training.recipe.fingerprint,
         "versions": versions(training.recipe),
@@ -41,7 +46,9 @@ def save(training: Training) -> None:
         training.folder.checkpoints, step=position.step, groups=groups, state=state
     )
     checkpoints.keep_newest(
-        training.folder.checkpoints, count=training.recipe.train.keep_checkpoints
+        training.folder.checkpoints,
+        count=training.recipe.train.keep_checkpoints,
+        every_steps=_steps_between_kept(training),
     )
     training.announcer.announce(
         CheckpointSaved,
@@ -50,6 +57,26 @@ def save(training: Training) -> None:
         size_bytes=checkpoints.size_bytes(path),
         save_seconds=time.perf_counter() - began,
     )
+
+
+def keep_best(training: Training) -> None:
+    """Keep the averaged weights as they are now as the best so far, in place of those before."""
+    best = training.best
+    assert best is not None
+    path = checkpoints.save(
+        training.folder.best,
+        step=best.step,
+        groups={"ema": training.ema.backbone.state_dict()},
+        state={"best": attrs.asdict(best), "recipe": training.recipe.fingerprint},
+    )
+    for older in checkpoints.list_checkpoints(training.folder.best):
+        if older != path:
+            checkpoints.remove(older)
+
+
+def _steps_between_kept(training: Training) -> int | None:
+    epochs = training.recipe.train.keep_every_epochs
+    return None if epochs is None else epochs * training.parts.plan.batches_per_epoch
 
 
 def restore(training: Training, found: checkpoints.Checkpoint) -> None:
@@ -61,6 +88,8 @@ def restore(training: Training, found: checkpoints.Checkpoint) -> None:
     try:
         training.parts.backbone.load_state_dict(dict(found.groups["model"]))
         training.ema.backbone.load_state_dict(dict(found.groups["ema"]))
+        for name, ema in training.more_emas.items():
+            ema.backbone.load_state_dict(dict(found.groups[name]))
         load_optimiser_state(training.optimiser, found.groups["optimiser"])
         training.parts.store.restore(found.groups["store"])
         position: Mapping[str, Any] = found.state["position"]
@@ -70,8 +99,13 @@ def restore(training: Training, found: checkpoints.Checkpoint) -> None:
             batch=position["batch"],
             loss_sum=float.fromhex(position["loss_sum"]),
             train_seconds=position["train_seconds"],
+            overflows=position["overflows"],
         )
-    except (KeyError, RuntimeError, ValueError) as error:
+        if training.scaler.is_enabled():
+            training.scaler.load_state_dict(found.state["scaler"])
+        best: Mapping[str, Any] | None = found.state["best"]
+        training.best = None if best is None else Best(**best)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise DataError(
             f"this checkpoint does not fit what the recipe builds: {error}",
             where=str(found.folder),

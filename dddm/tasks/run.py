@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 
 from dddm.errors import DddmError, StoppedEarly
-from dddm.interfaces.observer import Observer, RunStopped, SamplesDrawn
-from dddm.method.denoiser import ScheduledDenoiser
+from dddm.interfaces.observer import Observer, RunStopped
 from dddm.recipe.model import Recipe, SampleJob
 from dddm.run import checkpoint as checkpoints
 from dddm.run.announce import Announcer
@@ -16,17 +15,13 @@ from dddm.run.event_log import EventLog
 from dddm.run.folder import RunFolder
 from dddm.run.stopping import StopRequest
 from dddm.run.versions import machine, versions
-from dddm.support.files import naming_full_disk
-from dddm.support.pictures import grid, png_bytes
 from dddm.tasks.build import build_for_training
-from dddm.tasks.draw import Request, build_sampler, draw_request
+from dddm.tasks.draw import Request, draw_request
 from dddm.tasks.generator import load_generator
 from dddm.tasks.keep import restore
-from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_samples
+from dddm.tasks.progress import Progress
 from dddm.tasks.train import train
 from dddm.tasks.training import Training
-
-_PROGRESS_STEPS = 10
 
 
 def run(
@@ -117,7 +112,10 @@ def _train(
     )
     if found.checkpoint is not None:
         restore(training, found.checkpoint)
-    train(training, draw_progress=_draw_progress)
+    try:
+        train(training, progress=Progress(recipe))
+    finally:
+        training.reader.close()
     _note_seconds(folder, train=training.position.train_seconds)
 
 
@@ -125,39 +123,6 @@ def _note_seconds(folder: RunFolder, **seconds: float) -> None:
     before = folder.read_about().get("seconds", {})
     rounded = {name: round(value, 2) for name, value in seconds.items()}
     folder.note_about(seconds={**before, **rounded})
-
-
-def _draw_progress(training: Training) -> None:
-    """A grid from the averaged weights, by the recipe's first sampler at 10 steps or fewer."""
-    if not training.recipe.sample:
-        return
-    job = training.recipe.sample[0]
-    few = [steps for steps in job.settings.steps if steps <= _PROGRESS_STEPS]
-    steps = max(few, default=min(job.settings.steps))
-    classes = len(training.parts.split.classes) if training.parts.backbone.uses_labels else 0
-    order = Order(
-        steps=(steps,),
-        images=BLOCK_IMAGES,
-        seed=job.settings.seed,
-        shape=training.parts.split.shape,
-        classes=classes,
-    )
-    model = ScheduledDenoiser(schedule=training.parts.schedule, backbone=training.ema.backbone)
-    sampler = build_sampler(job.sampler)
-    (block,) = draw_samples(model=model, sampler=sampler, order=order, device=training.device)
-    columns = classes if 1 < classes <= BLOCK_IMAGES // 2 else None
-    whole_rows = BLOCK_IMAGES // columns * columns if columns else BLOCK_IMAGES
-    path = training.folder.progress / f"epoch-{training.position.epoch + 1:05d}.png"
-    with naming_full_disk(path):
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(png_bytes(grid(block.images[steps][:whole_rows], columns=columns)))
-    training.announcer.announce(
-        SamplesDrawn,
-        sampler=job.sampler.component.name,
-        steps=steps,
-        images=whole_rows,
-        grid=path,
-    )
 
 
 def sample_folders(recipe: Recipe, folder: RunFolder) -> list[tuple[SampleJob, dict[int, Path]]]:

@@ -5,30 +5,26 @@ Read `train` first, then `_one_step`, which follows the paper line by line:
 """
 
 import time
-from collections.abc import Callable
 
 import attrs
 import torch
 from torch import Tensor
 
-from dddm.errors import TrainingFailed
 from dddm.interfaces.observer import EpochDone, RunStarted, StepDone
 from dddm.method.leak import Leak, measure_leak
 from dddm.method.learning_rate import learning_rate_at
-from dddm.method.training_step import Batch, draw, refuse_not_finite, training_step
+from dddm.method.training_step import Batch, Draws, draw, refuse_not_finite, training_step
 from dddm.run.rate import Rate
-from dddm.support.images import from_uint8
 from dddm.support.noise import generator_for, noise_by_index, seed_for
 from dddm.tasks.keep import save
+from dddm.tasks.progress import Progress
 from dddm.tasks.training import Training
+from dddm.tasks.update import update_weights
 
 _LEAK_IMAGES = 256
 
-DrawProgress = Callable[[Training], None]
-"""Draws a grid from the averaged weights as they are now."""
 
-
-def train(training: Training, *, draw_progress: DrawProgress) -> None:
+def train(training: Training, *, progress: Progress) -> None:
     """Train from where `training` stands to the end of the last epoch.
 
     Raises:
@@ -46,11 +42,13 @@ def train(training: Training, *, draw_progress: DrawProgress) -> None:
             if training.stop.made:
                 save(training)
                 training.stop.obey(where=f"step {position.step}", saved=True)
-            _one_step(training, index_B=index_NB[position.batch], rate=rate)
-        _finish_epoch(training, draw_progress=draw_progress)
+            index_B, following = index_NB[position.batch], position.batch + 1
+            upcoming = index_NB[following] if following < plan.batches_per_epoch else None
+            _one_step(training, index_B=index_B, upcoming=upcoming, rate=rate)
+        _finish_epoch(training, progress=progress)
 
 
-def _one_step(training: Training, *, index_B: Tensor, rate: Rate) -> None:
+def _one_step(training: Training, *, index_B: Tensor, upcoming: Tensor | None, rate: Rate) -> None:
     began = time.perf_counter()
     parts, position, settings = training.parts, training.position, training.recipe.train
     seed, device = training.recipe.seed, training.device
@@ -59,34 +57,21 @@ def _one_step(training: Training, *, index_B: Tensor, rate: Rate) -> None:
     generator = generator_for("train", seed, position.epoch, position.batch, device=device)
     parts.backbone.train()
 
-    batch = _read_batch(training, index_B)
+    batch = training.reader.read(index_B, upcoming=upcoming)
     draws = draw(
         schedule=parts.schedule,
         x_0=batch.x_0,
         generator=generator,
         estimate_dropout=settings.estimate_dropout,
+        flips=settings.flips,
     )
-    outcome = training_step(
-        model=training.model,
-        metric=parts.metric,
-        store=parts.store,
-        batch=batch,
-        draws=draws,
-        epoch=position.epoch,
-    )
-    refuse_not_finite(outcome, batch=batch, step=position.step + 1)
-
-    training.optimiser.zero_grad()
-    outcome.loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
-    norm = _clip_gradient(training, limit=settings.gradient_clip)
+    loss, estimate_BCHW = _forward_and_backward(training, batch=batch, draws=draws)
     learning_rate = _set_learning_rate(training)
-    parts.store.write(batch.index, estimate=outcome.estimate)
-    training.optimiser.step()
-    training.ema.update(parts.backbone, update=position.step)
+    parts.store.write(batch.index, estimate=estimate_BCHW)
+    norm = update_weights(training)
 
     position.step += 1
     position.batch += 1
-    loss = outcome.loss.item()
     position.loss_sum += loss
     rate.step()
     position.train_seconds += time.perf_counter() - began
@@ -104,39 +89,38 @@ def _one_step(training: Training, *, index_B: Tensor, rate: Rate) -> None:
         )
 
 
-def _read_batch(training: Training, index_B: Tensor) -> Batch:
-    split, device = training.parts.split, training.device
-    label_B = split.labels(index_B) if training.parts.backbone.uses_labels else None
-    return Batch(
-        index=index_B,
-        x_0=from_uint8(split.images(index_B).to(device)),
-        label=None if label_B is None else label_B.to(device),
-    )
+def _forward_and_backward(
+    training: Training, *, batch: Batch, draws: Draws
+) -> tuple[float, Tensor]:
+    """The batch's loss and its new estimates; the gradient is in the weights.
 
-
-def _clip_gradient(training: Training, *, limit: float | None) -> float:
-    """The gradient's norm before clipping.
-
-    Raises:
-        TrainingFailed: if it is not finite, before the optimiser sees it.
+    With accumulation the batch is worked off part by part; the gradient is that of the mean.
     """
-    norm = float(
-        torch.nn.utils.clip_grad_norm_(
-            training.parts.backbone.parameters(), float("inf") if limit is None else limit
+    parts, position = training.parts, training.position
+    count = training.recipe.train.accumulate
+    training.optimiser.zero_grad()
+    losses, estimates = [], []
+    for part, part_draws in zip(batch.parts(count), draws.parts(count), strict=True):
+        outcome = training_step(
+            model=training.model,
+            metric=parts.metric,
+            store=parts.store,
+            batch=part,
+            draws=part_draws,
+            epoch=position.epoch,
         )
-    )
-    if not norm < float("inf"):
-        raise TrainingFailed(
-            f"the gradient's norm is {norm}",
-            where=f"step {training.position.step + 1}, epoch {training.position.epoch}",
-            remedy="the last checkpoint is whole; use a smaller train.learning_rate",
-        )
-    return norm
+        refuse_not_finite(outcome, batch=part, step=position.step + 1)
+        scaled: Tensor = training.scaler.scale(outcome.loss / count)
+        scaled.backward()  # type: ignore[no-untyped-call]  # torch does not type it
+        losses.append(outcome.loss.detach())
+        estimates.append(outcome.estimate)
+    return torch.stack(losses).mean().item(), torch.cat(estimates)
 
 
 def _set_learning_rate(training: Training) -> float:
     settings = training.recipe.train
     rate = learning_rate_at(
+        warmup_steps=settings.learning_rate_warmup_steps,
         step=training.position.step,
         total_steps=training.total_steps,
         first=settings.learning_rate,
@@ -148,7 +132,7 @@ def _set_learning_rate(training: Training) -> float:
     return rate
 
 
-def _finish_epoch(training: Training, *, draw_progress: DrawProgress) -> None:
+def _finish_epoch(training: Training, *, progress: Progress) -> None:
     position, settings = training.position, training.recipe.train
     epoch, batches = position.epoch, training.parts.plan.batches_per_epoch
     last = epoch + 1 == settings.epochs
@@ -162,8 +146,7 @@ def _finish_epoch(training: Training, *, draw_progress: DrawProgress) -> None:
         loss=position.loss_sum / batches,
         leak=None if leak is None else attrs.asdict(leak),
     )
-    if settings.sample_every_epochs and (epoch + 1) % settings.sample_every_epochs == 0:
-        draw_progress(training)
+    progress.after_epoch(training)
     position.epoch, position.batch, position.loss_sum = epoch + 1, 0, 0.0
     if last or (epoch + 1) % settings.checkpoint_every_epochs == 0:
         save(training)
@@ -172,7 +155,7 @@ def _finish_epoch(training: Training, *, draw_progress: DrawProgress) -> None:
 def _diagnose(training: Training) -> Leak:
     parts, seed = training.parts, training.recipe.seed
     index_B = torch.arange(min(_LEAK_IMAGES, len(parts.split)))
-    batch = _read_batch(training, index_B)
+    batch = training.reader.read(index_B)
     parts.backbone.eval()
     shape = parts.split.shape.as_tuple
     noise_BCHW, noise_estimate_BCHW = (

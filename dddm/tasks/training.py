@@ -1,9 +1,10 @@
 """The state of a training run: everything that a checkpoint holds, and what surrounds it."""
 
-from typing import final
+from collections.abc import Mapping
+from typing import Final, final
 
 import torch
-from attrs import define, field
+from attrs import define, field, frozen
 
 from dddm.method.denoiser import ScheduledDenoiser
 from dddm.method.ema import MovingAverage
@@ -14,18 +15,47 @@ from dddm.run.folder import RunFolder
 from dddm.run.stopping import StopRequest
 from dddm.tasks.build import TrainingParts
 from dddm.tasks.optimiser import make_optimiser
+from dddm.tasks.reader import Reader
 
 
 @final
 @define(kw_only=True)
 class Position:
-    """Where training stands: what to do next, and the epoch's mean so far."""
+    """Where training stands: what to do next, and the epoch's mean so far.
+
+    Attributes:
+        overflows: steps in a row that were left out because float16 gradients overflowed.
+    """
 
     step: int = 0
     epoch: int = 0
     batch: int = 0
     loss_sum: float = 0.0
     train_seconds: float = 0.0
+    overflows: int = 0
+
+
+PRECISIONS: Final = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+"""What `train.precision` may say, as torch calls it."""
+
+
+@final
+@frozen(kw_only=True)
+class Best:
+    """The best score so far: of which epoch, at which step."""
+
+    value: float
+    epoch: int
+    step: int
+
+
+def ema_group(decay: float) -> str:
+    """What a further average is called in a checkpoint."""
+    return f"ema-{decay:g}"
 
 
 @final
@@ -41,15 +71,30 @@ class Training:
     log: EventLog
     stop: StopRequest
     ema: MovingAverage = field(init=False)
+    more_emas: Mapping[str, MovingAverage] = field(init=False)
     model: ScheduledDenoiser = field(init=False)
     optimiser: torch.optim.Adam = field(init=False)
+    scaler: torch.amp.GradScaler = field(init=False)
+    reader: Reader = field(init=False)
+    best: Best | None = field(default=None, init=False)
     position: Position = field(factory=Position, init=False)
 
     def __attrs_post_init__(self) -> None:
-        train = self.recipe.train
-        self.ema = MovingAverage(self.parts.backbone, decay=train.ema, warmup=train.ema_warmup)
-        self.model = ScheduledDenoiser(schedule=self.parts.schedule, backbone=self.parts.backbone)
-        self.optimiser = make_optimiser(self.parts.backbone, train)
+        train, backbone = self.recipe.train, self.parts.backbone
+        self.ema = MovingAverage(backbone, decay=train.ema, warmup=train.ema_warmup)
+        self.more_emas = {
+            ema_group(decay): MovingAverage(backbone, decay=decay, warmup=train.ema_warmup)
+            for decay in train.more_emas
+        }
+        self.model = ScheduledDenoiser(
+            schedule=self.parts.schedule,
+            backbone=backbone,
+            precision=PRECISIONS[train.precision],
+            compiled=train.compile,
+        )
+        self.optimiser = make_optimiser(backbone, train)
+        self.reader = Reader(self.parts.split, device=self.device, labels=backbone.uses_labels)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=train.precision == "float16")
 
     @property
     def total_steps(self) -> int:

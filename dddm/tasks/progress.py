@@ -1,0 +1,135 @@
+"""How far training has come, for the eye and in numbers: grids and scores between epochs.
+
+Both are drawn from the averaged weights by the recipe's first sampler.  A loss says nothing about
+the samples of this method, so the weights that are kept as the best are those that score best.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from dddm.interfaces.features import Features
+from dddm.interfaces.observer import SamplesDrawn, ScoreMeasured
+from dddm.interfaces.sampler import Sampler
+from dddm.method.denoiser import ScheduledDenoiser
+from dddm.recipe.model import Recipe, SampleJob
+from dddm.scores.frechet import Statistics, frechet_distance, statistics_of
+from dddm.support.files import naming_full_disk
+from dddm.support.pictures import grid, png_bytes
+from dddm.tasks.draw import build_sampler
+from dddm.tasks.evaluate import extract_all
+from dddm.tasks.keep import keep_best
+from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_samples
+from dddm.tasks.training import Best, Training
+
+_GRID_STEPS = 10
+
+
+@final
+class Progress:
+    """Draws and scores during training what the recipe asks for, after the epochs it asks for."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+
+    def after_epoch(self, training: Training) -> None:
+        """Do what is due after the epoch that `training` has just done."""
+        settings, epochs = self._recipe.train, training.position.epoch + 1
+        if not self._recipe.sample:
+            return
+        if settings.sample_every_epochs and epochs % settings.sample_every_epochs == 0:
+            self._draw_grid(training)
+        if settings.score_every_epochs and epochs % settings.score_every_epochs == 0:
+            self._score(training)
+
+    @property
+    def _job(self) -> SampleJob:
+        return self._recipe.sample[0]
+
+    @cached_property
+    def _sampler(self) -> Sampler:
+        return build_sampler(self._job.sampler)
+
+    def _samples(
+        self, training: Training, *, steps: Sequence[int], images: int
+    ) -> dict[int, Tensor]:
+        """Images (N, C, H, W), uint8, for each number of steps."""
+        parts = training.parts
+        order = Order(
+            steps=tuple(steps),
+            images=images,
+            seed=self._job.settings.seed,
+            shape=parts.split.shape,
+            classes=len(parts.split.classes) if parts.backbone.uses_labels else 0,
+        )
+        model = ScheduledDenoiser(schedule=parts.schedule, backbone=training.ema.backbone)
+        blocks = list(
+            draw_samples(model=model, sampler=self._sampler, order=order, device=training.device)
+        )
+        return {count: torch.cat([block.images[count] for block in blocks]) for count in steps}
+
+    def _draw_grid(self, training: Training) -> None:
+        """A grid at 10 steps, or the recipe's nearest number below; one class a column."""
+        asked = self._job.settings.steps
+        steps = max((s for s in asked if s <= _GRID_STEPS), default=min(asked))
+        images_NCHW = self._samples(training, steps=[steps], images=BLOCK_IMAGES)[steps]
+        split = training.parts.split
+        classes = len(split.classes) if training.parts.backbone.uses_labels else 0
+        columns = classes if 1 < classes <= BLOCK_IMAGES // 2 else None
+        whole_rows = BLOCK_IMAGES // columns * columns if columns else BLOCK_IMAGES
+        path = training.folder.progress / f"epoch-{training.position.epoch + 1:05d}.png"
+        with naming_full_disk(path):
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(png_bytes(grid(images_NCHW[:whole_rows], columns=columns)))
+        training.announcer.announce(
+            SamplesDrawn,
+            sampler=self._job.sampler.component.name,
+            steps=steps,
+            images=whole_rows,
+            grid=path,
+        )
+
+    def _score(self, training: Training) -> None:
+        """Fréchet distances at the recipe's `score_steps`; the best weights at the first of them.
+
+        Distances of few images are higher than those of many: they compare epochs of one run.
+        """
+        settings = self._recipe.train
+        if self._recipe.evaluate is None:
+            return
+        samples = self._samples(training, steps=settings.score_steps, images=settings.score_images)
+        name = f"fd-{self._recipe.evaluate.features.component.name}@{settings.score_images}"
+        values = {}
+        features, reference = self._judge(training)
+        for steps, images_NCHW in samples.items():
+            found = statistics_of(extract_all(features, images_NCHW))
+            values[steps] = frechet_distance(found, reference)
+            training.announcer.announce(
+                ScoreMeasured,
+                metric=name,
+                sampler=self._job.sampler.component.name,
+                steps=steps,
+                value=values[steps],
+                epoch=training.position.epoch,
+            )
+        value = values[settings.score_steps[0]]
+        if training.best is None or value < training.best.value:
+            epoch, step = training.position.epoch, training.position.step
+            training.best = Best(value=value, epoch=epoch, step=step)
+            keep_best(training)
+
+    def _judge(self, training: Training) -> tuple[Features, Statistics]:
+        """Features, and those of the training images; extracted once."""
+        if self._judged is None:
+            assert self._recipe.evaluate is not None
+            features: Features = self._recipe.evaluate.features.make()
+            features.check_shape(training.parts.split.shape)
+            features.to(training.device)
+            reference = statistics_of(extract_all(features, training.parts.split))
+            self._judged = (features, reference)
+        return self._judged
+
+    _judged: tuple[Any, Statistics] | None = None
