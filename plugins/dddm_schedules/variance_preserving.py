@@ -10,15 +10,14 @@ to 1, which is where most of the digits of 1 − ᾱ_t would cancel.
 Legend: B images of C channels, H rows, W columns.  Coefficients are float64.
 """
 
-from typing import Final, final
+from typing import final
 
 import torch
 from torch import Tensor
 
 from dddm.interfaces.schedule import Schedule
 from dddm_schedules.device_table import DeviceTable
-
-_NETWORK_TIMES: Final = 1000.0
+from dddm_schedules.discrete_times import DiscreteTimes
 
 
 def log_alpha_bar(beta: Tensor) -> Tensor:
@@ -32,20 +31,18 @@ class VariancePreserving(Schedule):
 
     def __init__(self, *, log_alpha_bar: Tensor) -> None:
         """Take log ᾱ_0…log ᾱ_T, (T+1,), float64, CPU, strictly falling from 0."""
-        self._timesteps = len(log_alpha_bar) - 1
+        self._times = DiscreteTimes(len(log_alpha_bar) - 1)
         self._signal = DeviceTable(torch.exp(log_alpha_bar / 2))
         self._noise = DeviceTable(torch.sqrt(-torch.expm1(log_alpha_bar)))
 
     @property
     def last_time(self) -> int:
         """T."""
-        return self._timesteps
+        return self._times.last
 
     def draw_times(self, *, count: int, generator: torch.Generator) -> Tensor:
         """U{1…T}, (count,), int64, on the generator's device."""
-        return torch.randint(
-            1, self._timesteps + 1, (count,), generator=generator, device=generator.device
-        )
+        return self._times.draw(count=count, generator=generator)
 
     def signal(self, t: Tensor) -> Tensor:
         """√ᾱ_t, float64; t are integers 0…T."""
@@ -65,20 +62,16 @@ class VariancePreserving(Schedule):
         return x_t - raw
 
     def grid(self, *, steps: int) -> Tensor:
-        """T = t_1 > … > t_s > 0, (s,), int64, CPU: ⌈T (s−i)/s⌉ for i = 0…s−1.
+        """`steps` times, evenly from T down, int64, CPU; see `DiscreteTimes.grid`.
 
         Raises:
             ValueError: if `steps` is not in 1…T.
         """
-        if not 1 <= steps <= self._timesteps:
-            raise ValueError(
-                f"{steps} steps were asked for, but this schedule has times 1…{self._timesteps}"
-            )
-        return self._timesteps - torch.arange(steps) * self._timesteps // steps
+        return self._times.grid(steps=steps)
 
     def network_time(self, t: Tensor) -> Tensor:
-        """1000 t/T, float32: one embedding of time serves every T."""
-        return (t.to(torch.float64) * (_NETWORK_TIMES / self._timesteps)).to(torch.float32)
+        """1000 t/T, float32."""
+        return self._times.network_time(t)
 
     def network_input(self, *, x_t: Tensor, t: Tensor) -> Tensor:
         """x_t unchanged: its variance is about 1 at all times."""
