@@ -1,7 +1,18 @@
 """Built-in metrics."""
 
 from dddm.interfaces.plugin import Kind, Registrar, hookimpl
-from dddm_metrics.options import PseudoHuberElementwiseOptions, PseudoHuberOptions
+from dddm_metrics.lpips_options import (
+    TRUNKS,
+    LpipsOptions,
+    PseudoLpipsOptions,
+    check_perceptual,
+    needs,
+)
+from dddm_metrics.options import (
+    GuidedMixOptions,
+    PseudoHuberElementwiseOptions,
+    PseudoHuberOptions,
+)
 
 
 @hookimpl
@@ -32,4 +43,31 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_metrics.pseudo_huber_elementwise:PseudoHuberElementwise",
         options=PseudoHuberElementwiseOptions,
         summary="√((a − b)² + c²) − c, mean over pixels; not the scale of pseudo-huber.",
+    )
+    registrar.add(
+        Kind.METRIC,
+        "lpips",
+        target="dddm_metrics.lpips:Lpips",
+        options=LpipsOptions,
+        check=check_perceptual,
+        weights=TRUNKS.values(),
+        needs=needs,
+        summary="LPIPS, a squared distance between features of a trained network.",
+    )
+    registrar.add(
+        Kind.METRIC,
+        "pseudo-lpips",
+        target="dddm_metrics.pseudo_lpips:PseudoLpips",
+        options=PseudoLpipsOptions,
+        check=check_perceptual,
+        weights=TRUNKS.values(),
+        needs=needs,
+        summary="√(LPIPS + c²) − c, the paper's best.",
+    )
+    registrar.add(
+        Kind.METRIC,
+        "guided-mix",
+        target="dddm_metrics.guided_mix:GuidedMix",
+        options=GuidedMixOptions,
+        summary="w d(f, x_0) + (1 − w) d(f, x̂), w = 1/(epoch + 1), of any metric d.",
     )
