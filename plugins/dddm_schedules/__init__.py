@@ -1,7 +1,14 @@
 """Built-in schedules."""
 
 from dddm.interfaces.plugin import Kind, Registrar, hookimpl
-from dddm_schedules.options import CosineOptions, LinearOptions, check_linear
+from dddm_schedules.options import (
+    ContinuousOptions,
+    CosineOptions,
+    LinearOptions,
+    VeOptions,
+    check_linear,
+    check_ve,
+)
 
 
 @hookimpl
@@ -21,4 +28,19 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_schedules.cosine:cosine",
         options=CosineOptions,
         summary="Variance preserving with the cosine ᾱ of Nichol & Dhariwal (2021).",
+    )
+    registrar.add(
+        Kind.SCHEDULE,
+        "vp-continuous",
+        target="dddm_schedules.continuous:Continuous",
+        options=ContinuousOptions,
+        summary="`vp` with real times in (0, 1] instead of T steps.",
+    )
+    registrar.add(
+        Kind.SCHEDULE,
+        "ve",
+        target="dddm_schedules.variance_exploding:VarianceExploding",
+        options=VeOptions,
+        check=check_ve,
+        summary="Variance exploding with geometric σ; the follow-up paper's.",
     )

@@ -29,6 +29,45 @@ class CosineOptions:
     )
 
 
+@final
+@frozen(kw_only=True)
+class ContinuousOptions:
+    """Options of `vp-continuous`: the β of `vp`, with T = 1 and no step between times."""
+
+    beta_start: float = option(0.1, above=0, help="b0: β(0), in units of 1/T.")
+    beta_end: float = option(20.0, above=0, help="b1: β(T), in units of 1/T.")
+
+
+@final
+@frozen(kw_only=True)
+class VeOptions:
+    """Options of `ve`."""
+
+    timesteps: int = option(1000, at_least=2, help="T, how many times there are.")
+    sigma_min: float = option(
+        0.01, above=0, help="The first σ, at which the estimate is x_t itself."
+    )
+    sigma_max: float = option(50.0, above=0, help="The last σ, from which samples start.")
+    sigma_data: float = option(
+        0.5,
+        above=0,
+        help="About the standard deviation of the images: the network sees "
+        "x_t / √(σ² + sigma_data²).",
+    )
+
+
+def check_ve(options: VeOptions, surroundings: Surroundings) -> Iterator[Complaint]:
+    """The noise must rise with t."""
+    del surroundings  # nothing else in a recipe bears on it
+    if options.sigma_min >= options.sigma_max:
+        yield Complaint(
+            option="sigma_max",
+            what=f"σ must rise from sigma_min to sigma_max, but {options.sigma_min:g} is not below "
+            f"{options.sigma_max:g}",
+            remedy=f"use a sigma_max above {options.sigma_min:g}",
+        )
+
+
 def check_linear(options: LinearOptions, surroundings: Surroundings) -> Iterator[Complaint]:
     """Each β must be below 1, or there is no signal left to take the root of."""
     del surroundings  # nothing else in a recipe bears on it

@@ -13,13 +13,21 @@ from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.features import Features
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.observer import Observer
-from dddm.interfaces.plugin import Check, DescribeData, Kind, NoOptions, Registrar, WeightFile
+from dddm.interfaces.plugin import (
+    Check,
+    DescribeData,
+    Kind,
+    Needs,
+    NoOptions,
+    Registrar,
+    WeightFile,
+)
 from dddm.interfaces.sampler import Sampler
 from dddm.interfaces.schedule import Schedule
 from dddm.interfaces.target_store import TargetStore
 
 PACKAGES = {
-    "dddm_schedules": (Kind.SCHEDULE, Schedule, ["vp", "vp-cosine"]),
+    "dddm_schedules": (Kind.SCHEDULE, Schedule, ["ve", "vp", "vp-continuous", "vp-cosine"]),
     "dddm_metrics": (
         Kind.METRIC,
         Metric,
@@ -53,6 +61,7 @@ class Notebook(Registrar):
         check: Check | None = None,
         describe: DescribeData | None = None,
         weights: Iterable[WeightFile] = (),
+        needs: Needs | None = None,
         default: bool = False,
     ) -> None:
         """Write down one component."""

@@ -1,4 +1,4 @@
-"""The torch-free check of the options of `vp`."""
+"""The torch-free checks of the options of `vp` and `ve`."""
 
 import pytest
 import torch
@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from dddm.interfaces.plugin import Surroundings
 from dddm_schedules.linear import linear
-from dddm_schedules.options import LinearOptions, check_linear
+from dddm_schedules.options import LinearOptions, VeOptions, check_linear, check_ve
+from dddm_schedules.variance_exploding import VarianceExploding
 
 SURROUNDINGS = Surroundings(data=None, tables={})
 
@@ -32,3 +33,19 @@ def test_complaint_names_the_option_and_the_remedy() -> None:
     assert "β of 2" in complaint.what
     assert complaint.remedy is not None
     assert "more than 20 timesteps" in complaint.remedy
+
+
+@given(st.floats(1e-3, 100), st.floats(1e-3, 100))
+def test_check_of_ve_complains_exactly_where_sigma_does_not_rise(low: float, high: float) -> None:
+    """Options without a complaint give a rising σ; those with one are refused."""
+    options = VeOptions(timesteps=5, sigma_min=low, sigma_max=high)
+    complaints = list(check_ve(options, SURROUNDINGS))
+    if complaints:
+        assert [complaint.option for complaint in complaints] == ["sigma_max"]
+        assert f"above {low:g}" in str(complaints[0].remedy)
+        with pytest.raises(ValueError, match="must rise"):
+            VarianceExploding(options)
+    else:
+        sigma = VarianceExploding(options).noise(torch.arange(6))
+        assert (sigma[1:] >= sigma[:-1]).all()
+        assert sigma[-1] > sigma[1]
