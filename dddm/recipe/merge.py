@@ -4,6 +4,7 @@ Tables merge deeply; a table whose `use` changes is replaced; arrays are replace
 """
 
 import copy
+from collections.abc import Callable
 from typing import Any, Final, final
 
 from dddm.recipe.locate import Path
@@ -12,6 +13,16 @@ from dddm.recipe.source import Source
 
 _SHORT: Final = ("evaluate", "features")
 """Where a name alone is short for a table with `use`."""
+
+
+def same_component(one: Any, other: Any) -> bool:
+    """Whether two values of `use` mean one component: `vp` and `dddm:vp` do.
+
+    A bare name works only while it is unique, so it means the same as any full id that ends in it.
+    """
+    if not isinstance(one, str) or not isinstance(other, str) or (":" in one) == (":" in other):
+        return bool(one == other)
+    return one.rpartition(":")[2] == other.rpartition(":")[2]
 
 
 @final
@@ -26,7 +37,37 @@ class Merged:
     def add_file(self, source: Source) -> None:
         """Lay the tables of a file over what is there."""
         self._file = source
-        self._merge(self.tables, source.tables, path=(), source=source)
+
+        def stands(path: Path) -> Origin:
+            return Origin(source=source, path=path)
+
+        self._merge(self.tables, source.tables, path=(), stands=stands)
+
+    def lay_over(self, changes: dict[str, Any], *, written: Path) -> None:
+        """Lay `changes` over what is there, as `add_file` does.
+
+        Args:
+            changes: tables that stand at `written`, or a part of them.
+            written: where in these very tables they stand, so that errors are shown there.
+        """
+        before = dict(self._origins)
+        around = self.origin(written)
+
+        def stands(path: Path) -> Origin:
+            whole = (*written, *path)
+            depths = range(len(whole), len(written), -1)
+            near = (before[whole[:n]] for n in depths if whole[:n] in before)
+            return next(near, around) or Origin(source=self._file)
+
+        self._merge(self.tables, changes, path=(), stands=stands)
+
+    def without(self, key: str) -> "Merged":
+        """A copy that can be changed apart from this one, less one key at its top."""
+        copied = Merged()
+        copied.tables = copy.deepcopy({name: v for name, v in self.tables.items() if name != key})
+        copied._origins = dict(self._origins)
+        copied._file = self._file
+        return copied
 
     def put(self, path: Path, value: Any, *, words: str) -> None:
         """Set one value from the command line; tables on the way are made.
@@ -49,7 +90,7 @@ class Merged:
                 raise KeyError(key)
         last = path[-1]
         if isinstance(at, dict) and isinstance(last, str):
-            if last == "use" and at.get("use", value) != value:
+            if last == "use" and not same_component(at.get("use", value), value):
                 self._forget(path[:-1])
                 at.clear()
             at[last] = value
@@ -69,23 +110,31 @@ class Merged:
         return None if self._file is None else Origin(source=self._file)
 
     def _merge(
-        self, into: dict[str, Any], tables: dict[str, Any], *, path: Path, source: Source
+        self,
+        into: dict[str, Any],
+        tables: dict[str, Any],
+        *,
+        path: Path,
+        stands: Callable[[Path], Origin],
     ) -> None:
-        if path and "use" in into and tables.get("use", into["use"]) != into["use"]:
+        """Lay `tables` over `into`, both at `path`; `stands` says where they are written."""
+        used = into.get("use")
+        if path and "use" in into and not same_component(tables.get("use", used), used):
             self._forget(path)
             into.clear()
+            self._origins[path] = stands(path)
         for key, value in tables.items():
             here = (*path, key)
             if isinstance(value, dict):
                 self._open(into, here)
             there = into.get(key)
             if isinstance(value, dict) and isinstance(there, dict):
-                self._origins[here] = Origin(source=source, path=here)
-                self._merge(there, value, path=here, source=source)
+                self._origins[here] = stands(here)
+                self._merge(there, value, path=here, stands=stands)
                 continue
             self._forget(here)
             into[key] = copy.deepcopy(value)
-            self._note_all(value, path=here, source=source)
+            self._note_all(value, path=here, stands=stands)
 
     def _open(self, into: dict[str, Any], path: Path) -> None:
         """Make the table that a name alone is short for, where more is said of it."""
@@ -95,15 +144,15 @@ class Merged:
             if path in self._origins:
                 self._origins[*path, "use"] = self._origins[path]
 
-    def _note_all(self, value: Any, *, path: Path, source: Source) -> None:
-        self._origins[path] = Origin(source=source, path=path)
+    def _note_all(self, value: Any, *, path: Path, stands: Callable[[Path], Origin]) -> None:
+        self._origins[path] = stands(path)
         inner: list[tuple[str | int, Any]] = []
         if isinstance(value, dict):
             inner = list(value.items())
         elif isinstance(value, list):
             inner = list(enumerate(value))
         for key, item in inner:
-            self._note_all(item, path=(*path, key), source=source)
+            self._note_all(item, path=(*path, key), stands=stands)
 
     def _forget(self, path: Path) -> None:
         for known in [known for known in self._origins if known[: len(path)] == path]:

@@ -44,7 +44,7 @@ _SEEDS: Final = 2**63
 
 KEYS: Final = (
     "format", "name", "seed", "requires", "extends", *SINGLE, "train", "sample", "evaluate",
-    "observe",
+    "observe", "sweep",
 )  # fmt: skip
 """All that may stand at the top of a recipe."""
 
@@ -52,7 +52,7 @@ KEYS: Final = (
 def read_recipe(
     recipe: str | FilePath, *, overrides: Sequence[str] = (), catalogue: Catalogue
 ) -> Recipe:
-    """Read, merge and check a recipe.
+    """Read, merge and check a recipe; its sweep is left out, which `sweep.read_sweep` reads.
 
     Args:
         recipe: a path, or the name of a recipe that comes with dddm.
@@ -63,18 +63,34 @@ def read_recipe(
         RecipeError: with everything that is wrong and where it stands.
         PluginError: if plugins alone are at fault.
     """
+    merged = merge_files(recipe)
+    wrong = [problem for words in overrides if (problem := apply_override(merged, words))]
+    if wrong:
+        refuse(wrong)
+    checked, problems = check(merged.without("sweep"), catalogue)
+    if problems or checked is None:
+        refuse(problems)
+    return checked
+
+
+def merge_files(recipe: str | FilePath) -> Merged:
+    """The tables of a recipe and of those that it extends, nothing of them checked.
+
+    Raises:
+        RecipeError: if a file cannot be read.
+    """
     merged = Merged()
     for layer in read_layers(recipe):
         merged.add_file(layer)
     merged.tables.pop("extends", None)
-    wrong = [problem for words in overrides if (problem := apply_override(merged, words))]
-    if wrong:
-        refuse(wrong)
+    return merged
+
+
+def check(merged: Merged, catalogue: Catalogue) -> tuple[Recipe | None, list[Problem]]:
+    """The recipe that tables say, and all that is wrong with them; None only with problems."""
     reading = Reading(merged, catalogue)
     checked = _check(reading)
-    if reading.problems or checked is None:
-        refuse(reading.problems)
-    return checked
+    return (None if reading.problems else checked), reading.problems
 
 
 def _check(reading: Reading) -> Recipe | None:
