@@ -11,6 +11,12 @@ from dddm.interfaces.plugin import (
     Surroundings,
     hookimpl,
 )
+from dddm_features.resnet20_options import (
+    RESNET20_WEIGHTS,
+    ResNet20Options,
+    check_resnet20,
+    needs_resnet20,
+)
 
 DIGITS_SHAPE = ImageShape(channels=1, height=8, width=8)
 """What the digits classifier was trained on, and all that it takes."""
@@ -43,4 +49,14 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_features.digits_classifier:DigitsClassifier",
         summary="64 activations of a small classifier of 8×8 digits, whose weights are carried.",
         check=check_digits_classifier,
+    )
+    registrar.add(
+        Kind.FEATURES,
+        "resnet20",
+        target="dddm_features.resnet20:ResNet20Features",
+        options=ResNet20Options,
+        check=check_resnet20,
+        weights=(RESNET20_WEIGHTS,),
+        needs=needs_resnet20,
+        summary="64 pooled features of a ResNet-20 trained on CIFAR-10, for 3×32×32; not FID.",
     )

@@ -1,0 +1,83 @@
+"""Makes the file that the features `resnet20` read, of a checkpoint that torch saved.
+
+    python -m dddm_features.convert_resnet20 resnet20-12fca82f.th resnet20.safetensors
+
+The checkpoint is akamaster/pytorch_resnet_cifar10's, pretrained_models/resnet20-12fca82f.th.  It is
+read with `weights_only=True`, so nothing in it is run.  The new file's bytes, and so its hash,
+follow from the version of safetensors that writes them: they need not be those of the known file,
+which is why a file of one's own is named together with its hash.
+"""
+
+import pickle
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from dddm.errors import DataError
+from dddm.support.files import sha256_of, write_whole
+from dddm_features.resnet20 import read_resnet20
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """The weights by name: `module.`, which DataParallel puts before each, is taken off.
+
+    Raises:
+        DataError: if the file is no checkpoint of torch's.
+    """
+    try:
+        held: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+        raise _no_checkpoint(path) from error
+    state = held.get("state_dict", held) if isinstance(held, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise _no_checkpoint(path)
+    return {
+        name.removeprefix("module."): value.contiguous()
+        for name, value in state.items()
+        if not name.endswith(".num_batches_tracked")
+    }
+
+
+def _no_checkpoint(path: Path) -> DataError:
+    return DataError(
+        f"{path.name} holds no named tensors, as torch saves them",
+        where=str(path),
+        remedy="take pretrained_models/resnet20-12fca82f.th of akamaster/pytorch_resnet_cifar10",
+    )
+
+
+def convert(source: Path, target: Path) -> str:
+    """Write `target`; its SHA-256, in hexadecimal.
+
+    Raises:
+        DataError: if the checkpoint cannot be read, or does not fit ResNet-20.
+    """
+    contents = save(read_checkpoint(source))
+
+    def put(path: Path, *, contents: bytes) -> None:
+        path.write_bytes(contents)
+
+    write_whole(target, partial(put, contents=contents))
+    read_resnet20(target)
+    return sha256_of(target)
+
+
+@click.command()
+@click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
+def main(source: Path, target: Path) -> None:
+    """Make a file of safetensors at TARGET of torch's checkpoint SOURCE."""
+    try:
+        digest = convert(source, target)
+    except DataError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f'weights = "{target}"\nweights_sha256 = "{digest}"')
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Features of CIFAR-10: the 64 pooled features of a ResNet-20 that tells its ten classes apart.
+
+A Fréchet distance in them needs no Inception weights.  It is not FID, and is to be compared with
+itself alone: the network is small and has seen CIFAR-10's training images.
+"""
+
+import hashlib
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Final, final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from dddm.errors import DataError
+from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.features import Features
+from dddm.support.files import sha256_of
+from dddm.support.weights import find_weights, verify, verify_hash
+from dddm_features.resnet20_network import FEATURES, ResNet20, normalise
+from dddm_features.resnet20_options import (
+    CONVERT,
+    RESNET20_SHAPE,
+    RESNET20_WEIGHTS,
+    ResNet20Options,
+)
+
+DATA_VARIABLE: Final = "DDDM_DATA"
+"""Environment variable: a folder of data sets, in which the weights may stand too."""
+
+_FOLDER: Final = "cifar10-resnet20"
+_LAYER: Final = "mean over places of the last feature map; uint8 / 255, normalised; float32"
+
+_REMEDY: Final = (
+    "put it into a folder that $DDDM_WEIGHTS names; or make one of the repository's checkpoint by "
+    f"`{CONVERT}` and write its path and hash as weights and weights_sha256 under "
+    "[evaluate.features]"
+)
+
+
+def resnet20_path(options: ResNet20Options) -> Path:
+    """The verified file: the user's own, or the known one.
+
+    Raises:
+        DataError: if it is not there, or is another file than it should be.
+    """
+    if options.weights is not None:
+        return _own_file(options.weights, sha256=options.weights_sha256)
+    data = os.environ.get(DATA_VARIABLE)
+    beside_data = Path(data).expanduser() / _FOLDER / RESNET20_WEIGHTS.name if data else None
+    try:
+        return find_weights(RESNET20_WEIGHTS)
+    except DataError as error:
+        if beside_data is not None and beside_data.is_file():
+            verify(beside_data, file=RESNET20_WEIGHTS)
+            return beside_data
+        raise DataError(error.what, where=error.where, remedy=_REMEDY) from error
+
+
+def _own_file(weights: str, *, sha256: str | None) -> Path:
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise DataError(
+            f"there is no file {weights}",
+            where=str(path.absolute()),
+            remedy="correct weights, or leave it and weights_sha256 out",
+        )
+    if sha256 is None:
+        raise DataError(
+            "weights of one's own are used only with their hash",
+            where=str(path.absolute()),
+            remedy=f"write weights_sha256 = {sha256_of(path)!r} if this is the right file",
+        )
+    verify_hash(path, sha256=sha256, remedy="correct weights_sha256 or weights")
+    return path
+
+
+def read_resnet20(path: Path) -> ResNet20:
+    """The network with the weights at `path`, in eval mode, without gradients.
+
+    Raises:
+        DataError: if the file cannot be read, or names or shapes are missing, surplus or wrong.
+    """
+    network = ResNet20()
+    # How many batches a norm has seen matters only in training.
+    wanted = {
+        name: value
+        for name, value in network.state_dict().items()
+        if not name.endswith(".num_batches_tracked")
+    }
+    try:
+        found = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"the weights {path.name} cannot be read: {error}",
+            where=str(path),
+            remedy=f"make the file anew: `{CONVERT}`",
+        ) from error
+    problem = _problem(found, wanted=wanted)
+    if problem is not None:
+        raise DataError(
+            f"the weights {path.name} do not fit ResNet-20: {problem}",
+            where=str(path),
+            remedy=f"use weights of this very network; `{CONVERT}` makes a file of them",
+        )
+    network.load_state_dict(found, strict=False)
+    return network.eval().requires_grad_(requires_grad=False)
+
+
+def _problem(found: dict[str, Tensor], *, wanted: dict[str, Tensor]) -> str | None:
+    """The first name or shape that is not as it should be."""
+    for name, like in wanted.items():
+        if name not in found:
+            return f"{name} is missing"
+        if found[name].shape != like.shape:
+            return f"{name} has the shape {tuple(found[name].shape)}, not {tuple(like.shape)}"
+        if found[name].dtype != like.dtype:
+            return f"{name} is {found[name].dtype}, not {like.dtype}"
+    surplus = next((name for name in found if name not in wanted), None)
+    return None if surplus is None else f"{surplus} is unexpected"
+
+
+@final
+class ResNet20Features(Features):
+    """Features (B, 64), at least 0: the network's last feature map, averaged over places."""
+
+    def __init__(self, options: ResNet20Options) -> None:
+        """Read the weights.
+
+        Raises:
+            DataError: if the file is missing, another than it should be, or does not fit.
+        """
+        path = resnet20_path(options)
+        self._sha256 = sha256_of(path)
+        self._network = read_resnet20(path)
+        self._device = torch.device("cpu")
+
+    @property
+    def dimensions(self) -> int | None:
+        """64."""
+        return FEATURES
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, of the weights' file and the layer's description."""
+        return hashlib.sha256(f"{self._sha256} {_LAYER}".encode()).hexdigest()
+
+    @property
+    def trained_on(self) -> str | None:
+        """`cifar10`: its training images are those that generated ones are compared with."""
+        return "cifar10"
+
+    def check_shape(self, shape: ImageShape) -> None:
+        """Refuse all but colour images of 32×32.
+
+        Raises:
+            DataError: with the shape that is accepted.
+        """
+        if shape != RESNET20_SHAPE:
+            raise DataError(
+                f'the features "resnet20" are made for images of {RESNET20_SHAPE} '
+                f"(channels×height×width), not of {shape}",
+                where="evaluate.features",
+                remedy='use features = "pixels", which take any shape',
+            )
+
+    def to(self, device: torch.device) -> None:
+        """Move the network to `device`."""
+        self._device = device
+        self._network.to(device)
+
+    @torch.no_grad()
+    def extract(self, images: Tensor) -> Tensor:
+        """Vectors (B, 64), float32, on the CPU, of images (B, 3, 32, 32), uint8, 0…255."""
+        # TF32 would move a distance by more than its seeds do.
+        full = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        with full, torch.autocast(self._device.type, enabled=False):
+            return self._network.features(normalise(images.to(self._device))).cpu()

@@ -1,0 +1,91 @@
+"""The standard ResNet-20 for CIFAR-10 (He et al. 2015, §4.2): 6n + 2 layers with n = 3.
+
+One convolution, then three stages of three blocks at 32×32, 16×16 and 8×8 with 16, 32 and 64
+channels, then the mean over places and a linear layer.  Short cuts carry no weights: where a stage
+halves the image, every other pixel is taken and the missing channels are zeros (option A).
+
+Names of parameters are those of akamaster/pytorch_resnet_cifar10: conv1, bn1, layer1.0.conv1,
+…, linear.
+
+Legend: B images, C channels, H rows, W columns, D = 64 features, K = 10 classes.
+"""
+
+from typing import Final, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+FEATURES: Final = 64
+CLASSES: Final = 10
+
+_BLOCKS: Final = 3
+
+
+@final
+class Block(nn.Module):
+    """Two 3×3 convolutions, each normalised, beside a short cut without weights."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self._stride = stride
+        self._missing = outputs - inputs
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """(B, outputs, H / stride, W / stride)."""
+        h_BCHW = functional.relu(self.bn1(self.conv1(x_BCHW)))
+        h_BCHW = self.bn2(self.conv2(h_BCHW))
+        return functional.relu(h_BCHW + self._short_cut(x_BCHW))
+
+    def _short_cut(self, x_BCHW: Tensor) -> Tensor:
+        """Option A: every `stride`-th pixel; half of the missing channels before, half behind."""
+        if self._missing == 0:
+            return x_BCHW
+        before = self._missing // 2
+        thinned_BCHW = x_BCHW[:, :, :: self._stride, :: self._stride]
+        return functional.pad(thinned_BCHW, (0, 0, 0, 0, before, self._missing - before))
+
+
+@final
+class ResNet20(nn.Module):
+    """269,722 weights; computes on normalised images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.layer1 = _stage(16, 16, stride=1)
+        self.layer2 = _stage(16, 32, stride=2)
+        self.layer3 = _stage(32, FEATURES, stride=2)
+        self.linear = nn.Linear(FEATURES, CLASSES)
+
+    def features(self, image_BCHW: Tensor) -> Tensor:
+        """The mean over places of the last feature map, (B, 64), at least 0."""
+        h_BCHW = functional.relu(self.bn1(self.conv1(image_BCHW)))
+        h_BCHW = self.layer3(self.layer2(self.layer1(h_BCHW)))
+        feature_BD: Tensor = h_BCHW.mean(dim=(2, 3))
+        return feature_BD
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        """Logits (B, 10)."""
+        logit_BK: Tensor = self.linear(self.features(image_BCHW))
+        return logit_BK
+
+
+def _stage(inputs: int, outputs: int, *, stride: int) -> nn.Sequential:
+    first = Block(inputs, outputs, stride=stride)
+    others = (Block(outputs, outputs, stride=1) for _ in range(_BLOCKS - 1))
+    return nn.Sequential(first, *others)
+
+
+def normalise(image_BCHW: Tensor) -> Tensor:
+    """uint8 images (B, 3, H, W) → float32 as this network was trained: ImageNet's mean and std."""
+    mean_C11, std_C11 = (
+        torch.tensor(values, device=image_BCHW.device)[:, None, None]
+        for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
+    return (image_BCHW.to(torch.float32) / 255 - mean_C11) / std_C11
