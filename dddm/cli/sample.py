@@ -46,6 +46,15 @@ from dddm.cli.common import catalogue_of, complete_sampler, device_option, json_
     help="An option of the sampler, such as clamp=false.",
 )
 @click.option(
+    "--ema",
+    type=float,
+    metavar="DECAY",
+    help="Draw from the average with this decay, one of the recipe's train.more_emas.",
+)
+@click.option(
+    "--best", is_flag=True, help="Draw from the weights that scored best during training."
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Folder to make; with several step counts, one within it for each.  "
@@ -63,6 +72,8 @@ def sample(  # noqa: PLR0917 - click passes them by name
     labels: str | None,
     sampler: str,
     options: tuple[str, ...],
+    ema: float | None,
+    best: bool,  # noqa: FBT001 - click passes it by name
     out: Path | None,
     device: str,
     as_json: bool,  # noqa: FBT001 - click passes it by name
@@ -77,6 +88,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
       dddm sample --steps 1000
       dddm sample runs/digits --steps 1 --steps 10 --images 16 --seed 7
       dddm sample --sampler annealed --steps 10 --labels 3,8
+      dddm sample --best --steps 2
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.run.stopping import listening
 
@@ -92,6 +104,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
 
         from dddm.run.device import choose_device
         from dddm.tasks.by_hand import draw_by_hand
+        from dddm.tasks.generator import Weights
         from dddm.tasks.observers import observers_for
 
         folders = draw_by_hand(
@@ -103,6 +116,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
             seed=seed,
             labels=labels,
             out=out,
+            weights=Weights(ema=ema, best=best),
             device=choose_device(device),
             observers=observers_for(recipe, catalogue=catalogue, folder=folder),
             stop=stop,

@@ -97,6 +97,23 @@ def _check_train(reading: Reading, train: TrainSettings, *, images: int | None) 
             remedy="write adam_betas = [0.9, 0.999]",
             at_value=True,
         )
+    if train.batch_images % train.accumulate:
+        reading.complain(
+            f"a batch of {train.batch_images} images cannot be worked off in {train.accumulate} "
+            "equal parts",
+            path=("train", "accumulate"),
+            remedy=f"use a divisor of {train.batch_images}",
+            at_value=True,
+        )
+    decays = (train.ema, *train.more_emas)
+    if len(set(decays)) < len(decays):
+        reading.complain(
+            "more_emas: each decay is kept once, and `ema` is kept already",
+            path=("train", "more_emas"),
+            remedy="leave out what stands twice",
+            at_value=True,
+        )
+    _check_scores(reading, train)
     if train.shards is not None and train.batch_images % train.shards:
         reading.complain(
             f"{train.batch_images} images cannot be shared equally by {train.shards} shards",
@@ -110,6 +127,26 @@ def _check_train(reading: Reading, train: TrainSettings, *, images: int | None) 
             "can fill",
             path=("train", "batch_images"),
             remedy=f"use {images} or fewer",
+            at_value=True,
+        )
+
+
+def _check_scores(reading: Reading, train: TrainSettings) -> None:
+    if train.score_every_epochs is None:
+        return
+    for table, word in (("evaluate", "[evaluate]"), ("sample", "[[sample]]")):
+        if not reading.merged.tables.get(table):
+            reading.complain(
+                f"score_every_epochs: there is no {word} that says how samples are "
+                + ("scored" if table == "evaluate" else "drawn"),
+                path=("train", "score_every_epochs"),
+                remedy=f"add {word}, or leave score_every_epochs out",
+            )
+    if not train.score_steps:
+        reading.complain(
+            "score_steps: there is no step count to score at",
+            path=("train", "score_steps"),
+            remedy="write, for instance, score_steps = [1, 2]",
             at_value=True,
         )
 

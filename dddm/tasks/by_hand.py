@@ -13,7 +13,7 @@ from dddm.run.folder import RunFolder
 from dddm.run.sample_files import read_facts
 from dddm.run.stopping import StopRequest
 from dddm.tasks.draw import Request, draw_request
-from dddm.tasks.generator import load_generator
+from dddm.tasks.generator import NEWEST, Weights, load_generator
 
 
 def draw_by_hand(
@@ -26,6 +26,7 @@ def draw_by_hand(
     seed: int,
     labels: str | None,
     out: Path | None,
+    weights: Weights,
     device: torch.device,
     observers: Sequence[Observer],
     stop: StopRequest,
@@ -33,6 +34,8 @@ def draw_by_hand(
     """Draw samples and return their folder for each step count.
 
     Args:
+        weights: which of the run's weights; others than the newest average go to folders of their
+            own.
         labels: names or numbers of classes, separated by commas, taken in turn; None for all.
         out: where to put them; None for `drawn/` in the run folder.
 
@@ -42,10 +45,12 @@ def draw_by_hand(
     """
     announcer = Announcer(observers)
     try:
-        generator = load_generator(recipe, folder=folder, device=device, say=announcer.say)
+        generator = load_generator(
+            recipe, folder=folder, device=device, say=announcer.say, weights=weights
+        )
         request = Request(
             use=use,
-            folders=_places(folder, use=use, steps=steps, seed=seed, out=out),
+            folders=_places(folder, use=use, steps=steps, seed=seed, out=out, weights=weights),
             images=images,
             seed=seed,
             labels=choose_labels(labels, classes=generator.classes),
@@ -60,13 +65,20 @@ def draw_by_hand(
 
 
 def _places(
-    folder: RunFolder, *, use: Use, steps: Sequence[int], seed: int, out: Path | None
+    folder: RunFolder,
+    *,
+    use: Use,
+    steps: Sequence[int],
+    seed: int,
+    out: Path | None,
+    weights: Weights,
 ) -> dict[int, Path]:
     counts = sorted(set(steps))
     if out is not None and len(counts) == 1:
         return {counts[0]: out}
     within = folder.path / "drawn" if out is None else out
-    return {count: within / f"{use.component.name}-{count}-seed{seed}" for count in counts}
+    of = "" if weights == NEWEST else "-" + str(weights).replace(" ", "-")
+    return {count: within / f"{use.component.name}-{count}-seed{seed}{of}" for count in counts}
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -159,7 +159,7 @@ def _facts(request: Request, *, steps: int, generator: Generator) -> dict[str, A
         "seed": request.seed,
         "labels": None if request.labels is None else list(request.labels),
         "classes": list(generator.classes),
-        "ema": True,
+        "weights": generator.weights,
         "checkpoint": {"step": generator.step, "sha256": generator.checkpoint_sha256},
         "block_images": BLOCK_IMAGES,
     }

@@ -1,12 +1,12 @@
 """A trained generator: the averaged weights of a run's newest checkpoint, ready to sample."""
 
 from collections.abc import Callable
-from typing import final
+from typing import Final, final
 
 import torch
 from attrs import frozen
 
-from dddm.errors import DataError
+from dddm.errors import DataError, UsageError
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.sampler import Denoiser
 from dddm.method.denoiser import ScheduledDenoiser
@@ -14,6 +14,7 @@ from dddm.recipe.model import Recipe
 from dddm.run import checkpoint as checkpoints
 from dddm.run.folder import RunFolder
 from dddm.tasks.build import build_schedule
+from dddm.tasks.training import ema_group
 
 
 @final
@@ -26,6 +27,7 @@ class Generator:
         classes: names of the classes that the network is conditioned on; empty for none.
         step: optimiser steps that the weights have behind them.
         checkpoint_sha256: of the checkpoint's manifest.
+        weights: which of the run's weights they are, in words.
     """
 
     model: Denoiser
@@ -33,20 +35,54 @@ class Generator:
     classes: tuple[str, ...]
     step: int
     checkpoint_sha256: str
+    weights: str
+
+
+@final
+@frozen(kw_only=True)
+class Weights:
+    """Which of a run's weights samples are drawn from.
+
+    Attributes:
+        ema: decay of one of the recipe's `more_emas`; None for that of `ema`.
+        best: the weights that scored best during training instead of the newest.
+    """
+
+    ema: float | None = None
+    best: bool = False
+
+    @property
+    def group(self) -> str:
+        """What they are called in a checkpoint."""
+        return "ema" if self.ema is None else ema_group(self.ema)
+
+    def __str__(self) -> str:
+        return f"best {self.group}" if self.best else self.group
+
+
+NEWEST: Final = Weights()
+"""The average `ema` of the newest checkpoint."""
 
 
 def load_generator(
-    recipe: Recipe, *, folder: RunFolder, device: torch.device, say: Callable[[str], None]
+    recipe: Recipe,
+    *,
+    folder: RunFolder,
+    device: torch.device,
+    say: Callable[[str], None],
+    weights: Weights = NEWEST,
 ) -> Generator:
-    """Load the averaged weights of the newest whole checkpoint.
+    """Load averaged weights of the newest whole checkpoint, or the best.
 
     Args:
         say: told, in a sentence, of checkpoints that were damaged and passed over.
 
     Raises:
         DataError: if there is no checkpoint, or it does not fit the recipe's network.
+        UsageError: if the run keeps no such weights.
     """
-    found = checkpoints.newest_whole(folder.checkpoints)
+    _refuse_unkept(recipe, weights, folder=folder)
+    found = checkpoints.newest_whole(folder.best if weights.best else folder.checkpoints)
     for sentence in found.damaged:
         say(f"{sentence}; the one before it is used")
     if found.checkpoint is None:
@@ -67,7 +103,7 @@ def load_generator(
         ) from error
     backbone = recipe.backbone.make(shape=shape, classes=len(classes))
     try:
-        backbone.load_state_dict(dict(found.checkpoint.groups["ema"]))
+        backbone.load_state_dict(dict(found.checkpoint.groups[weights.group]))
     except (KeyError, RuntimeError) as error:
         raise DataError(
             f"the checkpoint does not fit the recipe's network: {error}",
@@ -81,4 +117,28 @@ def load_generator(
         classes=classes if backbone.uses_labels else (),
         step=found.checkpoint.step,
         checkpoint_sha256=found.checkpoint.sha256,
+        weights=str(weights),
     )
+
+
+def _refuse_unkept(recipe: Recipe, weights: Weights, *, folder: RunFolder) -> None:
+    kept = recipe.train.more_emas
+    if weights.ema is not None and weights.ema not in kept:
+        raise UsageError(
+            f"this run keeps no average with decay {weights.ema:g}",
+            where="--ema",
+            remedy="leave --ema out"
+            + (f", or choose {' or '.join(f'{decay:g}' for decay in kept)}" if kept else ""),
+        )
+    if weights.best and weights.ema is not None:
+        raise UsageError(
+            "the best weights are kept of the average `ema` alone",
+            where="--best",
+            remedy="give --best or --ema, not both",
+        )
+    if weights.best and not checkpoints.list_checkpoints(folder.best):
+        raise UsageError(
+            "this run keeps no best weights",
+            where="--best",
+            remedy="train with train.score_every_epochs, or leave --best out",
+        )

@@ -123,3 +123,41 @@ def test_a_number_that_is_not_finite_is_refused_with_its_image(bad: float, place
     assert "step 7, images 4;" in message
     assert f"t = {outcome.t[2]}" in message
     assert "learning_rate" in message
+
+
+def test_flips_keep_the_store_in_one_orientation() -> None:
+    """A flipped image meets its estimate flipped, and what is stored is turned back.
+
+    A network whose F is a pointwise function of its inputs commutes with mirrors: with the noise
+    mirrored too, its estimates are those of the unflipped batch.
+    """
+    batch = make_batch()
+    plain = draws_for(batch)
+    flipped_B = torch.tensor([True, False, True, False, False, True])
+    noise = torch.where(flipped_B.view(-1, 1, 1, 1), plain.noise.flip(-1), plain.noise)
+    mirrored, _, _ = step(batch, Draws(t=plain.t, noise=noise, flipped=flipped_B))
+    straight, _, _ = step(batch, plain)
+    assert torch.equal(mirrored.estimate, straight.estimate)
+    torch.testing.assert_close(mirrored.loss_B, straight.loss_B)
+
+
+def test_flips_do_not_change_the_other_draws() -> None:
+    """Times and noise are those of a run without flips, and about half of the images flip."""
+    batch = make_batch(400)
+    generator = torch.Generator().manual_seed(1)
+    draws = draw(schedule=ToySchedule(), x_0=batch.x_0, generator=generator, flips=True)
+    plain = draws_for(batch)
+    assert torch.equal(draws.noise, plain.noise)
+    assert torch.equal(draws.t, plain.t)
+    assert draws.flipped is not None
+    assert 150 < int(draws.flipped.sum()) < 250
+
+
+def test_parts_of_a_batch_are_the_batch() -> None:
+    """Cut into parts, batch and draws give the whole's estimates, and their losses its mean."""
+    batch = make_batch()
+    draws = draws_for(batch, dropout=0.5)
+    whole, _, _ = step(batch, draws)
+    parts = [step(b, d)[0] for b, d in zip(batch.parts(3), draws.parts(3), strict=True)]
+    assert torch.equal(torch.cat([part.estimate for part in parts]), whole.estimate)
+    torch.testing.assert_close(torch.stack([part.loss for part in parts]).mean(), whole.loss)

@@ -59,6 +59,14 @@ def test_the_newest_is_found_and_only_some_are_kept(tmp_path: Path) -> None:
     assert found.damaged == ()
 
 
+def test_some_are_kept_for_good(tmp_path: Path) -> None:
+    """Those at multiples of `every_steps` stay, however old."""
+    for step in (10, 15, 20, 25):
+        save(tmp_path, step)
+    checkpoints.keep_newest(tmp_path, count=1, every_steps=10)
+    assert [checkpoints.step_of(p) for p in checkpoints.list_checkpoints(tmp_path)] == [25, 20, 10]
+
+
 def test_without_checkpoints_there_is_none(tmp_path: Path) -> None:
     """A new run has no folder of checkpoints at all."""
     assert checkpoints.newest_whole(tmp_path / "absent").checkpoint is None

@@ -141,7 +141,7 @@ def put_samples(
         "steps": steps,
         "images": len(images),
         "seed": 0,
-        "ema": True,
+        "weights": "ema",
         "checkpoint": {"step": 900, "sha256": "c" * 64},
     }
     samples = Samples(images=images, label=torch.arange(len(images)) % 10, facts=facts)
@@ -205,7 +205,7 @@ def test_a_score_says_what_it_is(
     assert about["reference"]["manifest"] == splits["train"].manifest
     assert about["reference"]["held_out_manifest"] == splits["held-out"].manifest
     assert about["samples"]["checkpoint"]["sha256"] == "c" * 64
-    assert about["samples"]["ema"] is True
+    assert about["samples"]["weights"] == "ema"
     assert about["samples"]["seed"] == 0
     assert about["samples"]["images_of_each_class"] == [10] * 10
     assert len(about["samples"]["sha256"]) == 64

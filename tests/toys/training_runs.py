@@ -1,0 +1,44 @@
+"""Whole runs of the tiny recipe in this process, without scores or displays."""
+
+from pathlib import Path
+
+import torch
+from command_line import write_tiny
+from safetensors.torch import load_file
+from torch import Tensor
+
+from dddm.recipe.read import read_recipe
+from dddm.registry.loader import load_catalogue
+from dddm.run.checkpoint import list_checkpoints
+from dddm.run.event_log import read_events
+from dddm.run.folder import RunFolder
+from dddm.run.prepare import prepare_folder
+from dddm.run.stopping import StopRequest
+from dddm.tasks.run import run
+
+UNSCORED = ('[evaluate]\nfeatures = "pixels"\n', "")
+
+
+def run_tiny(
+    folder: Path, *overrides: str, changes: tuple[tuple[str, str], ...] = (UNSCORED,)
+) -> RunFolder:
+    """Run the tiny recipe with `--set` overrides, as `dddm run` does."""
+    folder.mkdir(exist_ok=True)
+    recipe = read_recipe(
+        write_tiny(folder, *changes), overrides=overrides, catalogue=load_catalogue()
+    )
+    place = prepare_folder(recipe, folder / "run")
+    run(recipe, folder=place, device=torch.device("cpu"), observers=(), stop=StopRequest())
+    return place
+
+
+def losses_of(folder: RunFolder) -> list[float]:
+    return [event["loss"] for event in read_events(folder.events, event="step-done")]
+
+
+def newest(folder: RunFolder, group: str) -> dict[str, Tensor]:
+    """A group of tensors of the newest checkpoint."""
+    tensors: dict[str, Tensor] = load_file(
+        list_checkpoints(folder.checkpoints)[0] / f"{group}.safetensors"
+    )
+    return tensors

@@ -1,0 +1,51 @@
+"""A catalogue of toy components that need files of weights."""
+
+import hashlib
+from typing import Any
+
+from attrs import frozen
+
+from dddm.interfaces.plugin import Kind, Part, WeightFile, option, part
+from dddm.registry.catalogue import Catalogue
+from dddm.registry.declaration import Declarations
+
+CONTENTS = {"small.pth": b"small", "large.pth": b"large one"}
+
+
+def weight_file(name: str, *, url: str = "https://example.org/") -> WeightFile:
+    """One of the two files."""
+    content = CONTENTS[name]
+    return WeightFile(
+        name=name,
+        url=url + name,
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+@frozen(kw_only=True)
+class NetOptions:
+    large: bool = option(default=False, help="Whether it needs the large file.")
+
+
+@frozen(kw_only=True)
+class MixOptions:
+    of: Part = part(Kind.METRIC, help="What it mixes.")
+
+
+def needs(options: NetOptions) -> list[WeightFile]:
+    return [weight_file("large.pth" if options.large else "small.pth")]
+
+
+def weighty_catalogue(*, url: str = "https://example.org/") -> Catalogue:
+    """A metric that needs one of two files, one that holds another, and features that need one."""
+    files = [weight_file(name, url=url) for name in CONTENTS]
+    toy = Declarations(plugin="toy", package="toys", version="1")
+    add: Any = toy.add
+    add(Kind.METRIC, "net", target="x:X", summary=".", options=NetOptions, weights=files,
+        needs=needs)  # fmt: skip
+    add(Kind.METRIC, "mix", target="x:X", summary=".", options=MixOptions)
+    add(Kind.FEATURES, "deep", target="x:X", summary=".", weights=files[:1])
+    for kind in (Kind.DATASET, Kind.SCHEDULE, Kind.BACKBONE, Kind.TARGET_STORE, Kind.SAMPLER):
+        add(kind, "plain", target="x:X", summary=".")
+    return Catalogue(toy.components)
