@@ -146,7 +146,7 @@ def _check_top(reading: Reading) -> None:
             at_value=True,
         )
     name = tables.get("name")
-    if not isinstance(name, str) or not name or not _may_name_a_folder(name):
+    if not isinstance(name, str) or not may_name_a_folder(name):
         reading.complain(
             "the recipe needs a name of letters, digits, '.', '_' and '-', which also names its "
             "run folder",
@@ -164,8 +164,9 @@ def _check_top(reading: Reading) -> None:
     check_requirements(reading)
 
 
-def _may_name_a_folder(name: str) -> bool:
-    return name[0].isalnum() and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)
+def may_name_a_folder(name: str) -> bool:
+    """Whether a name is letters, digits, '.', '_' and '-', the first a letter or digit."""
+    return name[:1].isalnum() and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)
 
 
 def _single(reading: Reading, name: str, kind: Kind) -> Use | None:

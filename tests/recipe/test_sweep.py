@@ -1,0 +1,218 @@
+"""A sweep becomes one checked recipe for each entry, and all that is wrong is shown once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_plugins import RECIPE, toy_catalogue
+
+from dddm.errors import DddmError, PluginError, RecipeError, UsageError
+from dddm.recipe.read import read_recipe
+from dddm.recipe.sweep import Sweep, read_sweep
+
+SWEEP = (
+    RECIPE
+    + """
+[[sweep]]
+name = "far"
+metric = { use = "far" }
+
+[[sweep]]
+name = "slow"
+seed = 4
+[sweep.metric]
+rate = 0.125
+[[sweep.sample]]
+use = "steps"
+size = 1
+steps = [9]
+"""
+)
+FIRST = RECIPE.count("\n") + 2
+"""The line of the first [[sweep]]."""
+
+
+def read(folder: Path, text: str = SWEEP, *overrides: str) -> Sweep:
+    file = folder / "toy.toml"
+    file.write_text(text)
+    return read_sweep(file, overrides=overrides, catalogue=toy_catalogue())
+
+
+def refused(folder: Path, text: str, *overrides: str, kind: type[DddmError] = RecipeError) -> str:
+    with pytest.raises(kind) as caught:
+        read(folder, text, *overrides)
+    assert type(caught.value) is kind
+    return str(caught.value)
+
+
+def test_entries_are_laid_over_the_recipe(tmp_path: Path) -> None:
+    """Tables merge deeply, one whose `use` changes is replaced, arrays are replaced whole."""
+    far, slow = read(tmp_path).entries
+    assert (far.name, slow.name) == ("far", "slow")
+    assert far.recipe.tables["metric"] == {"use": "other:far"}
+    assert far.recipe.seed == 3
+    assert slow.recipe.tables["metric"]["rate"] == 0.125
+    assert slow.recipe.tables["metric"]["size"] == 1
+    assert slow.recipe.seed == 4
+    assert [job.settings.steps for job in slow.recipe.sample] == [(9,)]
+    assert slow.changes == {
+        "seed": 4,
+        "metric": {"rate": 0.125},
+        "sample": [{"use": "steps", "size": 1, "steps": [9]}],
+    }
+
+
+def test_the_base_is_the_recipe_without_the_sweep(tmp_path: Path) -> None:
+    """It is what `read_recipe` gives; a recipe without a sweep has no entries."""
+    sweep = read(tmp_path)
+    (tmp_path / "plain.toml").write_text(RECIPE)
+    plain = read_recipe(tmp_path / "plain.toml", catalogue=toy_catalogue())
+    assert sweep.base.fingerprint == plain.fingerprint
+    assert read_recipe(tmp_path / "toy.toml", catalogue=toy_catalogue()) == sweep.base
+    assert read(tmp_path, RECIPE).entries == ()
+    assert read(tmp_path, SWEEP, "sweep=[]").entries == ()
+
+
+def test_an_entry_equals_the_same_changes_in_a_file_that_extends(tmp_path: Path) -> None:
+    """A sweep is short for as many files, each of which extends the recipe."""
+    far = read(tmp_path).entries[0]
+    (tmp_path / "base.toml").write_text(RECIPE)
+    file = tmp_path / "far.toml"
+    file.write_text('extends = "base.toml"\nname = "toy-far"\nmetric = { use = "far" }\n')
+    alone = read_recipe(file, catalogue=toy_catalogue())
+    assert far.recipe.fingerprint == alone.fingerprint
+    assert far.recipe.name == "toy-far"
+
+
+def test_set_comes_last_for_all_entries_and_reaches_into_one(tmp_path: Path) -> None:
+    """`--set seed=7` holds for every entry, `--set sweep.1.metric.rate=…` for that one."""
+    overrides = ["seed=7", "name=again", "sweep.1.metric.rate=0.25"]
+    sweep = read(tmp_path, SWEEP, *overrides)
+    assert [entry.recipe.seed for entry in sweep.entries] == [7, 7]
+    assert [entry.recipe.name for entry in sweep.entries] == ["again-far", "again-slow"]
+    assert sweep.entries[1].recipe.metric.options.rate == 0.25
+    origins = sweep.entries[1].recipe.origins
+    assert origins["metric.rate"] == "--set sweep.1.metric.rate=0.25"
+    assert origins["seed"] == "--set seed=7"
+    assert origins["sample.0.steps"].endswith(f"toy.toml:{FIRST + 12}")
+    assert origins["train.epochs"].endswith(
+        f"toy.toml:{RECIPE[: RECIPE.index('epochs')].count(chr(10)) + 1}"
+    )
+
+
+def test_a_sweep_is_inherited_replaced_or_left_out(tmp_path: Path) -> None:
+    """Arrays are replaced whole, so a file has its base's sweep, its own, or with `[]` none."""
+    (tmp_path / "base.toml").write_text(SWEEP)
+    head = 'extends = "base.toml"\n'
+    own = '[[sweep]]\nname = "only"\nmetric = { rate = 0.75 }\n'
+    assert [entry.name for entry in read(tmp_path, head).entries] == ["far", "slow"]
+    assert [entry.name for entry in read(tmp_path, head + own).entries] == ["only"]
+    assert read(tmp_path, head + "sweep = []\n").entries == ()
+
+
+def test_a_full_id_and_a_bare_name_are_one_component(tmp_path: Path) -> None:
+    """An entry that names the component with its namespace merges with the base's options."""
+    text = RECIPE + '[[sweep]]\nname = "full"\nmetric = { use = "toy:near", rate = 0.75 }\n'
+    (entry,) = read(tmp_path, text).entries
+    assert entry.recipe.metric.options.size == 1
+
+
+def test_all_errors_of_all_entries_are_shown_with_their_places(tmp_path: Path) -> None:
+    """Each has line, column and entry; what is wrong in two entries is said once."""
+    text = RECIPE + (
+        '\n[[sweep]]\nname = "a"\nmetric = { rate = 2.0 }\n'
+        '\n[[sweep]]\nname = "b"\nmetrik = { rate = 0.5 }\n[sweep.backbone]\nsizes = 3\n'
+    )
+    message = refused(tmp_path, text, "train.epochs=0")
+    assert "4 errors" in message
+    assert f"toy.toml:{FIRST + 2}:19: entry a: rate: " in message
+    assert f"toy.toml:{FIRST + 6}:1: entry b: a recipe has no key 'metrik'" in message
+    assert f"toy.toml:{FIRST + 8}:1: entry b: the backbone net has no option 'sizes'" in message
+    assert message.count("--set train.epochs=0: epochs: ") == 1
+
+
+def test_what_is_wrong_with_the_base_is_not_said_of_entries(tmp_path: Path) -> None:
+    """One error in a table that no entry touches is one error."""
+    message = refused(tmp_path, SWEEP.replace("epochs = 5", "epochs = 0"))
+    assert "an error" in message
+    assert "entry" not in message
+    missing = SWEEP.replace('[targets]\nuse = "kept"\n', "")
+    assert refused(tmp_path, missing).count("[targets] is missing") == 1
+
+
+def test_errors_that_entries_share_name_them(tmp_path: Path) -> None:
+    """Where an entry makes a table of the base wrong, it is shown there with the entry's name."""
+    text = RECIPE.replace("size = 2\n", "size = 4\n") + (
+        '[[sweep]]\nname = "a"\nmetric = { rate = 0.5 }\n[[sweep]]\nname = "b"\n'
+        "metric = { rate = 0.5 }\n"
+    )
+    message = refused(tmp_path, text)
+    assert message.count("the same as the metric's") == 1
+    assert "entries a, b: rate: the same as the metric's" in message
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ("sweep = 3", "sweep must be tables"),
+        ("sweep = [1]", "sweep must be tables"),
+        ("[[sweep]]\nseed = 1", "an entry needs a name of letters"),
+        ("[[sweep]]\nname = 3", "an entry needs a name of letters"),
+        ("[[sweep]]\nname = '../up'", "an entry needs a name of letters"),
+        ("[[sweep]]\nname = ''", "an entry needs a name of letters"),
+        ("[[sweep]]\nname = '.'", "an entry needs a name of letters"),
+        ("[[sweep]]\nname = 'Sweep.json'", "cannot be called Sweep.json"),
+        ("[[sweep]]\nname = 'a'\n[[sweep]]\nname = 'A'", "there is an entry 'A' already"),
+        ("[[sweep]]\nname = 'a'\nformat = 1", "an entry cannot change format"),
+        ("[[sweep]]\nname = 'a'\nextends = 'b'", "an entry cannot change extends"),
+        ("[[sweep]]\nname = 'a'\n[[sweep.sweep]]\nname = 'b'", "an entry cannot hold a sweep"),
+        ("[[sweep]]\nname = 'a'\nmetric = 3", "entry a: metric must be a table"),
+    ],
+)
+def test_entries_that_cannot_be(tmp_path: Path, entries: str, expected: str) -> None:
+    """One error, with its line."""
+    lines = RECIPE.split("\n")
+    text = f"{entries}\n{RECIPE}" if entries.startswith("sweep") else f"{RECIPE}{entries}\n"
+    message = refused(tmp_path, text)
+    assert "an error" in message
+    assert expected in message
+    line = 1 if entries.startswith("sweep") else len(lines) - 1
+    assert any(f"toy.toml:{k}:" in message for k in range(line, line + 5))
+
+
+def test_a_missing_plugin_of_an_entry_is_a_plugin_error(tmp_path: Path) -> None:
+    """The exit code is that of a plugin, with the entry's name."""
+    text = RECIPE + '[[sweep]]\nname = "a"\nmetric = { use = "fra" }\n'
+    message = refused(tmp_path, text, kind=PluginError)
+    assert "entry a:" in message
+    assert "far" in message
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [("sweep.5.seed=1", "there is no place"), ("sweep.0.seed", "KEY=VALUE"), ("x.0=1", "x")],
+)
+def test_overrides_that_cannot_be(tmp_path: Path, override: str, expected: str) -> None:
+    """What is wrong with the command line is said once, and nothing else."""
+    message = refused(tmp_path, SWEEP, override)
+    assert "an error" in message
+    assert expected in message
+
+
+def test_an_entry_is_found_by_name(tmp_path: Path) -> None:
+    """A mistyped name gets the nearest one; a recipe without a sweep says so."""
+    sweep = read(tmp_path)
+    assert sweep.entry("slow") is sweep.entries[1]
+    with pytest.raises(UsageError, match="did you mean slow"):
+        sweep.entry("slwo")
+    with pytest.raises(UsageError, match="without entries"):
+        read(tmp_path, RECIPE).entry("slow")
+
+
+def test_reading_changes_nothing_that_was_read(tmp_path: Path) -> None:
+    """Entries share no table with each other or the base: changing one changes no other."""
+    sweep = read(tmp_path)
+    tables: dict[str, Any] = sweep.entries[0].recipe.tables
+    tables["train"]["epochs"] = 99
+    assert sweep.base.tables["train"]["epochs"] == 5
+    assert sweep.entries[1].recipe.tables["train"]["epochs"] == 5
