@@ -1,0 +1,47 @@
+"""What one evaluation of a network costs, counted on the meta device: nothing is computed.
+
+A multiplication with an addition counts as two operations, as torch counts them; what is not a
+matrix product, a convolution or attention is not counted.
+"""
+
+from typing import final
+
+import torch
+from attrs import frozen
+from torch.utils.flop_counter import FlopCounterMode
+
+from dddm.interfaces.backbone import Backbone
+from dddm.interfaces.facts import ImageShape
+
+
+@final
+@frozen(kw_only=True)
+class Flops:
+    """Floating point operations for one image.
+
+    Attributes:
+        begin: of what does not depend on the estimate; once for a sample of any number of steps.
+        refine: of what does; at each step.
+    """
+
+    begin: int
+    refine: int
+
+    @property
+    def forward(self) -> int:
+        """Of one forward pass."""
+        return self.begin + self.refine
+
+
+def count_flops(backbone: Backbone, *, shape: ImageShape) -> Flops:
+    """Operations of `backbone`, which lies on the meta device, for one image of `shape`."""
+    image_BCHW = torch.empty(1, *shape.as_tuple, device="meta")
+    t_B = torch.empty(1, device="meta")
+    label_B = torch.zeros(1, dtype=torch.int64, device="meta") if backbone.uses_labels else None
+    backbone.eval()
+    with torch.no_grad():
+        with FlopCounterMode(display=False) as first:
+            begun = backbone.begin(x_t=image_BCHW, t=t_B, label=label_B)
+        with FlopCounterMode(display=False) as second:
+            backbone.refine(begun, estimate=image_BCHW)
+    return Flops(begin=first.get_total_flops(), refine=second.get_total_flops())
