@@ -18,9 +18,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from dddm.errors import DataError
+from dddm.errors import DataError, DddmError
 from dddm.support.files import sha256_of, write_whole
-from dddm_features.resnet20 import read_resnet20
+from dddm_features.resnet20 import resnet20_with
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
@@ -57,14 +57,14 @@ def convert(source: Path, target: Path) -> str:
     Raises:
         DataError: if the checkpoint cannot be read, or does not fit ResNet-20.
     """
-    contents = save(read_checkpoint(source))
-
-    def put(path: Path, *, contents: bytes) -> None:
-        path.write_bytes(contents)
-
-    write_whole(target, partial(put, contents=contents))
-    read_resnet20(target)
+    weights = read_checkpoint(source)
+    resnet20_with(weights, path=source)
+    write_whole(target, partial(_put_bytes, contents=save(weights)))
     return sha256_of(target)
+
+
+def _put_bytes(path: Path, *, contents: bytes) -> None:
+    path.write_bytes(contents)
 
 
 @click.command()
@@ -74,7 +74,7 @@ def main(source: Path, target: Path) -> None:
     """Make a file of safetensors at TARGET of torch's checkpoint SOURCE."""
     try:
         digest = convert(source, target)
-    except DataError as error:
+    except DddmError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f'weights = "{target}"\nweights_sha256 = "{digest}"')
 

@@ -84,13 +84,6 @@ def read_resnet20(path: Path) -> ResNet20:
     Raises:
         DataError: if the file cannot be read, or names or shapes are missing, surplus or wrong.
     """
-    network = ResNet20()
-    # How many batches a norm has seen matters only in training.
-    wanted = {
-        name: value
-        for name, value in network.state_dict().items()
-        if not name.endswith(".num_batches_tracked")
-    }
     try:
         found = load_file(path)
     except (OSError, SafetensorError) as error:
@@ -99,14 +92,34 @@ def read_resnet20(path: Path) -> ResNet20:
             where=str(path),
             remedy=f"make the file anew: `{CONVERT}`",
         ) from error
-    problem = _problem(found, wanted=wanted)
+    return resnet20_with(found, path=path)
+
+
+def resnet20_with(weights: dict[str, Tensor], *, path: Path) -> ResNet20:
+    """The network with these weights, in eval mode, without gradients.
+
+    Args:
+        weights: by the names in `ResNet20`; without `num_batches_tracked`, which only training
+            asks for.
+        path: of the file that they are of, for messages.
+
+    Raises:
+        DataError: if names, shapes or types are missing, surplus or wrong.
+    """
+    network = ResNet20()
+    wanted = {
+        name: value
+        for name, value in network.state_dict().items()
+        if not name.endswith(".num_batches_tracked")
+    }
+    problem = _problem(weights, wanted=wanted)
     if problem is not None:
         raise DataError(
             f"the weights {path.name} do not fit ResNet-20: {problem}",
             where=str(path),
             remedy=f"use weights of this very network; `{CONVERT}` makes a file of them",
         )
-    network.load_state_dict(found, strict=False)
+    network.load_state_dict(weights, strict=False)
     return network.eval().requires_grad_(requires_grad=False)
 
 

@@ -1,0 +1,227 @@
+"""ResNet-20's features: what the file must hold, what images they take, what they measure."""
+
+import math
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dddm.errors import DataError
+from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.plugin import Surroundings
+from dddm.scores.frechet import frechet_distance, statistics_of
+from dddm.support.files import sha256_of
+from dddm_features.resnet20 import ResNet20Features, read_resnet20, resnet20_path
+from dddm_features.resnet20_network import Block, ResNet20
+from dddm_features.resnet20_options import (
+    RESNET20_WEIGHTS,
+    ResNet20Options,
+    check_resnet20,
+    needs_resnet20,
+)
+
+
+def random_state() -> dict[str, Tensor]:
+    """Weights of the right names and shapes, drawn at random."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        state = ResNet20().state_dict()
+    return {name: value for name, value in state.items() if "num_batches" not in name}
+
+
+def written(folder: Path, state: Mapping[str, Tensor]) -> ResNet20Options:
+    """Options that name a file of these weights."""
+    path = folder / "mine.safetensors"
+    save_file(dict(state), path)
+    return ResNet20Options(weights=str(path), weights_sha256=sha256_of(path))
+
+
+@pytest.fixture
+def images() -> Tensor:
+    """Eight random images."""
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(0, 256, (8, 3, 32, 32), generator=generator, dtype=torch.uint8)
+
+
+def test_features_are_what_the_linear_layer_sees(tmp_path: Path, images: Tensor) -> None:
+    """64 numbers, float32, at least 0; autocast around it changes nothing."""
+    features = ResNet20Features(written(tmp_path, random_state()))
+    plain = features.extract(images)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = features.extract(images)
+    assert plain.shape == (8, features.dimensions) == (8, 64)
+    assert plain.dtype == torch.float32
+    assert not plain.requires_grad
+    assert (plain >= 0).all()
+    assert torch.equal(plain, inside)
+
+
+def test_a_batch_changes_nothing(tmp_path: Path, images: Tensor) -> None:
+    """An image has the same features alone as among others, up to rounding: norms are frozen."""
+    features = ResNet20Features(written(tmp_path, random_state()))
+    alone = torch.cat([features.extract(image[None]) for image in images])
+    torch.testing.assert_close(features.extract(images), alone, rtol=1e-5, atol=1e-6)
+
+
+def test_a_stage_s_first_short_cut_pads_with_zeros() -> None:
+    """Option A: with silent convolutions, every other pixel passes, between channels of zeros."""
+    block = Block(16, 32, stride=2)
+    torch.nn.init.zeros_(block.bn2.weight)
+    x_BCHW = torch.rand(2, 16, 32, 32, generator=torch.Generator().manual_seed(2))
+    out_BCHW = block.eval()(x_BCHW)
+    assert out_BCHW.shape == (2, 32, 16, 16)
+    assert torch.equal(out_BCHW[:, 8:24], x_BCHW[:, :, ::2, ::2])
+    assert out_BCHW[:, :8].abs().sum() + out_BCHW[:, 24:].abs().sum() == 0
+
+
+def test_it_is_the_published_size() -> None:
+    """He et al. give 0.27M parameters."""
+    assert sum(p.numel() for p in ResNet20().parameters()) == 269_722
+
+
+@pytest.mark.parametrize("name", ["conv1.weight", "layer2.1.bn2.running_var", "linear.bias"])
+def test_wrong_names_and_shapes_are_named(tmp_path: Path, name: str) -> None:
+    """A key that is missing, of another shape, of another type or unknown is said by name."""
+    state = random_state()
+    for wrong in (
+        {key: value for key, value in state.items() if key != name},
+        {**state, name: state[name][:3].clone()},
+        {**state, name: state[name].half()},
+        {**state, f"{name}.more": state[name].clone()},
+    ):
+        path = Path(str(written(tmp_path, wrong).weights))
+        with pytest.raises(DataError, match=name.replace(".", r"\.")) as caught:
+            read_resnet20(path)
+        assert str(path) == caught.value.where
+        assert caught.value.remedy is not None
+
+
+def test_a_cut_file_is_refused(tmp_path: Path) -> None:
+    """A file that is no whole file of safetensors is an error that says how to make one."""
+    path = Path(str(written(tmp_path, random_state()).weights))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        read_resnet20(path)
+    assert "convert_resnet20" in str(caught.value.remedy)
+
+
+def test_one_s_own_file_needs_its_hash(tmp_path: Path) -> None:
+    """Missing, without a hash, or with another one's: three errors before a file is used."""
+    options = written(tmp_path, random_state())
+    with pytest.raises(DataError, match="there is no file"):
+        resnet20_path(ResNet20Options(weights=f"{options.weights}.not", weights_sha256="0" * 64))
+    with pytest.raises(DataError, match="only with their hash"):
+        resnet20_path(ResNet20Options(weights=options.weights))
+    with pytest.raises(DataError, match="wrong hash"):
+        resnet20_path(ResNet20Options(weights=options.weights, weights_sha256="0" * 64))
+    assert str(resnet20_path(options)) == options.weights
+
+
+def test_nowhere_to_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error has the origin, the hash, the size, and how to make the file."""
+    for variable in ("DDDM_WEIGHTS", "DDDM_DATA", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    with pytest.raises(DataError) as caught:
+        resnet20_path(ResNet20Options())
+    assert RESNET20_WEIGHTS.sha256 in str(caught.value)
+    assert "1,092,520" in str(caught.value)
+    assert "akamaster/pytorch_resnet_cifar10" in str(caught.value)
+    assert "convert_resnet20" in str(caught.value)
+
+
+def test_another_file_beside_the_data_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In $DDDM_DATA/cifar10-resnet20 too, size and hash must be right."""
+    for variable in ("DDDM_WEIGHTS", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "nothing"))
+    monkeypatch.setenv("DDDM_DATA", str(tmp_path))
+    (tmp_path / "cifar10-resnet20").mkdir()
+    save_file(random_state(), tmp_path / "cifar10-resnet20" / "resnet20.safetensors")
+    with pytest.raises(DataError, match=r"wrong (size|hash)"):
+        resnet20_path(ResNet20Options())
+
+
+def test_what_it_says_of_itself(tmp_path: Path) -> None:
+    """It owns to having been trained on CIFAR-10; other weights have another fingerprint."""
+    state = random_state()
+    mine = ResNet20Features(written(tmp_path, state))
+    other = ResNet20Features(written(tmp_path, {**state, "linear.bias": state["linear.bias"] + 1}))
+    assert mine.trained_on == "cifar10"
+    assert len(mine.fingerprint) == 64
+    assert mine.fingerprint != other.fingerprint
+
+
+def test_other_shapes_are_refused(tmp_path: Path) -> None:
+    """The refusal names what is accepted, what was given, and what to use instead."""
+    features = ResNet20Features(written(tmp_path, random_state()))
+    features.check_shape(ImageShape(channels=3, height=32, width=32))
+    with pytest.raises(DataError, match=r"3×32×32.*not of 1×32×32") as caught:
+        features.check_shape(ImageShape(channels=1, height=32, width=32))
+    assert '"pixels"' in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "named"),
+    [
+        (ResNet20Options(), (3, 32, 32), []),
+        (ResNet20Options(), None, []),
+        (ResNet20Options(), (3, 64, 64), ["use"]),
+        (ResNet20Options(weights="a"), None, ["weights_sha256"]),
+        (ResNet20Options(weights_sha256="0" * 64), None, ["weights"]),
+        (ResNet20Options(weights="a", weights_sha256="0" * 63), None, ["weights_sha256"]),
+        (ResNet20Options(weights="a", weights_sha256="0" * 64), None, []),
+    ],
+)
+def test_the_check(
+    options: ResNet20Options, shape: tuple[int, int, int] | None, named: list[str]
+) -> None:
+    """Before training: images of another shape, and half a description of one's own file."""
+    data = None
+    if shape is not None:
+        image = ImageShape(channels=shape[0], height=shape[1], width=shape[2])
+        data = DataFacts(shape=image, train_images=10)
+    around = Surroundings(data=data, tables={})
+    assert [complaint.option for complaint in check_resnet20(options, around)] == named
+
+
+def test_one_s_own_file_needs_no_other() -> None:
+    """The known file is asked for only where none is named."""
+    assert needs_resnet20(ResNet20Options()) == (RESNET20_WEIGHTS,)
+    assert needs_resnet20(ResNet20Options(weights="a", weights_sha256="0" * 64)) == ()
+
+
+def batch(name: str) -> tuple[Tensor, Tensor]:
+    """Images and labels of one of CIFAR-10's batches."""
+    root = os.environ.get("DDDM_DATA")
+    if root is None:
+        pytest.skip("DDDM_DATA names no folder with CIFAR-10 and ResNet-20")
+    held = pickle.loads(  # noqa: S301 - the canonical batches, which a person put there
+        (Path(root) / "cifar-10-batches-py" / name).read_bytes(), encoding="latin1"
+    )
+    return torch.from_numpy(held["data"].reshape(-1, 3, 32, 32)), torch.tensor(held["labels"])
+
+
+def test_the_real_network_tells_cifar_apart() -> None:
+    """With the known weights the error on every tenth test image is near the published 8.27 %."""
+    images, labels = (part[::10] for part in batch("test_batch"))
+    path = resnet20_path(ResNet20Options())
+    features = ResNet20Features(ResNet20Options()).extract(images)
+    guess = features @ load_file(path)["linear.weight"].T + load_file(path)["linear.bias"]
+    error = float((guess.argmax(1) != labels).double().mean())
+    # Two standard deviations of a share of 1,000.
+    assert error == pytest.approx(0.0827, abs=2 * math.sqrt(0.0827 * 0.9173 / 1000))
+
+
+def test_two_halves_are_near_each_other() -> None:
+    """FD between halves of 1,500 real images is a small part of that between two classes."""
+    images, labels = (part[:1500] for part in batch("data_batch_1"))
+    features = ResNet20Features(ResNet20Options()).extract(images)
+    halves = frechet_distance(statistics_of(features[::2]), statistics_of(features[1::2]))
+    cats, ships = (statistics_of(features[labels == k]) for k in (3, 8))
+    assert halves < frechet_distance(cats, ships) / 50
