@@ -9,6 +9,7 @@ from typing import Any, final
 import attrs
 import pytest
 
+from dddm.errors import DataError
 from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.features import Features
 from dddm.interfaces.metric import Metric
@@ -19,6 +20,7 @@ from dddm.interfaces.plugin import (
     Kind,
     Needs,
     NoOptions,
+    Part,
     Registrar,
     WeightFile,
 )
@@ -31,13 +33,21 @@ PACKAGES = {
     "dddm_metrics": (
         Kind.METRIC,
         Metric,
-        ["l1", "l2", "pseudo-huber", "pseudo-huber-elementwise"],
+        [
+            "guided-mix",
+            "l1",
+            "l2",
+            "lpips",
+            "pseudo-huber",
+            "pseudo-huber-elementwise",
+            "pseudo-lpips",
+        ],
     ),
     "dddm_stores": (Kind.TARGET_STORE, TargetStore, ["ram"]),
     "dddm_samplers": (Kind.SAMPLER, Sampler, ["annealed", "fixed-time"]),
     "dddm_datasets": (Kind.DATASET, Dataset, ["digits"]),
     "dddm_features": (Kind.FEATURES, Features, ["digits-classifier", "pixels"]),
-    "dddm_observers": (Kind.OBSERVER, Observer, ["json-lines", "terminal"]),
+    "dddm_observers": (Kind.OBSERVER, Observer, ["json-lines", "tensorboard", "terminal"]),
 }
 every_package = pytest.mark.parametrize("package", PACKAGES)
 
@@ -71,7 +81,26 @@ class Notebook(Registrar):
             "options": options,
             "summary": summary,
             "default": default,
+            "weights": tuple(weights),
         }
+
+
+@final
+class Held(Part):
+    """A component that another one holds."""
+
+    def make(self, **more: Any) -> object:
+        """Make anything."""
+        return object()
+
+
+def required_of(options: type[Any]) -> dict[str, Any]:
+    """A value for each option that has no default."""
+    return {
+        field.name: Held() if "kind" in field.metadata else 0.01
+        for field in attrs.fields(options)
+        if field.default is attrs.NOTHING
+    }
 
 
 def registered(package: str) -> dict[str, dict[str, Any]]:
@@ -94,19 +123,26 @@ def test_a_package_brings_what_it_is_for(package: str) -> None:
 
 
 @every_package
-def test_a_target_makes_its_component(package: str, tmp_path: Any) -> None:
-    """Each string target is found, and called as its interface says gives such a component."""
+def test_a_target_makes_its_component(
+    package: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each string target is found, and called as its interface says gives such a component.
+
+    One that needs weights says that it does not find them.
+    """
+    monkeypatch.setenv("DDDM_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     kind, interface, _ = PACKAGES[package]
     for entry in registered(package).values():
         module, _, name = entry["target"].partition(":")
-        required = {
-            field.name: 0.01
-            for field in attrs.fields(entry["options"])
-            if field.default is attrs.NOTHING
-        }
+        options = entry["options"](**required_of(entry["options"]))
         surroundings = {"folder": tmp_path} if kind is Kind.OBSERVER else {}
         target = getattr(importlib.import_module(module), name)
-        assert isinstance(target(entry["options"](**required), **surroundings), interface)
+        if entry["weights"]:
+            with pytest.raises(DataError, match="not found"):
+                target(options, **surroundings)
+        else:
+            assert isinstance(target(options, **surroundings), interface)
 
 
 @every_package
