@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "show": "Show what a recipe resolves to.",
     "schema": "Print the JSON schema of recipes.",
     "plugins": "List the components that are installed.",
+    "weights": "List, verify and fetch files of weights.",
     "doctor": "Describe this installation, for a bug report.",
 }
 """Each lies in `dddm.cli.<name>` under its own name."""

@@ -29,6 +29,12 @@ def _torch_hub_folder() -> Path:
     return Path(home).expanduser() / "hub" / "checkpoints"
 
 
+def paths_of(file: WeightFile) -> tuple[Path, ...]:
+    """Every file of this name in the search folders, right or wrong, in their order."""
+    paths = (folder / file.name for folder in search_folders())
+    return tuple(path for path in paths if path.is_file())
+
+
 def find_weights(file: WeightFile) -> Path:
     """The first file of this name in the search folders whose size and SHA-256 are right.
 
@@ -38,19 +44,19 @@ def find_weights(file: WeightFile) -> Path:
         EnvironmentProblem: if a file of this name cannot be read.
     """
     wrong: DddmError | None = None
-    for folder in search_folders():
-        path = folder / file.name
-        if path.is_file():
-            try:
-                verify(path, file=file)
-            except DataError as error:
-                wrong = wrong or error
-            else:
-                return path
-    if wrong is not None:
-        raise wrong
+    for path in paths_of(file):
+        try:
+            verify(path, file=file)
+        except DataError as error:
+            wrong = wrong or error
+        else:
+            return path
+    raise wrong or _missing(file)
+
+
+def _missing(file: WeightFile) -> DataError:
     folders = search_folders()
-    raise DataError(
+    return DataError(
         f"the weights {file.name} were not found: {describe(file)}",
         where=", ".join(str(folder) for folder in folders),
         remedy=f"`dddm weights fetch {file.name}`, or put the file at {folders[0] / file.name}",

@@ -35,7 +35,12 @@ def modules_of(*words: str) -> set[str]:
         ["schema"],
         ["plugins"],
         ["plugins", "show", "adm"],
-        *([command, "--help"] for command in ("run", "sample", "evaluate", "report", "doctor")),
+        ["weights", "list"],
+        ["weights", "verify"],
+        *(
+            [command, "--help"]
+            for command in ("run", "sample", "evaluate", "report", "weights", "doctor")
+        ),
     ],
     ids=" ".join,
 )
