@@ -46,7 +46,7 @@ PACKAGES = {
     "dddm_stores": (Kind.TARGET_STORE, TargetStore, ["ram"]),
     "dddm_samplers": (Kind.SAMPLER, Sampler, ["annealed", "fixed-time"]),
     "dddm_datasets": (Kind.DATASET, Dataset, ["digits"]),
-    "dddm_features": (Kind.FEATURES, Features, ["digits-classifier", "pixels"]),
+    "dddm_features": (Kind.FEATURES, Features, ["digits-classifier", "pixels", "resnet20"]),
     "dddm_observers": (Kind.OBSERVER, Observer, ["json-lines", "tensorboard", "terminal"]),
 }
 every_package = pytest.mark.parametrize("package", PACKAGES)
