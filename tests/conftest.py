@@ -1,6 +1,7 @@
-"""What every test starts from: one thread, and no hidden random state."""
+"""What every test starts from: one thread, no hidden random state, a cache of its own."""
 
 import os
+from collections.abc import Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -16,3 +17,11 @@ settings.load_profile("dddm")
 def _one_thread_and_a_known_seed() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DDDM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 
 from torch import Tensor
 
 from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.findings import Progress, silent
 
 
 class Split(ABC):
@@ -49,3 +51,22 @@ class Dataset(ABC):
         Raises:
             DataError: if files are missing or damaged.
         """
+
+    def prepare(self, *, progress: Progress = silent, workers: int | None = None) -> Path | None:
+        """Do what takes long and is done once, such as packing images; by default nothing.
+
+        `splits` does it by itself where it was not done; a command calls this first, to show how
+        far it is.
+
+        Args:
+            progress: told how many images are done; it may raise in order to stop.
+            workers: processes that share the work; None for one a core.
+
+        Returns:
+            The folder that holds what was made, or None where nothing is kept.
+
+        Raises:
+            DataError: if files are missing or damaged.
+            EnvironmentProblem: if there is no space or no right to write.
+        """
+        return None

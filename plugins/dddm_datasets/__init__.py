@@ -1,17 +1,8 @@
 """Built-in data sets."""
 
-from dddm.interfaces.facts import DataFacts, ImageShape
-from dddm.interfaces.plugin import Kind, NoOptions, Registrar, hookimpl
-
-
-def describe_digits(options: NoOptions) -> DataFacts:
-    """What is known of the digits without reading them; a test holds it equal to what is read."""
-    del options
-    return DataFacts(
-        shape=ImageShape(channels=1, height=8, width=8),
-        train_images=1500,
-        classes=("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
-    )
+from dddm.interfaces.plugin import Kind, Registrar, hookimpl
+from dddm_datasets.descriptions import describe_cifar10, describe_digits
+from dddm_datasets.options import Cifar10Options
 
 
 @hookimpl
@@ -23,4 +14,12 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_datasets.digits:Digits",
         summary="scikit-learn's 1,797 handwritten digits, 8×8, grey; needs no download.",
         describe=describe_digits,
+    )
+    registrar.add(
+        Kind.DATASET,
+        "cifar10",
+        target="dddm_datasets.file_backed:cifar10",
+        options=Cifar10Options,
+        summary="CIFAR-10's 60,000 photographs, 32×32, from its canonical python batches.",
+        describe=describe_cifar10,
     )

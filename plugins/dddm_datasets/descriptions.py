@@ -1,0 +1,34 @@
+"""What is known of the built-in data sets without reading an image.  Imports no torch or numpy.
+
+Tests hold each equal to what is read.
+"""
+
+from typing import Final
+
+from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.plugin import NoOptions
+from dddm_datasets.options import Cifar10Options
+
+CIFAR10: Final = DataFacts(
+    shape=ImageShape(channels=3, height=32, width=32),
+    train_images=50_000,
+    classes=(
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+    ),
+)  # fmt: skip
+
+
+def describe_digits(options: NoOptions) -> DataFacts:
+    """scikit-learn's digits."""
+    del options
+    return DataFacts(
+        shape=ImageShape(channels=1, height=8, width=8),
+        train_images=1500,
+        classes=("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
+    )
+
+
+def describe_cifar10(options: Cifar10Options) -> DataFacts:
+    """CIFAR-10; whose files are compared with this when they are packed."""
+    del options
+    return CIFAR10
