@@ -1,7 +1,7 @@
 """Built-in observers."""
 
 from dddm.interfaces.plugin import Kind, Registrar, hookimpl
-from dddm_observers.options import JsonLinesOptions, TerminalOptions
+from dddm_observers.options import JsonLinesOptions, TensorBoardOptions, TerminalOptions
 
 
 @hookimpl
@@ -21,4 +21,11 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_observers.json_lines:JsonLines",
         options=JsonLinesOptions,
         summary="Every event as a line of JSON, on stderr or in a file.",
+    )
+    registrar.add(
+        Kind.OBSERVER,
+        "tensorboard",
+        target="dddm_observers.tensorboard:TensorBoard",
+        options=TensorBoardOptions,
+        summary="Curves, sample grids and scores for TensorBoard, in the run folder.",
     )

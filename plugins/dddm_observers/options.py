@@ -28,3 +28,13 @@ class JsonLinesOptions:
         "-",
         help="The file that lines are added to, relative to the current folder; - is stderr.",
     )
+
+
+@final
+@frozen(kw_only=True)
+class TensorBoardOptions:
+    """Options of `tensorboard`."""
+
+    flush_seconds: int = option(
+        30, at_least=1, help="How long something may take from being written to being seen."
+    )
