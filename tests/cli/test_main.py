@@ -168,9 +168,10 @@ def test_a_terminal_without_greek(tmp_path: Path) -> None:
         ("ch", ["check"]),
         ("check di", ["digits"]),
         ("plugins show ad", ["adm"]),
-        ("plugins show dddm:l", ["dddm:l1", "dddm:l2"]),
+        ("plugins show dddm:l", ["dddm:l1", "dddm:l2", "dddm:lpips"]),
         ("sample --sampler ", ["annealed", "fixed-time"]),
         ("plugins sh", ["show"]),
+        ("weights fetch vg", ["vgg16-397923af.pth"]),
         ("show digits --or", ["--origin"]),
     ],
 )
