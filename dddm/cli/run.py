@@ -1,10 +1,21 @@
 """`dddm run`: trains, samples, evaluates and reports."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from dddm.cli.common import catalogue_of, device_option, overrides_option, recipe_argument
+from dddm.cli.common import (
+    catalogue_of,
+    device_option,
+    json_option,
+    overrides_option,
+    recipe_argument,
+    show_json,
+)
+
+if TYPE_CHECKING:
+    from dddm.recipe.model import Recipe
 
 
 @click.command()
@@ -16,9 +27,21 @@ from dddm.cli.common import catalogue_of, device_option, overrides_option, recip
     help="Where the run is kept.  [default: runs/ and the recipe's name]",
 )
 @device_option
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what it would take, in seconds and without making anything.",
+)
+@json_option
 @click.pass_context
-def run(
-    ctx: click.Context, recipe: str, overrides: tuple[str, ...], folder: Path | None, device: str
+def run(  # noqa: PLR0917 - click passes them by name
+    ctx: click.Context,
+    recipe: str,
+    overrides: tuple[str, ...],
+    folder: Path | None,
+    device: str,
+    dry_run: bool,  # noqa: FBT001 - click passes it by name
+    as_json: bool,  # noqa: FBT001 - click passes it by name
 ) -> None:
     """Train, sample, evaluate and report what RECIPE says.
 
@@ -31,6 +54,7 @@ def run(
       dddm run digits
       dddm run recipes/digits.toml --folder runs/first
       dddm run digits --set train.epochs=2 --set seed=1 --folder runs/short
+      dddm run imagenet64_deep --dry-run
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.run.stopping import listening
 
@@ -40,8 +64,13 @@ def run(
 
         catalogue = catalogue_of(ctx)
         read = read_recipe(recipe, overrides=overrides, catalogue=catalogue)
+        if dry_run:
+            _look_ahead(read, as_json=as_json)
+            return
         from dddm.run.prepare import prepare_folder
+        from dddm.run.weights import refuse_missing_weights
 
+        refuse_missing_weights(read)
         place = prepare_folder(read, folder if folder is not None else Path("runs") / read.name)
 
         from dddm.run.device import choose_device
@@ -55,4 +84,18 @@ def run(
             observers=observers_for(read, catalogue=catalogue, folder=place),
             stop=stop,
         )
-    click.echo(str(page))
+    if as_json:
+        show_json({"report": str(page)})
+    else:
+        click.echo(str(page))
+
+
+def _look_ahead(recipe: "Recipe", *, as_json: bool) -> None:
+    from dddm.cli.outlook import show_outlook
+    from dddm.tasks.dry_run import look_ahead
+
+    outlook = look_ahead(recipe)
+    if as_json:
+        show_json({"recipe": recipe.name, **outlook.as_table})
+    else:
+        show_outlook(recipe, outlook)

@@ -1,0 +1,155 @@
+"""`dddm run --dry-run`: what a recipe will take, without taking it.
+
+The network is built on the meta device, which has shapes and no memory; the target store is asked
+what one row takes.  Images are read only where the data set cannot say what it holds without.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any, Final, final
+
+import torch
+from attrs import frozen
+
+from dddm.interfaces.backbone import Backbone
+from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.target_store import TargetStore
+from dddm.method.flops import Flops, count_flops
+from dddm.recipe.model import Recipe
+from dddm.run.batches import BatchPlan
+from dddm.tasks.build import build_split
+
+_FLOAT32_BYTES: Final = 4
+_ADAM_AVERAGES: Final = 2
+
+
+@final
+@frozen(kw_only=True)
+class Outlook:
+    """What a recipe will take.
+
+    Attributes:
+        facts: of the training images.
+        parameters: of the network.
+        flops: of one evaluation for one image.
+        plan: which images stand in which batch.
+        weights_bytes: of the network's parameters, float32.
+        gradient_bytes: the same again.
+        adam_bytes: Adam's two averages.
+        ema_bytes: all averages of the weights.
+        store_bytes: the target store with every row in it.
+        image_bytes: the training images as uint8.
+        samples: network evaluations, each of one image, that `[[sample]]` asks for.
+    """
+
+    facts: DataFacts
+    parameters: int
+    flops: Flops
+    plan: BatchPlan
+    epochs: int
+    weights_bytes: int
+    gradient_bytes: int
+    adam_bytes: int
+    ema_bytes: int
+    store_bytes: int
+    image_bytes: int
+    samples: int
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return self.epochs * self.plan.batches_per_epoch
+
+    @property
+    def training_flops(self) -> int:
+        """Of the whole run: a step costs three forward passes, two of them for the gradient."""
+        return 3 * self.flops.forward * self.steps * self.plan.batch_images
+
+    @property
+    def as_table(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        shape = self.facts.shape
+        return {
+            "images": {
+                "train": self.facts.train_images,
+                "shape": list(shape.as_tuple),
+                "classes": len(self.facts.classes),
+                "bytes": self.image_bytes,
+            },
+            "network": {
+                "parameters": self.parameters,
+                "flops_begin": self.flops.begin,
+                "flops_refine": self.flops.refine,
+                "flops_forward": self.flops.forward,
+            },
+            "training": {
+                "epochs": self.epochs,
+                "steps": self.steps,
+                "batch_images": self.plan.batch_images,
+                "stale_images_each_epoch": self.plan.stale_images,
+                "flops": self.training_flops,
+            },
+            "bytes": {
+                "weights": self.weights_bytes,
+                "gradient": self.gradient_bytes,
+                "adam": self.adam_bytes,
+                "ema": self.ema_bytes,
+                "target_store": self.store_bytes,
+            },
+            "sampling": {"evaluations_of_one_image": self.samples},
+        }
+
+
+def look_ahead(recipe: Recipe) -> Outlook:
+    """Count what `recipe` will take; seconds, and no memory to speak of.
+
+    Raises:
+        DddmError: for whatever a component refuses.
+    """
+    facts = _facts_of(recipe)
+    with torch.device("meta"):
+        backbone: Backbone = recipe.backbone.make(shape=facts.shape, classes=len(facts.classes))
+    parameters = sum(parameter.numel() for parameter in backbone.parameters())
+    each = parameters * _FLOAT32_BYTES
+    return Outlook(
+        facts=facts,
+        parameters=parameters,
+        flops=count_flops(backbone, shape=facts.shape),
+        plan=BatchPlan.make(
+            images=facts.train_images,
+            batch_images=recipe.train.batch_images,
+            shards=recipe.train.shards,
+            seed=recipe.seed,
+        ),
+        epochs=recipe.train.epochs,
+        weights_bytes=each,
+        gradient_bytes=each,
+        adam_bytes=_ADAM_AVERAGES * each,
+        ema_bytes=(1 + len(recipe.train.more_emas)) * each,
+        store_bytes=facts.train_images * _bytes_of_a_row(recipe, facts.shape),
+        image_bytes=facts.train_images * facts.shape.values,
+        samples=sum(job.settings.images * max(job.settings.steps) for job in recipe.sample),
+    )
+
+
+def _facts_of(recipe: Recipe) -> DataFacts:
+    describe = recipe.data.component.describe
+    facts = None if describe is None else describe(recipe.data.options)
+    if facts is not None:
+        return facts
+    split = build_split(recipe)
+    return DataFacts(shape=split.shape, train_images=len(split), classes=split.classes)
+
+
+def _bytes_of_a_row(recipe: Recipe, shape: ImageShape) -> int:
+    store: TargetStore = recipe.targets.make()
+    with tempfile.TemporaryDirectory() as folder:
+        store.open(
+            images=1,
+            shape=shape,
+            seed=recipe.seed,
+            owned=torch.arange(1),
+            folder=Path(folder),
+            device=torch.device("cpu"),
+        )
+        return store.size_bytes()

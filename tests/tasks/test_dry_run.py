@@ -1,0 +1,45 @@
+"""What a recipe will take, without taking it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import dddm, succeeded, write_tiny
+from training_runs import UNSCORED, run_tiny
+
+from dddm.recipe.read import read_recipe
+from dddm.registry.loader import load_catalogue
+from dddm.run.event_log import read_events
+from dddm.tasks.dry_run import look_ahead
+
+
+def test_what_is_foreseen_is_what_happens(tmp_path: Path) -> None:
+    """Parameters, steps, images and bytes of the store are those of the run itself."""
+    path = write_tiny(tmp_path, UNSCORED)
+    outlook = look_ahead(read_recipe(path, catalogue=load_catalogue()))
+    (started,) = read_events(run_tiny(tmp_path).events, event="run-started")
+    assert outlook.parameters == started["parameters"]
+    assert outlook.steps == started["total_steps"]
+    assert outlook.facts.train_images == started["train_images"]
+    assert outlook.plan.stale_images == started["stale_images"]
+    # A row takes its four bytes a number; the rest of a store is a few numbers of its own.
+    assert outlook.store_bytes == pytest.approx(started["store_bytes"], rel=0.01)
+
+
+def test_nothing_is_made(tmp_path: Path) -> None:
+    """The command prints a table and leaves the folder as it was."""
+    path = write_tiny(tmp_path)
+    text = succeeded(dddm("run", path, "--dry-run", cwd=tmp_path))
+    assert "GFLOP a forward pass" in text
+    assert "1,500 of 1×8×8, 10 classes" in text
+    assert [file.name for file in tmp_path.iterdir()] == ["tiny.toml"]
+
+
+def test_as_json(tmp_path: Path) -> None:
+    """The same for programs: one evaluation for each image and step of the longest count."""
+    path = write_tiny(tmp_path)
+    table = json.loads(succeeded(dddm("run", path, "--dry-run", "--json", cwd=tmp_path)))
+    assert table["sampling"]["evaluations_of_one_image"] == 70 * 2
+    assert table["training"]["steps"] == 18
+    network = table["network"]
+    assert network["flops_forward"] == network["flops_begin"] + network["flops_refine"] > 0
