@@ -5,6 +5,8 @@ Tests hold each equal to what is read.
 
 from typing import Final
 
+import attrs
+
 from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm.interfaces.plugin import NoOptions
 from dddm_datasets.options import Cifar10Options
@@ -30,5 +32,5 @@ def describe_digits(options: NoOptions) -> DataFacts:
 
 def describe_cifar10(options: Cifar10Options) -> DataFacts:
     """CIFAR-10; whose files are compared with this when they are packed."""
-    del options
-    return CIFAR10
+    count = options.train_images
+    return CIFAR10 if count is None else attrs.evolve(CIFAR10, train_images=count)

@@ -23,3 +23,10 @@ class Cifar10Options:
         "it: $DDDM_DATA, then ./data.",
     )
     packed: str | None = option(None, help=PACKED_HELP)
+    train_images: int | None = option(
+        None,
+        at_least=1,
+        at_most=50_000,
+        help="Train on so many images only, the first of every class alike; samples are then "
+        "compared with these.  Without it: all 50,000.",
+    )
