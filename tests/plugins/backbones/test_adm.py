@@ -271,24 +271,6 @@ def test_state_goes_round(estimate: Way) -> None:
     assert torch.equal(batch.through(other), batch.through(adm))
 
 
-@pytest.mark.parametrize(
-    ("size", "options", "classes", "millions", "within"),
-    [
-        pytest.param(64, {"channels": 192, "multipliers": (1, 2, 3, 4)}, 1000, 273, 0.03, id="64"),
-        pytest.param(32, {"channels": 128, "multipliers": (1, 2, 2, 2)}, 0, 52.6, 0.05, id="32"),
-    ],
-)
-def test_parameters_are_as_many_as_the_papers(
-    size: int, options: dict[str, Any], classes: int, millions: float, within: float
-) -> None:
-    """ImageNet 64×64 with classes and CIFAR-10, with the attention of x̂ at 16 and 8 pixels."""
-    whole = AdmOptions(**options, blocks=3, attention=(16, 8), classes=classes > 0)
-    with torch.device("meta"):
-        adm = Adm(whole, shape=ImageShape(channels=3, height=size, width=size), classes=classes)
-    count = sum(parameter.numel() for parameter in adm.parameters())
-    assert count / 1e6 == pytest.approx(millions, rel=within)
-
-
 def test_a_network_with_classes_needs_labels() -> None:
     """Without labels it says what is missing; it does not guess a class."""
     adm, batch = network(classes=True), inputs()
