@@ -40,12 +40,14 @@ class PackPlan:
         classes: names in the order of their labels; empty where there are none.
         splits: how many images each has, by name; always `train`.
         chunks: all images, each in one chunk.
+        remarks: how often something was met on the way, such as a file that is no image.
     """
 
     shape: ImageShape
     classes: tuple[str, ...]
     splits: Mapping[str, int]
     chunks: Sequence[Chunk] = field(repr=False)
+    remarks: Mapping[str, int] = field(factory=dict)
 
 
 @final

@@ -208,7 +208,7 @@ def _require_space(folder: Path, plan: PackPlan) -> None:
 def _write_chunks(
     source: PackSource, plan: PackPlan, *, part: _Part, workers: int, progress: Progress
 ) -> dict[str, int]:
-    remarks: Counter[str] = Counter()
+    remarks: Counter[str] = Counter(plan.remarks)
     for known in part.finished.values():
         remarks.update(known)
     left = {n: chunk for n, chunk in enumerate(plan.chunks) if n not in part.finished}

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Final, Protocol, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 from attrs import define
 
@@ -22,16 +22,11 @@ _LOOK_SECONDS: Final = 0.25
 _WORTH_PROCESSES: Final = 8
 """With fewer chunks than this, processes take longer to start than the work does."""
 
-Result_co = TypeVar("Result_co", covariant=True)
+Result = TypeVar("Result")
 Count = Callable[[int], None]
 """Called with how many further images are done; raises where the work is to stop."""
-
-
-class Work(Protocol[Result_co]):
-    """What is done with a chunk; picklable."""
-
-    def __call__(self, chunk: Chunk, count: Count) -> Result_co:
-        """Do it, and count images while they are done."""
+Work = Callable[[Chunk, Count], Result]
+"""What is done with a chunk; picklable."""
 
 
 def usable_cores() -> int:
@@ -62,8 +57,8 @@ class Tally:
 
 
 def over_chunks(
-    work: Work[Result_co], chunks: Mapping[int, Chunk], *, workers: int, tally: Tally
-) -> Iterator[tuple[int, Result_co]]:
+    work: Work[Result], chunks: Mapping[int, Chunk], *, workers: int, tally: Tally
+) -> Iterator[tuple[int, Result]]:
     """The number and the result of each chunk, as they come.
 
     Raises:
@@ -78,8 +73,8 @@ def over_chunks(
 
 
 def _over_processes(
-    work: Work[Result_co], chunks: Mapping[int, Chunk], *, workers: int, tally: Tally
-) -> Iterator[tuple[int, Result_co]]:
+    work: Work[Result], chunks: Mapping[int, Chunk], *, workers: int, tally: Tally
+) -> Iterator[tuple[int, Result]]:
     context = multiprocessing.get_context("spawn")
     counter, stop = context.Value("q", 0), context.Event()
     done_before = tally.done
@@ -98,7 +93,7 @@ def _over_processes(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _result(future: "Future[Result_co]") -> Result_co:
+def _result(future: "Future[Result]") -> Result:
     try:
         return future.result()
     except BrokenProcessPool as error:
@@ -121,7 +116,7 @@ def _start_worker(counter: Any, stop: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _in_worker(work: Work[Result_co], chunk: Chunk) -> Result_co:
+def _in_worker(work: Work[Result], chunk: Chunk) -> Result:
     return work(chunk, _count)
 
 

@@ -9,7 +9,7 @@ import attrs
 
 from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm.interfaces.plugin import NoOptions
-from dddm_datasets.options import Cifar10Options
+from dddm_datasets.options import Cifar10Options, ImageNet64Options
 
 CIFAR10: Final = DataFacts(
     shape=ImageShape(channels=3, height=32, width=32),
@@ -18,6 +18,13 @@ CIFAR10: Final = DataFacts(
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
     ),
 )  # fmt: skip
+
+IMAGENET64: Final = DataFacts(
+    shape=ImageShape(channels=3, height=64, width=64),
+    train_images=1_281_167,
+    classes=tuple(str(number) for number in range(1, 1001)),
+)
+"""Its files give the classes numbers, 1…1000, and no names."""
 
 
 def describe_digits(options: NoOptions) -> DataFacts:
@@ -34,3 +41,8 @@ def describe_cifar10(options: Cifar10Options) -> DataFacts:
     """CIFAR-10; whose files are compared with this when they are packed."""
     count = options.train_images
     return CIFAR10 if count is None else attrs.evolve(CIFAR10, train_images=count)
+
+
+def describe_imagenet64(options: ImageNet64Options) -> DataFacts | None:
+    """ImageNet 64×64; None for a subset, whose size only its files know."""
+    return None if options.subset else IMAGENET64
