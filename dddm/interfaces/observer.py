@@ -90,6 +90,22 @@ class CheckpointSaved(Event):
 
 @final
 @frozen(kw_only=True)
+class DataProgress(Event):
+    """Images are being made ready: packed, before they are read for the first time.
+
+    Attributes:
+        what: what is being done, as a phrase.
+        done: images so far.
+        total: images in all.
+    """
+
+    what: str
+    done: int
+    total: int
+
+
+@final
+@frozen(kw_only=True)
 class SampleProgress(Event):
     """One more evaluation of the network on a block of samples.
 

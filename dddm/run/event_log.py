@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, final
 
-from dddm.interfaces.observer import Event, Observer, SampleProgress
+from dddm.interfaces.observer import DataProgress, Event, Observer, SampleProgress
 from dddm.support.event_lines import to_line
 
 
@@ -36,7 +36,7 @@ class EventLog(Observer):
 
     def notice(self, event: Event) -> None:
         """Append one line; progress that only a person who waits wants is left out."""
-        if isinstance(event, SampleProgress):
+        if isinstance(event, DataProgress | SampleProgress):
             return
         self._file.write(to_line(event).encode() + b"\n")
         self._file.flush()

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from dddm.errors import DddmError, StoppedEarly
-from dddm.interfaces.observer import Observer, RunStopped
+from dddm.interfaces.dataset import Dataset
+from dddm.interfaces.observer import DataProgress, Observer, RunStopped
 from dddm.recipe.model import Recipe, SampleJob
 from dddm.run import checkpoint as checkpoints
 from dddm.run.announce import Announcer
@@ -89,6 +90,7 @@ def _train(
     """Train what is left of the run."""
     if _trained(recipe, found):
         return
+    _prepare_data(recipe, announcer=announcer, stop=stop)
     parts = build_for_training(recipe, folder=folder, device=device)
     folder.note_about(
         image_shape={
@@ -117,6 +119,17 @@ def _train(
     finally:
         training.reader.close()
     _note_seconds(folder, train=training.position.train_seconds)
+
+
+def _prepare_data(recipe: Recipe, *, announcer: Announcer, stop: StopRequest) -> None:
+    """Let the data set do what is done once, such as packing; it goes on where it was stopped."""
+
+    def progress(what: str, done: int, total: int) -> None:
+        announcer.announce(DataProgress, what=what, done=done, total=total)
+        stop.obey(where=f"{what}: {done} of {total} images", saved=True)
+
+    data: Dataset = recipe.data.make()
+    data.prepare(progress=progress)
 
 
 def _note_seconds(folder: RunFolder, **seconds: float) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from dddm.interfaces.observer import (
     CheckpointSaved,
+    DataProgress,
     Event,
     Notice,
     Observer,
@@ -55,6 +56,8 @@ class Terminal(Observer):
                 self._step(event)
             case CheckpointSaved():
                 self._display.remark(wording.checkpoint_saved(event))
+            case DataProgress():
+                self._preparing(event)
             case SampleProgress():
                 self._sampling(event)
             case SamplesDrawn():
@@ -83,6 +86,18 @@ class Terminal(Observer):
         )
         if event.step == self._total_steps:
             self._display.end(_TRAINING)
+
+    def _preparing(self, event: DataProgress) -> None:
+        self._display.progress(
+            event.what,
+            unit="image",
+            done=event.done,
+            total=event.total,
+            facts=f"{event.done:,} of {event.total:,} images",
+            seconds=event.seconds,
+        )
+        if event.done == event.total:
+            self._display.end(event.what)
 
     def _sampling(self, event: SampleProgress) -> None:
         work = wording.sample_progress(event)

@@ -68,8 +68,11 @@ def samples_drawn(event: SamplesDrawn) -> str:
 
 
 def score_measured(event: ScoreMeasured) -> str:
-    """One score."""
-    return f"{event.sampler}, {counted(event.steps, 'step')}: {event.metric} {event.value:.4g}"
+    """One score, with the epoch after which it was taken during training."""
+    after = "" if event.epoch is None else f"after epoch {event.epoch + 1:,}, "
+    return (
+        f"{after}{event.sampler}, {counted(event.steps, 'step')}: {event.metric} {event.value:.4g}"
+    )
 
 
 def run_stopped(event: RunStopped) -> str:

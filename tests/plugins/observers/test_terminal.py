@@ -9,7 +9,7 @@ from typing import final
 import pytest
 from run_events import EVENTS, STARTED, drawn, step
 
-from dddm.interfaces.observer import Event
+from dddm.interfaces.observer import DataProgress, Event, ScoreMeasured
 from dddm_observers.display import Bars, Lines
 from dddm_observers.options import TerminalOptions
 from dddm_observers.terminal import Terminal, display_for_stderr
@@ -115,3 +115,36 @@ def test_bars_need_a_terminal_that_can_redraw(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert isinstance(display_for_stderr(every_seconds=1), Lines)
+
+
+def test_data_being_packed(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is done, how far it is, and no more of it once it is over."""
+    observe(
+        [
+            DataProgress(seconds=seconds, what="packing train", done=done, total=5000)
+            for seconds, done in ((0.0, 0), (11.0, 2500), (12.0, 5000))
+        ]
+    )
+    _, err = capsys.readouterr()
+    assert "packing train" in err
+    assert "2,500 of 5,000 images" in err
+
+
+def test_a_score_during_training_says_after_which_epoch(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Epochs are counted from 1 for a reader."""
+    observe(
+        [
+            ScoreMeasured(
+                seconds=1.0,
+                metric="fd-pixels@64",
+                sampler="fixed-time",
+                steps=2,
+                value=3.5,
+                epoch=4,
+            )
+        ]
+    )
+    _, err = capsys.readouterr()
+    assert err.splitlines() == ["after epoch 5, fixed-time, 2 steps: fd-pixels@64 3.5"]
