@@ -1,5 +1,6 @@
 """`dddm run`: trains, samples, evaluates and reports."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Where the run is kept.  [default: runs/ and the recipe's name]",
 )
+@click.option("--entry", metavar="NAME", help="Of a sweep, run this entry alone.")
 @device_option
 @click.option(
     "--dry-run",
@@ -39,6 +41,7 @@ def run(  # noqa: PLR0917 - click passes them by name
     recipe: str,
     overrides: tuple[str, ...],
     folder: Path | None,
+    entry: str | None,
     device: str,
     dry_run: bool,  # noqa: FBT001 - click passes it by name
     as_json: bool,  # noqa: FBT001 - click passes it by name
@@ -48,6 +51,9 @@ def run(  # noqa: PLR0917 - click passes them by name
     RECIPE is a file, or the name of a recipe that comes with dddm.  Whatever is done already is
     not done again: after Ctrl-C, a crash or a loss of power the same command goes on from the last
     checkpoint, to the same result.  It prints the path of the report.
+
+    Where RECIPE has a sweep, every entry is a run of its own in a folder within --folder; then it
+    prints a table of all entries and the path of the page that shows them side by side.
 
     \b
     Examples:
@@ -60,18 +66,34 @@ def run(  # noqa: PLR0917 - click passes them by name
 
     # From here on Ctrl-C asks; before torch is imported, so that it is heard at any moment.
     with listening() as stop:
-        from dddm.recipe.read import read_recipe
+        from dddm.recipe.sweep import read_sweep
 
         catalogue = catalogue_of(ctx)
-        read = read_recipe(recipe, overrides=overrides, catalogue=catalogue)
+        sweep = read_sweep(recipe, overrides=overrides, catalogue=catalogue)
+        read = sweep.base
+        chosen = sweep.entries if entry is None else (sweep.entry(entry),)
         if dry_run:
-            _look_ahead(read, as_json=as_json)
+            _look_ahead([one.recipe for one in chosen] or [read], as_json=as_json)
+            return
+        path = folder if folder is not None else Path("runs") / read.name
+        if chosen:
+            from dddm.cli.sweep import run_entries
+
+            run_entries(
+                sweep,
+                chosen,
+                folder=path,
+                device=device,
+                catalogue=catalogue,
+                stop=stop,
+                as_json=as_json,
+            )
             return
         from dddm.run.prepare import prepare_folder
         from dddm.run.weights import refuse_missing_weights
 
         refuse_missing_weights(read)
-        place = prepare_folder(read, folder if folder is not None else Path("runs") / read.name)
+        place = prepare_folder(read, path)
 
         from dddm.run.device import choose_device
         from dddm.tasks.observers import observers_for
@@ -90,12 +112,15 @@ def run(  # noqa: PLR0917 - click passes them by name
         click.echo(str(page))
 
 
-def _look_ahead(recipe: "Recipe", *, as_json: bool) -> None:
+def _look_ahead(recipes: "Sequence[Recipe]", *, as_json: bool) -> None:
     from dddm.cli.outlook import show_outlook
     from dddm.tasks.dry_run import look_ahead
 
-    outlook = look_ahead(recipe)
+    found = []
+    for recipe in recipes:
+        outlook = look_ahead(recipe)
+        found.append({"recipe": recipe.name, **outlook.as_table})
+        if not as_json:
+            show_outlook(recipe, outlook)
     if as_json:
-        show_json({"recipe": recipe.name, **outlook.as_table})
-    else:
-        show_outlook(recipe, outlook)
+        show_json(found[0] if len(found) == 1 else {"entries": found})

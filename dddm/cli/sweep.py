@@ -1,0 +1,121 @@
+"""A sweep on the command line: its entries are run, then its table is shown."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+from attrs import evolve
+
+from dddm.cli.common import show_json
+
+if TYPE_CHECKING:
+    # They bring torch along, which help must not wait for.
+    from rich.table import Table
+    from rich.text import Text
+
+    from dddm.recipe.sweep import Entry, Sweep
+    from dddm.registry.catalogue import Catalogue
+    from dddm.run.stopping import StopRequest
+    from dddm.tasks.sweep_page.columns import Column, SweepTable
+
+_ANY: Final = 10_000
+"""Columns of a terminal that holds any table."""
+
+
+def run_entries(
+    sweep: "Sweep",
+    chosen: "Sequence[Entry]",
+    *,
+    folder: Path,
+    device: str,
+    catalogue: "Catalogue",
+    stop: "StopRequest",
+    as_json: bool,
+) -> None:
+    """Run the chosen entries, and print the table of all, and where the page is.
+
+    Raises:
+        DddmError: the first entry's that failed, once all have been run and shown.
+    """
+    from dddm.run.device import choose_device
+    from dddm.tasks.sweep import run_sweep
+
+    outcome = run_sweep(
+        sweep,
+        chosen=chosen,
+        folder=folder,
+        device=choose_device(device),
+        catalogue=catalogue,
+        stop=stop,
+        say=lambda sentence: click.echo(sentence, err=True),
+    )
+    if as_json:
+        entries = [row.to_json() for row in outcome.table.rows]
+        show_json({"report": str(outcome.page), "entries": entries})
+    else:
+        show_table(outcome.table)
+        click.echo(str(outcome.page))
+    if outcome.failures:
+        raise outcome.failures[0]
+
+
+def show_table(table: "SweepTable") -> None:
+    """Print the table on stdout, and below it what is not finished.
+
+    On a terminal that is too narrow, scores stand there of which less is better, and no others.
+    """
+    from rich.console import Console
+
+    console = Console()
+    shown = rich_table(table)
+    needed = console.measure(shown, options=console.options.update(width=_ANY)).maximum
+    if not console.is_terminal:
+        console = Console(width=max(needed, console.width))
+    elif needed > console.width:
+        compared = tuple(column for column in table.columns if column.best is not None)
+        shown = rich_table(evolve(table, columns=compared))
+    console.print(shown)
+    for name, sentence in table.notes:
+        click.echo(f"{name}: {sentence}")
+
+
+def rich_table(table: "SweepTable") -> "Table":
+    """A row for each entry, a column for each score at each step count, the best in bold."""
+    from rich import box
+    from rich.table import Table
+
+    from dddm.tasks.report_page.wording import counted
+    from dddm.tasks.sweep_page.markdown import explanation, facts_of
+
+    shown = Table(
+        title=table.name,
+        title_justify="left",
+        title_style="",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        caption="\n".join(explanation(table)),
+        caption_justify="left",
+        caption_style="",
+    )
+    shown.add_column("entry", no_wrap=True)
+    for column in table.columns:
+        heading = f"{column.metric}\n{column.sampler}\n{counted(column.steps, 'step')}"
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for name in ("training", "parameters"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    for k, row in enumerate(table.rows):
+        shown.add_row(row.name, *(_cell(column, k) for column in table.columns), *facts_of(row))
+    return shown
+
+
+def _cell(column: "Column", row: int) -> "Text":
+    from rich.text import Text
+
+    from dddm.tasks.report_page.wording import number
+
+    value = column.values[row]
+    if value is None:
+        return Text("–")
+    return Text(number(value), "bold" if column.is_best(row) else "")

@@ -1,0 +1,97 @@
+"""Scores as bars: a chart for each score and sampler, in it a panel for each step count."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Final, final
+
+import matplotlib as mpl
+from attrs import frozen
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from dddm.tasks.report_page.svg import FLOOR, SERIES, SETTINGS, chart_svg
+from dddm.tasks.report_page.wording import counted, number
+from dddm.tasks.sweep_page.columns import Column, SweepTable
+
+_PANEL_INCHES: Final = 2.3
+_BAR_INCHES: Final = 0.3
+_AROUND_INCHES: Final = 0.75
+_MOST_PANELS: Final = 4
+_ROOM_FOR_NUMBER: Final = 1.3
+
+
+@final
+@frozen(kw_only=True)
+class Bars:
+    """One chart.
+
+    Attributes:
+        floor: whether the floor is drawn.
+    """
+
+    score_name: str
+    sampler: str
+    floor: bool
+    svg: str
+
+
+def bars_of(table: SweepTable) -> tuple[Bars, ...]:
+    """A chart for each score of which less is better and two entries or more have one."""
+    names = [row.name for row in table.rows]
+    compared = [column for column in table.columns if column.best is not None]
+    charts: list[Bars] = []
+    for (score_name, sampler), group in itertools.groupby(
+        sorted(compared, key=lambda column: (column.score_name, column.sampler, column.steps)),
+        key=lambda column: (column.score_name, column.sampler),
+    ):
+        columns = list(group)
+        for k in range(0, len(columns), _MOST_PANELS):
+            charts.append(
+                Bars(
+                    score_name=score_name,
+                    sampler=sampler,
+                    floor=any(column.floor is not None for column in columns),
+                    svg=_chart(
+                        names, columns[k : k + _MOST_PANELS], name=f"bars-{len(charts) + 1}"
+                    ),
+                )
+            )
+    return tuple(charts)
+
+
+def _chart(names: Sequence[str], columns: Sequence[Column], *, name: str) -> str:
+    size = (
+        _PANEL_INCHES * len(columns) + 0.09 * max(map(len, names)),
+        _AROUND_INCHES + _BAR_INCHES * len(names),
+    )
+    settings = {**SETTINGS, "svg.hashsalt": name}
+    with mpl.rc_context(settings):  # type: ignore[arg-type]  # its stub lists each name's literal
+        figure = Figure(figsize=size, layout="constrained")
+        figure.patch.set_visible(False)
+        panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+        for axes, column in zip(panels, columns, strict=True):
+            _draw(axes, names, column)
+        description = f"{columns[0].metric} of each entry, a panel for each step count"
+        return chart_svg(figure, name=name, description=description)
+
+
+def _draw(axes: Axes, names: Sequence[str], column: Column) -> None:
+    axes.patch.set_visible(False)
+    axes.grid(visible=False, axis="y")
+    axes.set_axisbelow(True)
+    values = [0.0 if value is None else value for value in column.values]
+    colours = [SERIES[1] if column.is_best(k) else SERIES[0] for k in range(len(names))]
+    axes.barh(range(len(names)), values, color=colours, height=0.62)
+    for k, value in enumerate(column.values):
+        shown = "–" if value is None else number(value)
+        axes.annotate(
+            shown, (value or 0.0, k), xytext=(3, 0), textcoords="offset points", va="center"
+        )
+    if column.floor is not None:
+        axes.axvline(column.floor, color=FLOOR, linestyle=(0, (4, 3)), linewidth=1.2)
+    axes.set_xlim(0, max(*values, column.floor or 0.0, 1e-12) * _ROOM_FOR_NUMBER)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_yticks(range(len(names)), names)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=3))
+    axes.set_title(counted(column.steps, "step"))

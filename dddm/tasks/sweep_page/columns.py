@@ -1,0 +1,114 @@
+"""The table of a sweep: a row for each entry, a column for each score at each step count."""
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Final, final
+
+from attrs import frozen
+
+from dddm.scores.record import Score
+from dddm.tasks.report_page.wording import number
+from dddm.tasks.sweep_page.results import EntryResult
+
+_LESS_IS_BETTER: Final = ("fd",)
+_FLOOR: Final = "resample"
+
+
+@final
+@frozen(kw_only=True)
+class Column:
+    """One score of one sampler at one step count, of every entry.
+
+    Attributes:
+        metric: `fd` or `nearest`, with features and image count where entries differ in these.
+        score_name: with features and image count in any case, as `fd-pixels@70`.
+        values: one for each entry; None where it has no such score.
+        best: the lowest, where less is better and two entries or more have it; otherwise None.
+        floor: what a resample of the training images reaches; None where that is not known.
+    """
+
+    metric: str
+    score_name: str
+    sampler: str
+    steps: int
+    values: tuple[float | None, ...]
+    best: float | None
+    floor: float | None
+
+    @property
+    def name(self) -> str:
+        """`fd@fixed-time-10`."""
+        return f"{self.metric}@{self.sampler}-{self.steps}"
+
+    def is_best(self, row: int) -> bool:
+        """Whether an entry has the lowest score, or one that is shown by the same figures."""
+        value = self.values[row]
+        if self.best is None or value is None:
+            return False
+        return number(value) == number(self.best)
+
+
+@final
+@frozen(kw_only=True)
+class SweepTable:
+    """All entries of a sweep with their scores.
+
+    Attributes:
+        name: of the sweep.
+        rows: one for each entry.
+        columns: in the order in which entries first have them, each metric's together.
+    """
+
+    name: str
+    rows: tuple[EntryResult, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Names of the scores, with features and image count, each once."""
+        return tuple(dict.fromkeys(column.score_name for column in self.columns))
+
+    @property
+    def notes(self) -> tuple[tuple[str, str], ...]:
+        """Entries that are not finished, each with a sentence."""
+        return tuple((row.name, row.sentence or f"{row.state}.") for row in self.rows if _open(row))
+
+
+def _open(row: EntryResult) -> bool:
+    return row.state != "finished" or bool(row.sentence)
+
+
+def table_of(name: str, results: Sequence[EntryResult]) -> SweepTable:
+    """The table of a sweep called `name`."""
+    keys: dict[tuple[str, str, int], None] = {}
+    for result in results:
+        keys.update((_key(score), None) for score in result.scores)
+    names = list(dict.fromkeys(key[0] for key in keys))
+    together = sorted(keys, key=lambda key: names.index(key[0]))
+    columns = [_column(key, results, names=names) for key in together]
+    return SweepTable(name=name, rows=tuple(results), columns=tuple(columns))
+
+
+def _key(score: Score) -> tuple[str, str, int]:
+    return (score.name, score.sampler, score.steps)
+
+
+def _column(
+    key: tuple[str, str, int], results: Sequence[EntryResult], *, names: Sequence[str]
+) -> Column:
+    found = [next((s for s in result.scores if _key(s) == key), None) for result in results]
+    scores = [score for score in found if score is not None]
+    metric = scores[0].metric
+    values = [score.value for score in scores]
+    floors = [f.value for score in scores for f in score.floors if f.name == _FLOOR]
+    alone = sum(name.split("-")[0] == metric for name in names) == 1
+    compared = metric in _LESS_IS_BETTER and len(values) > 1
+    return Column(
+        metric=metric if alone else key[0],
+        score_name=key[0],
+        sampler=key[1],
+        steps=key[2],
+        values=tuple(None if score is None else score.value for score in found),
+        best=min(values) if compared else None,
+        floor=median(floors) if floors and metric in _LESS_IS_BETTER else None,
+    )

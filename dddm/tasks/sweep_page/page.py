@@ -1,0 +1,53 @@
+"""The page of a sweep: its table, bars, and the way to each entry's report."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import jinja2
+
+from dddm.recipe.write import inline
+from dddm.tasks.report_page.wording import counted, number
+from dddm.tasks.sweep_page.bars import bars_of
+from dddm.tasks.sweep_page.columns import SweepTable
+from dddm.tasks.sweep_page.markdown import explanation, facts_of
+from dddm.tasks.sweep_page.results import EntryResult
+
+_HERE: Final = Path(__file__).parent
+
+
+def render(table: SweepTable) -> str:
+    """The page as HTML; everything in it that comes from a file is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    environment.filters["counted"] = counted
+    environment.filters["changes"] = changes_of
+    environment.filters["facts"] = facts_of
+    style = files("dddm.tasks.report_page").joinpath("style.css").read_text(encoding="utf-8")
+    return environment.get_template("page.html.j2").render(
+        table=table, bars=bars_of(table), explanation=explanation(table), style=style
+    )
+
+
+def changes_of(row: EntryResult) -> tuple[str, ...]:
+    """What an entry changes, a line for each value, as `--set` takes it."""
+    lines: list[str] = []
+    _gather(row.entry.changes, "", lines)
+    return tuple(lines)
+
+
+def _gather(value: object, key: str, lines: list[str]) -> None:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _gather(item, f"{key}.{name}" if key else name, lines)
+    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        for index, item in enumerate(value):
+            _gather(item, f"{key}.{index}", lines)
+    else:
+        lines.append(f"{key}={inline(value)}")
