@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from dddm.interfaces.facts import ImageShape
-from dddm.interfaces.findings import Progress, silent
+from dddm.interfaces.findings import Findings, Progress, silent
 
 
 class Split(ABC):
@@ -70,3 +70,17 @@ class Dataset(ABC):
             EnvironmentProblem: if there is no space or no right to write.
         """
         return None
+
+    def check(self, *, progress: Progress = silent, workers: int | None = None) -> Findings:
+        """Look at every image: count, compare, and say what is wrong; by default in the splits.
+
+        Args:
+            progress: told how many images are done; it may raise in order to stop.
+            workers: processes that share the work; None for one a core.
+
+        Raises:
+            DataError: if there is nothing that could be looked at.
+        """
+        from dddm.support.examine_splits import examine_splits
+
+        return examine_splits(self.splits(), progress=progress)

@@ -26,11 +26,13 @@ class Problem:
         what: what is wrong.
         where: the file, with the row or member where it holds several images.
         remedy: what to do about it, where there is more to say than to mend or remove the file.
+        odd_size: whether nothing is wrong but that the image's size is not that of the others.
     """
 
     what: str
     where: str
     remedy: str | None = None
+    odd_size: bool = False
 
 
 @final

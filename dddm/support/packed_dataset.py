@@ -4,14 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import final
 
+from attrs import evolve
+
 from dddm.errors import DataError
 from dddm.interfaces.dataset import Dataset, Split
-from dddm.interfaces.findings import Progress, silent
+from dddm.interfaces.findings import Findings, Progress, silent
 from dddm.support.cache import packed_folder
+from dddm.support.examine import examine_source
+from dddm.support.examine_splits import examine_splits
 from dddm.support.pack_source import PackSource
 from dddm.support.packed import PackedSplit, open_packed
 from dddm.support.packed_format import read_manifest
 from dddm.support.packing import identity_key, pack
+from dddm.support.verify_packed import verify_packed
 from dddm.support.workers import usable_cores
 
 
@@ -40,11 +45,9 @@ class PackedDataset(Dataset):
             DataError: if the source is missing or cannot be used, or `packed` holds other images.
             EnvironmentProblem: if there is no space or no right to write.
         """
-        if self._packed is not None and self._packed.exists() and not self._source.is_there():
-            return self._packed
-        key = identity_key(self._source)
-        folder = self._packed or packed_folder(name=self._name, key=key)
+        folder, key = self._place()
         if not folder.exists():
+            assert key is not None
             pack(
                 self._source,
                 folder=folder,
@@ -52,7 +55,7 @@ class PackedDataset(Dataset):
                 workers=workers or usable_cores(),
                 progress=progress,
             )
-        elif read_manifest(folder).key != key:
+        elif key is not None and read_manifest(folder).key != key:
             raise DataError(
                 "the packed images were made from other files, or with other options, than those "
                 "that the recipe names",
@@ -60,6 +63,13 @@ class PackedDataset(Dataset):
                 remedy="remove that folder, choose another one for `packed`, or leave `packed` out",
             )
         return folder
+
+    def _place(self) -> tuple[Path, str | None]:
+        """The folder and the source's key; None where the source is absent and not needed."""
+        if self._packed is not None and self._packed.exists() and not self._source.is_there():
+            return self._packed, None
+        key = identity_key(self._source)
+        return self._packed or packed_folder(name=self._name, key=key), key
 
     def splits(self) -> Mapping[str, Split]:
         """The splits; packs the images, without a word, if that was not done.
@@ -70,3 +80,22 @@ class PackedDataset(Dataset):
         if self._splits is None:
             self._splits = open_packed(self.prepare())
         return self._splits
+
+    def check(self, *, progress: Progress = silent, workers: int | None = None) -> Findings:
+        """Decode every image of the source, and verify the packed array where there is one.
+
+        Where the source is absent, the packed array alone is looked through.
+
+        Raises:
+            DataError: if there is nothing to look through.
+        """
+        folder, key = self._place()
+        if key is None:
+            found = examine_splits(open_packed(folder), progress=progress)
+        else:
+            workers = workers or usable_cores()
+            found = examine_source(self._source, workers=workers, progress=progress)
+        if not folder.exists():
+            return evolve(found, remarks=(*found.remarks, "the images are not packed yet"))
+        problems = verify_packed(folder, key=key, progress=progress)
+        return evolve(found, problems=(*found.problems, *problems), packed=str(folder))

@@ -19,7 +19,7 @@ from dddm.interfaces.findings import Progress
 from dddm.support.pack_source import Chunk
 
 _LOOK_SECONDS: Final = 0.25
-_WORTH_PROCESSES: Final = 8
+_WORTH_PROCESSES: Final = 10
 """With fewer chunks than this, processes take longer to start than the work does."""
 
 Result = TypeVar("Result")

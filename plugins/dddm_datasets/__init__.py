@@ -1,8 +1,8 @@
 """Built-in data sets."""
 
 from dddm.interfaces.plugin import Kind, Registrar, hookimpl
-from dddm_datasets.descriptions import describe_cifar10, describe_digits
-from dddm_datasets.options import Cifar10Options
+from dddm_datasets.descriptions import describe_cifar10, describe_digits, describe_imagenet64
+from dddm_datasets.options import Cifar10Options, ImageFilesOptions, ImageNet64Options, NpzOptions
 
 
 @hookimpl
@@ -22,4 +22,34 @@ def dddm_register(registrar: Registrar) -> None:
         options=Cifar10Options,
         summary="CIFAR-10's 60,000 photographs, 32×32, from its canonical python batches.",
         describe=describe_cifar10,
+    )
+    registrar.add(
+        Kind.DATASET,
+        "imagenet64",
+        target="dddm_datasets.file_backed:imagenet64",
+        options=ImageNet64Options,
+        summary="ImageNet 64×64, 1,281,167 photographs of 1000 classes, from its official npz "
+        "batches.",
+        describe=describe_imagenet64,
+    )
+    registrar.add(
+        Kind.DATASET,
+        "folder",
+        target="dddm_datasets.file_backed:folder",
+        options=ImageFilesOptions,
+        summary="A folder of images (png, jpeg, webp, bmp, gif, tiff); classes from its folders.",
+    )
+    registrar.add(
+        Kind.DATASET,
+        "zip",
+        target="dddm_datasets.file_backed:zip_archive",
+        options=ImageFilesOptions,
+        summary="The same in a zip archive, which is not unpacked.",
+    )
+    registrar.add(
+        Kind.DATASET,
+        "npz",
+        target="dddm_datasets.file_backed:npz",
+        options=NpzOptions,
+        summary="An .npz file of uint8 images, with labels or without.",
     )

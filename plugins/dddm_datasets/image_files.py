@@ -1,4 +1,4 @@
-"""Where files of images lie: a folder, or a zip archive that is read as it stands.  No torch here."""
+"""Where files of images lie: a folder, or a zip archive read as it stands.  Imports no torch."""
 
 import os
 import stat
@@ -28,11 +28,14 @@ class Listing:
         names: of the images, ascending, with `/` between folders.
         stamps: of each, plain values that change when it does.
         passed_over: how many files are no images by their ending.
+        wrapped: whether a single folder around everything, which archives often have, means
+            nothing.
     """
 
     names: tuple[str, ...]
     stamps: tuple[tuple[int, ...], ...]
     passed_over: int = 0
+    wrapped: bool = False
 
 
 class ImageFiles(ABC):
@@ -189,6 +192,7 @@ class ZipFiles(ImageFiles):
             names=tuple(name for name, _ in found),
             stamps=tuple(stamp for _, stamp in found),
             passed_over=passed_over,
+            wrapped=True,
         )
 
     def read(self, name: str) -> bytes:

@@ -72,7 +72,7 @@ def test_one_changed_bit_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     """An empty place says where was looked and what to set; half a folder says what it lacks."""
-    with pytest.raises(DataError, match="CIFAR-10 .* was not found") as refused:
+    with pytest.raises(DataError, match=r"CIFAR-10 .* was not found") as refused:
         cifar10(Cifar10Options(path=str(tmp_path))).splits()
     assert str(tmp_path / "cifar-10-batches-py") in str(refused.value)
     assert "cs.toronto.edu" in str(refused.value)
