@@ -112,6 +112,26 @@ def leak_chart(points: Sequence[LeakPoint]) -> str | None:
     return _chart("leak", draw, description=description)
 
 
+def training_score_chart(scores: Mapping[int, Mapping[int, float]]) -> str | None:
+    """Fréchet distance over epochs, one line for each step count; None below two epochs."""
+    if max((len(line) for line in scores.values()), default=0) < 2:  # noqa: PLR2004 - a line has two ends
+        return None
+
+    def draw(axes: Axes) -> None:
+        for k, line in enumerate(scores.values()):
+            epochs = sorted(line)
+            values = [line[epoch] for epoch in epochs]
+            colour = SERIES[k % len(SERIES)]
+            axes.plot(epochs, values, color=colour, marker=_marker(epochs))
+        axes.set_ylim(bottom=0)
+        axes.set_title("Fréchet distance during training; less is better")
+        axes.set_xlabel("epochs", loc="right")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        axes.xaxis.set_major_formatter(FuncFormatter(_plain))
+
+    return _chart("training-scores", draw, description="Fréchet distance over training epochs")
+
+
 Line = Mapping[int, float]
 """A score by step count."""
 

@@ -33,6 +33,7 @@ class History:
         step: numbers of the logged optimiser steps, from 1, ascending.
         loss: mean of the metric over the batch, one for each of them.
         learning_rate: one for each of them.
+        scores: Fréchet distances during training: by step count, by epochs done.
         epochs_done: whole epochs.
         images_per_second: median over the logged steps.
         stopped: the event `run-stopped`, where nothing happened after it.
@@ -43,6 +44,7 @@ class History:
     loss: tuple[float, ...] = ()
     learning_rate: tuple[float, ...] = ()
     leak: tuple[LeakPoint, ...] = ()
+    scores: dict[int, dict[int, float]] = field(factory=dict)
     epochs_done: int = 0
     steps_done: int = 0
     total_steps: int | None = None
@@ -73,6 +75,7 @@ class _Pass:
     steps: dict[int, tuple[float, float]] = field(factory=dict)
     rates: list[float] = field(factory=list)
     epochs: dict[int, dict[str, Any]] = field(factory=dict)
+    scores: dict[int, dict[int, float]] = field(factory=dict)
     last: dict[str, Any] = field(factory=dict)
 
     def take(self, entry: dict[str, Any]) -> None:
@@ -89,6 +92,9 @@ class _Pass:
                 self.rates.append(float(entry["images_per_second"]))
         elif entry["event"] == "epoch-done":
             self.epochs[int(entry["epoch"])] = entry
+        elif entry["event"] == "score-measured" and entry.get("epoch") is not None:
+            line = self.scores.setdefault(int(entry["steps"]), {})
+            line[int(entry["epoch"]) + 1] = float(entry["value"])
 
 
 def read_history(path: Path) -> History:
@@ -111,6 +117,7 @@ def read_history(path: Path) -> History:
         loss=tuple(loss for loss, _ in steps.values()),
         learning_rate=tuple(rate for _, rate in steps.values()),
         leak=tuple(_leak_points(seen)),
+        scores=dict(sorted(seen.scores.items())),
         epochs_done=epochs[-1] + 1 if epochs else 0,
         steps_done=max(done, default=0),
         total_steps=_whole(seen.start, "total_steps"),

@@ -12,7 +12,13 @@ from dddm.interfaces.dataset import Split
 from dddm.recipe.model import Recipe
 from dddm.run.folder import RunFolder
 from dddm.scores.record import Score, read_scores
-from dddm.tasks.report_page.charts import LossChart, leak_chart, learning_rate_chart, loss_chart
+from dddm.tasks.report_page.charts import (
+    LossChart,
+    leak_chart,
+    learning_rate_chart,
+    loss_chart,
+    training_score_chart,
+)
 from dddm.tasks.report_page.facts import Fact, facts_of, read_about, sentence_of
 from dddm.tasks.report_page.history import read_history
 from dddm.tasks.report_page.score_rows import (
@@ -71,6 +77,9 @@ class Page:
     metric: str
     loss: LossChart | None
     learning_rate: str | None
+    training_scores: str | None
+    training_score_steps: tuple[str, ...]
+    training_score_images: int
     leak: str | None
     diagnose_every: int
     progress: tuple[ProgressGrid, ...]
@@ -155,6 +164,9 @@ def gather(recipe: Recipe, *, folder: RunFolder, real: Split | None, no_real: st
         metric=recipe.metric.component.name,
         loss=loss_chart(step=history.step, loss=history.loss),
         learning_rate=learning_rate_chart(step=history.step, learning_rate=history.learning_rate),
+        training_scores=training_score_chart(history.scores),
+        training_score_steps=tuple(counted(steps, "step") for steps in history.scores),
+        training_score_images=recipe.train.score_images,
         leak=leak_chart(history.leak),
         diagnose_every=recipe.train.diagnose_every_epochs,
         progress=progress,

@@ -6,7 +6,13 @@ import re
 import matplotlib as mpl
 import pytest
 
-from dddm.tasks.report_page.charts import leak_chart, learning_rate_chart, loss_chart, score_chart
+from dddm.tasks.report_page.charts import (
+    leak_chart,
+    learning_rate_chart,
+    loss_chart,
+    score_chart,
+    training_score_chart,
+)
 from dddm.tasks.report_page.history import LeakPoint
 
 
@@ -102,3 +108,13 @@ def test_drawing_leaves_no_setting_behind() -> None:
     before = dict(mpl.rcParams)
     leak_chart([leak(1)])
     assert dict(mpl.rcParams) == before
+
+
+def test_scores_during_training_need_two_epochs() -> None:
+    """One point is no curve; two are, with one line for each step count."""
+    assert training_score_chart({}) is None
+    assert training_score_chart({1: {2: 5.0}, 2: {2: 4.0}}) is None
+    chart = training_score_chart({1: {2: 5.0, 4: 3.0}, 2: {2: 4.0, 4: 2.5}})
+    assert chart is not None
+    assert "<svg" in chart
+    assert "Fréchet distance during training" in chart

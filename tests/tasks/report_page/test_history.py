@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from report_runs import STEPS, log_events, stopped, training_events
 
-from dddm.interfaces.observer import EpochDone, Notice
+from dddm.interfaces.observer import EpochDone, Notice, ScoreMeasured
 from dddm.run.folder import RunFolder
 from dddm.tasks.report_page.history import History, read_history
 
@@ -96,3 +96,18 @@ def test_a_line_cut_off_by_a_crash_is_no_damage(tmp_path: Path) -> None:
     with folder.events.open("a", encoding="utf-8") as log:
         log.write('{"event": "step-do')
     assert history_of(folder).damage is None
+
+
+def test_scores_during_training_are_gathered_by_steps(tmp_path: Path) -> None:
+    """Those with an epoch are of training, by epochs done; those without are of the end."""
+    folder = RunFolder(tmp_path)
+    log_events(
+        folder,
+        [
+            ScoreMeasured(
+                seconds=1.0, metric="fd", sampler="f", steps=steps, value=value, epoch=epoch
+            )
+            for epoch, steps, value in ((1, 2, 4.0), (1, 1, 5.0), (3, 1, 3.0), (None, 1, 9.0))
+        ],
+    )
+    assert history_of(folder).scores == {1: {2: 5.0, 4: 3.0}, 2: {2: 4.0}}
