@@ -1,5 +1,9 @@
 """Which device a run uses."""
 
+import importlib.util
+import os
+import shutil
+
 import torch
 
 from dddm.errors import EnvironmentProblem, UsageError
@@ -32,3 +36,25 @@ def choose_device(name: str) -> torch.device:
             remedy="use --device cpu, or install a build of torch for this device",
         ) from error
     return device
+
+
+def refuse_without_compiler(device: torch.device) -> None:
+    """Refuse `train.compile` where torch.compile could only fail, in the first step and at length.
+
+    Raises:
+        EnvironmentProblem: on a CPU without a C++ compiler, on a GPU without triton.
+    """
+    if device.type == "cpu":
+        wanted = os.environ.get("CXX", "")
+        if any(shutil.which(name) for name in (wanted, "g++", "clang++", "c++") if name):
+            return
+        missing, remedy = "a C++ compiler", "install g++"
+    elif device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        missing, remedy = "the package triton", "python -m pip install triton"
+    else:
+        return
+    raise EnvironmentProblem(
+        f"torch.compile needs {missing} on this machine",
+        where="train.compile",
+        remedy=f"{remedy}, or write compile = false",
+    )

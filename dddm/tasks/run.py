@@ -12,6 +12,7 @@ from dddm.interfaces.observer import DataProgress, Observer, RunStopped
 from dddm.recipe.model import Recipe, SampleJob
 from dddm.run import checkpoint as checkpoints
 from dddm.run.announce import Announcer
+from dddm.run.device import refuse_without_compiler
 from dddm.run.event_log import EventLog
 from dddm.run.folder import RunFolder
 from dddm.run.stopping import StopRequest
@@ -90,6 +91,8 @@ def _train(
     """Train what is left of the run."""
     if _trained(recipe, found):
         return
+    if recipe.train.compile:
+        refuse_without_compiler(device)
     _prepare_data(recipe, announcer=announcer, stop=stop)
     parts = build_for_training(recipe, folder=folder, device=device)
     folder.note_about(
