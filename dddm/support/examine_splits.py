@@ -38,7 +38,7 @@ def examine_splits(splits: Mapping[str, Split], *, progress: Progress) -> Findin
 def _look_through(
     name: str, split: Split, *, tally: Tally, problems: list[Problem]
 ) -> Iterator[Seen]:
-    for index_B in torch.arange(len(split)).split(_BATCH_IMAGES):
+    for index_B in torch.split(torch.arange(len(split)), _BATCH_IMAGES):
         labels = split.labels(index_B)
         if labels is not None:
             wrong = (labels < 0) | (labels >= len(split.classes))

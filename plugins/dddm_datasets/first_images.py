@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dddm.interfaces.dataset import Dataset, Split
-from dddm.interfaces.findings import Progress, silent
+from dddm.interfaces.findings import Findings, Progress, silent
 from dddm_datasets.in_memory import InMemorySplit
 
 
@@ -48,6 +48,10 @@ class FirstImages(Dataset):
     def prepare(self, *, progress: Progress = silent, workers: int | None = None) -> Path | None:
         """Prepare the other data set."""
         return self._of.prepare(progress=progress, workers=workers)
+
+    def check(self, *, progress: Progress = silent, workers: int | None = None) -> Findings:
+        """Look through all of the other data set, whose files are what can be damaged."""
+        return self._of.check(progress=progress, workers=workers)
 
     def splits(self) -> Mapping[str, Split]:
         """The splits; the images of `train` are copied into memory once.

@@ -1,0 +1,177 @@
+"""`dddm data`: packs the images that a recipe names, and looks through them."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from dddm.cli.common import (
+    catalogue_of,
+    json_option,
+    overrides_option,
+    recipe_argument,
+    show_json,
+)
+
+if TYPE_CHECKING:
+    # Help waits for none of them.
+    from dddm.interfaces.dataset import Dataset
+    from dddm.interfaces.findings import Findings, SplitFindings
+
+_SHOWN_PROBLEMS: Final = 100
+_SHOWN_DUPLICATES: Final = 20
+_SHOWN_CLASSES: Final = 20
+
+_workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes that decode images.  [default: one for each core]",
+)
+
+
+@click.group()
+def data() -> None:
+    """Pack the images that a recipe names, and look through them.
+
+    Files of images are packed once into one memory-mapped array, which training then reads in
+    batches.  `dddm run` does it by itself; `dddm data pack` does it ahead, on any machine that sees
+    the same files.
+
+    \b
+    Examples:
+      dddm data pack my-recipe.toml
+      dddm data check my-recipe.toml
+    """  # noqa: D301 - click reads the backspace as "do not rewrap"
+
+
+@data.command()
+@recipe_argument
+@overrides_option
+@_workers_option
+@click.pass_context
+def pack(ctx: click.Context, recipe: str, overrides: tuple[str, ...], workers: int | None) -> None:
+    """Pack the images that RECIPE names, and print the folder.
+
+    Nothing is done where it was done already.  After Ctrl-C, a crash or a loss of power the same
+    command goes on from the last images that are on the disk.
+
+    \b
+    Examples:
+      dddm data pack my-recipe.toml
+      dddm data pack my-recipe.toml --workers 4 --set data.packed=/fast/disk/packed
+    """  # noqa: D301 - click reads the backspace as "do not rewrap"
+    from dddm.cli.image_progress import showing_images
+    from dddm.run.stopping import listening
+
+    with listening() as stop:
+        dataset = _dataset(ctx, recipe, overrides)
+        with showing_images() as shown:
+
+            def progress(what: str, done: int, total: int) -> None:
+                shown(what, done, total)
+                stop.obey(where=f"{what}: {done:,} of {total:,} images", saved=True)
+
+            folder = dataset.prepare(progress=progress, workers=workers)
+    if folder is None:
+        click.echo("there is nothing to pack: these images need no files", err=True)
+    else:
+        click.echo(str(folder))
+
+
+@data.command()
+@recipe_argument
+@overrides_option
+@_workers_option
+@json_option
+@click.pass_context
+def check(
+    ctx: click.Context,
+    recipe: str,
+    overrides: tuple[str, ...],
+    workers: int | None,
+    as_json: bool,  # noqa: FBT001 - click passes it by name
+) -> None:
+    """Look at every image that RECIPE names, and at the packed array if there is one.
+
+    It names files that are damaged or of another size, counts classes and conversions, finds
+    images that are equal in every pixel, and verifies checksums.  It fails if anything must be
+    mended; equal images are reported and are no failure.
+
+    \b
+    Examples:
+      dddm data check my-recipe.toml
+      dddm data check my-recipe.toml --json
+    """  # noqa: D301 - click reads the backspace as "do not rewrap"
+    from dddm.cli.image_progress import showing_images
+
+    dataset = _dataset(ctx, recipe, overrides)
+    with showing_images() as progress:
+        findings = dataset.check(progress=progress, workers=workers)
+    if as_json:
+        show_json(_facts(findings))
+    else:
+        _show(findings)
+    if findings.problems:
+        from dddm.errors import DataError
+
+        first = findings.problems[0]
+        count = len(findings.problems)
+        raise DataError(
+            f"{count} problem{'s' if count > 1 else ''} with these images; the first: {first.what}",
+            where=first.where,
+            remedy=first.remedy or "mend or remove what is named above",
+        )
+
+
+def _dataset(ctx: click.Context, recipe: str, overrides: tuple[str, ...]) -> "Dataset":
+    from dddm.recipe.read import read_recipe
+
+    read = read_recipe(recipe, overrides=overrides, catalogue=catalogue_of(ctx))
+    made: Dataset = read.data.make()
+    return made
+
+
+def _facts(findings: "Findings") -> dict[str, Any]:
+    import attrs
+
+    return attrs.asdict(findings)
+
+
+def _show(findings: "Findings") -> None:
+    click.echo(f"shape (channels×height×width): {findings.shape}")
+    for name, split in findings.splits.items():
+        click.echo(f"{name}: {split.images:,} images{_classes(split)}")
+    for remark in findings.remarks:
+        click.echo(remark)
+    if findings.packed is not None:
+        click.echo(f"packed: {findings.packed}")
+    _show_duplicates(findings)
+    for problem in findings.problems[:_SHOWN_PROBLEMS]:
+        click.echo(f"{problem.where}: {problem.what}")
+    _show_rest(len(findings.problems) - _SHOWN_PROBLEMS, "problems")
+    if not findings.problems:
+        click.echo("nothing is wrong")
+
+
+def _classes(split: "SplitFindings") -> str:
+    if not split.classes:
+        return ", no classes"
+    counts = split.classes
+    if len(counts) <= _SHOWN_CLASSES:
+        return "; " + ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    fewest, most = min(counts.values()), max(counts.values())
+    return f"; {len(counts):,} classes of {fewest:,} to {most:,} images"
+
+
+def _show_duplicates(findings: "Findings") -> None:
+    if not findings.duplicates:
+        click.echo("no two images are equal")
+        return
+    click.echo(f"{len(findings.duplicates):,} groups of images are equal in every pixel:")
+    for group in findings.duplicates[:_SHOWN_DUPLICATES]:
+        click.echo(f"  {' = '.join(group)}")
+    _show_rest(len(findings.duplicates) - _SHOWN_DUPLICATES, "groups")
+
+
+def _show_rest(count: int, what: str) -> None:
+    if count > 0:
+        click.echo(f"  and {count:,} more {what}, which --json names")
