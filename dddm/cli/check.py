@@ -13,15 +13,21 @@ from dddm.cli.common import catalogue_of, json_option, overrides_option, recipe_
 def check(ctx: click.Context, recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - click passes it by name
     """Check RECIPE without training: all errors at once, with line and column.
 
+    Where it has a sweep, every entry is checked.
+
     \b
     Examples:
       dddm check digits
       dddm check my-recipe.toml --set train.batch_images=64
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.recipe.read import read_recipe
+    from dddm.recipe.sweep import read_sweep
 
-    read = read_recipe(recipe, overrides=overrides, catalogue=catalogue_of(ctx))
+    sweep = read_sweep(recipe, overrides=overrides, catalogue=catalogue_of(ctx))
+    entries = {entry.name: entry.recipe.fingerprint for entry in sweep.entries}
     if as_json:
-        show_json({"recipe": recipe, "name": read.name, "sha256": read.fingerprint})
+        facts = {"recipe": recipe, "name": sweep.base.name, "sha256": sweep.base.fingerprint}
+        show_json({**facts, "entries": entries} if entries else facts)
+    elif entries:
+        click.echo(f"{recipe}: no errors; a sweep of {len(entries)}: {', '.join(entries)}")
     else:
         click.echo(f"{recipe}: no errors")

@@ -1,20 +1,27 @@
 """`dddm show`: what a recipe resolves to."""
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from dddm.cli.common import catalogue_of, json_option, overrides_option, recipe_argument, show_json
+
+if TYPE_CHECKING:
+    from dddm.recipe.sweep import Entry
 
 
 @click.command()
 @recipe_argument
 @overrides_option
+@click.option("--entry", metavar="NAME", help="Of a sweep, show what this entry resolves to.")
 @click.option("--origin", is_flag=True, help="Show each value with where it came from.")
 @json_option
 @click.pass_context
-def show(
+def show(  # noqa: PLR0917 - click passes them by name
     ctx: click.Context,
     recipe: str,
     overrides: tuple[str, ...],
+    entry: str | None,
     origin: bool,  # noqa: FBT001 - click passes it by name
     as_json: bool,  # noqa: FBT001 - click passes it by name
 ) -> None:
@@ -23,20 +30,31 @@ def show(
     With --origin, one line for each value, written as --set takes it, and beside it `default`, a
     file with its line, or --set.
 
+    A recipe with a sweep is shown with its entries as they are written; --entry shows one of them
+    as a recipe of its own.
+
     \b
     Examples:
       dddm show digits
       dddm show my.toml --origin --set train.epochs=2
       dddm show digits > mine.toml
+      dddm show my-sweep.toml --entry l1
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.recipe.read import read_recipe
-    from dddm.recipe.write import to_lines, to_toml
+    from dddm.recipe.sweep import read_sweep
+    from dddm.recipe.write import sweep_to_lines, to_lines, to_toml
 
-    read = read_recipe(recipe, overrides=overrides, catalogue=catalogue_of(ctx))
+    sweep = read_sweep(recipe, overrides=overrides, catalogue=catalogue_of(ctx))
+    read = sweep.base if entry is None else sweep.entry(entry).recipe
+    entries = sweep.entries if entry is None else ()
     if as_json:
-        show_json({"fingerprint": read.fingerprint, "recipe": read.tables, "origins": read.origins})
+        facts = {"fingerprint": read.fingerprint, "recipe": read.tables, "origins": read.origins}
+        show_json(facts | ({"entries": [_facts(one) for one in entries]} if entries else {}))
     elif origin:
-        for line in to_lines(read):
+        for line in (*to_lines(read), *sweep_to_lines(entries)):
             click.echo(line)
     else:
-        click.echo(to_toml(read), nl=False)
+        click.echo(to_toml(read, entries=entries), nl=False)
+
+
+def _facts(entry: "Entry") -> dict[str, Any]:
+    return {"name": entry.name, "changes": entry.changes, "fingerprint": entry.recipe.fingerprint}

@@ -21,6 +21,7 @@ from dddm.registry.component import Component
 Schema = dict[str, Any]
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_NAME: Final = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _PLAIN: Final = {bool: "boolean", int: "integer", float: "number", str: "string"}
 _BOUNDS: Final = {
     "at_least": "minimum",
@@ -62,7 +63,7 @@ def _keys(catalogue: Catalogue) -> Schema:
         "name": {
             "description": "Also the name of the run's folder.",
             "type": "string",
-            "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$",
+            "pattern": _NAME,
         },
         "seed": {
             "description": "All random numbers of training follow from it.",
@@ -84,6 +85,28 @@ def _keys(catalogue: Catalogue) -> Schema:
         "sample": _array_of(catalogue, Kind.SAMPLER, settings=SampleSettings),
         "evaluate": _evaluate(catalogue),
         "observe": _array_of(catalogue, Kind.OBSERVER),
+        "sweep": _sweep(),
+    }
+
+
+def _sweep() -> Schema:
+    """Entries: any key that may be changed, as it may stand in a recipe that extends another."""
+    changed = [*SINGLE, "seed", "train", "sample", "evaluate", "observe"]
+    keys = {key: {"$ref": f"#/properties/{key}"} for key in changed}
+    name = {
+        "description": "Of the entry, also the name of its run folder.",
+        "type": "string",
+        "pattern": _NAME,
+    }
+    return {
+        "description": "Recipes that each change something of this one.",
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"name": name, **keys},
+            "required": ["name"],
+            "additionalProperties": False,
+        },
     }
 
 

@@ -1,16 +1,43 @@
 """A recipe as text again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tomli_w
 
 from dddm.recipe.model import Recipe
+from dddm.recipe.sweep import Entry
 
 
-def to_toml(recipe: Recipe) -> str:
-    """TOML with every default filled in; reading it back gives an equal recipe."""
-    return tomli_w.dumps(recipe.tables)
+def to_toml(recipe: Recipe, *, entries: Sequence[Entry] = ()) -> str:
+    """TOML with every default filled in; reading it back gives an equal recipe.
+
+    Args:
+        entries: of its sweep, which are written as they were.
+    """
+    sweep = [{"name": entry.name, **entry.changes} for entry in entries]
+    return tomli_w.dumps({**recipe.tables, **({"sweep": sweep} if sweep else {})})
+
+
+def sweep_to_lines(entries: Sequence[Entry]) -> Iterator[str]:
+    """`sweep.0.metric.use="l1"` for each value, as `--set` takes it."""
+    for index, entry in enumerate(entries):
+        yield f"sweep.{index}.name={inline(entry.name)}"
+        for line in changes_to_lines(entry.changes):
+            yield f"sweep.{index}.{line}"
+
+
+def changes_to_lines(value: Any, key: str = "") -> Iterator[str]:
+    """`metric.use="l1"` for each value of tables, in which arrays of tables are counted."""
+    items: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        items = list(enumerate(value))
+    elif key:
+        yield f"{key}={inline(value)}"
+    for name, item in items:
+        yield from changes_to_lines(item, f"{key}.{name}" if key else str(name))
 
 
 def to_lines(recipe: Recipe) -> Iterator[str]:

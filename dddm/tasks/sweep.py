@@ -105,12 +105,12 @@ def _run_entry(
     except StoppedEarly:
         raise
     except DddmError as error:
-        where = place.path.name if error.where is None else f"{place.path.name}, {error.where}"
+        where = ", ".join(filter(None, (f"entry {entry.name}", error.where)))
         return type(error)(error.what, where=where, remedy=error.remedy)
     except (MemoryError, torch.OutOfMemoryError) as error:
         return EnvironmentProblem(
             f"memory ran out: {error}".rstrip(": "),
-            where=place.path.name,
+            where=f"entry {entry.name}",
             remedy="use a smaller batch or network, or a device with more memory",
         )
     return None
@@ -122,7 +122,7 @@ def write_outcome(sweep: Sweep, *, folder: Path, failures: dict[str, DddmError])
     Raises:
         EnvironmentProblem: if they cannot be written.
     """
-    words = {name: str(failure).replace("\n  ", "; ") for name, failure in failures.items()}
+    words = {name: f"This run failed: {failure.what}." for name, failure in failures.items()}
     results = gather_results(sweep, folder=folder, failures=words)
     table = table_of(sweep.base.name, results)
     facts = {

@@ -106,3 +106,46 @@ def test_options_are_described_with_their_defaults() -> None:
     assert net["if"]["properties"]["use"]["enum"] == ["net", "toy:net"]
     assert net["then"]["properties"]["list"]["items"] == {"type": "integer", "minimum": 0}
     assert "default" not in net["then"]["properties"]["maybe"]
+
+
+SWEEP = """
+[[sweep]]
+name = "a"
+seed = 4
+metric = { rate = 0.75 }
+
+[[sweep]]
+name = "b"
+metric = { use = "far" }
+[[sweep.sample]]
+use = "steps"
+size = 1
+steps = [1]
+"""
+
+
+def test_a_sweep_is_valid() -> None:
+    """Entries say as little as they like; the schema takes what the reader takes."""
+    assert mistakes(toy_catalogue(), tomllib.loads(RECIPE + SWEEP)) == []
+    assert mistakes(toy_catalogue(), {**tomllib.loads(RECIPE), "sweep": []}) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ('name = "a"', "", "$.sweep[0]"),
+        ('name = "a"', 'name = "../a"', "$.sweep[0].name"),
+        ("seed = 4", "seed = -4", "$.sweep[0].seed"),
+        ("seed = 4", "sead = 4", "$.sweep[0]"),
+        ("seed = 4", "format = 1", "$.sweep[0]"),
+        ("seed = 4", "sweep = []", "$.sweep[0]"),
+        ('use = "far"', 'use = "fra"', "$.sweep[1].metric.use"),
+        ('use = "far"', 'use = "far"\n, size = 1', "$.sweep[1].metric"),
+        ("steps = [1]", "", "$.sweep[1].sample[0]"),
+    ],
+)
+def test_planted_mistakes_of_entries_are_found(old: str, new: str, where: str) -> None:
+    """Each mistake of an entry is one error, at its place."""
+    assert old in SWEEP
+    text = RECIPE + SWEEP.replace(old, new.replace("\n,", ","), 1)
+    assert mistakes(toy_catalogue(), tomllib.loads(text)) == [where]

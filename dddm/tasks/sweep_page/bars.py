@@ -18,6 +18,7 @@ _PANEL_INCHES: Final = 2.3
 _BAR_INCHES: Final = 0.3
 _AROUND_INCHES: Final = 0.75
 _MOST_PANELS: Final = 4
+_LETTER_INCHES: Final = 0.09
 _ROOM_FOR_NUMBER: Final = 1.3
 
 
@@ -28,12 +29,14 @@ class Bars:
 
     Attributes:
         floor: whether the floor is drawn.
+        width_inches: at which its letters are of the page's size.
     """
 
     score_name: str
     sampler: str
     floor: bool
     svg: str
+    width_inches: float
 
 
 def bars_of(table: SweepTable) -> tuple[Bars, ...]:
@@ -47,27 +50,27 @@ def bars_of(table: SweepTable) -> tuple[Bars, ...]:
     ):
         columns = list(group)
         for k in range(0, len(columns), _MOST_PANELS):
+            panels, chart = columns[k : k + _MOST_PANELS], f"bars-{len(charts) + 1}"
+            width = _PANEL_INCHES * len(panels) + _LETTER_INCHES * max(map(len, names))
             charts.append(
                 Bars(
                     score_name=score_name,
                     sampler=sampler,
-                    floor=any(column.floor is not None for column in columns),
-                    svg=_chart(
-                        names, columns[k : k + _MOST_PANELS], name=f"bars-{len(charts) + 1}"
-                    ),
+                    floor=any(column.floor is not None for column in panels),
+                    svg=_chart(names, panels, name=chart, width_inches=width),
+                    width_inches=width,
                 )
             )
     return tuple(charts)
 
 
-def _chart(names: Sequence[str], columns: Sequence[Column], *, name: str) -> str:
-    size = (
-        _PANEL_INCHES * len(columns) + 0.09 * max(map(len, names)),
-        _AROUND_INCHES + _BAR_INCHES * len(names),
-    )
+def _chart(
+    names: Sequence[str], columns: Sequence[Column], *, name: str, width_inches: float
+) -> str:
     settings = {**SETTINGS, "svg.hashsalt": name}
+    height_inches = _AROUND_INCHES + _BAR_INCHES * len(names)
     with mpl.rc_context(settings):  # type: ignore[arg-type]  # its stub lists each name's literal
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
         figure.patch.set_visible(False)
         panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
         for axes, column in zip(panels, columns, strict=True):

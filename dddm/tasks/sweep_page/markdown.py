@@ -41,7 +41,7 @@ def explanation(table: SweepTable) -> tuple[str, ...]:
     if any(column.metric.startswith("fd") for column in table.columns):
         sentences.append("fd: Fréchet distance; less is better, and the least is in bold.")
     if any(column.metric.startswith("nearest") for column in table.columns):
-        sentences.append("nearest: median distance to a training image; far below it are copies.")
+        sentences.append("nearest: median distance to the nearest training image; copies have 0.")
     return tuple(sentences)
 
 

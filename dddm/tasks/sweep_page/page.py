@@ -6,7 +6,7 @@ from typing import Final
 
 import jinja2
 
-from dddm.recipe.write import inline
+from dddm.recipe.write import changes_to_lines
 from dddm.tasks.report_page.wording import counted, number
 from dddm.tasks.sweep_page.bars import bars_of
 from dddm.tasks.sweep_page.columns import SweepTable
@@ -37,17 +37,4 @@ def render(table: SweepTable) -> str:
 
 def changes_of(row: EntryResult) -> tuple[str, ...]:
     """What an entry changes, a line for each value, as `--set` takes it."""
-    lines: list[str] = []
-    _gather(row.entry.changes, "", lines)
-    return tuple(lines)
-
-
-def _gather(value: object, key: str, lines: list[str]) -> None:
-    if isinstance(value, dict):
-        for name, item in value.items():
-            _gather(item, f"{key}.{name}" if key else name, lines)
-    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        for index, item in enumerate(value):
-            _gather(item, f"{key}.{index}", lines)
-    else:
-        lines.append(f"{key}={inline(value)}")
+    return tuple(changes_to_lines(row.entry.changes))
