@@ -1,5 +1,9 @@
 """The beginning of a data set is fair to its classes, and is always the same."""
 
+import os
+from pathlib import Path
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,8 +11,11 @@ from torch import Tensor
 
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.plugin import NoOptions
+from dddm_datasets.descriptions import describe_cifar10
 from dddm_datasets.digits import Digits
+from dddm_datasets.file_backed import cifar10
 from dddm_datasets.first_images import FirstImages, first_of_each_class
+from dddm_datasets.options import Cifar10Options
 
 
 def labels_of(split: Split) -> Tensor:
@@ -54,3 +61,21 @@ def test_only_the_training_split_ends_early() -> None:
     everything = whole.splits()["train"]
     index = first_of_each_class(labels_of(everything), count=50)
     assert torch.equal(train.images(torch.arange(50)), everything.images(index))
+
+
+def test_cifar10_can_be_cut(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is said of it before it is read says the number, and the cut needs no images yet."""
+    assert describe_cifar10(Cifar10Options(train_images=3200)).train_images == 3200
+    assert describe_cifar10(Cifar10Options()).train_images == 50_000
+    monkeypatch.setenv("DDDM_DATA", str(tmp_path))
+    assert isinstance(cifar10(Cifar10Options(train_images=3200)), FirstImages)
+    assert not isinstance(cifar10(Cifar10Options()), FirstImages)
+
+
+@pytest.mark.skipif("DDDM_DATA" not in os.environ, reason="DDDM_DATA names no folder of CIFAR-10")
+def test_the_real_photographs_are_cut_fairly() -> None:
+    """3,200 of them are 320 of each class; the 10,000 test images stay."""
+    splits = cifar10(Cifar10Options(train_images=3200)).splits()
+    assert torch.bincount(labels_of(splits["train"])).tolist() == [320] * 10
+    assert len(splits["held-out"]) == 10_000
+    assert splits["train"].shape == describe_cifar10(Cifar10Options()).shape
