@@ -1,0 +1,87 @@
+"""A recipe with a perceptual metric, through the real command line, in a process of its own."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import dddm, succeeded, write_tiny
+from trunks import save_trunk
+
+METRIC = 'use = "pseudo-huber"\nc = 0.0043'
+SHORT = (
+    ("epochs = 3", "epochs = 2"),
+    ("batch_images = 250", "batch_images = 750"),
+    ("images = 70", "images = 4"),
+    ('[evaluate]\nfeatures = "pixels"\n', ""),
+)
+
+
+def trunk_lines(folder: Path) -> str:
+    """A random squeeze trunk, as a recipe names it; images of 8×8 become 17×17."""
+    options: dict[str, Any] = {**save_trunk(folder, "squeeze"), "size": 17}
+    return "\n".join(f"{name} = {json.dumps(value)}" for name, value in options.items())
+
+
+def test_a_run_trains_with_a_trunk_of_ones_own(tmp_path: Path) -> None:
+    """Guided mix of Pseudo-LPIPS: the loss is finite, and no checkpoint has any of the trunk."""
+    metric = f'use = "guided-mix"\n[metric.of]\nuse = "pseudo-lpips"\n{trunk_lines(tmp_path)}'
+    recipe = write_tiny(tmp_path, (METRIC, metric), *SHORT)
+    succeeded(dddm("run", recipe, cwd=tmp_path))
+    (log,) = (tmp_path / "runs").rglob("events.jsonl")
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    losses = [event["loss"] for event in events if event["event"] == "step-done"]
+    assert len(losses) == 4
+    assert all(0 < loss < 10 for loss in losses)
+    checkpoints = list((tmp_path / "runs").rglob("*.safetensors"))
+    assert checkpoints
+    assert all(b"slice1" not in path.read_bytes() for path in checkpoints)
+
+
+def test_without_weights_nothing_begins(tmp_path: Path) -> None:
+    """The error has URL, SHA-256 and the place for the file; no run folder is left behind."""
+    recipe = write_tiny(tmp_path, (METRIC, 'use = "lpips"'), *SHORT)
+    weights = tmp_path / "weights"
+    done = dddm("run", recipe, cwd=tmp_path, DDDM_WEIGHTS=str(weights), TORCH_HOME=str(tmp_path))
+    assert done.returncode == 7
+    for words in (
+        "https://download.pytorch.org/models/vgg16-397923af.pth",
+        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        str(weights / "vgg16-397923af.pth"),
+        "dddm weights fetch vgg16-397923af.pth",
+    ):
+        assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "runs").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "says"),
+    [
+        ('use = "lpips"\nsize = 0', ("tiny.toml:22:8", "8×8 pixels are too small", "16×16")),
+        ('use = "guided-mix"\n[metric.of]\nuse = "lpips"\nsize = 0', ("tiny.toml:24:8", "16×16")),
+        ('use = "lpips"\ntrunk_file = "x.pth"', ("trunk_sha256 too",)),
+        ('use = "pseudo-lpips"\nc = 0', ("tiny.toml:22:5", "at least 1e-09")),
+        ('use = "lpips"\nprecision = "float16"', ("tiny.toml:22:13", "bfloat16")),
+        ('use = "guided-mix"', ("of",)),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_check(
+    tmp_path: Path, metric: str, says: tuple[str, ...]
+) -> None:
+    """With its place and what to write instead, before weights are even looked for."""
+    recipe = write_tiny(tmp_path, (METRIC, metric), *SHORT)
+    done = dddm("check", recipe, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    for words in says:
+        assert words in done.stderr
+
+
+def test_training_in_float16_is_refused(tmp_path: Path) -> None:
+    """`train.precision = "float16"` with LPIPS: bfloat16 is what goes."""
+    recipe = write_tiny(
+        tmp_path, (METRIC, 'use = "lpips"'), ("epochs = 3", 'epochs = 3\nprecision = "float16"')
+    )
+    done = dddm("check", recipe, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert 'write train.precision = "bfloat16"' in done.stderr
