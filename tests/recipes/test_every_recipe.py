@@ -1,0 +1,158 @@
+"""Every recipe that comes with dddm: what it says, what it takes, and that it trains."""
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from trunks import save_trunk
+
+from dddm.recipe.model import Recipe, Use
+from dddm.recipe.read import read_recipe
+from dddm.recipe.shipped import shipped_names
+from dddm.recipe.sweep import read_sweep
+from dddm.recipe.write import to_toml
+from dddm.registry.loader import load_catalogue
+from dddm.run.event_log import read_events
+from dddm.run.prepare import prepare_folder
+from dddm.run.stopping import StopRequest
+from dddm.tasks.dry_run import look_ahead
+from dddm.tasks.run import run
+
+PAPERS = {
+    # name: parameters in millions and how near, GFLOP a forward pass and how near, steps
+    "cifar10": (52.6, 0.05, 17.0, 0.05, 48_000),
+    "imagenet64": (273.0, 0.03, None, None, 520 * 1251),
+}
+
+
+def every() -> Iterator[Recipe]:
+    """All recipes, and the entries of those that are sweeps."""
+    catalogue = load_catalogue()
+    for name in shipped_names():
+        sweep = read_sweep(name, catalogue=catalogue)
+        if sweep.entries:
+            yield from (entry.recipe for entry in sweep.entries)
+        else:
+            yield sweep.base
+
+
+RECIPES = {recipe.name: recipe for recipe in every()}
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_its_head_says_what_it_is(name: str) -> None:
+    """A reader learns from the first lines what it reproduces, on what, and what is expected."""
+    text = files("dddm_recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    head = " ".join(
+        line.removeprefix("#").strip() for line in text.split("\nformat")[0].splitlines()
+    )
+    assert text.startswith("# ")
+    row = any(word in head for word in ("able 1", "able 2", "able 3", "igure 2"))
+    assert row or "reproduces no row of the paper" in head or "in no table of the paper" in head
+    assert "Expected:" in head or "reproduces no row" in head
+    assert any(word in head for word in ("Hardware", "CPU", "Needs what"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_it_is_built_without_memory(name: str) -> None:
+    """On the meta device: parameters, operations and bytes at its real size."""
+    outlook = look_ahead(RECIPES[name])
+    assert outlook.steps > 0
+    assert outlook.store_bytes == pytest.approx(4 * outlook.image_bytes, rel=0.01)
+    if name in PAPERS:
+        parameters, near, gflops, flops_near, steps = PAPERS[name]
+        assert outlook.parameters / 1e6 == pytest.approx(parameters, rel=near)
+        assert outlook.steps == steps
+        if gflops is not None:
+            assert outlook.flops.forward / 1e9 == pytest.approx(gflops, rel=flops_near)
+
+
+def test_deep_has_twice_the_blocks() -> None:
+    """§5.1: the deep variants double the blocks at each resolution and nothing else."""
+    for name in ("cifar10", "imagenet64"):
+        plain, deep = RECIPES[name], RECIPES[f"{name}_deep"]
+        assert deep.backbone.options.blocks == 2 * plain.backbone.options.blocks
+        changed = {key for key in plain.origins if _at(plain.tables, key) != _at(deep.tables, key)}
+        assert changed == {"name", "backbone.blocks"}
+
+
+def _at(tables: object, key: str) -> object:
+    for part in key.split("."):
+        tables = tables[int(part)] if isinstance(tables, list) else tables[part]  # type: ignore[index]  # plain tables
+    return tables
+
+
+SMALLER = (
+    "backbone.channels=8",
+    "backbone.blocks=1",
+    "train.epochs=1",
+    "train.batch_images=4",
+    "train.sample_every_epochs=1",
+    'evaluate={features = "pixels", metrics = ["fd"]}',
+    'data={use = "npz", path = "FOLDER/IMAGES.npz"}',
+    'sample=[{use = "fixed-time", steps = [1], images = 2}]',
+)
+"""What makes any recipe small, but for its metric: eight random images of the recipe's size."""
+
+
+@pytest.fixture(scope="module")
+def files_of(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random images of every size and a trunk with random weights."""
+    folder = tmp_path_factory.mktemp("files")
+    draw = np.random.default_rng(0)
+    for channels, size in ((1, 8), (3, 32), (3, 64)):
+        shape = (10, channels, size, size)
+        np.savez(
+            folder / f"{size}.npz",
+            images=draw.integers(0, 256, shape, dtype=np.uint8),
+            labels=np.arange(10),
+        )
+    return folder
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_shrunken_copy_trains_and_samples(name: str, files_of: Path, tmp_path: Path) -> None:
+    """Few channels, eight images and a random trunk: all else is the recipe's own."""
+    recipe = RECIPES[name]
+    path = tmp_path / "recipe.toml"
+    path.write_text(to_toml(recipe), encoding="utf-8")
+    size = look_ahead(recipe).facts.shape.height
+    smaller = [
+        words.replace("FOLDER", str(files_of)).replace("IMAGES", str(size)) for words in SMALLER
+    ]
+    small = read_recipe(
+        path, overrides=[*smaller, *_trunk(recipe, files_of)], catalogue=load_catalogue()
+    )
+    folder = prepare_folder(small, tmp_path / "run")
+    run(small, folder=folder, device=torch.device("cpu"), observers=(), stop=StopRequest())
+    losses = [event["loss"] for event in read_events(folder.events, event="step-done")]
+    assert len(losses) == 2
+    assert all(0 < loss < 1e4 for loss in losses)
+    (scored,) = (score["value"] for score in json.loads(folder.scores.read_text()))
+    assert scored > 0
+
+
+def _trunk(recipe: Recipe, folder: Path) -> list[str]:
+    """Overrides that put a random trunk, and no resizing, where the recipe has a perceptual one."""
+    uses = {
+        "metric": recipe.metric,
+        **{f"metric.{name}": part for name, part in _parts(recipe.metric).items()},
+    }
+    words = []
+    for key, use in uses.items():
+        if use.component.name in {"lpips", "pseudo-lpips"}:
+            options = {**save_trunk(folder, "squeeze"), "size": 0}
+            words += [f"{key}.{name}={json.dumps(value)}" for name, value in options.items()]
+    return words
+
+
+def _parts(use: Use) -> dict[str, Use]:
+    values = {
+        field.name: getattr(use.options, field.name) for field in attrs.fields(type(use.options))
+    }
+    return {name: value for name, value in values.items() if isinstance(value, Use)}
