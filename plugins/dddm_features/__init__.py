@@ -11,11 +11,11 @@ from dddm.interfaces.plugin import (
     Surroundings,
     hookimpl,
 )
+from dddm_features.resnet20_file import needs_resnet20
 from dddm_features.resnet20_options import (
     RESNET20_WEIGHTS,
     ResNet20Options,
     check_resnet20,
-    needs_resnet20,
 )
 
 DIGITS_SHAPE = ImageShape(channels=1, height=8, width=8)

@@ -5,7 +5,6 @@ itself alone: the network is small and has seen CIFAR-10's training images.
 """
 
 import hashlib
-import os
 from functools import cached_property
 from pathlib import Path
 from typing import Final, final
@@ -19,63 +18,11 @@ from dddm.errors import DataError
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Features
 from dddm.support.files import sha256_of
-from dddm.support.weights import find_weights, verify, verify_hash
+from dddm_features.resnet20_file import resnet20_path
 from dddm_features.resnet20_network import FEATURES, ResNet20, normalise
-from dddm_features.resnet20_options import (
-    CONVERT,
-    RESNET20_SHAPE,
-    RESNET20_WEIGHTS,
-    ResNet20Options,
-)
+from dddm_features.resnet20_options import CONVERT, RESNET20_SHAPE, ResNet20Options
 
-DATA_VARIABLE: Final = "DDDM_DATA"
-"""Environment variable: a folder of data sets, in which the weights may stand too."""
-
-_FOLDER: Final = "cifar10-resnet20"
 _LAYER: Final = "mean over places of the last feature map; uint8 / 255, normalised; float32"
-
-_REMEDY: Final = (
-    "put it into a folder that $DDDM_WEIGHTS names; or make one of the repository's checkpoint by "
-    f"`{CONVERT}` and write its path and hash as weights and weights_sha256 under "
-    "[evaluate.features]"
-)
-
-
-def resnet20_path(options: ResNet20Options) -> Path:
-    """The verified file: the user's own, or the known one.
-
-    Raises:
-        DataError: if it is not there, or is another file than it should be.
-    """
-    if options.weights is not None:
-        return _own_file(options.weights, sha256=options.weights_sha256)
-    data = os.environ.get(DATA_VARIABLE)
-    beside_data = Path(data).expanduser() / _FOLDER / RESNET20_WEIGHTS.name if data else None
-    try:
-        return find_weights(RESNET20_WEIGHTS)
-    except DataError as error:
-        if beside_data is not None and beside_data.is_file():
-            verify(beside_data, file=RESNET20_WEIGHTS)
-            return beside_data
-        raise DataError(error.what, where=error.where, remedy=_REMEDY) from error
-
-
-def _own_file(weights: str, *, sha256: str | None) -> Path:
-    path = Path(weights).expanduser()
-    if not path.is_file():
-        raise DataError(
-            f"there is no file {weights}",
-            where=str(path.absolute()),
-            remedy="correct weights, or leave it and weights_sha256 out",
-        )
-    if sha256 is None:
-        raise DataError(
-            "weights of one's own are used only with their hash",
-            where=str(path.absolute()),
-            remedy=f"write weights_sha256 = {sha256_of(path)!r} if this is the right file",
-        )
-    verify_hash(path, sha256=sha256, remedy="correct weights_sha256 or weights")
-    return path
 
 
 def read_resnet20(path: Path) -> ResNet20:

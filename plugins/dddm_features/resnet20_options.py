@@ -42,11 +42,6 @@ class ResNet20Options:
     )
 
 
-def needs_resnet20(options: ResNet20Options) -> tuple[WeightFile, ...]:
-    """The known file, unless it is one of the user's own."""
-    return () if options.weights is not None else (RESNET20_WEIGHTS,)
-
-
 def check_resnet20(options: ResNet20Options, around: Surroundings) -> Iterator[Complaint]:
     """Find before training that the samples could not be judged after it."""
     if around.data is not None and around.data.shape != RESNET20_SHAPE:

@@ -132,6 +132,7 @@ def test_a_target_makes_its_component(
     """
     monkeypatch.setenv("DDDM_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.delenv("DDDM_DATA", raising=False)
     kind, interface, _ = PACKAGES[package]
     for entry in registered(package).values():
         module, _, name = entry["target"].partition(":")

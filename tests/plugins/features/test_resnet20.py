@@ -16,13 +16,12 @@ from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm.interfaces.plugin import Surroundings
 from dddm.scores.frechet import frechet_distance, statistics_of
 from dddm.support.files import sha256_of
-from dddm_features.resnet20 import ResNet20Features, read_resnet20, resnet20_path
+from dddm_features.resnet20 import ResNet20Features, read_resnet20
+from dddm_features.resnet20_file import resnet20_path
 from dddm_features.resnet20_network import Block, ResNet20
 from dddm_features.resnet20_options import (
-    RESNET20_WEIGHTS,
     ResNet20Options,
     check_resnet20,
-    needs_resnet20,
 )
 
 
@@ -110,43 +109,6 @@ def test_a_cut_file_is_refused(tmp_path: Path) -> None:
     assert "convert_resnet20" in str(caught.value.remedy)
 
 
-def test_one_s_own_file_needs_its_hash(tmp_path: Path) -> None:
-    """Missing, without a hash, or with another one's: three errors before a file is used."""
-    options = written(tmp_path, random_state())
-    with pytest.raises(DataError, match="there is no file"):
-        resnet20_path(ResNet20Options(weights=f"{options.weights}.not", weights_sha256="0" * 64))
-    with pytest.raises(DataError, match="only with their hash"):
-        resnet20_path(ResNet20Options(weights=options.weights))
-    with pytest.raises(DataError, match="wrong hash"):
-        resnet20_path(ResNet20Options(weights=options.weights, weights_sha256="0" * 64))
-    assert str(resnet20_path(options)) == options.weights
-
-
-def test_nowhere_to_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error has the origin, the hash, the size, and how to make the file."""
-    for variable in ("DDDM_WEIGHTS", "DDDM_DATA", "TORCH_HOME"):
-        monkeypatch.setenv(variable, str(tmp_path))
-    with pytest.raises(DataError) as caught:
-        resnet20_path(ResNet20Options())
-    assert RESNET20_WEIGHTS.sha256 in str(caught.value)
-    assert "1,092,520" in str(caught.value)
-    assert "akamaster/pytorch_resnet_cifar10" in str(caught.value)
-    assert "convert_resnet20" in str(caught.value)
-
-
-def test_another_file_beside_the_data_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In $DDDM_DATA/cifar10-resnet20 too, size and hash must be right."""
-    for variable in ("DDDM_WEIGHTS", "TORCH_HOME"):
-        monkeypatch.setenv(variable, str(tmp_path / "nothing"))
-    monkeypatch.setenv("DDDM_DATA", str(tmp_path))
-    (tmp_path / "cifar10-resnet20").mkdir()
-    save_file(random_state(), tmp_path / "cifar10-resnet20" / "resnet20.safetensors")
-    with pytest.raises(DataError, match=r"wrong (size|hash)"):
-        resnet20_path(ResNet20Options())
-
-
 def test_what_it_says_of_itself(tmp_path: Path) -> None:
     """It owns to having been trained on CIFAR-10; other weights have another fingerprint."""
     state = random_state()
@@ -188,12 +150,6 @@ def test_the_check(
         data = DataFacts(shape=image, train_images=10)
     around = Surroundings(data=data, tables={})
     assert [complaint.option for complaint in check_resnet20(options, around)] == named
-
-
-def test_one_s_own_file_needs_no_other() -> None:
-    """The known file is asked for only where none is named."""
-    assert needs_resnet20(ResNet20Options()) == (RESNET20_WEIGHTS,)
-    assert needs_resnet20(ResNet20Options(weights="a", weights_sha256="0" * 64)) == ()
 
 
 def batch(name: str) -> tuple[Tensor, Tensor]:
