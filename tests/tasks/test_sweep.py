@@ -1,5 +1,6 @@
 """A sweep on the real command line: run, stopped, gone on with, with an entry that fails."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -15,15 +16,12 @@ from dddm.cli.run import run
 from dddm.errors import DddmError, RecipeError, UsageError
 from dddm.run.event_log import read_events
 
-ENTRIES = """
+ENTRY = """
 [[sweep]]
-name = "l1"
-metric = { use = "l1" }
-
-[[sweep]]
-name = "l2"
-metric = { use = "l2" }
+name = "{0}"
+metric = {{ use = "{0}" }}
 """
+ENTRIES = ENTRY.format("l1") + ENTRY.format("l2")
 STEPS = 6
 
 
@@ -64,8 +62,9 @@ def test_a_stopped_sweep_goes_on_with_the_entry_that_is_not_finished(tmp_path: P
     """`--entry` runs one; Ctrl-C stops all with 75; the same command does what is left, once."""
     write_sweep(tmp_path)
     folder = tmp_path / "runs/tiny"
-    alone = succeeded(dddm("run", "tiny.toml", "--entry", "l1", cwd=tmp_path))
-    assert alone.splitlines()[-1] == "runs/tiny/sweep.html"
+    with contextlib.chdir(tmp_path):
+        alone = CliRunner().invoke(run, ["tiny.toml", "--entry", "l1"], obj={})
+    assert alone.stdout.splitlines()[-1] == "runs/tiny/sweep.html", alone.exception
     found = entries_of(folder)
     assert (found["l1"]["state"], found["l2"]["state"]) == ("finished", "not begun")
     saved = folder / f"l1/checkpoints/step-{STEPS:08d}/manifest.json"
@@ -97,7 +96,9 @@ def test_a_stopped_sweep_goes_on_with_the_entry_that_is_not_finished(tmp_path: P
 def test_an_entry_that_fails_does_not_keep_the_others_from_running(tmp_path: Path) -> None:
     """Its error stands in the table and on stderr, its exit code is the sweep's."""
     fast = '[[sweep]]\nname = "fast"\ntrain = { learning_rate = 1e30 }\n'
-    write_sweep(tmp_path, ('[evaluate]\nfeatures = "pixels"\n', ""), entries=fast + ENTRIES[:46])
+    write_sweep(
+        tmp_path, ('[evaluate]\nfeatures = "pixels"\n', ""), entries=fast + ENTRY.format("l1")
+    )
     done = dddm("run", "tiny.toml", "--folder", "out", cwd=tmp_path)
     assert done.returncode == 5, done.stderr
     assert "Traceback" not in done.stderr
