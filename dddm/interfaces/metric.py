@@ -54,7 +54,7 @@ class Metric(ABC):
         Args:
             estimate: x̂', what the network makes of x̂ now, (B, C, H, W).
             target: x_0, (B, C, H, W).
-            previous_estimate: x̂, what the network was given, (B, C, H, W).
+            previous_estimate: x̂, what the store holds from the epoch before, (B, C, H, W).
             epoch: n, from 0.
         """
         return self.distance(estimate=estimate, target=target)

@@ -176,7 +176,7 @@ def training_step(
     loss_B = metric.loss(
         estimate=new_estimate_BCHW,
         target=x_0_BCHW,
-        previous_estimate=estimate_BCHW,
+        previous_estimate=stored_BCHW,
         epoch=epoch,
     )
     return Outcome(

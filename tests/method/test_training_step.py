@@ -1,10 +1,14 @@
 """Algorithm 1 on one batch."""
 
+from typing import final
+
 import pytest
 import torch
+from torch import Tensor
 from toys import SHAPE, ToyBackbone, ToyMetric, ToySchedule, ToyStore
 
 from dddm.errors import TrainingFailed
+from dddm.interfaces.metric import Metric
 from dddm.method.denoiser import ScheduledDenoiser
 from dddm.method.training_step import (
     Batch,
@@ -161,3 +165,34 @@ def test_parts_of_a_batch_are_the_batch() -> None:
     parts = [step(b, d)[0] for b, d in zip(batch.parts(3), draws.parts(3), strict=True)]
     assert torch.equal(torch.cat([part.estimate for part in parts]), whole.estimate)
     torch.testing.assert_close(torch.stack([part.loss for part in parts]).mean(), whole.loss)
+
+
+@final
+class Remembering(Metric):
+    """The squared distance; keeps what it was told of x̂."""
+
+    told: Tensor | None = None
+
+    def distance(self, *, estimate: Tensor, target: Tensor) -> Tensor:
+        return (estimate - target).square().flatten(1).mean(1)
+
+    def loss(
+        self, *, estimate: Tensor, target: Tensor, previous_estimate: Tensor, epoch: int
+    ) -> Tensor:
+        self.told = previous_estimate
+        return self.distance(estimate=estimate, target=target)
+
+
+def test_a_metric_is_told_the_stored_estimate() -> None:
+    """Also where the network was given noise in its place: a guided mix must not aim at noise."""
+    batch, metric, store = make_batch(), Remembering(), ToyStore()
+    training_step(
+        model=ScheduledDenoiser(schedule=ToySchedule(), backbone=ToyBackbone()),
+        metric=metric,
+        store=store,
+        batch=batch,
+        draws=draws_for(batch, dropout=1.0),
+        epoch=3,
+    )
+    assert metric.told is not None
+    assert torch.equal(metric.told, store.rows[batch.index])
