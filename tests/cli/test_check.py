@@ -30,3 +30,18 @@ def test_a_wrong_recipe(tmp_path: Path) -> None:
     done = CliRunner().invoke(check, [str(file)], obj={"catalogue": toy_catalogue()})
     assert isinstance(done.exception, RecipeError)
     assert "did you mean epochs?" in str(done.exception)
+
+
+def test_every_entry_of_a_sweep_is_checked(tmp_path: Path) -> None:
+    """It names the entries, or gives their hashes; one wrong entry is an error of the recipe."""
+    file = tmp_path / "toy.toml"
+    file.write_text(RECIPE + '[[sweep]]\nname = "a"\nseed = 1\n[[sweep]]\nname = "b"\n')
+    state = {"catalogue": toy_catalogue()}
+    done = CliRunner().invoke(check, [str(file)], obj=state)
+    assert done.stdout == f"{file}: no errors; a sweep of 2: a, b\n"
+    done = CliRunner().invoke(check, [str(file), "--json"], obj=state)
+    entries = json.loads(done.stdout)["entries"]
+    assert list(entries) == ["a", "b"]
+    assert entries["a"] != entries["b"]
+    done = CliRunner().invoke(check, [str(file), "--set", "sweep.0.seed=-1"], obj=state)
+    assert "entry a: seed: expected a whole number" in str(done.exception)

@@ -11,6 +11,7 @@ from toy_plugins import RECIPE, toy_catalogue
 from dddm.cli.show import show
 from dddm.recipe.overrides import parse_value
 from dddm.recipe.read import read_recipe
+from dddm.recipe.sweep import read_sweep
 
 
 @pytest.fixture
@@ -60,3 +61,40 @@ def test_json_holds_everything(toy: str) -> None:
     assert facts == {
         "fingerprint": recipe.fingerprint, "recipe": recipe.tables, "origins": recipe.origins,
     }  # fmt: skip
+
+
+SWEEP = (
+    '[[sweep]]\nname = "a"\nmetric = { use = "far" }\n[[sweep]]\nname = "b"\nmetric.rate = 0.75\n'
+)
+
+
+def test_a_sweep_is_shown_as_a_recipe_with_a_sweep(toy: str) -> None:
+    """It reads back to the same base and entries; --entry shows one as a recipe of its own."""
+    Path(toy).write_text(RECIPE + SWEEP)
+    sweep = read_sweep(toy, catalogue=toy_catalogue())
+    Path("again.toml").write_text(shown(toy))
+    again = read_sweep("again.toml", catalogue=toy_catalogue())
+    assert again.base == sweep.base
+    fingerprints = [entry.recipe.fingerprint for entry in sweep.entries]
+    assert [entry.recipe.fingerprint for entry in again.entries] == fingerprints
+    Path("alone.toml").write_text(shown(toy, "--entry", "b"))
+    alone = read_recipe("alone.toml", catalogue=toy_catalogue())
+    assert alone.fingerprint == fingerprints[1]
+    assert [
+        entry["fingerprint"] for entry in json.loads(shown(toy, "--json"))["entries"]
+    ] == fingerprints
+
+
+def test_values_of_entries_are_listed_as_set_takes_them(toy: str) -> None:
+    """--origin lists them behind the recipe; of one entry, each value has its place."""
+    Path(toy).write_text(RECIPE + SWEEP)
+    lines = shown(toy, "--origin").splitlines()
+    assert lines[-4:] == [
+        'sweep.0.name="a"',
+        'sweep.0.metric.use="far"',
+        'sweep.1.name="b"',
+        "sweep.1.metric.rate=0.75",
+    ]
+    line = RECIPE.count("\n") + 3
+    of_entry = shown(toy, "--origin", "--entry", "a").splitlines()
+    assert any(f"# toy.toml:{line}" in words and "other:far" in words for words in of_entry)

@@ -71,7 +71,11 @@ class SweepTable:
     @property
     def notes(self) -> tuple[tuple[str, str], ...]:
         """Entries that are not finished, each with a sentence."""
-        return tuple((row.name, row.sentence or f"{row.state}.") for row in self.rows if _open(row))
+        return tuple(
+            (row.name, row.sentence or f"{row.state}.".capitalize())
+            for row in self.rows
+            if _open(row)
+        )
 
 
 def _open(row: EntryResult) -> bool:

@@ -1,0 +1,86 @@
+"""A sweep of toy recipes, and entries' folders as finished runs leave them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from report_runs import log_events, stopped, training_events
+from toy_plugins import RECIPE, toy_catalogue
+
+from dddm.recipe.sweep import Entry, Sweep, read_sweep
+from dddm.recipe.write import to_toml
+from dddm.run.folder import RunFolder
+from dddm.scores.record import Floor, Score, scores_to_text
+
+ENTRIES = """
+[[sweep]]
+name = "far"
+metric = { use = "far" }
+
+[[sweep]]
+name = "slow_1"
+seed = 4
+[[sweep.sample]]
+use = "steps"
+size = 7
+steps = [1, 2]
+images = 8
+
+[[sweep]]
+name = "last"
+metric = { rate = 0.75 }
+"""
+
+
+def make_sweep(folder: Path) -> Sweep:
+    """Three entries; the second draws samples at 1 and 2 steps alone, the others at 3 too."""
+    file = folder / "toy.toml"
+    file.write_text(RECIPE + ENTRIES)
+    return read_sweep(file, catalogue=toy_catalogue())
+
+
+def score(metric: str, steps: int, value: float, *, images: int = 8) -> Score:
+    return Score(
+        metric=metric,
+        name=f"{metric}-pixels@{images}",
+        value=value,
+        sampler="steps",
+        steps=steps,
+        images=images,
+        reference_images=100,
+        floors=(Floor(name="resample", value=0.5, images=images),),
+    )
+
+
+def begin(entry: Entry, folder: Path) -> RunFolder:
+    """Its run folder, in which nothing was done yet."""
+    run = RunFolder(folder / entry.name)
+    run.path.mkdir(parents=True)
+    run.recipe.write_text(to_toml(entry.recipe))
+    run.note_about(name=entry.recipe.name, recipe_sha256=entry.recipe.fingerprint)
+    return run
+
+
+def finish(entry: Entry, folder: Path, *, fd: Mapping[int, float], images: int = 8) -> RunFolder:
+    """Its run folder, finished, with a Fréchet distance and a nearest one at each step count."""
+    run = begin(entry, folder)
+    run.note_about(
+        scored=entry.recipe.tables["evaluate"],
+        seconds={"train": 61.5, "sample": 3.25, "evaluate": 0.5},
+    )
+    log_events(run, [*training_events(run), stopped("finished", step=12, message="see it")])
+    for steps in (1, 2, 3):
+        place = run.samples / f"steps-{steps}"
+        place.mkdir(parents=True)
+        (place / "manifest.json").write_text("{}")
+    scores = [
+        one
+        for steps, value in fd.items()
+        for one in (score("fd", steps, value, images=images), score("nearest", steps, 2.5))
+    ]
+    run.scores.write_text(scores_to_text(scores))
+    checkpoint = run.checkpoints / "step-00000012"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "manifest.json").write_text(json.dumps({"entry": entry.name}))
+    run.report.write_text("<html></html>")
+    return run
