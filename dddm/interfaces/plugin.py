@@ -57,12 +57,19 @@ class Kind(Enum):
 @final
 @attrs.frozen(kw_only=True)
 class WeightFile:
-    """A file of weights that a component needs and that does not come with its package."""
+    """A file of weights that a component needs and that does not come with its package.
+
+    Attributes:
+        url: of the file itself; of a page about it where it must be made `by_hand`.
+        sha256: in hexadecimal.
+        by_hand: how to make it of what `url` offers; None where `url` is the file itself.
+    """
 
     name: str
     url: str
     size_bytes: int
     sha256: str
+    by_hand: str | None = None
 
 
 @final

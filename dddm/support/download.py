@@ -30,7 +30,8 @@ def fetch(file: WeightFile, *, folder: Path, progress: Progress = lambda _: None
 
     Raises:
         EnvironmentProblem: if the server cannot be reached or the folder not be written to.
-        DataError: if the URL is neither https nor of this machine, or what came is another file.
+        DataError: if the file is made by hand, the URL is neither https nor of this machine, or
+            what came is another file.
     """
     path = folder / file.name
     if path.is_file() and _is_right(path, file=file):
@@ -59,6 +60,11 @@ def _is_right(path: Path, *, file: WeightFile) -> bool:
 
 
 def _refuse_open_roads(file: WeightFile) -> None:
+    if file.by_hand is not None:
+        raise DataError(
+            f"{file.name} cannot be downloaded as it is; it is made of what {file.url} offers",
+            remedy=file.by_hand,
+        )
     url = urlsplit(file.url)
     if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _HOME):
         raise DataError(

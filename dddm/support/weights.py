@@ -59,8 +59,13 @@ def _missing(file: WeightFile) -> DataError:
     return DataError(
         f"the weights {file.name} were not found: {describe(file)}",
         where=", ".join(str(folder) for folder in folders),
-        remedy=f"`dddm weights fetch {file.name}`, or put the file at {folders[0] / file.name}",
+        remedy=f"{_way_to(file)}, or put the file at {folders[0] / file.name}",
     )
+
+
+def _way_to(file: WeightFile) -> str:
+    """How a user comes by the file."""
+    return file.by_hand or f"`dddm weights fetch {file.name}`"
 
 
 def describe(file: WeightFile) -> str:
@@ -75,7 +80,7 @@ def verify(path: Path, *, file: WeightFile) -> None:
         DataError: if it is of another size or has another SHA-256.
         EnvironmentProblem: if it cannot be read.
     """
-    remedy = f"remove it, then `dddm weights fetch {file.name}`, or put the right file in its place"
+    remedy = f"remove it, then {_way_to(file)}, or put the right file in its place"
     size_bytes = path.stat().st_size
     if size_bytes != file.size_bytes:
         raise DataError(

@@ -8,6 +8,8 @@ import torch
 
 from dddm.errors import DddmError, StoppedEarly
 from dddm.interfaces.dataset import Dataset
+from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.features import Features
 from dddm.interfaces.observer import DataProgress, Observer, RunStopped
 from dddm.recipe.model import Recipe, SampleJob
 from dddm.run import checkpoint as checkpoints
@@ -95,6 +97,7 @@ def _train(
         refuse_without_compiler(device)
     _prepare_data(recipe, announcer=announcer, stop=stop)
     parts = build_for_training(recipe, folder=folder, device=device)
+    _refuse_unfit_features(recipe, shape=parts.split.shape)
     folder.note_about(
         image_shape={
             "channels": parts.split.shape.channels,
@@ -122,6 +125,13 @@ def _train(
     finally:
         training.reader.close()
     _note_seconds(folder, train=training.position.train_seconds)
+
+
+def _refuse_unfit_features(recipe: Recipe, *, shape: ImageShape) -> None:
+    """Find before training, and not after it, that samples could not be judged."""
+    if recipe.evaluate is not None:
+        features: Features = recipe.evaluate.features.make()
+        features.check_shape(shape)
 
 
 def _prepare_data(recipe: Recipe, *, announcer: Announcer, stop: StopRequest) -> None:

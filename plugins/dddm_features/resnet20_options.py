@@ -11,19 +11,20 @@ from dddm.interfaces.plugin import Complaint, Surroundings, WeightFile, option
 RESNET20_SHAPE: Final = ImageShape(channels=3, height=32, width=32)
 """What the network was trained on, and all that it takes."""
 
+CONVERT: Final = "python -m dddm_features.convert_resnet20 FROM.th resnet20.safetensors"
+"""Makes safetensors of the repository's checkpoint."""
+
 RESNET20_WEIGHTS: Final = WeightFile(
     name="resnet20.safetensors",
     url="https://github.com/akamaster/pytorch_resnet_cifar10",
     size_bytes=1_092_520,
     sha256="02926273efb1deadb6dc654c7087baea932ef2026d9f854680d6858146d85838",
+    by_hand=f"take resnet20-12fca82f.th from that repository and convert it: {CONVERT}",
 )
 """resnet20 of akamaster/pytorch_resnet_cifar10, its parameters as safetensors.
 
 The repository has it as a checkpoint of torch's, resnet20-12fca82f.th, so the URL is no download.
 """
-
-CONVERT: Final = "python -m dddm_features.convert_resnet20 FROM.th resnet20.safetensors"
-"""Makes safetensors of the repository's checkpoint."""
 
 
 @final
