@@ -30,21 +30,33 @@ def run_block(text: str, folder: Path) -> str:
     return done.stdout + done.stderr
 
 
-def test_the_tutorial_is_executed(tmp_path: Path) -> None:
-    """Its commands run in order from an empty folder, and print what it says they print."""
+def execute(page: str, folder: Path) -> None:
+    """Do what a page says: write its recipes, run its commands, compare what it says they print."""
     printed = ""
-    for language, text in BLOCK.findall((ROOT / "docs" / "tutorial.md").read_text()):
+    for language, text in BLOCK.findall((ROOT / "docs" / page).read_text()):
         if language == "sh":
-            printed = run_block(text, tmp_path)
+            printed = run_block(text, folder)
         elif language == "toml":
-            (tmp_path / text.split("\n")[0].removeprefix("# ")).write_text(text)
+            (folder / text.split("\n")[0].removeprefix("# ")).write_text(text)
         elif language == "text":
             for line in text.splitlines():
                 assert line in printed
         else:
-            pytest.fail(f"the tutorial has a block of {language}, which nobody runs")
+            pytest.fail(f"{page} has a block of {language}, which nobody runs")
+
+
+def test_the_tutorial_is_executed(tmp_path: Path) -> None:
+    """Its commands run in order from an empty folder, and print what it says they print."""
+    execute("tutorial.md", tmp_path)
     assert (tmp_path / "runs/first/report.html").stat().st_size > 10_000
     assert len(list((tmp_path / "threes-and-eights/images").glob("*.png"))) == 20
+
+
+def test_the_page_on_sweeps_is_executed(tmp_path: Path) -> None:
+    """Its commands run in order from an empty folder, and leave the files that it names."""
+    execute("sweeps.md", tmp_path)
+    for name in re.findall(r"`(runs/losses/[^`\s]*)`", (ROOT / "docs/sweeps.md").read_text()):
+        assert (tmp_path / name).exists(), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
