@@ -23,6 +23,7 @@ from dddm_backbones.attention import EstimateTokens
 from dddm_backbones.layers import Embedding, convolution, group_norm, starting_at_zero
 from dddm_backbones.options import AdmOptions, complaints
 from dddm_backbones.steps import StepMaker
+from dddm_backbones.transformer import EstimatePixels
 
 
 @final
@@ -56,12 +57,18 @@ class Adm(Backbone):
         self.embedding = Embedding(
             channels=options.channels, classes=classes if options.classes else 0
         )
-        make = StepMaker(options, embedding=self.embedding.width)
         heights = [shape.height // 2**stage for stage in range(len(options.multipliers))]
         widths = [options.channels * multiplier for multiplier in options.multipliers]
 
         self.first = convolution(shape.channels, options.channels)
-        self.first_estimate, self.tokens = _entrances(options, shape=shape, heights=heights)
+        self.first_estimate, self.tokens, self.pixels = _entrances(
+            options, shape=shape, heights=heights
+        )
+        make = StepMaker(
+            options,
+            embedding=self.embedding.width,
+            tokens=options.channels if self.pixels is None else self.pixels.width,
+        )
         self.down, left_behind = _way_down(make, options=options, heights=heights, widths=widths)
         self.middle = make.middle(widths[-1], height=heights[-1])
         self.up = _way_up(
@@ -69,6 +76,10 @@ class Adm(Backbone):
         )
         self.last_norm = group_norm(widths[0])
         self.last = starting_at_zero(convolution(widths[0], shape.channels))
+        self._heights = heights
+        self._layout = torch.channels_last if options.channels_last else torch.contiguous_format
+        if options.channels_last:
+            self.to(memory_format=self._layout)  # type: ignore[call-overload]  # not annotated
 
     @property
     def uses_labels(self) -> bool:
@@ -78,7 +89,7 @@ class Adm(Backbone):
     def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Begun:
         """Everything up to where x̂ first enters."""
         embedding_BE = self.embedding(t=t, label=label)
-        h_BCHW = self.first(x_t)
+        h_BCHW = self.first(x_t.contiguous(memory_format=self._layout))
         skips, done = [h_BCHW], 0
         if self.first_estimate is None:
             for step in self.down:
@@ -92,21 +103,27 @@ class Adm(Backbone):
     def refine(self, begun: Begun, *, estimate: Tensor) -> Tensor:
         """F, (B, C, H, W)."""
         h_BCHW, skips, embedding_BE = begun.h, list(begun.skips), begun.embedding
+        estimate = estimate.contiguous(memory_format=self._layout)
         if self.first_estimate is not None:
             h_BCHW = h_BCHW + self.first_estimate(estimate)
             skips = [h_BCHW]
-        tokens = {int(height): make(estimate) for height, make in self.tokens.items()}
+        tokens = self._tokens(estimate)
         for step in self.down[begun.done :]:
             h_BCHW = step(h_BCHW, embedding_BE, tokens)
             skips.append(h_BCHW)
         for step in self.middle:
             h_BCHW = step(h_BCHW, embedding_BE, tokens)
         for step in self.up:
-            if step.takes_skip:
-                h_BCHW = torch.cat([h_BCHW, skips.pop()], dim=1)
-            h_BCHW = step(h_BCHW, embedding_BE, tokens)
+            skip_BCHW = skips.pop() if step.takes_skip else None
+            h_BCHW = step(h_BCHW, embedding_BE, tokens, skip_BCHW)
         raw_BCHW: Tensor = self.last(functional.silu(self.last_norm(h_BCHW)))
-        return raw_BCHW
+        return raw_BCHW.contiguous()
+
+    def _tokens(self, estimate: Tensor) -> dict[int, Tensor]:
+        """What of x̂ the steps at each height attend to, (B, M, P)."""
+        if self.pixels is not None:
+            return dict.fromkeys(self._heights, self.pixels(estimate))
+        return {int(height): make(estimate) for height, make in self.tokens.items()}
 
 
 def _refuse_misfit(options: AdmOptions, *, shape: ImageShape, classes: int) -> None:
@@ -123,13 +140,18 @@ def _refuse_misfit(options: AdmOptions, *, shape: ImageShape, classes: int) -> N
 
 def _entrances(
     options: AdmOptions, *, shape: ImageShape, heights: list[int]
-) -> tuple[nn.Conv2d | None, nn.ModuleDict]:
-    """Where x̂ enters: a part of the first convolution, or tokens for each height of attention."""
+) -> tuple[nn.Conv2d | None, nn.ModuleDict, EstimatePixels | None]:
+    """Where x̂ enters: a part of the first convolution, tokens for each height, or its pixels."""
     if options.estimate == "concatenation":
         # [x_t, x̂] through one convolution is x_t through a part of it plus x̂ through the other;
         # so x_t's part can be computed once.
         part = nn.Conv2d(shape.channels, options.channels, kernel_size=3, padding=1, bias=False)
-        return part, nn.ModuleDict()
+        return part, nn.ModuleDict(), None
+    if options.estimate == "transformer":
+        pixels = EstimatePixels(
+            shape=shape, width_of_position=options.channels, positions=options.positions
+        )
+        return None, nn.ModuleDict(), pixels
     tokens = {
         str(height): EstimateTokens(
             shape=shape,
@@ -140,7 +162,7 @@ def _entrances(
         for height in heights
         if height in options.attention
     }
-    return None, nn.ModuleDict(tokens)
+    return None, nn.ModuleDict(tokens), None
 
 
 def _way_down(

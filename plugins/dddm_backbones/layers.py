@@ -15,7 +15,7 @@ _CHANNELS_IN_A_GROUP: Final = 4
 _LONGEST_PERIOD: Final = 10_000.0
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
+def group_norm(channels: int, *, epsilon: float = 1e-5) -> nn.GroupNorm:
     """Group norm with 32 groups, or with the most that divide the channels.
 
     A group has 4 channels or more, as it has in ADM's networks.  A group of one would take a
@@ -23,7 +23,7 @@ def group_norm(channels: int) -> nn.GroupNorm:
     """
     most = max(1, min(_MOST_GROUPS, channels // _CHANNELS_IN_A_GROUP))
     groups = next(n for n in range(most, 0, -1) if channels % n == 0)
-    return nn.GroupNorm(groups, channels)
+    return nn.GroupNorm(groups, channels, eps=epsilon)
 
 
 def convolution(inputs: int, outputs: int, *, stride: int = 1) -> nn.Conv2d:

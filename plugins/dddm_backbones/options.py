@@ -26,18 +26,19 @@ class AdmOptions:
     attention: tuple[int, ...] = option(
         (),
         at_least=1,
-        help="Heights, in pixels, of the feature maps at which attention stands; with "
-        'estimate = "attention" or "cross-attention" the estimate enters there.',
+        help="Heights, in pixels, of the feature maps at which attention stands; the estimate "
+        'enters there unless estimate = "concatenation".',
     )
-    estimate: Literal["attention", "cross-attention", "concatenation"] = option(
+    estimate: Literal["attention", "cross-attention", "transformer", "concatenation"] = option(
         "attention",
         help="How x̂ enters: as further keys and values of the attention blocks, in "
-        "cross-attention blocks of its own after them, or as further channels of x_t.",
+        "cross-attention blocks of its own after them, in transformer blocks in their place (the "
+        "reference code's form, when positions = false), or as further channels of x_t.",
     )
     positions: bool = option(
         default=True,
-        help="Give the patches of x̂ learned positions; without them the network cannot see "
-        "where in x̂ something stands.",
+        help="Give the patches or pixels of x̂ learned positions; without them the network cannot "
+        "see where in x̂ something stands.",
     )
     classes: bool = option(default=False, help="Condition the network on class labels.")
     dropout: float = option(0.0, at_least=0, below=1, help="Dropout in residual blocks.")
@@ -53,14 +54,36 @@ class AdmOptions:
     updown_blocks: bool = option(
         default=False, help="Halve and double the image in residual blocks, not by a convolution."
     )
+    checkpointing: bool = option(
+        default=False,
+        help="Keep only what enters each step of the network and compute the rest again in the "
+        "backward pass: less memory, about a third more time, the same gradients.",
+    )
+    channels_last: bool = option(
+        default=False,
+        help="Lay weights and feature maps out with the channels last, which suits the kernels of "
+        "newer accelerators; numbers change by rounding alone.",
+    )
 
     @property
     def halvings(self) -> int:
         """How often the image is halved."""
         return len(self.multipliers) - 1
 
+    @property
+    def transformer_width(self) -> int:
+        """Width of every transformer block, as the reference code has it."""
+        return 4 * self.channels
+
+    @property
+    def attended_widths(self) -> tuple[int, ...]:
+        """The widths that attention heads share, ascending."""
+        if self.estimate == "transformer":
+            return (self.transformer_width,)
+        return tuple(self.channels * multiplier for multiplier in sorted(set(self.multipliers)))
+
     def heads_at(self, channels: int) -> int:
-        """Attention heads of a stage with so many channels."""
+        """Attention heads of a map or transformer block of so many channels."""
         return self.heads if self.heads is not None else max(1, channels // self.head_width)
 
 
@@ -75,7 +98,8 @@ def complaints(options: AdmOptions, data: DataFacts | None) -> Iterator[Complain
         yield Complaint(option="multipliers", what="there is no stage", remedy="write at least [1]")
         return
     yield from _about_heads(options)
-    if options.estimate != "concatenation" and not options.attention:
+    # A transformer stands in the middle, whatever is listed.
+    if options.estimate in {"attention", "cross-attention"} and not options.attention:
         yield _no_entrance(options, data)
     if data is not None:
         yield from _about_sizes(options, data.shape)
@@ -87,10 +111,9 @@ def complaints(options: AdmOptions, data: DataFacts | None) -> Iterator[Complain
 
 def _about_heads(options: AdmOptions) -> Iterator[Complaint]:
     name = "head_width" if options.heads is None else "heads"
-    shared = options.channels * math.gcd(*options.multipliers)
+    shared = math.gcd(*options.attended_widths)
     fitting = [str(number) for number in range(1, shared + 1) if shared % number == 0]
-    for multiplier in sorted(set(options.multipliers)):
-        channels = options.channels * multiplier
+    for channels in options.attended_widths:
         heads = options.heads_at(channels)
         if channels % heads:
             yield Complaint(

@@ -6,11 +6,14 @@ Legend: B images, C channels, H rows, W columns, E width of the embedding, M tok
 from collections.abc import Sequence
 from typing import final
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from dddm_backbones.attention import Attention
 from dddm_backbones.layers import Double, Halve, ResidualBlock
 from dddm_backbones.options import AdmOptions
+from dddm_backbones.transformer import Transformer
 
 
 @final
@@ -20,6 +23,8 @@ class Step(nn.Module):
     Args:
         height: of its feature map; says which tokens of x̂ its attention sees.
         takes_skip: whether it is fed what the way down left behind, beside the map so far.
+        checkpointing: whether the backward pass computes the step again, from what enters it,
+            with the same dropout.
     """
 
     def __init__(
@@ -27,8 +32,9 @@ class Step(nn.Module):
         block: ResidualBlock | Halve | Double,
         *,
         height: int,
-        attention: Sequence[Attention] = (),
+        attention: Sequence[Attention | Transformer] = (),
         takes_skip: bool = False,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
         self.block = block
@@ -37,27 +43,55 @@ class Step(nn.Module):
         self.sees_estimate = any(block.sees_estimate for block in attention)
         self._height = height
         self._embeds = isinstance(block, ResidualBlock)
+        self._checkpointing = checkpointing
 
-    def forward(self, h_BCHW: Tensor, embedding_BE: Tensor, tokens: dict[int, Tensor]) -> Tensor:
+    def forward(
+        self,
+        h_BCHW: Tensor,
+        embedding_BE: Tensor,
+        tokens: dict[int, Tensor],
+        skip_BCHW: Tensor | None = None,
+    ) -> Tensor:
         """The next feature map; `tokens` are (B, M, P), by the height of the map."""
+        given = (h_BCHW, embedding_BE, tokens.get(self._height), skip_BCHW)
+        if self._checkpointing and torch.is_grad_enabled():
+            recomputed: Tensor = checkpoint(self._compute, *given, use_reentrant=False)
+            return recomputed
+        return self._compute(*given)
+
+    def _compute(
+        self,
+        h_BCHW: Tensor,
+        embedding_BE: Tensor,
+        token_BMP: Tensor | None,
+        skip_BCHW: Tensor | None,
+    ) -> Tensor:
+        if skip_BCHW is not None:
+            h_BCHW = torch.cat([h_BCHW, skip_BCHW], dim=1)
         h_BCHW = self.block(h_BCHW, embedding_BE) if self._embeds else self.block(h_BCHW)
         for attention in self.attention:
-            h_BCHW = attention(h_BCHW, tokens.get(self._height))
+            h_BCHW = attention(h_BCHW, token_BMP)
         return h_BCHW
 
 
 @final
 class StepMaker:
-    """Makes steps as the options ask for them."""
+    """Makes steps as the options ask for them.
 
-    def __init__(self, options: AdmOptions, *, embedding: int) -> None:
+    Args:
+        embedding: E.
+        tokens: P.
+    """
+
+    def __init__(self, options: AdmOptions, *, embedding: int, tokens: int) -> None:
         self._options = options
         self._embedding = embedding
+        self._tokens = tokens
 
     def residual(self, inputs: int, outputs: int, *, height: int, takes_skip: bool = False) -> Step:
         """A residual block, with attention where its height is listed."""
         listed = height in self._options.attention
-        return Step(
+        return self._step(
             self._block(inputs, outputs),
             height=height,
             attention=self._attention(outputs, height=height) if listed else (),
@@ -69,8 +103,8 @@ class StepMaker:
         attention = self._attention(channels, height=height)
         return nn.ModuleList(
             [
-                Step(self._block(channels, channels), height=height, attention=attention),
-                Step(self._block(channels, channels), height=height),
+                self._step(self._block(channels, channels), height=height, attention=attention),
+                self._step(self._block(channels, channels), height=height),
             ]
         )
 
@@ -78,21 +112,41 @@ class StepMaker:
         """Half the size, to `height`."""
         if self._options.updown_blocks:
             resize = Halve(channels, learned=False)
-            return Step(self._block(channels, channels, resize=resize), height=height)
-        return Step(Halve(channels, learned=True), height=height)
+            return self._step(self._block(channels, channels, resize=resize), height=height)
+        return self._step(Halve(channels, learned=True), height=height)
 
     def doubling(self, channels: int, *, height: int) -> Step:
         """Twice the size, to `height`."""
         if self._options.updown_blocks:
             resize = Double(channels, learned=False)
-            return Step(self._block(channels, channels, resize=resize), height=height)
-        return Step(Double(channels, learned=True), height=height)
+            return self._step(self._block(channels, channels, resize=resize), height=height)
+        return self._step(Double(channels, learned=True), height=height)
 
-    def _attention(self, channels: int, *, height: int) -> list[Attention]:
+    def _step(
+        self,
+        block: ResidualBlock | Halve | Double,
+        *,
+        height: int,
+        attention: Sequence[Attention | Transformer] = (),
+        takes_skip: bool = False,
+    ) -> Step:
+        return Step(
+            block,
+            height=height,
+            attention=attention,
+            takes_skip=takes_skip,
+            checkpointing=self._options.checkpointing,
+        )
+
+    def _attention(self, channels: int, *, height: int) -> Sequence[Attention | Transformer]:
         options = self._options
+        if options.estimate == "transformer":
+            width = options.transformer_width
+            heads = options.heads_at(width)
+            return [Transformer(channels, width=width, heads=heads, tokens=self._tokens)]
         heads = options.heads_at(channels)
         enters = height in options.attention and options.estimate != "concatenation"
-        tokens = options.channels if enters else None
+        tokens = self._tokens if enters else None
         if options.estimate == "cross-attention" and enters:
             return [
                 Attention(channels, heads=heads),

@@ -17,7 +17,7 @@ from dddm.interfaces.facts import ImageShape
 from dddm_backbones.adm import Adm, Begun
 from dddm_backbones.options import AdmOptions
 
-Way = Literal["attention", "cross-attention", "concatenation"]
+Way = Literal["attention", "cross-attention", "transformer", "concatenation"]
 WAYS: tuple[Way, ...] = get_args(Way)
 GREY = ImageShape(channels=1, height=8, width=8)
 
@@ -197,7 +197,7 @@ def shuffled_patches(x_BCHW: Tensor, *, patch: int) -> Tensor:
     return functional.fold(rows_BPM[:, :, order], x_BCHW.shape[2:], patch, stride=patch)
 
 
-@pytest.mark.parametrize("estimate", ["attention", "cross-attention"])
+@pytest.mark.parametrize("estimate", ["attention", "cross-attention", "transformer"])
 @torch.no_grad()
 def test_without_positions_the_order_of_the_patches_of_the_estimate_is_lost(estimate: Way) -> None:
     """Permuting them leaves F as it was, which is why positions are there."""

@@ -40,6 +40,19 @@ def test_imagenet_64_has_the_papers_parameters_and_operations() -> None:
 
 @pytest.mark.parametrize(
     ("size", "options", "millions", "giga"),
+    [(32, CIFAR_10, 131.3, 59.4), (64, IMAGENET_64 | {"classes": False}, 436.9, 398.8)],
+    ids=["cifar-10", "imagenet-64"],
+)
+def test_the_transformer_form_without_positions_is_as_large_as_the_references_network(
+    size: int, options: dict[str, Any], millions: float, giga: float
+) -> None:
+    """Parameters and operations of the public reference code, to the last digit known of them."""
+    reference = options | {"estimate": "transformer", "positions": False}
+    assert at(size, reference) == pytest.approx((millions, giga), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "millions", "giga"),
     [(32, CIFAR_10, 93.06, 30.6), (64, IMAGENET_64, 476.1, 308.9)],
     ids=["cifar-10", "imagenet-64"],
 )

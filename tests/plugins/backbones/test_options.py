@@ -160,6 +160,22 @@ def test_concatenation_needs_no_attention() -> None:
     assert complaints(options(attention=(), estimate="concatenation"), facts()) == []
 
 
+def test_a_transformer_needs_no_attention_listed() -> None:
+    """It stands in the middle of the network whatever is listed, and there the estimate enters."""
+    assert complaints(options(attention=(), estimate="transformer"), facts()) == []
+
+
+def test_heads_share_the_width_of_a_transformer_not_that_of_its_stage() -> None:
+    """Four times the channels is what heads must divide, wherever the block stands."""
+    assert complaints(options(heads=32, estimate="transformer"), facts()) == []
+    (complaint,) = complaints(options(heads=3, estimate="transformer"), facts())
+    assert complaint == Complaint(
+        option="heads",
+        what="32 channels cannot be shared by 3 attention heads",
+        remedy="all stages can have heads = 1 or 2 or 4 or 8 or 16 or 32",
+    )
+
+
 def test_all_complaints_come_at_once() -> None:
     """A recipe with four mistakes is told of the four."""
     wrong = options(heads=3, attention=(5,), classes=True)
