@@ -44,4 +44,17 @@ def load_optimiser_state(optimiser: torch.optim.Optimizer, state: Mapping[str, T
     for number, tensors in by_parameter.items():
         if number >= len(parameters) or tensors["exp_avg"].shape != parameters[number].shape:
             raise ValueError(f"the optimiser's state of parameter {number} is of another shape")
+        by_parameter[number] = {
+            name: _laid_out_like(parameters[number], tensor) for name, tensor in tensors.items()
+        }
     optimiser.load_state_dict({**optimiser.state_dict(), "state": by_parameter})
+
+
+def _laid_out_like(parameter: Tensor, tensor: Tensor) -> Tensor:
+    """The same values, in the memory order of the parameter if they are one for each of its own.
+
+    Fused Adam walks through memory: moments in another order would meet other weights.
+    """
+    if tensor.shape != parameter.shape:
+        return tensor
+    return torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
