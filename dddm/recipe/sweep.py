@@ -15,7 +15,6 @@ from typing import Any, Final, final
 from attrs import evolve, frozen
 
 from dddm.errors import UsageError
-from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
 from dddm.recipe.model import Recipe
 from dddm.recipe.overrides import apply_override
@@ -114,10 +113,7 @@ def read_sweep(
         changes = {key: value for key, value in table.items() if key != "name"}
         if not _is_allowed(written, index, changes, own):
             continue
-        laid = written.without(_KEY)
-        laid.lay_over(changes, written=(_KEY, index))
-        wrong = _apply(laid, around)
-        _call(laid, name, written=(_KEY, index))
+        laid, wrong = _lay(written, index, changes, name=name, overrides=around)
         read, more = (None, []) if wrong else check(laid, catalogue)
         found += [(name, problem) for problem in (*wrong, *more) if problem not in problems]
         if read is not None:
@@ -193,11 +189,22 @@ def _is_allowed(
     return len(problems) == before
 
 
-def _call(laid: Merged, name: str, *, written: Path) -> None:
-    """Call an entry's recipe as the recipe around it, a hyphen, and the entry."""
+def _lay(
+    written: Merged,
+    index: int,
+    changes: dict[str, Any],
+    *,
+    name: str,
+    overrides: Sequence[str],
+) -> tuple[Merged, list[Problem]]:
+    """One entry's tables, called as the recipe, a hyphen, and the entry; and wrong overrides."""
+    laid = written.without(_KEY)
+    laid.lay_over(changes, written=(_KEY, index))
+    problems = _apply(laid, overrides)
     around = laid.tables.get("name")
     if isinstance(around, str):
-        laid.lay_over({"name": f"{around}-{name}"}, written=written)
+        laid.lay_over({"name": f"{around}-{name}"}, written=(_KEY, index))
+    return laid, problems
 
 
 def _by_entry(found: Sequence[tuple[str, Problem]]) -> list[Problem]:

@@ -73,7 +73,10 @@ def run_sweep(
     """
     _refuse_other_use(folder)
     for entry in chosen:
-        refuse_missing_weights(entry.recipe)
+        try:
+            refuse_missing_weights(entry.recipe)
+        except DddmError as error:
+            raise _of_entry(entry, error) from error
     failures: dict[str, DddmError] = {}
     outcome = write_outcome(sweep, folder=folder, failures=failures)
     places = [prepare_folder(entry.recipe, folder / entry.name) for entry in chosen]
@@ -105,15 +108,20 @@ def _run_entry(
     except StoppedEarly:
         raise
     except DddmError as error:
-        where = ", ".join(filter(None, (f"entry {entry.name}", error.where)))
-        return type(error)(error.what, where=where, remedy=error.remedy)
+        return _of_entry(entry, error)
     except (MemoryError, torch.OutOfMemoryError) as error:
-        return EnvironmentProblem(
+        problem = EnvironmentProblem(
             f"memory ran out: {error}".rstrip(": "),
-            where=f"entry {entry.name}",
             remedy="use a smaller batch or network, or a device with more memory",
         )
+        return _of_entry(entry, problem)
     return None
+
+
+def _of_entry(entry: Entry, error: DddmError) -> DddmError:
+    """The same error, which says of which entry it is."""
+    where = ", ".join(filter(None, (f"entry {entry.name}", error.where)))
+    return type(error)(error.what, where=where, remedy=error.remedy)
 
 
 def write_outcome(sweep: Sweep, *, folder: Path, failures: dict[str, DddmError]) -> SweepOutcome:
