@@ -11,6 +11,12 @@ from dddm.interfaces.plugin import (
     Surroundings,
     hookimpl,
 )
+from dddm_features.inception_options import (
+    INCEPTION_WEIGHTS,
+    InceptionOptions,
+    check_inception,
+    needs_inception,
+)
 from dddm_features.resnet20_file import needs_resnet20
 from dddm_features.resnet20_options import (
     RESNET20_WEIGHTS,
@@ -59,4 +65,14 @@ def dddm_register(registrar: Registrar) -> None:
         weights=(RESNET20_WEIGHTS,),
         needs=needs_resnet20,
         summary="64 pooled features of a ResNet-20 trained on CIFAR-10, for 3×32×32; not FID.",
+    )
+    registrar.add(
+        Kind.FEATURES,
+        "inception",
+        target="dddm_features.inception:Inception",
+        options=InceptionOptions,
+        check=check_inception,
+        weights=(INCEPTION_WEIGHTS,),
+        needs=needs_inception,
+        summary="2,048 pooled features of FID's Inception; on 50,000 samples, FID.",
     )

@@ -6,8 +6,8 @@ from typing import Final
 
 from dddm.errors import DataError
 from dddm.interfaces.plugin import WeightFile
-from dddm.support.files import sha256_of
-from dddm.support.weights import find_weights, verify, verify_hash
+from dddm.support.weights import find_weights, verify
+from dddm_features.own_weights import own_file
 from dddm_features.resnet20_options import CONVERT, RESNET20_WEIGHTS, ResNet20Options
 
 DATA_VARIABLE: Final = "DDDM_DATA"
@@ -35,7 +35,7 @@ def resnet20_path(options: ResNet20Options) -> Path:
         DataError: if it is not there, or is another file than it should be.
     """
     if options.weights is not None:
-        return _own_file(options.weights, sha256=options.weights_sha256)
+        return own_file(options.weights, sha256=options.weights_sha256)
     try:
         return find_weights(RESNET20_WEIGHTS)
     except DataError as error:
@@ -51,21 +51,3 @@ def _beside_data() -> Path | None:
     data = os.environ.get(DATA_VARIABLE)
     path = Path(data).expanduser() / _FOLDER / RESNET20_WEIGHTS.name if data else None
     return path if path is not None and path.is_file() else None
-
-
-def _own_file(weights: str, *, sha256: str | None) -> Path:
-    path = Path(weights).expanduser()
-    if not path.is_file():
-        raise DataError(
-            f"there is no file {weights}",
-            where=str(path.absolute()),
-            remedy="correct weights, or leave it and weights_sha256 out",
-        )
-    if sha256 is None:
-        raise DataError(
-            "weights of one's own are used only with their hash",
-            where=str(path.absolute()),
-            remedy=f"write weights_sha256 = {sha256_of(path)!r} if this is the right file",
-        )
-    verify_hash(path, sha256=sha256, remedy="correct weights_sha256 or weights")
-    return path

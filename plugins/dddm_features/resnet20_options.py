@@ -7,6 +7,7 @@ from attrs import frozen
 
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.plugin import Complaint, Surroundings, WeightFile, option
+from dddm_features.own_weights import check_own_weights
 
 RESNET20_SHAPE: Final = ImageShape(channels=3, height=32, width=32)
 """What the network was trained on, and all that it takes."""
@@ -52,21 +53,4 @@ def check_resnet20(options: ResNet20Options, around: Surroundings) -> Iterator[C
             f"the data are {around.data.shape}",
             remedy='use features = "pixels", which take any shape',
         )
-    if (options.weights is None) != (options.weights_sha256 is None):
-        missing = "weights" if options.weights is None else "weights_sha256"
-        yield Complaint(
-            option=missing,
-            what="weights and weights_sha256 go together",
-            remedy=f"write {missing} too, or leave both out",
-        )
-    digest = options.weights_sha256
-    if digest is not None and not _is_sha256(digest):
-        yield Complaint(
-            option="weights_sha256",
-            what=f"{digest!r} is no SHA-256: that has 64 hexadecimal digits",
-            remedy="write what `sha256sum FILE` prints",
-        )
-
-
-def _is_sha256(text: str) -> bool:
-    return len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")  # noqa: PLR2004 - 256 bits
+    yield from check_own_weights(weights=options.weights, sha256=options.weights_sha256)
