@@ -17,7 +17,7 @@ import numpy.typing as npt
 from attrs import frozen
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-_FORMATS: Final = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF")
+_FORMATS: Final = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 _GREY: Final = ("1", "L")
 _ALPHA: Final = ("RGBA", "LA", "PA", "RGBa", "La")
 _SIXTEEN_BIT: Final = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -54,7 +54,7 @@ def _saying_why() -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise CannotUseError("it unpacks to more pixels than any photograph has") from error
     except UnidentifiedImageError as error:
-        kinds = ", ".join(kind for kind in _FORMATS if kind != "MPO")
+        kinds = ", ".join(_FORMATS)
         raise CannotUseError(f"it is none of {kinds}, or its beginning is damaged") from error
     except MemoryError:
         raise

@@ -1,0 +1,162 @@
+"""One image's file becomes numbers as stated: colours, transparency, depth, crop and size."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dddm_datasets.image_decode import CannotUseError, decode, size_of
+
+RNG = np.random.default_rng(0)
+RGB = RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+GREY = RGB[..., 0]
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **more: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **more)
+    return buffer.getvalue()
+
+
+def pixels(data: bytes, *, grey: bool = False, size: int | None = None) -> np.ndarray[Any, Any]:
+    return decode(data, grey=grey, size=size).pixels
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [("PNG", {}), ("BMP", {}), ("TIFF", {}), ("WEBP", {"lossless": True})],
+)
+def test_lossless_formats_give_their_pixels(kind: str, more: dict[str, Any]) -> None:
+    """Channels first, in the order red, green, blue, and nothing is done to them."""
+    data = encoded(Image.fromarray(RGB), kind, **more)
+    found = decode(data, grey=False, size=None)
+    assert np.array_equal(found.pixels, RGB.transpose(2, 0, 1))
+    assert found.remarks == ()
+    assert size_of(data) == (6, 8)
+
+
+def test_jpeg_is_read() -> None:
+    """As Pillow decodes it."""
+    data = encoded(Image.fromarray(RGB), "JPEG", quality=95)
+    expected = np.asarray(Image.open(io.BytesIO(data)))
+    assert np.array_equal(pixels(data), expected.transpose(2, 0, 1))
+
+
+def test_grey_becomes_three_equal_channels() -> None:
+    """And one channel where grey is asked for; two levels are grey too."""
+    data = encoded(Image.fromarray(GREY))
+    assert np.array_equal(pixels(data), np.stack([GREY] * 3))
+    assert np.array_equal(pixels(data, grey=True), GREY[None])
+    assert decode(data, grey=False, size=None).remarks == ("grey → RGB",)
+    bits = encoded(Image.fromarray(GREY > 127))
+    assert np.array_equal(pixels(bits, grey=True), np.where(GREY > 127, 255, 0)[None])
+
+
+def test_colours_become_luma() -> None:
+    """0.299 R + 0.587 G + 0.114 B, to within a level."""
+    luma = RGB @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(pixels(encoded(Image.fromarray(RGB)), grey=True)[0] - luma).max() <= 1
+
+
+def test_sixteen_bits_are_rounded_to_eight() -> None:
+    """0…65535 becomes 0…255 by v · 255 / 65535."""
+    deep = RNG.integers(0, 65_536, (6, 8)).astype(np.uint16)
+    deep[0, :2] = (0, 65_535)
+    for kind in ("PNG", "TIFF"):
+        found = decode(encoded(Image.fromarray(deep), kind), grey=True, size=None)
+        assert np.array_equal(found.pixels[0], np.floor(deep / 257 + 0.5))
+        assert "16 bits → 8 bits" in found.remarks
+
+
+def test_transparency_becomes_white() -> None:
+    """Fully transparent is white, opaque is itself, half is between; grey and palette likewise."""
+    alpha = np.tile(np.array([0, 128, 255, 255], np.uint8), (6, 2))
+    found = decode(encoded(Image.fromarray(np.dstack([RGB, alpha]))), grey=False, size=None)
+    share = alpha[..., None] / 255
+    expected = RGB * share + 255 * (1 - share)
+    assert np.abs(found.pixels.transpose(1, 2, 0) - expected).max() <= 1
+    assert found.remarks == ("transparency → white",)
+    grey = pixels(encoded(Image.fromarray(np.dstack([GREY, alpha]), "LA")), grey=True)[0]
+    assert np.abs(grey - (GREY * share[..., 0] + 255 * (1 - share[..., 0]))).max() <= 1
+
+
+def test_palettes_become_their_colours() -> None:
+    """A GIF's colours come back, one of them transparent."""
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putdata([0, 1])
+    assert pixels(encoded(image))[:, 0].T.tolist() == [[10, 20, 30], [200, 100, 50]]
+    seen_through = encoded(image, "GIF", transparency=1)
+    found = decode(seen_through, grey=False, size=None)
+    assert found.pixels[:, 0].T.tolist() == [[10, 20, 30], [255, 255, 255]]
+    assert "palette → colours" in found.remarks
+
+
+def test_the_first_frame_is_taken() -> None:
+    """Of a film."""
+    frames = [Image.new("L", (4, 4), level) for level in (0, 255)]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    found = decode(data, grey=True, size=None)
+    assert not found.pixels.any()
+    assert "first of several frames taken" in found.remarks
+
+
+def test_photographs_are_turned_as_their_exif_says() -> None:
+    """What lies on its side is put upright, and its size is that of the upright one."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(Image.fromarray(RGB), "PNG", exif=exif)
+    assert np.array_equal(pixels(data), np.rot90(RGB, -1).transpose(2, 0, 1))
+    assert size_of(data) == (8, 6)
+
+
+def test_the_central_square_is_cut_out_and_reduced() -> None:
+    """Equal to Pillow's Lanczos filter on the cropped image."""
+    image = Image.fromarray(RNG.integers(0, 256, (40, 61, 3), dtype=np.uint8))
+    found = decode(encoded(image), grey=False, size=16)
+    expected = image.crop((10, 0, 50, 40)).resize((16, 16), Image.Resampling.LANCZOS)
+    assert np.array_equal(found.pixels, np.asarray(expected).transpose(2, 0, 1))
+    assert found.remarks == ("cropped to its central square", "reduced (Lanczos)")
+
+
+def test_a_fitting_size_changes_nothing() -> None:
+    """An image of the size that is asked for is taken as it is; a smaller one is enlarged."""
+    square = Image.fromarray(RGB[:, :6])
+    assert np.array_equal(pixels(encoded(square), size=6), RGB[:, :6].transpose(2, 0, 1))
+    assert decode(encoded(square), grey=False, size=9).remarks == ("enlarged (Lanczos)",)
+
+
+def test_reducing_does_not_alias() -> None:
+    """A fine chequered pattern becomes grey, not a coarse pattern."""
+    fine = ((np.indices((64, 64)).sum(0) % 2) * 255).astype(np.uint8)
+    found = pixels(encoded(Image.fromarray(fine)), grey=True, size=10).astype(int)
+    assert np.abs(found - 127).max() <= 8
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "none of PNG"),
+        (b"not an image", "none of PNG"),
+        (encoded(Image.fromarray(RGB))[:-30], "cannot be decoded"),
+        (encoded(Image.fromarray(RGB.repeat(20, 0)), "JPEG")[:-400], "cannot be decoded"),
+        (encoded(Image.fromarray(RGB), "PPM"), "none of PNG"),
+        (encoded(Image.fromarray(RGB).convert("LAB"), "TIFF"), "of the kind LAB"),
+        (encoded(Image.fromarray(GREY.astype(np.float32)), "TIFF"), "of the kind F"),
+        (encoded(Image.fromarray(GREY.astype(np.int32) * 10_000), "TIFF"), "16 bits"),
+    ],
+)
+def test_what_cannot_be_used_says_why(data: bytes, says: str) -> None:
+    """Damage, formats that are not opened, and colours that are not converted."""
+    with pytest.raises(CannotUseError, match=says):
+        decode(data, grey=False, size=None)
+
+
+def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that would unpack to more than Pillow's limit is not unpacked."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
+    for read in (lambda data: decode(data, grey=False, size=2), size_of):
+        with pytest.raises(CannotUseError, match="more pixels"):
+            read(encoded(Image.fromarray(RGB)))

@@ -1,0 +1,118 @@
+"""Folders and zip archives list their images, and lead nobody astray."""
+
+import os
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from dddm.errors import DataError
+from dddm_datasets.image_files import FolderFiles, ImageFiles, ZipFiles
+
+CONTENTS = {
+    "b/2.PNG": b"two", "a/1.jpg": b"one", "a/deep/3.webp": b"three", "a/notes.txt": b"n",
+    ".hidden/4.png": b"four", "a/._1.jpg": b"fork",
+}  # fmt: skip
+NAMES = ("a/1.jpg", "a/deep/3.webp", "b/2.PNG")
+
+
+def folder(place: Path) -> FolderFiles:
+    for name, data in CONTENTS.items():
+        path = place / "folder" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return FolderFiles(path=place / "folder")
+
+
+def archive(place: Path) -> ZipFiles:
+    with zipfile.ZipFile(place / "a.zip", "w", zipfile.ZIP_DEFLATED) as made:
+        for name, data in CONTENTS.items():
+            made.writestr(name, data)
+    return ZipFiles(path=place / "a.zip")
+
+
+@pytest.mark.parametrize("make", [folder, archive])
+def test_images_are_listed_and_read(make: "type[ImageFiles]", tmp_path: Path) -> None:
+    """In order of name; hidden files are nothing, other files are counted."""
+    files = make(tmp_path)  # type: ignore[call-arg]  # functions that make them
+    listing = files.listing()
+    assert listing.names == NAMES
+    assert listing.passed_over == 1
+    assert files.read("a/deep/3.webp") == b"three"
+    assert "3.webp" in files.place("a/deep/3.webp")
+
+
+@pytest.mark.parametrize("kind", [FolderFiles, ZipFiles])
+def test_a_missing_place_is_named(kind: type[ImageFiles], tmp_path: Path) -> None:
+    """With what to correct."""
+    with pytest.raises(DataError, match="there is no such") as refused:
+        kind(path=tmp_path / "none").listing()  # type: ignore[call-arg]  # of both kinds
+    assert refused.value.where == str(tmp_path / "none")
+
+
+def test_a_change_shows_in_the_identity(tmp_path: Path) -> None:
+    """Of content, name or time."""
+    files = folder(tmp_path)
+    path = files.path / "a" / "1.jpg"
+    seen = [files.identity()]
+    path.write_bytes(b"longer")
+    seen.append(files.identity())
+    os.utime(path, ns=(1, 1))
+    seen.append(files.identity())
+    path.rename(path.with_name("0.jpg"))
+    seen.append(files.identity())
+    assert all(seen[k] != seen[k + 1] for k in range(3))
+    assert files.identity() == seen[-1]
+
+
+def test_links_must_stay_inside(tmp_path: Path) -> None:
+    """To an image within the folder they are followed; all others are named."""
+    files = folder(tmp_path)
+    (files.path / "b" / "5.png").symlink_to(files.path / "b" / "2.PNG")
+    assert "b/5.png" in files.listing().names
+    (tmp_path / "secret.png").write_bytes(b"")
+    for target, says in (
+        (tmp_path / "secret.png", "out of the folder"), (files.path / "a", "to a folder"),
+        (tmp_path, "to a folder"), (files.path / "none.png", "leads nowhere"),
+    ):  # fmt: skip
+        link = files.path / "c.png"
+        link.symlink_to(target)
+        with pytest.raises(DataError, match=says) as refused:
+            files.listing()
+        assert refused.value.where == str(link)
+        link.unlink()
+
+
+@pytest.mark.parametrize("name", ["../a.png", "/etc/a.png", "x/../../a.png", "C:/a.png"])
+def test_names_that_lead_out_of_an_archive_are_refused(tmp_path: Path, name: str) -> None:
+    """Though nothing is ever unpacked."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
+        made.writestr(name, b"")
+    with pytest.raises(DataError, match="leads out of it") as refused:
+        ZipFiles(path=tmp_path / "a.zip").listing()
+    assert name in str(refused.value.where)
+
+
+def test_links_and_encryption_in_an_archive_are_refused(tmp_path: Path) -> None:
+    """By name."""
+    link = zipfile.ZipInfo("link.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
+        made.writestr(link, b"/etc/passwd")
+    with pytest.raises(DataError, match="holds a link"):
+        ZipFiles(path=tmp_path / "a.zip").listing()
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as made:
+        made.writestr("a.png", b"data")
+    data = bytearray((tmp_path / "b.zip").read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "b.zip").write_bytes(data)
+    with pytest.raises(DataError, match="encrypted"):
+        ZipFiles(path=tmp_path / "b.zip").listing()
+
+
+def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
+    """With its name."""
+    (tmp_path / "a.zip").write_bytes(b"nonsense")
+    with pytest.raises(DataError, match="this zip archive cannot be read"):
+        ZipFiles(path=tmp_path / "a.zip").listing()
