@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -103,3 +104,9 @@ def test_no_page_speaks_of_places_outside() -> None:
     """No page or source names a path outside the repository."""
     for page in [*PAGES, *ROOT.glob("dddm/**/*.py"), *ROOT.glob("plugins/**/*.py")]:
         assert "../shared" not in page.read_text(), page
+
+
+def test_the_page_of_recipes_is_up_to_date() -> None:
+    """`python docs/recipes.py` would write what is there."""
+    made = runpy.run_path(str(ROOT / "docs" / "recipes.py"))["page"]()
+    assert made == (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")

@@ -1,0 +1,72 @@
+"""Writes docs/recipes.md: every recipe that comes with dddm, by its own head and a dry run.
+
+python docs/recipes.py
+"""
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+from dddm.recipe.model import Recipe
+from dddm.recipe.shipped import shipped_names
+from dddm.recipe.sweep import read_sweep
+from dddm.registry.loader import load_catalogue
+from dddm.tasks.dry_run import look_ahead
+
+PAGE = Path(__file__).with_suffix(".md")
+FIRST = ("digits", "cifar10_small", "cifar10_small_as_printed")
+HEAD = """\
+# Recipes
+
+What comes with dddm. Each runs by its name: `dddm run digits`; each can be extended by
+`extends = "cifar10"` and changed on the command line by `--set`. The words are the heads of the
+files, the table counts what `dddm run NAME --dry-run` counts. This page is written by
+`python docs/recipes.py`.
+
+| Recipe | Images | Parameters | GFLOP a forward pass | Epochs | Steps | Target store |
+| --- | --- | ---: | ---: | ---: | ---: | ---: |
+"""
+
+
+def page() -> str:
+    """The page as it must be."""
+    catalogue = load_catalogue()
+    rows, sections = [], []
+    names = shipped_names()
+    for name in [*FIRST, *(name for name in names if name not in FIRST)]:
+        sweep = read_sweep(name, catalogue=catalogue)
+        entries = [entry.recipe for entry in sweep.entries]
+        rows.append(_row(name, entries or [sweep.base], swept=bool(entries)))
+        sections.append(f"## {name}\n\n" + "\n".join(_head(name)) + "\n")
+    return HEAD + "\n".join(rows) + "\n\n" + "\n".join(sections)
+
+
+def _row(name: str, recipes: list[Recipe], *, swept: bool) -> str:
+    outlook = look_ahead(recipes[0])
+    epochs = sorted({recipe.train.epochs for recipe in recipes})
+    shape = outlook.facts.shape
+    cells = [
+        f"[{name}](#{name.lower()})" + (f", {len(recipes)} runs" if swept else ""),
+        f"{outlook.facts.train_images:,} of {shape}",
+        f"{outlook.parameters / 1e6:,.1f}M",
+        f"{outlook.flops.forward / 1e9:,.2f}",
+        "…".join(f"{count:,}" for count in dict.fromkeys((epochs[0], epochs[-1]))),
+        f"{outlook.steps:,}" if len(epochs) == 1 else "",
+        f"{outlook.store_bytes / 1e6:,.1f} MB",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _head(name: str) -> Iterator[str]:
+    """The comment at the top of a recipe, as Markdown: what is indented stays as it is."""
+    text = files("dddm_recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            return
+        words = line.removeprefix("#").removeprefix(" ")
+        # Markdown shows what is indented by four as it stands.
+        yield f"  {words}" if words.startswith("  ") else words
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
