@@ -45,8 +45,16 @@ PACKAGES = {
     ),
     "dddm_stores": (Kind.TARGET_STORE, TargetStore, ["ram"]),
     "dddm_samplers": (Kind.SAMPLER, Sampler, ["annealed", "fixed-time"]),
-    "dddm_datasets": (Kind.DATASET, Dataset, ["digits"]),
-    "dddm_features": (Kind.FEATURES, Features, ["digits-classifier", "pixels", "resnet20"]),
+    "dddm_datasets": (
+        Kind.DATASET,
+        Dataset,
+        ["cifar10", "digits", "folder", "imagenet64", "npz", "zip"],
+    ),
+    "dddm_features": (
+        Kind.FEATURES,
+        Features,
+        ["digits-classifier", "inception", "pixels", "resnet20"],
+    ),
     "dddm_observers": (Kind.OBSERVER, Observer, ["json-lines", "tensorboard", "terminal"]),
 }
 every_package = pytest.mark.parametrize("package", PACKAGES)
@@ -94,10 +102,14 @@ class Held(Part):
         return object()
 
 
+VALUES: dict[Any, Any] = {float: 0.01, str: "somewhere"}
+"""What an option without a default is given, by its type."""
+
+
 def required_of(options: type[Any]) -> dict[str, Any]:
     """A value for each option that has no default."""
     return {
-        field.name: Held() if "kind" in field.metadata else 0.01
+        field.name: Held() if "kind" in field.metadata else VALUES[field.type]
         for field in attrs.fields(options)
         if field.default is attrs.NOTHING
     }
