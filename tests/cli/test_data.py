@@ -1,0 +1,226 @@
+"""`dddm data` packs and checks what a recipe names: the command line, mostly in-process."""
+
+import json
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import command, environment, succeeded, write_tiny
+from PIL import Image
+
+from dddm.cli.main import main
+
+HEADER_AND_IMAGES = 4096 + 8 * 3 * 16 * 16
+
+
+def images(root: Path, count: int = 8, *, size: int = 16) -> Path:
+    rng = np.random.default_rng(0)
+    for k in range(count):
+        path = root / ("cat", "dog")[k % 2] / f"{k:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (size, size, 3), dtype=np.uint8)).save(path)
+    return root
+
+
+def recipe(place: Path, use: str, **options: Any) -> Path:
+    lines = [f'use = "{use}"', *(f"{key} = {json.dumps(value)}" for key, value in options.items())]
+    stage = 16 if use == "cifar10" else 8
+    return write_tiny(
+        place, ('use = "digits"', "\n".join(lines)), ("attention = [4]", f"attention = [{stage}]")
+    )
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Give a command as in a terminal whose working directory is `tmp_path`."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str | Path) -> "subprocess.CompletedProcess[str]":
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return subprocess.CompletedProcess(words, code, out, err)
+
+    return run
+
+
+Call = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def refused(done: subprocess.CompletedProcess[str], *says: str, code: int = 7) -> None:
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    for words in says:
+        assert words in done.stderr, (words, done.stderr)
+
+
+def test_packing_prints_the_folder_once_more(
+    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lies in the cache; what was done is not done again, and both print the same."""
+    named = recipe(tmp_path, "folder", path="images")
+    images(tmp_path / "images")
+    monkeypatch.setenv("DDDM_CACHE", str(tmp_path / "cache"))
+    printed = succeeded(call("data", "pack", named))
+    folder = Path(printed.strip())
+    assert folder.parent == tmp_path / "cache" / "packed"
+    written = (folder / "manifest.json").stat().st_mtime_ns
+    assert succeeded(call("data", "pack", named)) == printed
+    assert (folder / "manifest.json").stat().st_mtime_ns == written
+
+
+def test_a_data_set_without_files_needs_no_packing(tmp_path: Path, call: Call) -> None:
+    """It says so, and is right to check."""
+    named = write_tiny(tmp_path)
+    done = call("data", "pack", named)
+    assert succeeded(done) == ""
+    assert "nothing to pack" in done.stderr
+    found = json.loads(succeeded(call("data", "check", named, "--json")))
+    assert found["splits"]["train"]["images"] == 1500
+
+
+def test_checking_says_all_that_is_wrong(tmp_path: Path, call: Call) -> None:
+    """In words and as JSON; it exits with 7."""
+    root = images(tmp_path / "images")
+    (root / "cat" / "000.png").write_bytes(b"nonsense")
+    (root / "dog" / "001.png").write_bytes(b"")
+    (root / "cat" / "copy.png").write_bytes((root / "dog" / "003.png").read_bytes())
+    named = recipe(tmp_path, "folder", path="images")
+    done = call("data", "check", named)
+    refused(done, "2 problems with these images")
+    for words in ("cat/000.png: ", "dog/001.png: ", "copy.png = ", "cat 4, dog 3"):
+        assert words in done.stdout
+    done = call("data", "check", named, "--json")
+    refused(done)
+    assert len(json.loads(done.stdout)["problems"]) == 2
+
+
+def test_a_changed_array_is_found_by_checking(tmp_path: Path, call: Call) -> None:
+    """Its checksum is not what it was; a run would see a changed size only."""
+    images(tmp_path / "images")
+    named = recipe(tmp_path, "folder", path="images", packed="packed")
+    succeeded(call("data", "pack", named))
+    assert "nothing is wrong" in succeeded(call("data", "check", named))
+    path = tmp_path / "packed" / "train.images.npy"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    refused(call("data", "check", named), "has changed since it was packed")
+    path.write_bytes(data[:-1])
+    done = call("run", named)
+    refused(done, "the packed images are damaged", f"instead of {HEADER_AND_IMAGES:,}")
+
+
+def test_a_run_refuses_bad_images_before_training(tmp_path: Path, call: Call) -> None:
+    """A folder without images, a damaged one, two sizes: each named, none a traceback."""
+    root = tmp_path / "images"
+    root.mkdir()
+    named = recipe(tmp_path, "folder", path="images")
+    refused(call("run", named), "there are no images in it", "correct data.path")
+    images(root)
+    Image.new("RGB", (20, 10)).save(root / "cat" / "odd.png")
+    refused(call("run", named), "8 of 16×16", "1 of 10×20", "data.size = 16")
+    (root / "cat" / "odd.png").write_bytes(b"nonsense")
+    refused(call("run", named), str(root / "cat" / "odd.png"), "data check")
+
+
+def test_an_npz_without_labels_is_no_data_for_classes(tmp_path: Path, call: Call) -> None:
+    """A network that is told classes says that there are none."""
+    np.savez(tmp_path / "a.npz", images=np.zeros((8, 16, 16, 3), np.uint8))
+    named = recipe(tmp_path, "npz", path="a.npz")
+    more = ("--set", "train.batch_images=4", "--set", "backbone.classes=true")
+    done = call("run", named, *more)
+    assert done.returncode in {3, 7}
+    assert "Traceback" not in done.stderr
+    assert "classes" in done.stderr
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path: Path, call: Call) -> None:
+    """Its MD5 is not CIFAR-10's, so that it is not even opened; code never runs."""
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (os.system, (f"touch {tmp_path / 'ran'}",))
+
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for name in (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta"):
+        (folder / name).write_bytes(pickle.dumps(Evil()))
+    named = recipe(tmp_path, "cifar10", path=".")
+    refused(call("data", "check", named), "is not CIFAR-10's", "published one is")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_missing_data_set_says_where_it_was_looked_for(
+    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what to set."""
+    monkeypatch.setenv("DDDM_DATA", str(tmp_path / "nowhere"))
+    named = recipe(tmp_path, "cifar10")
+    done = call("data", "pack", named)
+    refused(done, str(tmp_path / "nowhere" / "cifar-10-batches-py"), "DDDM_DATA")
+
+
+def test_an_archive_that_leads_astray_is_refused(tmp_path: Path, call: Call) -> None:
+    """By the name within it."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("../evil.png", b"")
+    named = recipe(tmp_path, "zip", path="a.zip")
+    refused(call("data", "pack", named), "../evil.png", "leads out of it")
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    """Nothing is left under the folder's name."""
+    images(tmp_path / "images", 64)
+    named = recipe(tmp_path, "folder", path="images", packed="packed")
+    done = subprocess.run(
+        command("data", "pack", named),
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+    )
+    refused(done, "no space left on the device", code=6)
+    assert not (tmp_path / "packed").exists()
+
+
+def test_packing_goes_on_after_it_was_stopped(tmp_path: Path, call: Call) -> None:
+    """SIGTERM exits with 75 and says to give the command again, which ends with the same array."""
+    images(tmp_path / "images", 1200, size=8)
+    named = recipe(tmp_path, "folder", path="images")
+    stopped = command("data", "pack", named, "--set", "data.packed=stopped", "--workers", "1")
+    with subprocess.Popen(
+        stopped, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
+    ) as running:
+        finished = tmp_path / ".stopped.part" / "finished.jsonl"
+        while running.poll() is None and not (
+            finished.exists() and len(finished.read_text().splitlines()) > 1
+        ):
+            time.sleep(0.005)
+        running.send_signal(signal.SIGTERM)
+        _, errors = running.communicate()
+    if running.returncode == 0:
+        pytest.skip("it was done before it could be stopped")
+    assert running.returncode == 75, errors
+    assert "give the same command again" in errors
+    assert not (tmp_path / "stopped").exists()
+    for name in ("stopped", "whole"):
+        succeeded(call("data", "pack", named, "--set", f"data.packed={name}", "--workers", "1"))
+    for path in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "stopped" / path.name).read_bytes() == path.read_bytes()

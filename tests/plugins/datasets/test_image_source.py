@@ -1,0 +1,157 @@
+"""Folders and archives of images are packed as they lie there, and what is wrong is named."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dddm.errors import DataError
+from dddm.interfaces.dataset import Dataset
+from dddm.interfaces.findings import silent
+from dddm_datasets.file_backed import folder, zip_archive
+from dddm_datasets.options import ImageFilesOptions
+
+
+def pixels(name: str, height: int = 6, width: int = 6) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    seed = list(name.encode())
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def write(root: Path, *names: str, height: int = 6, width: int = 6) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels(name, height, width)).save(root / name)
+    return root
+
+
+def dataset(root: Path, **options: Any) -> Dataset:
+    return folder(ImageFilesOptions(path=str(root), **options))
+
+
+NAMES = [f"{animal}/{k}.png" for animal in ("cat", "dog") for k in range(4)]
+
+
+def test_a_folder_is_what_lies_in_it(tmp_path: Path) -> None:
+    """Images in order of name, channels first, each with the class of its folder."""
+    split = dataset(write(tmp_path, *NAMES)).splits()["train"]
+    index = torch.arange(8)
+    expected = np.stack([pixels(name).transpose(2, 0, 1) for name in NAMES])
+    assert np.array_equal(split.images(index).numpy(), expected)
+    assert torch.as_tensor(split.labels(index)).tolist() == [0] * 4 + [1] * 4
+    assert split.classes == ("cat", "dog")
+
+
+def test_an_archive_is_the_same(tmp_path: Path) -> None:
+    """It has the manifest of the folder that was put into it, and nothing is unpacked."""
+    root = write(tmp_path / "root", *NAMES)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in reversed(NAMES):
+            archive.write(root / name, f"around/{name}")
+    zipped = zip_archive(ImageFilesOptions(path=str(tmp_path / "a.zip")))
+    assert zipped.splits()["train"].manifest == dataset(root).splits()["train"].manifest
+    assert {path.name for path in tmp_path.iterdir()} == {"a.zip", "root"}
+
+
+def test_options_change_what_is_packed(tmp_path: Path) -> None:
+    """Size, channels, classes and held-out images."""
+    root = write(tmp_path, *NAMES, height=9, width=7)
+    data = dataset(root, size=4, channels="grey", classes="none", held_out_images=2)
+    splits = data.splits()
+    assert {name: len(split) for name, split in splits.items()} == {"train": 6, "held-out": 2}
+    assert splits["train"].shape.as_tuple == (1, 4, 4)
+    assert splits["train"].classes == ()
+    assert dataset(root).splits()["train"].shape.as_tuple == (3, 9, 7)
+
+
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
+    """It says how many other files there are, and which endings images have."""
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(DataError, match=r"no images in it \(1 other files\)") as refused:
+        dataset(tmp_path).splits()
+    assert ".png" in str(refused.value.remedy)
+    assert refused.value.where == str(tmp_path)
+
+
+def test_a_damaged_image_stops_packing_by_name(tmp_path: Path) -> None:
+    """And a look through the data names all of them."""
+    root = write(tmp_path, *NAMES)
+    for name in ("cat/2.png", "dog/0.png"):
+        (root / name).write_bytes((root / name).read_bytes()[:60])
+    with pytest.raises(DataError, match="an image cannot be used") as refused:
+        dataset(root).splits()
+    assert refused.value.where == str(root / "cat" / "2.png")
+    found = dataset(root).check()
+    assert [problem.where for problem in found.problems] == [
+        str(root / "cat/2.png"), str(root / "dog/0.png"),
+    ]  # fmt: skip
+    assert found.splits["train"].classes == {"cat": 3, "dog": 3}
+
+
+def test_two_sizes_are_counted(tmp_path: Path) -> None:
+    """One of each is named; the remedy is to give a size, which then works."""
+    root = write(tmp_path, *NAMES)
+    write(root, "cat/9.png", "dog/9.png", height=5, width=8)
+    with pytest.raises(DataError, match="differ in size") as refused:
+        dataset(root).splits()
+    assert "8 of 6×6, such as cat/0.png; 2 of 5×8, such as cat/9.png" in refused.value.what
+    assert "data.size = 6" in str(refused.value.remedy)
+    found = dataset(root).check()
+    assert {problem.where for problem in found.problems} == {
+        str(root / "cat/9.png"), str(root / "dog/9.png"),
+    }  # fmt: skip
+    assert all("5×8" in problem.what for problem in found.problems)
+    assert len(dataset(root, size=5).splits()["train"]) == 10
+
+
+def test_nothing_but_damaged_images_is_refused(tmp_path: Path) -> None:
+    """There is no shape to be had."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.png").write_bytes(b"nonsense")
+    with pytest.raises(DataError, match="none of the 1 images can be read"):
+        dataset(tmp_path).splits()
+
+
+def test_equal_images_are_named_by_file(tmp_path: Path) -> None:
+    """Though their files differ."""
+    root = write(tmp_path, *NAMES)
+    Image.fromarray(pixels("dog/3.png")).save(root / "cat" / "8.bmp")
+    assert dataset(root).check().duplicates == ((str(root / "cat/8.bmp"), str(root / "dog/3.png")),)
+
+
+def test_conversions_are_counted(tmp_path: Path) -> None:
+    """In the look through, and in the packed manifest."""
+    root = write(tmp_path, *NAMES)
+    Image.new("L", (6, 6)).save(root / "cat" / "9.png")
+    (root / "cat" / "notes.txt").write_text("")
+    remarks = ("grey → RGB: 1", "no image, passed over: 1", "the images are not packed yet")
+    assert dataset(root).check().remarks == remarks
+    folder = dataset(root).prepare(progress=silent)
+    assert folder is not None
+    assert '"grey → RGB": 1' in (folder / "manifest.json").read_text()
+
+
+def test_a_changed_image_is_packed_anew(tmp_path: Path) -> None:
+    """An old array is never taken for the files of today."""
+    root = write(tmp_path, *NAMES)
+    before = dataset(root).splits()["train"].manifest
+    Image.new("RGB", (6, 6)).save(root / "cat" / "0.png")
+    assert dataset(root).splits()["train"].manifest != before
+
+
+def test_many_images_are_shared_by_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers pack what one packs."""
+    monkeypatch.setattr("dddm_datasets.image_source._CHUNK_IMAGES", 1)
+    names = [f"a/{k}.png" for k in range(12)]
+    root = write(tmp_path / "root", *names, height=2, width=2)
+    manifests = set()
+    for workers in (1, 2):
+        data = dataset(root, packed=str(tmp_path / str(workers)))
+        data.prepare(workers=workers)
+        manifests.add(data.splits()["train"].manifest)
+    assert len(manifests) == 1
