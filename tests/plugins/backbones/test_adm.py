@@ -294,29 +294,6 @@ def test_a_network_without_classes_ignores_labels() -> None:
     assert torch.equal(batch.through(adm), without)
 
 
-@pytest.mark.parametrize("estimate", WAYS)
-def test_bfloat16_autocast_gives_nearly_the_same(estimate: Way) -> None:
-    """Under autocast F is near that of float32, with finite gradients."""
-    adm, batch = network(estimate=estimate, classes=True), inputs()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        out = batch.through(adm)
-    exact = batch.through(adm)
-    assert out.shape == exact.shape
-    assert (out.float() - exact).norm() < 0.05 * exact.norm()
-    gradients = torch.autograd.grad(out.float().sum(), list(adm.parameters()))
-    assert all(gradient.isfinite().all() for gradient in gradients)
-
-
-@torch.no_grad()
-@pytest.mark.filterwarnings("ignore:Guards may run slower:RuntimeWarning")
-def test_no_number_decides_which_way_the_code_goes() -> None:
-    """A compiler can follow the whole of F in one graph, without a look at a tensor's values."""
-    adm, batch = network(classes=True), inputs()
-    traced = torch.compile(adm, backend="eager", fullgraph=True)
-    out = traced(estimate=batch.estimate, x_t=batch.x_t, t=batch.t, label=batch.label)
-    torch.testing.assert_close(out, batch.through(adm))
-
-
 @torch.no_grad()
 def test_dropout_is_drawn_in_training_only() -> None:
     """The option reaches the blocks: passes differ in training and are equal in evaluation."""
