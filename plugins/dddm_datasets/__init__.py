@@ -1,7 +1,12 @@
 """Built-in data sets."""
 
 from dddm.interfaces.plugin import Kind, Registrar, hookimpl
-from dddm_datasets.descriptions import describe_cifar10, describe_digits, describe_imagenet64
+from dddm_datasets.descriptions import (
+    describe_cifar10,
+    describe_digits,
+    describe_imagenet64,
+    describe_packed,
+)
 from dddm_datasets.options import Cifar10Options, ImageFilesOptions, ImageNet64Options, NpzOptions
 
 
@@ -38,6 +43,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_datasets.file_backed:folder",
         options=ImageFilesOptions,
         summary="A folder of images (png, jpeg, webp, bmp, gif, tiff); classes from its folders.",
+        describe=describe_packed,
     )
     registrar.add(
         Kind.DATASET,
@@ -45,6 +51,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_datasets.file_backed:zip_archive",
         options=ImageFilesOptions,
         summary="The same in a zip archive, which is not unpacked.",
+        describe=describe_packed,
     )
     registrar.add(
         Kind.DATASET,
@@ -52,4 +59,5 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_datasets.file_backed:npz",
         options=NpzOptions,
         summary="An .npz file of uint8 images, with labels or without.",
+        describe=describe_packed,
     )

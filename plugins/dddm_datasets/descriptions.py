@@ -3,13 +3,21 @@
 Tests hold each equal to what is read.
 """
 
+from pathlib import Path
 from typing import Final
 
 import attrs
 
+from dddm.errors import DataError
 from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm.interfaces.plugin import NoOptions
-from dddm_datasets.options import Cifar10Options, ImageNet64Options
+from dddm.support.packed_format import read_manifest
+from dddm_datasets.options import (
+    Cifar10Options,
+    ImageFilesOptions,
+    ImageNet64Options,
+    NpzOptions,
+)
 
 CIFAR10: Final = DataFacts(
     shape=ImageShape(channels=3, height=32, width=32),
@@ -46,3 +54,19 @@ def describe_cifar10(options: Cifar10Options) -> DataFacts:
 def describe_imagenet64(options: ImageNet64Options) -> DataFacts | None:
     """ImageNet 64×64; None for a subset, whose size only its files know."""
     return None if options.subset else IMAGENET64
+
+
+def describe_packed(options: ImageFilesOptions | NpzOptions) -> DataFacts | None:
+    """Files of the user's own: as they are packed, where the recipe names that folder.
+
+    Otherwise None: what is in them shows only when they are read.
+    """
+    if options.packed is None:
+        return None
+    try:
+        packed = read_manifest(Path(options.packed).expanduser())
+    except DataError:
+        return None
+    return DataFacts(
+        shape=packed.shape, train_images=packed.splits["train"].images, classes=packed.classes
+    )
