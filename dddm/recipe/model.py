@@ -38,6 +38,23 @@ class Use(Part):
             yield from inner.and_parts()
 
 
+def plain(options: Any) -> dict[str, Any]:
+    """Options as TOML and JSON hold them: tuples as lists, components as tables, None left out."""
+    values = {field.name: getattr(options, field.name) for field in fields(type(options))}
+    return {name: _plain_value(value) for name, value in values.items() if value is not None}
+
+
+def plain_use(use: Use) -> dict[str, Any]:
+    """A component with its options, as a recipe's table holds it."""
+    return {"use": use.component.id, **plain(use.options)}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Use):
+        return plain_use(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
 @final
 @frozen(kw_only=True)
 class TrainSettings:

@@ -5,11 +5,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import attrs
-
 from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
-from dddm.recipe.model import Evaluation, SampleJob, TrainSettings, Use
+from dddm.recipe.model import Evaluation, SampleJob, TrainSettings, Use, plain, plain_use
 
 
 def resolve(
@@ -27,37 +25,18 @@ def resolve(
     tables: dict[str, Any] = {"format": 1, "name": name, "seed": seed}
     if requires:
         tables["requires"] = list(requires)
-    tables |= {table: _use(use) for table, use in uses.items()}
-    tables["train"] = _plain(train)
+    tables |= {table: plain_use(use) for table, use in uses.items()}
+    tables["train"] = plain(train)
     if sample:
-        tables["sample"] = [{**_use(job.sampler), **_plain(job.settings)} for job in sample]
+        tables["sample"] = [{**plain_use(job.sampler), **plain(job.settings)} for job in sample]
     if evaluate is not None:
         tables["evaluate"] = {
-            **_plain(evaluate.settings),
-            "features": _use(evaluate.features),
+            **plain(evaluate.settings),
+            "features": plain_use(evaluate.features),
         }
     if observe is not None:
-        tables["observe"] = [_use(use) for use in observe]
+        tables["observe"] = [plain_use(use) for use in observe]
     return tables
-
-
-def _use(use: Use) -> dict[str, Any]:
-    return {"use": use.component.id, **_plain(use.options)}
-
-
-def _plain(options: Any) -> dict[str, Any]:
-    """Options as TOML holds them: tuples as lists, components as tables, and None left out."""
-    return {
-        name: _plain_value(value)
-        for name, value in attrs.asdict(options, recurse=False).items()
-        if value is not None
-    }
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, Use):
-        return _use(value)
-    return list(value) if isinstance(value, tuple) else value
 
 
 def fingerprint_of(tables: Mapping[str, Any]) -> str:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
-import attrs
 import torch
 from attrs import frozen
 
 from dddm.errors import UsageError
 from dddm.interfaces.observer import SampleProgress, SamplesDrawn
 from dddm.interfaces.sampler import Sampler
-from dddm.recipe.model import Use
+from dddm.recipe.model import Use, plain
 from dddm.run.announce import Announcer
 from dddm.run.sample_files import Samples, read_facts, write_samples
 from dddm.run.stopping import StopRequest
@@ -153,7 +152,7 @@ def _facts(request: Request, *, steps: int, generator: Generator) -> dict[str, A
     return {
         "sampler": request.use.component.name,
         "sampler_id": request.use.component.id,
-        "sampler_options": attrs.asdict(request.use.options),
+        "sampler_options": plain(request.use.options),
         "steps": steps,
         "images": request.images,
         "seed": request.seed,

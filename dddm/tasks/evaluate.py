@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, final
 
-import attrs
 import torch
 from attrs import frozen
 from torch import Tensor
@@ -18,7 +17,7 @@ from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Features
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.observer import Event, Notice, ScoreMeasured
-from dddm.recipe.model import Evaluation, Recipe, Use
+from dddm.recipe.model import Evaluation, Recipe, Use, plain
 from dddm.run.folder import RunFolder
 from dddm.run.sample_files import Samples
 from dddm.run.stored_samples import ARRAYS, load_samples, sample_folders
@@ -167,7 +166,7 @@ def extract_all(features: Features, images: Split | Tensor) -> Tensor:
 
 
 def _named(use: Use) -> dict[str, Any]:
-    return {"id": use.component.id, "options": attrs.asdict(use.options)}
+    return {"id": use.component.id, "options": plain(use.options)}
 
 
 def _warnings(recipe: Recipe, features: Features) -> list[str]:
