@@ -6,31 +6,25 @@ python docs/images/digits.py runs/digits
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from panels import first_samples, sheet
 
 from dddm.interfaces.plugin import NoOptions
 from dddm.support.pictures import grid
 from dddm_datasets.digits import Digits
 
-ROWS, CLASSES, MARGIN, CAPTION = 6, 10, 12, 26
+ROWS, CLASSES = 6, 10
 PANELS = {
     "fixed-time-1": "1 step",
     "fixed-time-2": "2 steps",
     "fixed-time-10": "10 steps",
     "fixed-time-100": "100 steps",
     "annealed-10": "annealed, 10 steps",
-    "real": "real digits",
 }
 
 
-def images_of(run: Path, name: str) -> torch.Tensor:
-    """The first images of a set of samples, or real ones, each class in a column of its own."""
-    if name != "real":
-        with np.load(run / "samples" / name / "samples.npz") as contents:
-            first = torch.from_numpy(contents["arr_0"][: ROWS * CLASSES])
-        return first.permute(0, 3, 1, 2)
+def real_digits() -> torch.Tensor:
+    """Real ones, each class in a column of its own."""
     split = Digits(NoOptions()).splits()["train"]
     label = split.labels(torch.arange(len(split)))
     assert label is not None
@@ -40,18 +34,14 @@ def images_of(run: Path, name: str) -> torch.Tensor:
 
 def main(run: Path) -> None:
     """Three panels in a row, two rows."""
-    panels = {name: grid(images_of(run, name), columns=CLASSES) for name in PANELS}
-    width, height = next(iter(panels.values())).size
-    sheet = Image.new(
-        "L", (3 * (width + MARGIN) + MARGIN, 2 * (height + CAPTION + MARGIN) + MARGIN), 255
-    )
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=17)
-    for place, (name, panel) in enumerate(panels.items()):
-        left = MARGIN + (place % 3) * (width + MARGIN)
-        top = MARGIN + (place // 3) * (height + CAPTION + MARGIN)
-        pen.text((left, top), PANELS[name], fill=40, font=font)
-        sheet.paste(panel, (left, top + CAPTION))
-    sheet.save(Path(__file__).with_suffix(".png"), optimize=True)
+    images = {
+        caption: first_samples(run, name, count=ROWS * CLASSES) for name, caption in PANELS.items()
+    }
+    images["real digits"] = real_digits()
+    panels = {
+        caption: grid(images_NCHW, columns=CLASSES) for caption, images_NCHW in images.items()
+    }
+    sheet(panels, columns=3).save(Path(__file__).with_suffix(".png"), optimize=True)
 
 
 if __name__ == "__main__":
