@@ -10,7 +10,7 @@ from dddm.support.weights import verify_hash
 
 
 def check_own_weights(*, weights: str | None, sha256: str | None) -> Iterator[Complaint]:
-    """The options `weights` and `weights_sha256` go together."""
+    """The options `weights` and `weights_sha256` go together, and the second is a SHA-256."""
     if (weights is None) != (sha256 is None):
         missing = "weights" if weights is None else "weights_sha256"
         yield Complaint(
@@ -18,6 +18,16 @@ def check_own_weights(*, weights: str | None, sha256: str | None) -> Iterator[Co
             what="weights and weights_sha256 go together",
             remedy=f"write {missing} too, or leave both out",
         )
+    if sha256 is not None and not _is_sha256(sha256):
+        yield Complaint(
+            option="weights_sha256",
+            what=f"{sha256!r} is no SHA-256: that has 64 hexadecimal digits",
+            remedy="write what `sha256sum FILE` prints",
+        )
+
+
+def _is_sha256(text: str) -> bool:
+    return len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")  # noqa: PLR2004 - 256 bits
 
 
 def own_file(weights: str, *, sha256: str | None) -> Path:
