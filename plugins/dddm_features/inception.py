@@ -2,11 +2,12 @@
 
 The network, its resizing to 299×299 as TensorFlow 1 did it, and its layer are torch-fidelity's
 (0.4.0, pinned), so that a Fréchet distance of 50,000 samples in these features is FID.
+
+Legend: B images, C channels, H rows, W columns, D = 2,048 features.
 """
 
 import hashlib
 import io
-import pickle
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, final
@@ -19,53 +20,68 @@ from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Features
 from dddm.support.files import sha256_of
 from dddm.support.torchvision_operators import import_torchvision
-from dddm_features.inception_options import InceptionOptions, inception_path
+from dddm_features.exactly import exactly
+from dddm_features.inception_options import INCEPTION_WEIGHTS, InceptionOptions, inception_path
 
 _LAYER: Final = "2048"
 _RECIPE: Final = "torch-fidelity inception-v3-compat, layer 2048, bilinear to 299 as TF 1; float32"
 _COLOURS: Final = 3
+_BATCH_IMAGES: Final = 64
+"""At 299×299 an early feature map of one image takes 5.5 MB, whatever its size was."""
 
 
 def read_inception(path: Path) -> Any:
-    """torch-fidelity's extractor with the weights at `path`.
+    """torch-fidelity's extractor with the weights at `path`, in eval mode, without gradients.
 
     Raises:
-        DataError: if the file cannot be read, or names or shapes do not fit.
+        DataError: if the file cannot be read, or names or shapes are missing, surplus or wrong.
+    """
+    return inception_with(_read(path), path=path)
+
+
+def inception_with(weights: dict[str, Tensor], *, path: Path) -> Any:
+    """torch-fidelity's extractor with these weights.
+
+    Args:
+        weights: by torch-fidelity's names.
+        path: of the file that they are of, for messages.
+
+    Raises:
+        DataError: if names or shapes are missing, surplus or wrong.
     """
     import_torchvision()
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    weights = _read(path)
     try:
-        # It would unpickle whatever the file holds; so it is given what was read without pickle.
+        # It would unpickle whatever a file holds; so it is given what was read without pickle.
         return FeatureExtractorInceptionV3(
             "inception-v3-compat", [_LAYER], feature_extractor_weights_path=_as_file(weights)
         )
     except RuntimeError as error:
-        found = " ".join(str(error).split())
-        raise DataError(
-            f"the weights {path.name} do not fit Inception: {found[:200]}",
-            where=str(path),
-            remedy="use the file that `dddm weights list` names",
-        ) from error
+        found = " ".join(str(error).split()).partition("FeatureExtractorInceptionV3: ")[2]
+        raise _refused(path, f"do not fit Inception: {(found or str(error))[:200]}") from error
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
         found = torch.load(path, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise DataError(
-            f"the weights {path.name} cannot be read: {str(error).splitlines()[0]}",
-            where=str(path),
-            remedy="use the file that `dddm weights list` names",
-        ) from error
-    if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise DataError(
-            f"the weights {path.name} are no table of tensors by name",
-            where=str(path),
-            remedy="use the file that `dddm weights list` names",
-        )
+    # The bytes of another kind of file, say safetensors, are followed as if they were a pickle's.
+    except Exception as error:
+        what = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise _refused(path, f"cannot be read as a file of torch's: {what[:200]}") from error
+    if not isinstance(found, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()
+    ):
+        raise _refused(path, "are no table of tensors by name")
     return found
+
+
+def _refused(path: Path, what: str) -> DataError:
+    return DataError(
+        f"the weights {path.name} {what}",
+        where=str(path),
+        remedy=f"use torch-fidelity's file, {INCEPTION_WEIGHTS.name}",
+    )
 
 
 def _as_file(weights: dict[str, Tensor]) -> io.BytesIO:
@@ -126,10 +142,11 @@ class Inception(Features):
     @torch.no_grad()
     def extract(self, images: Tensor) -> Tensor:
         """Vectors (B, 2048), float32, on the CPU, of images (B, 1 or 3, H, W), uint8, 0…255."""
-        colours_BCHW = images.to(self._device).expand(-1, _COLOURS, -1, -1)
-        # TF32 would move a distance by more than its seeds do.
-        full = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-        with full, torch.autocast(self._device.type, enabled=False):
+        return torch.cat([self._extract(batch) for batch in torch.split(images, _BATCH_IMAGES)])
+
+    def _extract(self, image_BCHW: Tensor) -> Tensor:
+        colours_BCHW = image_BCHW.to(self._device).expand(-1, _COLOURS, -1, -1)
+        with exactly(self._device):
             (feature_BD,) = self._network(colours_BCHW)
-        vectors: Tensor = feature_BD.cpu()
-        return vectors
+        vectors_BD: Tensor = feature_BD.cpu()
+        return vectors_BD

@@ -18,6 +18,7 @@ from dddm.errors import DataError
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Features
 from dddm.support.files import sha256_of
+from dddm_features.exactly import exactly
 from dddm_features.resnet20_file import resnet20_path
 from dddm_features.resnet20_network import FEATURES, ResNet20, normalise
 from dddm_features.resnet20_options import CONVERT, RESNET20_SHAPE, ResNet20Options
@@ -135,7 +136,5 @@ class ResNet20Features(Features):
     @torch.no_grad()
     def extract(self, images: Tensor) -> Tensor:
         """Vectors (B, 64), float32, on the CPU, of images (B, 3, 32, 32), uint8, 0…255."""
-        # TF32 would move a distance by more than its seeds do.
-        full = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-        with full, torch.autocast(self._device.type, enabled=False):
+        with exactly(self._device):
             return self._network.features(normalise(images.to(self._device))).cpu()

@@ -1,19 +1,21 @@
 """FID's Inception, with random weights: what is proved here holds for any."""
 
-import hashlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from dddm.errors import DataError
 from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm.interfaces.plugin import Surroundings
+from dddm.support.files import sha256_of
 from dddm.support.torchvision_operators import import_torchvision
-from dddm_features.inception import Inception
+from dddm_features.inception import Inception, inception_with, read_inception
 from dddm_features.inception_options import (
     INCEPTION_WEIGHTS,
     InceptionOptions,
@@ -22,99 +24,166 @@ from dddm_features.inception_options import (
 )
 
 
+def theirs() -> Any:
+    """torch-fidelity's class of the extractor."""
+    import_torchvision()
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    return FeatureExtractorInceptionV3
+
+
 @pytest.fixture(scope="module")
 def state() -> dict[str, Tensor]:
-    """Weights of the right names and shapes: what torch-fidelity's network begins with."""
-    import_torchvision()
-    from torch_fidelity import feature_extractor_inceptionv3 as theirs
-
-    wanted: dict[str, Tensor] = {}
-    original = theirs.FeatureExtractorInceptionV3.load_state_dict
-
-    def keep(self: Any, given: Any) -> None:
-        del given
-        torch.manual_seed(0)
-        for name, value in self.state_dict().items():
-            spread = 0.5 if value.dim() < 2 else (2 / value[0].numel()) ** 0.5
-            positive = name.endswith("running_var")
-            drawn = torch.rand(value.shape) + 0.5 if positive else torch.randn(value.shape) * spread
-            wanted[name] = drawn.to(value.dtype)
-
-    theirs.FeatureExtractorInceptionV3.load_state_dict = keep
-    try:
-        nothing = _saved({})
-        theirs.FeatureExtractorInceptionV3(
-            "inception-v3-compat", ["2048"], feature_extractor_weights_path=nothing
-        )
-    finally:
-        theirs.FeatureExtractorInceptionV3.load_state_dict = original
-    return wanted
+    """Weights of the right names and shapes, drawn so that activations stay of a size."""
+    nothing = io.BytesIO()
+    torch.save({}, nothing)
+    nothing.seek(0)
+    with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
+        # Its constructor loads, or downloads; this time it keeps what it began with.
+        patch.setattr(theirs(), "load_state_dict", lambda self, given: None)
+        network = theirs()("any", ["2048"], feature_extractor_weights_path=nothing)
+    generator = torch.Generator().manual_seed(0)
+    return {name: drawn(name, value, generator) for name, value in network.state_dict().items()}
 
 
-def _saved(weights: dict[str, Tensor]) -> Any:
-    import io
-
-    file = io.BytesIO()
-    torch.save(weights, file)
-    file.seek(0)
-    return file
+def drawn(name: str, like: Tensor, generator: torch.Generator) -> Tensor:
+    """Random numbers of that shape, with which the last layer still depends on the image."""
+    if not like.is_floating_point():
+        return like
+    if name.endswith(("running_var", "bn.weight")):
+        return torch.rand(like.shape, generator=generator) + 0.5
+    spread = 0.1 if like.dim() == 1 else (2 / like[0].numel()) ** 0.5
+    return torch.randn(like.shape, generator=generator) * spread
 
 
 @pytest.fixture(scope="module")
 def options(
     state: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[InceptionOptions]:
+    """Options that name a file of these weights, 95 MB, which is removed at the end."""
     path = tmp_path_factory.mktemp("weights") / "inception.pth"
     torch.save(state, path)
-    yield InceptionOptions(weights=str(path), weights_sha256=_sha256(path))
+    yield InceptionOptions(weights=str(path), weights_sha256=sha256_of(path))
     path.unlink()
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+@pytest.fixture(scope="module")
+def features(options: InceptionOptions) -> Inception:
+    """The features with these weights."""
+    return Inception(options)
 
 
-def _images(channels: int, size: int, count: int = 2) -> Tensor:
+def random_images(channels: int, height: int, width: int, count: int = 3) -> Tensor:
+    """Random images, uint8."""
+    shape = (count, channels, height, width)
     generator = torch.Generator().manual_seed(1)
-    return torch.randint(0, 256, (count, channels, size, size), generator=generator).to(torch.uint8)
+    return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
 
 
-def test_is_torch_fidelitys_extractor(options: InceptionOptions) -> None:
-    """The same file read by torch-fidelity gives the same features; grey is shown in colour."""
-    import_torchvision()
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    """Three of CIFAR-10's shape."""
+    return random_images(3, 32, 32)
 
-    theirs = FeatureExtractorInceptionV3(
+
+@pytest.fixture(scope="module")
+def plain(features: Inception, images: Tensor) -> Tensor:
+    """What the features of these images are."""
+    return features.extract(images)
+
+
+def test_it_is_torch_fidelity_s_extractor(
+    options: InceptionOptions, images: Tensor, plain: Tensor
+) -> None:
+    """The same file read by torch-fidelity gives the same: 2,048 numbers, not all alike."""
+    extractor = theirs()(
         "inception-v3-compat", ["2048"], feature_extractor_weights_path=options.weights
     )
-    ours = Inception(options)
-    images = _images(3, 32)
-    (expected,) = theirs(images)
-    found = ours.extract(images)
-    assert found.shape == (2, 2048)
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
-    grey = _images(1, 8)
-    torch.testing.assert_close(
-        ours.extract(grey), ours.extract(grey.repeat(1, 3, 1, 1)), rtol=1e-6, atol=1e-6
-    )
-    assert ours.trained_on == "ImageNet"
-    assert len(ours.fingerprint) == 64
+    (expected,) = extractor(images)
+    torch.testing.assert_close(plain, expected, rtol=1e-6, atol=1e-6)
+    assert plain.shape == (3, 2048)
+    assert plain.dtype == torch.float32
+    assert not plain.requires_grad
+    assert (plain.std(dim=0) / plain.mean(dim=0)).nanmedian() > 1e-3
 
 
-def test_a_file_of_another_network_is_refused(state: dict[str, Tensor], tmp_path: Path) -> None:
-    """The first name that does not fit is named."""
+def test_a_batch_changes_nothing(features: Inception, images: Tensor, plain: Tensor) -> None:
+    """An image has the same features alone as among others, up to rounding."""
+    alone = features.extract(images[1:2])
+    torch.testing.assert_close(plain[1:2], alone, rtol=1e-5, atol=1e-5)
+
+
+def test_many_are_taken_in_parts(
+    features: Inception, images: Tensor, plain: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More images than a batch takes come back whole and in order; autocast changes nothing."""
+    monkeypatch.setattr("dddm_features.inception._BATCH_IMAGES", 2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        parts = features.extract(images)
+    torch.testing.assert_close(parts, plain, rtol=1e-5, atol=1e-5)
+
+
+def test_grey_is_shown_in_three_equal_colours(features: Inception) -> None:
+    """Grey images, not square, have the features of the same images in colour."""
+    grey = random_images(1, 8, 12, count=1)
+    assert torch.equal(features.extract(grey), features.extract(grey.repeat(1, 3, 1, 1)))
+
+
+def test_what_it_says_of_itself(features: Inception, options: InceptionOptions) -> None:
+    """It owns to having been trained on ImageNet, and its fingerprint is not the file's alone."""
+    assert features.dimensions == 2048
+    assert features.trained_on == "ImageNet"
+    assert len(features.fingerprint) == 64
+    assert features.fingerprint != options.weights_sha256
+
+
+def test_images_that_have_no_colours_are_refused(features: Inception) -> None:
+    """Any size is accepted; two channels are not, and what to use instead is said."""
+    features.check_shape(ImageShape(channels=1, height=8, width=8))
+    features.check_shape(ImageShape(channels=3, height=64, width=48))
+    with pytest.raises(DataError, match="not 2×8×8") as caught:
+        features.check_shape(ImageShape(channels=2, height=8, width=8))
+    assert '"pixels"' in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("name", ["Conv2d_1a_3x3.conv.weight", "Mixed_7c.branch1x1.bn.bias"])
+def test_wrong_names_and_shapes_are_named(state: dict[str, Tensor], name: str) -> None:
+    """A key that is missing, of another shape or unknown is said by name."""
+    path = Path("some") / "other.pth"
+    for wrong in (
+        {key: value for key, value in state.items() if key != name},
+        {**state, name: state[name][:3].clone()},
+        {**state, f"{name}.more": state[name].clone()},
+    ):
+        with pytest.raises(DataError, match=name.replace(".", r"\.")) as caught:
+            inception_with(wrong, path=path)
+        assert caught.value.where == str(path)
+        assert INCEPTION_WEIGHTS.name in str(caught.value.remedy)
+
+
+def test_what_is_no_file_of_weights_is_refused(tmp_path: Path) -> None:
+    """Nothing, text, safetensors, a cut file, numbers and code: all errors, and none is run."""
     path = tmp_path / "other.pth"
-    torch.save({"fc.weight": state["fc.weight"]}, path)
-    with pytest.raises(DataError, match="Conv2d_1a_3x3"):
-        Inception(InceptionOptions(weights=str(path), weights_sha256=_sha256(path)))
+    good = {"a": torch.zeros(100)}
 
+    def refused(what: str) -> None:
+        with pytest.raises(DataError, match=what) as caught:
+            read_inception(path)
+        assert caught.value.where == str(path)
 
-def test_a_file_that_would_run_code_is_not_run(tmp_path: Path) -> None:
-    """A pickle of something else than tensors is refused, though its hash was given."""
-    path = tmp_path / "code.pth"
+    for contents in (b"", b"hello world"):
+        path.write_bytes(contents)
+        refused("cannot be read")
+    save_file(good, path)
+    refused("cannot be read")
+    torch.save(good, path)
+    path.write_bytes(path.read_bytes()[:-100])
+    refused("cannot be read")
     torch.save({"a": Path}, path)
-    with pytest.raises(DataError, match="cannot be read"):
-        Inception(InceptionOptions(weights=str(path), weights_sha256=_sha256(path)))
+    refused("cannot be read")
+    for held in ([1, 2], {"a": 3}, {1: torch.zeros(2)}):
+        torch.save(held, path)
+        refused("no table of tensors")
 
 
 def test_without_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +196,19 @@ def test_without_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert INCEPTION_WEIGHTS.url in text
     assert INCEPTION_WEIGHTS.sha256 in text
     assert str(tmp_path / INCEPTION_WEIGHTS.name) in text
+
+
+@pytest.mark.parametrize("size_bytes", [10, INCEPTION_WEIGHTS.size_bytes])
+def test_another_file_in_its_place_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size_bytes: int
+) -> None:
+    """Size and hash must be right."""
+    monkeypatch.setenv("DDDM_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    with (tmp_path / INCEPTION_WEIGHTS.name).open("wb") as file:
+        file.truncate(size_bytes)
+    with pytest.raises(DataError, match=r"wrong (size|hash)"):
+        Inception(InceptionOptions())
 
 
 def test_what_is_checked_without_torch() -> None:
