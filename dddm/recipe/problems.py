@@ -2,13 +2,16 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import NoReturn, final
+from typing import Final, NoReturn, final
 
 from attrs import frozen
 
 from dddm.errors import PluginError, RecipeError
 from dddm.recipe.locate import Path
 from dddm.recipe.source import Source
+
+_CLEARLY: Final = 0.1
+"""A second proposal that is so much less like what was written is none."""
 
 
 @final
@@ -102,6 +105,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean …?`, or the list of what there is."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=2)
+    if near and _likeness(name, near[-1]) < _likeness(name, near[0]) - _CLEARLY:
+        near = near[:1]
     if near:
         return "did you mean " + " or ".join(near) + "?"
     return "choose among " + ", ".join(names) if names else "leave it out"
+
+
+def _likeness(name: str, known: str) -> float:
+    return difflib.SequenceMatcher(None, known, name).ratio()

@@ -30,7 +30,7 @@ RECIPES = [
     # (change of the tiny recipe, exit code, what the message must say: the place and the remedy)
     (('use = "digits"', 'use = "digit"'), 4, ("tiny.toml:6:7", "did you mean digits")),
     (('use = "adm"', 'use = "nobody:adm"'), 4, ("tiny.toml:13:7", "nobody:adm")),
-    (("channels = 8", "chanels = 8"), 3, ("tiny.toml:14:1", "did you mean channels")),
+    (("channels = 8", "chanels = 8"), 3, ("tiny.toml:14:1", "did you mean channels?")),
     (("channels = 8", 'channels = "8"'), 3, ("tiny.toml:14:12", "a whole number")),
     (("channels = 8", "channels = 8.0"), 3, ("tiny.toml:14:12", "found 8.0")),
     (("classes = true", "classes = 1"), 3, ("tiny.toml:18:11", "true or false")),

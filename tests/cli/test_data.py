@@ -35,7 +35,10 @@ def recipe(place: Path, use: str, **options: Any) -> Path:
     lines = [f'use = "{use}"', *(f"{key} = {json.dumps(value)}" for key, value in options.items())]
     stage = 16 if use == "cifar10" else 8
     return write_tiny(
-        place, ('use = "digits"', "\n".join(lines)), ("attention = [4]", f"attention = [{stage}]")
+        place,
+        ('use = "digits"', "\n".join(lines)),
+        ("attention = [4]", f"attention = [{stage}]"),
+        ("batch_images = 250", "batch_images = 2"),  # of few images, once they are counted
     )
 
 

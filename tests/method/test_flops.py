@@ -37,7 +37,8 @@ class Toy(Backbone):
         if self.label is None:
             return h_BCHW
         assert label is not None
-        return h_BCHW + self.label(label)[:, :, None, None]
+        label_BC: Tensor = self.label(label)
+        return h_BCHW + label_BC[:, :, None, None]
 
     def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
         h_B1NC: Tensor = (begun + estimate).flatten(2).mT[:, None]
