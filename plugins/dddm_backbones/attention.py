@@ -40,6 +40,22 @@ class EstimateTokens(nn.Module):
         return token_BMP if self.position is None else token_BMP + self.position
 
 
+def attend(query_BNC: Tensor, key_BMC: Tensor, value_BMC: Tensor, *, heads: int) -> Tensor:
+    """softmax(q kᵀ / √D) v, head by head: (B, N, C)."""
+    query_BKND, key_BKMD, value_BKMD = (
+        part.reshape(*part.shape[:2], heads, -1).transpose(1, 2)
+        for part in (query_BNC, key_BMC, value_BMC)
+    )
+    if query_BKND.device.type == "cpu" and query_BKND.dtype == torch.bfloat16:
+        # torch's kernel computes no faster in bfloat16 than in float32; these products do.
+        scaled_BKND = query_BKND * query_BKND.shape[-1] ** -0.5
+        attended_BKND = (scaled_BKND @ key_BKMD.mT).softmax(dim=-1) @ value_BKMD
+    else:
+        attended_BKND = functional.scaled_dot_product_attention(query_BKND, key_BKMD, value_BKMD)
+    attended_BNC: Tensor = attended_BKND.transpose(1, 2).flatten(2)
+    return attended_BNC
+
+
 @final
 class Attention(nn.Module):
     """Attention of a feature map to itself, to tokens of x̂, or to both at once; a residual block.
@@ -67,21 +83,14 @@ class Attention(nn.Module):
 
     def forward(self, x_BCHW: Tensor, token_BMP: Tensor | None = None) -> Tensor:
         """(B, C, H, W)."""
-        h_BNC = self.norm(x_BCHW).flatten(2).mT
+        # Contiguous once, because each linear layer would copy it for itself.
+        h_BNC = self.norm(x_BCHW).flatten(2).mT.contiguous()
         parts = []
         if self.key_value is not None:
             parts.append(self.key_value(h_BNC))
         if self.token_key_value is not None:
             parts.append(self.token_key_value(token_BMP))
         key_BnC, value_BnC = torch.cat(parts, dim=1).chunk(2, dim=2)
-        attended_BKND = functional.scaled_dot_product_attention(
-            self._split(self.query(h_BNC)), self._split(key_BnC), self._split(value_BnC)
-        )
-        attended_BNC = attended_BKND.transpose(1, 2).flatten(2)
+        attended_BNC = attend(self.query(h_BNC), key_BnC, value_BnC, heads=self._heads)
         change_BNC: Tensor = self.output(attended_BNC)
         return x_BCHW + change_BNC.mT.reshape(x_BCHW.shape)
-
-    def _split(self, x_BNC: Tensor) -> Tensor:
-        """(B, N, C) → (B, K, N, D)."""
-        batch, places, _ = x_BNC.shape
-        return x_BNC.reshape(batch, places, self._heads, -1).transpose(1, 2)

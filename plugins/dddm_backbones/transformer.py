@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dddm.interfaces.facts import ImageShape
+from dddm_backbones.attention import attend
 from dddm_backbones.layers import group_norm, starting_at_zero
 
 _FEED_FORWARD: Final = 4
@@ -86,7 +87,7 @@ class Transformer(nn.Module):
 
     def forward(self, x_BCHW: Tensor, token_BMP: Tensor) -> Tensor:
         """(B, C, H, W)."""
-        h_BNW = self.enter(self.norm(x_BCHW).flatten(2).mT)
+        h_BNW = self.enter(self.norm(x_BCHW).flatten(2).mT.contiguous())
         normed_BNW = self.itself_norm(h_BNW)
         h_BNW = h_BNW + self.itself(normed_BNW, normed_BNW)
         h_BNW = h_BNW + self.cross(self.cross_norm(h_BNW), self.project(token_BMP))
@@ -109,11 +110,7 @@ class _Attention(nn.Module):
 
     def forward(self, h_BNW: Tensor, context_BMW: Tensor) -> Tensor:
         """(B, N, W)."""
-        query_BNKD = self.query(h_BNW).unflatten(2, (self._heads, -1))
-        both_BM2KD = self.key_value(context_BMW).unflatten(2, (2, self._heads, -1))
-        key_BMKD, value_BMKD = both_BM2KD.unbind(2)
-        attended_BKND = functional.scaled_dot_product_attention(
-            query_BNKD.transpose(1, 2), key_BMKD.transpose(1, 2), value_BMKD.transpose(1, 2)
-        )
-        attended_BNW: Tensor = self.output(attended_BKND.transpose(1, 2).flatten(2))
-        return attended_BNW
+        key_BMW, value_BMW = self.key_value(context_BMW).chunk(2, dim=2)
+        attended_BNW = attend(self.query(h_BNW), key_BMW, value_BMW, heads=self._heads)
+        change_BNW: Tensor = self.output(attended_BNW)
+        return change_BNW

@@ -3,6 +3,8 @@
 Legend: B images, C channels, N places, M tokens, K heads, D = C/K, P width of a token.
 """
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from perturbing import noise, perturb
@@ -10,7 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from dddm.interfaces.facts import ImageShape
-from dddm_backbones.attention import Attention, EstimateTokens
+from dddm_backbones.attention import Attention, EstimateTokens, attend
+
+Attending = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def by_hand(
@@ -49,6 +53,35 @@ def test_attention_equals_a_plain_softmax(heads: int, tokens: int | None, *, its
     token_BMP = None if tokens is None else noise(3, 6, tokens, seed=1)
     expected = by_hand(attention, x_BCHW, token_BMP, heads=heads)
     torch.testing.assert_close(attention(x_BCHW, token_BMP), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("heads", [1, 4])
+def test_attending_in_bfloat16_is_as_near_to_float32_as_the_kernel_of_torch(heads: int) -> None:
+    """On a CPU it is written as two products; output and gradients lose no more than by torch's."""
+    given = [noise(3, places, 16, seed=places) for places in (7, 12, 13)]
+    query, key, value = given[0], given[1], given[2][:, :12]
+
+    def results(attending: Attending, dtype: torch.dtype) -> Tensor:
+        parts = [part.to(dtype).requires_grad_() for part in (query, key, value)]
+        out = attending(*parts)
+        gradients = torch.autograd.grad((out.float() * noise(*out.shape, seed=1)).sum(), parts)
+        return torch.cat([each.float().flatten() for each in (out.detach(), *gradients)])
+
+    def ours(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        return attend(query, key, value, heads=heads)
+
+    def kernel(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        q, k, v = (
+            part.reshape(3, -1, heads, 16 // heads).transpose(1, 2) for part in (query, key, value)
+        )
+        attended: Tensor = functional.scaled_dot_product_attention(q, k, v)
+        return attended.transpose(1, 2).flatten(2)
+
+    exact = results(kernel, torch.float32)
+    torch.testing.assert_close(results(ours, torch.float32), exact)
+    error = (results(ours, torch.bfloat16) - exact).norm()
+    assert error < 1.5 * (results(kernel, torch.bfloat16) - exact).norm()
+    assert error < 0.01 * exact.norm()
 
 
 def test_attention_begins_as_nothing() -> None:
