@@ -13,7 +13,7 @@ from torch.nn import functional
 _MOST_GROUPS: Final = 32
 _CHANNELS_IN_A_GROUP: Final = 4
 _LONGEST_PERIOD: Final = 10_000.0
-_DRAWS: Final = 2**15
+_DRAWS: Final = 2**16
 
 
 def group_norm(channels: int, *, epsilon: float = 1e-5) -> nn.GroupNorm:
@@ -139,8 +139,8 @@ class Double(nn.Module):
 class Dropout(nn.Module):
     """Zeros with probability p in training, the rest times 1/(1−p).
 
-    On a CPU, where torch draws a float of 53 bits for each number, p is rounded to a multiple of
-    2⁻¹⁵ and 15 bits are drawn: a third of the time.
+    On a CPU, where torch draws a number of 53 bits for each value and one after the other, p is
+    rounded to a multiple of 2⁻¹⁶ and 16 bits are drawn, four at once: a third of the time.
     """
 
     def __init__(self, p: float) -> None:
@@ -154,8 +154,21 @@ class Dropout(nn.Module):
         if x_BCHW.device.type != "cpu":
             return functional.dropout(x_BCHW, self._p)
         dropped = round(self._p * _DRAWS)
-        draw_BCHW = torch.empty_like(x_BCHW, dtype=torch.int16).random_(0, _DRAWS)
-        return x_BCHW * (draw_BCHW >= dropped) * (_DRAWS / (_DRAWS - dropped))
+        kept_BCHW = draws_like(x_BCHW) >= dropped - _DRAWS // 2
+        return x_BCHW * (kept_BCHW.to(x_BCHW.dtype) * (_DRAWS / (_DRAWS - dropped)))
+
+
+def draws_like(x_BCHW: Tensor) -> Tensor:
+    """Integers in −2¹⁵ … 2¹⁵ − 1, all as likely, in the shape and layout of x; on the CPU.
+
+    One draw of torch's generator, 64 bits, makes four of them.
+    """
+    whole = torch.empty(-(-x_BCHW.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+    draw_n = whole.view(torch.int16)[: x_BCHW.numel()]
+    if x_BCHW.is_contiguous():
+        return draw_n.view(x_BCHW.shape)
+    batch, channels, height, width = x_BCHW.shape
+    return draw_n.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 @final

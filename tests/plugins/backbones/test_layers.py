@@ -22,6 +22,7 @@ from dddm_backbones.layers import (
     ResidualBlock,
     convolution,
     convolve_doubled,
+    draws_like,
     group_norm,
     sinusoids,
     starting_at_zero,
@@ -194,8 +195,19 @@ def test_dropout_follows_the_generator_and_forgets_no_place() -> None:
     assert torch.equal(dropout(x_BCHW), first)
     assert not torch.equal(first, second)
     signs = first.flatten() - 1
-    for shift in (1, 2, 4):
+    for shift in (1, 2, 3, 4, 8):
         assert (signs[shift:] * signs[:-shift]).mean().abs() < 5 / math.sqrt(len(signs))
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 5])
+def test_every_place_has_a_draw_of_its_own(width: int) -> None:
+    """Also where four do not divide the values; all 16 bits vary, at every fourth place."""
+    draws = torch.cat([draws_like(torch.empty(1, 1, 1, width)).flatten() for _ in range(2000)])
+    for place in range(width):
+        column = draws[place::width]
+        assert column.dtype == torch.int16
+        for bit in range(16):
+            assert 0.4 < (column >> bit & 1).float().mean() < 0.6
 
 
 def test_no_dropout_is_the_identity() -> None:
