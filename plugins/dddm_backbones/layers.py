@@ -13,7 +13,6 @@ from torch.nn import functional
 _MOST_GROUPS: Final = 32
 _CHANNELS_IN_A_GROUP: Final = 4
 _LONGEST_PERIOD: Final = 10_000.0
-_DRAWS: Final = 2**16
 
 
 def group_norm(channels: int, *, epsilon: float = 1e-5) -> nn.GroupNorm:
@@ -136,42 +135,6 @@ class Double(nn.Module):
 
 
 @final
-class Dropout(nn.Module):
-    """Zeros with probability p in training, the rest times 1/(1−p).
-
-    On a CPU, where torch draws a number of 53 bits for each value and one after the other, p is
-    rounded to a multiple of 2⁻¹⁶ and 16 bits are drawn, four at once: a third of the time.
-    """
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self._p = p
-
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        """The same shape and layout."""
-        if not self.training or self._p == 0:
-            return x_BCHW
-        if x_BCHW.device.type != "cpu":
-            return functional.dropout(x_BCHW, self._p)
-        dropped = round(self._p * _DRAWS)
-        kept_BCHW = draws_like(x_BCHW) >= dropped - _DRAWS // 2
-        return x_BCHW * (kept_BCHW.to(x_BCHW.dtype) * (_DRAWS / (_DRAWS - dropped)))
-
-
-def draws_like(x_BCHW: Tensor) -> Tensor:
-    """Integers in −2¹⁵ … 2¹⁵ − 1, all as likely, in the shape and layout of x; on the CPU.
-
-    One draw of torch's generator, 64 bits, makes four of them.
-    """
-    whole = torch.empty(-(-x_BCHW.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-    draw_n = whole.view(torch.int16)[: x_BCHW.numel()]
-    if x_BCHW.is_contiguous():
-        return draw_n.view(x_BCHW.shape)
-    batch, channels, height, width = x_BCHW.shape
-    return draw_n.view(batch, height, width, channels).permute(0, 3, 1, 2)
-
-
-@final
 class ResidualBlock(nn.Module):
     """Two convolutions with time and class in between, beside a short cut.
 
@@ -195,7 +158,7 @@ class ResidualBlock(nn.Module):
         self.first = convolution(inputs, outputs)
         self.embed = nn.Linear(embedding, 2 * outputs if scale_shift_norm else outputs)
         self.second_norm = group_norm(outputs)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.second = starting_at_zero(convolution(outputs, outputs))
         self.short_cut = (
             nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, kernel_size=1)

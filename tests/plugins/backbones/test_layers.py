@@ -16,13 +16,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dddm_backbones.layers import (
     Double,
-    Dropout,
     Embedding,
     Halve,
     ResidualBlock,
     convolution,
     convolve_doubled,
-    draws_like,
     group_norm,
     sinusoids,
     starting_at_zero,
@@ -160,61 +158,6 @@ def test_doubling_elsewhere_than_on_a_cpu_takes_the_doubled_image() -> None:
     with FlopCounterMode(display=False) as counter:
         assert double(x_BCHW).shape == (1, 4, 4, 6)
     assert counter.get_total_flops() == 2 * (4 * 9) * (4 * 24)
-
-
-@pytest.mark.parametrize("p", [0.1, 0.3, 0.5])
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_dropout_drops_as_many_as_it_says_and_keeps_the_mean(
-    p: float, layout: torch.memory_format
-) -> None:
-    """Of 160,000 ones a part p is zero, to five standard deviations; the others are 1/(1−p)."""
-    x_BCHW = torch.ones(4, 40, 25, 40).contiguous(memory_format=layout)
-    out = Dropout(p).train()(x_BCHW)
-    assert out.stride() == x_BCHW.stride()
-    kept = out[out != 0]
-    assert kept.unique().tolist() == pytest.approx([1 / (1 - p)], rel=1e-4)
-    deviation = math.sqrt(p * (1 - p) / out.numel())
-    assert 1 - len(kept) / out.numel() == pytest.approx(p, abs=5 * deviation)
-    assert out.mean().item() == pytest.approx(1, abs=5 * deviation / (1 - p))
-
-
-def test_dropout_lets_gradients_through_where_it_lets_numbers_through() -> None:
-    """The gradient is dropped at the same places and scaled alike."""
-    x_BCHW = torch.ones(2, 3, 8, 8, requires_grad=True)
-    out = Dropout(0.4).train()(x_BCHW)
-    (gradient,) = torch.autograd.grad(out.sum(), x_BCHW)
-    assert torch.equal(gradient, out.detach())
-
-
-def test_dropout_follows_the_generator_and_forgets_no_place() -> None:
-    """One seed gives one draw, two draws differ, and neighbours in memory fall independently."""
-    dropout, x_BCHW = Dropout(0.5).train(), torch.ones(1, 1, 500, 500)
-    torch.manual_seed(3)
-    first, second = dropout(x_BCHW), dropout(x_BCHW)
-    torch.manual_seed(3)
-    assert torch.equal(dropout(x_BCHW), first)
-    assert not torch.equal(first, second)
-    signs = first.flatten() - 1
-    for shift in (1, 2, 3, 4, 8):
-        assert (signs[shift:] * signs[:-shift]).mean().abs() < 5 / math.sqrt(len(signs))
-
-
-@pytest.mark.parametrize("width", [1, 2, 3, 5])
-def test_every_place_has_a_draw_of_its_own(width: int) -> None:
-    """Also where four do not divide the values; all 16 bits vary, at every fourth place."""
-    draws = torch.cat([draws_like(torch.empty(1, 1, 1, width)).flatten() for _ in range(2000)])
-    for place in range(width):
-        column = draws[place::width]
-        assert column.dtype == torch.int16
-        for bit in range(16):
-            assert 0.4 < (column >> bit & 1).float().mean() < 0.6
-
-
-def test_no_dropout_is_the_identity() -> None:
-    """In evaluation, and for p = 0, the very tensor comes out."""
-    x_BCHW = noise(1, 2, 3, 3)
-    assert Dropout(0.5).eval()(x_BCHW) is x_BCHW
-    assert Dropout(0.0).train()(x_BCHW) is x_BCHW
 
 
 def by_hand(
