@@ -4,7 +4,7 @@ While the network computes, a thread reads the next batch into memory from which
 take it without waiting.
 """
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import final
 
 import torch
@@ -14,6 +14,7 @@ from dddm.interfaces.dataset import Split
 from dddm.interfaces.facts import ImageShape
 from dddm.method.training_step import Batch
 from dddm.support.images import from_uint8
+from dddm.support.side_thread import side_thread
 
 _Raw = tuple[Tensor, Tensor | None]
 
@@ -30,7 +31,7 @@ class Reader:
         self._split = split
         self._device = device
         self._labels = labels
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dddm-reader")
+        self._thread = side_thread("dddm-reader")
         self._ahead: tuple[Tensor, Future[_Raw]] | None = None
 
     def read(self, index: Tensor, *, upcoming: Tensor | None = None) -> Batch:
