@@ -3,11 +3,37 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from typing import final
 
 import torch
+from attrs import frozen
 from torch import Tensor
 
 from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.shards import Shards
+
+ShardState = Mapping[str, Tensor]
+
+
+@final
+@frozen(kw_only=True)
+class Footprint:
+    """Bytes that a store takes when every row is in it.
+
+    Attributes:
+        memory: main memory of this process.
+        disk: in the store's folder, at most, with all that its snapshots hold on to.
+        device: memory of the device.
+    """
+
+    memory: int = 0
+    disk: int = 0
+    device: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.memory + self.disk + self.device
 
 
 class TargetStore(ABC):
@@ -20,34 +46,41 @@ class TargetStore(ABC):
     """
 
     @abstractmethod
+    def footprint(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> Footprint:
+        """What a store of so many rows takes; before `open`, so that a run can be refused."""
+
+    @abstractmethod
     def open(
         self,
         *,
-        images: int,
+        shards: Shards,
         shape: ImageShape,
         seed: int,
-        owned: Tensor,
         folder: Path,
         device: torch.device,
+        kept_snapshots: int,
     ) -> None:
-        """Make the store ready.
+        """Make the store ready; this must take seconds however many rows there are.
 
         Args:
-            images: N, how many images the data set has.
+            shards: the images that this process owns.
             shape: of one row.
             seed: of the initial noise.
-            owned: indices that this process owns, (n,), int64, ascending, on the CPU.
-            folder: where a store on disk may keep its files; exists and is the store's own.
+            folder: where a store on disk may keep its files; exists, and is shared by the stores
+                of all processes, so that a file belongs to one shard.
             device: where `read` returns estimates and `write` gets them.
+            kept_snapshots: how many of the newest snapshots `restore` must be able to return to.
+
+        Raises:
+            EnvironmentProblem: if the machine lacks what it takes.
         """
 
     @abstractmethod
-    def size_bytes(self) -> int:
-        """What the open store takes when every row is in it."""
-
-    @abstractmethod
     def begin_epoch(self, epoch: int) -> None:
-        """From here on every row may be written once more."""
+        """From here on every row may be written once more.
+
+        Epochs rise; to begin the present one again changes nothing.
+        """
 
     @abstractmethod
     def read(self, index: Tensor) -> Tensor:
@@ -57,13 +90,17 @@ class TargetStore(ABC):
             ValueError: if an index is not this process's own.
         """
 
+    def prefetch(self, index: Tensor) -> None:  # noqa: B027 - to do nothing is right
+        """Be told that `index` will be read next; a store that has to wait may begin to."""
+
     @abstractmethod
     def write(self, index: Tensor, *, estimate: Tensor) -> None:
         """Replace rows by estimates (B, C, H, W) of any floating dtype, on the device.
 
         Raises:
             ValueError: if an index is not this process's own, was written in this epoch already,
-                or stands twice in `index`; no row is changed then.
+                or stands twice in `index`, or a number cannot be kept; no row is changed then.
+            EnvironmentProblem: if there is no space; no row is changed then.
         """
 
     @abstractmethod
@@ -72,19 +109,29 @@ class TargetStore(ABC):
 
     @abstractmethod
     def flush(self) -> None:
-        """Bring everything written to where it survives a crash of the process."""
+        """Bring everything written to where it survives a crash of the machine."""
 
     @abstractmethod
-    def snapshot(self) -> Mapping[str, Tensor]:
-        """The store's whole state as named tensors on the CPU, for a checkpoint.
+    def snapshot(self) -> Mapping[int, ShardState]:
+        """The state of each owned shard as named tensors on the CPU, for a checkpoint.
 
-        It includes which rows this epoch has written, so that a run can go on within an epoch.
+        A store on disk may keep the rows where they are and say only where that is; then these
+        must stay until `kept_snapshots` newer snapshots were taken.  The tensors may share the
+        store's memory: they are to be used before the next write.  They include which rows this
+        epoch has written, so that a run can go on within an epoch.
         """
 
     @abstractmethod
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Return to what `snapshot` gave.
+    def restore(self, state: Mapping[int, ShardState]) -> None:
+        """Return to what `snapshot` gave, in this process or in those that owned the shards then.
+
+        Args:
+            state: of all owned shards at least, and perhaps of others.
 
         Raises:
-            ValueError: if the state is of another shape, size or kind of store.
+            ValueError: if the state is of another shape, size or kind of store, or is one that
+                the store could not keep.
         """
+
+    def close(self) -> None:  # noqa: B027 - to do nothing is right
+        """End threads and close files; nothing is read or written after this."""

@@ -1,6 +1,7 @@
-"""Built-in target stores."""
+"""Built-in target stores: a precision and a place, one of which is in the name."""
 
 from dddm.interfaces.plugin import Kind, Registrar, hookimpl
+from dddm_stores.options import PlaceOptions, PrecisionOptions
 
 
 @hookimpl
@@ -9,6 +10,42 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.TARGET_STORE,
         "ram",
-        target="dddm_stores.ram:RamStore",
-        summary="Main memory, float32: 4 bytes a number; kept by checkpoints alone.",
+        target="dddm_stores.make:ram",
+        options=PlaceOptions,
+        summary="Main memory; float32 unless said otherwise.",
+    )
+    registrar.add(
+        Kind.TARGET_STORE,
+        "mmap",
+        target="dddm_stores.make:mmap",
+        options=PlaceOptions,
+        summary="Memory-mapped files in the run folder, which checkpoints do not copy.",
+    )
+    registrar.add(
+        Kind.TARGET_STORE,
+        "device",
+        target="dddm_stores.make:device",
+        options=PlaceOptions,
+        summary="The GPU's own memory.",
+    )
+    registrar.add(
+        Kind.TARGET_STORE,
+        "fp16",
+        target="dddm_stores.make:fp16",
+        options=PrecisionOptions,
+        summary="float16: 2 bytes a number, to 2⁻¹¹ of it; in main memory unless said otherwise.",
+    )
+    registrar.add(
+        Kind.TARGET_STORE,
+        "bf16",
+        target="dddm_stores.make:bf16",
+        options=PrecisionOptions,
+        summary="bfloat16: 2 bytes a number, to 2⁻⁹ of it; in main memory unless said otherwise.",
+    )
+    registrar.add(
+        Kind.TARGET_STORE,
+        "int8",
+        target="dddm_stores.make:int8",
+        options=PrecisionOptions,
+        summary="8 bits a number with a scale for each image, to 1/254 of its largest number.",
     )

@@ -1,0 +1,130 @@
+"""Rows in files, one for each shard: processes share a folder and no file."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, final
+
+import torch
+from torch import Tensor
+
+from dddm.interfaces.shards import Shards
+from dddm.interfaces.target_store import Footprint
+from dddm_stores.place import Place, Where, word_of
+from dddm_stores.shard_file import ShardFile
+from dddm_stores.state import part_of
+
+_NOTE_BYTES: Final = 4
+"""What a snapshot and the present note down for each row in memory: where it is."""
+
+
+@final
+class DiskPlace(Place):
+    """The files `shard-0007.rows` of the shards that this process owns, mapped into memory."""
+
+    def __init__(self) -> None:
+        self._files: dict[int, ShardFile] = {}
+        self._row_bytes = 0
+
+    @property
+    def waits(self) -> bool:
+        """Yes: for the disk."""
+        return True
+
+    def footprint(self, *, rows: int, row_bytes: int, kept_snapshots: int) -> Footprint:
+        """The rows as they are, and those of each snapshot kept."""
+        versions = kept_snapshots + 1
+        return Footprint(
+            memory=rows * versions * _NOTE_BYTES, disk=rows * row_bytes * versions
+        )
+
+    def open(
+        self,
+        *,
+        shards: Shards,
+        row_bytes: int,
+        folder: Path,
+        device: torch.device,
+        kept_snapshots: int,
+    ) -> None:
+        """Make or open the files, which take no space yet.
+
+        Raises:
+            EnvironmentProblem: if they cannot be made.
+        """
+        del device
+        self._row_bytes = row_bytes
+        self._files = {
+            shard: ShardFile(
+                folder / f"shard-{shard:04d}.rows",
+                rows=shards.size(shard),
+                row_bytes=row_bytes,
+                kept_snapshots=kept_snapshots,
+            )
+            for shard in shards.owned
+        }
+
+    def read(self, where: Where) -> Tensor:
+        """Shard by shard."""
+        word = word_of(self._row_bytes)
+        rows_BR = torch.empty(len(where.row), self._row_bytes // word.itemsize, dtype=word)
+        found_BR = rows_BR.view(torch.uint8)
+        for shard, chosen in _by_shard(where):
+            found_BR[chosen] = self._files[shard].read(where.place[chosen])
+        return found_BR
+
+    def write(self, where: Where, *, rows: Tensor) -> None:
+        """Shard by shard.
+
+        Raises:
+            EnvironmentProblem: if there is no space; the snapshots stay whole.
+        """
+        rows_BR = rows.cpu()
+        for shard, chosen in _by_shard(where):
+            self._files[shard].write(where.place[chosen], rows=rows_BR[chosen].contiguous())
+
+    def flush(self) -> None:
+        """Wait until everything written is on the disk."""
+        for file in self._files.values():
+            file.flush()
+
+    def snapshot(self, shard: int) -> Mapping[str, Tensor]:
+        """Where the rows are.
+
+        `at`: (n,), int32, the row's place in the file; -1 for one that was never written.
+        `held`: (k, n), int32, the same for this snapshot and those before it that are kept.
+        """
+        at_n, held_kn = self._files[shard].snapshot()
+        return {"at": torch.from_numpy(at_n), "held": torch.from_numpy(held_kn)}
+
+    def restore(self, shard: int, state: Mapping[str, Tensor]) -> None:
+        """Take the rows to be where they were.
+
+        Raises:
+            ValueError: if the file no longer holds them, or the state is of another shape.
+        """
+        file = self._files[shard]
+        at_n = part_of(state, "at", like=torch.from_numpy(file.at_n), shard=shard)
+        held_kn = state.get("held")
+        if held_kn is None or held_kn.shape[1:] != at_n.shape or held_kn.dtype != at_n.dtype:
+            raise ValueError(f"the store's state, shard {shard}: held does not fit")
+        file.restore(at_n.numpy(), held_kn=held_kn.numpy())
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files.values():
+            file.close()
+        self._files = {}
+
+
+def _by_shard(where: Where) -> Iterator[tuple[int, slice | Tensor]]:
+    """Each shard, and which of the batch are its; slices where they stand together."""
+    shard_B = where.shard
+    shards, counts = shard_B.unique_consecutive(return_counts=True)
+    if len(shards.unique()) == len(shards):
+        first = 0
+        for shard, count in zip(shards.tolist(), counts.tolist(), strict=True):
+            yield shard, slice(first, first + count)
+            first += count
+        return
+    for shard in shards.unique().tolist():
+        yield shard, (shard_B == shard).nonzero().flatten()

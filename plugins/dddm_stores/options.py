@@ -1,0 +1,35 @@
+"""Options of the built-in target stores.  Imports no torch."""
+
+from typing import Final, Literal, final
+
+from attrs import frozen
+
+from dddm.interfaces.plugin import option
+
+PrecisionName = Literal["float32", "float16", "bfloat16", "int8"]
+PlaceName = Literal["ram", "mmap", "device"]
+
+_PRECISION_HELP: Final = (
+    "What an estimate is kept in: float32 exactly; float16 to 2⁻¹¹ of each number; bfloat16 to "
+    "2⁻⁹; int8 to 1/254 of the image's largest number."
+)
+_PLACE_HELP: Final = (
+    "Where estimates are kept: ram, main memory; mmap, files in the run folder; device, the "
+    "memory of the GPU."
+)
+
+
+@final
+@frozen(kw_only=True)
+class PlaceOptions:
+    """Options of `ram`, `mmap` and `device`, whose names say the place."""
+
+    precision: PrecisionName = option("float32", help=_PRECISION_HELP)
+
+
+@final
+@frozen(kw_only=True)
+class PrecisionOptions:
+    """Options of `fp16`, `bf16` and `int8`, whose names say the precision."""
+
+    place: PlaceName = option("ram", help=_PLACE_HELP)

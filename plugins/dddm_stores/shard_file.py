@@ -1,0 +1,170 @@
+"""One shard's rows in a file that goes back to its snapshots without copying them.
+
+A row that a snapshot refers to is never overwritten: the next value of the same image goes to a
+free place in the file.  So a snapshot is a table of where each row is, some bytes an image, and the
+file holds as many versions of a row as snapshots and the present differ by, at most one more than
+the snapshots kept.  Places that were never written take no space on the disk.
+
+Rows are written by `pwrite`, runs of them at once: writing into mapped memory would first read the
+pages that are about to be replaced, and a full disk would kill the process instead of raising.
+They are read from mapped memory, after the system was told which rows will be needed: without that
+it waits for each in turn, and reads five times as much as a row.
+
+Legend: n rows, c places in the file, R bytes in a row, B rows of a batch.
+"""
+
+import hashlib
+import json
+import mmap
+import os
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dddm.support.files import naming_full_disk, write_whole_text
+from dddm_stores.place import word_of
+
+_NOWHERE: Final = -1
+
+Rows = npt.NDArray[np.int32]
+
+
+def name_of(at: Rows) -> str:
+    """What a snapshot is called: a digest of where its rows are."""
+    return hashlib.blake2b(at.tobytes(), digest_size=16).hexdigest()
+
+
+@final
+class ShardFile:
+    """The rows of one shard.
+
+    Args:
+        path: of the file; made if absent.
+        rows: n.
+        row_bytes: R.
+        kept_snapshots: how many of the newest snapshots stay whole.
+    """
+
+    def __init__(self, path: Path, *, rows: int, row_bytes: int, kept_snapshots: int) -> None:
+        self.path = path
+        self._row_bytes = row_bytes
+        self._kept = kept_snapshots
+        self._places = rows * (kept_snapshots + 1)
+        self.at_n: Rows = np.full(rows, _NOWHERE, np.int32)
+        self.held_kn: list[Rows] = []
+        self._open()
+        self._find_free()
+        self._unsynced = False
+
+    def _open(self) -> None:
+        with naming_full_disk(self.path):
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            size = self._places * self._row_bytes
+            self.was_whole = os.fstat(self._file).st_size == size
+            os.ftruncate(self._file, size)
+        word = word_of(self._row_bytes)
+        self._mapped_cR = torch.empty(0, self._row_bytes // word.itemsize, dtype=word)
+        if size:
+            mapped = mmap.mmap(self._file, size)
+            self._mapped_cR = torch.frombuffer(mapped, dtype=word).view(self._places, -1)
+
+    def _find_free(self) -> None:
+        """Which places no snapshot and no present row takes, in the order of the file."""
+        taken_c = np.zeros(self._places, bool)
+        for at_n in (*self.held_kn, self.at_n):
+            taken_c[at_n[at_n >= 0]] = True
+        self._free: Rows = np.flatnonzero(~taken_c).astype(np.int32)
+        self._next_free = 0
+        # Whether the present version of a row is a snapshot's too, or there is none.
+        self._fixed_n = np.ones(len(self.at_n), bool)
+
+    def read(self, place: Tensor) -> Tensor:
+        """Rows (B, R), uint8, at places (B,), int64; each was written before."""
+        at_B = self.at_n[place.numpy()]
+        # One call an image, of a microsecond; they let the disk work on all rows at once.
+        for at in at_B.tolist():
+            os.posix_fadvise(
+                self._file, at * self._row_bytes, self._row_bytes, os.POSIX_FADV_WILLNEED
+            )
+        index_B = torch.from_numpy(at_B.astype(np.int64))
+        return self._mapped_cR.index_select(0, index_B).view(torch.uint8)
+
+    def write(self, place: Tensor, *, rows: Tensor) -> None:
+        """Replace rows at distinct places (B,), int64, by (B, R), uint8.
+
+        Raises:
+            EnvironmentProblem: if there is no space; the snapshots stay whole.
+        """
+        place_B = place.numpy()
+        fixed_B = self._fixed_n[place_B]
+        at_B = self.at_n[place_B]
+        new = int(fixed_B.sum())
+        at_B[fixed_B] = self._free[self._next_free : self._next_free + new]
+        with naming_full_disk(self.path):
+            self._put(at_B, rows=rows.numpy())
+        self._next_free += new
+        self.at_n[place_B] = at_B
+        self._fixed_n[place_B] = False
+        self._unsynced = True
+
+    def _put(self, at_B: Rows, *, rows: npt.NDArray[np.uint8]) -> None:
+        ends = np.flatnonzero(np.diff(at_B) != 1) + 1
+        for first, end in zip([0, *ends.tolist()], [*ends.tolist(), len(at_B)], strict=True):
+            left = memoryview(rows[first:end]).cast("B")
+            offset = int(at_B[first]) * self._row_bytes
+            while left:
+                done = os.pwrite(self._file, left, offset)
+                left, offset = left[done:], offset + done
+
+    def flush(self) -> None:
+        """Wait until everything written is on the disk."""
+        if self._unsynced:
+            with naming_full_disk(self.path):
+                os.fdatasync(self._file)
+            self._unsynced = False
+
+    def snapshot(self) -> tuple[Rows, Rows]:
+        """Where rows are, (n,), and where they were in each snapshot still kept, (k, n)."""
+        at_n = self.at_n.copy()
+        self.held_kn = [*self.held_kn, at_n][-self._kept :]
+        self._find_free()
+        self._note_held()
+        return at_n, np.stack(self.held_kn)
+
+    def _note_held(self) -> None:
+        """Write down which snapshots this file can go back to, before any other is overwritten."""
+        write_whole_text(
+            self._note, json.dumps({"can_return_to": [name_of(at) for at in self.held_kn]}) + "\n"
+        )
+
+    @property
+    def _note(self) -> Path:
+        return self.path.with_suffix(".json")
+
+    def restore(self, at_n: Rows, *, held_kn: Rows) -> None:
+        """Return to a snapshot.
+
+        Raises:
+            ValueError: if the file no longer holds its rows.
+        """
+        if (at_n >= 0).any():
+            if not self.was_whole:
+                raise ValueError(f"{self.path} is missing, or has another size")
+            known: Any = json.loads(self._note.read_text("utf-8")) if self._note.exists() else {}
+            if name_of(at_n) not in known.get("can_return_to", ()):
+                raise ValueError(
+                    f"{self.path} has gone on since this snapshot, and holds its rows no more"
+                )
+        self.at_n = at_n.copy()
+        self.held_kn = [row.copy() for row in held_kn]
+        self._find_free()
+        self._note_held()
+
+    def close(self) -> None:
+        """Close the file; what is mapped of it goes with the last tensor of it."""
+        self._mapped_cR = self._mapped_cR[:0].clone()
+        os.close(self._file)

@@ -1,0 +1,247 @@
+"""X̂ as rows of bytes: one precision, at one place.
+
+A row gets its noise when it is read, not when the store is opened: a store of 31 GB is ready at
+once, and rows that were never written take no space.
+
+Legend: n rows of a shard, B images asked for, C channels, H rows, W columns, R bytes in a row.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Final, final
+
+import torch
+from torch import Tensor
+
+from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.shards import Shards
+from dddm.interfaces.target_store import Footprint, ShardState, TargetStore
+from dddm.support.noise import noise_by_index
+from dddm.support.side_thread import side_thread
+from dddm_stores.place import Place, Where
+from dddm_stores.precision import Precision
+from dddm_stores.state import part_of
+
+_NEVER: Final = -1
+_INDICES_NAMED: Final = 8
+_EPOCH_BYTES: Final = 4
+
+
+@final
+class RowStore(TargetStore):
+    """Rows of one precision at one place.  Nothing is shared with a caller's tensors."""
+
+    def __init__(self, *, precision: Precision, place: Place) -> None:
+        self._precision = precision
+        self._place = place
+        self._shards = Shards(images=0, count=1, owned=())
+        self._shape = (0, 0, 0)
+        self._seed = 0
+        self._device = torch.device("cpu")
+        self._epoch = _NEVER
+        self._first_row_S = torch.empty(0, dtype=torch.int64)
+        self._written_n = torch.empty(0, dtype=torch.int32)
+        self._thread: ThreadPoolExecutor | None = None
+        self._ahead: tuple[Tensor, Future[Tensor]] | None = None
+
+    def footprint(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> Footprint:
+        """What the place says, and a number for each row in memory."""
+        place = self._place.footprint(
+            rows=rows,
+            row_bytes=self._precision.row_bytes(shape.values),
+            kept_snapshots=kept_snapshots,
+        )
+        return Footprint(
+            memory=place.memory + rows * _EPOCH_BYTES, disk=place.disk, device=place.device
+        )
+
+    def open(
+        self,
+        *,
+        shards: Shards,
+        shape: ImageShape,
+        seed: int,
+        folder: Path,
+        device: torch.device,
+        kept_snapshots: int,
+    ) -> None:
+        """Make room; no row is touched.
+
+        Raises:
+            EnvironmentProblem: if there is not enough.
+        """
+        self._shards, self._shape, self._seed = shards, shape.as_tuple, seed
+        self._device = device
+        self._epoch = _NEVER
+        self._first_row_S = torch.full((shards.count,), -1)
+        first = 0
+        for shard in shards.owned:
+            self._first_row_S[shard] = first
+            first += shards.size(shard)
+        # The epoch in which each row was last written.
+        self._written_n = torch.full((first,), _NEVER, dtype=torch.int32)
+        self._place.open(
+            shards=shards,
+            row_bytes=self._precision.row_bytes(shape.values),
+            folder=folder,
+            device=device,
+            kept_snapshots=kept_snapshots,
+        )
+
+    def begin_epoch(self, epoch: int) -> None:
+        """From here on every row may be written once more.
+
+        Raises:
+            ValueError: if epochs fall: a row knows only the last one that wrote it.
+        """
+        if epoch < self._epoch:
+            raise ValueError(f"epoch {epoch} after epoch {self._epoch}")
+        self._epoch = epoch
+
+    def prefetch(self, index: Tensor) -> None:
+        """Begin to read in another thread, where reading means waiting or making noise."""
+        where = self._find(index)
+        if not self._place.waits and bool((self._written_n[where.row] != _NEVER).all()):
+            return
+        if self._thread is None:
+            self._thread = side_thread("dddm-store")
+        self._ahead = (index, self._thread.submit(self._gather, index, where))
+
+    def read(self, index: Tensor) -> Tensor:
+        """Rows (B, C, H, W), float32, on the device; a copy.
+
+        Raises:
+            ValueError: if an index is not this process's own.
+        """
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and torch.equal(ahead[0], index):
+            return ahead[1].result().to(self._device)
+        return self.peek(index)
+
+    def peek(self, index: Tensor) -> Tensor:
+        """The same rows, read now.
+
+        Raises:
+            ValueError: if an index is not this process's own.
+        """
+        return self._gather(index, self._find(index)).to(self._device)
+
+    def write(self, index: Tensor, *, estimate: Tensor) -> None:
+        """Replace rows by a copy of `estimate`, (B, C, H, W).
+
+        Raises:
+            ValueError: if an index is not this process's own, was written in this epoch already,
+                or stands twice in `index`, if `estimate` has another shape, or a number cannot be
+                kept in this precision; no row is changed.
+            EnvironmentProblem: if there is no space; snapshots stay whole.
+        """
+        where = self._find(index)
+        self._refuse_second_write(index, where)
+        expected = (len(index), *self._shape)
+        if estimate.shape != expected:
+            raise ValueError(f"estimates of shape {tuple(estimate.shape)}, not {expected}")
+        self._drop_what_changes(index)
+        self._place.write(where, rows=self._precision.encode(estimate))
+        self._written_n[where.row] = self._epoch
+
+    def flush(self) -> None:
+        """Bring what was written to where it survives a crash of the machine."""
+        self._place.flush()
+
+    def snapshot(self) -> Mapping[int, ShardState]:
+        """What the place says of each shard's rows, and which of them are real.
+
+        `written`: (n,), int32, the epoch in which each was last written; -1 for noise.
+        `epoch`: (1,), int64, the present one, from 0; -1 before the first.
+        """
+        return {
+            shard: {
+                **self._place.snapshot(shard),
+                "written": self._written_n[self._span(shard)],
+                "epoch": torch.tensor([self._epoch]),
+            }
+            for shard in self._shards.owned
+        }
+
+    def restore(self, state: Mapping[int, ShardState]) -> None:
+        """Return to what `snapshot` gave; the state stays the caller's.
+
+        Raises:
+            ValueError: if a shard is missing or does not fit, or its rows are no longer there.
+        """
+        self._ahead = None
+        for shard in self._shards.owned:
+            if shard not in state:
+                raise ValueError(f"the store's state lacks shard {shard}")
+            own, mine_n = state[shard], self._written_n[self._span(shard)]
+            written_n = part_of(own, "written", like=mine_n, shard=shard)
+            epoch = part_of(own, "epoch", like=torch.tensor([self._epoch]), shard=shard)
+            self._place.restore(shard, own)
+            mine_n.copy_(written_n)
+            self._epoch = int(epoch)
+
+    def close(self) -> None:
+        """End the thread and close files."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=True, cancel_futures=True)
+        self._place.close()
+
+    def _span(self, shard: int) -> slice:
+        first = int(self._first_row_S[shard])
+        return slice(first, first + self._shards.size(shard))
+
+    def _find(self, index: Tensor) -> Where:
+        """Where images are.
+
+        Raises:
+            ValueError: if one is not this process's own.
+        """
+        shard_B = index % self._shards.count
+        place_B = index // self._shards.count
+        first_B = self._first_row_S[shard_B]
+        foreign_B = (first_B < 0) | (index < 0) | (index >= self._shards.images)
+        if foreign_B.any():
+            raise ValueError(
+                f"the store of this process does not hold images {_named(index[foreign_B])}"
+            )
+        return Where(shard=shard_B, place=place_B, row=first_B + place_B)
+
+    def _gather(self, index: Tensor, where: Where) -> Tensor:
+        """(B, C, H, W), float32, on the CPU or, for a store there, the device."""
+        noise_B = self._written_n[where.row] == _NEVER
+        if not noise_B.any():
+            return self._precision.decode(self._place.read(where), shape=self._shape)
+        noise = noise_by_index(
+            seed=self._seed, purpose="store", index=index[noise_B], shape=self._shape
+        )
+        if noise_B.all():
+            return noise
+        known = self._precision.decode(self._place.read(where[~noise_B]), shape=self._shape)
+        rows_BCHW = known.new_empty((len(index), *self._shape))
+        rows_BCHW[noise_B] = noise.to(known.device)
+        rows_BCHW[~noise_B] = known
+        return rows_BCHW
+
+    def _drop_what_changes(self, index: Tensor) -> None:
+        """Forget rows that were read ahead if one of them is about to change."""
+        if self._ahead is not None and bool(torch.isin(index, self._ahead[0]).any()):
+            wait([self._ahead[1]])
+            self._ahead = None
+
+    def _refuse_second_write(self, index: Tensor, where: Where) -> None:
+        again_B = self._written_n[where.row] == self._epoch
+        if self._epoch != _NEVER and again_B.any():
+            raise ValueError(
+                f"images {_named(index[again_B])} were written in epoch {self._epoch} already"
+            )
+        ascending_B = index.sort().values
+        twice = ascending_B[1:][ascending_B[1:] == ascending_B[:-1]]
+        if len(twice):
+            raise ValueError(f"images {_named(twice)} stand twice in one write")
+
+
+def _named(index: Tensor) -> str:
+    """The first few of `index`, for a message."""
+    named = ", ".join(str(k) for k in index[:_INDICES_NAMED].tolist())
+    return f"{named}, …" if len(index) > _INDICES_NAMED else named
