@@ -151,16 +151,18 @@ class ShardFile:
         Raises:
             ValueError: if the file no longer holds its rows.
         """
+        known: Any = json.loads(self._note.read_text("utf-8")) if self._note.exists() else {}
+        names = known.get("can_return_to", ())
         if (at_n >= 0).any():
             if not self.was_whole:
                 raise ValueError(f"{self.path} is missing, or has another size")
-            known: Any = json.loads(self._note.read_text("utf-8")) if self._note.exists() else {}
-            if name_of(at_n) not in known.get("can_return_to", ()):
+            if name_of(at_n) not in names:
                 raise ValueError(
                     f"{self.path} has gone on since this snapshot, and holds its rows no more"
                 )
         self.at_n = at_n.copy()
-        self.held_kn = [row.copy() for row in held_kn]
+        # Those before it may have been overwritten since by a run that had gone further.
+        self.held_kn = [row.copy() for row in held_kn if name_of(row) in names]
         self._find_free()
         self._note_held()
 
