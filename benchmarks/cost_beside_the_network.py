@@ -25,6 +25,7 @@ from torch import Tensor
 
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.plugin import Kind
+from dddm.interfaces.shards import Shards
 from dddm.method.denoiser import ScheduledDenoiser
 from dddm.method.ema import MovingAverage
 from dddm.method.training_step import draw
@@ -99,15 +100,15 @@ class Job:
         self.ema = MovingAverage(self.backbone, decay=0.9999, warmup=False)
 
     def open_store(self, folder: Path) -> float:
-        """Fill the store with noise; seconds taken."""
+        """Open the store; seconds taken."""
         began = time.perf_counter()
         self.store.open(
-            images=IMAGES,
+            shards=Shards.whole(IMAGES),
             shape=SHAPE,
             seed=0,
-            owned=torch.arange(IMAGES),
             folder=folder,
             device=torch.device("cpu"),
+            kept_snapshots=2,
         )
         return time.perf_counter() - began
 
@@ -136,7 +137,7 @@ class Job:
         with clock.time(DATA):
             x_0 = from_uint8(self.image_NCHW[index_B])
         with clock.time(DRAW):
-            draws = draw(schedule=self.schedule, x_0=x_0, generator=generator)
+            draws = draw(schedule=self.schedule, images=len(x_0), shape=SHAPE, generator=generator)
         with clock.time(READ):
             estimate = self.store.read(index_B)
         with clock.time(DIFFUSE):
@@ -203,7 +204,8 @@ def main(batch: int, steps: int) -> None:
     print(f"{weights / 1e6:.1f}M weights, batch {batch}, median of {steps} steps")
     with tempfile.TemporaryDirectory() as folder:
         opened = job.open_store(Path(folder))
-        print(f"store: {job.store.size_bytes() / 1e6:.0f} MB, filled in {opened:.1f} s, once a run")
+        taken = job.store.footprint(rows=IMAGES, shape=SHAPE, kept_snapshots=2).total
+        print(f"store: {taken / 1e6:.0f} MB, opened in {opened:.2f} s, once a run")
         measured = measure(job, batch=batch, steps=steps)
         larger = at_the_papers_batch(job, measured, batch=batch)
     print(f"load after: {os.getloadavg()[0]:.1f}")

@@ -52,7 +52,7 @@ def _row(name: str, recipes: list[Recipe], *, swept: bool) -> str:
         f"{outlook.flops.forward / 1e9:,.2f}",
         "…".join(f"{count:,}" for count in dict.fromkeys((epochs[0], epochs[-1]))),
         f"{outlook.steps:,}" if len(epochs) == 1 else "",
-        f"{outlook.store_bytes / 1e6:,.1f} MB",
+        f"{outlook.store.total / 1e6:,.1f} MB",
     ]
     return "| " + " | ".join(cells) + " |"
 

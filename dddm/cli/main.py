@@ -28,10 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Whoever read our output has read enough; without this Python complains when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    _leave_code(code)
     sys.exit(code)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    if "RANK" in os.environ:
+        from dddm.run.launch import die_with_launcher
+
+        die_with_launcher()
     # Imported here, so that Ctrl-C is answered while modules are still being read.
     import click
 
@@ -44,6 +49,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         # Not `dddm.main`: it makes exit code 1 of a reader that has gone.
         words = sys.argv[1:] if arguments is None else list(arguments)
         with dddm.make_context("dddm", words) as ctx:
+            ctx.ensure_object(dict)["words"] = words
             dddm.invoke(ctx)
         sys.stdout.flush()
     except click.exceptions.Exit as leaving:
@@ -60,6 +66,14 @@ def _run(arguments: Sequence[str] | None) -> int:
 
         return show_failure(error)
     return 0
+
+
+def _leave_code(code: int) -> None:
+    """Tell who started this process as one of several; see `dddm.run.launch`."""
+    if "RANK" in os.environ:
+        from dddm.run.launch import leave_code
+
+        leave_code(code)
 
 
 def _never_refuse_a_letter() -> None:

@@ -47,8 +47,13 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
     held = outlook.weights_bytes + outlook.gradient_bytes + outlook.adam_bytes + outlook.ema_bytes
     yield (
         "memory",
-        f"{_bytes(outlook.store_bytes)} target store ({recipe.targets.component.name})",
+        f"{_bytes(outlook.store.memory)} target store ({recipe.targets.component.name})",
     )
+    if outlook.store.disk:
+        kept = f"with the versions that checkpoints need: {_bytes(outlook.store.disk)} at most"
+        yield "", f"its rows on the disk, {kept}"
+    if outlook.store.device:
+        yield "", f"{_bytes(outlook.store.device)} of it in the device's memory"
     yield (
         "",
         (

@@ -1,8 +1,11 @@
 """`dddm run`: trains, samples, evaluates and reports."""
 
+import os
+import signal
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -14,9 +17,16 @@ from dddm.cli.common import (
     recipe_argument,
     show_json,
 )
+from dddm.errors import StoppedEarly, UsageError
+from dddm.recipe.shards import refuse_too_many
+from dddm.run.launch import is_worker
 
 if TYPE_CHECKING:
     from dddm.recipe.model import Recipe
+    from dddm.registry.catalogue import Catalogue
+    from dddm.run.stopping import StopRequest
+
+_SIGNALS: Final = 128
 
 
 @click.command()
@@ -35,6 +45,12 @@ if TYPE_CHECKING:
     help="Say what it would take, in seconds and without making anything.",
 )
 @json_option
+@click.option(
+    "--nproc",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Share the work between N processes on this machine, one a GPU.",
+)
 @click.pass_context
 def run(  # noqa: PLR0917 - click passes them by name
     ctx: click.Context,
@@ -45,6 +61,7 @@ def run(  # noqa: PLR0917 - click passes them by name
     device: str,
     dry_run: bool,  # noqa: FBT001 - click passes it by name
     as_json: bool,  # noqa: FBT001 - click passes it by name
+    nproc: int | None,
 ) -> None:
     """Train, sample, evaluate and report what RECIPE says.
 
@@ -61,6 +78,8 @@ def run(  # noqa: PLR0917 - click passes them by name
       dddm run recipes/digits.toml --folder runs/first
       dddm run digits --set train.epochs=2 --set seed=1 --folder runs/short
       dddm run imagenet64_deep --dry-run
+      dddm run cifar10 --nproc 8
+      torchrun --nproc-per-node 8 -m dddm run cifar10
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.run.stopping import listening
 
@@ -76,7 +95,16 @@ def run(  # noqa: PLR0917 - click passes them by name
             _look_ahead([one.recipe for one in chosen] or [read], as_json=as_json)
             return
         path = folder if folder is not None else Path("runs") / read.name
-        if chosen:
+        if chosen and (nproc is not None or is_worker()):
+            if entry is None:
+                raise UsageError(
+                    "several processes run one entry of a sweep at a time",
+                    where=recipe,
+                    remedy="name one: --entry " + " or --entry ".join(one.name for one in chosen),
+                )
+            (one,) = chosen
+            read, path = one.recipe, path / one.name
+        elif chosen:
             from dddm.cli.sweep import run_entries
 
             run_entries(
@@ -89,27 +117,76 @@ def run(  # noqa: PLR0917 - click passes them by name
                 as_json=as_json,
             )
             return
-        from dddm.run.prepare import prepare_folder
-        from dddm.run.weights import refuse_missing_weights
+        if nproc is not None and not is_worker():
+            refuse_too_many(nproc, batch_images=read.train.batch_images, shards=read.train.shards)
+        else:
+            page = _run_here(read, path, device=device, catalogue=catalogue, stop=stop)
+            if page is not None:
+                show_json({"report": str(page)}) if as_json else click.echo(str(page))
+            return
+    # Outside the block: the signals are now the launcher's to pass on.
+    ctx.exit(_launch(ctx, processes=nproc))
 
-        refuse_missing_weights(read)
-        place = prepare_folder(read, path)
 
-        from dddm.run.device import choose_device
-        from dddm.tasks.observers import observers_for
-        from dddm.tasks.run import run as run_recipe
+def _run_here(
+    recipe: "Recipe", path: Path, *, device: str, catalogue: "Catalogue", stop: "StopRequest"
+) -> Path | None:
+    """Run in this process; the page, or None in one that is not the first of several."""
+    from dddm.run.device import choose_device
+    from dddm.run.folder import RunFolder
+    from dddm.run.lock import locked
+    from dddm.run.prepare import prepare_folder
+    from dddm.run.processes import join
+    from dddm.run.weights import refuse_missing_weights
+    from dddm.tasks.observers import observers_for
+    from dddm.tasks.run import run as run_recipe
 
-        page = run_recipe(
-            read,
-            folder=place,
-            device=choose_device(device),
-            observers=observers_for(read, catalogue=catalogue, folder=place),
-            stop=stop,
+    local_rank = int(os.environ.get("LOCAL_RANK", "0")) if is_worker() else None
+    chosen = choose_device(device, local_rank=local_rank)
+    with ExitStack() as stack:
+        processes = stack.enter_context(join(chosen))
+        if processes.main:
+            refuse_missing_weights(recipe)
+            prepare_folder(recipe, path)
+            stack.enter_context(locked(path))
+        processes.barrier()
+        place = RunFolder(path)
+        observers = (
+            observers_for(recipe, catalogue=catalogue, folder=place) if processes.main else []
         )
-    if as_json:
-        show_json({"report": str(page)})
-    else:
-        click.echo(str(page))
+        page = run_recipe(
+            recipe,
+            folder=place,
+            device=chosen,
+            observers=observers,
+            stop=stop,
+            processes=processes,
+        )
+        return page if processes.main else None
+
+
+def _launch(ctx: click.Context, *, processes: int) -> int:
+    """Start the processes, with the words that this command was started with; the exit code."""
+    from dddm.cli.failures import show_error
+    from dddm.run.launch import launch
+
+    ended = launch(ctx.find_root().obj["words"], processes=processes)
+    if ended.rank is not None and ended.exit_code != StoppedEarly.exit_code:
+        own = ended.message
+        if own is None:
+            own = _killed(ended.exit_code)
+        show_error(f"process {ended.rank} of {processes}: {own}")
+    return ended.exit_code
+
+
+def _killed(code: int) -> str:
+    if code <= _SIGNALS:
+        return f"it ended with exit code {code} and left no error"
+    name = signal.Signals(code - _SIGNALS).name
+    return (
+        f"it was killed by {name}\n  try: look whether memory ran out, as `dmesg` tells; give the "
+        "same command again: it goes on from the last checkpoint"
+    )
 
 
 def _look_ahead(recipes: "Sequence[Recipe]", *, as_json: bool) -> None:

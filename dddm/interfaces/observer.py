@@ -22,7 +22,13 @@ class Event:
 @final
 @frozen(kw_only=True)
 class RunStarted(Event):
-    """Training is about to begin, or to go on."""
+    """Training is about to begin, or to go on.
+
+    Attributes:
+        processes: how many share the work.
+        store_memory_bytes: what the target stores of all processes take when every row is in them;
+            `store_disk_bytes` and `store_device_bytes` likewise, at most.
+    """
 
     name: str
     folder: Path
@@ -34,7 +40,10 @@ class RunStarted(Event):
     parameters: int
     train_images: int
     stale_images: int
-    store_bytes: int
+    store_memory_bytes: int
+    store_disk_bytes: int
+    store_device_bytes: int
+    processes: int = 1
 
 
 @final

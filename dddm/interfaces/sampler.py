@@ -31,6 +31,10 @@ class Denoiser(ABC):
     def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
         """f_θ(x̂, x_t, t), (B, C, H, W), not clamped.  One call is one network evaluation."""
 
+    def evaluate(self, *, x_t: Tensor, t: Tensor, label: Tensor | None, estimate: Tensor) -> Tensor:
+        """`begin` and then `refine`: what training does, once for each image."""
+        return self.refine(self.begin(x_t=x_t, t=t, label=label), estimate=estimate)
+
 
 class Sampler(ABC):
     """Turns noise into estimates, one a step.

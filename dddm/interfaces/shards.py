@@ -1,8 +1,8 @@
 """Shards: the parts that images are cut into, whole numbers of which belong to each process.
 
-Image k belongs to shard k mod S and stands there at place k div S.  Every batch takes the same count
-of images from every shard, so which process works on an image, and keeps its estimate, never
-depends on the others; a run that goes on with another number of processes moves whole shards.
+Image k belongs to shard k mod S and stands there at place k div S.  Every batch takes equally many
+images from each shard, so which process works on an image, and keeps its estimate, is known without
+asking; a run that goes on with another number of processes moves whole shards.
 """
 
 from typing import final

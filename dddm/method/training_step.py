@@ -19,6 +19,7 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.errors import TrainingFailed
+from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.sampler import Denoiser
 from dddm.interfaces.schedule import Schedule, expand_B111
@@ -82,14 +83,17 @@ class Draws:
 
     def parts(self, count: int) -> Iterator["Draws"]:
         """The same numbers for the parts of the batch: accumulation changes no draw."""
-        for part in _parts(len(self.t), count):
-            yield Draws(
-                t=self.t[part],
-                noise=self.noise[part],
-                dropout_noise=_some(self.dropout_noise, part),
-                dropped=_some(self.dropped, part),
-                flipped=_some(self.flipped, part),
-            )
+        return (self[part] for part in _parts(len(self.t), count))
+
+    def __getitem__(self, part: slice) -> "Draws":
+        """The numbers of some of the images."""
+        return Draws(
+            t=self.t[part],
+            noise=self.noise[part],
+            dropout_noise=_some(self.dropout_noise, part),
+            dropped=_some(self.dropped, part),
+            flipped=_some(self.flipped, part),
+        )
 
 
 @final
@@ -113,19 +117,21 @@ class Outcome:
 def draw(
     *,
     schedule: Schedule,
-    x_0: Tensor,
+    images: int,
+    shape: ImageShape,
     generator: torch.Generator,
     estimate_dropout: float = 0.0,
     flips: bool = False,
 ) -> Draws:
-    """Draw t, ε and, where asked for, what is dropped and what is flipped, for a batch like x_0."""
-    count, device = len(x_0), generator.device
+    """Draw t, ε and, where asked for, what is dropped and what is flipped, for so many images."""
+    count, device = images, generator.device
+    batch_shape = (count, *shape.as_tuple)
     t_B = schedule.draw_times(count=count, generator=generator)
-    noise_BCHW = torch.randn(x_0.shape, generator=generator, device=device)
+    noise_BCHW = torch.randn(batch_shape, generator=generator, device=device)
     dropout_noise_BCHW = dropped_B = None
     if estimate_dropout > 0:
         dropped_B = torch.rand(count, generator=generator, device=device) < estimate_dropout
-        dropout_noise_BCHW = torch.randn(x_0.shape, generator=generator, device=device)
+        dropout_noise_BCHW = torch.randn(batch_shape, generator=generator, device=device)
     flipped_B = torch.rand(count, generator=generator, device=device) < 1 / 2 if flips else None
     return Draws(
         t=t_B,
@@ -171,8 +177,9 @@ def training_step(
     stored_BCHW = flip(store.read(batch.index), draws=draws)
     estimate_BCHW = drop_estimates(estimate=stored_BCHW, draws=draws)
     x_t_BCHW = model.schedule.diffuse(x_0=x_0_BCHW, t=draws.t, noise=draws.noise)
-    begun = model.begin(x_t=x_t_BCHW, t=draws.t, label=batch.label)
-    new_estimate_BCHW = model.refine(begun, estimate=estimate_BCHW)
+    new_estimate_BCHW = model.evaluate(
+        x_t=x_t_BCHW, t=draws.t, label=batch.label, estimate=estimate_BCHW
+    )
     loss_B = metric.loss(
         estimate=new_estimate_BCHW,
         target=x_0_BCHW,

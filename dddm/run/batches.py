@@ -1,8 +1,9 @@
 """Which images stand in which batch, whatever the number of processes.
 
-Image k belongs to shard `k mod S`.  In every epoch each shard is shuffled by itself, and every
-batch takes the same count from each shard.  A process owns whole shards, so its part of each batch
-is known without asking the others, and so is who keeps which row of the target store.
+The images are cut into shards (`dddm.interfaces.shards`).  In every epoch each shard is shuffled by
+itself, and every batch takes the same count from each shard, shard after shard.  A process owns
+whole shards, so its part of each batch is known without asking the others, and so is who keeps
+which row of the target store.
 """
 
 from typing import final
@@ -12,6 +13,7 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.errors import RecipeError
+from dddm.interfaces.shards import Shards
 from dddm.recipe import shards as sharding
 from dddm.support.noise import generator_for
 
@@ -69,6 +71,22 @@ class BatchPlan:
         """Images that no batch of an epoch reaches, so that their estimates stay as they are."""
         return self.images - self.batches_per_epoch * self.batch_images
 
+    def shards_of(self, *, rank: int, processes: int) -> Shards:
+        """The shards of one process.
+
+        Raises:
+            UsageError: if the shards cannot be shared equally.
+        """
+        sharding.refuse_too_many(processes, batch_images=self.batch_images, shards=self.shards)
+        return Shards.of_process(
+            images=self.images, count=self.shards, rank=rank, processes=processes
+        )
+
+    def part_of(self, *, rank: int, processes: int) -> slice:
+        """Which images of each batch one process works on; it owns them."""
+        each = self.batch_images // processes
+        return slice(rank * each, (rank + 1) * each)
+
     def epoch(self, epoch: int) -> Tensor:
         """Image indices of every batch of epoch n: (batches, batch_images), int64, all distinct.
 
@@ -76,9 +94,10 @@ class BatchPlan:
         """
         each = self.batch_images // self.shards
         used = self.batches_per_epoch * each
+        shards = self.shards_of(rank=0, processes=1)
         parts = []
-        for shard in range(self.shards):
-            own = torch.arange(shard, self.images, self.shards)
+        for shard in shards.owned:
+            own = shards.images_of(shard)
             generator = generator_for("order", self.seed, epoch, shard)
             order = torch.randperm(len(own), generator=generator)[:used]
             parts.append(own[order].reshape(self.batches_per_epoch, each))

@@ -3,12 +3,15 @@
 A checkpoint is a folder `step-00000900` of safetensors files, one for each group of tensors, with
 `state.json` (numbers and words) and `manifest.json` (size and SHA-256 of every other file).  It is
 filled under another name, synced, and then renamed.
+
+The first process of a run writes what all have alike; each one writes the group that is its own.
 """
 
+import contextlib
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -18,19 +21,52 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.support.files import naming_full_disk, sha256_of, whole_folder
+from dddm.run.processes import ALONE, Processes
+from dddm.support.files import aside_of, naming_full_disk, sha256_of, sync_file, whole_folder
 
 Groups = Mapping[str, Mapping[str, Tensor]]
 
-_FORMAT = 1
+_FORMAT = 2
 _STATE = "state.json"
 _MANIFEST = "manifest.json"
 
 
 @final
+class SavedGroups(Mapping[str, Mapping[str, Tensor]]):
+    """Groups of a checkpoint by name; each is read from the disk when it is asked for."""
+
+    def __init__(self, folder: Path, names: tuple[str, ...]) -> None:
+        self._folder = folder
+        self._names = names
+
+    def file(self, name: str) -> Path:
+        """The file of a group.
+
+        Raises:
+            KeyError: if there is none.
+        """
+        if name not in self._names:
+            raise KeyError(name)
+        return self._folder / f"{name}.safetensors"
+
+    def __getitem__(self, name: str) -> Mapping[str, Tensor]:
+        """All tensors of a group."""
+        tensors: dict[str, Tensor] = load_file(self.file(name))
+        return tensors
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the groups."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        """How many groups there are."""
+        return len(self._names)
+
+
+@final
 @frozen(kw_only=True)
 class Checkpoint:
-    """A checkpoint read from the disk and found whole.
+    """A checkpoint on the disk, found whole.
 
     Attributes:
         step: optimiser steps done.
@@ -41,7 +77,7 @@ class Checkpoint:
 
     folder: Path
     step: int
-    groups: Groups
+    groups: SavedGroups
     state: Mapping[str, Any]
     sha256: str
 
@@ -60,26 +96,56 @@ class Found:
     damaged: tuple[str, ...]
 
 
-def save(folder: Path, *, step: int, groups: Groups, state: Mapping[str, Any]) -> Path:
-    """Save a checkpoint of `step` under `folder` and return its folder.
+def save(
+    folder: Path,
+    *,
+    step: int,
+    groups: Groups,
+    state: Mapping[str, Any],
+    own: Groups | None = None,
+    processes: Processes = ALONE,
+) -> Path:
+    """Save a checkpoint of `step` under `folder` and return its folder; all processes call it.
 
     A whole checkpoint of the same step is left as it is; a damaged one is replaced.
+
+    Args:
+        groups: what all processes have alike; written by the first.
+        own: what this process alone has, under names that no other uses.
 
     Raises:
         EnvironmentProblem: without space or the right to write; checkpoints before stay whole.
     """
     path = folder / f"step-{step:08d}"
-    if path.exists():
-        try:
-            return read(path).folder
-        except DataError:
-            shutil.rmtree(path)
-    with whole_folder(path) as aside:
-        for name, tensors in groups.items():
-            _save_group(aside / f"{name}.safetensors", tensors)
-        _write_json(aside / _STATE, {"format": _FORMAT, "step": step, **state})
-        _write_json(aside / _MANIFEST, _manifest(aside))
+    if processes.from_main(lambda: _is_whole(path)):
+        return path
+    with contextlib.ExitStack() as stack:
+        # The others fill the folder that the first has made and will rename.
+        aside = stack.enter_context(whole_folder(path)) if processes.main else aside_of(path)
+        processes.barrier()
+        for name, tensors in [*(own or {}).items(), *(groups.items() if processes.main else ())]:
+            file = aside / f"{name}.safetensors"
+            with naming_full_disk(file):
+                _save_group(file, tensors)
+                sync_file(file)
+        processes.barrier()
+        if processes.main:
+            _write_json(aside / _STATE, {"format": _FORMAT, "step": step, **state})
+            _write_json(aside / _MANIFEST, _manifest(aside))
+    processes.barrier()
     return path
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the checkpoint is there and whole; what is left of a damaged one is removed."""
+    if not path.exists():
+        return False
+    try:
+        read(path)
+    except DataError:
+        shutil.rmtree(path)
+        return False
+    return True
 
 
 def _save_group(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -120,8 +186,11 @@ def step_of(path: Path) -> int:
     return int(path.name.removeprefix("step-"))
 
 
-def read(path: Path) -> Checkpoint:
+def read(path: Path, *, prove: bool = True) -> Checkpoint:
     """Read one checkpoint and prove it whole.
+
+    Args:
+        prove: False where another process has done so.
 
     Raises:
         DataError: if a file is missing, cut short or changed.
@@ -130,19 +199,16 @@ def read(path: Path) -> Checkpoint:
     for name, facts in manifest.items():
         if Path(name).name != name or not isinstance(facts, dict):
             raise _damaged(path / _MANIFEST, f"it names {name!r}, which leads elsewhere")
-        _prove_whole(path / name, size=facts.get("bytes"), sha256=facts.get("sha256"))
+        if prove:
+            _prove_whole(path / name, size=facts.get("bytes"), sha256=facts.get("sha256"))
     state = _read_json(path / _STATE)
     if state.get("format") != _FORMAT:
         raise _damaged(path / _STATE, f"its format is {state.get('format')!r}, not {_FORMAT}")
-    groups = {
-        Path(name).stem: load_file(path / name)
-        for name in manifest
-        if name.endswith(".safetensors")
-    }
+    names = tuple(Path(name).stem for name in manifest if name.endswith(".safetensors"))
     return Checkpoint(
         folder=path,
         step=state["step"],
-        groups=groups,
+        groups=SavedGroups(path, names),
         state=state,
         sha256=sha256_of(path / _MANIFEST),
     )

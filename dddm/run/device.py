@@ -9,15 +9,27 @@ import torch
 from dddm.errors import EnvironmentProblem, UsageError
 
 
-def choose_device(name: str) -> torch.device:
-    """The device called `name`; `auto` is the first GPU, or the CPU where there is none.
+def choose_device(name: str, *, local_rank: int | None = None) -> torch.device:
+    """The device called `name`; `auto` is a GPU, or the CPU where there is none.
+
+    Args:
+        local_rank: of this process among those of its run on this machine, each of which has a
+            GPU of its own; None for a run of one process.
 
     Raises:
-        UsageError: if torch knows no such device.
+        UsageError: if torch knows no such device, or one is named that all processes would share.
         EnvironmentProblem: if this machine has no such device.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if local_rank is not None and name.startswith("cuda"):
+        if name != "cuda":
+            raise UsageError(
+                f"several processes cannot share {name}",
+                where="--device",
+                remedy="use --device cuda, and choose GPUs with CUDA_VISIBLE_DEVICES",
+            )
+        name = f"cuda:{local_rank}"
     try:
         device = torch.device(name)
         torch.empty(1, device=device)

@@ -43,19 +43,29 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Make the contents of a file survive a loss of power."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def aside_of(path: Path) -> Path:
+    """Where a file or folder is filled before it takes the name `path`."""
+    return path.with_name(f".{path.name}.part")
+
+
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a file beside `path`, sync it, and give it its name in one move.
 
     Raises:
         EnvironmentProblem: where there is no space or no right to write; `path` stays as it was.
     """
-    aside = path.with_name(f".{path.name}.part")
+    aside = aside_of(path)
     with naming_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             write(aside)
-            with aside.open("rb+") as file:
-                os.fsync(file.fileno())
+            sync_file(aside)
             aside.replace(path)
             sync_folder(path.parent)
         except BaseException:
@@ -80,7 +90,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         EnvironmentProblem: where there is no space or no right to write; `path` stays absent.
         FileExistsError: if `path` exists.
     """
-    aside = path.with_name(f".{path.name}.part")
+    aside = aside_of(path)
     with naming_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
@@ -91,8 +101,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
             yield aside
             for name in sorted(aside.rglob("*")):
                 if name.is_file():
-                    with name.open("rb+") as file:
-                        os.fsync(file.fileno())
+                    sync_file(name)
             sync_folder(aside)
             aside.rename(path)
             sync_folder(path.parent)

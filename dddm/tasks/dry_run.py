@@ -4,20 +4,18 @@ The network is built on the meta device, which has shapes and no memory; the tar
 what one row takes.  Images are read only where the data set cannot say what it holds without.
 """
 
-import tempfile
-from pathlib import Path
 from typing import Any, Final, final
 
 import torch
 from attrs import frozen
 
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.facts import DataFacts, ImageShape
-from dddm.interfaces.target_store import TargetStore
+from dddm.interfaces.facts import DataFacts
+from dddm.interfaces.target_store import Footprint, TargetStore
 from dddm.method.flops import Flops, count_flops
 from dddm.recipe.model import Recipe
 from dddm.run.batches import BatchPlan
-from dddm.tasks.build import build_split
+from dddm.tasks.build import build_split, kept_snapshots
 
 _FLOAT32_BYTES: Final = 4
 _ADAM_AVERAGES: Final = 2
@@ -37,7 +35,7 @@ class Outlook:
         gradient_bytes: the same again.
         adam_bytes: Adam's two averages.
         ema_bytes: all averages of the weights.
-        store_bytes: the target store with every row in it.
+        store: the target store with every row in it, in all processes together.
         image_bytes: the training images as uint8.
         samples: network evaluations, each of one image, that `[[sample]]` asks for.
     """
@@ -51,7 +49,7 @@ class Outlook:
     gradient_bytes: int
     adam_bytes: int
     ema_bytes: int
-    store_bytes: int
+    store: Footprint
     image_bytes: int
     samples: int
 
@@ -94,7 +92,9 @@ class Outlook:
                 "gradient": self.gradient_bytes,
                 "adam": self.adam_bytes,
                 "ema": self.ema_bytes,
-                "target_store": self.store_bytes,
+                "target_store_memory": self.store.memory,
+                "target_store_disk": self.store.disk,
+                "target_store_device": self.store.device,
             },
             "sampling": {"evaluations_of_one_image": self.samples},
         }
@@ -126,7 +126,7 @@ def look_ahead(recipe: Recipe) -> Outlook:
         gradient_bytes=each,
         adam_bytes=_ADAM_AVERAGES * each,
         ema_bytes=(1 + len(recipe.train.more_emas)) * each,
-        store_bytes=facts.train_images * _bytes_of_a_row(recipe, facts.shape),
+        store=_footprint(recipe, facts),
         image_bytes=facts.train_images * facts.shape.values,
         samples=sum(job.settings.images * max(job.settings.steps) for job in recipe.sample),
     )
@@ -141,15 +141,8 @@ def _facts_of(recipe: Recipe) -> DataFacts:
     return DataFacts(shape=split.shape, train_images=len(split), classes=split.classes)
 
 
-def _bytes_of_a_row(recipe: Recipe, shape: ImageShape) -> int:
+def _footprint(recipe: Recipe, facts: DataFacts) -> Footprint:
     store: TargetStore = recipe.targets.make()
-    with tempfile.TemporaryDirectory() as folder:
-        store.open(
-            images=1,
-            shape=shape,
-            seed=recipe.seed,
-            owned=torch.arange(1),
-            folder=Path(folder),
-            device=torch.device("cpu"),
-        )
-        return store.size_bytes()
+    return store.footprint(
+        rows=facts.train_images, shape=facts.shape, kept_snapshots=kept_snapshots(recipe)
+    )

@@ -12,19 +12,25 @@ from dddm.interfaces.observer import CheckpointSaved
 from dddm.run import checkpoint as checkpoints
 from dddm.run.versions import machine, versions
 from dddm.tasks.optimiser import load_optimiser_state, optimiser_state
+from dddm.tasks.store_state import SavedStates, group_of, to_group
 from dddm.tasks.training import Best, Position, Training
 
 
 def save(training: Training) -> None:
-    """Save a checkpoint of where training stands, and drop those that are no longer kept."""
+    """Save a checkpoint of where training stands, and drop those that are no longer kept.
+
+    All processes call it at the same step.
+    """
     began = time.perf_counter()
+    processes = training.processes
+    # In this order: a snapshot names rows, which must outlive a crash before the checkpoint does.
     training.parts.store.flush()
+    own = {group_of(processes.rank): to_group(training.parts.store.snapshot())}
     groups: dict[str, Mapping[str, Tensor]] = {
         "model": training.parts.backbone.state_dict(),
         "ema": training.ema.backbone.state_dict(),
         **{name: ema.backbone.state_dict() for name, ema in training.more_emas.items()},
         "optimiser": optimiser_state(training.optimiser),
-        "store": training.parts.store.snapshot(),
     }
     position = training.position
     state = {
@@ -37,14 +43,22 @@ def save(training: Training) -> None:
         },
         "scaler": training.scaler.state_dict(),
         "best": None if training.best is None else attrs.asdict(training.best),
-        "log_bytes": training.log.position(),
+        "log_bytes": 0 if training.log is None else training.log.position(),
+        "processes": processes.count,
         "recipe": training.recipe.fingerprint,
         "versions": versions(training.recipe),
         "machine": machine(training.device),
     }
     path = checkpoints.save(
-        training.folder.checkpoints, step=position.step, groups=groups, state=state
+        training.folder.checkpoints,
+        step=position.step,
+        groups=groups,
+        state=state,
+        own=own,
+        processes=processes,
     )
+    if not processes.main:
+        return
     checkpoints.keep_newest(
         training.folder.checkpoints,
         count=training.recipe.train.keep_checkpoints,
@@ -91,7 +105,7 @@ def restore(training: Training, found: checkpoints.Checkpoint) -> None:
         for name, ema in training.more_emas.items():
             ema.backbone.load_state_dict(dict(found.groups[name]))
         load_optimiser_state(training.optimiser, found.groups["optimiser"])
-        training.parts.store.restore(found.groups["store"])
+        training.parts.store.restore(SavedStates(found.groups))
         position: Mapping[str, Any] = found.state["position"]
         training.position = Position(
             step=found.step,

@@ -17,9 +17,10 @@ from dddm.run.announce import Announcer
 from dddm.run.device import refuse_without_compiler
 from dddm.run.event_log import EventLog
 from dddm.run.folder import RunFolder
+from dddm.run.processes import ALONE, Processes
 from dddm.run.stopping import StopRequest
 from dddm.run.versions import machine, versions
-from dddm.tasks.build import build_for_training
+from dddm.tasks.build import TrainingParts, build_for_training
 from dddm.tasks.draw import Request, draw_request
 from dddm.tasks.generator import load_generator
 from dddm.tasks.keep import restore
@@ -35,20 +36,45 @@ def run(
     device: torch.device,
     observers: Sequence[Observer],
     stop: StopRequest,
+    processes: Processes = ALONE,
 ) -> Path:
     """Do all that a recipe says and is not done yet; the path of the report.
+
+    All processes train; what follows is the first one's.
 
     Raises:
         DddmError: for whatever goes wrong; StoppedEarly when asked to stop.
     """
-    found = checkpoints.newest_whole(folder.checkpoints)
+    found = _find(folder, processes=processes)
+    if not processes.main:
+        silent = Announcer(())
+        _train(
+            recipe,
+            found,
+            folder,
+            device=device,
+            announcer=silent,
+            log=None,
+            stop=stop,
+            processes=processes,
+        )
+        return folder.report
     log_bytes = 0 if found.checkpoint is None else found.checkpoint.state["log_bytes"]
     log = EventLog(folder.events, keep_bytes=None if _trained(recipe, found) else log_bytes)
     announcer = Announcer([log, *observers])
     try:
         for sentence in found.damaged:
             announcer.say(f"{sentence}; going on from the one before it")
-        _train(recipe, found, folder, device=device, announcer=announcer, log=log, stop=stop)
+        _train(
+            recipe,
+            found,
+            folder,
+            device=device,
+            announcer=announcer,
+            log=log,
+            stop=stop,
+            processes=processes,
+        )
         stop.obey(where="after training", saved=True)
         changed = _sample(recipe, folder, device=device, announcer=announcer, stop=stop)
         _evaluate(recipe, folder, changed=changed, device=device, announcer=announcer)
@@ -65,6 +91,15 @@ def run(
         return page
     finally:
         announcer.close()
+
+
+def _find(folder: RunFolder, *, processes: Processes) -> checkpoints.Found:
+    """The newest whole checkpoint, which the first process looks for."""
+    found = processes.from_main(lambda: checkpoints.newest_whole(folder.checkpoints))
+    if processes.main or found.checkpoint is None:
+        return found
+    mine = checkpoints.read(found.checkpoint.folder, prove=False)
+    return checkpoints.Found(checkpoint=mine, damaged=())
 
 
 def _saved_step(folder: RunFolder) -> int:
@@ -87,28 +122,20 @@ def _train(
     *,
     device: torch.device,
     announcer: Announcer,
-    log: EventLog,
+    log: EventLog | None,
     stop: StopRequest,
+    processes: Processes,
 ) -> None:
     """Train what is left of the run."""
     if _trained(recipe, found):
         return
     if recipe.train.compile:
         refuse_without_compiler(device)
-    _prepare_data(recipe, announcer=announcer, stop=stop)
-    parts = build_for_training(recipe, folder=folder, device=device)
+    processes.from_main(lambda: _prepare_data(recipe, announcer=announcer, stop=stop))
+    parts = build_for_training(recipe, folder=folder, device=device, processes=processes)
     _refuse_unfit_features(recipe, shape=parts.split.shape)
-    folder.note_about(
-        image_shape={
-            "channels": parts.split.shape.channels,
-            "height": parts.split.shape.height,
-            "width": parts.split.shape.width,
-        },
-        classes=list(parts.split.classes),
-        data_manifest=parts.split.manifest,
-        versions=versions(recipe),
-        machine=machine(device),
-    )
+    if processes.main:
+        _note_parts(recipe, folder, parts=parts, device=device, processes=processes)
     training = Training(
         recipe=recipe,
         folder=folder,
@@ -117,6 +144,7 @@ def _train(
         announcer=announcer,
         log=log,
         stop=stop,
+        processes=processes,
     )
     if found.checkpoint is not None:
         restore(training, found.checkpoint)
@@ -124,7 +152,28 @@ def _train(
         train(training, progress=Progress(recipe))
     finally:
         training.reader.close()
-    _note_seconds(folder, train=training.position.train_seconds)
+        parts.store.close()
+    if processes.main:
+        _note_seconds(folder, train=training.position.train_seconds)
+
+
+def _note_parts(
+    recipe: Recipe,
+    folder: RunFolder,
+    *,
+    parts: TrainingParts,
+    device: torch.device,
+    processes: Processes,
+) -> None:
+    shape = parts.split.shape
+    folder.note_about(
+        image_shape={"channels": shape.channels, "height": shape.height, "width": shape.width},
+        classes=list(parts.split.classes),
+        data_manifest=parts.split.manifest,
+        versions=versions(recipe),
+        machine=machine(device),
+        processes=processes.count,
+    )
 
 
 def _refuse_unfit_features(recipe: Recipe, *, shape: ImageShape) -> None:

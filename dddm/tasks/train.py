@@ -5,6 +5,7 @@ Read `train` first, then `_one_step`, which follows the paper line by line:
 """
 
 import time
+from contextlib import ExitStack
 
 import attrs
 import torch
@@ -34,38 +35,52 @@ def train(training: Training, *, progress: Progress) -> None:
     position, plan = training.position, training.parts.plan
     rate = Rate()
     _announce_start(training)
+    stopping = _agree_to_stop(training)
     while position.epoch < training.recipe.train.epochs:
         index_NB = plan.epoch(position.epoch)
         if position.batch == 0:
             training.parts.store.begin_epoch(position.epoch)
         while position.batch < plan.batches_per_epoch:
-            if training.stop.made:
+            if stopping:
                 save(training)
                 training.stop.obey(where=f"step {position.step}", saved=True)
-            index_B, following = index_NB[position.batch], position.batch + 1
-            upcoming = index_NB[following] if following < plan.batches_per_epoch else None
-            _one_step(training, index_B=index_B, upcoming=upcoming, rate=rate)
+            stopping = _one_step(training, index_NB=index_NB, rate=rate)
         _finish_epoch(training, progress=progress)
 
 
-def _one_step(training: Training, *, index_B: Tensor, upcoming: Tensor | None, rate: Rate) -> None:
+def _agree_to_stop(training: Training) -> bool:
+    """Whether any process was asked to stop; then all take it that they were."""
+    asked = training.processes.gather(training.stop.signal_name)
+    training.stop.signal_name = next((name for name in asked if name is not None), None)
+    return training.stop.made
+
+
+def _one_step(training: Training, *, index_NB: Tensor, rate: Rate) -> bool:
+    """One batch; whether all processes are to stop before the next."""
     began = time.perf_counter()
     parts, position, settings = training.parts, training.position, training.recipe.train
     seed, device = training.recipe.seed, training.device
     # Dropout inside a network is the one thing that draws from the global generator.
-    torch.manual_seed(seed_for("dropout", seed, position.step))
+    torch.manual_seed(seed_for("dropout", seed, position.step, training.processes.rank))
     generator = generator_for("train", seed, position.epoch, position.batch, device=device)
     parts.backbone.train()
 
-    batch = training.reader.read(index_B, upcoming=upcoming)
+    own_NB = index_NB[:, training.own]
+    upcoming = own_NB[position.batch + 1] if position.batch + 1 < len(own_NB) else None
+    batch = training.reader.read(own_NB[position.batch], upcoming=upcoming)
+    # Drawn for the whole batch, so that no number depends on how many processes share it.
     draws = draw(
         schedule=parts.schedule,
-        x_0=batch.x_0,
+        images=settings.batch_images,
+        shape=parts.split.shape,
         generator=generator,
         estimate_dropout=settings.estimate_dropout,
         flips=settings.flips,
+    )[training.own]
+    own_loss, estimate_BCHW = _forward_and_backward(
+        training, batch=batch, draws=draws, upcoming=upcoming
     )
-    loss, estimate_BCHW = _forward_and_backward(training, batch=batch, draws=draws)
+    loss, stopping = _share(training, own_loss)
     learning_rate = _set_learning_rate(training)
     parts.store.write(batch.index, estimate=estimate_BCHW)
     norm = update_weights(training)
@@ -87,31 +102,50 @@ def _one_step(training: Training, *, index_B: Tensor, upcoming: Tensor | None, r
             images_per_second=per_second and per_second * settings.batch_images,
             seconds_left=rate.seconds_left(training.total_steps - position.step),
         )
+    return stopping
+
+
+def _share(training: Training, own_loss: float) -> tuple[float, bool]:
+    """The loss of the whole batch, and whether any process was asked to stop."""
+    processes, stop = training.processes, training.stop
+    if processes.count == 1:
+        return own_loss, stop.made
+    loss_sum, asked = processes.sums([own_loss, float(stop.made)])
+    if asked and not stop.made:
+        stop.signal_name = "a signal to another process"
+    return loss_sum / processes.count, asked > 0
 
 
 def _forward_and_backward(
-    training: Training, *, batch: Batch, draws: Draws
+    training: Training, *, batch: Batch, draws: Draws, upcoming: Tensor | None
 ) -> tuple[float, Tensor]:
-    """The batch's loss and its new estimates; the gradient is in the weights.
+    """This process's loss and new estimates; the whole batch's gradient is in the weights.
 
-    With accumulation the batch is worked off part by part; the gradient is that of the mean.
+    With accumulation the batch is worked off part by part; the gradient is that of the mean, and
+    travels between processes with the last part only.
     """
     parts, position = training.parts, training.position
     count = training.recipe.train.accumulate
     training.optimiser.zero_grad()
     losses, estimates = [], []
-    for part, part_draws in zip(batch.parts(count), draws.parts(count), strict=True):
-        outcome = training_step(
-            model=training.model,
-            metric=parts.metric,
-            store=parts.store,
-            batch=part,
-            draws=part_draws,
-            epoch=position.epoch,
-        )
-        refuse_not_finite(outcome, batch=part, step=position.step + 1)
-        scaled: Tensor = training.scaler.scale(outcome.loss / count)
-        scaled.backward()  # type: ignore[no-untyped-call]  # torch does not type it
+    worked_off = zip(batch.parts(count), draws.parts(count), strict=True)
+    for number, (part, part_draws) in enumerate(worked_off, start=1):
+        with ExitStack() as stack:
+            if training.parallel is not None and number < count:
+                stack.enter_context(training.parallel.alone())
+            outcome = training_step(
+                model=training.parallel or training.model,
+                metric=parts.metric,
+                store=parts.store,
+                batch=part,
+                draws=part_draws,
+                epoch=position.epoch,
+            )
+            refuse_not_finite(outcome, batch=part, step=position.step + 1)
+            if number == count and upcoming is not None:
+                parts.store.prefetch(upcoming)
+            scaled: Tensor = training.scaler.scale(outcome.loss / count)
+            scaled.backward()  # type: ignore[no-untyped-call]  # torch does not type it
         losses.append(outcome.loss.detach())
         estimates.append(outcome.estimate)
     return torch.stack(losses).mean().item(), torch.cat(estimates)
@@ -146,15 +180,20 @@ def _finish_epoch(training: Training, *, progress: Progress) -> None:
         loss=position.loss_sum / batches,
         leak=None if leak is None else attrs.asdict(leak),
     )
-    progress.after_epoch(training)
+    if training.processes.main:
+        progress.after_epoch(training)
     position.epoch, position.batch, position.loss_sum = epoch + 1, 0, 0.0
     if last or (epoch + 1) % settings.checkpoint_every_epochs == 0:
         save(training)
 
 
-def _diagnose(training: Training) -> Leak:
+def _diagnose(training: Training) -> Leak | None:
+    """The leak diagnostic; all processes give their estimates, and the first measures."""
     parts, seed = training.parts, training.recipe.seed
     index_B = torch.arange(min(_LEAK_IMAGES, len(parts.split)))
+    stored_BCHW = _gather_estimates(training, index_B)
+    if stored_BCHW is None:
+        return None
     batch = training.reader.read(index_B)
     parts.backbone.eval()
     shape = parts.split.shape.as_tuple
@@ -165,11 +204,23 @@ def _diagnose(training: Training) -> Leak:
     return measure_leak(
         model=training.model,
         x_0=batch.x_0,
-        stored_estimate=parts.store.peek(index_B),
+        stored_estimate=stored_BCHW,
         noise=noise_BCHW,
         noise_estimate=noise_estimate_BCHW,
         label=batch.label,
     )
+
+
+def _gather_estimates(training: Training, index_B: Tensor) -> Tensor | None:
+    """Rows of the target store from the processes that own them; None but in the first."""
+    parts, processes = training.parts, training.processes
+    shards = parts.plan.shards_of(rank=processes.rank, processes=processes.count)
+    own = index_B[torch.isin(index_B % shards.count, torch.tensor(shards.owned))]
+    gathered = processes.gather((own, parts.store.peek(own).cpu()))
+    if not processes.main:
+        return None
+    index, rows = (torch.cat(pieces) for pieces in zip(*gathered, strict=True))
+    return rows[index.argsort()].to(training.device)
 
 
 def _announce_start(training: Training) -> None:
@@ -186,5 +237,8 @@ def _announce_start(training: Training) -> None:
         parameters=sum(p.numel() for p in parts.backbone.parameters()),
         train_images=len(parts.split),
         stale_images=parts.plan.stale_images,
-        store_bytes=parts.store.size_bytes(),
+        store_memory_bytes=parts.footprint.memory,
+        store_disk_bytes=parts.footprint.disk,
+        store_device_bytes=parts.footprint.device,
+        processes=training.processes.count,
     )

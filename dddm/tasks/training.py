@@ -12,9 +12,11 @@ from dddm.recipe.model import Recipe
 from dddm.run.announce import Announcer
 from dddm.run.event_log import EventLog
 from dddm.run.folder import RunFolder
+from dddm.run.processes import Processes
 from dddm.run.stopping import StopRequest
 from dddm.tasks.build import TrainingParts
 from dddm.tasks.optimiser import make_optimiser
+from dddm.tasks.parallel import ParallelDenoiser
 from dddm.tasks.reader import Reader
 
 
@@ -61,18 +63,26 @@ def ema_group(decay: float) -> str:
 @final
 @define(kw_only=True)
 class Training:
-    """A training run in this process: everything that a checkpoint holds, and what surrounds it."""
+    """A training run in this process: everything that a checkpoint holds, and what surrounds it.
+
+    Attributes:
+        log: the event log; None in all processes but the first.
+        model: the network as this process evaluates it.
+        parallel: the same with averaged gradients, where there are several processes.
+    """
 
     recipe: Recipe
     folder: RunFolder
     device: torch.device
     parts: TrainingParts
     announcer: Announcer
-    log: EventLog
+    log: EventLog | None
     stop: StopRequest
+    processes: Processes
     ema: MovingAverage = field(init=False)
     more_emas: Mapping[str, MovingAverage] = field(init=False)
     model: ScheduledDenoiser = field(init=False)
+    parallel: ParallelDenoiser | None = field(default=None, init=False)
     optimiser: torch.optim.Adam = field(init=False)
     scaler: torch.amp.GradScaler = field(init=False)
     reader: Reader = field(init=False)
@@ -92,9 +102,19 @@ class Training:
             precision=PRECISIONS[train.precision],
             compiled=train.compile,
         )
+        if self.processes.joined:
+            self.parallel = ParallelDenoiser(
+                self.model, backbone=backbone, device=self.device, processes=self.processes
+            )
         self.optimiser = make_optimiser(backbone, train)
         self.reader = Reader(self.parts.split, device=self.device, labels=backbone.uses_labels)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=train.precision == "float16")
+
+    @property
+    def own(self) -> slice:
+        """Which images of each batch are this process's."""
+        processes = self.processes
+        return self.parts.plan.part_of(rank=processes.rank, processes=processes.count)
 
     @property
     def total_steps(self) -> int:

@@ -19,7 +19,7 @@ def run_started(event: RunStarted) -> list[str]:
         f"{counted(event.train_images, 'image')}, {counted(event.total_epochs, 'epoch')}, "
         f"{counted(event.total_steps, 'step')} of {counted(event.batch_images, 'image')}"
     )
-    lines = [work, f"target store {size(event.store_bytes)}, run folder {event.folder}"]
+    lines = [work, f"target store {_store(event)}, run folder {event.folder}"]
     if event.stale_images:
         lines.append(
             f"each epoch leaves out {counted(event.stale_images, 'image')}, which do not fill a "
@@ -28,6 +28,17 @@ def run_started(event: RunStarted) -> list[str]:
     if event.first_step:
         lines.append(f"going on after step {event.first_step:,}")
     return lines
+
+
+def _store(event: RunStarted) -> str:
+    """What it takes, and where."""
+    places = {
+        "of memory": event.store_memory_bytes,
+        "on the disk at most": event.store_disk_bytes,
+        "on the device": event.store_device_bytes,
+    }
+    taken = ", ".join(f"{size(taken)} {where}" for where, taken in places.items() if taken)
+    return taken if event.processes == 1 else f"{taken}, in {event.processes} processes"
 
 
 def step_done(event: StepDone, *, total_epochs: int | None) -> str:

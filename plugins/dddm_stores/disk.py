@@ -33,9 +33,7 @@ class DiskPlace(Place):
     def footprint(self, *, rows: int, row_bytes: int, kept_snapshots: int) -> Footprint:
         """The rows as they are, and those of each snapshot kept."""
         versions = kept_snapshots + 1
-        return Footprint(
-            memory=rows * versions * _NOTE_BYTES, disk=rows * row_bytes * versions
-        )
+        return Footprint(memory=rows * versions * _NOTE_BYTES, disk=rows * row_bytes * versions)
 
     def open(
         self,
@@ -119,7 +117,7 @@ class DiskPlace(Place):
 def _by_shard(where: Where) -> Iterator[tuple[int, slice | Tensor]]:
     """Each shard, and which of the batch are its; slices where they stand together."""
     shard_B = where.shard
-    shards, counts = shard_B.unique_consecutive(return_counts=True)
+    shards, counts = torch.unique_consecutive(shard_B, return_counts=True)
     if len(shards.unique()) == len(shards):
         first = 0
         for shard, count in zip(shards.tolist(), counts.tolist(), strict=True):

@@ -2,17 +2,17 @@
 
 from typing import Final
 
+import torch
+
 from dddm.interfaces.target_store import TargetStore
 from dddm_stores.disk import DiskPlace
 from dddm_stores.memory import MemoryPlace
-from dddm_stores.options import PlaceName, PlaceOptions, PrecisionName, PrecisionOptions
+from dddm_stores.options import PlaceOptions, PrecisionOptions
 from dddm_stores.place import Place
 from dddm_stores.precision import Floating, Int8, Precision
 from dddm_stores.store import RowStore
 
-import torch
-
-_PRECISIONS: Final[dict[PrecisionName, Precision]] = {
+_PRECISIONS: Final[dict[str, Precision]] = {
     "float32": Floating(torch.float32),
     "float16": Floating(torch.float16),
     "bfloat16": Floating(torch.bfloat16),
@@ -20,8 +20,8 @@ _PRECISIONS: Final[dict[PrecisionName, Precision]] = {
 }
 
 
-def _make(precision: PrecisionName, place: PlaceName) -> TargetStore:
-    places: dict[PlaceName, Place] = {
+def _make(precision: str, place: str) -> TargetStore:
+    places: dict[str, Place] = {
         "ram": MemoryPlace(on_device=False),
         "mmap": DiskPlace(),
         "device": MemoryPlace(on_device=True),

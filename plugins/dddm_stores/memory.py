@@ -14,6 +14,7 @@ from dddm.interfaces.target_store import Footprint
 from dddm_stores.place import Place, Where, word_of
 from dddm_stores.state import part_of
 
+
 def _zeros(size: tuple[int, int], *, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Zeros; in main memory numpy's, because torch's touch every page."""
     if device.type != "cpu":

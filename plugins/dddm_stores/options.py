@@ -6,9 +6,6 @@ from attrs import frozen
 
 from dddm.interfaces.plugin import option
 
-PrecisionName = Literal["float32", "float16", "bfloat16", "int8"]
-PlaceName = Literal["ram", "mmap", "device"]
-
 _PRECISION_HELP: Final = (
     "What an estimate is kept in: float32 exactly; float16 to 2⁻¹¹ of each number; bfloat16 to "
     "2⁻⁹; int8 to 1/254 of the image's largest number."
@@ -24,7 +21,9 @@ _PLACE_HELP: Final = (
 class PlaceOptions:
     """Options of `ram`, `mmap` and `device`, whose names say the place."""
 
-    precision: PrecisionName = option("float32", help=_PRECISION_HELP)
+    precision: Literal["float32", "float16", "bfloat16", "int8"] = option(
+        "float32", help=_PRECISION_HELP
+    )
 
 
 @final
@@ -32,4 +31,4 @@ class PlaceOptions:
 class PrecisionOptions:
     """Options of `fp16`, `bf16` and `int8`, whose names say the precision."""
 
-    place: PlaceName = option("ram", help=_PLACE_HELP)
+    place: Literal["ram", "mmap", "device"] = option("ram", help=_PLACE_HELP)

@@ -114,7 +114,7 @@ class ShardFile:
     def _put(self, at_B: Rows, *, rows: npt.NDArray[np.uint8]) -> None:
         ends = np.flatnonzero(np.diff(at_B) != 1) + 1
         for first, end in zip([0, *ends.tolist()], [*ends.tolist(), len(at_B)], strict=True):
-            left = memoryview(rows[first:end]).cast("B")
+            left = rows[first:end].data.cast("B")
             offset = int(at_B[first]) * self._row_bytes
             while left:
                 done = os.pwrite(self._file, left, offset)

@@ -25,7 +25,6 @@ from dddm_stores.state import part_of
 
 _NEVER: Final = -1
 _INDICES_NAMED: Final = 8
-_EPOCH_BYTES: Final = 4
 
 
 @final
@@ -46,14 +45,10 @@ class RowStore(TargetStore):
         self._ahead: tuple[Tensor, Future[Tensor]] | None = None
 
     def footprint(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> Footprint:
-        """What the place says, and a number for each row in memory."""
-        place = self._place.footprint(
-            rows=rows,
-            row_bytes=self._precision.row_bytes(shape.values),
-            kept_snapshots=kept_snapshots,
-        )
-        return Footprint(
-            memory=place.memory + rows * _EPOCH_BYTES, disk=place.disk, device=place.device
+        """What the place says; a few bytes for each row come on top."""
+        row_bytes = self._precision.row_bytes(shape.values)
+        return self._place.footprint(
+            rows=rows, row_bytes=row_bytes, kept_snapshots=kept_snapshots
         )
 
     def open(

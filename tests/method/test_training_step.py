@@ -38,7 +38,11 @@ def step(batch: Batch, draws: Draws) -> tuple[Outcome, ToyBackbone, ToyStore]:
 def draws_for(batch: Batch, *, seed: int = 1, dropout: float = 0.0) -> Draws:
     generator = torch.Generator().manual_seed(seed)
     return draw(
-        schedule=ToySchedule(), x_0=batch.x_0, generator=generator, estimate_dropout=dropout
+        schedule=ToySchedule(),
+        images=len(batch.x_0),
+        shape=SHAPE,
+        generator=generator,
+        estimate_dropout=dropout,
     )
 
 
@@ -149,7 +153,9 @@ def test_flips_do_not_change_the_other_draws() -> None:
     """Times and noise are those of a run without flips, and about half of the images flip."""
     batch = make_batch(400)
     generator = torch.Generator().manual_seed(1)
-    draws = draw(schedule=ToySchedule(), x_0=batch.x_0, generator=generator, flips=True)
+    draws = draw(
+        schedule=ToySchedule(), images=len(batch.x_0), shape=SHAPE, generator=generator, flips=True
+    )
     plain = draws_for(batch)
     assert torch.equal(draws.noise, plain.noise)
     assert torch.equal(draws.t, plain.t)

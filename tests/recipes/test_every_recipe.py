@@ -63,7 +63,7 @@ def test_it_is_built_without_memory(name: str) -> None:
     """On the meta device: parameters, operations and bytes at its real size."""
     outlook = look_ahead(RECIPES[name])
     assert outlook.steps > 0
-    assert outlook.store_bytes == pytest.approx(4 * outlook.image_bytes, rel=0.01)
+    assert outlook.store.memory == pytest.approx(4 * outlook.image_bytes, rel=0.01)
     if name in PAPERS:
         parameters, near, gflops, flops_near, steps = PAPERS[name]
         assert outlook.parameters / 1e6 == pytest.approx(parameters, rel=near)

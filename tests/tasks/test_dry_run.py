@@ -23,7 +23,7 @@ def test_what_is_foreseen_is_what_happens(tmp_path: Path) -> None:
     assert outlook.facts.train_images == started["train_images"]
     assert outlook.plan.stale_images == started["stale_images"]
     # A row takes its four bytes a number; the rest of a store is a few numbers of its own.
-    assert outlook.store_bytes == pytest.approx(started["store_bytes"], rel=0.01)
+    assert outlook.store.memory == pytest.approx(started["store_memory_bytes"], rel=0.01)
 
 
 def test_nothing_is_made(tmp_path: Path) -> None:

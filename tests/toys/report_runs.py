@@ -78,7 +78,9 @@ def training_events(folder: RunFolder, *, steps: int = STEPS) -> list[Event]:
             parameters=361_234,
             train_images=1500,
             stale_images=0,
-            store_bytes=384_000,
+            store_memory_bytes=384_000,
+            store_disk_bytes=0,
+            store_device_bytes=0,
         )
     ]
     for step in range(1, steps + 1):

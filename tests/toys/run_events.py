@@ -29,7 +29,9 @@ STARTED: Final = RunStarted(
     parameters=361_234,
     train_images=1500,
     stale_images=0,
-    store_bytes=384_000,
+    store_memory_bytes=384_000,
+    store_disk_bytes=0,
+    store_device_bytes=0,
 )
 LEAK: Final = {"given_store": 0.25, "given_noise": 0.5, "data_variance": 0.3, "lipschitz": 0.1}
 

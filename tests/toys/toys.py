@@ -10,7 +10,7 @@ from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.schedule import Schedule
-from dddm.interfaces.target_store import TargetStore
+from dddm.interfaces.target_store import Footprint, ShardState, TargetStore
 from dddm.support.noise import noise_by_index
 
 SHAPE = ImageShape(channels=1, height=4, width=4)
@@ -92,8 +92,9 @@ class ToyStore(TargetStore):
     def open(self, **_: Any) -> None:
         raise NotImplementedError
 
-    def size_bytes(self) -> int:
-        return self.rows.numel() * 4
+    def footprint(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> Footprint:
+        del kept_snapshots
+        return Footprint(memory=rows * shape.values * 4)
 
     def begin_epoch(self, epoch: int) -> None:
         self.calls.append(f"epoch {epoch}")
@@ -112,8 +113,8 @@ class ToyStore(TargetStore):
     def flush(self) -> None:
         pass
 
-    def snapshot(self) -> Mapping[str, Tensor]:
-        return {"rows": self.rows}
+    def snapshot(self) -> Mapping[int, ShardState]:
+        return {0: {"rows": self.rows}}
 
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        self.rows = state["rows"]
+    def restore(self, state: Mapping[int, ShardState]) -> None:
+        self.rows = state[0]["rows"]
