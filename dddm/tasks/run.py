@@ -17,7 +17,7 @@ from dddm.run.announce import Announcer
 from dddm.run.device import refuse_without_compiler
 from dddm.run.event_log import EventLog
 from dddm.run.folder import RunFolder
-from dddm.run.processes import ALONE, Processes
+from dddm.run.processes import ALONE, Processes, is_consequence
 from dddm.run.stopping import StopRequest
 from dddm.run.versions import machine, versions
 from dddm.tasks.build import TrainingParts, build_for_training
@@ -81,7 +81,7 @@ def run(
         stop.obey(where="after the scores", saved=True)
         page = _report(recipe, folder)
     except BaseException as error:
-        message = error.what if isinstance(error, DddmError) else repr(error)
+        message = _in_words(error)
         reason = "interrupted" if isinstance(error, StoppedEarly) else "failed"
         announcer.announce(RunStopped, reason=reason, step=_saved_step(folder), message=message)
         raise
@@ -91,6 +91,12 @@ def run(
         return page
     finally:
         announcer.close()
+
+
+def _in_words(error: BaseException) -> str:
+    if is_consequence(error):
+        return "another process of this run has failed"
+    return error.what if isinstance(error, DddmError) else repr(error)
 
 
 def _find(folder: RunFolder, *, processes: Processes) -> checkpoints.Found:
