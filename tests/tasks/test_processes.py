@@ -206,4 +206,3 @@ def test_a_folder_holds_one_run_at_a_time(tmp_path: Path) -> None:
         assert "another run is at work in this folder" in done.stderr
     finally:
         kill_all(process)
-        process.communicate()

@@ -80,4 +80,4 @@ def is_alive(process: int) -> bool:
 def kill_all(process: subprocess.Popen[str]) -> None:
     """`kill -9` on the process group."""
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
