@@ -53,6 +53,12 @@ def test_the_tutorial_is_executed(tmp_path: Path) -> None:
     assert len(list((tmp_path / "threes-and-eights/images").glob("*.png"))) == 20
 
 
+@pytest.mark.parametrize("page", ["stores.md", "processes.md"])
+def test_the_pages_on_stores_and_processes_are_executed(tmp_path: Path, page: str) -> None:
+    """Their commands run in order from an empty folder, and print what they say."""
+    execute(page, tmp_path)
+
+
 def test_the_page_on_sweeps_is_executed(tmp_path: Path) -> None:
     """Its commands run in order from an empty folder, and leave the files that it names."""
     execute("sweeps.md", tmp_path)
