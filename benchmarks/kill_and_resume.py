@@ -34,7 +34,7 @@ _GROUPS: Final = ("model", "ema", "optimiser")
 _KILLS_A_TRIAL: Final = 8
 _WAIT_SECONDS: Final = 0.2
 _BUSY: Final = 6
-_ARGUMENTS: Final = ("--set", "train.checkpoint_every_epochs=1", "--set", "train.epochs=12")
+_ARGUMENTS: Final = ("--set", "train.checkpoint_every_epochs=1", "--set", "train.epochs=8")
 
 
 @final
@@ -137,7 +137,7 @@ def main(kills: int, seed: int) -> None:
                 undisturbed, seconds = expected[setting]
                 for _ in range(_KILLS_A_TRIAL):
                     # Most of it is the import; what is left is worth hitting more often.
-                    if run(folder, setting, kill_after=moments.uniform(0.2, 1.0) * seconds):
+                    if run(folder, setting, kill_after=moments.uniform(0.3, 1.0) * seconds):
                         break
                     counted[str(setting)] += 1
                 while not run(folder, setting, kill_after=None):

@@ -40,7 +40,7 @@ def dddm_register(registrar: Registrar) -> None:
         "bf16",
         target="dddm_stores.make:bf16",
         options=PrecisionOptions,
-        summary="bfloat16: 2 bytes a number, to 2⁻⁹ of it; in main memory unless said otherwise.",
+        summary="bfloat16: 2 bytes a number, to 2⁻⁸ of it; in main memory unless said otherwise.",
     )
     registrar.add(
         Kind.TARGET_STORE,

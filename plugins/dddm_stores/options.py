@@ -8,7 +8,7 @@ from dddm.interfaces.plugin import option
 
 _PRECISION_HELP: Final = (
     "What an estimate is kept in: float32 exactly; float16 to 2⁻¹¹ of each number; bfloat16 to "
-    "2⁻⁹; int8 to 1/254 of the image's largest number."
+    "2⁻⁸; int8 to 1/254 of the image's largest number."
 )
 _PLACE_HELP: Final = (
     "Where estimates are kept: ram, main memory; mmap, files in the run folder; device, the "

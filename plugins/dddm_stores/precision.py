@@ -44,7 +44,7 @@ class Precision(ABC):
 class Floating(Precision):
     """The numbers as float32, float16 or bfloat16, rounded to nearest.
 
-    float16 is off by at most 2⁻¹¹ |x| + 2⁻²⁵ and refuses |x| ≥ 65520; bfloat16 by 2⁻⁹ |x|.
+    float16 is off by at most 2⁻¹¹ |x| + 2⁻²⁵ and refuses |x| ≥ 65520; bfloat16 by 2⁻⁸ |x|.
     """
 
     def __init__(self, dtype: torch.dtype) -> None:
@@ -111,6 +111,8 @@ class Int8(Precision):
 
     def decode(self, rows: Tensor, *, shape: tuple[int, int, int]) -> Tensor:
         """Steps times scale."""
-        scale_B1 = rows[:, -_SCALE_BYTES:].contiguous().view(torch.float32)
+        # Always a copy: `contiguous` makes none of a single row, where floats may not begin.
+        scale_bytes_B4 = rows[:, -_SCALE_BYTES:].clone(memory_format=torch.contiguous_format)
+        scale_B1 = scale_bytes_B4.view(torch.float32)
         steps_BV = rows[:, :-_SCALE_BYTES].view(torch.int8)
         return (steps_BV * scale_B1).view(-1, *shape)

@@ -64,7 +64,7 @@ class ShardFile:
         with naming_full_disk(self.path):
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             size = self._places * self._row_bytes
-            self.was_whole = os.fstat(self._file).st_size == size
+            self._was_whole = os.fstat(self._file).st_size == size
             os.ftruncate(self._file, size)
         word = word_of(self._row_bytes)
         self._mapped_cR = torch.empty(0, self._row_bytes // word.itemsize, dtype=word)
@@ -94,7 +94,7 @@ class ShardFile:
         return self._mapped_cR.index_select(0, index_B).view(torch.uint8)
 
     def write(self, place: Tensor, *, rows: Tensor) -> None:
-        """Replace rows at distinct places (B,), int64, by (B, R), uint8.
+        """Replace rows at distinct places (B,), int64, by (B, R), uint8, contiguous.
 
         Raises:
             EnvironmentProblem: if there is no space; the snapshots stay whole.
@@ -133,6 +133,7 @@ class ShardFile:
         self.held_kn = [*self.held_kn, at_n][-self._kept :]
         self._find_free()
         self._note_held()
+        self._was_whole = True
         return at_n, np.stack(self.held_kn)
 
     def _note_held(self) -> None:
@@ -154,7 +155,7 @@ class ShardFile:
         known: Any = json.loads(self._note.read_text("utf-8")) if self._note.exists() else {}
         names = known.get("can_return_to", ())
         if (at_n >= 0).any():
-            if not self.was_whole:
+            if not self._was_whole:
                 raise ValueError(f"{self.path} is missing, or has another size")
             if name_of(at_n) not in names:
                 raise ValueError(

@@ -47,9 +47,7 @@ class RowStore(TargetStore):
     def footprint(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> Footprint:
         """What the place says; a few bytes for each row come on top."""
         row_bytes = self._precision.row_bytes(shape.values)
-        return self._place.footprint(
-            rows=rows, row_bytes=row_bytes, kept_snapshots=kept_snapshots
-        )
+        return self._place.footprint(rows=rows, row_bytes=row_bytes, kept_snapshots=kept_snapshots)
 
     def open(
         self,

@@ -1,0 +1,81 @@
+"""Every kind of target store, opened in a folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, final
+
+import torch
+from attrs import frozen
+from safetensors.torch import load, save
+from torch import Tensor
+
+from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.plugin import Kind
+from dddm.interfaces.shards import Shards
+from dddm.interfaces.target_store import ShardState, TargetStore
+from dddm.registry.loader import load_catalogue
+
+CPU: Final = torch.device("cpu")
+
+
+@final
+@frozen
+class StoreKind:
+    """A place and a precision."""
+
+    place: str
+    precision: str
+
+    def make(self) -> TargetStore:
+        """A store of this kind, not opened yet."""
+        component = load_catalogue().find(Kind.TARGET_STORE, f"dddm:{self.place}")
+        store: TargetStore = component.load()(component.options(precision=self.precision))
+        return store
+
+    def open(
+        self,
+        folder: Path,
+        *,
+        shards: Shards,
+        shape: ImageShape,
+        seed: int = 3,
+        kept_snapshots: int = 2,
+    ) -> TargetStore:
+        """A store of this kind, ready."""
+        store = self.make()
+        folder.mkdir(parents=True, exist_ok=True)
+        store.open(
+            shards=shards,
+            shape=shape,
+            seed=seed,
+            folder=folder,
+            device=CPU,
+            kept_snapshots=kept_snapshots,
+        )
+        return store
+
+    def kept(self, estimate: Tensor) -> Tensor:
+        """What this precision makes of estimates that it keeps."""
+        if self.precision == "int8":
+            scale = estimate.flatten(1).abs().amax(1).clamp_min(1e-37) / 127
+            scale = scale.view(-1, *[1] * (estimate.ndim - 1))
+            return (estimate / scale).round() * scale
+        return estimate.to(getattr(torch, self.precision)).float()
+
+    def __str__(self) -> str:
+        return f"{self.place}-{self.precision}"
+
+
+KINDS: Final = tuple(
+    StoreKind(place, precision)
+    for place in ("ram", "mmap", "device")
+    for precision in ("float32", "float16", "bfloat16", "int8")
+)
+
+
+def as_saved(state: Mapping[int, ShardState]) -> dict[int, ShardState]:
+    """A snapshot as a checkpoint brings it back: through bytes, sharing no memory."""
+    return {
+        shard: load(save({name: part.contiguous() for name, part in parts.items()}))
+        for shard, parts in state.items()
+    }
