@@ -44,7 +44,8 @@ class Shards:
 
     def images_of(self, shard: int) -> Tensor:
         """Indices of a shard's images, (size,), int64, ascending: the one at place j is j-th."""
-        return torch.arange(shard, self.images, self.count)
+        # There may be more shards than images.
+        return torch.arange(shard, max(shard, self.images), self.count)
 
     @property
     def rows(self) -> int:

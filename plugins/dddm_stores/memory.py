@@ -19,7 +19,9 @@ def _zeros(size: tuple[int, int], *, dtype: torch.dtype, device: torch.device) -
     """Zeros; in main memory numpy's, because torch's touch every page."""
     if device.type != "cpu":
         return torch.zeros(size, dtype=dtype, device=device)
-    return torch.from_numpy(np.zeros(size, str(dtype).removeprefix("torch.")))
+    rows, words = size
+    flat = np.zeros(rows * words, str(dtype).removeprefix("torch."))
+    return torch.from_numpy(flat).view(size)
 
 
 @final

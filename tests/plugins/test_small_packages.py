@@ -43,7 +43,11 @@ PACKAGES = {
             "pseudo-lpips",
         ],
     ),
-    "dddm_stores": (Kind.TARGET_STORE, TargetStore, ["ram"]),
+    "dddm_stores": (
+        Kind.TARGET_STORE,
+        TargetStore,
+        ["bf16", "device", "fp16", "int8", "mmap", "ram"],
+    ),
     "dddm_samplers": (Kind.SAMPLER, Sampler, ["annealed", "fixed-time"]),
     "dddm_datasets": (
         Kind.DATASET,

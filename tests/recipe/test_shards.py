@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dddm.recipe.shards import batches_per_epoch, default_shards
+from dddm.errors import UsageError
+from dddm.recipe.shards import batches_per_epoch, default_shards, refuse_too_many
 
 
 @pytest.mark.parametrize(("batch", "shards"), [(100, 4), (1024, 64), (7, 1), (128, 64), (96, 32)])
@@ -19,3 +20,20 @@ def test_a_batch_is_filled_exactly_where_there_are_enough_images(images: int, ba
     count = batches_per_epoch(images=images, batch_images=batch, shards=default_shards(batch))
     assert (count > 0) == (images >= batch)
     assert count * batch <= images
+
+
+@given(batch=st.integers(1, 500), processes=st.integers(1, 64))
+def test_processes_own_whole_shards(batch: int, processes: int) -> None:
+    """A number of processes is refused exactly where it does not divide the shards."""
+    if default_shards(batch) % processes:
+        with pytest.raises(UsageError, match="cannot share"):
+            refuse_too_many(processes, batch_images=batch, shards=None)
+    else:
+        refuse_too_many(processes, batch_images=batch, shards=None)
+
+
+def test_the_numbers_that_fit_are_named() -> None:
+    """The remedy is one a user can follow at once."""
+    with pytest.raises(UsageError, match="4 processes cannot share 6 shards") as refused:
+        refuse_too_many(4, batch_images=12, shards=6)
+    assert refused.value.remedy == "use 1, 2, 3, 6 processes, or another train.batch_images"

@@ -59,3 +59,21 @@ def test_what_cannot_be_cut_is_refused() -> None:
         BatchPlan.make(images=100, batch_images=10, shards=3, seed=0)
     with pytest.raises(RecipeError, match="more than the 9 training images"):
         BatchPlan.make(images=9, batch_images=10, shards=1, seed=0)
+
+
+@given(plan=plans(), epoch=st.integers(0, 5), data=st.data())
+def test_processes_divide_each_batch_by_what_they_own(
+    plan: BatchPlan, epoch: int, data: st.DataObject
+) -> None:
+    """The parts of all processes are the batch, and each holds images of its own shards alone."""
+    fit = [count for count in range(1, plan.shards + 1) if plan.shards % count == 0]
+    processes = data.draw(st.sampled_from(fit))
+    index = plan.epoch(epoch)
+    parts = []
+    for rank in range(processes):
+        part = index[:, plan.part_of(rank=rank, processes=processes)]
+        owned = plan.shards_of(rank=rank, processes=processes).owned
+        assert set((part % plan.shards).flatten().tolist()) <= set(owned)
+        parts.append(part)
+    assert torch.equal(torch.cat(parts, dim=1), index)
+    assert len({part.shape for part in parts}) == 1

@@ -60,7 +60,7 @@ class StoreKind:
             scale = estimate.flatten(1).abs().amax(1).clamp_min(1e-37) / 127
             scale = scale.view(-1, *[1] * (estimate.ndim - 1))
             return (estimate / scale).round() * scale
-        return estimate.to(getattr(torch, self.precision)).float()
+        return estimate.to(getattr(torch, self.precision), copy=True).float()
 
     def __str__(self) -> str:
         return f"{self.place}-{self.precision}"

@@ -57,7 +57,7 @@ def test_a_pipe_gets_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert out == ""
     assert err.splitlines() == [
         "digits: 361,234 parameters on cpu, 1,500 images, 2 epochs, 4 steps of 100 images",
-        f"target store 384.0 kB, run folder {STARTED.folder}",
+        f"target store 384.0 kB of memory, run folder {STARTED.folder}",
         "[no] markup, and x̂",
         "training: step 1/4, epoch 1/2, loss 0.125",
         f"training: step 3/4, epoch 2/2, loss 0.04167, {REST}, {CHECKPOINT}",

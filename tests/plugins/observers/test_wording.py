@@ -16,7 +16,20 @@ def test_a_start_tells_the_facts_of_the_run() -> None:
     assert work == (
         "digits: 361,234 parameters on cpu, 1,500 images, 2 epochs, 4 steps of 100 images"
     )
-    assert place == f"target store 384.0 kB, run folder {Path('runs') / 'digits'}"
+    assert place == f"target store 384.0 kB of memory, run folder {Path('runs') / 'digits'}"
+
+
+def test_a_start_tells_where_the_store_is() -> None:
+    """Memory, disk and device, each by itself, over all processes."""
+    on_disk = attrs.evolve(
+        STARTED, store_memory_bytes=15_400_000, store_disk_bytes=94_500_000_000, processes=4
+    )
+    assert wording.run_started(on_disk)[1] == (
+        "target store 15.4 MB of memory, 94.5 GB on the disk at most, in 4 processes, "
+        f"run folder {STARTED.folder}"
+    )
+    on_device = attrs.evolve(STARTED, store_memory_bytes=0, store_device_bytes=307_200_000)
+    assert wording.run_started(on_device)[1].startswith("target store 307.2 MB on the device, ")
 
 
 def test_a_start_tells_of_stale_images_and_of_going_on() -> None:

@@ -193,11 +193,16 @@ class StoreMachine(RuleBasedStateMachine):
             torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
 
 
-def machine_of(kind: StoreKind) -> type:
+def machine_of(of_kind: StoreKind) -> type:
     """The machine's test case for one kind of store."""
-    made = type(f"Machine_{kind}", (StoreMachine,), {"kind": kind})
-    made.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
-    case: type = made.TestCase
+
+    class Machine(StoreMachine):
+        """Its orders are given to stores of this kind."""
+
+        kind = of_kind
+
+    case: type = Machine.TestCase
+    case.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)  # type: ignore[attr-defined]
     return case
 
 

@@ -45,7 +45,7 @@ def test_snapshots_stay_through_many_epochs(tmp_path: Path) -> None:
     file.write(EVERY, rows=present)
     for epoch in range(1, 12):
         present = some_rows(epoch)
-        for batch in torch.randperm(ROWS, generator=order).split(7):
+        for batch in torch.split(torch.randperm(ROWS, generator=order), 7):
             file.write(batch, rows=present[batch])
             for at_n, rows in kept:
                 assert np.array_equal(bytes_at(file, at_n), rows.numpy())
