@@ -1,6 +1,6 @@
 """Rows in files, one for each shard: processes share a folder and no file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, final
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import Footprint
-from dddm_stores.place import Place, Where, word_of
+from dddm_stores.place import Place, Where
 from dddm_stores.shard_file import ShardFile
 from dddm_stores.state import part_of
 
@@ -61,14 +61,19 @@ class DiskPlace(Place):
             for shard in shards.owned
         }
 
-    def read(self, where: Where) -> Tensor:
-        """Shard by shard."""
-        word = word_of(self._row_bytes)
-        rows_BR = torch.empty(len(where.row), self._row_bytes // word.itemsize, dtype=word)
-        found_BR = rows_BR.view(torch.uint8)
-        for shard, chosen in _by_shard(where):
-            found_BR[chosen] = self._files[shard].read(where.place[chosen])
-        return found_BR
+    def parts(self, where: Where) -> Sequence[tuple[slice | Tensor, Where]]:
+        """Shard by shard, which are in the disk's queue all at once before the first is read."""
+        parts = [(chosen, where[chosen]) for chosen in _by_shard(where)]
+        for _, part in parts:
+            self._file_of(part).announce(part.place)
+        return parts
+
+    def read(self, part: Where) -> Tensor:
+        """Rows of one shard."""
+        return self._file_of(part).read(part.place)
+
+    def _file_of(self, part: Where) -> ShardFile:
+        return self._files[int(part.shard[0])]
 
     def write(self, where: Where, *, rows: Tensor) -> None:
         """Shard by shard.
@@ -77,8 +82,9 @@ class DiskPlace(Place):
             EnvironmentProblem: if there is no space; the snapshots stay whole.
         """
         rows_BR = rows.cpu()
-        for shard, chosen in _by_shard(where):
-            self._files[shard].write(where.place[chosen], rows=rows_BR[chosen].contiguous())
+        for chosen in _by_shard(where):
+            part = where[chosen]
+            self._file_of(part).write(part.place, rows=rows_BR[chosen].contiguous())
 
     def flush(self) -> None:
         """Wait until everything written is on the disk."""
@@ -114,15 +120,14 @@ class DiskPlace(Place):
         self._files = {}
 
 
-def _by_shard(where: Where) -> Iterator[tuple[int, slice | Tensor]]:
-    """Each shard, and which of the batch are its; slices where they stand together."""
-    shard_B = where.shard
-    shards, counts = torch.unique_consecutive(shard_B, return_counts=True)
+def _by_shard(where: Where) -> Iterator[slice | Tensor]:
+    """For each shard, which of the batch are its; slices where they stand together."""
+    shards, counts = torch.unique_consecutive(where.shard, return_counts=True)
     if len(shards.unique()) == len(shards):
         first = 0
-        for shard, count in zip(shards.tolist(), counts.tolist(), strict=True):
-            yield shard, slice(first, first + count)
+        for count in counts.tolist():
+            yield slice(first, first + count)
             first += count
         return
-    for shard in shards.unique().tolist():
-        yield shard, (shard_B == shard).nonzero().flatten()
+    for shard in shards.unique():
+        yield (where.shard == shard).nonzero().flatten()

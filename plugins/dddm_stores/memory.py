@@ -34,6 +34,11 @@ class MemoryPlace(Place):
         self._span: dict[int, slice] = {}
 
     @property
+    def device(self) -> torch.device:
+        """Where the rows are."""
+        return self._rows_nR.device
+
+    @property
     def waits(self) -> bool:
         """No."""
         return False
@@ -78,9 +83,9 @@ class MemoryPlace(Place):
             self._span[shard] = slice(first, first + shards.size(shard))
             first += shards.size(shard)
 
-    def read(self, where: Where) -> Tensor:
+    def read(self, part: Where) -> Tensor:
         """One gathering copy."""
-        row_B = where.row.to(self._rows_nR.device)
+        row_B = part.row.to(self._rows_nR.device)
         return self._rows_nR.index_select(0, row_B).view(torch.uint8)
 
     def write(self, where: Where, *, rows: Tensor) -> None:

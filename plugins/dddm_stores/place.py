@@ -4,7 +4,7 @@ Legend: B rows asked for, R bytes in a row, n rows of one shard.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, final
 
@@ -33,7 +33,7 @@ class Where:
     place: Tensor
     row: Tensor
 
-    def __getitem__(self, chosen: Tensor) -> "Where":
+    def __getitem__(self, chosen: slice | Tensor) -> "Where":
         """Those that `chosen` picks."""
         return Where(shard=self.shard[chosen], place=self.place[chosen], row=self.row[chosen])
 
@@ -67,13 +67,22 @@ class Place(ABC):
         """
 
     @property
+    def device(self) -> torch.device:
+        """Where rows that are read arrive."""
+        return torch.device("cpu")
+
+    @property
     @abstractmethod
     def waits(self) -> bool:
         """Whether reading may have to wait, so that it is better begun early."""
 
+    def parts(self, where: Where) -> Sequence[tuple[slice | Tensor, Where]]:
+        """What is read at once of a batch: which rows of it, and where those are."""
+        return [(slice(None), where)]
+
     @abstractmethod
-    def read(self, where: Where) -> Tensor:
-        """Rows (B, R), uint8, that were written before; fresh memory."""
+    def read(self, part: Where) -> Tensor:
+        """Rows (B, R), uint8, of one of `parts`, that were written before; fresh memory."""
 
     @abstractmethod
     def write(self, where: Where, *, rows: Tensor) -> None:

@@ -82,15 +82,16 @@ class ShardFile:
         # Whether the present version of a row is a snapshot's too, or there is none.
         self._fixed_n = np.ones(len(self.at_n), bool)
 
-    def read(self, place: Tensor) -> Tensor:
-        """Rows (B, R), uint8, at places (B,), int64; each was written before."""
-        at_B = self.at_n[place.numpy()]
-        # One call an image, of a microsecond; they let the disk work on all rows at once.
-        for at in at_B.tolist():
+    def announce(self, place: Tensor) -> None:
+        """Let the disk begin to fetch the rows at places (B,), int64, all at once."""
+        for at in self.at_n[place.numpy()].tolist():  # a call an image, of a microsecond
             os.posix_fadvise(
                 self._file, at * self._row_bytes, self._row_bytes, os.POSIX_FADV_WILLNEED
             )
-        index_B = torch.from_numpy(at_B.astype(np.int64))
+
+    def read(self, place: Tensor) -> Tensor:
+        """Rows (B, R), uint8, at places (B,), int64; each was written before."""
+        index_B = torch.from_numpy(self.at_n[place.numpy()].astype(np.int64))
         return self._mapped_cR.index_select(0, index_B).view(torch.uint8)
 
     def write(self, place: Tensor, *, rows: Tensor) -> None:

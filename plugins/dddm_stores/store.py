@@ -204,17 +204,31 @@ class RowStore(TargetStore):
         """(B, C, H, W), float32, on the CPU or, for a store there, the device."""
         noise_B = self._written_n[where.row] == _NEVER
         if not noise_B.any():
-            return self._precision.decode(self._place.read(where), shape=self._shape)
+            return self._known(where)
         noise = noise_by_index(
             seed=self._seed, purpose="store", index=index[noise_B], shape=self._shape
         )
         if noise_B.all():
             return noise
-        known = self._precision.decode(self._place.read(where[~noise_B]), shape=self._shape)
-        rows_BCHW = known.new_empty((len(index), *self._shape))
-        rows_BCHW[noise_B] = noise.to(known.device)
-        rows_BCHW[~noise_B] = known
+        rows_BCHW = torch.empty(len(index), *self._shape, device=self._place.device)
+        rows_BCHW[noise_B] = noise.to(rows_BCHW.device)
+        known = (~noise_B).nonzero().flatten()
+        for chosen, part in self._place.parts(where[known]):
+            rows_BCHW[known[chosen]] = self._decoded(part)
         return rows_BCHW
+
+    def _known(self, where: Where) -> Tensor:
+        """Rows that were written, (B, C, H, W), float32."""
+        parts = self._place.parts(where)
+        if len(parts) == 1:
+            return self._decoded(where)
+        rows_BCHW = torch.empty(len(where.row), *self._shape, device=self._place.device)
+        for chosen, part in parts:
+            rows_BCHW[chosen] = self._decoded(part)
+        return rows_BCHW
+
+    def _decoded(self, part: Where) -> Tensor:
+        return self._precision.decode(self._place.read(part), shape=self._shape)
 
     def _drop_what_changes(self, index: Tensor) -> None:
         """Forget rows that were read ahead if one of them is about to change."""
