@@ -10,8 +10,8 @@ import torch
 from dddm.errors import EnvironmentProblem
 from dddm.interfaces.target_store import Footprint
 from dddm.run.processes import Processes
+from dddm.support.quantities import size
 
-_GIGA: Final = 1e9
 _MEMINFO: Final = Path("/proc/meminfo")
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
@@ -84,8 +84,7 @@ def _too_little(
 ) -> EnvironmentProblem:
     shared = "" if processes == 1 else f" in {processes} processes"
     return EnvironmentProblem(
-        f"the target store takes {needed / _GIGA:.1f} GB of {what}{shared}, and there are "
-        f"{there / _GIGA:.1f} GB",
+        f"the target store takes {size(needed)} of {what}{shared}, and there are {size(there)}",
         where=where,
         remedy='use targets.precision = "float16" or "int8", another targets.use (ram, mmap, '
         "device), fewer kept checkpoints, or more machines, which share the estimates",

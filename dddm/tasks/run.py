@@ -20,6 +20,7 @@ from dddm.run.folder import RunFolder
 from dddm.run.processes import ALONE, Processes, is_consequence
 from dddm.run.stopping import StopRequest
 from dddm.run.versions import machine, versions
+from dddm.support.quantities import counted
 from dddm.tasks.build import TrainingParts, build_for_training
 from dddm.tasks.draw import Request, draw_request
 from dddm.tasks.generator import load_generator
@@ -154,6 +155,7 @@ def _train(
     )
     if found.checkpoint is not None:
         restore(training, found.checkpoint)
+        _say_if_processes_changed(training, before=found.checkpoint.state["processes"])
     try:
         train(training, progress=Progress(recipe))
     finally:
@@ -161,6 +163,15 @@ def _train(
         parts.store.close()
     if processes.main:
         _note_seconds(folder, train=training.position.train_seconds)
+
+
+def _say_if_processes_changed(training: Training, *, before: int) -> None:
+    now = training.processes.count
+    if now != before:
+        training.announcer.say(
+            f"saved by {counted(before, 'process', 'processes')}, gone on with by {now}: the same "
+            "batches, noise and order"
+        )
 
 
 def _note_parts(

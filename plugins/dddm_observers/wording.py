@@ -9,7 +9,7 @@ from dddm.interfaces.observer import (
     ScoreMeasured,
     StepDone,
 )
-from dddm_observers.quantities import counted, duration, size
+from dddm.support.quantities import counted, duration, size
 
 
 def run_started(event: RunStarted) -> list[str]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from dddm.errors import EnvironmentProblem
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import Footprint
+from dddm.support.quantities import size
 from dddm_stores.place import Place, Where, word_of
 from dddm_stores.state import part_of
 
@@ -73,7 +74,7 @@ class MemoryPlace(Place):
         except (MemoryError, RuntimeError) as error:
             raise EnvironmentProblem(
                 f"the target store does not fit into the memory of {place}: {shards.rows:,} "
-                f"estimates take {shards.rows * row_bytes / 1e9:.1f} GB",
+                f"estimates take {size(shards.rows * row_bytes)}",
                 where="targets",
                 remedy='use targets.precision = "float16", targets.use = "mmap", or more '
                 "processes, which share them",

@@ -101,7 +101,9 @@ def test_a_run_goes_on_with_another_number_of_processes(
         _, error = process.communicate(timeout=60)
         assert process.returncode == 75, error
         assert error.count("give the same command again") == 1
-    succeeded(dddm("run", "tiny.toml", "--folder", "run", *NO_SAMPLES, cwd=tmp_path))
+    done = dddm("run", "tiny.toml", "--folder", "run", *NO_SAMPLES, cwd=tmp_path)
+    succeeded(done)
+    assert "saved by 4 processes, gone on with by 1" in done.stderr
     assert_equal_to_rounding(alone, tmp_path / "run")
 
 

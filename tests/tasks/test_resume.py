@@ -5,20 +5,13 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-import torch
 from command_line import command, dddm, environment, succeeded, write_tiny
-from safetensors.torch import load_file
-from stored import stored_rows
+from equal_runs import STEPS, assert_equal_runs, steps_of
 
 from dddm.run import checkpoint as checkpoints
 from dddm.run.event_log import read_events
-
-STEPS_PER_EPOCH = 6
-STEPS = 18
 
 UNSCORED = [('[evaluate]\nfeatures = "pixels"\n', "")]
 """Scores are not what is tested here, and take seconds to import."""
@@ -35,35 +28,6 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_tiny(folder, *UNSCORED)
     succeeded(run(folder))
     return folder / "run"
-
-
-def steps_of(run_folder: Path) -> list[dict[str, Any]]:
-    return list(read_events(run_folder / "events.jsonl", event="step-done"))
-
-
-def assert_equal_runs(one: Path, other: Path) -> None:
-    """Weights, average, optimiser, store, losses, diagnostics and samples are the same bits."""
-    assert torch.equal(stored_rows(one), stored_rows(other))
-    for name in ("model", "ema", "optimiser"):
-        file = f"checkpoints/step-{STEPS:08d}/{name}.safetensors"
-        ours, theirs = load_file(one / file), load_file(other / file)
-        assert ours.keys() == theirs.keys()
-        for key, tensor in ours.items():
-            assert torch.equal(tensor, theirs[key]), (name, key)
-    steps = [steps_of(run) for run in (one, other)]
-    assert [e["step"] for e in steps[0]] == list(range(1, STEPS + 1))
-    for name in ("step", "epoch", "loss", "learning_rate", "gradient_norm"):
-        assert [e[name] for e in steps[0]] == [e[name] for e in steps[1]]
-    epochs = [list(read_events(r / "events.jsonl", event="epoch-done")) for r in (one, other)]
-    for name in ("epoch", "loss", "leak"):
-        assert [e[name] for e in epochs[0]] == [e[name] for e in epochs[1]]
-    for sample in ("fixed-time-1", "fixed-time-2"):
-        with (
-            np.load(one / "samples" / sample / "samples.npz") as a,
-            np.load(other / "samples" / sample / "samples.npz") as b,
-        ):
-            assert np.array_equal(a["arr_0"], b["arr_0"])
-            assert np.array_equal(a["arr_1"], b["arr_1"])
 
 
 def start_and_signal(folder: Path, *, after_steps: int, number: signal.Signals) -> int:
@@ -108,6 +72,68 @@ def test_stopped_by_a_signal(
     assert saved.step == done[-1]["step"] == len(steps_of(tmp_path / "run"))
     succeeded(run(tmp_path))
     assert_equal_runs(tmp_path / "run", uninterrupted)
+
+
+ON_DISK = ('use = "ram"', 'use = "mmap"')
+
+
+@pytest.fixture(scope="module")
+def undisturbed_on_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run with its estimates in files."""
+    folder = tmp_path_factory.mktemp("on-disk")
+    write_tiny(folder, *UNSCORED, ON_DISK)
+    succeeded(run(folder))
+    return folder / "run"
+
+
+def test_where_estimates_are_kept_changes_nothing(
+    uninterrupted: Path, undisturbed_on_disk: Path
+) -> None:
+    """Memory or files: the same bits."""
+    assert_equal_runs(undisturbed_on_disk, uninterrupted)
+
+
+@pytest.mark.parametrize("after_steps", [8, 15])
+def test_killed_with_estimates_in_files(
+    tmp_path: Path, uninterrupted: Path, after_steps: int
+) -> None:
+    """Files that have gone on since the last checkpoint still hold what it refers to."""
+    write_tiny(tmp_path, *UNSCORED, ON_DISK, ("every_epochs = 2", "every_epochs = 1"))
+    code = start_and_signal(tmp_path, after_steps=after_steps, number=signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    succeeded(run(tmp_path))
+    assert_equal_runs(tmp_path / "run", uninterrupted)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut"])
+def test_estimates_in_files_go_back_to_the_checkpoint_before(
+    tmp_path: Path, undisturbed_on_disk: Path, damage: str
+) -> None:
+    """The newest checkpoint is damaged: the files still hold the rows of the one before it."""
+    write_tiny(tmp_path, *UNSCORED, ON_DISK)
+    shutil.copytree(undisturbed_on_disk, tmp_path / "run")
+    newest = tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}" / "store-0000.safetensors"
+    contents = bytearray(newest.read_bytes())
+    contents[len(contents) // 2] ^= 1
+    newest.write_bytes(contents if damage == "flipped" else contents[:-7])
+    done = run(tmp_path)
+    succeeded(done)
+    assert "going on from the one before" in done.stderr
+    assert_equal_runs(tmp_path / "run", undisturbed_on_disk)
+
+
+def test_files_of_estimates_that_are_gone_are_named(
+    tmp_path: Path, undisturbed_on_disk: Path
+) -> None:
+    """They are not begun anew in silence: that would be another run."""
+    write_tiny(tmp_path, *UNSCORED, ON_DISK)
+    shutil.copytree(undisturbed_on_disk, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}")
+    shutil.rmtree(tmp_path / "run" / "store")
+    done = run(tmp_path)
+    assert done.returncode == 5, done.stderr
+    assert "shard-0000.rows is missing" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("after_steps", [3, 14])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dddm_observers.quantities import counted, duration, size
+from dddm.support.quantities import counted, duration, size
 
 
 @pytest.mark.parametrize(

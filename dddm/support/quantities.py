@@ -29,6 +29,6 @@ def duration(seconds: float) -> str:
     return f"{whole // _DAY} d {whole % _DAY // _HOUR:02d} h"
 
 
-def counted(count: int, noun: str) -> str:
-    """`1 step`, `1,500 images`."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """`1 step`, `1,500 images`, `2 processes`."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"

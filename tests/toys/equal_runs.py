@@ -1,0 +1,42 @@
+"""Whether two finished runs of the tiny recipe are the same, bit for bit."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from stored import stored_rows
+
+from dddm.run.event_log import read_events
+
+STEPS: Final = 18
+
+
+def steps_of(run_folder: Path) -> list[dict[str, Any]]:
+    return list(read_events(run_folder / "events.jsonl", event="step-done"))
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    """Weights, average, optimiser, store, losses, diagnostics and samples are the same bits."""
+    assert torch.equal(stored_rows(one), stored_rows(other))
+    for name in ("model", "ema", "optimiser"):
+        file = f"checkpoints/step-{STEPS:08d}/{name}.safetensors"
+        ours, theirs = load_file(one / file), load_file(other / file)
+        assert ours.keys() == theirs.keys()
+        for key, tensor in ours.items():
+            assert torch.equal(tensor, theirs[key]), (name, key)
+    steps = [steps_of(run) for run in (one, other)]
+    assert [e["step"] for e in steps[0]] == list(range(1, STEPS + 1))
+    for name in ("step", "epoch", "loss", "learning_rate", "gradient_norm"):
+        assert [e[name] for e in steps[0]] == [e[name] for e in steps[1]]
+    epochs = [list(read_events(r / "events.jsonl", event="epoch-done")) for r in (one, other)]
+    for name in ("epoch", "loss", "leak"):
+        assert [e[name] for e in epochs[0]] == [e[name] for e in epochs[1]]
+    for sample in ("fixed-time-1", "fixed-time-2"):
+        with (
+            np.load(one / "samples" / sample / "samples.npz") as a,
+            np.load(other / "samples" / sample / "samples.npz") as b,
+        ):
+            assert np.array_equal(a["arr_0"], b["arr_0"])
+            assert np.array_equal(a["arr_1"], b["arr_1"])
