@@ -112,6 +112,12 @@ class Job:
         )
         return time.perf_counter() - began
 
+    def fill_store(self) -> None:
+        """Write every row, so that none is noise any more, as after the first epoch."""
+        self.store.begin_epoch(0)
+        for index_B in torch.split(torch.arange(IMAGES), PAPERS_BATCH):
+            self.store.write(index_B, estimate=torch.randn(len(index_B), *SHAPE.as_tuple))
+
     def step(self, clock: Clock, *, index_B: Tensor, number: int) -> None:
         """One step of algorithm 1 with its optimiser, each part timed."""
         given = self.before_the_network(clock, index_B=index_B, number=number)
@@ -171,7 +177,7 @@ def table(seconds: dict[str, float]) -> str:
 def measure(job: Job, *, batch: int, steps: int) -> dict[str, float]:
     """Median seconds of each part, of whole training steps."""
     clock, order_N = Clock(), torch.randperm(IMAGES, generator=torch.Generator().manual_seed(0))
-    job.store.begin_epoch(0)
+    job.store.begin_epoch(1)
     for number in range(-UNTIMED, steps):
         index_B = order_N[(number + UNTIMED) * batch :][:batch]
         job.step(clock if number >= 0 else Clock(), index_B=index_B, number=number + UNTIMED)
@@ -184,7 +190,7 @@ def at_the_papers_batch(job: Job, measured: dict[str, float], *, batch: int) -> 
     Adam, EMA and the norm go over the weights, and take what they took.
     """
     clock, order_N = Clock(), torch.randperm(IMAGES, generator=torch.Generator().manual_seed(1))
-    job.store.begin_epoch(1)
+    job.store.begin_epoch(2)
     for number, index_B in enumerate(order_N.reshape(-1, IMAGES // 40)[:, :PAPERS_BATCH]):
         given = job.before_the_network(clock, index_B=index_B, number=number)
         job.write(clock, index_B=index_B, estimate=given.estimate)
@@ -206,6 +212,7 @@ def main(batch: int, steps: int) -> None:
         opened = job.open_store(Path(folder))
         taken = job.store.footprint(rows=IMAGES, shape=SHAPE, kept_snapshots=2).total
         print(f"store: {taken / 1e6:.0f} MB, opened in {opened:.2f} s, once a run")
+        job.fill_store()
         measured = measure(job, batch=batch, steps=steps)
         larger = at_the_papers_batch(job, measured, batch=batch)
     print(f"load after: {os.getloadavg()[0]:.1f}")
