@@ -4,17 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import Footprint
 from dddm_stores.place import Place, Where
-from dddm_stores.shard_file import ShardFile
+from dddm_stores.shard_file import ShardFile, Snapshot
 from dddm_stores.state import part_of
 
 _NOTE_BYTES: Final = 4
-"""What a snapshot and the present note down for each row in memory: where it is."""
+"""What is noted down of a row in memory, an int32 each."""
 
 
 @final
@@ -33,7 +34,8 @@ class DiskPlace(Place):
     def footprint(self, *, rows: int, row_bytes: int, kept_snapshots: int) -> Footprint:
         """The rows as they are, and those of each snapshot kept."""
         versions = kept_snapshots + 1
-        return Footprint(memory=rows * versions * _NOTE_BYTES, disk=rows * row_bytes * versions)
+        notes = versions + 1  # where each is, and the sum of the present one
+        return Footprint(memory=rows * notes * _NOTE_BYTES, disk=rows * row_bytes * versions)
 
     def open(
         self,
@@ -95,10 +97,15 @@ class DiskPlace(Place):
         """Where the rows are.
 
         `at`: (n,), int32, the row's place in the file; -1 for one that was never written.
+        `sums`: (n,), int32, the bits of the row's CRC-32.
         `held`: (k, n), int32, the same for this snapshot and those before it that are kept.
         """
-        at_n, held_kn = self._files[shard].snapshot()
-        return {"at": torch.from_numpy(at_n), "held": torch.from_numpy(held_kn)}
+        snapshot = self._files[shard].snapshot()
+        return {
+            "at": torch.from_numpy(snapshot.at_n),
+            "sums": torch.from_numpy(snapshot.sum_n.view(np.int32)),
+            "held": torch.from_numpy(snapshot.held_kn),
+        }
 
     def restore(self, shard: int, state: Mapping[str, Tensor]) -> None:
         """Take the rows to be where they were.
@@ -108,10 +115,15 @@ class DiskPlace(Place):
         """
         file = self._files[shard]
         at_n = part_of(state, "at", like=torch.from_numpy(file.at_n), shard=shard)
+        sum_n = part_of(state, "sums", like=at_n, shard=shard)
         held_kn = state.get("held")
         if held_kn is None or held_kn.shape[1:] != at_n.shape or held_kn.dtype != at_n.dtype:
             raise ValueError(f"the store's state, shard {shard}: held does not fit")
-        file.restore(at_n.numpy(), held_kn=held_kn.numpy())
+        file.restore(
+            Snapshot(
+                at_n=at_n.numpy(), sum_n=sum_n.numpy().view(np.uint32), held_kn=held_kn.numpy()
+            )
+        )
 
     def close(self) -> None:
         """Close the files."""

@@ -10,6 +10,9 @@ pages that are about to be replaced, and a full disk would kill the process inst
 They are read from mapped memory, after the system was told which rows will be needed: without that
 it waits for each in turn, and reads five times as much as a row.
 
+The CRC-32 of every row is in memory and in snapshots, and compared whenever the row is read: a disk
+that returns other bytes than it was given does not change a run in silence.
+
 Legend: n rows, c places in the file, R bytes in a row, B rows of a batch.
 """
 
@@ -17,25 +20,51 @@ import hashlib
 import json
 import mmap
 import os
+import zlib
 from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from attrs import frozen
 from torch import Tensor
 
+from dddm.errors import DataError
 from dddm.support.files import naming_full_disk, write_whole_text
+from dddm.support.quantities import counted
 from dddm_stores.place import word_of
 
 _NOWHERE: Final = -1
 
 Rows = npt.NDArray[np.int32]
+Sums = npt.NDArray[np.uint32]
 
 
 def name_of(at: Rows) -> str:
     """What a snapshot is called: a digest of where its rows are."""
     return hashlib.blake2b(at.tobytes(), digest_size=16).hexdigest()
+
+
+def _sums_of(rows_BR: Tensor) -> Sums:
+    """The CRC-32 of each row."""
+    return np.fromiter((zlib.crc32(row) for row in rows_BR.numpy()), np.uint32, len(rows_BR))
+
+
+@final
+@frozen(kw_only=True)
+class Snapshot:
+    """What a shard's file is asked to go back to.
+
+    Attributes:
+        at_n: where each row is in the file; -1 for one that was never written.
+        sum_n: the CRC-32 of each.
+        held_kn: where they were in this snapshot and in those before it that are kept.
+    """
+
+    at_n: Rows
+    sum_n: Sums
+    held_kn: Rows
 
 
 @final
@@ -55,6 +84,7 @@ class ShardFile:
         self._kept = kept_snapshots
         self._places = rows * (kept_snapshots + 1)
         self.at_n: Rows = np.full(rows, _NOWHERE, np.int32)
+        self.sum_n: Sums = np.zeros(rows, np.uint32)
         self.held_kn: list[Rows] = []
         self._open()
         self._find_free()
@@ -90,9 +120,24 @@ class ShardFile:
             )
 
     def read(self, place: Tensor) -> Tensor:
-        """Rows (B, R), uint8, at places (B,), int64; each was written before."""
-        index_B = torch.from_numpy(self.at_n[place.numpy()].astype(np.int64))
-        return self._mapped_cR.index_select(0, index_B).view(torch.uint8)
+        """Rows (B, R), uint8, at places (B,), int64; each was written before.
+
+        Raises:
+            DataError: if the file no longer holds what was written.
+        """
+        place_B = place.numpy()
+        index_B = torch.from_numpy(self.at_n[place_B].astype(np.int64))
+        rows_BR = self._mapped_cR.index_select(0, index_B).view(torch.uint8)
+        damaged = int((_sums_of(rows_BR) != self.sum_n[place_B]).sum())
+        if damaged:
+            raise DataError(
+                f"the file no longer holds {counted(damaged, 'estimate')} as written",
+                where=str(self.path),
+                remedy="look at the disk; remove the run's newest checkpoint to go on from the one "
+                "before it, whose estimates are elsewhere in the file, or train anew in another "
+                "folder with --folder",
+            )
+        return rows_BR
 
     def write(self, place: Tensor, *, rows: Tensor) -> None:
         """Replace rows at distinct places (B,), int64, by (B, R), uint8, contiguous.
@@ -109,6 +154,7 @@ class ShardFile:
             self._put(at_B, rows=rows.numpy())
         self._next_free += new
         self.at_n[place_B] = at_B
+        self.sum_n[place_B] = _sums_of(rows)
         self._fixed_n[place_B] = False
         self._unsynced = True
 
@@ -128,14 +174,14 @@ class ShardFile:
                 os.fdatasync(self._file)
             self._unsynced = False
 
-    def snapshot(self) -> tuple[Rows, Rows]:
-        """Where rows are, (n,), and where they were in each snapshot still kept, (k, n)."""
+    def snapshot(self) -> Snapshot:
+        """Hold on to the rows as they are, and let go of the oldest snapshot."""
         at_n = self.at_n.copy()
         self.held_kn = [*self.held_kn, at_n][-self._kept :]
         self._find_free()
         self._note_held()
         self._was_whole = True
-        return at_n, np.stack(self.held_kn)
+        return Snapshot(at_n=at_n, sum_n=self.sum_n.copy(), held_kn=np.stack(self.held_kn))
 
     def _note_held(self) -> None:
         """Write down which snapshots this file can go back to, before any other is overwritten."""
@@ -147,7 +193,7 @@ class ShardFile:
     def _note(self) -> Path:
         return self.path.with_suffix(".json")
 
-    def restore(self, at_n: Rows, *, held_kn: Rows) -> None:
+    def restore(self, snapshot: Snapshot) -> None:
         """Return to a snapshot.
 
         Raises:
@@ -155,16 +201,16 @@ class ShardFile:
         """
         known: Any = json.loads(self._note.read_text("utf-8")) if self._note.exists() else {}
         names = known.get("can_return_to", ())
-        if (at_n >= 0).any():
+        if (snapshot.at_n >= 0).any():
             if not self._was_whole:
                 raise ValueError(f"{self.path} is missing, or has another size")
-            if name_of(at_n) not in names:
+            if name_of(snapshot.at_n) not in names:
                 raise ValueError(
                     f"{self.path} has gone on since this snapshot, and holds its rows no more"
                 )
-        self.at_n = at_n.copy()
+        self.at_n, self.sum_n = snapshot.at_n.copy(), snapshot.sum_n.copy()
         # Those before it may have been overwritten since by a run that had gone further.
-        self.held_kn = [row.copy() for row in held_kn if name_of(row) in names]
+        self.held_kn = [row.copy() for row in snapshot.held_kn if name_of(row) in names]
         self._find_free()
         self._note_held()
 

@@ -136,6 +136,23 @@ def test_files_of_estimates_that_are_gone_are_named(
     assert "Traceback" not in done.stderr
 
 
+def test_an_estimate_that_changed_on_the_disk_is_not_used(
+    tmp_path: Path, undisturbed_on_disk: Path
+) -> None:
+    """It is named when it is read, with what to do."""
+    write_tiny(tmp_path, *UNSCORED, ON_DISK)
+    shutil.copytree(undisturbed_on_disk, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}")
+    rows = tmp_path / "run" / "store" / "shard-0001.rows"
+    rows.write_bytes(bytes(byte ^ 1 for byte in rows.read_bytes()))
+    done = run(tmp_path)
+    assert done.returncode == 5, done.stderr
+    assert "shard-0001.rows" in done.stderr
+    assert "the file no longer holds" in done.stderr
+    assert "remove the run's newest checkpoint" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("after_steps", [3, 14])
 def test_killed(tmp_path: Path, uninterrupted: Path, after_steps: int) -> None:
     """A kill -9 loses the steps since the last checkpoint, and they are made again the same."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dddm.errors import EnvironmentProblem
+from dddm.errors import DataError, EnvironmentProblem
 from dddm_stores.shard_file import Rows, ShardFile
 
 ROWS: Final = 40
@@ -51,7 +51,7 @@ def test_snapshots_stay_through_many_epochs(tmp_path: Path) -> None:
                 assert np.array_equal(bytes_at(file, at_n), rows.numpy())
         assert torch.equal(file.read(EVERY), present)
         if epoch % 2:
-            at_n, _ = file.snapshot()
+            at_n = file.snapshot().at_n
             kept = [*kept, (at_n, present)][-2:]
     assert len(np.fromfile(file.path, np.uint8)) == 3 * ROWS * ROW_BYTES
 
@@ -66,8 +66,8 @@ def test_a_snapshot_that_is_no_longer_kept_is_refused(tmp_path: Path) -> None:
     file.close()
     again = opened(tmp_path)
     with pytest.raises(ValueError, match="has gone on since this snapshot"):
-        again.restore(snapshots[0][0], held_kn=snapshots[0][1])
-    again.restore(snapshots[1][0], held_kn=snapshots[1][1])
+        again.restore(snapshots[0])
+    again.restore(snapshots[1])
     assert torch.equal(again.read(EVERY), some_rows(1))
 
 
@@ -78,9 +78,9 @@ def test_what_came_before_a_restored_snapshot_may_be_gone(tmp_path: Path) -> Non
     for epoch in range(3):
         file.write(EVERY, rows=some_rows(epoch))
         snapshots.append(file.snapshot())
-    file.restore(snapshots[1][0], held_kn=snapshots[1][1])
+    file.restore(snapshots[1])
     with pytest.raises(ValueError, match="has gone on"):
-        file.restore(snapshots[0][0], held_kn=snapshots[0][1])
+        file.restore(snapshots[0])
 
 
 @pytest.mark.parametrize("how", ["missing", "short"])
@@ -88,14 +88,33 @@ def test_a_damaged_file_is_refused(tmp_path: Path, how: str) -> None:
     """A file that was removed or cut is named; it is not filled with zeros in silence."""
     file = opened(tmp_path)
     file.write(EVERY, rows=some_rows(0))
-    at_n, held_kn = file.snapshot()
+    snapshot = file.snapshot()
     file.close()
     if how == "missing":
         file.path.unlink()
     else:
         os.truncate(file.path, ROWS)
     with pytest.raises(ValueError, match="is missing, or has another size"):
-        opened(tmp_path).restore(at_n, held_kn=held_kn)
+        opened(tmp_path).restore(snapshot)
+
+
+def test_a_row_that_changed_on_the_disk_is_not_read(tmp_path: Path) -> None:
+    """One flipped bit, found when its row is read, and in no other row; also after a restore."""
+    file = opened(tmp_path)
+    file.write(EVERY, rows=some_rows(0))
+    snapshot = file.snapshot()
+    contents = bytearray(file.path.read_bytes())
+    contents[int(snapshot.at_n[7]) * ROW_BYTES + 5] ^= 16
+    file.path.write_bytes(contents)
+    again = opened(tmp_path)
+    again.restore(snapshot)
+    for reader in (file, again):
+        assert torch.equal(reader.read(EVERY[:7]), some_rows(0)[:7])
+        with pytest.raises(DataError, match="no longer holds 1 estimate as written") as refused:
+            reader.read(EVERY)
+        assert refused.value.remedy is not None
+    again.write(EVERY[7:8], rows=some_rows(1)[7:8])
+    assert torch.equal(again.read(EVERY[7:8]), some_rows(1)[7:8])
 
 
 def test_a_new_file_takes_no_space(tmp_path: Path) -> None:
@@ -109,8 +128,8 @@ def test_a_new_file_takes_no_space(tmp_path: Path) -> None:
 def test_a_file_of_no_rows_is_a_file(tmp_path: Path) -> None:
     """There may be more shards than images."""
     file = opened(tmp_path, rows=0)
-    at_n, held_kn = file.snapshot()
-    file.restore(at_n, held_kn=held_kn)
+    snapshot = file.snapshot()
+    file.restore(snapshot)
     assert file.read(torch.empty(0, dtype=torch.int64)).shape == (0, ROW_BYTES)
 
 
@@ -138,8 +157,8 @@ def test_a_full_disk_leaves_the_snapshots_whole(
         file.write(torch.tensor([place]), rows=some_rows(0)[place : place + 1])
     file.snapshot()
     file.write(EVERY[::3], rows=some_rows(1)[::3].contiguous())
-    at_n, held_kn = file.snapshot()
-    before = bytes_at(file, at_n[at_n >= 0])
+    snapshot = file.snapshot()
+    before = bytes_at(file, snapshot.at_n[snapshot.at_n >= 0])
 
     def write_all() -> None:
         for first in range(0, ROWS, 5):
@@ -151,7 +170,7 @@ def test_a_full_disk_leaves_the_snapshots_whole(
             write_all()
     file.close()
     again = opened(tmp_path)
-    again.restore(at_n, held_kn=held_kn)
+    again.restore(snapshot)
     assert np.array_equal(bytes_at(again, again.at_n[again.at_n >= 0]), before)
 
 

@@ -97,7 +97,7 @@ def test_says_what_its_rows_take(precision: str, row_bytes: int) -> None:
 
     assert footprint("ram") == Footprint(memory=100 * row_bytes)
     assert footprint("device") == Footprint(device=100 * row_bytes)
-    assert footprint("mmap") == Footprint(memory=100 * 3 * 4, disk=100 * 3 * row_bytes)
+    assert footprint("mmap") == Footprint(memory=100 * 4 * 4, disk=100 * 3 * row_bytes)
 
 
 @every_kind
