@@ -74,8 +74,8 @@ def measure(folder: Path, *, store: str, precision: str, batch: int, steps: int)
             process.wait()
         time.sleep(0.1)
     events = events_of(run)
-    done = [event["seconds"] for event in events if event["event"] == "step-done"]
-    step = median(later - earlier for earlier, later in pairwise(done[1:]))
+    at = [event["seconds"] for event in events if event["event"] == "step-done"]
+    step = median(later - earlier for earlier, later in pairwise(at[1:]))
     saved = next(event for event in events if event["event"] == "checkpoint-saved")
     papers = step * PAPERS_BATCH / batch
     print(

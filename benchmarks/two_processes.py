@@ -30,8 +30,8 @@ def rate(recipe: str, *, processes: int, epochs: int, more: tuple[str, ...]) -> 
         folder = Path(path) / "run"
         words = ["-m", "dddm", "run", recipe, "--folder", str(folder), *_NOTHING_ELSE]
         words += ["--set", f"train.epochs={epochs}"]
-        for each in more:
-            words += ["--set", each]
+        for setting in more:
+            words += ["--set", setting]
         if processes > 1:
             words += ["--nproc", str(processes)]
         os.sched_setaffinity(0, range(processes))
