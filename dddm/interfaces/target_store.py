@@ -99,7 +99,8 @@ class TargetStore(ABC):
 
         Raises:
             ValueError: if an index is not this process's own, was written in this epoch already,
-                or stands twice in `index`, or a number cannot be kept; no row is changed then.
+                or stands twice in `index`; no row is changed then.
+            TrainingFailed: if a number cannot be kept; no row is changed then.
             EnvironmentProblem: if there is no space; no row is changed then.
         """
 

@@ -9,19 +9,25 @@ from typing import Final, final
 import torch
 from torch import Tensor
 
+from dddm.errors import TrainingFailed
+
 _INT8_LARGEST: Final = 127
 _SCALE_BYTES: Final = 4
 _FLOAT16_OVERFLOWS: Final = 65520
 """The smallest number that rounds to infinity."""
 
 
+def _cannot_keep(numbers: str, *, precision: str) -> TrainingFailed:
+    return TrainingFailed(
+        f"estimates {numbers} cannot be kept in {precision}",
+        where="targets",
+        remedy="the last checkpoint is whole; images are in -1…1, so training has gone astray: use "
+        "a smaller train.learning_rate or set train.gradient_clip = 1.0",
+    )
+
+
 class Precision(ABC):
     """One way of keeping an image's numbers."""
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """What recipes call it."""
 
     @abstractmethod
     def row_bytes(self, values: int) -> int:
@@ -32,7 +38,7 @@ class Precision(ABC):
         """Rows (B, R), uint8, on the same device, of estimates (B, C, H, W).
 
         Raises:
-            ValueError: if a number is too large to be kept, or not finite.
+            TrainingFailed: if a number is too large to be kept, or not finite.
         """
 
     @abstractmethod
@@ -50,11 +56,6 @@ class Floating(Precision):
     def __init__(self, dtype: torch.dtype) -> None:
         self._dtype = dtype
 
-    @property
-    def name(self) -> str:
-        """Torch's name for it."""
-        return str(self._dtype).removeprefix("torch.")
-
     def row_bytes(self, values: int) -> int:
         """2 or 4 bytes a number."""
         return values * self._dtype.itemsize
@@ -63,13 +64,13 @@ class Floating(Precision):
         """Round to nearest.
 
         Raises:
-            ValueError: if a number becomes infinite.
+            TrainingFailed: if a number becomes infinite.
         """
         given = estimate.detach()
         if self._dtype is torch.float16 and given.numel():
             least, most = (float(bound) for bound in given.aminmax())
             if not (least > -_FLOAT16_OVERFLOWS and most < _FLOAT16_OVERFLOWS):
-                raise ValueError(f"an estimate in {least:.4g}…{most:.4g} cannot be kept in float16")
+                raise _cannot_keep(f"between {least:.4g} and {most:.4g}", precision="float16")
         return given.to(self._dtype).flatten(1).contiguous().view(torch.uint8)
 
     def decode(self, rows: Tensor, *, shape: tuple[int, int, int]) -> Tensor:
@@ -84,11 +85,6 @@ class Int8(Precision):
     A row is the V bytes and then the scale as a float32.
     """
 
-    @property
-    def name(self) -> str:
-        """Torch's name for it."""
-        return "int8"
-
     def row_bytes(self, values: int) -> int:
         """One byte a number, and the scale."""
         return values + _SCALE_BYTES
@@ -97,12 +93,12 @@ class Int8(Precision):
         """Round to the nearest multiple.
 
         Raises:
-            ValueError: if a number is not finite.
+            TrainingFailed: if a number is not finite.
         """
         values_BV = estimate.detach().float().flatten(1)
         largest_B1 = values_BV.abs().amax(dim=1, keepdim=True)
         if not largest_B1.isfinite().all():
-            raise ValueError("an estimate that is not finite cannot be kept in 8 bits")
+            raise _cannot_keep("that are not all finite", precision="8 bits")
         # Never below the smallest normal number: an image of zeros, or nearly so, has a scale too.
         tiny = torch.finfo(torch.float32).tiny
         scale_B1 = (largest_B1 / _INT8_LARGEST).clamp_min(tiny)

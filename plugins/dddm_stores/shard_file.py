@@ -114,6 +114,8 @@ class ShardFile:
 
     def announce(self, place: Tensor) -> None:
         """Let the disk begin to fetch the rows at places (B,), int64, all at once."""
+        if not hasattr(os, "posix_fadvise"):  # macOS
+            return
         for at in self.at_n[place.numpy()].tolist():  # a call an image, of a microsecond
             os.posix_fadvise(
                 self._file, at * self._row_bytes, self._row_bytes, os.POSIX_FADV_WILLNEED
@@ -171,7 +173,8 @@ class ShardFile:
         """Wait until everything written is on the disk."""
         if self._unsynced:
             with naming_full_disk(self.path):
-                os.fdatasync(self._file)
+                # macOS has no fdatasync.
+                getattr(os, "fdatasync", os.fsync)(self._file)
             self._unsynced = False
 
     def snapshot(self) -> Snapshot:

@@ -125,8 +125,8 @@ class RowStore(TargetStore):
 
         Raises:
             ValueError: if an index is not this process's own, was written in this epoch already,
-                or stands twice in `index`, if `estimate` has another shape, or a number cannot be
-                kept in this precision; no row is changed.
+                or stands twice in `index`, or if `estimate` has another shape; no row is changed.
+            TrainingFailed: if a number cannot be kept in this precision; no row is changed.
             EnvironmentProblem: if there is no space; snapshots stay whole.
         """
         where = self._find(index)

@@ -58,8 +58,8 @@ _METRIC: Final = '[metric]\nuse = "pseudo-huber"\nc = 0.0043\n'
 @pytest.mark.parametrize(
     ("how", "code", "says"),
     [
-        ("its own error", 5, "the seventh image is not an image"),
-        ("not a number", 7, "not finite"),
+        ("its own error", 7, "the seventh image is not an image"),
+        ("not a number", 5, "not finite"),
         ("a bug", 1, "nothing at 7"),
         ("end", 9, "exit code 9"),
     ],

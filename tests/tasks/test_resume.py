@@ -131,7 +131,7 @@ def test_files_of_estimates_that_are_gone_are_named(
     shutil.rmtree(tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}")
     shutil.rmtree(tmp_path / "run" / "store")
     done = run(tmp_path)
-    assert done.returncode == 5, done.stderr
+    assert done.returncode == 7, done.stderr
     assert "shard-0000.rows is missing" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -146,7 +146,7 @@ def test_an_estimate_that_changed_on_the_disk_is_not_used(
     rows = tmp_path / "run" / "store" / "shard-0001.rows"
     rows.write_bytes(bytes(byte ^ 1 for byte in rows.read_bytes()))
     done = run(tmp_path)
-    assert done.returncode == 5, done.stderr
+    assert done.returncode == 7, done.stderr
     assert "shard-0001.rows" in done.stderr
     assert "the file no longer holds" in done.stderr
     assert "remove the run's newest checkpoint" in done.stderr
