@@ -35,6 +35,23 @@ def test_nothing_is_made(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["tiny.toml"]
 
 
+@pytest.mark.parametrize(
+    ("store", "says"),
+    [
+        ("ram", ("384 kB target store (ram)",)),
+        ("fp16", ("192 kB target store (fp16)",)),
+        ("mmap", ("24 kB target store (mmap)", "on the disk", "1.15 MB at most")),
+        ("device", ("384 kB of it in the device's memory",)),
+    ],
+)
+def test_where_the_store_will_be(tmp_path: Path, store: str, says: tuple[str, ...]) -> None:
+    """Bytes of 1,500 estimates of 64 numbers; on the disk with those of two checkpoints."""
+    path = write_tiny(tmp_path, ('use = "ram"', f'use = "{store}"'))
+    text = succeeded(dddm("run", path, "--dry-run", cwd=tmp_path))
+    for words in says:
+        assert words in text, text
+
+
 def test_as_json(tmp_path: Path) -> None:
     """The same for programs: one evaluation for each image and step of the longest count."""
     path = write_tiny(tmp_path)
