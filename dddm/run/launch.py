@@ -115,13 +115,18 @@ class _environment:  # noqa: N801 - a context manager that reads as a function
 
 
 def _first_failure(failures: Mapping[int, Any]) -> Ended:
-    """The worker whose failure made the others fail: those leave no error of their own."""
+    """The worker whose failure made the others fail: those leave no error of their own.
+
+    Where none left one, the agent's SIGTERM tells those that it ended; its times are whole seconds.
+    """
     found = []
     for rank, failure in failures.items():
         known = _error_in(failure.error_file)
         at = known.get("at", float("inf"))
-        found.append((at, failure.timestamp, rank, failure.exitcode, known.get("message")))
-    _, _, rank, code, message = min(found, key=lambda each: each[:3])
+        ended = failure.exitcode == -signal.SIGTERM
+        order = (at, ended, failure.timestamp, rank)
+        found.append((order, rank, failure.exitcode, known.get("message")))
+    _, rank, code, message = min(found, key=lambda each: each[0])
     return Ended(exit_code=128 - code if code < 0 else code, rank=rank, message=message)
 
 
