@@ -68,11 +68,15 @@ class EnvironmentProblem(DddmError):
     exit_code = 6
 
 
-@final
 class DataError(DddmError):
     """Images, weights, checkpoints or results are damaged, missing or of the wrong shape."""
 
     exit_code = 7
+
+
+@final
+class EstimatesLost(DataError):
+    """A checkpoint is whole, and estimates that it refers to are no longer there as they were."""
 
 
 @final

@@ -10,6 +10,7 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.findings import Progress, silent
 from dddm.interfaces.shards import Shards
 
 ShardState = Mapping[str, Tensor]
@@ -88,6 +89,7 @@ class TargetStore(ABC):
 
         Raises:
             ValueError: if an index is not this process's own.
+            EstimatesLost: if a row is no longer what was written.
         """
 
     def prefetch(self, index: Tensor) -> None:  # noqa: B027 - to do nothing is right
@@ -130,8 +132,17 @@ class TargetStore(ABC):
             state: of all owned shards at least, and perhaps of others.
 
         Raises:
-            ValueError: if the state is of another shape, size or kind of store, or is one that
-                the store could not keep.
+            ValueError: if the state is of another shape, size or kind of store.
+            EstimatesLost: if the rows are not in the state, and no longer where it says.
+        """
+
+    def prove(self, *, progress: Progress = silent) -> None:  # noqa: B027 - to do nothing is right
+        """After `restore`, compare rows that are not in the state with what was written.
+
+        It may take as long as reading them all, and tells `progress` about it.
+
+        Raises:
+            EstimatesLost: if some have changed; then the run goes back to the checkpoint before.
         """
 
     def close(self) -> None:  # noqa: B027 - to do nothing is right

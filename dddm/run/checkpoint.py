@@ -116,7 +116,7 @@ def save(
     Raises:
         EnvironmentProblem: without space or the right to write; checkpoints before stay whole.
     """
-    path = folder / f"step-{step:08d}"
+    path = path_of(folder, step=step)
     if processes.from_main(lambda: _is_whole(path)):
         return path
     with contextlib.ExitStack() as stack:
@@ -181,6 +181,11 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-" + "[0-9]" * 8), reverse=True)
 
 
+def path_of(folder: Path, *, step: int) -> Path:
+    """The folder of the checkpoint of a step."""
+    return folder / f"step-{step:08d}"
+
+
 def step_of(path: Path) -> int:
     """The step that the folder of a checkpoint is named after."""
     return int(path.name.removeprefix("step-"))
@@ -241,21 +246,29 @@ def _damaged(path: Path, how: str) -> DataError:
     )
 
 
-def newest_whole(folder: Path) -> Found:
+def newest_whole(folder: Path, *, lost: Mapping[int, str] | None = None) -> Found:
     """The newest checkpoint that is whole; damaged ones are passed over, and named.
+
+    Args:
+        folder: of the checkpoints.
+        lost: why those of some steps cannot be gone on from although they are whole.
 
     Raises:
         DataError: if there are checkpoints and none of them is whole.
     """
+    lost = lost or {}
     damaged: list[str] = []
     for path in list_checkpoints(folder):
+        if step_of(path) in lost:
+            damaged.append(f"checkpoint {path.name} lacks its estimates: {lost[step_of(path)]}")
+            continue
         try:
             return Found(checkpoint=read(path), damaged=tuple(damaged))
         except DataError as error:
             damaged.append(error.what)
     if damaged:
         raise DataError(
-            "no checkpoint of this run is whole: " + "; ".join(damaged),
+            "no checkpoint of this run can be gone on from: " + "; ".join(damaged),
             where=str(folder),
             remedy="restore the folder from a copy, or train anew in another one with --folder",
         )

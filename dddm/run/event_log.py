@@ -30,7 +30,12 @@ class EventLog(Observer):
         """Open the log; with `keep_bytes`, what follows that many bytes is dropped."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab")
-        if keep_bytes is not None and self._file.tell() > keep_bytes:
+        if keep_bytes is not None:
+            self.cut_back(keep_bytes)
+
+    def cut_back(self, keep_bytes: int) -> None:
+        """Drop what follows so many bytes."""
+        if self._file.tell() > keep_bytes:
             self._file.truncate(keep_bytes)
             self._file.seek(keep_bytes)
 

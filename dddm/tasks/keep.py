@@ -94,18 +94,19 @@ def _steps_between_kept(training: Training) -> int | None:
 
 
 def restore(training: Training, found: checkpoints.Checkpoint) -> None:
-    """Take up training from a checkpoint.
+    """Return to a checkpoint: the store first, which may have lost what it refers to.
 
     Raises:
         DataError: if it does not fit this network or store.
+        EstimatesLost: if its estimates are not there; then nothing else has changed.
     """
     try:
+        training.parts.store.restore(SavedStates(found.groups))
         training.parts.backbone.load_state_dict(dict(found.groups["model"]))
         training.ema.backbone.load_state_dict(dict(found.groups["ema"]))
         for name, ema in training.more_emas.items():
             ema.backbone.load_state_dict(dict(found.groups[name]))
         load_optimiser_state(training.optimiser, found.groups["optimiser"])
-        training.parts.store.restore(SavedStates(found.groups))
         position: Mapping[str, Any] = found.state["position"]
         training.position = Position(
             step=found.step,

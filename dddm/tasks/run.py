@@ -20,12 +20,11 @@ from dddm.run.folder import RunFolder
 from dddm.run.processes import ALONE, Processes, is_consequence
 from dddm.run.stopping import StopRequest
 from dddm.run.versions import machine, versions
-from dddm.support.quantities import counted
 from dddm.tasks.build import TrainingParts, build_for_training
 from dddm.tasks.draw import Request, draw_request
 from dddm.tasks.generator import load_generator
-from dddm.tasks.keep import restore
 from dddm.tasks.progress import Progress
+from dddm.tasks.take_up import find, passed_over, take_up
 from dddm.tasks.train import train
 from dddm.tasks.training import Training
 
@@ -46,7 +45,7 @@ def run(
     Raises:
         DddmError: for whatever goes wrong; StoppedEarly when asked to stop.
     """
-    found = _find(folder, processes=processes)
+    found = find(folder, processes=processes)
     if not processes.main:
         silent = Announcer(())
         _train(
@@ -65,7 +64,7 @@ def run(
     announcer = Announcer([log, *observers])
     try:
         for sentence in found.damaged:
-            announcer.say(f"{sentence}; going on from the one before it")
+            announcer.say(passed_over(sentence))
         _train(
             recipe,
             found,
@@ -98,15 +97,6 @@ def _in_words(error: BaseException) -> str:
     if is_consequence(error):
         return "another process of this run has failed"
     return error.what if isinstance(error, DddmError) else repr(error)
-
-
-def _find(folder: RunFolder, *, processes: Processes) -> checkpoints.Found:
-    """The newest whole checkpoint, which the first process looks for."""
-    found = processes.from_main(lambda: checkpoints.newest_whole(folder.checkpoints))
-    if processes.main or found.checkpoint is None:
-        return found
-    mine = checkpoints.read(found.checkpoint.folder, prove=False)
-    return checkpoints.Found(checkpoint=mine, damaged=())
 
 
 def _saved_step(folder: RunFolder) -> int:
@@ -153,9 +143,7 @@ def _train(
         stop=stop,
         processes=processes,
     )
-    if found.checkpoint is not None:
-        restore(training, found.checkpoint)
-        _say_if_processes_changed(training, before=found.checkpoint.state["processes"])
+    take_up(training, found)
     try:
         train(training, progress=Progress(recipe))
     finally:
@@ -163,15 +151,6 @@ def _train(
         parts.store.close()
     if processes.main:
         _note_seconds(folder, train=training.position.train_seconds)
-
-
-def _say_if_processes_changed(training: Training, *, before: int) -> None:
-    now = training.processes.count
-    if now != before:
-        training.announcer.say(
-            f"saved by {counted(before, 'process', 'processes')}, gone on with by {now}: the same "
-            "batches, noise and order"
-        )
 
 
 def _note_parts(

@@ -111,7 +111,8 @@ class DiskPlace(Place):
         """Take the rows to be where they were.
 
         Raises:
-            ValueError: if the file no longer holds them, or the state is of another shape.
+            ValueError: if the state is of another shape.
+            EstimatesLost: if the file no longer holds them.
         """
         file = self._files[shard]
         at_n = part_of(state, "at", like=torch.from_numpy(file.at_n), shard=shard)
@@ -124,6 +125,15 @@ class DiskPlace(Place):
                 at_n=at_n.numpy(), sum_n=sum_n.numpy().view(np.uint32), held_kn=held_kn.numpy()
             )
         )
+
+    def prove(self) -> Iterator[int]:
+        """Read every row that was written.
+
+        Raises:
+            EstimatesLost: if some are not as they were.
+        """
+        for file in self._files.values():
+            yield from file.prove()
 
     def close(self) -> None:
         """Close the files."""

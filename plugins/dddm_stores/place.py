@@ -4,7 +4,7 @@ Legend: B rows asked for, R bytes in a row, n rows of one shard.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, final
 
@@ -105,8 +105,17 @@ class Place(ABC):
         """Return to what `snapshot` gave.
 
         Raises:
-            ValueError: if that cannot be.
+            ValueError: if the state does not fit.
+            EstimatesLost: if it says where rows are, and they are no longer there.
         """
+
+    def prove(self) -> Iterator[int]:
+        """Compare rows that stayed where they were with what was written; how many at a time.
+
+        Raises:
+            EstimatesLost: if some are not.
+        """
+        return iter(())
 
     def close(self) -> None:  # noqa: B027 - to do nothing is right
         """Close files."""

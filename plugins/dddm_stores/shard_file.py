@@ -10,8 +10,9 @@ pages that are about to be replaced, and a full disk would kill the process inst
 They are read from mapped memory, after the system was told which rows will be needed: without that
 it waits for each in turn, and reads five times as much as a row.
 
-The CRC-32 of every row is in memory and in snapshots, and compared whenever the row is read: a disk
-that returns other bytes than it was given does not change a run in silence.
+The CRC-32 of every row is in memory and in snapshots, and compared whenever the row is read, and
+for all rows when a run goes on: a disk that returns other bytes than it was given does not change a
+run in silence.
 
 Legend: n rows, c places in the file, R bytes in a row, B rows of a batch.
 """
@@ -21,6 +22,7 @@ import json
 import mmap
 import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -30,12 +32,13 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from dddm.errors import DataError
+from dddm.errors import EstimatesLost
 from dddm.support.files import naming_full_disk, write_whole_text
 from dddm.support.quantities import counted
 from dddm_stores.place import word_of
 
 _NOWHERE: Final = -1
+_PROVED_AT_ONCE: Final = 1024
 
 Rows = npt.NDArray[np.int32]
 Sums = npt.NDArray[np.uint32]
@@ -125,21 +128,45 @@ class ShardFile:
         """Rows (B, R), uint8, at places (B,), int64; each was written before.
 
         Raises:
-            DataError: if the file no longer holds what was written.
+            EstimatesLost: if the file no longer holds what was written.
         """
+        rows_BR, damaged = self._look(place)
+        if damaged:
+            raise self._lost(damaged)
+        return rows_BR
+
+    def _look(self, place: Tensor) -> tuple[Tensor, int]:
+        """Rows (B, R), uint8, and how many of them are not what was written."""
         place_B = place.numpy()
         index_B = torch.from_numpy(self.at_n[place_B].astype(np.int64))
         rows_BR = self._mapped_cR.index_select(0, index_B).view(torch.uint8)
-        damaged = int((_sums_of(rows_BR) != self.sum_n[place_B]).sum())
+        return rows_BR, int((_sums_of(rows_BR) != self.sum_n[place_B]).sum())
+
+    def _lost(self, damaged: int) -> EstimatesLost:
+        return EstimatesLost(
+            f"{self.path.name} no longer holds {counted(damaged, 'estimate')} as written",
+            where=str(self.path),
+            remedy="look after the disk, and give the same command again: it goes on from the "
+            "newest checkpoint whose estimates are whole",
+        )
+
+    def prove(self) -> Iterator[int]:
+        """Read all rows that were written, in the file's order; yields how many at a time.
+
+        Raises:
+            EstimatesLost: at the end, if the file no longer holds what was written.
+        """
+        order_n = np.argsort(self.at_n, kind="stable")
+        written = torch.from_numpy(order_n[self.at_n[order_n] >= 0])
+        damaged = 0
+        self.announce(written[:_PROVED_AT_ONCE])
+        for first in range(0, len(written), _PROVED_AT_ONCE):
+            end = first + _PROVED_AT_ONCE
+            self.announce(written[end : end + _PROVED_AT_ONCE])
+            damaged += self._look(written[first:end])[1]
+            yield len(written[first:end])
         if damaged:
-            raise DataError(
-                f"the file no longer holds {counted(damaged, 'estimate')} as written",
-                where=str(self.path),
-                remedy="look at the disk; remove the run's newest checkpoint to go on from the one "
-                "before it, whose estimates are elsewhere in the file, or train anew in another "
-                "folder with --folder",
-            )
-        return rows_BR
+            raise self._lost(damaged)
 
     def write(self, place: Tensor, *, rows: Tensor) -> None:
         """Replace rows at distinct places (B,), int64, by (B, R), uint8, contiguous.
@@ -200,16 +227,19 @@ class ShardFile:
         """Return to a snapshot.
 
         Raises:
-            ValueError: if the file no longer holds its rows.
+            EstimatesLost: if the file no longer holds its rows.
         """
         known: Any = json.loads(self._note.read_text("utf-8")) if self._note.exists() else {}
         names = known.get("can_return_to", ())
         if (snapshot.at_n >= 0).any():
             if not self._was_whole:
-                raise ValueError(f"{self.path} is missing, or has another size")
+                raise EstimatesLost(
+                    f"{self.path.name} is missing, or has another size", where=str(self.path)
+                )
             if name_of(snapshot.at_n) not in names:
-                raise ValueError(
-                    f"{self.path} has gone on since this snapshot, and holds its rows no more"
+                raise EstimatesLost(
+                    f"{self.path.name} has gone on since, and holds its estimates no more",
+                    where=str(self.path),
                 )
         self.at_n, self.sum_n = snapshot.at_n.copy(), snapshot.sum_n.copy()
         # Those before it may have been overwritten since by a run that had gone further.

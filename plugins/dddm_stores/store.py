@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.findings import Progress, silent
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import Footprint, ShardState, TargetStore
 from dddm.support.noise import noise_by_index
@@ -25,6 +26,7 @@ from dddm_stores.state import part_of
 
 _NEVER: Final = -1
 _INDICES_NAMED: Final = 8
+_PROVING: Final = "comparing estimates with their checksums"
 
 
 @final
@@ -161,7 +163,8 @@ class RowStore(TargetStore):
         """Return to what `snapshot` gave; the state stays the caller's.
 
         Raises:
-            ValueError: if a shard is missing or does not fit, or its rows are no longer there.
+            ValueError: if a shard is missing or does not fit.
+            EstimatesLost: if its rows are no longer where they were.
         """
         self._ahead = None
         for shard in self._shards.owned:
@@ -173,6 +176,18 @@ class RowStore(TargetStore):
             self._place.restore(shard, own)
             mine_n.copy_(written_n)
             self._epoch = int(epoch)
+
+    def prove(self, *, progress: Progress = silent) -> None:
+        """Have the place compare its rows, where a checkpoint does not hold them.
+
+        Raises:
+            EstimatesLost: if some are not what was written.
+        """
+        total = int((self._written_n != _NEVER).sum())
+        done = 0
+        for rows in self._place.prove():
+            done += rows
+            progress(_PROVING, done, total)
 
     def close(self) -> None:
         """End the thread and close files."""

@@ -221,7 +221,7 @@ def test_only_damaged_checkpoints(copy: Path) -> None:
         (path / "manifest.json").write_text("{")
     for words in (["run", "tiny.toml"], ["sample"]):
         done = dddm(*words, cwd=copy)
-        refused(done, code=7, says=("no checkpoint of this run is whole", "--folder"))
+        refused(done, code=7, says=("no checkpoint of this run can be gone on from", "--folder"))
 
 
 def test_a_saved_recipe_that_is_damaged(copy: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_manifest_cannot_lead_out_of_its_folder(tmp_path: Path) -> None:
 def test_when_all_are_damaged_it_says_so(tmp_path: Path) -> None:
     """Training must not silently begin anew where checkpoints were."""
     (save(tmp_path, 3) / "state.json").unlink()
-    with pytest.raises(DataError, match="no checkpoint of this run is whole"):
+    with pytest.raises(DataError, match="no checkpoint of this run can be gone on from"):
         checkpoints.newest_whole(tmp_path)
 
 

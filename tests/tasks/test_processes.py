@@ -140,6 +140,30 @@ def test_stopped_and_killed_it_ends_with_the_same_bits(tmp_path: Path, two: Path
     assert_same_bits(run, two)
 
 
+def test_an_estimate_that_one_process_has_lost_sends_both_back(tmp_path: Path, two: Path) -> None:
+    """Both go on from the checkpoint before, and one of them says so."""
+    write_shared(tmp_path, LONG, ('use = "ram"', 'use = "mmap"'))
+    run, words = tmp_path / "run", ("run", "tiny.toml", "--folder", "run", "--nproc", "2")
+    process = start(tmp_path, *words, *NO_SAMPLES)
+    wait_until_step(23, run=run, process=process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 75
+    before, saved = sorted((run / "checkpoints").glob("step-*"))
+    then, now = (load_file(each / "store-0001.safetensors") for each in (before, saved))
+    name = next(key for key in now if key.endswith(".at") and (now[key] != then[key]).any())
+    file = run / "store" / f"shard-{name.removesuffix('.at')}.rows"
+    contents = bytearray(file.read_bytes())
+    for place in now[name][now[name] != then[name]].tolist():
+        contents[place * 4 * 64] ^= 1
+    file.write_bytes(contents)
+
+    done = dddm(*words, *NO_SAMPLES, cwd=tmp_path)
+    succeeded(done)
+    assert done.stderr.count(f"{saved.name} lacks its estimates: {file.name}") == 1
+    assert_same_bits(run, two)
+
+
 def test_torchrun_does_the_same(tmp_path: Path, two: Path) -> None:
     """`torchrun -m dddm run` is `dddm run --nproc`, and only the first process speaks."""
     write_shared(tmp_path, LONG)

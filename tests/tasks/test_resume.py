@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from command_line import command, dddm, environment, succeeded, write_tiny
 from equal_runs import STEPS, assert_equal_runs, steps_of
+from safetensors.torch import load_file
 
 from dddm.run import checkpoint as checkpoints
 from dddm.run.event_log import read_events
@@ -74,6 +75,8 @@ def test_stopped_by_a_signal(
     assert_equal_runs(tmp_path / "run", uninterrupted)
 
 
+ROW_BYTES = 4 * 64
+"""Of a digit of 8×8 in float32."""
 ON_DISK = ('use = "ram"', 'use = "mmap"')
 
 
@@ -136,21 +139,55 @@ def test_files_of_estimates_that_are_gone_are_named(
     assert "Traceback" not in done.stderr
 
 
-def test_an_estimate_that_changed_on_the_disk_is_not_used(
+def test_an_estimate_that_changed_on_the_disk_sends_the_run_back(
     tmp_path: Path, undisturbed_on_disk: Path
 ) -> None:
-    """It is named when it is read, with what to do."""
+    """One bit of one row of the newest checkpoint: the one before it has that row elsewhere."""
+    write_tiny(tmp_path, *UNSCORED, ON_DISK)
+    assert start_and_signal(tmp_path, after_steps=14, number=signal.SIGTERM) == 75
+    newest, before = checkpoints.list_checkpoints(tmp_path / "run" / "checkpoints")
+    now, then = (load_file(saved / "store-0000.safetensors") for saved in (newest, before))
+    moved = [
+        (name.partition(".")[0], int(place))
+        for name, at_n in now.items()
+        if name.endswith(".at")
+        for place in at_n[at_n != then[name]]
+    ]
+    shard, place = moved[len(moved) // 2]
+    rows = tmp_path / "run" / "store" / f"shard-{shard}.rows"
+    contents = bytearray(rows.read_bytes())
+    contents[place * ROW_BYTES + 7] ^= 4
+    rows.write_bytes(contents)
+    done = run(tmp_path)
+    succeeded(done)
+    assert (
+        f"{newest.name} lacks its estimates: {rows.name} no longer holds 1 estimate" in done.stderr
+    )
+    assert "going on from the one before it" in done.stderr
+    said = [
+        event["text"] for event in read_events(tmp_path / "run" / "events.jsonl", event="notice")
+    ]
+    assert sum("lacks its estimates" in text for text in said) == 1
+    assert_equal_runs(tmp_path / "run", undisturbed_on_disk)
+
+
+def test_estimates_that_no_checkpoint_has_are_named(
+    tmp_path: Path, undisturbed_on_disk: Path
+) -> None:
+    """Every checkpoint with what it lacks, and nothing is removed."""
     write_tiny(tmp_path, *UNSCORED, ON_DISK)
     shutil.copytree(undisturbed_on_disk, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}")
     rows = tmp_path / "run" / "store" / "shard-0001.rows"
     rows.write_bytes(bytes(byte ^ 1 for byte in rows.read_bytes()))
+    before = checkpoints.list_checkpoints(tmp_path / "run" / "checkpoints")
     done = run(tmp_path)
     assert done.returncode == 7, done.stderr
-    assert "shard-0001.rows" in done.stderr
-    assert "the file no longer holds" in done.stderr
-    assert "remove the run's newest checkpoint" in done.stderr
+    assert "no checkpoint of this run can be gone on from" in done.stderr
+    assert "shard-0001.rows no longer holds" in done.stderr
+    assert "--folder" in done.stderr
     assert "Traceback" not in done.stderr
+    assert checkpoints.list_checkpoints(tmp_path / "run" / "checkpoints") == before
 
 
 @pytest.mark.parametrize("after_steps", [3, 14])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dddm.errors import DataError, EnvironmentProblem
+from dddm.errors import EnvironmentProblem, EstimatesLost
 from dddm_stores.shard_file import Rows, ShardFile
 
 ROWS: Final = 40
@@ -65,7 +65,7 @@ def test_a_snapshot_that_is_no_longer_kept_is_refused(tmp_path: Path) -> None:
         snapshots.append(file.snapshot())
     file.close()
     again = opened(tmp_path)
-    with pytest.raises(ValueError, match="has gone on since this snapshot"):
+    with pytest.raises(EstimatesLost, match="has gone on since"):
         again.restore(snapshots[0])
     again.restore(snapshots[1])
     assert torch.equal(again.read(EVERY), some_rows(1))
@@ -79,7 +79,7 @@ def test_what_came_before_a_restored_snapshot_may_be_gone(tmp_path: Path) -> Non
         file.write(EVERY, rows=some_rows(epoch))
         snapshots.append(file.snapshot())
     file.restore(snapshots[1])
-    with pytest.raises(ValueError, match="has gone on"):
+    with pytest.raises(EstimatesLost, match="has gone on"):
         file.restore(snapshots[0])
 
 
@@ -94,7 +94,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, how: str) -> None:
         file.path.unlink()
     else:
         os.truncate(file.path, ROWS)
-    with pytest.raises(ValueError, match="is missing, or has another size"):
+    with pytest.raises(EstimatesLost, match="is missing, or has another size"):
         opened(tmp_path).restore(snapshot)
 
 
@@ -110,11 +110,22 @@ def test_a_row_that_changed_on_the_disk_is_not_read(tmp_path: Path) -> None:
     again.restore(snapshot)
     for reader in (file, again):
         assert torch.equal(reader.read(EVERY[:7]), some_rows(0)[:7])
-        with pytest.raises(DataError, match="no longer holds 1 estimate as written") as refused:
+        with pytest.raises(EstimatesLost, match="no longer holds 1 estimate") as refused:
             reader.read(EVERY)
         assert refused.value.remedy is not None
+        with pytest.raises(EstimatesLost, match="no longer holds 1 estimate"):
+            list(reader.prove())
     again.write(EVERY[7:8], rows=some_rows(1)[7:8])
     assert torch.equal(again.read(EVERY[7:8]), some_rows(1)[7:8])
+    assert sum(again.prove()) == ROWS
+
+
+def test_rows_that_were_never_written_need_no_proof(tmp_path: Path) -> None:
+    """They are noise, which is made again."""
+    file = opened(tmp_path)
+    assert list(file.prove()) == []
+    file.write(EVERY[3:9], rows=some_rows(0)[3:9])
+    assert sum(file.prove()) == 6
 
 
 def test_a_new_file_takes_no_space(tmp_path: Path) -> None:
