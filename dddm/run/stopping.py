@@ -1,13 +1,20 @@
-"""Ctrl-C and SIGTERM: the first asks the run to save and stop, the second ends it at once."""
+"""Ctrl-C and SIGTERM: the first asks the run to save and stop, a second ends it at once.
+
+A scheduler that signals all processes of a job and an agent that passes its own signal on to its
+workers deliver one request twice, so that a second counts only some time after the first.
+"""
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import final
+from typing import Final, final
 
 from dddm.errors import StoppedEarly
+
+_SAME_REQUEST_SECONDS: Final = 2.0
 
 
 @final
@@ -38,15 +45,19 @@ class StopRequest:
 
 
 @contextmanager
-def listening() -> Iterator[StopRequest]:
+def listening(*, same_request_seconds: float = _SAME_REQUEST_SECONDS) -> Iterator[StopRequest]:
     """Listen for SIGINT and SIGTERM within the block."""
     request = StopRequest()
+    first = 0.0
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        if request.made:
+        nonlocal first
+        if not request.made:
+            first = time.monotonic()
+            request.signal_name = signal.Signals(number).name
+        elif time.monotonic() - first >= same_request_seconds:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        request.signal_name = signal.Signals(number).name
 
     before = {
         number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)

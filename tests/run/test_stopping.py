@@ -33,7 +33,7 @@ def test_the_second_signal_ends_the_process(number: signal.Signals) -> None:
     code = (
         "import os, signal\n"
         "from dddm.run.stopping import listening\n"
-        "with listening():\n"
+        "with listening(same_request_seconds=0.0):\n"
         f"    os.kill(os.getpid(), {int(number)})\n"
         f"    os.kill(os.getpid(), {int(number)})\n"
         "    print('still here')\n"
@@ -41,3 +41,12 @@ def test_the_second_signal_ends_the_process(number: signal.Signals) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == -number
     assert "still here" not in done.stdout
+
+
+def test_one_request_that_comes_twice_is_one() -> None:
+    """SLURM signals the workers, and torchrun, which passes it on to them."""
+    with listening() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.signal_name == "SIGTERM"
