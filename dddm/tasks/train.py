@@ -128,8 +128,11 @@ def _forward_and_backward(
     count = training.recipe.train.accumulate
     training.optimiser.zero_grad()
     losses, estimates = [], []
-    worked_off = zip(batch.parts(count), draws.parts(count), strict=True)
-    for number, (part, part_draws) in enumerate(worked_off, start=1):
+    cut = list(batch.parts(count))
+    first_of_next = None if upcoming is None else upcoming[: len(upcoming) // count]
+    read_next = [*(part.index for part in cut[1:]), first_of_next]
+    worked_off = zip(cut, draws.parts(count), read_next, strict=True)
+    for number, (part, part_draws, following) in enumerate(worked_off, start=1):
         with ExitStack() as stack:
             if training.parallel is not None and number < count:
                 stack.enter_context(training.parallel.alone())
@@ -142,8 +145,8 @@ def _forward_and_backward(
                 epoch=position.epoch,
             )
             refuse_not_finite(outcome, batch=part, step=position.step + 1)
-            if number == count and upcoming is not None:
-                parts.store.prefetch(upcoming)
+            if following is not None:
+                parts.store.prefetch(following)
             scaled: Tensor = training.scaler.scale(outcome.loss / count)
             scaled.backward()  # type: ignore[no-untyped-call]  # torch does not type it
         losses.append(outcome.loss.detach())

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from stored import stored_rows
+from torch import Tensor
 from training_runs import losses_of, newest, run_tiny
 
 from dddm.run.checkpoint import list_checkpoints, step_of
 from dddm.run.event_log import read_events
 from dddm.run.folder import RunFolder
+from dddm_stores.store import RowStore
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +26,30 @@ def test_accumulation_changes_nothing_but_rounding(tmp_path: Path, plain: RunFol
     parts = run_tiny(tmp_path, "train.accumulate=5")
     assert losses_of(parts) == pytest.approx(losses_of(plain), rel=1e-3)
     torch.testing.assert_close(stored_rows(parts.path), stored_rows(plain.path), atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("accumulate", [1, 5])
+def test_the_store_is_told_what_is_read_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int
+) -> None:
+    """All but the first estimates of an epoch, also those of parts of a batch."""
+    told: list[Tensor] = []
+    unforeseen = 0
+    read = RowStore.read
+
+    def note(_: RowStore, index: Tensor) -> None:
+        told.append(index)
+
+    def compare(store: RowStore, index: Tensor) -> Tensor:
+        nonlocal unforeseen
+        unforeseen += not (told and torch.equal(told[-1], index))
+        return read(store, index)
+
+    monkeypatch.setattr(RowStore, "prefetch", note)
+    monkeypatch.setattr(RowStore, "read", compare)
+    run_tiny(tmp_path, f"train.accumulate={accumulate}", "train.epochs=2", "sample=[]")
+    assert len(told) == 2 * (6 * accumulate - 1)
+    assert unforeseen == 2
 
 
 def test_images_on_the_device_change_nothing(tmp_path: Path, plain: RunFolder) -> None:
