@@ -1,10 +1,11 @@
-"""How long saving a checkpoint of the CIFAR-10 recipe stops training, in steps of that training.
+"""How long saving a checkpoint of the CIFAR-10 recipe stalls training, in steps of that training.
 
 `dddm run` of recipes/cifar10.toml's network, batch and store at full size, on 50,000 random images,
-is asked to stop after a few steps (SIGTERM), and saves.  Its log holds the seconds of each step and
-of the save.  The metric is pseudo-huber, because the recipe's needs a file of weights, and takes
-longer: with it a step is longer, and a save counts as less.  On a CPU a step of 1024 images takes
-minutes: `--batch` says of how many images the measured ones are; a step of 1024 is in proportion.
+is asked to stop after a few steps (SIGTERM), and saves.  Its log holds the seconds of each step, of
+the save, and of the save's part that training waits for where it goes on.  The metric is
+pseudo-huber, because the recipe's needs a file of weights, and takes longer: with it a step is
+longer, and a save counts as less.  On a CPU a step of 1024 images takes minutes: `--batch` says of
+how many images the measured ones are; a step of 1024 is in proportion.
 
     python benchmarks/checkpoint_stall.py --batch 32
 """
@@ -80,8 +81,8 @@ def measure(folder: Path, *, store: str, precision: str, batch: int, steps: int)
     papers = step * PAPERS_BATCH / batch
     print(
         f"| {store} {precision} | {saved['size_bytes'] / 1e6:,.0f} | {saved['save_seconds']:.1f} "
-        f"| {step:.1f} | {saved['save_seconds'] / step:.2f} "
-        f"| {saved['save_seconds'] / papers:.3f} |",
+        f"| {saved['stalled_seconds']:.2f} | {step:.1f} | {saved['stalled_seconds'] / step:.3f} "
+        f"| {saved['stalled_seconds'] / papers:.4f} |",
         flush=True,
     )
 
@@ -91,8 +92,10 @@ def measure(folder: Path, *, store: str, precision: str, batch: int, steps: int)
 @click.option("--steps", default=5, help="Before it is stopped; the first is not counted.")
 def main(batch: int, steps: int) -> None:
     """Measure and print."""
-    print(f"| store | checkpoint MB | save s | step of {batch} s | save in these ", end="")
-    print(f"| save in steps of {PAPERS_BATCH} |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+    print(
+        f"| store | checkpoint MB | save s | stall s | step of {batch} s | stall in these ", end=""
+    )
+    print(f"| in steps of {PAPERS_BATCH} |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory() as path:
         folder = Path(path)
         random = np.random.default_rng(0)

@@ -89,12 +89,19 @@ class EpochDone(Event):
 @final
 @frozen(kw_only=True)
 class CheckpointSaved(Event):
-    """A checkpoint is complete on the disk."""
+    """A checkpoint is complete on the disk.
+
+    Attributes:
+        step: that it was made at; training may have gone on since.
+        save_seconds: from that step to its last byte.
+        stalled_seconds: how many of them training waited.
+    """
 
     step: int
     folder: Path
     size_bytes: int
     save_seconds: float
+    stalled_seconds: float
 
 
 @final

@@ -11,7 +11,7 @@ from typing import Any, Final, Self, TypeVar, final
 
 import torch
 import torch.distributed as dist
-from attrs import frozen
+from attrs import evolve, frozen
 
 from dddm.errors import EnvironmentProblem
 from dddm.run.launch import is_worker
@@ -78,6 +78,12 @@ class Processes:
         summed = torch.tensor(values, dtype=torch.float64)
         dist.all_reduce(summed, group=self._words)
         return [float(value) for value in summed]
+
+    def apart(self) -> "Processes":
+        """The same processes with a line of their own, for another thread; all ask at once."""
+        if not self.joined:
+            return self
+        return evolve(self, words=dist.new_group(backend="gloo", timeout=_PATIENCE))
 
     def __enter__(self) -> Self:
         """Join the others."""

@@ -5,35 +5,94 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from torch import Tensor
 
 from dddm.errors import DataError
 from dddm.interfaces.observer import CheckpointSaved
 from dddm.run import checkpoint as checkpoints
+from dddm.run.checkpoint import Groups
+from dddm.run.processes import Processes
+from dddm.run.resources import free_memory
 from dddm.run.versions import machine, versions
 from dddm.tasks.optimiser import load_optimiser_state, optimiser_state
+from dddm.tasks.saver import Saved
 from dddm.tasks.store_state import SavedStates, group_of, to_group
 from dddm.tasks.training import Best, Position, Training
 
 
 def save(training: Training) -> None:
-    """Save a checkpoint of where training stands, and drop those that are no longer kept.
+    """Begin to save a checkpoint of where training stands; all processes call it at the same step.
 
-    All processes call it at the same step.
+    It is written from copies while training goes on.  Where memory has no room for them it is
+    written before this returns.  `training.saver` says when it is complete.
     """
     began = time.perf_counter()
-    processes = training.processes
+    processes, store, position = training.processes, training.parts.store, training.position
+    announce_saved(training, training.saver.wait())
     # In this order: a snapshot names rows, which must outlive a crash before the checkpoint does.
-    training.parts.store.flush()
-    own = {group_of(processes.rank): to_group(training.parts.store.snapshot())}
-    groups: dict[str, Mapping[str, Tensor]] = {
+    store.flush()
+    own: Groups = {group_of(processes.rank): to_group(store.snapshot())}
+    shared = _what_all_have(training) if processes.main else {}
+    state = _state(training)
+    at_once = not _room_for_copies(own, shared, processes=processes)
+    if not at_once:
+        own, shared = _copied(own), _copied(shared)
+    stalled = time.perf_counter() - began
+
+    def write() -> Saved:
+        path = checkpoints.save(
+            training.folder.checkpoints,
+            step=step,
+            groups=shared,
+            state=state,
+            own=own,
+            processes=training.saver.processes,
+        )
+        if processes.main:
+            checkpoints.keep_newest(
+                training.folder.checkpoints,
+                count=training.recipe.train.keep_checkpoints,
+                every_steps=_steps_between_kept(training),
+            )
+        seconds = time.perf_counter() - began
+        return Saved(
+            step=step,
+            folder=path,
+            size_bytes=checkpoints.size_bytes(path) if processes.main else 0,
+            seconds=seconds,
+            stalled_seconds=seconds if at_once else stalled,
+        )
+
+    step = position.step
+    training.saver.begin(write)
+    if at_once:
+        announce_saved(training, training.saver.wait())
+
+
+def announce_saved(training: Training, saved: Saved | None) -> None:
+    """Tell of a checkpoint that has become complete, if there is one."""
+    if saved is not None and training.processes.main:
+        training.announcer.announce(
+            CheckpointSaved,
+            step=saved.step,
+            folder=saved.folder,
+            size_bytes=saved.size_bytes,
+            save_seconds=saved.seconds,
+            stalled_seconds=saved.stalled_seconds,
+        )
+
+
+def _what_all_have(training: Training) -> Groups:
+    return {
         "model": training.parts.backbone.state_dict(),
         "ema": training.ema.backbone.state_dict(),
         **{name: ema.backbone.state_dict() for name, ema in training.more_emas.items()},
         "optimiser": optimiser_state(training.optimiser),
     }
+
+
+def _state(training: Training) -> dict[str, Any]:
     position = training.position
-    state = {
+    return {
         "position": {
             "epoch": position.epoch,
             "batch": position.batch,
@@ -44,33 +103,31 @@ def save(training: Training) -> None:
         "scaler": training.scaler.state_dict(),
         "best": None if training.best is None else attrs.asdict(training.best),
         "log_bytes": 0 if training.log is None else training.log.position(),
-        "processes": processes.count,
+        "processes": training.processes.count,
         "recipe": training.recipe.fingerprint,
         "versions": versions(training.recipe),
         "machine": machine(training.device),
     }
-    path = checkpoints.save(
-        training.folder.checkpoints,
-        step=position.step,
-        groups=groups,
-        state=state,
-        own=own,
-        processes=processes,
+
+
+def _room_for_copies(*several: Groups, processes: Processes) -> bool:
+    """Whether the processes on this machine can all hold copies in memory."""
+    taken = sum(
+        tensor.nbytes
+        for groups in several
+        for group in groups.values()
+        for tensor in group.values()
     )
-    if not processes.main:
-        return
-    checkpoints.keep_newest(
-        training.folder.checkpoints,
-        count=training.recipe.train.keep_checkpoints,
-        every_steps=_steps_between_kept(training),
-    )
-    training.announcer.announce(
-        CheckpointSaved,
-        step=position.step,
-        folder=path,
-        size_bytes=checkpoints.size_bytes(path),
-        save_seconds=time.perf_counter() - began,
-    )
+    free = free_memory()
+    return free is None or taken * processes.here < free
+
+
+def _copied(groups: Groups) -> Groups:
+    """The tensors in main memory, where training does not change them."""
+    return {
+        name: {key: tensor.detach().to("cpu", copy=True) for key, tensor in group.items()}
+        for name, group in groups.items()
+    }
 
 
 def keep_best(training: Training) -> None:

@@ -143,10 +143,11 @@ def _train(
         stop=stop,
         processes=processes,
     )
-    take_up(training, found)
     try:
+        take_up(training, found)
         train(training, progress=Progress(recipe))
     finally:
+        training.saver.close()
         training.reader.close()
         parts.store.close()
     if processes.main:

@@ -17,7 +17,7 @@ from dddm.method.learning_rate import learning_rate_at
 from dddm.method.training_step import Batch, Draws, draw, refuse_not_finite, training_step
 from dddm.run.rate import Rate
 from dddm.support.noise import generator_for, noise_by_index, seed_for
-from dddm.tasks.keep import save
+from dddm.tasks.keep import announce_saved, save
 from dddm.tasks.progress import Progress
 from dddm.tasks.training import Training
 from dddm.tasks.update import update_weights
@@ -43,9 +43,12 @@ def train(training: Training, *, progress: Progress) -> None:
         while position.batch < plan.batches_per_epoch:
             if stopping:
                 save(training)
+                announce_saved(training, training.saver.wait())
                 training.stop.obey(where=f"step {position.step}", saved=True)
             stopping = _one_step(training, index_NB=index_NB, rate=rate)
+            announce_saved(training, training.saver.finished())
         _finish_epoch(training, progress=progress)
+    announce_saved(training, training.saver.wait())
 
 
 def _agree_to_stop(training: Training) -> bool:

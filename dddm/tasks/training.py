@@ -18,6 +18,7 @@ from dddm.tasks.build import TrainingParts
 from dddm.tasks.optimiser import make_optimiser
 from dddm.tasks.parallel import ParallelDenoiser
 from dddm.tasks.reader import Reader
+from dddm.tasks.saver import Saver
 
 
 @final
@@ -86,6 +87,7 @@ class Training:
     optimiser: torch.optim.Adam = field(init=False)
     scaler: torch.amp.GradScaler = field(init=False)
     reader: Reader = field(init=False)
+    saver: Saver = field(init=False)
     best: Best | None = field(default=None, init=False)
     position: Position = field(factory=Position, init=False)
 
@@ -107,6 +109,7 @@ class Training:
                 self.model, backbone=backbone, device=self.device, processes=self.processes
             )
         self.optimiser = make_optimiser(backbone, train)
+        self.saver = Saver(self.processes)
         self.reader = Reader(self.parts.split, device=self.device, labels=backbone.uses_labels)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=train.precision == "float16")
 

@@ -76,6 +76,7 @@ EVENTS: Final[list[Event]] = [
         folder=FOLDER / "checkpoints" / "step-00000002",
         size_bytes=5_234_567,
         save_seconds=0.0412,
+        stalled_seconds=0.0103,
     ),
     step(3, seconds=11.0),
     step(4, seconds=12.0),

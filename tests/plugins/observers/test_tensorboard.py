@@ -25,7 +25,12 @@ from dddm_observers.options import TensorBoardOptions
 from dddm_observers.tensorboard import TensorBoard
 
 LAST_CHECKPOINT = CheckpointSaved(
-    seconds=12.0, step=4, folder=Path("step-00000004"), size_bytes=1, save_seconds=0.1
+    seconds=12.0,
+    step=4,
+    folder=Path("step-00000004"),
+    size_bytes=1,
+    save_seconds=0.1,
+    stalled_seconds=0.1,
 )
 
 

@@ -50,7 +50,12 @@ def test_a_step_tells_what_is_known() -> None:
 def test_a_checkpoint_tells_its_size_and_cost() -> None:
     """Both bytes and seconds are measured ones."""
     event = CheckpointSaved(
-        seconds=0, step=900, folder=Path("x"), size_bytes=5_234_567, save_seconds=0.0412
+        seconds=0,
+        step=900,
+        folder=Path("x"),
+        size_bytes=5_234_567,
+        save_seconds=0.0412,
+        stalled_seconds=0.01,
     )
     assert wording.checkpoint_saved(event) == "checkpoint at step 900: 5.2 MB in 0.041 s"
 
