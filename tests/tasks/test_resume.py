@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from command_line import command, dddm, environment, succeeded, write_tiny
-from equal_runs import STEPS, assert_equal_runs, steps_of
+from equal_runs import assert_equal_runs, steps_of
 from safetensors.torch import load_file
 
 from dddm.run import checkpoint as checkpoints
 from dddm.run.event_log import read_events
 
+STEPS = 18
 UNSCORED = [('[evaluate]\nfeatures = "pixels"\n', "")]
 """Scores are not what is tested here, and take seconds to import."""
 

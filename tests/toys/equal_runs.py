@@ -1,16 +1,15 @@
 """Whether two finished runs of the tiny recipe are the same, bit for bit."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from stored import stored_rows
 
+from dddm.run.checkpoint import list_checkpoints, step_of
 from dddm.run.event_log import read_events
-
-STEPS: Final = 18
 
 
 def steps_of(run_folder: Path) -> list[dict[str, Any]]:
@@ -20,14 +19,15 @@ def steps_of(run_folder: Path) -> list[dict[str, Any]]:
 def assert_equal_runs(one: Path, other: Path) -> None:
     """Weights, average, optimiser, store, losses, diagnostics and samples are the same bits."""
     assert torch.equal(stored_rows(one), stored_rows(other))
+    newest, others = (list_checkpoints(run / "checkpoints")[0] for run in (one, other))
+    assert newest.name == others.name
     for name in ("model", "ema", "optimiser"):
-        file = f"checkpoints/step-{STEPS:08d}/{name}.safetensors"
-        ours, theirs = load_file(one / file), load_file(other / file)
+        ours, theirs = (load_file(path / f"{name}.safetensors") for path in (newest, others))
         assert ours.keys() == theirs.keys()
         for key, tensor in ours.items():
             assert torch.equal(tensor, theirs[key]), (name, key)
     steps = [steps_of(run) for run in (one, other)]
-    assert [e["step"] for e in steps[0]] == list(range(1, STEPS + 1))
+    assert [e["step"] for e in steps[0]] == list(range(1, step_of(newest) + 1))
     for name in ("step", "epoch", "loss", "learning_rate", "gradient_norm"):
         assert [e[name] for e in steps[0]] == [e[name] for e in steps[1]]
     epochs = [list(read_events(r / "events.jsonl", event="epoch-done")) for r in (one, other)]
