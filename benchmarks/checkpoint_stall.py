@@ -26,6 +26,7 @@ import numpy as np
 
 PAPERS_BATCH: Final = 1024
 IMAGES: Final = 50_000
+STOPPED: Final = 75
 RECIPE: Final = """\
 format = 1
 extends = "cifar10"
@@ -39,6 +40,9 @@ path = "images.npz"
 [metric]
 use = "pseudo-huber"
 c = 0.00014
+
+[evaluate]
+features = "pixels"
 
 [targets]
 use = "{store}"
@@ -74,6 +78,8 @@ def measure(folder: Path, *, store: str, precision: str, batch: int, steps: int)
             process.send_signal(signal.SIGTERM)
             process.wait()
         time.sleep(0.1)
+    if process.returncode != STOPPED:
+        raise SystemExit(f"`{' '.join(words[1:])}` ended with exit code {process.returncode}")
     events = events_of(run)
     at = [event["seconds"] for event in events if event["event"] == "step-done"]
     step = median(later - earlier for earlier, later in pairwise(at[1:]))
