@@ -1,11 +1,9 @@
 """`dddm run`: trains, samples, evaluates and reports."""
 
-import os
-import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,16 +15,15 @@ from dddm.cli.common import (
     recipe_argument,
     show_json,
 )
-from dddm.errors import StoppedEarly, UsageError
+from dddm.cli.several import launch_again, nproc_option
+from dddm.errors import UsageError
 from dddm.recipe.shards import refuse_too_many
-from dddm.run.launch import is_worker
+from dddm.run.launch import is_worker, local_rank
 
 if TYPE_CHECKING:
     from dddm.recipe.model import Recipe
     from dddm.registry.catalogue import Catalogue
     from dddm.run.stopping import StopRequest
-
-_SIGNALS: Final = 128
 
 
 @click.command()
@@ -45,12 +42,7 @@ _SIGNALS: Final = 128
     help="Say what it would take, in seconds and without making anything.",
 )
 @json_option
-@click.option(
-    "--nproc",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Share the work between N processes on this machine, one a GPU.",
-)
+@nproc_option
 @click.pass_context
 def run(  # noqa: PLR0917 - click passes them by name
     ctx: click.Context,
@@ -125,7 +117,7 @@ def run(  # noqa: PLR0917 - click passes them by name
                 show_json({"report": str(page)}) if as_json else click.echo(str(page))
             return
     # Outside the block: the signals are now the launcher's to pass on.
-    ctx.exit(_launch(ctx, processes=nproc))
+    ctx.exit(launch_again(ctx, processes=nproc))
 
 
 def _run_here(
@@ -141,8 +133,7 @@ def _run_here(
     from dddm.tasks.observers import observers_for
     from dddm.tasks.run import run as run_recipe
 
-    local_rank = int(os.environ.get("LOCAL_RANK", "0")) if is_worker() else None
-    chosen = choose_device(device, local_rank=local_rank)
+    chosen = choose_device(device, local_rank=local_rank())
     with ExitStack() as stack:
         processes = stack.enter_context(join(chosen))
         if processes.main:
@@ -163,30 +154,6 @@ def _run_here(
             processes=processes,
         )
         return page if processes.main else None
-
-
-def _launch(ctx: click.Context, *, processes: int) -> int:
-    """Start the processes, with the words that this command was started with; the exit code."""
-    from dddm.cli.failures import show_error
-    from dddm.run.launch import launch
-
-    ended = launch(ctx.find_root().obj["words"], processes=processes)
-    if ended.rank is not None and ended.exit_code != StoppedEarly.exit_code:
-        own = ended.message
-        if own is None:
-            own = _killed(ended.exit_code)
-        show_error(f"process {ended.rank} of {processes}: {own}")
-    return ended.exit_code
-
-
-def _killed(code: int) -> str:
-    if code <= _SIGNALS:
-        return f"it ended with exit code {code} and left no error"
-    name = signal.Signals(code - _SIGNALS).name
-    return (
-        f"it was killed by {name}\n  try: look whether memory ran out, as `dmesg` tells; give the "
-        "same command again: it goes on from the last checkpoint"
-    )
 
 
 def _look_ahead(recipes: "Sequence[Recipe]", *, as_json: bool) -> None:

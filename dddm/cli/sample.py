@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from dddm.cli.common import catalogue_of, complete_sampler, device_option, json_option, show_json
+from dddm.cli.several import launch_again, nproc_option
 
 
 @click.command()
@@ -60,6 +61,15 @@ from dddm.cli.common import catalogue_of, complete_sampler, device_option, json_
     help="Folder to make; with several step counts, one within it for each.  "
     "[default: drawn/ in the run folder]",
 )
+@click.option(
+    "--block",
+    "block_images",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Images computed together; another number changes the last bits.",
+)
+@nproc_option
 @device_option
 @json_option
 @click.pass_context
@@ -75,13 +85,16 @@ def sample(  # noqa: PLR0917 - click passes them by name
     ema: float | None,
     best: bool,  # noqa: FBT001 - click passes it by name
     out: Path | None,
+    block_images: int,
+    nproc: int | None,
     device: str,
     as_json: bool,  # noqa: FBT001 - click passes it by name
 ) -> None:
     """Draw samples from RUN's averaged weights; without RUN, from the newest run.
 
     Writes a grid, one PNG for each image, samples.npz (uint8, N×H×W×C, and labels) and a manifest
-    that says how to draw them again.  It prints the folders.
+    that says how to draw them again.  It prints the folders.  After Ctrl-C, or when it was killed,
+    the same command goes on with what is missing.
 
     \b
     Examples:
@@ -89,7 +102,9 @@ def sample(  # noqa: PLR0917 - click passes them by name
       dddm sample runs/digits --steps 1 --steps 10 --images 16 --seed 7
       dddm sample --sampler annealed --steps 10 --labels 3,8
       dddm sample --best --steps 2
+      dddm sample --images 50000 --steps 1 --steps 2 --steps 1000 --nproc 8
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
+    from dddm.run.launch import is_worker, local_rank
     from dddm.run.stopping import listening
 
     with listening() as stop:
@@ -101,28 +116,43 @@ def sample(  # noqa: PLR0917 - click passes them by name
         folder = find_run(None if run is None else str(run))
         recipe = read_recipe(folder.recipe, catalogue=catalogue)
         use = read_use(Kind.SAMPLER, sampler, options=options, catalogue=catalogue)
+        if nproc is None or is_worker():
+            from dddm.run.device import choose_device
+            from dddm.run.processes import join
+            from dddm.tasks.by_hand import draw_by_hand
+            from dddm.tasks.generator import Weights
+            from dddm.tasks.observers import observers_for
 
-        from dddm.run.device import choose_device
-        from dddm.tasks.by_hand import draw_by_hand
-        from dddm.tasks.generator import Weights
-        from dddm.tasks.observers import observers_for
-
-        folders = draw_by_hand(
-            recipe,
-            folder=folder,
-            use=use,
-            steps=steps,
-            images=images,
-            seed=seed,
-            labels=labels,
-            out=out,
-            weights=Weights(ema=ema, best=best),
-            device=choose_device(device),
-            observers=observers_for(recipe, catalogue=catalogue, folder=folder),
-            stop=stop,
-        )
-    if as_json:
-        show_json({str(count): str(path) for count, path in folders.items()})
-    else:
-        for path in folders.values():
-            click.echo(str(path))
+            chosen = choose_device(device, local_rank=local_rank())
+            with join(chosen) as processes:
+                observers = (
+                    observers_for(recipe, catalogue=catalogue, folder=folder)
+                    if processes.main
+                    else []
+                )
+                folders = draw_by_hand(
+                    recipe,
+                    folder=folder,
+                    use=use,
+                    steps=steps,
+                    images=images,
+                    seed=seed,
+                    labels=labels,
+                    out=out,
+                    weights=Weights(ema=ema, best=best),
+                    block_images=block_images,
+                    device=chosen,
+                    observers=observers,
+                    stop=stop,
+                    processes=processes,
+                )
+            if not processes.main:
+                return
+            if as_json:
+                show_json({str(count): str(path) for count, path in folders.items()})
+            else:
+                for path in folders.values():
+                    click.echo(str(path))
+            return
+    # Outside the block: the signals are now the launcher's to pass on.
+    ctx.exit(launch_again(ctx, processes=nproc))

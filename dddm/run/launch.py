@@ -1,4 +1,4 @@
-"""`dddm run --nproc`: several processes on this machine, started by torchrun's elastic agent.
+"""`--nproc`: several processes on this machine, started by torchrun's elastic agent.
 
 The agent watches the workers: when one fails, it ends the others, and says which was the first.
 A worker writes its error into a file of the agent's, and this process shows it.  Imports no torch
@@ -52,6 +52,11 @@ def is_worker() -> bool:
 def rank_here() -> int:
     """The number of this process among those of its run, from 0."""
     return int(os.environ["RANK"]) if is_worker() else 0
+
+
+def local_rank() -> int | None:
+    """The number of this process among those on its machine; None for the only one of its run."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if is_worker() else None
 
 
 def launch(arguments: Sequence[str], *, processes: int) -> Ended:

@@ -10,9 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from dddm.errors import StoppedEarly
+
+if TYPE_CHECKING:
+    # It brings torch along, which the command line must not wait for.
+    from dddm.run.processes import Processes
 
 _SAME_REQUEST_SECONDS: Final = 2.0
 
@@ -28,6 +32,12 @@ class StopRequest:
     def made(self) -> bool:
         """Whether a signal has come."""
         return self.signal_name is not None
+
+    def agree(self, processes: "Processes") -> bool:
+        """Whether any process was asked to stop; then all take it that they were."""
+        asked = processes.gather(self.signal_name)
+        self.signal_name = next((name for name in asked if name is not None), None)
+        return self.made
 
     def obey(self, *, where: str, saved: bool) -> None:
         """Stop here if asked to.

@@ -1,24 +1,27 @@
 """Reads samples back from the disk, and proves them whole.
 
-`dddm.run.sample_files` writes them, and says how they are laid out.
+`dddm.run.sample_files` writes them, and says how they are laid out.  Every byte is read once, for
+its checksum; the images then stay in the file and are mapped into memory as they are looked at.
 """
 
+import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from dddm.errors import DataError
-from dddm.run.sample_files import Samples, read_facts
-
-ARRAYS: Final = "samples.npz"
+from dddm.run.sample_files import ARRAYS, Samples, read_facts
 
 _NEEDED = {"sampler": str, "steps": int, "images": int}
-_DAMAGE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (OSError, ValueError, EOFError, KeyError, struct.error, zipfile.BadZipFile, zlib.error)
+_READ_BYTES: Final = 1 << 20
+_LOCAL_HEADER: Final = struct.Struct("<26xHH")
+"""Of a zip's member; its last two numbers are the bytes of name and extra field that follow."""
 
 
 def sample_folders(folder: Path) -> list[Path]:
@@ -46,19 +49,19 @@ def load_samples(folder: Path) -> Samples:
     images_NHWC, label_N = arrays["arr_0"], arrays.get("arr_1")
     _refuse_wrong(folder / ARRAYS, images_NHWC, label_N, images=facts["images"])
     return Samples(
-        images=torch.from_numpy(images_NHWC).permute(0, 3, 1, 2).contiguous(),
-        label=None if label_N is None else torch.from_numpy(label_N),
+        images=torch.from_numpy(images_NHWC).permute(0, 3, 1, 2),
+        label=None if label_N is None else torch.from_numpy(np.array(label_N)),
         facts=facts,
     )
 
 
 def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        # Opened here, because numpy leaves open what it finds to be cut short.
-        with path.open("rb") as file:
-            stored: Any = np.load(file, allow_pickle=False)
-            names = stored.files if isinstance(stored, np.lib.npyio.NpzFile) else []
-            arrays = {name: stored[name] for name in names}
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            arrays = {
+                info.filename.removesuffix(".npy"): _read_array(path, file, archive, info)
+                for info in archive.infolist()
+            }
     except FileNotFoundError:
         raise _damaged(path, "it is missing") from None
     except _DAMAGE as error:
@@ -66,6 +69,33 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     if "arr_0" not in arrays:
         raise _damaged(path, "it holds no images (arr_0)")
     return arrays
+
+
+def _read_array(
+    path: Path, file: IO[bytes], archive: zipfile.ZipFile, info: zipfile.ZipInfo
+) -> npt.NDArray[Any]:
+    """One array, mapped where its bytes lie in the file as they are."""
+    if info.compress_type != zipfile.ZIP_STORED:
+        with archive.open(info) as member:
+            loaded: npt.NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
+        return loaded
+    with archive.open(info) as member:
+        while member.read(_READ_BYTES):
+            pass  # the checksum is compared at the end
+    file.seek(info.header_offset)
+    name_bytes, extra_bytes = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+    file.seek(name_bytes + extra_bytes, 1)
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"version {version} of the .npy format is not known")
+    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which would have to be unpickled")
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    order: Any = "F" if fortran_order else "C"
+    # Copied when written to, which nobody does; a map that cannot be written to makes torch warn.
+    return np.memmap(path, dtype, "c", offset=file.tell(), shape=shape, order=order)
 
 
 def _refuse_wrong(

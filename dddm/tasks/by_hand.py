@@ -10,6 +10,7 @@ from dddm.interfaces.observer import Observer
 from dddm.recipe.model import Recipe, Use
 from dddm.run.announce import Announcer
 from dddm.run.folder import RunFolder
+from dddm.run.processes import ALONE, Processes
 from dddm.run.sample_files import read_facts
 from dddm.run.stopping import StopRequest
 from dddm.tasks.draw import Request, draw_request
@@ -27,9 +28,11 @@ def draw_by_hand(
     labels: str | None,
     out: Path | None,
     weights: Weights,
+    block_images: int,
     device: torch.device,
     observers: Sequence[Observer],
     stop: StopRequest,
+    processes: Processes = ALONE,
 ) -> dict[int, Path]:
     """Draw samples and return their folder for each step count.
 
@@ -38,6 +41,7 @@ def draw_by_hand(
             own.
         labels: names or numbers of classes, separated by commas, taken in turn; None for all.
         out: where to put them; None for `drawn/` in the run folder.
+        block_images: how many images are computed together.
 
     Raises:
         UsageError: for an unknown label, or an `out` that holds something else.
@@ -55,10 +59,18 @@ def draw_by_hand(
             seed=seed,
             labels=choose_labels(labels, classes=generator.classes),
             separate=True,
+            block_images=block_images,
         )
         for path in request.folders.values():
             _refuse_foreign(path)
-        draw_request(request, generator=generator, device=device, announcer=announcer, stop=stop)
+        draw_request(
+            request,
+            generator=generator,
+            device=device,
+            announcer=announcer,
+            stop=stop,
+            processes=processes,
+        )
     finally:
         announcer.close()
     return request.folders

@@ -3,22 +3,26 @@
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
 
 import torch
 from attrs import frozen
+from torch import Tensor
 
-from dddm.errors import UsageError
+from dddm.errors import StoppedEarly, UsageError
 from dddm.interfaces.observer import SampleProgress, SamplesDrawn
 from dddm.interfaces.sampler import Sampler
 from dddm.recipe.model import Use, plain
 from dddm.run.announce import Announcer
-from dddm.run.sample_files import Samples, read_facts, write_samples
+from dddm.run.processes import ALONE, Processes
+from dddm.run.sample_files import read_facts, write_batches
 from dddm.run.stopping import StopRequest
 from dddm.run.versions import machine
 from dddm.tasks.generator import Generator
-from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_samples, evaluations_of
+from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_blocks, marks, passes_of
+from dddm.tasks.sample_parts import SampleParts
 
 _MOST_COLUMNS = 16
 
@@ -32,6 +36,7 @@ class Request:
         folders: where the samples of each step count go.
         labels: classes that images take in turn; None takes all of them in turn.
         separate: whether each image is also written as a PNG of its own.
+        block_images: how many images are computed together.
     """
 
     use: Use
@@ -40,6 +45,7 @@ class Request:
     seed: int
     labels: tuple[int, ...] | None = None
     separate: bool = False
+    block_images: int = BLOCK_IMAGES
 
 
 def build_sampler(use: Use) -> Sampler:
@@ -75,11 +81,14 @@ def draw_request(
     device: torch.device,
     announcer: Announcer,
     stop: StopRequest,
+    processes: Processes = ALONE,
 ) -> bool:
     """Draw what of a request is not there yet; whether anything had to be drawn.
 
+    Processes take blocks in turn; the first puts them together.
+
     Raises:
-        StoppedEarly: when asked to stop; finished samples of other requests stay.
+        StoppedEarly: when asked to stop; what is drawn stays, and is not drawn again.
         UsageError: if there are more steps than times.
     """
     sampler = build_sampler(request.use)
@@ -87,7 +96,9 @@ def draw_request(
         request.use, sampler=sampler, generator=generator, steps=list(request.folders)
     )
     wanted = {steps: _facts(request, steps=steps, generator=generator) for steps in request.folders}
-    if all(_is_there(request.folders[steps], facts) for steps, facts in wanted.items()):
+    if processes.from_main(
+        lambda: all(_is_there(request.folders[steps], facts) for steps, facts in wanted.items())
+    ):
         return False
     order = Order(
         steps=tuple(request.folders),
@@ -96,55 +107,161 @@ def draw_request(
         shape=generator.shape,
         classes=len(generator.classes),
         labels=request.labels,
+        block_images=request.block_images,
     )
-    name = request.use.component.name
+    parts = SampleParts(_place_of_parts(request), facts=_facts_of_parts(wanted, device=device))
+    drawn = _draw_missing(
+        order,
+        sampler,
+        name=request.use.component.name,
+        parts=parts,
+        generator=generator,
+        device=device,
+        announcer=announcer,
+        stop=stop,
+        processes=processes,
+    )
+    if processes.main:
+        parts.finished()
+        for steps, folder in request.folders.items():
+            facts = {**wanted[steps], **drawn, "machine": machine(device)}
+            _put_together(
+                folder, order, steps, request=request, parts=parts, facts=facts, announcer=announcer
+            )
+        parts.remove()
+    processes.barrier()
+    return True
 
+
+def _draw_missing(
+    order: Order,
+    sampler: Sampler,
+    *,
+    name: str,
+    parts: SampleParts,
+    generator: Generator,
+    device: torch.device,
+    announcer: Announcer,
+    stop: StopRequest,
+    processes: Processes,
+) -> dict[str, Any]:
+    """Draw this process's share of the blocks that are not there; what it took.
+
+    Raises:
+        StoppedEarly: when any of the processes was asked to stop; finished blocks are kept.
+    """
+    missing = processes.from_main(lambda: _missing(order, parts))
+    mine = missing[processes.rank :: processes.count]
     began = time.perf_counter()
-    evaluations = evaluations_of(order, sampler)
+    each = sum(passes_of(order, sampler))
+    total = len(mine) * each
+    before = order.blocks - len(missing)
 
-    def progress(images_done: int, evaluations_done: int) -> None:
-        each = (time.perf_counter() - began) / evaluations_done
+    def progress(blocks_done: int, evaluations_done: int) -> None:
+        # The other processes are taken to be as far.
+        blocks = min(before + blocks_done * processes.count, order.blocks)
+        images_done = min(blocks * order.block_images, order.images)
+        took = (time.perf_counter() - began) / evaluations_done
         announcer.announce(
             SampleProgress,
             sampler=name,
-            steps=order.steps,
+            steps=tuple(order.steps),
             images_done=images_done,
             images=order.images,
             evaluations_done=evaluations_done,
-            evaluations=evaluations,
-            seconds_left=each * (evaluations - evaluations_done),
+            evaluations=total,
+            seconds_left=took * (total - evaluations_done),
         )
-        stop.obey(where=f"{name}: {images_done} of {order.images} images", saved=False)
+        stop.obey(where=f"{name}: {images_done} of {order.images} images", saved=True)
 
-    blocks = list(
-        draw_samples(
-            model=generator.model, sampler=sampler, order=order, device=device, progress=progress
-        )
+    blocks = draw_blocks(
+        model=generator.model,
+        sampler=sampler,
+        order=order,
+        device=device,
+        numbers=mine,
+        progress=progress,
     )
-    seconds = time.perf_counter() - began
-    classes = len(generator.classes)
-    for steps, folder in request.folders.items():
-        labels = [block.label for block in blocks if block.label is not None]
-        samples = Samples(
-            images=torch.cat([block.images[steps] for block in blocks]),
-            label=torch.cat(labels) if labels else None,
-            facts={
-                **wanted[steps],
-                "seconds": round(seconds, 3),
-                "evaluations_in_these_seconds": blocks[0].evaluations,
-                "machine": machine(device),
-            },
-        )
-        if folder.exists():
-            shutil.rmtree(folder)
-        grid = write_samples(
-            folder,
-            samples,
-            columns=classes if 1 < classes <= _MOST_COLUMNS else None,
-            separate=request.separate,
-        )
-        announcer.announce(SamplesDrawn, sampler=name, steps=steps, images=order.images, grid=grid)
-    return True
+    with suppress(StoppedEarly):  # all processes stop together, below
+        for block in blocks:
+            parts.add(block)
+    parts.flush()
+    stop.agree(processes)
+    stop.obey(where=f"samples of {name}", saved=True)
+    return {
+        "seconds": round(time.perf_counter() - began, 3),
+        "images_in_these_seconds": min(len(missing) * order.block_images, order.images),
+        "evaluations_of_each": each,
+        "processes": processes.count,
+    }
+
+
+def _missing(order: Order, parts: SampleParts) -> list[int]:
+    """Numbers of the blocks that are still to be drawn."""
+    parts.prepare()
+    finished = parts.finished()
+    return [number for number in range(order.blocks) if number not in finished]
+
+
+def _put_together(
+    folder: Path,
+    order: Order,
+    steps: int,
+    *,
+    request: Request,
+    parts: SampleParts,
+    facts: dict[str, Any],
+    announcer: Announcer,
+) -> None:
+    """Make the folder of one step count from the parts."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    grid = write_batches(
+        folder,
+        parts.images(steps, images=order.images),
+        images=order.images,
+        shape=order.shape,
+        label=order.label_of(torch.arange(order.images)),
+        facts={
+            **facts,
+            "change_of_estimate": _change(parts.change(steps, images=order.images), steps=steps),
+        },
+        columns=order.classes if 1 < order.classes <= _MOST_COLUMNS else None,
+        separate=request.separate,
+    )
+    announcer.announce(
+        SamplesDrawn,
+        sampler=request.use.component.name,
+        steps=steps,
+        images=order.images,
+        grid=grid,
+    )
+
+
+def _change(change_NK: Tensor, *, steps: int) -> dict[str, list[float]]:
+    """How far estimates moved in some of the steps: whether more steps would change anything."""
+    return {
+        "steps": [float(mark) for mark in marks(steps)],
+        "median": [_short(value) for value in change_NK.median(dim=0).values],
+        "largest": [_short(value) for value in change_NK.amax(dim=0)],
+    }
+
+
+def _short(value: Tensor) -> float:
+    return float(f"{float(value):.3g}")
+
+
+def _place_of_parts(request: Request) -> Path:
+    """Beside the samples, under a name that is passed over where samples are looked for."""
+    first = request.folders[min(request.folders)]
+    return first.with_name(f".{first.name}.drawing")
+
+
+def _facts_of_parts(wanted: dict[int, dict[str, Any]], *, device: torch.device) -> dict[str, Any]:
+    """What blocks depend on: all of the facts but how many images there are to be."""
+    first = dict(next(iter(wanted.values())))
+    del first["images"], first["steps"]
+    return {**first, "steps": sorted(wanted), "torch": torch.__version__, "device": device.type}
 
 
 def _facts(request: Request, *, steps: int, generator: Generator) -> dict[str, Any]:
@@ -160,7 +277,7 @@ def _facts(request: Request, *, steps: int, generator: Generator) -> dict[str, A
         "classes": list(generator.classes),
         "weights": generator.weights,
         "checkpoint": {"step": generator.step, "sha256": generator.checkpoint_sha256},
-        "block_images": BLOCK_IMAGES,
+        "block_images": request.block_images,
     }
 
 

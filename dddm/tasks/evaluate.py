@@ -19,8 +19,8 @@ from dddm.interfaces.metric import Metric
 from dddm.interfaces.observer import Event, Notice, ScoreMeasured
 from dddm.recipe.model import Evaluation, Recipe, Use, plain
 from dddm.run.folder import RunFolder
-from dddm.run.sample_files import Samples
-from dddm.run.stored_samples import ARRAYS, load_samples, sample_folders
+from dddm.run.sample_files import ARRAYS, Samples
+from dddm.run.stored_samples import load_samples, sample_folders
 from dddm.run.versions import machine, versions
 from dddm.scores.measure import SMALLEST_SET, Measurement, measure_frechet, measure_nearest
 from dddm.scores.record import Score, scores_to_text

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, final
 
-import torch
 from torch import Tensor
 
 from dddm.interfaces.features import Features
@@ -22,7 +21,7 @@ from dddm.support.pictures import grid, png_bytes
 from dddm.tasks.draw import build_sampler
 from dddm.tasks.evaluate import extract_all
 from dddm.tasks.keep import keep_best
-from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_samples
+from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_images
 from dddm.tasks.training import Best, Training
 
 _GRID_STEPS = 10
@@ -66,10 +65,7 @@ class Progress:
             classes=len(parts.split.classes) if parts.backbone.uses_labels else 0,
         )
         model = ScheduledDenoiser(schedule=parts.schedule, backbone=training.ema.backbone)
-        blocks = list(
-            draw_samples(model=model, sampler=self._sampler, order=order, device=training.device)
-        )
-        return {count: torch.cat([block.images[count] for block in blocks]) for count in steps}
+        return draw_images(model=model, sampler=self._sampler, order=order, device=training.device)
 
     def _draw_grid(self, training: Training) -> None:
         """A grid at 10 steps, or the recipe's nearest number below; one class a column."""

@@ -40,7 +40,7 @@ def run(
 ) -> Path:
     """Do all that a recipe says and is not done yet; the path of the report.
 
-    All processes train; what follows is the first one's.
+    All processes train and draw samples; what follows is the first one's.
 
     Raises:
         DddmError: for whatever goes wrong; StoppedEarly when asked to stop.
@@ -58,6 +58,8 @@ def run(
             stop=stop,
             processes=processes,
         )
+        _stop_together(stop, processes)
+        _sample(recipe, folder, device=device, announcer=silent, stop=stop, processes=processes)
         return folder.report
     log_bytes = 0 if found.checkpoint is None else found.checkpoint.state["log_bytes"]
     log = EventLog(folder.events, keep_bytes=None if _trained(recipe, found) else log_bytes)
@@ -75,8 +77,10 @@ def run(
             stop=stop,
             processes=processes,
         )
-        stop.obey(where="after training", saved=True)
-        changed = _sample(recipe, folder, device=device, announcer=announcer, stop=stop)
+        _stop_together(stop, processes)
+        changed = _sample(
+            recipe, folder, device=device, announcer=announcer, stop=stop, processes=processes
+        )
         _evaluate(recipe, folder, changed=changed, device=device, announcer=announcer)
         stop.obey(where="after the scores", saved=True)
         page = _report(recipe, folder)
@@ -91,6 +95,11 @@ def run(
         return page
     finally:
         announcer.close()
+
+
+def _stop_together(stop: StopRequest, processes: Processes) -> None:
+    stop.agree(processes)
+    stop.obey(where="after training", saved=True)
 
 
 def _in_words(error: BaseException) -> str:
@@ -222,6 +231,7 @@ def _sample(
     device: torch.device,
     announcer: Announcer,
     stop: StopRequest,
+    processes: Processes,
 ) -> bool:
     """Draw the samples that are not there yet; whether there were any."""
     if not recipe.sample:
@@ -234,9 +244,14 @@ def _sample(
             use=job.sampler, folders=paths, images=job.settings.images, seed=job.settings.seed
         )
         changed |= draw_request(
-            request, generator=generator, device=device, announcer=announcer, stop=stop
+            request,
+            generator=generator,
+            device=device,
+            announcer=announcer,
+            stop=stop,
+            processes=processes,
         )
-    if changed:
+    if changed and processes.main:
         _note_seconds(folder, sample=time.perf_counter() - began)
     return changed
 

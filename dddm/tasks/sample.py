@@ -2,9 +2,9 @@
 
 Images are computed in blocks of consecutive numbers, always of the same size: the last block is
 filled up and what is too much dropped.  So the same kernels run on the same shapes, and image k is
-equal bit for bit however many images are asked for.
+equal bit for bit however many images are asked for, and whichever process computes its block.
 
-Legend: B images in a block, C channels, H rows, W columns.
+Legend: B images in a block, C channels, H rows, W columns, K steps that are marked.
 """
 
 import math
@@ -37,6 +37,7 @@ class Order:
         shape: of one image.
         classes: of the network; 0 for one without.
         labels: classes that images take in turn; None takes all of them in turn.
+        block_images: how many are computed together.
     """
 
     steps: Sequence[int]
@@ -45,6 +46,12 @@ class Order:
     shape: ImageShape
     classes: int
     labels: tuple[int, ...] | None = None
+    block_images: int = BLOCK_IMAGES
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are; the last may hold more images than are wanted."""
+        return math.ceil(self.images / self.block_images)
 
     def label_of(self, index_B: Tensor) -> Tensor | None:
         """Classes (B,), int64, of the images with these numbers; None without classes."""
@@ -57,59 +64,70 @@ class Order:
 @final
 @frozen(kw_only=True)
 class Block:
-    """Finished images of consecutive numbers.
+    """Finished images of consecutive numbers; always a whole block, also the last.
 
     Attributes:
-        first: number of the first.
+        number: of the block, from 0.
         images: (B, C, H, W), uint8, CPU, by step count.
-        label: (B,), int64, or None.
-        evaluations: how often the network was evaluated for each image of the block.
+        change: (B, K), float32, CPU, by step count: how far the estimate of each image moved in
+            the steps `marks(step count)`, as a root of the mean square over its values in [-1, 1].
     """
 
-    first: int
+    number: int
     images: dict[int, Tensor]
-    label: Tensor | None
-    evaluations: int
+    change: dict[int, Tensor]
+
+
+def marks(steps: int) -> list[int]:
+    """The steps of a run at which the change of the estimate is noted: 1, 2, 5, 10, …, the last."""
+    round_numbers = (digit * 10**power for power in range(7) for digit in (1, 2, 5))
+    return sorted({count for count in round_numbers if count < steps} | {steps})
 
 
 @torch.no_grad()
-def draw_samples(
+def draw_blocks(
     *,
     model: Denoiser,
     sampler: Sampler,
     order: Order,
     device: torch.device,
-    progress: Callable[[int, int], None] = lambda _images, _evaluations: None,
+    numbers: Sequence[int] | None = None,
+    progress: Callable[[int, int], None] = lambda _blocks, _evaluations: None,
 ) -> Iterator[Block]:
     """Draw the samples of `order`, block by block.
 
     Args:
-        progress: told how many images are finished and how many evaluations of a block are done,
+        numbers: of the blocks that are wanted; None for all.
+        progress: told how many blocks are finished and how many evaluations of a block are done,
             after each evaluation; what it raises ends the drawing.
 
     Raises:
         ValueError: if the schedule has fewer times than there are steps.
     """
+    wanted = range(order.blocks) if numbers is None else numbers
     each = sum(passes_of(order, sampler))
-    for number, first in enumerate(range(0, order.images, BLOCK_IMAGES)):
-        index_B = torch.arange(first, first + BLOCK_IMAGES)
-        wanted = min(BLOCK_IMAGES, order.images - first)
-        label_B = order.label_of(index_B)
-        images = _draw_block(
+    for done, number in enumerate(wanted):
+        block = _draw_block(
+            number,
             model=model,
             sampler=sampler,
             order=order,
-            index_B=index_B,
             device=device,
-            progress=partial(_within, progress, images=first, evaluations=number * each),
+            progress=partial(_within, progress, blocks=done, evaluations=done * each),
         )
-        progress(first + wanted, (number + 1) * each)
-        yield Block(
-            first=first,
-            images={steps: images_BCHW[:wanted] for steps, images_BCHW in images.items()},
-            label=None if label_B is None else label_B[:wanted],
-            evaluations=each,
-        )
+        progress(done + 1, (done + 1) * each)
+        yield block
+
+
+def draw_images(
+    *, model: Denoiser, sampler: Sampler, order: Order, device: torch.device
+) -> dict[int, Tensor]:
+    """All images of `order`, (N, C, H, W), uint8, CPU, by step count; for few of them."""
+    blocks = list(draw_blocks(model=model, sampler=sampler, order=order, device=device))
+    return {
+        steps: torch.cat([block.images[steps] for block in blocks])[: order.images]
+        for steps in order.steps
+    }
 
 
 def passes_of(order: Order, sampler: Sampler) -> list[int]:
@@ -120,26 +138,23 @@ def passes_of(order: Order, sampler: Sampler) -> list[int]:
     return [max(order.steps)] if sampler.nested else sorted(set(order.steps))
 
 
-def evaluations_of(order: Order, sampler: Sampler) -> int:
-    """How often the network is evaluated, on one block each time, for the whole order."""
-    return math.ceil(order.images / BLOCK_IMAGES) * sum(passes_of(order, sampler))
-
-
 def _within(
-    progress: Callable[[int, int], None], done: int, *, images: int, evaluations: int
+    progress: Callable[[int, int], None], done: int, *, blocks: int, evaluations: int
 ) -> None:
-    progress(images, evaluations + done)
+    progress(blocks, evaluations + done)
 
 
 def _draw_block(
+    number: int,
     *,
     model: Denoiser,
     sampler: Sampler,
     order: Order,
-    index_B: Tensor,
     device: torch.device,
     progress: Callable[[int], None],
-) -> dict[int, Tensor]:
+) -> Block:
+    first = number * order.block_images
+    index_B = torch.arange(first, first + order.block_images)
     noise_BCHW, estimate_BCHW = (
         noise_by_index(
             seed=order.seed, purpose=purpose, index=index_B, shape=order.shape.as_tuple
@@ -150,9 +165,14 @@ def _draw_block(
     label_B = None if label_B is None else label_B.to(device)
     x_T_BCHW = model.schedule.prior(noise=noise_BCHW)
     images: dict[int, Tensor] = {}
+    change: dict[int, Tensor] = {}
     passes = passes_of(order, sampler)
     done, evaluations = 0, sum(passes)
     for steps in passes:
+        wanted = {count for count in order.steps if count == steps or sampler.nested}
+        marked = {mark for count in wanted for mark in marks(count)}
+        moved: dict[int, Tensor] = {}
+        before_BCHW = estimate_BCHW
         estimates = sampler.sample(
             model=model,
             x_T=x_T_BCHW,
@@ -160,10 +180,20 @@ def _draw_block(
             label=label_B,
             steps=steps,
         )
-        for step, estimate in enumerate(estimates, start=1):
-            if step == steps or (sampler.nested and step in order.steps):
-                images[step] = to_uint8(estimate).cpu()
+        for step, now_BCHW in enumerate(estimates, start=1):
+            if step in marked:
+                moved[step] = _root_mean_square(now_BCHW - before_BCHW)
+            if step in wanted:
+                images[step] = to_uint8(now_BCHW).cpu()
+            before_BCHW = now_BCHW
             done += 1
-            if done < evaluations:  # the last is reported with the images that it finishes
+            if done < evaluations:  # the last is reported with the block that it finishes
                 progress(done)
-    return images
+        for count in wanted:
+            change[count] = torch.stack([moved[mark] for mark in marks(count)], dim=1).cpu()
+    return Block(number=number, images=images, change=change)
+
+
+def _root_mean_square(difference_BCHW: Tensor) -> Tensor:
+    """√mean(d²) of each image, (B,), float32."""
+    return difference_BCHW.float().square().mean(dim=(1, 2, 3)).sqrt()

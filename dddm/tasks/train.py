@@ -35,7 +35,7 @@ def train(training: Training, *, progress: Progress) -> None:
     position, plan = training.position, training.parts.plan
     rate = Rate()
     _announce_start(training)
-    stopping = _agree_to_stop(training)
+    stopping = training.stop.agree(training.processes)
     while position.epoch < training.recipe.train.epochs:
         index_NB = plan.epoch(position.epoch)
         if position.batch == 0:
@@ -49,13 +49,6 @@ def train(training: Training, *, progress: Progress) -> None:
             announce_saved(training, training.saver.finished())
         _finish_epoch(training, progress=progress)
     announce_saved(training, training.saver.wait())
-
-
-def _agree_to_stop(training: Training) -> bool:
-    """Whether any process was asked to stop; then all take it that they were."""
-    asked = training.processes.gather(training.stop.signal_name)
-    training.stop.signal_name = next((name for name in asked if name is not None), None)
-    return training.stop.made
 
 
 def _one_step(training: Training, *, index_NB: Tensor, rate: Rate) -> bool:

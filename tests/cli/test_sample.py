@@ -3,11 +3,13 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from command_line import dddm, succeeded, write_tiny
 from PIL import Image
+from several import kill_all, start, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +85,79 @@ def test_the_newest_run_is_taken(trained: Path, tmp_path: Path) -> None:
     assert printed.strip() == "runs/tiny/drawn/fixed-time-1-seed0"
     again = succeeded(dddm("sample", "--images", "2", cwd=folder))
     assert again == printed
+
+
+MANY = ("--steps", "1", "--steps", "40", "--images", "1500", "--out")
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """What is written beside samples at 40 steps."""
+    contents: dict[str, Any] = json.loads((folder / "fixed-time-40-seed0/manifest.json").read_text())
+    return contents
+
+
+def assert_same_samples(one: Path, other: Path) -> None:
+    """Byte for byte, and each image as a picture."""
+    for steps in (1, 40):
+        name = f"fixed-time-{steps}-seed0"
+        for file in ("samples.npz", "grid.png", "images/000000.png", "images/001499.png"):
+            assert (one / name / file).read_bytes() == (other / name / file).read_bytes()
+        assert len(list((one / name / "images").iterdir())) == 1500
+
+
+@pytest.fixture(scope="module")
+def undisturbed(trained: Path) -> Path:
+    """1,500 images at 1 and 40 steps."""
+    succeeded(dddm("sample", *MANY, "undisturbed", cwd=trained))
+    return trained / "undisturbed"
+
+
+def test_a_kill_loses_no_finished_block(trained: Path, undisturbed: Path) -> None:
+    """After `kill -9` the same command draws what is missing, to the same bytes."""
+    out = trained / "killed"
+    process = start(trained, "sample", *MANY, "killed")
+    parts = out / ".fixed-time-1-seed0.drawing"
+    wait_until(lambda: any(parts.glob("*.safetensors")), process=process)
+    kill_all(process)
+    assert not (out / "fixed-time-1-seed0").exists()
+    succeeded(dddm("sample", *MANY, "killed", cwd=trained))
+    assert_same_samples(out, undisturbed)
+    assert 0 < manifest(out)["images_in_these_seconds"] < 1500
+    assert not parts.exists()
+
+
+def test_asked_to_stop_it_goes_on_later(trained: Path, undisturbed: Path) -> None:
+    """SIGTERM ends it with 75 and a sentence; the same command finishes, to the same bytes."""
+    out = trained / "stopped"
+    process = start(trained, "sample", *MANY, "stopped")
+    wait_until((out / ".fixed-time-1-seed0.drawing/order.json").exists, process=process)
+    process.terminate()
+    _, said = process.communicate()
+    assert process.returncode == 75, said
+    assert "give the same command again" in said
+    succeeded(dddm("sample", *MANY, "stopped", cwd=trained))
+    assert_same_samples(out, undisturbed)
+
+
+def test_two_processes_draw_the_same(trained: Path, undisturbed: Path) -> None:
+    """Blocks are shared, and the samples are those of one process, byte for byte."""
+    succeeded(dddm("sample", *MANY, "shared", "--nproc", "2", cwd=trained))
+    assert_same_samples(trained / "shared", undisturbed)
+    assert manifest(trained / "shared")["processes"] == 2
+    assert manifest(undisturbed)["processes"] == 1
+
+
+def test_the_manifest_says_how_far_estimates_moved(undisturbed: Path) -> None:
+    """The change of the estimate at round steps; it falls from the first on."""
+    change = manifest(undisturbed)["change_of_estimate"]
+    assert change["steps"] == [1, 2, 5, 10, 20, 40]
+    assert all(m <= most for m, most in zip(change["median"], change["largest"], strict=True))
+    assert change["median"][-1] < change["median"][0]
+
+
+def test_another_block_size_changes_rounding_alone(trained: Path) -> None:
+    """Blocks of 10 give the images of blocks of 64 up to one level of 255."""
+    few = ("--steps", "2", "--images", "20")
+    usual = drawn(trained, *few, "--out", "usual")["2"].astype(int)
+    small = drawn(trained, *few, "--block", "10", "--out", "small")["2"].astype(int)
+    assert np.abs(usual - small).max() <= 1
