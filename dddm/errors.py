@@ -68,6 +68,7 @@ class EnvironmentProblem(DddmError):
     exit_code = 6
 
 
+@final
 class DataError(DddmError):
     """Images, weights, checkpoints or results are damaged, missing or of the wrong shape."""
 
@@ -75,8 +76,10 @@ class DataError(DddmError):
 
 
 @final
-class EstimatesLost(DataError):
+class EstimatesLost(DddmError):
     """A checkpoint is whole, and estimates that it refers to are no longer there as they were."""
+
+    exit_code = 7
 
 
 @final

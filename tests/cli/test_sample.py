@@ -92,7 +92,9 @@ MANY = ("--steps", "1", "--steps", "40", "--images", "1500", "--out")
 
 def manifest(folder: Path) -> dict[str, Any]:
     """What is written beside samples at 40 steps."""
-    contents: dict[str, Any] = json.loads((folder / "fixed-time-40-seed0/manifest.json").read_text())
+    contents: dict[str, Any] = json.loads(
+        (folder / "fixed-time-40-seed0/manifest.json").read_text()
+    )
     return contents
 
 

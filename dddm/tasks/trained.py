@@ -1,0 +1,129 @@
+"""A trained run as Python code uses it: `dddm.load(run).sample(images=16, steps=2, seed=0)`."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from dddm.errors import UsageError
+from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.plugin import Kind
+from dddm.interfaces.sampler import Denoiser
+from dddm.recipe.read import read_recipe, read_use
+from dddm.registry.catalogue import Catalogue
+from dddm.registry.loader import load_catalogue
+from dddm.run.device import choose_device
+from dddm.run.find import find_run
+from dddm.tasks.by_hand import choose_labels
+from dddm.tasks.draw import build_sampler, refuse_too_many_steps
+from dddm.tasks.generator import Generator, Weights, load_generator
+from dddm.tasks.sample import Order, draw_images
+
+
+@final
+@frozen(kw_only=True)
+class Trained:
+    """A generator and what it was trained on; made by `dddm.load`.
+
+    Attributes:
+        folder: of the run.
+    """
+
+    folder: Path
+    _generator: Generator
+    _device: torch.device
+    _catalogue: Catalogue
+
+    @property
+    def shape(self) -> ImageShape:
+        """Of one image: channels, height, width."""
+        return self._generator.shape
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that the network is conditioned on; empty for none."""
+        return self._generator.classes
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps that the weights have behind them."""
+        return self._generator.step
+
+    @property
+    def denoiser(self) -> Denoiser:
+        """f_θ of eq. 3, for samplers of one's own."""
+        return self._generator.model
+
+    def sample(
+        self,
+        *,
+        images: int = 16,
+        steps: int = 1,
+        seed: int = 0,
+        labels: Sequence[int | str] | None = None,
+        sampler: str = "fixed-time",
+        options: Mapping[str, Any] | None = None,
+    ) -> Tensor:
+        """Draw images 0…images-1 of a seed: those that `dddm sample` draws, bit for bit on a CPU.
+
+        Args:
+            images: how many; they are computed 64 at a time.
+            steps: network evaluations for each image.
+            seed: image k's noise and class depend on it and k alone.
+            labels: names or numbers of classes that images take in turn; None takes all in turn.
+            sampler: a sampler's name; `fixed-time` is algorithm 2.
+            options: of the sampler.
+
+        Returns:
+            images (N, C, H, W), uint8, 0…255, on the CPU.
+
+        Raises:
+            UsageError: for a count below 1, an unknown class or option, or more steps than times.
+            PluginError: if there is no such sampler.
+        """
+        for name, count, least in (("images", images, 1), ("steps", steps, 1), ("seed", seed, 0)):
+            if count < least:
+                raise UsageError(f"{name} is {count}; it must be at least {least}", where=name)
+        words = [f"{name}={_literal(value)}" for name, value in (options or {}).items()]
+        use = read_use(Kind.SAMPLER, sampler, options=words, catalogue=self._catalogue)
+        built = build_sampler(use)
+        refuse_too_many_steps(use, sampler=built, generator=self._generator, steps=[steps])
+        order = Order(
+            steps=(steps,),
+            images=images,
+            seed=seed,
+            shape=self.shape,
+            classes=len(self.classes),
+            labels=None
+            if labels is None
+            else choose_labels(",".join(map(str, labels)), classes=self.classes),
+        )
+        drawn = draw_images(
+            model=self._generator.model, sampler=built, order=order, device=self._device
+        )
+        return drawn[steps]
+
+
+def _literal(value: Any) -> str:
+    """A Python value as TOML would have it."""
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def open_run(run: str | Path | None, *, device: str, ema: float | None, best: bool) -> Trained:
+    """What `dddm.load` does."""
+    catalogue = load_catalogue()
+    folder = find_run(None if run is None else str(run))
+    recipe = read_recipe(folder.recipe, catalogue=catalogue)
+    chosen = choose_device(device)
+
+    def say(sentence: str) -> None:
+        warnings.warn(sentence, stacklevel=4)
+
+    generator = load_generator(
+        recipe, folder=folder, device=chosen, say=say, weights=Weights(ema=ema, best=best)
+    )
+    return Trained(folder=folder.path, generator=generator, device=chosen, catalogue=catalogue)
