@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dddm.cli.common import catalogue_of, device_option, json_option, show_json
+from dddm.cli.several import launch_again, nproc_option
+from dddm.run.launch import is_worker, local_rank
 
 if TYPE_CHECKING:
     # It brings torch along, which help must not wait for.
@@ -14,12 +16,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", required=False, type=click.Path(path_type=Path))
+@nproc_option
 @device_option
 @json_option
 @click.pass_context
 def evaluate(
     ctx: click.Context,
     run: Path | None,
+    nproc: int | None,
     device: str,
     as_json: bool,  # noqa: FBT001 - click passes it by name
 ) -> None:
@@ -29,12 +33,14 @@ def evaluate(
     less is better) stand those of real images at the same count; "nearest" is the median distance
     to the nearest training image, beside that of held-out images, and "close" the share of samples
     nearer to a training image than 99 % of held-out images are: about 1 % is expected, far more
-    means copying.
+    means copying.  Other scores that the recipe asks for (evaluate.metrics) have a table of their
+    own, beside those of held-out images.
 
     \b
     Examples:
       dddm evaluate
       dddm evaluate runs/digits --json
+      dddm evaluate runs/cifar10 --nproc 8
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.recipe.read import read_recipe
     from dddm.run.find import find_run
@@ -51,22 +57,34 @@ def evaluate(
             remedy='add to the recipe: [evaluate] with features = "pixels", and run it again',
         )
 
+    if nproc is not None and not is_worker():
+        ctx.exit(launch_again(ctx, processes=nproc))
+
     from dddm.run.announce import Announcer
     from dddm.run.device import choose_device
+    from dddm.run.processes import join
     from dddm.tasks.evaluate import evaluate as evaluate_run
     from dddm.tasks.observers import observers_for
 
-    announcer = Announcer(observers_for(recipe, catalogue=catalogue, folder=folder))
-    try:
-        scores = evaluate_run(
-            recipe,
-            folder=folder,
-            notify=announcer.notify,
-            device=choose_device(device),
-            clock=announcer.clock,
+    chosen = choose_device(device, local_rank=local_rank())
+    with join(chosen) as processes:
+        observers = (
+            observers_for(recipe, catalogue=catalogue, folder=folder) if processes.main else []
         )
-    finally:
-        announcer.close()
+        announcer = Announcer(observers)
+        try:
+            scores = evaluate_run(
+                recipe,
+                folder=folder,
+                notify=announcer.notify,
+                device=chosen,
+                clock=announcer.clock,
+                processes=processes,
+            )
+        finally:
+            announcer.close()
+    if not processes.main:
+        return
     if as_json:
         show_json([score.to_json() for score in scores])
     else:
@@ -74,9 +92,13 @@ def evaluate(
 
 
 def show_scores(scores: "tuple[Score, ...]") -> None:
-    """Print the scores as a table on stdout, one row for each set of samples."""
+    """Print the scores on stdout, one row for each set of samples."""
     from rich.console import Console
 
-    from dddm.cli.score_table import score_table
+    from dddm.cli.score_table import other_scores_table, score_table
 
-    Console().print(score_table(scores))
+    console = Console()
+    console.print(score_table(scores))
+    others = other_scores_table(scores)
+    if others is not None:
+        console.print(others)

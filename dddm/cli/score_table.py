@@ -6,9 +6,19 @@ from typing import Final
 from rich import box
 from rich.table import Table
 
+from dddm.scores.kinds import KINDS
 from dddm.scores.record import Floor, Score
 
 _NONE: Final = "–"
+_FIRST: Final = ("fd", "nearest")
+_TIMES_1000: Final = ("kid",)
+_HEADINGS: Final = {
+    "kid": "kid·10³",
+    "precision": "prec.",
+    "density": "dens.",
+    "coverage": "cover.",
+    "authenticity": "auth.",
+}
 _CAPTION: Final = """\
 FD: Fréchet distance of generated images; less is better
 resample: FD of as many training images, drawn again with repetition
@@ -22,11 +32,7 @@ def score_table(scores: Iterable[Score]) -> Table:
 
     Columns: sampler, steps, images; FD with its floors; nearest with what held-out images have.
     """
-    rows: list[dict[str, Score]] = []
-    for score in scores:
-        if not rows or score.metric in rows[-1] or _set_of(score) != _set_of(*rows[-1].values()):
-            rows.append({})
-        rows[-1][score.metric] = score
+    rows = _rows(scores)
     every = [score for row in rows for score in row.values()]
     table = Table(
         title=_title(every),
@@ -46,6 +52,69 @@ def score_table(scores: Iterable[Score]) -> Table:
         facts = (str(fact) for fact in _set_of(*row.values()))
         table.add_row(*facts, *_frechet(row.get("fd")), *_nearest(row.get("nearest")))
     return table
+
+
+def other_scores_table(scores: Iterable[Score]) -> Table | None:
+    """What else was measured, real images in the last row; None where there is nothing else.
+
+    Columns: sampler, steps; one for each further score.
+    """
+    rows = _rows(scores)
+    kinds = [kind for kind in KINDS if kind not in _FIRST and any(kind in row for row in rows)]
+    if not kinds:
+        return None
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        caption="\n".join(_explained(kind) for kind in kinds),
+        caption_justify="left",
+        caption_style="",
+    )
+    table.add_column("sampler", no_wrap=True)
+    for name in ("steps", *(_HEADINGS.get(kind, kind) for kind in kinds)):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        sampler, steps, _ = _set_of(*row.values())
+        table.add_row(sampler, str(steps), *(_value(row.get(kind)) for kind in kinds))
+    real = [_real(rows, kind) for kind in kinds]
+    if set(real) != {_NONE}:
+        table.add_row("real", _NONE, *real)
+    return table
+
+
+def _explained(metric: str) -> str:
+    kind = KINDS[metric]
+    named = _HEADINGS.get(metric, metric)
+    return f"{named} {kind.words}: {kind.explained}; {kind.better} is better"
+
+
+def _value(score: Score | None) -> str:
+    return _NONE if score is None else _scaled(score.value, score.metric)
+
+
+def _real(rows: list[dict[str, Score]], kind: str) -> str:
+    """What held-out images reach, or training images where there are none."""
+    for name in ("held-out", "training"):
+        for row in rows:
+            floor = _floor(row[kind], name) if kind in row else None
+            if floor is not None:
+                return _scaled(floor.value, kind)
+    return _NONE
+
+
+def _scaled(value: float, metric: str) -> str:
+    return _number(1000 * value if metric in _TIMES_1000 else value)
+
+
+def _rows(scores: Iterable[Score]) -> list[dict[str, Score]]:
+    """The scores of each set of samples, by metric."""
+    rows: list[dict[str, Score]] = []
+    for score in scores:
+        if not rows or score.metric in rows[-1] or _set_of(score) != _set_of(*rows[-1].values()):
+            rows.append({})
+        rows[-1][score.metric] = score
+    return rows
 
 
 def _set_of(score: Score, *_others: Score) -> tuple[str, int, int]:

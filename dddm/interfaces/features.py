@@ -1,11 +1,28 @@
 """The space in which generated and real images are compared."""
 
 from abc import ABC, abstractmethod
+from typing import final
 
 import torch
+from attrs import frozen
 from torch import Tensor
 
 from dddm.interfaces.facts import ImageShape
+
+
+@final
+@frozen(kw_only=True, eq=False)
+class Extraction:
+    """What one pass over B images gives, on the CPU.
+
+    Attributes:
+        features: (B, D), float32.
+        logits: of the classes that the features' network knows, (B, K), float32; None where the
+            features guess no class.
+    """
+
+    features: Tensor
+    logits: Tensor | None = None
 
 
 class Features(ABC):
@@ -44,3 +61,12 @@ class Features(ABC):
 
         No gradient, no autocast, the same for an image whatever else is in the batch.
         """
+
+    @property
+    def guesses(self) -> bool:
+        """Whether `examine` gives logits, from which an Inception Score is computed."""
+        return False
+
+    def examine(self, images: Tensor) -> Extraction:
+        """All that scores need of images (B, C, H, W), uint8, 0…255, from one pass."""
+        return Extraction(features=self.extract(images))

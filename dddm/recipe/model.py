@@ -7,6 +7,7 @@ from attrs import field, fields, frozen
 
 from dddm.interfaces.plugin import Part, option
 from dddm.registry.component import Component
+from dddm.scores.kinds import NEIGHBOURS, Metric
 
 
 @final
@@ -177,10 +178,18 @@ class SampleJob:
 class EvaluateSettings:
     """What table `[evaluate]` says beside `features`."""
 
-    metrics: tuple[Literal["fd", "nearest"], ...] = option(
+    metrics: tuple[Metric, ...] = option(
         ("fd", "nearest"),
-        help="fd: Fréchet distance to the training images.  nearest: distance to the nearest "
-        "training image, as a check on copying.",
+        help="fd: Fréchet distance to the training images.  kid: kernel distance to them.  is: "
+        "Inception Score.  precision-recall, density-coverage, authenticity: how the two sets lie "
+        "among each other, by 3 nearest neighbours.  nearest: distance to the nearest training "
+        "image, as a check on copying.",
+    )
+    neighbour_images: int | None = option(
+        None,
+        at_least=NEIGHBOURS + 1,
+        help="Training images, drawn by lot, that precision, recall and their kin are taken "
+        "against; without it all whose features are kept (at most 50,000).",
     )
 
 

@@ -2,14 +2,10 @@
 
     FD = ‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½)
 
-This is the one module that touches torch-fidelity (0.4.0, pinned): mean, covariance and distance
-are its own functions, so that scores equal those of its `calculate_metrics`.  Its functions keep
-the precision they are given; they are given float64.
-
 Legend: N images, D feature dimensions.
 """
 
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +14,7 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.support.torchvision_operators import import_torchvision
+from dddm.scores import fidelity
 
 
 @final
@@ -47,25 +43,10 @@ def statistics_of(features: Tensor) -> Statistics:
             f"the features of {bad} of {len(features)} images are not finite",
             remedy="choose other features: these cannot judge such images",
         )
-    found = _fidelity().fid_features_to_statistics(features.double().cpu())
-    # numpy returns a bare number as the covariance of one dimension.
-    return Statistics(mean=found["mu"], covariance=np.atleast_2d(found["sigma"]))
+    mean, covariance = fidelity.mean_and_covariance(features)
+    return Statistics(mean=mean, covariance=covariance)
 
 
 def frechet_distance(one: Statistics, other: Statistics) -> float:
     """FD between two sets of features: 0 for equal ones, up to rounding, which may go below it."""
-    metric = _fidelity()
-    found = metric.fid_statistics_to_metric(
-        {"mu": one.mean, "sigma": one.covariance},
-        {"mu": other.mean, "sigma": other.covariance},
-        verbose=False,
-    )
-    return float(found[metric.KEY_METRIC_FID])
-
-
-def _fidelity() -> Any:
-    # Imported when it is first used: it brings torchvision along, which takes seconds.
-    import_torchvision()
-    from torch_fidelity import metric_fid
-
-    return metric_fid
+    return fidelity.frechet((one.mean, one.covariance), (other.mean, other.covariance))

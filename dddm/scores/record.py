@@ -18,6 +18,7 @@ class Floor:
 
     Attributes:
         name: `resample`: training images drawn again, with repetition, as many as were generated;
+            `training`: training images, as many as were generated, or all;
             `held-out`: real images that training never saw.
         value: of these real images.
         images: how many they are.
@@ -37,15 +38,16 @@ class Score:
     """One number about one sampler at one number of steps.
 
     Attributes:
-        metric: `fd` or `nearest`.
+        metric: one of `dddm.scores.kinds.KINDS`.
         name: with features and image count, as `fd-digits-classifier@1500`.
-        value: less is better for `fd`; for `nearest` see `details`.
+        value: `KINDS` say whether less or more is better; for `nearest` see `details`.
         sampler: name of the sampler.
         steps: network evaluations for one image.
         images: generated images that were scored.
         reference_images: training images that they were compared with.
         floors: what real images reach.
-        details: for `nearest`: `held_out_median`; `close_threshold`, below which 1 % of held-out
+        details: for `kid` and `is` the deviation over subsets and splits; for `nearest`:
+            `held_out_median`; `close_threshold`, below which 1 % of held-out
             images lie; `close_share`, the share of generated images that lie below it.
         provenance: what is needed to repeat it; `warnings` is a list of sentences.
     """

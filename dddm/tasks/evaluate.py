@@ -5,46 +5,25 @@ Legend: N generated images, M training images, D feature dimensions.
 
 import time
 from collections.abc import Callable
-from typing import Any, Final, final
+from typing import Any
 
 import torch
-from attrs import frozen
-from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.dataset import Split
 from dddm.interfaces.facts import ImageShape
-from dddm.interfaces.features import Features
-from dddm.interfaces.metric import Metric
 from dddm.interfaces.observer import Event, Notice, ScoreMeasured
-from dddm.recipe.model import Evaluation, Recipe, Use, plain
+from dddm.recipe.model import Recipe
 from dddm.run.folder import RunFolder
+from dddm.run.processes import ALONE, Processes
 from dddm.run.sample_files import ARRAYS, Samples
 from dddm.run.stored_samples import load_samples, sample_folders
-from dddm.run.versions import machine, versions
-from dddm.scores.measure import SMALLEST_SET, Measurement, measure_frechet, measure_nearest
+from dddm.scores.kinds import FEWEST, Metric
+from dddm.scores.measure import Measurement, measure
 from dddm.scores.record import Score, scores_to_text
-from dddm.scores.reference import Reference
 from dddm.support.files import sha256_of, write_whole_text
-
-_BATCH_IMAGES: Final = 256
-_MEASURES: Final = {"fd": measure_frechet, "nearest": measure_nearest}
-
-
-@final
-@frozen(kw_only=True)
-class _Judge:
-    """What all sets of samples are scored with.
-
-    Attributes:
-        provenance: what is the same for all scores.
-    """
-
-    evaluation: Evaluation
-    features: Features
-    reference: Reference
-    shape: ImageShape
-    provenance: dict[str, Any]
+from dddm.support.quantities import counted
+from dddm.tasks.extract import extract
+from dddm.tasks.judge import Judge, Telling, make_judge
 
 
 def evaluate(
@@ -54,8 +33,11 @@ def evaluate(
     notify: Callable[[Event], None],
     device: torch.device,
     clock: Callable[[], float],
+    processes: Processes = ALONE,
 ) -> tuple[Score, ...]:
     """Score all samples under `folder.samples`, and write `scores.json`, whole or not at all.
+
+    Processes share the extraction of features; the first measures, writes and tells.
 
     Args:
         recipe: what the run was made by; its table `[evaluate]` says how to score.
@@ -74,12 +56,16 @@ def evaluate(
     if recipe.evaluate is None:
         return ()
     sets = _load_sets(recipe, folder)
-    judge = _make_judge(recipe, recipe.evaluate, device=device)
+    judge = make_judge(
+        recipe, recipe.evaluate, device=device, notify=notify, clock=clock, processes=processes
+    )
     for warning in judge.provenance["warnings"]:
         notify(Notice(seconds=clock(), text=warning))
     scores: list[Score] = []
     for samples, sha256 in sets:
-        for score in _score(samples, sha256=sha256, judge=judge, notify=notify, clock=clock):
+        for score in _score(
+            samples, sha256=sha256, judge=judge, notify=notify, clock=clock, processes=processes
+        ):
             scores.append(score)
             notify(
                 ScoreMeasured(
@@ -90,7 +76,8 @@ def evaluate(
                     value=score.value,
                 )
             )
-    write_whole_text(folder.scores, scores_to_text(scores))
+    if processes.main:
+        write_whole_text(folder.scores, scores_to_text(scores))
     return tuple(scores)
 
 
@@ -114,105 +101,60 @@ def _load_sets(recipe: Recipe, folder: RunFolder) -> list[tuple[Samples, str]]:
     return sorted(sets, key=place)
 
 
-def _make_judge(recipe: Recipe, evaluation: Evaluation, *, device: torch.device) -> _Judge:
-    """Features, and those of the real images."""
-    splits = recipe.data.make().splits()
-    train: Split = splits["train"]
-    held_out: Split | None = splits.get("held-out")
-    features: Features = evaluation.features.make()
-    features.check_shape(train.shape)
-    features.to(device)
-    reference = Reference(
-        train=extract_all(features, train),
-        held_out=None if held_out is None else extract_all(features, held_out),
-    )
-    return _Judge(
-        evaluation=evaluation,
-        features=features,
-        reference=reference,
-        shape=train.shape,
-        provenance={
-            "features": {
-                **_named(evaluation.features),
-                "fingerprint": features.fingerprint,
-                "dimensions": reference.train.shape[1],
-                "precision": "float32",
-                "trained_on": features.trained_on,
-            },
-            "reference": {
-                **_named(recipe.data),
-                "split": "train",
-                "manifest": train.manifest,
-                "held_out_images": 0 if held_out is None else len(held_out),
-                "held_out_manifest": None if held_out is None else held_out.manifest,
-            },
-            "trained_with": {"recipe_sha256": recipe.fingerprint, "metric": _named(recipe.metric)},
-            "warnings": _warnings(recipe, features),
-            "versions": versions(recipe),
-            "machine": machine(device),
-        },
-    )
-
-
-def extract_all(features: Features, images: Split | Tensor) -> Tensor:
-    """Features (N, D), float32, on the CPU, of a split or of images (N, C, H, W), uint8."""
-    batches = torch.split(torch.arange(len(images)), _BATCH_IMAGES)
-    return torch.cat(
-        [
-            features.extract(images[index] if isinstance(images, Tensor) else images.images(index))
-            for index in batches
-        ]
-    )
-
-
-def _named(use: Use) -> dict[str, Any]:
-    return {"id": use.component.id, "options": plain(use.options)}
-
-
-def _warnings(recipe: Recipe, features: Features) -> list[str]:
-    """Sentences that a reader of the scores should know."""
-    metric: Metric = recipe.metric.make()
-    if features.trained_on is None or features.trained_on != metric.trained_on:
-        return []
-    warning = (
-        f"the score's features and those of the metric {recipe.metric.component.name} were both "
-        f"trained on {features.trained_on}: training may have fitted what the score looks at, so "
-        "compare in features that the metric never saw too"
-    )
-    return [warning]
-
-
 def _score(
     samples: Samples,
     *,
     sha256: str,
-    judge: _Judge,
+    judge: Judge,
     notify: Callable[[Event], None],
     clock: Callable[[], float],
+    processes: Processes,
 ) -> list[Score]:
-    """All scores of one set of samples."""
+    """All scores of one set of samples; none in a process that is not the first."""
     facts = samples.facts
     _refuse_other_shape(samples, judge)
+    named = f"{facts['sampler']}, {facts['steps']} steps"
     began = time.perf_counter()
-    generated_ND = extract_all(judge.features, samples.images)
+    told = Telling(f"features of {named}", len(samples.images), notify=notify, clock=clock)
+    generated = extract(judge.features, samples.images, processes=processes, progress=told)
+    if not processes.main:
+        return []
     extraction_seconds = time.perf_counter() - began
     scores = []
-    for metric in judge.evaluation.settings.metrics:
-        if metric == "fd" and len(generated_ND) < SMALLEST_SET:
-            text = f"{facts['sampler']}, {facts['steps']} steps: one image has no Fréchet distance"
-            notify(Notice(seconds=clock(), text=text))
-            continue
-        began = time.perf_counter()
-        measured = _MEASURES[metric](generated_ND, judge.reference)
-        seconds = extraction_seconds + time.perf_counter() - began
+    metrics = _measurable(judge, len(samples.images), named=named, notify=notify, clock=clock)
+    began = time.perf_counter()
+    for metric, measured in measure(metrics, generated=generated, reference=judge.reference):
+        seconds = time.perf_counter() - began
         provenance = {
             **judge.provenance,
             "samples": {**facts, "sha256": sha256, **_content(samples)},
             "formula": measured.formula,
-            "seconds": round(seconds, 3),
+            "seconds": round(extraction_seconds + seconds, 3),
         }
         scores.append(_record(metric, measured, samples, judge=judge, provenance=provenance))
+        began = time.perf_counter()
     return scores
+
+
+def _measurable(
+    judge: Judge,
+    images: int,
+    *,
+    named: str,
+    notify: Callable[[Event], None],
+    clock: Callable[[], float],
+) -> list[Metric]:
+    """The metrics for which there are enough images; of the others it is said."""
+    real = len(judge.reference.train)
+    found: list[Metric] = []
+    for metric in judge.evaluation.settings.metrics:
+        if min(images, real) >= FEWEST[metric]:
+            found.append(metric)
+            continue
+        few = f"{counted(images, 'image')} and {counted(real, 'training image')}"
+        text = f"{named}: no {metric}, which takes {FEWEST[metric]} images; there are {few}"
+        notify(Notice(seconds=clock(), text=text))
+    return found
 
 
 def _record(
@@ -220,7 +162,7 @@ def _record(
     measured: Measurement,
     samples: Samples,
     *,
-    judge: _Judge,
+    judge: Judge,
     provenance: dict[str, Any],
 ) -> Score:
     count = len(samples.images)
@@ -231,7 +173,7 @@ def _record(
         sampler=samples.facts["sampler"],
         steps=samples.facts["steps"],
         images=count,
-        reference_images=len(judge.reference.train),
+        reference_images=judge.reference.images,
         floors=measured.floors,
         details=measured.details,
         provenance=provenance,
@@ -244,7 +186,7 @@ def _content(samples: Samples) -> dict[str, Any]:
     return {"rounding": "uint8, rounded", "images_of_each_class": counts}
 
 
-def _refuse_other_shape(samples: Samples, judge: _Judge) -> None:
+def _refuse_other_shape(samples: Samples, judge: Judge) -> None:
     channels, height, width = samples.images.shape[1:]
     shape = ImageShape(channels=channels, height=height, width=width)
     if shape != judge.shape:

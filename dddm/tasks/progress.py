@@ -19,7 +19,8 @@ from dddm.scores.frechet import Statistics, frechet_distance, statistics_of
 from dddm.support.files import naming_full_disk
 from dddm.support.pictures import grid, png_bytes
 from dddm.tasks.draw import build_sampler
-from dddm.tasks.evaluate import extract_all
+from dddm.tasks.extract import extract, real_features
+from dddm.tasks.judge import refuse_unfit
 from dddm.tasks.keep import keep_best
 from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_images
 from dddm.tasks.training import Best, Training
@@ -101,7 +102,7 @@ class Progress:
         values = {}
         features, reference = self._judge(training)
         for steps, images_NCHW in samples.items():
-            found = statistics_of(extract_all(features, images_NCHW))
+            found = statistics_of(extract(features, images_NCHW).features)
             values[steps] = frechet_distance(found, reference)
             training.announcer.announce(
                 ScoreMeasured,
@@ -121,11 +122,11 @@ class Progress:
         """Features, and those of the training images; extracted once."""
         if self._judged is None:
             assert self._recipe.evaluate is not None
-            features: Features = self._recipe.evaluate.features.make()
-            features.check_shape(training.parts.split.shape)
+            split = training.parts.split
+            features = refuse_unfit(self._recipe.evaluate, shape=split.shape)
             features.to(training.device)
-            reference = statistics_of(extract_all(features, training.parts.split))
-            self._judged = (features, reference)
+            real = real_features(features, split, device=training.device)
+            self._judged = (features, real.statistics)
         return self._judged
 
     _judged: tuple[Any, Statistics] | None = None

@@ -9,7 +9,6 @@ import torch
 from dddm.errors import DddmError, StoppedEarly
 from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.facts import ImageShape
-from dddm.interfaces.features import Features
 from dddm.interfaces.observer import DataProgress, Observer, RunStopped
 from dddm.recipe.model import Recipe, SampleJob
 from dddm.run import checkpoint as checkpoints
@@ -23,6 +22,7 @@ from dddm.run.versions import machine, versions
 from dddm.tasks.build import TrainingParts, build_for_training
 from dddm.tasks.draw import Request, draw_request
 from dddm.tasks.generator import load_generator
+from dddm.tasks.judge import refuse_unfit
 from dddm.tasks.progress import Progress
 from dddm.tasks.take_up import find, passed_over, take_up
 from dddm.tasks.train import train
@@ -40,7 +40,7 @@ def run(
 ) -> Path:
     """Do all that a recipe says and is not done yet; the path of the report.
 
-    All processes train and draw samples; what follows is the first one's.
+    All processes train, draw samples and extract features; the report is the first one's.
 
     Raises:
         DddmError: for whatever goes wrong; StoppedEarly when asked to stop.
@@ -59,7 +59,17 @@ def run(
             processes=processes,
         )
         _stop_together(stop, processes)
-        _sample(recipe, folder, device=device, announcer=silent, stop=stop, processes=processes)
+        changed = _sample(
+            recipe, folder, device=device, announcer=silent, stop=stop, processes=processes
+        )
+        _evaluate(
+            recipe,
+            folder,
+            changed=changed,
+            device=device,
+            announcer=silent,
+            processes=processes,
+        )
         return folder.report
     log_bytes = 0 if found.checkpoint is None else found.checkpoint.state["log_bytes"]
     log = EventLog(folder.events, keep_bytes=None if _trained(recipe, found) else log_bytes)
@@ -81,7 +91,14 @@ def run(
         changed = _sample(
             recipe, folder, device=device, announcer=announcer, stop=stop, processes=processes
         )
-        _evaluate(recipe, folder, changed=changed, device=device, announcer=announcer)
+        _evaluate(
+            recipe,
+            folder,
+            changed=changed,
+            device=device,
+            announcer=announcer,
+            processes=processes,
+        )
         stop.obey(where="after the scores", saved=True)
         page = _report(recipe, folder)
     except BaseException as error:
@@ -185,8 +202,7 @@ def _note_parts(
 def _refuse_unfit_features(recipe: Recipe, *, shape: ImageShape) -> None:
     """Find before training, and not after it, that samples could not be judged."""
     if recipe.evaluate is not None:
-        features: Features = recipe.evaluate.features.make()
-        features.check_shape(shape)
+        refuse_unfit(recipe.evaluate, shape=shape)
 
 
 def _prepare_data(recipe: Recipe, *, announcer: Announcer, stop: StopRequest) -> None:
@@ -270,16 +286,30 @@ def _evaluate(
     changed: bool,
     device: torch.device,
     announcer: Announcer,
+    processes: Processes,
 ) -> None:
     if recipe.evaluate is None or not recipe.sample:
         return
     scored_as = recipe.tables["evaluate"]
-    if not changed and folder.scores.exists() and folder.read_about().get("scored") == scored_as:
+    if not changed and processes.from_main(lambda: _scored_as(folder) == scored_as):
         return
     # Imported when training is over: what scores takes seconds to import.
     from dddm.tasks.evaluate import evaluate
 
     began = time.perf_counter()
-    evaluate(recipe, folder=folder, notify=announcer.notify, device=device, clock=announcer.clock)
-    _note_seconds(folder, evaluate=time.perf_counter() - began)
-    folder.note_about(scored=scored_as)
+    evaluate(
+        recipe,
+        folder=folder,
+        notify=announcer.notify,
+        device=device,
+        clock=announcer.clock,
+        processes=processes,
+    )
+    if processes.main:
+        _note_seconds(folder, evaluate=time.perf_counter() - began)
+        folder.note_about(scored=scored_as)
+
+
+def _scored_as(folder: RunFolder) -> object:
+    """The table by which the run was scored; None where it was not."""
+    return folder.read_about().get("scored") if folder.scores.exists() else None

@@ -10,17 +10,16 @@ Legend: B images in a block, C channels, H rows, W columns, K steps that are mar
 import json
 import shutil
 import time
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, final
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import safe_open
 from torch import Tensor
 
-from dddm.support.files import write_whole, write_whole_text
+from dddm.support.checked_tensors import load_checked, save_checked
+from dddm.support.files import write_whole_text
 from dddm.tasks.sample import Block
 
 _FACTS: Final = "order.json"
@@ -89,9 +88,7 @@ class SampleParts:
         for steps in blocks[0].images:
             tensors[f"images {steps}"] = torch.stack([block.images[steps] for block in blocks])
             tensors[f"change {steps}"] = torch.stack([block.change[steps] for block in blocks])
-        facts = {"crc32": str(_checksum(tensors))}
-        path = self._folder / f"{blocks[0].number:08d}.safetensors"
-        write_whole(path, lambda aside: save_file(tensors, aside, metadata=facts))
+        save_checked(self._folder / f"{blocks[0].number:08d}.safetensors", tensors)
 
     def images(self, steps: int, *, images: int) -> Iterator[Tensor]:
         """The first `images` images at a step count, (B, C, H, W), uint8, a block at a time."""
@@ -117,20 +114,10 @@ class SampleParts:
                 yield stored.get_slice(name)[place]
 
 
-def _checksum(tensors: dict[str, Tensor]) -> int:
-    total = 0
-    for name in sorted(tensors):
-        total = zlib.crc32(tensors[name].contiguous().numpy().data, total)
-    return total
-
-
 def _proved(path: Path) -> list[int] | None:
     """The numbers of the blocks in a file; None where it is damaged."""
-    try:
-        with safe_open(path, framework="pt") as stored:
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            known = stored.metadata()["crc32"]
-    except (SafetensorError, KeyError, TypeError, OSError):
+    tensors = load_checked(path)
+    if tensors is None:
         return None
     numbers: list[int] = tensors["blocks"].tolist()
-    return numbers if str(_checksum(tensors)) == known else None
+    return numbers

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dddm.errors import DataError
 from dddm.interfaces.facts import ImageShape
-from dddm.interfaces.features import Features
+from dddm.interfaces.features import Extraction, Features
 from dddm.interfaces.plugin import NoOptions
 from dddm.support.files import sha256_of
 from dddm.support.images import from_uint8
@@ -92,8 +92,19 @@ class DigitsClassifier(Features):
                 remedy='use features = "pixels", which take any shape',
             )
 
-    @torch.no_grad()
     def extract(self, images: Tensor) -> Tensor:
         """Vectors (B, 64), float32, on the CPU, of images (B, 1, 8, 8), uint8."""
+        return self.examine(images).features
+
+    @property
+    def guesses(self) -> bool:
+        """True: among ten digits."""
+        return True
+
+    @torch.no_grad()
+    def examine(self, images: Tensor) -> Extraction:
+        """Features, and the logits (B, 10) that the last layer makes of them."""
         with torch.autocast("cpu", enabled=False):
-            return self._network.features(from_uint8(images.cpu()).double()).float()
+            feature_BD = self._network.features(from_uint8(images.cpu()).double())
+            logit_BK = self._network.head(feature_BD)
+        return Extraction(features=feature_BD.float(), logits=logit_BK.float())

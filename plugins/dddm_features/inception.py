@@ -17,13 +17,14 @@ from torch import Tensor
 
 from dddm.errors import DataError
 from dddm.interfaces.facts import ImageShape
-from dddm.interfaces.features import Features
+from dddm.interfaces.features import Extraction, Features
 from dddm.support.files import sha256_of
 from dddm.support.torchvision_operators import import_torchvision
 from dddm_features.exactly import exactly
 from dddm_features.inception_options import INCEPTION_WEIGHTS, InceptionOptions, inception_path
 
 _LAYER: Final = "2048"
+_LOGITS: Final = "logits_unbiased"
 _RECIPE: Final = "torch-fidelity inception-v3-compat, layer 2048, bilinear to 299 as TF 1; float32"
 _COLOURS: Final = 3
 _BATCH_IMAGES: Final = 64
@@ -55,7 +56,9 @@ def inception_with(weights: dict[str, Tensor], *, path: Path) -> Any:
     try:
         # It would unpickle whatever a file holds; so it is given what was read without pickle.
         return FeatureExtractorInceptionV3(
-            "inception-v3-compat", [_LAYER], feature_extractor_weights_path=_as_file(weights)
+            "inception-v3-compat",
+            [_LAYER, _LOGITS],
+            feature_extractor_weights_path=_as_file(weights),
         )
     except RuntimeError as error:
         found = " ".join(str(error).split()).partition("FeatureExtractorInceptionV3: ")[2]
@@ -139,14 +142,24 @@ class Inception(Features):
         self._device = device
         self._network.to(device)
 
-    @torch.no_grad()
     def extract(self, images: Tensor) -> Tensor:
         """Vectors (B, 2048), float32, on the CPU, of images (B, 1 or 3, H, W), uint8, 0…255."""
-        return torch.cat([self._extract(batch) for batch in torch.split(images, _BATCH_IMAGES)])
+        return self.examine(images).features
 
-    def _extract(self, image_BCHW: Tensor) -> Tensor:
+    @property
+    def guesses(self) -> bool:
+        """True: among Inception's 1,008 classes, as Inception Scores are computed."""
+        return True
+
+    @torch.no_grad()
+    def examine(self, images: Tensor) -> Extraction:
+        """Features, and the logits (B, 1008) without their bias."""
+        parts = [self._examine(batch) for batch in torch.split(images, _BATCH_IMAGES)]
+        feature_BD, logit_BK = (torch.cat(layer) for layer in zip(*parts, strict=True))
+        return Extraction(features=feature_BD, logits=logit_BK)
+
+    def _examine(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         colours_BCHW = image_BCHW.to(self._device).expand(-1, _COLOURS, -1, -1)
         with exactly(self._device):
-            (feature_BD,) = self._network(colours_BCHW)
-        vectors_BD: Tensor = feature_BD.cpu()
-        return vectors_BD
+            feature_BD, logit_BK = self._network(colours_BCHW)
+        return feature_BD.cpu(), logit_BK.cpu()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dddm.errors import DataError
 from dddm.interfaces.facts import ImageShape
-from dddm.interfaces.features import Features
+from dddm.interfaces.features import Extraction, Features
 from dddm.support.files import sha256_of
 from dddm_features.exactly import exactly
 from dddm_features.resnet20_file import resnet20_path
@@ -133,8 +133,19 @@ class ResNet20Features(Features):
         self._device = device
         self._network.to(device)
 
-    @torch.no_grad()
     def extract(self, images: Tensor) -> Tensor:
         """Vectors (B, 64), float32, on the CPU, of images (B, 3, 32, 32), uint8, 0…255."""
+        return self.examine(images).features
+
+    @property
+    def guesses(self) -> bool:
+        """True: among CIFAR-10's ten classes."""
+        return True
+
+    @torch.no_grad()
+    def examine(self, images: Tensor) -> Extraction:
+        """Features, and the logits (B, 10) that the last layer makes of them."""
         with exactly(self._device):
-            return self._network.features(normalise(images.to(self._device))).cpu()
+            feature_BD = self._network.features(normalise(images.to(self._device)))
+            logit_BK = self._network.linear(feature_BD)
+        return Extraction(features=feature_BD.cpu(), logits=logit_BK.cpu())

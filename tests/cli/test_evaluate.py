@@ -97,3 +97,45 @@ def test_a_recipe_without_evaluation(run_folder: RunFolder, tmp_path: Path) -> N
 def test_no_run(tmp_path: Path) -> None:
     """Where nothing was run, the error says where it looked."""
     refused(where=tmp_path, code=2, says=("no run yet", "dddm run digits"))
+
+
+EVERY = '["fd", "kid", "is", "precision-recall", "density-coverage", "authenticity", "nearest"]'
+
+
+@pytest.fixture
+def asked_for_all(run_folder: RunFolder) -> RunFolder:
+    """The same run, whose recipe asks for every score."""
+    text = run_folder.recipe.read_text(encoding="utf-8")
+    start = text.index("metrics = [")
+    end = text.index("]", start) + 1
+    text = f"{text[:start]}metrics = {EVERY}{text[end:]}"
+    run_folder.recipe.write_text(text, encoding="utf-8")
+    return run_folder
+
+
+def test_every_score_has_its_column(asked_for_all: RunFolder, tmp_path: Path) -> None:
+    """Two tables of 80 columns; real images are the last row of the second."""
+    done = call("evaluate", where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, other = [line.split() for line in done.stdout.splitlines() if "fixed-time" in line]
+    assert (len(first), len(other)) == (8, 9)
+    (real,) = [line.split() for line in done.stdout.splitlines() if line.startswith(" real ")]
+    assert len(real) == 9
+    assert "–" not in real[2:]
+    assert "…" not in done.stdout
+    assert "auth. Authenticity: share of generated images" in done.stdout
+
+
+def test_two_processes_score_alike(asked_for_all: RunFolder, tmp_path: Path) -> None:
+    """They share the images, and the numbers are those of one process."""
+    values = []
+    for words in ((), ("--nproc", "2")):
+        done = call("evaluate", "--json", *words, where=tmp_path)
+        assert done.returncode == 0, done.stderr
+        values.append({score["name"]: score["value"] for score in json.loads(done.stdout)})
+    assert len(values[0]) == 9
+    assert values[1] == pytest.approx(values[0], rel=1e-6, abs=1e-6)
+    (provenance,) = {
+        score["provenance"]["processes"] for score in json.loads(asked_for_all.scores.read_text())
+    }
+    assert provenance == 2

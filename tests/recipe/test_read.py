@@ -173,7 +173,7 @@ def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
         (("steps = [3]", "steps = []"), "no step count"),
         (('features = "toy:pixels"', ""), "in which features"),
         (('features = "toy:pixels"', "features = 3"), "in which features"),
-        (("[evaluate]", "[evaluate]\nmetrics = ['fid']"), 'one of "fd", "nearest"'),
+        (("[evaluate]", "[evaluate]\nmetrics = ['fid']"), 'one of "fd", "kid"'),
         (("[evaluate]", "[[observe]]\nuse = 'ear'\n[evaluate]"), "no observer called 'ear'"),
     ],
 )  # fmt: skip

@@ -2,14 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
 import pytest
 import torch
 
-from dddm.errors import DataError
+from dddm.errors import DataError, RecipeError
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.metric import Metric
+from dddm.interfaces.metric import Metric as Distance
 from dddm.interfaces.observer import Event, Notice, ScoreMeasured
 from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.recipe.model import (
@@ -24,9 +24,11 @@ from dddm.recipe.model import (
 from dddm.registry.component import Component
 from dddm.run.folder import RunFolder
 from dddm.run.sample_files import Samples, write_samples
+from dddm.scores.kinds import KINDS, Metric
 from dddm.scores.record import Score, read_scores
 from dddm.scores.reference import Reference
-from dddm.tasks.evaluate import evaluate, extract_all
+from dddm.tasks.evaluate import evaluate
+from dddm.tasks.extract import extract
 from dddm_datasets.digits import Digits
 from dddm_features.digits_classifier import DigitsClassifier
 
@@ -34,7 +36,7 @@ CPU = torch.device("cpu")
 
 
 @final
-class DigitsTrainedMetric(Metric):
+class DigitsTrainedMetric(Distance):
     """A metric whose features were trained on digits too."""
 
     def __init__(self, options: NoOptions) -> None:
@@ -51,7 +53,7 @@ class DigitsTrainedMetric(Metric):
 
 
 @final
-class PlainMetric(Metric):
+class PlainMetric(Distance):
     """A metric without learned features."""
 
     def __init__(self, options: NoOptions) -> None:
@@ -88,8 +90,8 @@ def make_recipe(
     monkeypatch: pytest.MonkeyPatch,
     *,
     features: str | None = "digits-classifier",
-    metrics: tuple[Literal["fd", "nearest"], ...] = ("fd", "nearest"),
-    metric: type[Metric] = PlainMetric,
+    metrics: tuple[Metric, ...] = ("fd", "nearest"),
+    metric: type[Distance] = PlainMetric,
 ) -> Recipe:
     """A checked recipe for digits; only what evaluation looks at can be loaded."""
     unused = use(Kind.SCHEDULE, "unused", "nowhere:Nothing")
@@ -265,7 +267,49 @@ def test_one_image_has_no_frechet_distance(
     put_samples(folder, images_of(splits["train"], 1))
     scores, events = score_all(make_recipe(monkeypatch), folder)
     assert [score.metric for score in scores] == ["nearest"]
-    assert any(isinstance(event, Notice) and "one image" in event.text for event in events)
+    (notice,) = [event for event in events if isinstance(event, Notice)]
+    assert "no fd, which takes 2 images; there are 1 image and 1,500 training" in notice.text
+
+
+EVERY: tuple[Metric, ...] = (
+    "fd", "kid", "is", "precision-recall", "density-coverage", "authenticity", "nearest"
+)  # fmt: skip
+
+
+def test_every_score_of_real_and_of_copied_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """Held-out digits stand at their own floors; copies are precise, and not authentic."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["held-out"], 297), steps=1)
+    put_samples(folder, images_of(splits["train"], 1500), steps=2)
+    scores, _ = score_all(make_recipe(monkeypatch, metrics=EVERY), folder)
+    real = {score.metric: score for score in scores if score.steps == 1}
+    copies = {score.metric: score for score in scores if score.steps == 2}
+    assert list(real) == list(KINDS)
+    for name, score in real.items():
+        floor = next(floor for floor in score.floors if floor.name == "held-out")
+        assert score.value == pytest.approx(floor.value, rel=1e-6, abs=1e-9), name
+        assert score.name == f"{name}-digits-classifier@297"
+    assert real["is"].value == pytest.approx(real["is"].floors[0].value, rel=0.1)
+    assert real["is"].floors[0].name == "training"
+    assert real["precision"].value > 0.6
+    assert real["authenticity"].value > 0.3
+    assert (copies["precision"].value, copies["recall"].value) == (1, 1)
+    assert copies["authenticity"].value == 0
+    assert copies["coverage"].value == 1
+    assert abs(copies["kid"].value) < abs(real["kid"].value) + 1e-3
+    assert real["kid"].provenance["formula"]["subset_images"] == 297
+
+
+def test_features_that_guess_nothing_give_no_inception_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """Said before anything is extracted."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 20))
+    with pytest.raises(RecipeError, match="pixels guess none"):
+        score_all(make_recipe(monkeypatch, features="pixels", metrics=("is",)), folder)
 
 
 def test_a_recipe_that_asks_for_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,15 +351,6 @@ def test_samples_of_another_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         score_all(make_recipe(monkeypatch, features="pixels"), folder)
 
 
-def test_extraction_in_batches(splits: dict[str, Split]) -> None:
-    """A split and its images give the same features, in order, beyond one batch."""
-    features = DigitsClassifier(NoOptions())
-    images = images_of(splits["train"], 1500)
-    from_split = extract_all(features, splits["train"])
-    assert torch.equal(from_split, extract_all(features, images))
-    assert torch.equal(from_split[700:701], features.extract(images[700:701]))
-
-
 def test_the_floor_is_the_references_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
 ) -> None:
@@ -323,8 +358,7 @@ def test_the_floor_is_the_references_own(
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 64))
     (score,), _ = score_all(make_recipe(monkeypatch, metrics=("fd",)), folder)
-    reference = Reference(
-        train=extract_all(DigitsClassifier(NoOptions()), splits["train"]), held_out=None
-    )
+    train = extract(DigitsClassifier(NoOptions()), splits["train"]).features
+    reference = Reference(train=train, held_out=None)
     assert score.floors[0].images == 64
     assert score.floors[0].value == pytest.approx(reference.resample_distance(64))

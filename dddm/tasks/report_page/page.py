@@ -11,6 +11,7 @@ from dddm.errors import DataError
 from dddm.interfaces.dataset import Split
 from dddm.recipe.model import Recipe
 from dddm.run.folder import RunFolder
+from dddm.scores.kinds import KINDS, ScoreKind
 from dddm.scores.record import Score, read_scores
 from dddm.tasks.report_page.charts import (
     LossChart,
@@ -103,6 +104,12 @@ class Page:
     def has_frechet(self) -> bool:
         """Whether there is a Fréchet distance to explain."""
         return any(table.metric == "fd" for table in self.tables)
+
+    @property
+    def other_kinds(self) -> tuple[ScoreKind, ...]:
+        """What else is in the tables, to be explained."""
+        metrics = dict.fromkeys(table.metric for table in self.tables if table.metric != "fd")
+        return tuple(KINDS[metric] for metric in metrics if metric in KINDS)
 
     @property
     def features(self) -> str:

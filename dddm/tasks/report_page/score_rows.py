@@ -8,6 +8,7 @@ from typing import Any, Final, final
 from attrs import frozen
 
 from dddm.errors import DataError
+from dddm.scores.kinds import KINDS, best_of
 from dddm.scores.record import Floor, Score
 from dddm.tasks.report_page.charts import score_chart
 
@@ -31,7 +32,7 @@ class ScoreTable:
     Attributes:
         features: name of the features.
         trained_on: what these were trained on, or None.
-        best: the lowest value.
+        best: the best value; None where none is better than another.
     """
 
     name: str
@@ -42,7 +43,13 @@ class ScoreTable:
     reference_images: int
     floor_names: tuple[str, ...]
     rows: tuple[Row, ...]
-    best: float
+    best: float | None
+
+    @property
+    def words(self) -> str:
+        """What the score is called."""
+        kind = KINDS.get(self.metric)
+        return self.metric if kind is None else kind.words
 
     def has_generated(self, floor: str) -> bool:
         """Whether generated images were scored at the smaller count of the floor called so."""
@@ -103,7 +110,7 @@ def _table(name: str, scores: Sequence[Score]) -> ScoreTable:
             Row(score=score, floors=tuple(floor_of(score, floor) for floor in floor_names))
             for score in scores
         ),
-        best=min(score.value for score in scores),
+        best=best_of(scores[0].metric, [score.value for score in scores]),
     )
 
 

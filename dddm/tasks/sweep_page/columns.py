@@ -6,11 +6,11 @@ from typing import Final, final
 
 from attrs import frozen
 
+from dddm.scores.kinds import best_of
 from dddm.scores.record import Score
 from dddm.tasks.report_page.wording import number
 from dddm.tasks.sweep_page.results import EntryResult
 
-_LESS_IS_BETTER: Final = ("fd",)
 _FLOOR: Final = "resample"
 
 
@@ -20,10 +20,11 @@ class Column:
     """One score of one sampler at one step count, of every entry.
 
     Attributes:
-        metric: `fd` or `nearest`, with features and image count where entries differ in these.
+        metric: such as `fd`, with features and image count where entries differ in these.
         score_name: with features and image count in any case, as `fd-pixels@70`.
         values: one for each entry; None where it has no such score.
-        best: the lowest, where less is better and two entries or more have it; otherwise None.
+        best: the best value, where two entries or more have one and one is better than another;
+            otherwise None.
         floor: what a resample of the training images reaches; None where that is not known.
     """
 
@@ -41,7 +42,7 @@ class Column:
         return f"{self.metric}@{self.sampler}-{self.steps}"
 
     def is_best(self, row: int) -> bool:
-        """Whether an entry has the lowest score, or one that is shown by the same figures."""
+        """Whether an entry has the best score, or one that is shown by the same figures."""
         value = self.values[row]
         if self.best is None or value is None:
             return False
@@ -106,13 +107,12 @@ def _column(
     values = [score.value for score in scores]
     floors = [f.value for score in scores for f in score.floors if f.name == _FLOOR]
     alone = sum(name.split("-")[0] == metric for name in names) == 1
-    compared = metric in _LESS_IS_BETTER and len(values) > 1
     return Column(
         metric=metric if alone else key[0],
         score_name=key[0],
         sampler=key[1],
         steps=key[2],
         values=tuple(None if score is None else score.value for score in found),
-        best=min(values) if compared else None,
-        floor=median(floors) if floors and metric in _LESS_IS_BETTER else None,
+        best=best_of(metric, values) if len(values) > 1 else None,
+        floor=median(floors) if floors else None,
     )

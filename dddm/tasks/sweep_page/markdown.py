@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from dddm.scores.kinds import KINDS
 from dddm.tasks.report_page.wording import duration, number
 from dddm.tasks.sweep_page.columns import Column, SweepTable
 from dddm.tasks.sweep_page.results import EntryResult
@@ -38,10 +39,11 @@ def explanation(table: SweepTable) -> tuple[str, ...]:
     if not table.columns:
         return ("There are no scores yet.",)
     sentences = [f"Scores: {', '.join(table.score_names)}, the count behind @ in images."]
-    if any(column.metric.startswith("fd") for column in table.columns):
-        sentences.append("fd: Fréchet distance; less is better, and the least is in bold.")
-    if any(column.metric.startswith("nearest") for column in table.columns):
-        sentences.append("nearest: median distance to the nearest training image; copies have 0.")
+    for metric, kind in KINDS.items():
+        if any(column.metric.split("-")[0] == metric for column in table.columns):
+            best = {"less": "; less is better, and the least is in bold", "neither": ""}
+            better = best.get(kind.better, "; more is better, and the most is in bold")
+            sentences.append(f"{metric}: {kind.words}{better}; {kind.explained}.")
     return tuple(sentences)
 
 

@@ -103,3 +103,16 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="cannot be read") as caught:
             read_weights(path)
         assert caught.value.remedy is not None
+
+
+def test_logits_come_from_the_same_pass(held_out: Split) -> None:
+    """They are the classifier's own, and their largest is the digit nearly always."""
+    features = DigitsClassifier(NoOptions())
+    assert features.guesses
+    found = features.examine(all_images(held_out))
+    assert torch.equal(found.features, features.extract(all_images(held_out)))
+    assert found.logits is not None
+    assert found.logits.dtype == torch.float32
+    labels = held_out.labels(torch.arange(len(held_out)))
+    assert labels is not None
+    assert float((found.logits.argmax(dim=1) == labels).double().mean()) >= 0.98

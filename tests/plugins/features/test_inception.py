@@ -107,6 +107,21 @@ def test_it_is_torch_fidelity_s_extractor(
     assert (plain.std(dim=0) / plain.mean(dim=0)).nanmedian() > 1e-3
 
 
+def test_logits_are_those_of_inception_scores(
+    options: InceptionOptions, features: Inception, images: Tensor
+) -> None:
+    """torch-fidelity's layer `logits_unbiased`, 1,008 of them, from the same pass."""
+    extractor = theirs()(
+        "inception-v3-compat", ["logits_unbiased"], feature_extractor_weights_path=options.weights
+    )
+    (expected,) = extractor(images)
+    assert features.guesses
+    logits = features.examine(images).logits
+    assert logits is not None
+    assert logits.shape == (3, 1008)
+    torch.testing.assert_close(logits, expected, rtol=1e-6, atol=1e-6)
+
+
 def test_a_batch_changes_nothing(features: Inception, images: Tensor, plain: Tensor) -> None:
     """An image has the same features alone as among others, up to rounding."""
     alone = features.extract(images[1:2])

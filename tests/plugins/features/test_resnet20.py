@@ -18,7 +18,7 @@ from dddm.scores.frechet import frechet_distance, statistics_of
 from dddm.support.files import sha256_of
 from dddm_features.resnet20 import ResNet20Features, read_resnet20
 from dddm_features.resnet20_file import resnet20_path
-from dddm_features.resnet20_network import Block, ResNet20
+from dddm_features.resnet20_network import Block, ResNet20, normalise
 from dddm_features.resnet20_options import (
     ResNet20Options,
     check_resnet20,
@@ -58,6 +58,17 @@ def test_features_are_what_the_linear_layer_sees(tmp_path: Path, images: Tensor)
     assert not plain.requires_grad
     assert (plain >= 0).all()
     assert torch.equal(plain, inside)
+
+
+def test_logits_are_the_network_s_own(tmp_path: Path, images: Tensor) -> None:
+    """From the same pass as the features."""
+    options = written(tmp_path, random_state())
+    features = ResNet20Features(options)
+    assert features.guesses
+    found = features.examine(images)
+    assert torch.equal(found.features, features.extract(images))
+    network = read_resnet20(Path(str(options.weights)))
+    torch.testing.assert_close(found.logits, network(normalise(images)))
 
 
 def test_a_batch_changes_nothing(tmp_path: Path, images: Tensor) -> None:

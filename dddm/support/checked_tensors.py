@@ -1,0 +1,46 @@
+"""Tensors in a file with a checksum: whole and as they were written, or not there.
+
+safetensors refuses a file that was cut short; the checksum finds the rest.
+"""
+
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dddm.support.files import write_whole
+
+_CHECKSUM: Final = "crc32"
+
+
+def save_checked(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write contiguous CPU tensors, completely or not at all.
+
+    Raises:
+        EnvironmentProblem: without space or the right to write.
+    """
+    named = dict(tensors)
+    facts = {_CHECKSUM: str(_checksum(named))}
+    write_whole(path, lambda aside: save_file(named, aside, metadata=facts))
+
+
+def load_checked(path: Path) -> dict[str, Tensor] | None:
+    """What was written; None where there is nothing, or it is damaged."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - it is no mapping
+            known = stored.metadata()[_CHECKSUM]
+    except (SafetensorError, KeyError, TypeError, OSError):
+        return None
+    return tensors if str(_checksum(tensors)) == known else None
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> int:
+    total = 0
+    for name in sorted(tensors):
+        total = zlib.crc32(tensors[name].contiguous().numpy().data, total)
+    return total
