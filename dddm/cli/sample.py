@@ -47,6 +47,12 @@ from dddm.cli.several import launch_again, nproc_option
     help="An option of the sampler, such as clamp=false.",
 )
 @click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    help="An image that moved less than this in a step makes no more of them: the same as --option "
+    "tolerance=…  What that saves and how far images differ is said.",
+)
+@click.option(
     "--ema",
     type=float,
     metavar="DECAY",
@@ -82,6 +88,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
     labels: str | None,
     sampler: str,
     options: tuple[str, ...],
+    tolerance: float | None,
     ema: float | None,
     best: bool,  # noqa: FBT001 - click passes it by name
     out: Path | None,
@@ -102,6 +109,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
       dddm sample runs/digits --steps 1 --steps 10 --images 16 --seed 7
       dddm sample --sampler annealed --steps 10 --labels 3,8
       dddm sample --best --steps 2
+      dddm sample --steps 1000 --tolerance 1e-3
       dddm sample --images 50000 --steps 1 --steps 2 --steps 1000 --nproc 8
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.run.launch import is_worker, local_rank
@@ -115,6 +123,8 @@ def sample(  # noqa: PLR0917 - click passes them by name
         catalogue = catalogue_of(ctx)
         folder = find_run(None if run is None else str(run))
         recipe = read_recipe(folder.recipe, catalogue=catalogue)
+        if tolerance is not None:
+            options = (*options, f"tolerance={tolerance!r}")
         use = read_use(Kind.SAMPLER, sampler, options=options, catalogue=catalogue)
         if nproc is None or is_worker():
             from dddm.run.device import choose_device

@@ -5,6 +5,8 @@ from typing import Any, final
 
 from torch import Tensor, nn
 
+from dddm.errors import UsageError
+
 
 class Backbone(nn.Module, ABC):
     """Computes F, split where the method splits.
@@ -38,6 +40,22 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
         """Compute F, (B, C, H, W), from what `begin` returned and the estimate, (B, C, H, W)."""
+
+    def select(self, begun: Any, *, index: Tensor) -> Any:
+        """What `begin` would have returned for these images of the batch alone.
+
+        Args:
+            index: (K,), int64, of images within the batch.
+
+        Raises:
+            UsageError: unless a backbone says how; then images cannot leave a batch early.
+        """
+        del begun, index
+        raise UsageError(
+            f"the backbone {type(self).__name__} cannot let images leave a batch early",
+            where="tolerance",
+            remedy="leave the tolerance out, or add `select` to the backbone",
+        )
 
     @final  # type: ignore[misc]  # torch declares an attribute where it means a method
     def forward(

@@ -31,6 +31,17 @@ class Denoiser(ABC):
     def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
         """f_θ(x̂, x_t, t), (B, C, H, W), not clamped.  One call is one network evaluation."""
 
+    @abstractmethod
+    def select(self, begun: Any, *, index: Tensor) -> Any:
+        """What `begin` would have returned for these images of the batch alone.
+
+        Args:
+            index: (K,), int64, of images within the batch.
+
+        Raises:
+            UsageError: if the network cannot tell.
+        """
+
     def evaluate(self, *, x_t: Tensor, t: Tensor, label: Tensor | None, estimate: Tensor) -> Tensor:
         """`begin` and then `refine`: what training does, once for each image."""
         return self.refine(self.begin(x_t=x_t, t=t, label=label), estimate=estimate)
@@ -49,6 +60,11 @@ class Sampler(ABC):
 
         Then one pass serves several step counts.
         """
+
+    @property
+    def exact(self) -> "Sampler | None":
+        """The sampler whose result this one saves work on; None where it takes no short cut."""
+        return None
 
     @abstractmethod
     def sample(

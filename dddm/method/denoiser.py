@@ -44,6 +44,7 @@ class ScheduledDenoiser(Denoiser):
     ) -> None:
         self._schedule = schedule
         self._precision = precision
+        self._select = backbone.select
         begin, refine = backbone.begin, backbone.refine
         self._begin = torch.compile(begin) if compiled else begin
         self._refine = torch.compile(refine) if compiled else refine
@@ -68,6 +69,11 @@ class ScheduledDenoiser(Denoiser):
         with self._autocast(estimate.device):
             raw = self._refine(begun.network, estimate=estimate)
         return self._schedule.estimate(x_t=begun.x_t, raw=raw.to(begun.x_t.dtype), t=begun.t)
+
+    def select(self, begun: _Begun, *, index: Tensor) -> _Begun:
+        """What `begin` would have returned for these images of the batch alone."""
+        network = self._select(begun.network, index=index)
+        return _Begun(x_t=begun.x_t[index], t=begun.t[index], network=network)
 
     def _autocast(self, device: torch.device) -> torch.autocast:
         lower = self._precision is not torch.float32

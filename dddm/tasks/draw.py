@@ -20,6 +20,7 @@ from dddm.run.processes import ALONE, Processes
 from dddm.run.sample_files import read_facts, write_batches
 from dddm.run.stopping import StopRequest
 from dddm.run.versions import machine
+from dddm.support.quantities import counted
 from dddm.tasks.generator import Generator
 from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_blocks, marks, passes_of
 from dddm.tasks.sample_parts import SampleParts
@@ -123,8 +124,12 @@ def draw_request(
     )
     if processes.main:
         parts.finished()
+        drawn["evaluations_of_an_image"] = parts.evaluations() / (order.blocks * order.block_images)
+        saved = _beside_exact(order, sampler, parts=parts, generator=generator, device=device)
+        if saved is not None:
+            announcer.say(_saving(saved))
         for steps, folder in request.folders.items():
-            facts = {**wanted[steps], **drawn, "machine": machine(device)}
+            facts = {**wanted[steps], **drawn, "saved": saved, "machine": machine(device)}
             _put_together(
                 folder, order, steps, request=request, parts=parts, facts=facts, announcer=announcer
             )
@@ -191,9 +196,48 @@ def _draw_missing(
     return {
         "seconds": round(time.perf_counter() - began, 3),
         "images_in_these_seconds": min(len(missing) * order.block_images, order.images),
-        "evaluations_of_each": each,
         "processes": processes.count,
     }
+
+
+def _beside_exact(
+    order: Order,
+    sampler: Sampler,
+    *,
+    parts: SampleParts,
+    generator: Generator,
+    device: torch.device,
+) -> dict[str, Any] | None:
+    """What a sampler's short cut saves, and what it costs; None for one that takes none.
+
+    The images of the first block are drawn once more without it.
+    """
+    if sampler.exact is None:
+        return None
+    (block,) = draw_blocks(
+        model=generator.model, sampler=sampler.exact, order=order, device=device, numbers=[0]
+    )
+    steps = max(order.steps)
+    count = min(order.block_images, order.images)
+    exact_BCHW = block.images[steps][:count].int()
+    apart_BCHW = (next(parts.images(steps, images=count)).int() - exact_BCHW).abs()
+    return {
+        "of_evaluations": 1 - parts.evaluations() / (order.blocks * block.evaluations),
+        "compared_images": count,
+        "compared_at_steps": steps,
+        "largest_difference_levels": int(apart_BCHW.max()),
+        "mean_difference_levels": _short(apart_BCHW.double().mean()),
+    }
+
+
+def _saving(saved: dict[str, Any]) -> str:
+    return (
+        f"{saved['of_evaluations']:.1%} of the evaluations were saved; at "
+        f"{counted(saved['compared_at_steps'], 'step')} the first "
+        f"{counted(saved['compared_images'], 'image')} differ from those without the tolerance by "
+        f"{counted(saved['largest_difference_levels'], 'level')} of 255 at most, "
+        f"{saved['mean_difference_levels']} on average"
+    )
 
 
 def _missing(order: Order, parts: SampleParts) -> list[int]:

@@ -60,6 +60,10 @@ class ParallelDenoiser(Denoiser):
         """f_θ(x̂, x_t, t)."""
         return self._model.refine(begun, estimate=estimate)
 
+    def select(self, begun: Any, *, index: Tensor) -> Any:
+        """What `begin` would have returned for these images alone."""
+        return self._model.select(begun, index=index)
+
     def evaluate(self, *, x_t: Tensor, t: Tensor, label: Tensor | None, estimate: Tensor) -> Tensor:
         """f_θ(x̂, x_t, t); its backward pass averages gradients over the processes."""
         evaluated: Tensor = self._parallel(x_t, t, label, estimate)

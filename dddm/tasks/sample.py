@@ -10,7 +10,7 @@ Legend: B images in a block, C channels, H rows, W columns, K steps that are mar
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Final, final
+from typing import Any, Final, final
 
 import torch
 from attrs import frozen
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.sampler import Denoiser, Sampler
+from dddm.interfaces.schedule import Schedule
 from dddm.support.images import to_uint8
 from dddm.support.noise import noise_by_index
 
@@ -71,11 +72,40 @@ class Block:
         images: (B, C, H, W), uint8, CPU, by step count.
         change: (B, K), float32, CPU, by step count: how far the estimate of each image moved in
             the steps `marks(step count)`, as a root of the mean square over its values in [-1, 1].
+        evaluations: of the network, summed over the images of the block.
     """
 
     number: int
     images: dict[int, Tensor]
     change: dict[int, Tensor]
+    evaluations: int
+
+
+@final
+class _Counting(Denoiser):
+    """A denoiser that counts the images it was evaluated on."""
+
+    def __init__(self, model: Denoiser) -> None:
+        self._model = model
+        self.evaluations = 0
+
+    @property
+    def schedule(self) -> Schedule:
+        """The forward process."""
+        return self._model.schedule
+
+    def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Any:
+        """What of f depends on (x_t, t, label) alone."""
+        return self._model.begin(x_t=x_t, t=t, label=label)
+
+    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
+        """f_θ(x̂, x_t, t)."""
+        self.evaluations += len(estimate)
+        return self._model.refine(begun, estimate=estimate)
+
+    def select(self, begun: Any, *, index: Tensor) -> Any:
+        """What `begin` would have returned for these images alone."""
+        return self._model.select(begun, index=index)
 
 
 def marks(steps: int) -> list[int]:
@@ -168,13 +198,14 @@ def _draw_block(
     change: dict[int, Tensor] = {}
     passes = passes_of(order, sampler)
     done, evaluations = 0, sum(passes)
+    counting = _Counting(model)
     for steps in passes:
         wanted = {count for count in order.steps if count == steps or sampler.nested}
         marked = {mark for count in wanted for mark in marks(count)}
         moved: dict[int, Tensor] = {}
         before_BCHW = estimate_BCHW
         estimates = sampler.sample(
-            model=model,
+            model=counting,
             x_T=x_T_BCHW,
             first_estimate=estimate_BCHW,
             label=label_B,
@@ -191,7 +222,7 @@ def _draw_block(
                 progress(done)
         for count in wanted:
             change[count] = torch.stack([moved[mark] for mark in marks(count)], dim=1).cpu()
-    return Block(number=number, images=images, change=change)
+    return Block(number=number, images=images, change=change, evaluations=counting.evaluations)
 
 
 def _root_mean_square(difference_BCHW: Tensor) -> Tensor:

@@ -84,7 +84,10 @@ class SampleParts:
         if not self._waiting:
             return
         blocks, self._waiting = self._waiting, []
-        tensors = {"blocks": torch.tensor([block.number for block in blocks])}
+        tensors = {
+            "blocks": torch.tensor([block.number for block in blocks]),
+            "evaluations": torch.tensor([block.evaluations for block in blocks]),
+        }
         for steps in blocks[0].images:
             tensors[f"images {steps}"] = torch.stack([block.images[steps] for block in blocks])
             tensors[f"change {steps}"] = torch.stack([block.change[steps] for block in blocks])
@@ -101,6 +104,10 @@ class SampleParts:
     def change(self, steps: int, *, images: int) -> Tensor:
         """How far the estimates of the first `images` images moved at `marks(steps)`, (N, K)."""
         return torch.cat(list(self._stored(f"change {steps}")))[:images]
+
+    def evaluations(self) -> int:
+        """Of the network, summed over the images of all blocks."""
+        return sum(int(count) for count in self._stored("evaluations"))
 
     def remove(self) -> None:
         """Remove the folder; the samples have a place of their own now."""

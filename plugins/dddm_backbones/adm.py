@@ -100,6 +100,15 @@ class Adm(Backbone):
                 done += 1
         return Begun(h=h_BCHW, skips=tuple(skips), done=done, embedding=embedding_BE)
 
+    def select(self, begun: Begun, *, index: Tensor) -> Begun:
+        """What `begin` would have returned for these images of the batch alone."""
+        return Begun(
+            h=begun.h[index],
+            skips=tuple(skip_BCHW[index] for skip_BCHW in begun.skips),
+            done=begun.done,
+            embedding=begun.embedding[index],
+        )
+
     def refine(self, begun: Begun, *, estimate: Tensor) -> Tensor:
         """F, (B, C, H, W)."""
         h_BCHW, skips, embedding_BE = begun.h, list(begun.skips), begun.embedding

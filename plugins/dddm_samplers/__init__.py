@@ -1,7 +1,7 @@
 """Built-in samplers."""
 
 from dddm.interfaces.plugin import Kind, Registrar, hookimpl
-from dddm_samplers.options import AnnealedOptions, FixedTimeOptions
+from dddm_samplers.options import AcceleratedOptions, AnnealedOptions, FixedTimeOptions
 
 
 @hookimpl
@@ -13,6 +13,13 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_samplers.fixed_time:FixedTime",
         options=FixedTimeOptions,
         summary="Algorithm 2: x_T and T stay fixed while the estimate is refined.",
+    )
+    registrar.add(
+        Kind.SAMPLER,
+        "accelerated",
+        target="dddm_samplers.accelerated:Accelerated",
+        options=AcceleratedOptions,
+        summary="Algorithm 2 with Anderson's mixing of its last steps; ours, not the paper's.",
     )
     registrar.add(
         Kind.SAMPLER,

@@ -3,12 +3,16 @@
     x̂ ~ N(0, I),  x_T ~ N(0, I)
     s times:  x̂ ← f_θ(x̂, x_T, T)        clamped to [-1, 1], as in the paper's public code
 
-Legend: B images of C channels, H rows, W columns.
+With a tolerance, which is ours, an image whose estimate hardly moves any more leaves the batch.
+
+Legend: B images of C channels, H rows, W columns; A of them still in the batch.
 """
 
 from collections.abc import Iterator
 from typing import final
 
+import torch
+from attrs import evolve
 from torch import Tensor
 
 from dddm.interfaces.sampler import Denoiser, Sampler
@@ -20,12 +24,19 @@ class FixedTime(Sampler):
     """Refines the estimate while x_T and T stay as they are."""
 
     def __init__(self, options: FixedTimeOptions) -> None:
+        self._options = options
         self._clamp = options.clamp
+        self._tolerance = options.tolerance
 
     @property
     def nested(self) -> bool:
         """True: a longer run goes through the estimates of a shorter one."""
         return True
+
+    @property
+    def exact(self) -> "FixedTime | None":
+        """Algorithm 2 without a tolerance."""
+        return FixedTime(evolve(self._options, tolerance=0.0)) if self._tolerance else None
 
     def sample(
         self,
@@ -40,14 +51,39 @@ class FixedTime(Sampler):
 
         Raises:
             ValueError: if `steps` is below 1.
+            UsageError: with a tolerance, if the network cannot let images leave the batch.
         """
         if steps < 1:
             raise ValueError(f"{steps} steps were asked for; there must be at least 1")
         t_B = model.schedule.grid(steps=1).to(x_T.device).expand(len(x_T))
         begun = model.begin(x_t=x_T, t=t_B, label=label)
+        if self._tolerance:
+            yield from self._until_converged(model, begun, first_estimate, steps=steps)
+            return
         estimate_BCHW = first_estimate
         for _ in range(steps):
-            estimate_BCHW = model.refine(begun, estimate=estimate_BCHW)
-            if self._clamp:
-                estimate_BCHW = estimate_BCHW.clamp(-1.0, 1.0)
+            estimate_BCHW = self._refined(model, begun, estimate_BCHW)
             yield estimate_BCHW
+
+    def _refined(self, model: Denoiser, begun: object, estimate_BCHW: Tensor) -> Tensor:
+        refined_BCHW = model.refine(begun, estimate=estimate_BCHW)
+        return refined_BCHW.clamp(-1.0, 1.0) if self._clamp else refined_BCHW
+
+    def _until_converged(
+        self, model: Denoiser, begun: object, first_estimate: Tensor, *, steps: int
+    ) -> Iterator[Tensor]:
+        """The same, of those images alone whose last step was not below the tolerance."""
+        all_BCHW = first_estimate
+        index_A = torch.arange(len(first_estimate), device=first_estimate.device)
+        for _ in range(steps):
+            if len(index_A):
+                before_ACHW = all_BCHW[index_A]
+                now_ACHW = self._refined(model, begun, before_ACHW)
+                # A tensor of its own for each step: the one before was given away.
+                all_BCHW = all_BCHW.index_copy(0, index_A, now_ACHW.to(all_BCHW.dtype))
+                moved_A = (now_ACHW - before_ACHW).square().mean(dim=(1, 2, 3)).sqrt()
+                stays_A = (moved_A >= self._tolerance).nonzero()[:, 0]
+                if len(stays_A) < len(index_A):
+                    index_A = index_A[stays_A]
+                    begun = model.select(begun, index=stays_A)
+            yield all_BCHW

@@ -15,6 +15,26 @@ class FixedTimeOptions:
     """Options of `fixed-time`."""
 
     clamp: bool = option(default=True, help=_CLAMP_HELP)
+    tolerance: float = option(
+        default=0.0,
+        at_least=0,
+        help="An image whose estimate moved less than this in a step is finished, and costs no "
+        "more; root of the mean square over values in [-1, 1].  0: every image makes every step.",
+    )
+
+
+@final
+@frozen(kw_only=True)
+class AcceleratedOptions:
+    """Options of `accelerated`."""
+
+    clamp: bool = option(default=True, help=_CLAMP_HELP)
+    history: int = option(
+        default=5, at_least=1, help="How many of the last steps are mixed; 1 is algorithm 2."
+    )
+    ridge: float = option(
+        default=1e-6, above=0, help="Added to the least squares, as a share of its size."
+    )
 
 
 @final

@@ -163,3 +163,21 @@ def test_another_block_size_changes_rounding_alone(trained: Path) -> None:
     usual = drawn(trained, *few, "--out", "usual")["2"].astype(int)
     small = drawn(trained, *few, "--block", "10", "--out", "small")["2"].astype(int)
     assert np.abs(usual - small).max() <= 1
+
+
+def test_a_tolerance_says_what_it_saves(trained: Path) -> None:
+    """Images leave early; what that saves and costs is said, and stands in the manifest."""
+    out = ("--steps", "60", "--images", "70", "--out")
+    done = dddm("sample", *out, "early", "--tolerance", "0.01", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((trained / "early/manifest.json").read_text())
+    assert "of the evaluations were saved" in done.stderr
+    saved = facts["saved"]
+    assert facts["evaluations_of_an_image"] == pytest.approx(60 * (1 - saved["of_evaluations"]))
+    assert saved["compared_images"] == 64
+    succeeded(dddm("sample", *out, "whole", cwd=trained))
+    whole = json.loads((trained / "whole/manifest.json").read_text())
+    assert (whole["saved"], whole["evaluations_of_an_image"]) == (None, 60)
+    with np.load(trained / "early/samples.npz") as one, np.load(trained / "whole/samples.npz") as b:
+        apart = np.abs(one["arr_0"][:64].astype(int) - b["arr_0"][:64].astype(int))
+    assert apart.max() == saved["largest_difference_levels"]

@@ -21,6 +21,7 @@ def block(number: int) -> Block:
             for steps in (1, 5)
         },
         change={steps: torch.rand(4, len(marks(steps)), generator=generator) for steps in (1, 5)},
+        evaluations=20 + number,
     )
 
 
@@ -48,6 +49,7 @@ def test_blocks_come_back_in_their_order(tmp_path: Path) -> None:
         assert torch.equal(images, expected)
         change = torch.cat([block(number).change[steps] for number in range(3)])[:10]
         assert torch.equal(one.change(steps, images=10), change)
+    assert one.evaluations() == 20 + 21 + 22
 
 
 def test_what_waits_is_written_after_a_while(

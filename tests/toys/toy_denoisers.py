@@ -45,6 +45,11 @@ class ToyDenoiser(Denoiser):
         self.begun.append(Begun(x_t=x_t, t=t, label=label))
         return self.begun[-1]
 
+    def select(self, begun: Begun, *, index: Tensor) -> Begun:
+        """The same of some images."""
+        label = None if begun.label is None else begun.label[index]
+        return Begun(x_t=begun.x_t[index], t=begun.t[index], label=label)
+
     def refine(self, begun: Begun, *, estimate: Tensor) -> Tensor:
         """Apply f."""
         self.refined.append(estimate)

@@ -120,6 +120,21 @@ def test_begin_once_and_refine_often_equals_forward(estimate: Way, variant: dict
         assert torch.equal(kept, now)
 
 
+@pytest.mark.parametrize("estimate", WAYS)
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
+@torch.no_grad()
+def test_images_leave_what_was_begun(estimate: Way, variant: dict[str, Any]) -> None:
+    """What is selected is what `begin` gives for those images alone."""
+    adm, batch = network(estimate=estimate, **variant), inputs(count=5)
+    index = torch.tensor([3, 0])
+    begun = adm.select(adm.begin(x_t=batch.x_t, t=batch.t, label=batch.label), index=index)
+    some = batch.rows(index)
+    expected = adm.begin(x_t=some.x_t, t=some.t, label=some.label)
+    assert begun.done == expected.done
+    for one, other in zip(_tensors(begun), _tensors(expected), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
 def _tensors(begun: Begun) -> list[Tensor]:
     """Copies of all that was begun."""
     return [tensor.clone() for tensor in (begun.h, *begun.skips, begun.embedding)]

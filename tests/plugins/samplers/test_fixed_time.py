@@ -150,3 +150,66 @@ def test_less_than_one_step_is_refused() -> None:
     x_T, first = noises(0)
     with pytest.raises(ValueError, match="at least 1"):
         estimates(x_T, first, steps=0)
+
+
+def towards(begun: Begun, estimate: Tensor) -> Tensor:
+    """A contraction whose fixed point is tanh(x_t), faster for images of a higher class."""
+    assert begun.label is not None
+    rate = (1.0 / (2.0 + begun.label)).reshape(-1, 1, 1, 1)
+    return begun.x_t.tanh() + rate * (estimate - begun.x_t.tanh())
+
+
+def run_with(
+    tolerance: float, *, steps: int, f: Callable[[Begun, Tensor], Tensor] = towards
+) -> tuple[list[Tensor], ToyDenoiser]:
+    """All estimates, and the denoiser that was asked for them."""
+    x_T, first = noises(0)
+    model = denoiser(f)
+    sampler = FixedTime(FixedTimeOptions(tolerance=tolerance))
+    found = sampler.sample(model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=steps)
+    return list(found), model
+
+
+def test_converged_images_leave_the_batch() -> None:
+    """Each image makes steps until one moves it less than the tolerance, and none after that."""
+    steps, tolerance = 40, 1e-3
+    exact, _ = run_with(0.0, steps=steps)
+    found, model = run_with(tolerance, steps=steps)
+    _, first = noises(0)
+    path = [first, *exact]
+    last = [
+        next(
+            step
+            for step in range(1, steps + 1)
+            if (path[step][k] - path[step - 1][k]).square().mean().sqrt() < tolerance
+        )
+        for k in range(3)
+    ]
+    assert len(set(last)) == 3
+    assert [len(estimate) for estimate in model.refined] == [
+        sum(step <= end for end in last) for step in range(1, max(last) + 1)
+    ]
+    assert len(found) == steps
+    for k, end in enumerate(last):
+        for step in range(1, steps + 1):
+            assert torch.equal(found[step - 1][k], exact[min(step, end) - 1][k])
+
+
+def test_estimates_that_were_given_away_stay() -> None:
+    """A later step changes none of the tensors that were yielded before."""
+    x_T, first = noises(0)
+    sampler = FixedTime(FixedTimeOptions(tolerance=1e-3))
+    model = denoiser(towards)
+    run = sampler.sample(model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=10)
+    kept = [(estimate, estimate.clone()) for estimate in run]
+    assert all(torch.equal(now, then) for now, then in kept)
+
+
+def test_without_a_tolerance_nobody_leaves() -> None:
+    """Also not at a fixed point: the paper's sampler makes every step; it takes no short cut."""
+    _, model = run_with(0.0, steps=5, f=lambda _begun, estimate: estimate.clamp(-1, 1))
+    assert [len(estimate) for estimate in model.refined] == [3] * 5
+    assert SAMPLER.exact is None
+    exact = FixedTime(FixedTimeOptions(clamp=False, tolerance=0.1)).exact
+    assert exact is not None
+    assert exact.exact is None
