@@ -64,8 +64,8 @@ def main(run: Path, images: int, steps: int) -> None:
     goal = plain[steps]
     runs = {"fixed-time": plain}
     for history in (2, 5, 10):
-        sampler = Accelerated(AcceleratedOptions(history=history))
-        runs[f"accelerated, {history}"] = path_of(trained, sampler, images=images, steps=steps)
+        mixing = Accelerated(AcceleratedOptions(history=history))
+        runs[f"accelerated, {history}"] = path_of(trained, mixing, images=images, steps=steps)
     print(f"| distance to {steps} steps of fixed-time | " + " | ".join(map(str, plain)) + " |")
     print("| --- |" + " ---: |" * len(plain))
     for name, path in runs.items():

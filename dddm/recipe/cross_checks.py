@@ -6,9 +6,10 @@ from typing import Any
 from dddm.interfaces.facts import DataFacts
 from dddm.interfaces.plugin import Surroundings
 from dddm.recipe.locate import Path
-from dddm.recipe.model import TrainSettings, Use
+from dddm.recipe.model import Evaluation, SampleJob, TrainSettings, Use
 from dddm.recipe.options import Reading
 from dddm.recipe.shards import batches_per_epoch, default_shards
+from dddm.scores.kinds import FEWEST
 
 
 def check_together(
@@ -16,6 +17,8 @@ def check_together(
     *,
     uses: Sequence[tuple[Path, Use]],
     train: TrainSettings | None,
+    sample: Sequence[SampleJob],
+    evaluate: Evaluation | None,
     tables: Mapping[str, Any],
 ) -> None:
     """Note every problem between tables: the core's checks, then those of the components.
@@ -29,6 +32,8 @@ def check_together(
     facts = None if data is None else _facts(reading, data)
     if train is not None:
         _check_train(reading, train, images=None if facts is None else facts.train_images)
+    if evaluate is not None:
+        _check_counts(reading, evaluate, sample)
     surroundings = Surroundings(data=facts, tables=tables)
     for path, use in uses:
         _check_component(reading, use, path=path, surroundings=surroundings)
@@ -129,6 +134,21 @@ def _check_train(reading: Reading, train: TrainSettings, *, images: int | None) 
             remedy=f"use {images} or fewer",
             at_value=True,
         )
+
+
+def _check_counts(reading: Reading, evaluate: Evaluation, sample: Sequence[SampleJob]) -> None:
+    """There are samples enough for every score."""
+    for number, job in enumerate(sample):
+        for metric in evaluate.settings.metrics:
+            if job.settings.images < FEWEST[metric]:
+                reading.complain(
+                    f'images: the score "{metric}" takes {FEWEST[metric]} images, not '
+                    f"{job.settings.images}",
+                    path=("sample", number, "images"),
+                    remedy=f'draw {FEWEST[metric]} or more, or leave "{metric}" out of '
+                    "evaluate.metrics",
+                    at_value=_stands(reading.merged.tables, ("sample", number, "images")),
+                )
 
 
 def _check_scores(reading: Reading, train: TrainSettings) -> None:

@@ -105,7 +105,14 @@ def _check(reading: Reading) -> Recipe | None:
     observe = _observers(reading)
     tables = reading.merged.tables
     if reading.problems or train is None:
-        check_together(reading, uses=reading.uses, train=train, tables=tables)
+        check_together(
+            reading,
+            uses=reading.uses,
+            train=train,
+            sample=sample,
+            evaluate=evaluate,
+            tables=tables,
+        )
         return None
     found = {name: use for name, use in uses.items() if use is not None}
     resolved = resolve(
@@ -130,7 +137,14 @@ def _check(reading: Reading) -> Recipe | None:
         fingerprint=fingerprint_of(resolved),
         origins=origins_of(resolved, reading.merged),
     )
-    check_together(reading, uses=reading.uses, train=train, tables=resolved)
+    check_together(
+        reading,
+        uses=reading.uses,
+        train=train,
+        sample=sample,
+        evaluate=evaluate,
+        tables=resolved,
+    )
     return recipe
 
 

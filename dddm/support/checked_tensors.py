@@ -41,6 +41,7 @@ def load_checked(path: Path) -> dict[str, Tensor] | None:
 
 def _checksum(tensors: Mapping[str, Tensor]) -> int:
     total = 0
-    for name in sorted(tensors):
-        total = zlib.crc32(tensors[name].contiguous().numpy().data, total)
+    for name, tensor in sorted(tensors.items()):
+        total = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), total)
+        total = zlib.crc32(tensor.contiguous().numpy().data, total)
     return total

@@ -174,6 +174,14 @@ def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
         (('features = "toy:pixels"', ""), "in which features"),
         (('features = "toy:pixels"', "features = 3"), "in which features"),
         (("[evaluate]", "[evaluate]\nmetrics = ['fid']"), 'one of "fd", "kid"'),
+        (
+            ("steps = [3]", "steps = [3]\nimages = 1"),
+            'the score "fd" takes 2 images, not 1',
+        ),
+        (
+            ("[evaluate]", "[evaluate]\nmetrics = ['kid']\nneighbour_images = 3"),
+            "3 is not at least 4",
+        ),
         (("[evaluate]", "[[observe]]\nuse = 'ear'\n[evaluate]"), "no observer called 'ear'"),
     ],
 )  # fmt: skip
