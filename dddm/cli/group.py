@@ -12,6 +12,7 @@ COMMANDS: Final = {
     "sample": "Draw samples from a trained run.",
     "evaluate": "Score the samples of a run.",
     "report": "Write the page one looks at.",
+    "export": "Write the one-step generator as ONNX.",
     "check": "Say what is wrong with a recipe.",
     "show": "Show what a recipe resolves to.",
     "schema": "Print the JSON schema of recipes.",

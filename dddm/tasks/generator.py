@@ -7,6 +7,7 @@ import torch
 from attrs import frozen
 
 from dddm.errors import DataError, UsageError
+from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.sampler import Denoiser
 from dddm.method.denoiser import ScheduledDenoiser
@@ -23,6 +24,7 @@ class Generator:
     """What samples are drawn from.
 
     Attributes:
+        backbone: the network that the model computes with.
         shape: of one image.
         classes: names of the classes that the network is conditioned on; empty for none.
         step: optimiser steps that the weights have behind them.
@@ -31,6 +33,7 @@ class Generator:
     """
 
     model: Denoiser
+    backbone: Backbone
     shape: ImageShape
     classes: tuple[str, ...]
     step: int
@@ -101,7 +104,7 @@ def load_generator(
             where=str(folder.about),
             remedy="give the run's `dddm run` command again: it writes the file anew",
         ) from error
-    backbone = recipe.backbone.make(shape=shape, classes=len(classes))
+    backbone: Backbone = recipe.backbone.make(shape=shape, classes=len(classes))
     try:
         backbone.load_state_dict(dict(found.checkpoint.groups[weights.group]))
     except (KeyError, RuntimeError) as error:
@@ -113,6 +116,7 @@ def load_generator(
     backbone.to(device).eval().requires_grad_(requires_grad=False)
     return Generator(
         model=ScheduledDenoiser(schedule=build_schedule(recipe), backbone=backbone),
+        backbone=backbone,
         shape=shape,
         classes=classes if backbone.uses_labels else (),
         step=found.checkpoint.step,

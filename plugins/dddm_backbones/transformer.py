@@ -56,7 +56,8 @@ class EstimatePixels(nn.Module):
         pixel_BMC = estimate_BCHW.flatten(2).mT
         if self.position is None:
             return pixel_BMC
-        position_BMP = self.position.to(pixel_BMC.dtype).expand(len(pixel_BMC), -1, -1)
+        # `len` would fix the number of images when this is exported.
+        position_BMP = self.position.to(pixel_BMC.dtype).expand(pixel_BMC.shape[0], -1, -1)
         return torch.cat([pixel_BMC, position_BMP], dim=2)
 
 

@@ -169,7 +169,7 @@ def test_a_terminal_without_greek(tmp_path: Path) -> None:
         ("check di", ["digits"]),
         ("plugins show ad", ["adm"]),
         ("plugins show dddm:l", ["dddm:l1", "dddm:l2", "dddm:lpips"]),
-        ("sample --sampler ", ["annealed", "fixed-time"]),
+        ("sample --sampler ", ["accelerated", "annealed", "fixed-time"]),
         ("plugins sh", ["show"]),
         ("weights fetch vg", ["vgg16-397923af.pth"]),
         ("show digits --or", ["--origin"]),

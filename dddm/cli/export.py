@@ -1,0 +1,80 @@
+"""`dddm export`: the one-step generator for other programs."""
+
+from pathlib import Path
+
+import click
+
+from dddm.cli.common import catalogue_of, json_option, show_json
+
+
+@click.command()
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["onnx", "torch"]),
+    default="onnx",
+    show_default=True,
+    help="ONNX, which takes the packages of dddm[export], or torch.export's own.",
+)
+@click.option(
+    "--ema",
+    type=float,
+    metavar="DECAY",
+    help="The average with this decay, one of the recipe's train.more_emas.",
+)
+@click.option("--best", is_flag=True, help="The weights that scored best during training.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="File to write.  [default: one-step.onnx or one-step.pt2 in the run folder]",
+)
+@json_option
+@click.pass_context
+def export(  # noqa: PLR0917 - click passes them by name
+    ctx: click.Context,
+    run: Path | None,
+    kind: str,
+    ema: float | None,
+    best: bool,  # noqa: FBT001 - click passes it by name
+    out: Path | None,
+    as_json: bool,  # noqa: FBT001 - click passes it by name
+) -> None:
+    """Write RUN's one-step generator as one file; without RUN, the newest run's.
+
+    Its inputs are two tensors of noise and, with classes, labels; its output is images in [-1, 1].
+    What was written is run and compared with the network; it prints the file and how far apart the
+    two were.  A file beside it, ending in .json, says what goes in and out.
+
+    \b
+    Examples:
+      dddm export
+      dddm export runs/digits --format torch --out digits.pt2
+    """  # noqa: D301 - click reads the backspace as "do not rewrap"
+    from dddm.recipe.read import read_recipe
+    from dddm.run.find import find_run
+
+    folder = find_run(None if run is None else str(run))
+    recipe = read_recipe(folder.recipe, catalogue=catalogue_of(ctx))
+
+    from dddm.run.device import choose_device
+    from dddm.tasks.export import SUFFIXES, Format, refuse_missing_packages
+    from dddm.tasks.export import export as export_generator
+    from dddm.tasks.generator import Weights, load_generator
+
+    chosen: Format = "onnx" if kind == "onnx" else "torch"
+    refuse_missing_packages(chosen)
+    generator = load_generator(
+        recipe,
+        folder=folder,
+        device=choose_device("cpu"),
+        say=lambda sentence: click.echo(sentence, err=True),
+        weights=Weights(ema=ema, best=best),
+    )
+    path = out if out is not None else folder.path / f"one-step{SUFFIXES[chosen]}"
+    apart = export_generator(generator, kind=chosen, path=path)
+    if as_json:
+        show_json({"file": str(path), "largest_difference": apart})
+    else:
+        click.echo(str(path))
+        click.echo(f"largest difference to the network, in [-1, 1]: {apart:.2g}", err=True)
