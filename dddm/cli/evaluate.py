@@ -7,6 +7,7 @@ import click
 
 from dddm.cli.common import catalogue_of, device_option, json_option, show_json
 from dddm.cli.several import launch_again, nproc_option
+from dddm.errors import RecipeError, UsageError
 from dddm.run.launch import is_worker, local_rank
 
 if TYPE_CHECKING:
@@ -16,13 +17,22 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--compare",
+    "compared",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="A B",
+    help="Put the scores of two runs side by side; measures nothing.",
+)
 @nproc_option
 @device_option
 @json_option
 @click.pass_context
-def evaluate(
+def evaluate(  # noqa: PLR0917 - click passes them by name
     ctx: click.Context,
     run: Path | None,
+    compared: tuple[Path, Path] | None,
     nproc: int | None,
     device: str,
     as_json: bool,  # noqa: FBT001 - click passes it by name
@@ -36,12 +46,28 @@ def evaluate(
     means copying.  Other scores that the recipe asks for (evaluate.metrics) have a table of their
     own, beside those of held-out images.
 
+    With --compare nothing is measured: scores of A and B stand side by side where they were taken
+    over as many images, in the same features, against the same images, by the same formula.  Where
+    not, it says what differs.
+
     \b
     Examples:
       dddm evaluate
       dddm evaluate runs/digits --json
       dddm evaluate runs/cifar10 --nproc 8
+      dddm evaluate --compare runs/digits runs/other
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
+    if compared is not None:
+        if run is not None:
+            raise UsageError(
+                "--compare takes two runs, and no third beside them",
+                where=str(run),
+                remedy="leave out what stands before or after --compare A B",
+            )
+        from dddm.cli.comparison import show_comparison
+
+        show_comparison(compared, as_json=as_json)
+        return
     from dddm.recipe.read import read_recipe
     from dddm.run.find import find_run
 
@@ -49,8 +75,6 @@ def evaluate(
     folder = find_run(None if run is None else str(run))
     recipe = read_recipe(folder.recipe, catalogue=catalogue)
     if recipe.evaluate is None:
-        from dddm.errors import RecipeError
-
         raise RecipeError(
             "this run's recipe does not say how to score: it has no table [evaluate]",
             where=str(folder.recipe),

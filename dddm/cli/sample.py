@@ -109,7 +109,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
       dddm sample runs/digits --steps 1 --steps 10 --images 16 --seed 7
       dddm sample --sampler annealed --steps 10 --labels 3,8
       dddm sample --best --steps 2
-      dddm sample --steps 1000 --tolerance 1e-3
+      dddm sample --steps 1000 --tolerance 1e-4
       dddm sample --images 50000 --steps 1 --steps 2 --steps 1000 --nproc 8
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.run.launch import is_worker, local_rank

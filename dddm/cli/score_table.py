@@ -6,7 +6,8 @@ from typing import Final
 from rich import box
 from rich.table import Table
 
-from dddm.scores.kinds import KINDS
+from dddm.scores.compare import Comparison
+from dddm.scores.kinds import KINDS, best_of
 from dddm.scores.record import Floor, Score
 
 _NONE: Final = "–"
@@ -80,6 +81,29 @@ def other_scores_table(scores: Iterable[Score]) -> Table | None:
     real = [_real(rows, kind) for kind in kinds]
     if set(real) != {_NONE}:
         table.add_row("real", _NONE, *real)
+    return table
+
+
+def comparison_table(found: Comparison, *, names: tuple[str, str]) -> Table:
+    """Scores of two runs that can be compared; the better of two in bold."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("score", no_wrap=True)
+    table.add_column("sampler", no_wrap=True)
+    for name in ("steps", *names):
+        table.add_column(name, justify="right", overflow="fold")
+    for pair in found.pairs:
+        if pair.why_not:
+            continue
+        values = [pair.one.value, pair.other.value]
+        best = None if values[0] == values[1] else best_of(pair.one.metric, values)
+        cells = (
+            f"[bold]{_scaled(value, pair.one.metric)}[/bold]"
+            if value == best
+            else _scaled(value, pair.one.metric)
+            for value in values
+        )
+        named = _HEADINGS.get(pair.one.metric, pair.one.metric)
+        table.add_row(named, pair.one.sampler, str(pair.one.steps), *cells)
     return table
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -139,3 +140,66 @@ def test_two_processes_score_alike(asked_for_all: RunFolder, tmp_path: Path) -> 
         score["provenance"]["processes"] for score in json.loads(asked_for_all.scores.read_text())
     }
     assert provenance == 2
+
+
+@pytest.fixture
+def two_runs(run_folder: RunFolder, tmp_path: Path) -> tuple[Path, Path]:
+    """Two scored runs, whose samples differ."""
+    done = call("evaluate", where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    other = tmp_path / "runs" / "other"
+    shutil.copytree(run_folder.path, other)
+    split = Digits(NoOptions()).splits()["train"]
+    index = torch.arange(40)
+    facts = {"sampler": "fixed-time", "steps": 10, "images": 40, "seed": 1}
+    samples = Samples(images=split.images(index), label=split.labels(index), facts=facts)
+    shutil.rmtree(other / "samples" / "fixed-time-10")
+    write_samples(other / "samples" / "fixed-time-10", samples, columns=10)
+    done = call("evaluate", str(other), where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return run_folder.path, other
+
+
+def change_score(run: Path, **changes: object) -> None:
+    """Write another value into every score of a run."""
+    path = run / "scores.json"
+    scores = [{**score, **changes} for score in json.loads(path.read_text())]
+    path.write_text(json.dumps(scores))
+
+
+def balance_classes(run: Path) -> None:
+    """As if both runs had as many images of each class."""
+    path = run / "scores.json"
+    scores = json.loads(path.read_text())
+    for score in scores:
+        score["provenance"]["samples"]["images_of_each_class"] = None
+    path.write_text(json.dumps(scores))
+
+
+def test_two_runs_side_by_side(two_runs: tuple[Path, Path], tmp_path: Path) -> None:
+    """Both values of each score; what differs is said, and then there is no value."""
+    words = ("evaluate", "--compare", *map(str, two_runs))
+    refused(*words[1:], where=tmp_path, code=7, says=("can be compared", "images of each class"))
+    for run in two_runs:
+        balance_classes(run)
+    done = call(*words, where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines() if "fixed-time" in line]
+    assert [row[:3] for row in rows] == [
+        ["fd", "fixed-time", "10"],
+        ["nearest", "fixed-time", "10"],
+    ]
+    assert all(len(row) == 5 for row in rows)
+    plain = json.loads(call(*words, "--json", where=tmp_path).stdout)
+    assert [len(pair["values"]) for pair in plain] == [2, 2]
+    change_score(two_runs[1], images=50)
+    says = ("no score of these runs can be compared", "generated images: 40 and 50")
+    refused(*words[1:], where=tmp_path, code=7, says=says)
+
+
+def test_a_run_without_scores_is_not_compared(two_runs: tuple[Path, Path], tmp_path: Path) -> None:
+    """It is named, with the command that measures them; a third run is refused."""
+    words = ("--compare", *map(str, two_runs))
+    refused(*words, "runs/third", where=tmp_path, code=2, says=("no third",))
+    (two_runs[1] / "scores.json").unlink()
+    refused(*words, where=tmp_path, code=7, says=("has no scores", "dddm evaluate"))
