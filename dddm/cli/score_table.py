@@ -8,6 +8,7 @@ from rich.table import Table
 
 from dddm.scores.compare import Comparison
 from dddm.scores.kinds import KINDS, best_of
+from dddm.scores.over_seeds import DEVIATION
 from dddm.scores.record import Floor, Score
 
 _NONE: Final = "–"
@@ -114,7 +115,14 @@ def _explained(metric: str) -> str:
 
 
 def _value(score: Score | None) -> str:
-    return _NONE if score is None else _scaled(score.value, score.metric)
+    return _NONE if score is None else _with_deviation(score)
+
+
+def _with_deviation(score: Score) -> str:
+    """The value, and its standard deviation where it is a mean over seeds."""
+    deviation = score.details.get(DEVIATION)
+    value = _scaled(score.value, score.metric)
+    return value if deviation is None else f"{value}±{_scaled(deviation, score.metric)}"
 
 
 def _real(rows: list[dict[str, Score]], kind: str) -> str:
@@ -179,7 +187,7 @@ def _frechet(score: Score | None) -> tuple[str, str, str]:
     beside = _NONE
     if held_out is not None and held_out.generated_value is not None:
         beside = f"{_number(held_out.value)}/{_number(held_out.generated_value)}"
-    return (_number(score.value), _NONE if resample is None else _number(resample.value), beside)
+    return (_with_deviation(score), _NONE if resample is None else _number(resample.value), beside)
 
 
 def _nearest(score: Score | None) -> tuple[str, str]:

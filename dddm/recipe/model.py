@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Literal, final
 
-from attrs import field, fields, frozen
+from attrs import evolve, field, fields, frozen
 
 from dddm.interfaces.plugin import Part, option
 from dddm.registry.component import Component
@@ -162,6 +162,12 @@ class SampleSettings:
     steps: tuple[int, ...] = option(at_least=1, help="Step counts to draw samples at.")
     images: int = option(64, at_least=1, help="How many samples at each step count.")
     seed: int = option(0, at_least=0, help="Image k's noise and class depend on it and k alone.")
+    seeds: int = option(
+        1,
+        at_least=1,
+        help="How many sets are drawn, with the seeds seed, seed + 1, …; a score is then the mean "
+        "over them, with its standard deviation.",
+    )
 
 
 @final
@@ -171,6 +177,14 @@ class SampleJob:
 
     sampler: Use
     settings: SampleSettings
+
+    def by_seed(self) -> "tuple[SampleJob, ...]":
+        """A job for each of its seeds."""
+        first = self.settings.seed
+        return tuple(
+            evolve(self, settings=evolve(self.settings, seed=seed, seeds=1))
+            for seed in range(first, first + self.settings.seeds)
+        )
 
 
 @final
@@ -213,6 +227,7 @@ class Recipe:
         fingerprint: SHA-256, in hexadecimal, of `tables`.
         origins: where each value came from, by its dotted key: `default`, `digits.toml:12` or
             `--set …`.
+        sample: what is drawn; a table that asks for several seeds is a job for each of them.
         observe: observers; None where the recipe names none and the default ones follow the run.
     """
 

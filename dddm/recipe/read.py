@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any, Final
 
+from attrs import fields
+
 from dddm.errors import UsageError
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.cross_checks import check_together
@@ -130,7 +132,7 @@ def _check(reading: Reading) -> Recipe | None:
         seed=tables.get("seed", 0),
         **found,
         train=train,
-        sample=sample,
+        sample=tuple(one for job in sample for one in job.by_seed()),
         evaluate=evaluate,
         observe=observe,
         tables=resolved,
@@ -199,7 +201,7 @@ def _array(reading: Reading, name: str) -> list[dict[str, Any]]:
 
 
 def _sample_jobs(reading: Reading) -> tuple[SampleJob, ...]:
-    own = frozenset(("steps", "images", "seed"))
+    own = frozenset(setting.name for setting in fields(SampleSettings))
     jobs = []
     for index, table in enumerate(_array(reading, "sample")):
         path = ("sample", index)

@@ -5,6 +5,7 @@ Legend: N generated images, M training images, D feature dimensions.
 
 import time
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from dddm.run.sample_files import ARRAYS, Samples
 from dddm.run.stored_samples import load_samples, sample_folders
 from dddm.scores.kinds import FEWEST, Metric
 from dddm.scores.measure import Measurement, measure
+from dddm.scores.over_seeds import over_seeds
 from dddm.scores.record import Score, scores_to_text
 from dddm.support.files import sha256_of, write_whole_text
 from dddm.support.quantities import counted
@@ -36,6 +38,8 @@ def evaluate(
     processes: Processes = ALONE,
 ) -> tuple[Score, ...]:
     """Score all samples under `folder.samples`, and write `scores.json`, whole or not at all.
+
+    Sets that differ in their seed alone have one score: the mean, with its standard deviation.
 
     Processes share the extraction of features; the first measures, writes and tells.
 
@@ -62,10 +66,15 @@ def evaluate(
     for warning in judge.provenance["warnings"]:
         notify(Notice(seconds=clock(), text=warning))
     scores: list[Score] = []
-    for samples, sha256 in sets:
-        for score in _score(
-            samples, sha256=sha256, judge=judge, notify=notify, clock=clock, processes=processes
-        ):
+    for _, alike in groupby(sets, key=lambda one: _about(one[0])):
+        found = [
+            score
+            for samples, sha256 in alike
+            for score in _score(
+                samples, sha256=sha256, judge=judge, notify=notify, clock=clock, processes=processes
+            )
+        ]
+        for score in over_seeds(found):
             scores.append(score)
             notify(
                 ScoreMeasured(
@@ -79,6 +88,10 @@ def evaluate(
     if processes.main:
         write_whole_text(folder.scores, scores_to_text(scores))
     return tuple(scores)
+
+
+def _about(samples: Samples) -> tuple[str, int]:
+    return samples.facts["sampler"], samples.facts["steps"]
 
 
 def _load_sets(recipe: Recipe, folder: RunFolder) -> list[tuple[Samples, str]]:

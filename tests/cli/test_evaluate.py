@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from command_line import write_tiny
 
 from dddm.cli.group import dddm
 from dddm.interfaces.plugin import NoOptions
@@ -203,3 +204,25 @@ def test_a_run_without_scores_is_not_compared(two_runs: tuple[Path, Path], tmp_p
     refused(*words, "runs/third", where=tmp_path, code=2, says=("no third",))
     (two_runs[1] / "scores.json").unlink()
     refused(*words, where=tmp_path, code=7, says=("has no scores", "dddm evaluate"))
+
+
+def test_a_mean_over_seeds(tmp_path: Path) -> None:
+    """A recipe that asks for three seeds gets three sets, and scores with their deviation."""
+    write_tiny(
+        tmp_path, ("images = 70", "images = 70\nseed = 2\nseeds = 3"), ("epochs = 3", "epochs = 1")
+    )
+    done = call("run", "tiny.toml", where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "runs" / "tiny"
+    assert len(list((run / "samples").iterdir())) == 6
+    scores = json.loads((run / "scores.json").read_text())
+    assert len(scores) == 4
+    for score in scores:
+        sets = score["provenance"]["sets"]
+        assert [one["seed"] for one in sets] == [2, 3, 4]
+        values = [one["value"] for one in sets]
+        assert score["value"] == pytest.approx(sum(values) / 3)
+        assert len(set(values)) == 3
+        assert score["details"]["deviation_over_seeds"] > 0
+    assert "±" in (run / "report.html").read_text()
+    assert "±" in call("evaluate", where=tmp_path).stdout

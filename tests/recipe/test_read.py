@@ -306,3 +306,11 @@ def test_a_name_alone_is_short_for_a_table(tmp_path: Path) -> None:
     assert one == other == read(tmp_path)
     message = refused(tmp_path, RECIPE, "evaluate.features.more=1")
     assert "the features pixels has no option 'more'" in message
+
+
+def test_several_seeds_are_several_jobs(tmp_path: Path) -> None:
+    """One table, a job for each seed; the table itself stays as it was written."""
+    text = RECIPE.replace("steps = [3]", "steps = [3]\nseed = 4\nseeds = 3")
+    found = read(tmp_path, text)
+    assert [job.settings.seed for job in found.sample] == [0, 4, 5, 6]
+    assert [(table["seed"], table["seeds"]) for table in found.tables["sample"]] == [(0, 1), (4, 3)]

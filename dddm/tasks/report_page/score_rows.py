@@ -9,6 +9,7 @@ from attrs import frozen
 
 from dddm.errors import DataError
 from dddm.scores.kinds import KINDS, best_of
+from dddm.scores.over_seeds import DEVIATION
 from dddm.scores.record import Floor, Score
 from dddm.tasks.report_page.charts import score_chart
 
@@ -22,6 +23,11 @@ class Row:
 
     score: Score
     floors: tuple[Floor | None, ...]
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation over seeds; None where there is one set of samples."""
+        return self.score.details.get(DEVIATION)
 
 
 @final

@@ -129,7 +129,7 @@ def make_picture(drawn: Image.Image) -> Picture:
 
 
 def gather_gallery(recipe: Recipe, *, folder: RunFolder, real: Split | None) -> Gallery:
-    """All samples under `folder.samples`, in the recipe's order.
+    """Samples under `folder.samples`, in the recipe's order; of several seeds the first alone.
 
     Samples that cannot be read are left out, and named in `damage`.
     """
@@ -147,10 +147,19 @@ def gather_gallery(recipe: Recipe, *, folder: RunFolder, real: Split | None) -> 
         (job.sampler.component.name, steps) for job in recipe.sample for steps in job.settings.steps
     )
     return Gallery(
-        panels=tuple(_panel(group, real=real) for group in _groups(recipe, sets)),
+        panels=tuple(_panel(group, real=real) for group in _groups(recipe, _of_first_seeds(sets))),
         missing=(wanted - found).total(),
         damage=tuple(damage),
     )
+
+
+def _of_first_seeds(sets: Sequence[Samples]) -> list[Samples]:
+    """Without sets that differ from another in a larger seed alone."""
+    first: dict[Any, Samples] = {}
+    for one in sorted(sets, key=lambda each: each.facts.get("seed", 0)):
+        key = (one.facts["sampler"], _options(one), one.facts["steps"], one.facts["images"])
+        first.setdefault(key, one)
+    return list(first.values())
 
 
 def _groups(recipe: Recipe, sets: Sequence[Samples]) -> list[list[Samples]]:
