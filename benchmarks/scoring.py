@@ -3,16 +3,17 @@
     DDDM_DATA=… DDDM_WEIGHTS=… python benchmarks/scoring.py [--images 50000] [--neighbours 10000]
 
 The real images are CIFAR-10's training set; "generated" are the same images with noise of 8 levels.
-Features are the 64 of `resnet20`.  torch-fidelity's `calculate_metrics` gets the same network and
-tensors, batches of 256; it measures precision and recall in a call of its own, on fewer images,
-because it keeps all distances.  One after the other, each in a process of its own, CPU.
+Features are the 64 of `resnet20`.  torch-fidelity's `calculate_metrics` gets the same tensors and
+the network as it stands in the weights' file, where `resnet20` folds its norms; batches are its own
+default.  It measures precision and recall in a call of its own, on fewer images, because it keeps
+all distances.  One after the other, each in a process of its own, CPU.
 """
 
 import resource
 import subprocess
 import sys
 import time
-from typing import Any, Final, final
+from typing import Any, final
 
 import click
 import torch
@@ -20,8 +21,10 @@ from torch import Tensor
 
 from dddm.interfaces.plugin import Kind
 from dddm.registry.loader import load_catalogue
-
-BATCH: Final = 256
+from dddm_features.resnet20 import read_resnet20
+from dddm_features.resnet20_file import resnet20_path
+from dddm_features.resnet20_network import normalise
+from dddm_features.resnet20_options import ResNet20Options
 
 
 def images_of(count: int) -> tuple[Tensor, Tensor]:
@@ -87,7 +90,7 @@ def theirs(generated: Tensor, real: Tensor, *, neighbours: int) -> dict[str, flo
     import_torchvision()
     import torch_fidelity
 
-    features = network()
+    plain = read_resnet20(resnet20_path(ResNet20Options()))
 
     class Resnet(torch_fidelity.FeatureExtractorBase):  # type: ignore[misc]  # it is untyped
         """The same network in the way that torch-fidelity's extractors are written."""
@@ -108,8 +111,8 @@ def theirs(generated: Tensor, real: Tensor, *, neighbours: int) -> dict[str, flo
             return False
 
         def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-            found = features.examine(images)
-            by_name = {"pooled": found.features, "logits": found.logits}
+            pooled = plain.features(normalise(images))
+            by_name = {"pooled": pooled, "logits": plain.linear(pooled)}
             return tuple(by_name[name] for name in self.features_list)
 
     torch_fidelity.register_feature_extractor("resnet20", Resnet)
@@ -122,7 +125,6 @@ def theirs(generated: Tensor, real: Tensor, *, neighbours: int) -> dict[str, flo
         "cuda": False,
         "cache": False,
         "verbose": False,
-        "batch_size": BATCH,
     }
     found = torch_fidelity.calculate_metrics(
         input1="generated", input2="real", isc=True, fid=True, kid=True, **common

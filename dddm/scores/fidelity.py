@@ -1,8 +1,8 @@
 """torch-fidelity (0.4.0, pinned): the one module of the core that touches it.
 
-Mean, covariance, Fréchet distance, Inception Score and kernel distance are its own functions with
-its own defaults, so that scores equal those of its `calculate_metrics`.  They keep the precision
-they are given; they are given float64.
+Mean, covariance, Fréchet distance and Inception Score are its own functions with its own defaults,
+so that scores equal those of its `calculate_metrics`.  They keep the precision they are given; they
+are given float64.
 """
 
 from typing import Any, Final
@@ -43,20 +43,6 @@ def inception_score(logits: Tensor) -> tuple[float, float]:
     metric = _module("metric_isc")
     found = metric.isc_features_to_metric(logits.cpu(), IS_SPLITS, shuffle=True, rng_seed=SEED)
     return found[metric.KEY_METRIC_ISC_MEAN], found[metric.KEY_METRIC_ISC_STD]
-
-
-def kernel_distance(generated: Tensor, real: Tensor, *, subset: int) -> tuple[float, float]:
-    """KID of features (N, D) and (M, D): mean and deviation over `KID_SUBSETS` subsets."""
-    metric = _module("metric_kid")
-    found = metric.kid_features_to_metric(
-        generated.double(),
-        real.double(),
-        kid_subsets=KID_SUBSETS,
-        kid_subset_size=subset,
-        rng_seed=SEED,
-        verbose=False,
-    )
-    return found[metric.KEY_METRIC_KID_MEAN], found[metric.KEY_METRIC_KID_STD]
 
 
 def _module(name: str) -> Any:

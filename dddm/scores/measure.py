@@ -12,6 +12,7 @@ from torch import Tensor
 from dddm.interfaces.features import Extraction
 from dddm.scores import fidelity
 from dddm.scores.frechet import frechet_distance, statistics_of
+from dddm.scores.kernel import kernel_distance
 from dddm.scores.kinds import FEWEST, IS_SPLITS, NEIGHBOURS, Metric
 from dddm.scores.nearest import (
     CLOSE_QUANTILE,
@@ -155,7 +156,7 @@ def measure_kernel(generated: Tensor, reference: Reference) -> Measurement:
 
 def _kernel(features: Tensor, reference: Reference) -> tuple[float, float, int]:
     subset = min(_KID_SUBSET, len(features), len(reference.train))
-    return (*fidelity.kernel_distance(features, reference.train, subset=subset), subset)
+    return (*kernel_distance(features, reference.train, subset=subset), subset)
 
 
 def measure_inception(logits: Tensor, reference: Reference) -> Measurement:

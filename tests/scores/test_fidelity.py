@@ -1,4 +1,4 @@
-"""Inception Score and kernel distance are torch-fidelity's, and those of their formulas."""
+"""All scores are torch-fidelity's on the same images; the Inception Score is its formula."""
 
 import itertools
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dddm.scores import fidelity
+from dddm.scores.kernel import kernel_distance
 from dddm.scores.kinds import IS_SPLITS
 from dddm.support.torchvision_operators import import_torchvision
 
@@ -36,23 +37,6 @@ def test_inception_score_is_its_formula() -> None:
         parts.append(float(kl.mean().exp()))
     expected = (float(np.mean(parts)), float(np.std(parts)))
     assert fidelity.inception_score(found) == pytest.approx(expected, rel=1e-9)
-
-
-def test_kernel_distance_is_its_formula() -> None:
-    """The unbiased MMD² with (xy/D + 1)³, over subsets that are the whole sets."""
-    x, y = logits(1, 60).double(), 1 + logits(2, 60).double()
-
-    def kernel(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return (a @ b.T / a.shape[1] + 1) ** 3
-
-    def off_diagonal(k: torch.Tensor) -> float:
-        return float((k.sum() - k.diagonal().sum()) / (60 * 59))
-
-    expected = off_diagonal(kernel(x, x)) + off_diagonal(kernel(y, y))
-    expected -= 2 * float(kernel(x, y).mean())
-    value, deviation = fidelity.kernel_distance(x, y, subset=60)
-    assert value == pytest.approx(expected, rel=1e-9)
-    assert deviation == pytest.approx(0.0, abs=1e-9)
 
 
 class Images(torch.utils.data.Dataset[torch.Tensor]):
@@ -133,7 +117,7 @@ def test_equals_calculate_metrics() -> None:
     )
     one, other = quarters(generated), quarters(real)
     is_mean, is_deviation = fidelity.inception_score(guesses(generated))
-    kid_mean, kid_deviation = fidelity.kernel_distance(one, other, subset=1000)
+    kid_mean, kid_deviation = kernel_distance(one, other, subset=1000)
     manifold = compare_neighbourhoods(neighbourhoods_of(one), neighbourhoods_of(other))
     ours = {
         "inception_score_mean": is_mean,

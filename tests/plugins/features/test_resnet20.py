@@ -71,6 +71,27 @@ def test_logits_are_the_network_s_own(tmp_path: Path, images: Tensor) -> None:
     torch.testing.assert_close(found.logits, network(normalise(images)))
 
 
+def test_folding_changes_rounding_alone() -> None:
+    """Norms within convolutions, weights channels last: the same features and logits."""
+    network = ResNet20()
+    network.load_state_dict(random_state(), strict=False)
+    generator = torch.Generator().manual_seed(3)
+    for name, buffer in network.named_buffers():
+        if name.endswith("running_var"):
+            buffer.uniform_(0.5, 1.5, generator=generator)
+        elif name.endswith("running_mean"):
+            buffer.normal_(generator=generator)
+    network.eval()
+    image = torch.randn(5, 3, 32, 32, generator=generator)
+    folded = network.folded()
+    torch.testing.assert_close(
+        folded.features(image), network.features(image), rtol=1e-4, atol=1e-5
+    )
+    torch.testing.assert_close(folded(image), network(image), rtol=1e-4, atol=1e-5)
+    assert not any("bn" in name for name, _ in folded.named_parameters())
+    assert any("bn" in name for name, _ in network.named_parameters())
+
+
 def test_a_batch_changes_nothing(tmp_path: Path, images: Tensor) -> None:
     """An image has the same features alone as among others, up to rounding: norms are frozen."""
     features = ResNet20Features(written(tmp_path, random_state()))
@@ -81,6 +102,7 @@ def test_a_batch_changes_nothing(tmp_path: Path, images: Tensor) -> None:
 def test_a_stage_s_first_short_cut_pads_with_zeros() -> None:
     """Option A: with silent convolutions, every other pixel passes, between channels of zeros."""
     block = Block(16, 32, stride=2)
+    assert isinstance(block.bn2, torch.nn.BatchNorm2d)
     torch.nn.init.zeros_(block.bn2.weight)
     x_BCHW = torch.rand(2, 16, 32, 32, generator=torch.Generator().manual_seed(2))
     out_BCHW = block.eval()(x_BCHW)
