@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -46,30 +47,9 @@ def run(
         DddmError: for whatever goes wrong; StoppedEarly when asked to stop.
     """
     found = find(folder, processes=processes)
+    work = partial(_work, recipe, found, folder, device=device, stop=stop, processes=processes)
     if not processes.main:
-        silent = Announcer(())
-        _train(
-            recipe,
-            found,
-            folder,
-            device=device,
-            announcer=silent,
-            log=None,
-            stop=stop,
-            processes=processes,
-        )
-        _stop_together(stop, processes)
-        changed = _sample(
-            recipe, folder, device=device, announcer=silent, stop=stop, processes=processes
-        )
-        _evaluate(
-            recipe,
-            folder,
-            changed=changed,
-            device=device,
-            announcer=silent,
-            processes=processes,
-        )
+        work(announcer=Announcer(()), log=None)
         return folder.report
     log_bytes = 0 if found.checkpoint is None else found.checkpoint.state["log_bytes"]
     log = EventLog(folder.events, keep_bytes=None if _trained(recipe, found) else log_bytes)
@@ -77,28 +57,7 @@ def run(
     try:
         for sentence in found.damaged:
             announcer.say(passed_over(sentence))
-        _train(
-            recipe,
-            found,
-            folder,
-            device=device,
-            announcer=announcer,
-            log=log,
-            stop=stop,
-            processes=processes,
-        )
-        _stop_together(stop, processes)
-        changed = _sample(
-            recipe, folder, device=device, announcer=announcer, stop=stop, processes=processes
-        )
-        _evaluate(
-            recipe,
-            folder,
-            changed=changed,
-            device=device,
-            announcer=announcer,
-            processes=processes,
-        )
+        work(announcer=announcer, log=log)
         stop.obey(where="after the scores", saved=True)
         page = _report(recipe, folder)
     except BaseException as error:
@@ -114,9 +73,36 @@ def run(
         announcer.close()
 
 
-def _stop_together(stop: StopRequest, processes: Processes) -> None:
+def _work(
+    recipe: Recipe,
+    found: checkpoints.Found,
+    folder: RunFolder,
+    *,
+    device: torch.device,
+    announcer: Announcer,
+    log: EventLog | None,
+    stop: StopRequest,
+    processes: Processes,
+) -> None:
+    """What all processes do together, one step after the other."""
+    _train(
+        recipe,
+        found,
+        folder,
+        device=device,
+        announcer=announcer,
+        log=log,
+        stop=stop,
+        processes=processes,
+    )
     stop.agree(processes)
     stop.obey(where="after training", saved=True)
+    changed = _sample(
+        recipe, folder, device=device, announcer=announcer, stop=stop, processes=processes
+    )
+    _evaluate(
+        recipe, folder, changed=changed, device=device, announcer=announcer, processes=processes
+    )
 
 
 def _in_words(error: BaseException) -> str:
