@@ -59,6 +59,8 @@ def score_table(scores: Iterable[Score]) -> Table:
 def other_scores_table(scores: Iterable[Score]) -> Table | None:
     """What else was measured, real images in the last row; None where there is nothing else.
 
+    A mean over seeds has its standard deviation below it.
+
     Columns: sampler, steps; one for each further score.
     """
     rows = _rows(scores)
@@ -79,6 +81,9 @@ def other_scores_table(scores: Iterable[Score]) -> Table | None:
     for row in rows:
         sampler, steps, _ = _set_of(*row.values())
         table.add_row(sampler, str(steps), *(_value(row.get(kind)) for kind in kinds))
+        deviations = [_deviation(row.get(kind)) for kind in kinds]
+        if any(deviations):
+            table.add_row("", "±", *deviations)
     real = [_real(rows, kind) for kind in kinds]
     if set(real) != {_NONE}:
         table.add_row("real", _NONE, *real)
@@ -115,14 +120,19 @@ def _explained(metric: str) -> str:
 
 
 def _value(score: Score | None) -> str:
-    return _NONE if score is None else _with_deviation(score)
+    return _NONE if score is None else _scaled(score.value, score.metric)
+
+
+def _deviation(score: Score | None) -> str:
+    """The standard deviation over seeds; nothing where there is one set of samples."""
+    deviation = None if score is None else score.details.get(DEVIATION)
+    return "" if score is None or deviation is None else _scaled(deviation, score.metric)
 
 
 def _with_deviation(score: Score) -> str:
     """The value, and its standard deviation where it is a mean over seeds."""
-    deviation = score.details.get(DEVIATION)
-    value = _scaled(score.value, score.metric)
-    return value if deviation is None else f"{value}±{_scaled(deviation, score.metric)}"
+    deviation = _deviation(score)
+    return _value(score) + (f"±{deviation}" if deviation else "")
 
 
 def _real(rows: list[dict[str, Score]], kind: str) -> str:

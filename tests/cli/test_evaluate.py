@@ -224,5 +224,5 @@ def test_a_mean_over_seeds(tmp_path: Path) -> None:
         assert score["value"] == pytest.approx(sum(values) / 3)
         assert len(set(values)) == 3
         assert score["details"]["deviation_over_seeds"] > 0
-    assert "±" in (run / "report.html").read_text()
+    assert "standard deviation over sets of samples" in (run / "report.html").read_text()
     assert "±" in call("evaluate", where=tmp_path).stdout

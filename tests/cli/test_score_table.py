@@ -3,9 +3,10 @@
 import io
 import re
 
+import attrs
 from rich.console import Console
 
-from dddm.cli.score_table import score_table
+from dddm.cli.score_table import other_scores_table, score_table
 from dddm.scores.record import Floor, Score
 
 
@@ -101,3 +102,25 @@ def test_numbers_stay_short() -> None:
         for value in (-1.14e-13, 0.0312, 0.9996, 9.99, 44.123, 196.4, 12345.6)
     }
     assert list(shown.values()) == ["0.000", "0.031", "1.000", "9.99", "44.1", "196", "12,346"]
+
+
+def test_a_mean_over_seeds_has_its_deviation() -> None:
+    """Beside FD, and in a line of its own below the other scores, within 80 columns."""
+    details = {"deviation_over_seeds": 0.0123}
+    fd = attrs.evolve(frechet(1, 44.123), details={"deviation_over_seeds": 1.5})
+    others = [
+        attrs.evolve(fd, metric=name, name=f"{name}-x@1500", value=0.75, details=details)
+        for name in ("kid", "is", "precision", "recall", "density", "coverage", "authenticity")
+    ]
+    assert row(next(line for line in lines(fd) if "fixed-time" in line))[3] == "44.1±1.50"
+    table = other_scores_table([fd, *others])
+    assert table is not None
+    out = io.StringIO()
+    Console(file=out, width=80).print(table)
+    shown = out.getvalue().splitlines()
+    at = next(k for k, line in enumerate(shown) if "fixed-time" in line)
+    assert row(shown[at]) == ["fixed-time", "1", "750", *["0.750"] * 6]
+    assert row(shown[at + 1]) == ["±", "12.3", *["0.012"] * 6]
+    assert row(shown[at + 2])[0] == "real"
+    assert not any("…" in line for line in shown)
+    assert other_scores_table([fd]) is None

@@ -106,6 +106,11 @@ class Page:
         return any(table.metric == "fd" for table in self.tables)
 
     @property
+    def over_seeds(self) -> bool:
+        """Whether some score is a mean over seeds."""
+        return any(row.deviation is not None for table in self.tables for row in table.rows)
+
+    @property
     def other_kinds(self) -> tuple[ScoreKind, ...]:
         """What else is in the tables, to be explained."""
         metrics = dict.fromkeys(table.metric for table in self.tables if table.metric != "fd")
