@@ -4,7 +4,9 @@ import itertools
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
+import scipy.linalg
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -139,6 +141,26 @@ def test_fewer_images_than_dimensions(seed: int, images: int) -> None:
     # The square root of rounding errors: √(1e-16 · variance²) for each dimension without variance.
     assert still == pytest.approx(0, abs=1e-4)
     assert moved == pytest.approx(16 * 0.25, abs=1e-4)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 1000))
+def test_equals_pytorch_fid_s_formula(seed: int) -> None:
+    """Pytorch-fid takes a Schur square root of Σ₁Σ₂ and the real part of its trace: the same."""
+    one, other = random_features(seed), random_features(seed + 1, images=60)
+    (mu_1, sigma_1), (mu_2, sigma_2) = (
+        (np.mean(x, axis=0), np.cov(x, rowvar=False))
+        for x in (one.double().numpy(), other.double().numpy())
+    )
+    root = scipy.linalg.sqrtm(sigma_1 @ sigma_2)
+    expected = (
+        (mu_1 - mu_2) @ (mu_1 - mu_2)
+        + np.trace(sigma_1)
+        + np.trace(sigma_2)
+        - 2 * np.trace(np.real(root))
+    )
+    found = frechet_distance(statistics_of(one), statistics_of(other))
+    assert found == pytest.approx(expected, rel=1e-6)
 
 
 def test_constant_features() -> None:
