@@ -17,6 +17,7 @@ from dddm.recipe.model import Recipe
 from dddm.run.folder import RunFolder
 from dddm.run.processes import ALONE, Processes
 from dddm.run.sample_files import ARRAYS, Samples
+from dddm.run.stopping import StopRequest
 from dddm.run.stored_samples import load_samples, sample_folders
 from dddm.scores.kinds import FEWEST, Metric
 from dddm.scores.measure import Measurement, measure
@@ -35,6 +36,7 @@ def evaluate(
     notify: Callable[[Event], None],
     device: torch.device,
     clock: Callable[[], float],
+    stop: StopRequest | None = None,
     processes: Processes = ALONE,
 ) -> tuple[Score, ...]:
     """Score all samples under `folder.samples`, and write `scores.json`, whole or not at all.
@@ -55,13 +57,21 @@ def evaluate(
         has no table `[evaluate]`.
 
     Raises:
+        StoppedEarly: when asked to stop; the scores before stay.
         DataError: if there are no samples, or some are damaged or of another shape than the data.
     """
     if recipe.evaluate is None:
         return ()
     sets = _load_sets(recipe, folder)
+    stop = StopRequest() if stop is None else stop
     judge = make_judge(
-        recipe, recipe.evaluate, device=device, notify=notify, clock=clock, processes=processes
+        recipe,
+        recipe.evaluate,
+        device=device,
+        notify=notify,
+        clock=clock,
+        stop=stop,
+        processes=processes,
     )
     for warning in judge.provenance["warnings"]:
         notify(Notice(seconds=clock(), text=warning))
@@ -71,7 +81,13 @@ def evaluate(
             score
             for samples, sha256 in alike
             for score in _score(
-                samples, sha256=sha256, judge=judge, notify=notify, clock=clock, processes=processes
+                samples,
+                sha256=sha256,
+                judge=judge,
+                notify=notify,
+                clock=clock,
+                stop=stop,
+                processes=processes,
             )
         ]
         for score in over_seeds(found):
@@ -121,6 +137,7 @@ def _score(
     judge: Judge,
     notify: Callable[[Event], None],
     clock: Callable[[], float],
+    stop: StopRequest,
     processes: Processes,
 ) -> list[Score]:
     """All scores of one set of samples; none in a process that is not the first."""
@@ -128,7 +145,9 @@ def _score(
     _refuse_other_shape(samples, judge)
     named = f"{facts['sampler']}, {facts['steps']} steps"
     began = time.perf_counter()
-    told = Telling(f"features of {named}", len(samples.images), notify=notify, clock=clock)
+    told = Telling(
+        f"features of {named}", len(samples.images), notify=notify, clock=clock, stop=stop
+    )
     generated = extract(judge.features, samples.images, processes=processes, progress=told)
     if not processes.main:
         return []

@@ -15,6 +15,7 @@ from dddm.interfaces.metric import Metric
 from dddm.interfaces.observer import DataProgress, Event
 from dddm.recipe.model import Evaluation, Recipe, Use, plain
 from dddm.run.processes import ALONE, Processes
+from dddm.run.stopping import StopRequest
 from dddm.run.versions import machine, versions
 from dddm.scores.reference import Reference
 from dddm.tasks.extract import RealFeatures, real_features
@@ -65,12 +66,14 @@ def make_judge(
     device: torch.device,
     notify: Callable[[Event], None],
     clock: Callable[[], float],
+    stop: StopRequest,
     processes: Processes = ALONE,
 ) -> Judge:
     """Features, and those of the real images; processes share the work.
 
     Raises:
         DddmError: if the features cannot judge these images as the evaluation asks.
+        StoppedEarly: when asked to stop.
     """
     splits = recipe.data.make().splits()
     train: Split = splits["train"]
@@ -79,7 +82,7 @@ def make_judge(
     features.to(device)
 
     def of(split: Split, name: str) -> RealFeatures:
-        told = Telling(f"features of {name}", len(split), notify=notify, clock=clock)
+        told = Telling(f"features of {name}", len(split), notify=notify, clock=clock, stop=stop)
         return real_features(features, split, device=device, processes=processes, progress=told)
 
     real = of(train, "training images")
@@ -126,16 +129,22 @@ def make_judge(
 @final
 @frozen
 class Telling:
-    """Tells how far a long piece of work is; nothing where it is short."""
+    """Tells how far a long piece of work is, nothing where it is short; and ends it when asked to.
+
+    Raises:
+        StoppedEarly: in the process that was asked to stop.
+    """
 
     _what: str
     _total: int
     _notify: Callable[[Event], None] = field(kw_only=True)
     _clock: Callable[[], float] = field(kw_only=True)
+    _stop: StopRequest = field(kw_only=True)
     _told: list[float] = field(factory=lambda: [time.monotonic()], init=False)
 
     def __call__(self, done: int) -> None:
         """So many images are done."""
+        self._stop.obey(where=f"{self._what}: {done} of {self._total} images", saved=True)
         now = time.monotonic()
         if now - self._told[0] < _SECONDS_BETWEEN_LINES:
             return

@@ -101,7 +101,13 @@ def _work(
         recipe, folder, device=device, announcer=announcer, stop=stop, processes=processes
     )
     _evaluate(
-        recipe, folder, changed=changed, device=device, announcer=announcer, processes=processes
+        recipe,
+        folder,
+        changed=changed,
+        device=device,
+        announcer=announcer,
+        stop=stop,
+        processes=processes,
     )
 
 
@@ -272,6 +278,7 @@ def _evaluate(
     changed: bool,
     device: torch.device,
     announcer: Announcer,
+    stop: StopRequest,
     processes: Processes,
 ) -> None:
     if recipe.evaluate is None or not recipe.sample:
@@ -289,6 +296,7 @@ def _evaluate(
         notify=announcer.notify,
         device=device,
         clock=announcer.clock,
+        stop=stop,
         processes=processes,
     )
     if processes.main:

@@ -7,7 +7,7 @@ from typing import Any, final
 import pytest
 import torch
 
-from dddm.errors import DataError, RecipeError
+from dddm.errors import DataError, RecipeError, StoppedEarly
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.metric import Metric as Distance
 from dddm.interfaces.observer import Event, Notice, ScoreMeasured
@@ -24,6 +24,7 @@ from dddm.recipe.model import (
 from dddm.registry.component import Component
 from dddm.run.folder import RunFolder
 from dddm.run.sample_files import Samples, write_samples
+from dddm.run.stopping import StopRequest
 from dddm.scores.kinds import KINDS, Metric
 from dddm.scores.record import Score, read_scores
 from dddm.scores.reference import Reference
@@ -341,6 +342,23 @@ def test_damaged_samples_leave_old_scores(
         score_all(recipe, folder)
     assert folder.scores.read_bytes() == before
     assert json.loads(before)[0]["metric"] == "fd"
+
+
+def test_asked_to_stop_it_leaves_old_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """Between two batches of images, with exit code 75; what was scored before stays."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 20))
+    recipe = make_recipe(monkeypatch, features="pixels")
+    score_all(recipe, folder)
+    before = folder.scores.read_bytes()
+    stop = StopRequest()
+    stop.signal_name = "SIGTERM"
+    with pytest.raises(StoppedEarly) as caught:
+        evaluate(recipe, folder=folder, notify=print, device=CPU, clock=lambda: 1.5, stop=stop)
+    assert "features of training images" in str(caught.value.where)
+    assert folder.scores.read_bytes() == before
 
 
 def test_samples_of_another_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
