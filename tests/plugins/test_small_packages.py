@@ -48,7 +48,7 @@ PACKAGES = {
         TargetStore,
         ["bf16", "device", "fp16", "int8", "mmap", "ram"],
     ),
-    "dddm_samplers": (Kind.SAMPLER, Sampler, ["annealed", "fixed-time"]),
+    "dddm_samplers": (Kind.SAMPLER, Sampler, ["accelerated", "annealed", "fixed-time"]),
     "dddm_datasets": (
         Kind.DATASET,
         Dataset,
