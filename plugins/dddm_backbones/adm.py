@@ -5,11 +5,13 @@ the recipe asks for it, and a halving.  Middle: block, attention, block.  Up: th
 one block more in each stage, each taking what the way down left behind.
 
 x̂ enters at the attention blocks, or as further channels of x_t.  All steps before the one in which
-it first enters are computed in `begin`.
+it first enters are computed in `begin`; without gradients, so is all that the way up makes of what
+these left behind, which many steps of sampling share.
 
 Legend: B images, C channels, H rows, W columns, E width of the embedding, M tokens of width P.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple, final
 
 import torch
@@ -20,9 +22,9 @@ from dddm.errors import RecipeError
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm_backbones.attention import EstimateTokens
-from dddm_backbones.layers import Embedding, convolution, group_norm, starting_at_zero
+from dddm_backbones.layers import Embedding, SkipPart, convolution, group_norm, starting_at_zero
 from dddm_backbones.options import AdmOptions, complaints
-from dddm_backbones.steps import StepMaker
+from dddm_backbones.steps import Step, StepMaker
 from dddm_backbones.transformer import EstimatePixels
 
 
@@ -32,13 +34,15 @@ class Begun(NamedTuple):
 
     Attributes:
         h: the feature map so far; for concatenation, x_t's part of the first convolution.
-        skips: what the way down has left behind so far.
+        skips: what the way down has left behind so far; with `parts`, nothing.
+        parts: what the last steps of the way up make of it, in their order; empty with `skips`.
         done: how many steps of the way down are done.
         embedding: time and class, (B, E).
     """
 
     h: Tensor
     skips: tuple[Tensor, ...]
+    parts: tuple[SkipPart, ...]
     done: int
     embedding: Tensor
 
@@ -69,9 +73,11 @@ class Adm(Backbone):
             embedding=self.embedding.width,
             tokens=options.channels if self.pixels is None else self.pixels.width,
         )
-        self.down, left_behind = _way_down(make, options=options, heights=heights, widths=widths)
+        self.down, left_behind = _make_way_down(
+            make, options=options, heights=heights, widths=widths
+        )
         self.middle = make.middle(widths[-1], height=heights[-1])
-        self.up = _way_up(
+        self.up = _make_way_up(
             make, options=options, heights=heights, widths=widths, left_behind=left_behind
         )
         self.last_norm = group_norm(widths[0])
@@ -98,13 +104,21 @@ class Adm(Backbone):
                 h_BCHW = step(h_BCHW, embedding_BE, {})
                 skips.append(h_BCHW)
                 done += 1
-        return Begun(h=h_BCHW, skips=tuple(skips), done=done, embedding=embedding_BE)
+        parts: list[SkipPart] = []
+        if self.first_estimate is None and not (self.training or torch.is_grad_enabled()):
+            takers = [step for step in self._way_up() if step.takes_skip][-len(skips) :]
+            parts = [step.part_of(skip) for step, skip in zip(takers, reversed(skips), strict=True)]
+            skips = []
+        return Begun(
+            h=h_BCHW, skips=tuple(skips), parts=tuple(parts), done=done, embedding=embedding_BE
+        )
 
     def select(self, begun: Begun, *, index: Tensor) -> Begun:
         """What `begin` would have returned for these images of the batch alone."""
         return Begun(
             h=begun.h[index],
             skips=tuple(skip_BCHW[index] for skip_BCHW in begun.skips),
+            parts=tuple(SkipPart(*(each[index] for each in part)) for part in begun.parts),
             done=begun.done,
             embedding=begun.embedding[index],
         )
@@ -122,11 +136,20 @@ class Adm(Backbone):
             skips.append(h_BCHW)
         for step in self.middle:
             h_BCHW = step(h_BCHW, embedding_BE, tokens)
-        for step in self.up:
-            skip_BCHW = skips.pop() if step.takes_skip else None
-            h_BCHW = step(h_BCHW, embedding_BE, tokens, skip_BCHW)
+        parts = iter(begun.parts)
+        for step in self._way_up():
+            if step.takes_skip and not skips:
+                h_BCHW = step.finish(h_BCHW, embedding_BE, tokens, next(parts))
+            else:
+                skip_BCHW = skips.pop() if step.takes_skip else None
+                h_BCHW = step(h_BCHW, embedding_BE, tokens, skip_BCHW)
         raw_BCHW: Tensor = self.last(functional.silu(self.last_norm(h_BCHW)))
         return raw_BCHW.contiguous()
+
+    def _way_up(self) -> Iterator[Step]:
+        for step in self.up:
+            assert isinstance(step, Step)  # for the type checker: a ModuleList forgets it
+            yield step
 
     def _tokens(self, estimate: Tensor) -> dict[int, Tensor]:
         """What of x̂ the steps at each height attend to, (B, M, P)."""
@@ -174,7 +197,7 @@ def _entrances(
     return None, nn.ModuleDict(tokens), None
 
 
-def _way_down(
+def _make_way_down(
     make: StepMaker, *, options: AdmOptions, heights: list[int], widths: list[int]
 ) -> tuple[nn.ModuleList, list[int]]:
     """The steps down, and the channels that the first convolution and each of them leave."""
@@ -190,7 +213,7 @@ def _way_down(
     return steps, left_behind
 
 
-def _way_up(
+def _make_way_up(
     make: StepMaker,
     *,
     options: AdmOptions,

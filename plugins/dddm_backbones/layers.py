@@ -4,7 +4,7 @@ Legend: B images, C channels, H rows, W columns, E width of the embedding of tim
 """
 
 import math
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -135,6 +135,22 @@ class Double(nn.Module):
 
 
 @final
+class SkipPart(NamedTuple):
+    """What a block makes of the channels that the way down left behind, without the others.
+
+    Attributes:
+        shared: those that share a group of the norm with the others, (B, S, H, W); S may be 0.
+        first: what the first convolution makes of the rest, (B, outputs, H, W); zeros (B, outputs,
+            1, 1) where there is no rest.
+        short_cut: what the short cut makes of all of them, (B, outputs, H, W).
+    """
+
+    shared: Tensor
+    first: Tensor
+    short_cut: Tensor
+
+
+@final
 class ResidualBlock(nn.Module):
     """Two convolutions with time and class in between, beside a short cut.
 
@@ -169,7 +185,68 @@ class ResidualBlock(nn.Module):
         h_BCHW = functional.silu(self.first_norm(x_BCHW))
         if self.resize is not None:
             h_BCHW, x_BCHW = self.resize(h_BCHW), self.resize(x_BCHW)
-        h_BCHW = self.first(h_BCHW)
+        return self._after_first(self.first(h_BCHW), self.short_cut(x_BCHW), embedding_BE)
+
+    def part_of(self, skip_BCHW: Tensor) -> SkipPart:
+        """What the last of the inputs, (B, S, H, W), come to, for `finish`.
+
+        A convolution of channels is the sum of convolutions of their parts, and a norm looks at one
+        group at a time, so all but the group that lies across the border is known without the rest.
+        """
+        border = self.first_norm.num_channels - skip_BCHW.shape[1]
+        # The first channel of the first group that has none before the border.
+        size = self.first_norm.num_channels // self.first_norm.num_groups
+        whole = -(-border // size) * size
+        shared_BSHW, own_BSHW = skip_BCHW.tensor_split([whole - border], dim=1)
+        if own_BSHW.shape[1]:
+            normed_BSHW = self._normed(own_BSHW, begin=whole)
+            first_BCHW = functional.conv2d(normed_BSHW, self.first.weight[:, whole:], padding=1)
+        else:
+            first_BCHW = skip_BCHW.new_zeros(len(skip_BCHW), self.first.out_channels, 1, 1)
+        return SkipPart(
+            shared=shared_BSHW,
+            first=first_BCHW,
+            short_cut=functional.conv2d(skip_BCHW, self._mixing.weight[:, border:]),
+        )
+
+    def finish(self, x_BCHW: Tensor, part: SkipPart, embedding_BE: Tensor) -> Tensor:
+        """What `forward` makes of x, (B, C, H, W), joined by what `part` was made of.
+
+        The same up to rounding.
+        """
+        border = x_BCHW.shape[1]
+        joined_BCHW = torch.cat([x_BCHW, part.shared], dim=1) if part.shared.shape[1] else x_BCHW
+        whole = joined_BCHW.shape[1]
+        first_BCHW = functional.conv2d(
+            self._normed(joined_BCHW, begin=0),
+            self.first.weight[:, :whole],
+            self.first.bias,
+            padding=1,
+        )
+        mixing = self._mixing
+        short_BCHW = functional.conv2d(x_BCHW, mixing.weight[:, :border], mixing.bias)
+        return self._after_first(
+            first_BCHW.add_(part.first), short_BCHW.add_(part.short_cut), embedding_BE
+        )
+
+    @property
+    def _mixing(self) -> nn.Conv2d:
+        """The short cut of a block with more inputs than outputs."""
+        assert isinstance(self.short_cut, nn.Conv2d), "inputs that are joined are more than outputs"
+        return self.short_cut
+
+    def _normed(self, x_BCHW: Tensor, *, begin: int) -> Tensor:
+        """Whole groups of the first norm, those of the inputs from `begin` on, activated."""
+        norm, end = self.first_norm, begin + x_BCHW.shape[1]
+        groups = x_BCHW.shape[1] * norm.num_groups // norm.num_channels
+        return functional.silu(
+            functional.group_norm(
+                x_BCHW, groups, norm.weight[begin:end], norm.bias[begin:end], norm.eps
+            )
+        )
+
+    def _after_first(self, h_BCHW: Tensor, short_BCHW: Tensor, embedding_BE: Tensor) -> Tensor:
+        """From the first convolution's output on."""
         embedded_BC11 = self.embed(functional.silu(embedding_BE))[:, :, None, None]
         if self._scale_shift_norm:
             scale_BC11, shift_BC11 = embedded_BC11.chunk(2, dim=1)
@@ -177,5 +254,4 @@ class ResidualBlock(nn.Module):
         else:
             h_BCHW = self.second_norm(h_BCHW + embedded_BC11)
         change_BCHW: Tensor = self.second(self.dropout(functional.silu(h_BCHW)))
-        short_BCHW: Tensor = self.short_cut(x_BCHW)
         return short_BCHW + change_BCHW

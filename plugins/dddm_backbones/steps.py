@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dddm_backbones.attention import Attention
-from dddm_backbones.layers import Double, Halve, ResidualBlock
+from dddm_backbones.layers import Double, Halve, ResidualBlock, SkipPart
 from dddm_backbones.options import AdmOptions
 from dddm_backbones.transformer import Transformer
 
@@ -59,6 +59,19 @@ class Step(nn.Module):
             return recomputed
         return self._compute(*given)
 
+    def part_of(self, skip_BCHW: Tensor) -> SkipPart:
+        """What the step makes of what the way down left behind, before it sees the map so far."""
+        assert isinstance(self.block, ResidualBlock), "no other takes what was left behind"
+        return self.block.part_of(skip_BCHW)
+
+    def finish(
+        self, h_BCHW: Tensor, embedding_BE: Tensor, tokens: dict[int, Tensor], part: SkipPart
+    ) -> Tensor:
+        """What `forward` makes of the map so far and what `part` was made of, up to rounding."""
+        assert isinstance(self.block, ResidualBlock), "no other takes what was left behind"
+        h_BCHW = self.block.finish(h_BCHW, part, embedding_BE)
+        return self._attend(h_BCHW, tokens.get(self._height))
+
     def _compute(
         self,
         h_BCHW: Tensor,
@@ -69,6 +82,9 @@ class Step(nn.Module):
         if skip_BCHW is not None:
             h_BCHW = torch.cat([h_BCHW, skip_BCHW], dim=1)
         h_BCHW = self.block(h_BCHW, embedding_BE) if self._embeds else self.block(h_BCHW)
+        return self._attend(h_BCHW, token_BMP)
+
+    def _attend(self, h_BCHW: Tensor, token_BMP: Tensor | None) -> Tensor:
         for attention in self.attention:
             h_BCHW = attention(h_BCHW, token_BMP)
         return h_BCHW

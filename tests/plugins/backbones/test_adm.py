@@ -137,7 +137,8 @@ def test_images_leave_what_was_begun(estimate: Way, variant: dict[str, Any]) -> 
 
 def _tensors(begun: Begun) -> list[Tensor]:
     """Copies of all that was begun."""
-    return [tensor.clone() for tensor in (begun.h, *begun.skips, begun.embedding)]
+    parts = (tensor for part in begun.parts for tensor in part)
+    return [tensor.clone() for tensor in (begun.h, *begun.skips, *parts, begun.embedding)]
 
 
 @pytest.mark.parametrize(
@@ -151,6 +152,20 @@ def test_begin_does_all_steps_before_the_estimate_enters(
     begun = network(attention=attention).begin(x_t=batch.x_t, t=batch.t, label=None)
     assert begun.done == done
     assert len(begun.skips) == done + 1
+    assert not begun.parts
+
+
+@pytest.mark.parametrize("estimate", WAYS)
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
+def test_sampling_computes_what_training_does(estimate: Way, variant: dict[str, Any]) -> None:
+    """Without gradients what was left behind is worked into the way up at once: same numbers."""
+    adm, batch = network(estimate=estimate, **variant), inputs()
+    expected = batch.through(adm).detach()
+    with torch.no_grad():
+        begun = adm.begin(x_t=batch.x_t, t=batch.t, label=batch.label)
+        found = adm.refine(begun, estimate=batch.estimate)
+    assert len(begun.parts) == (0 if estimate == "concatenation" else begun.done + 1)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("estimate", WAYS)

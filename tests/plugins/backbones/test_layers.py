@@ -190,6 +190,25 @@ def test_residual_block_equals_one_written_by_hand(*, scale_shift: bool) -> None
     torch.testing.assert_close(block(x_BCHW, embedding_BE), expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("channels", "skip"),
+    [(128, 128), (256, 128), (10, 5), (2, 2)],
+    ids=["border between groups", "border within a group", "large groups", "one group"],
+)
+@torch.no_grad()
+def test_a_block_may_begin_with_what_was_left_behind(channels: int, skip: int) -> None:
+    """Both inputs at once, or the second before the first is known: equal up to rounding."""
+    block = ResidualBlock(channels + skip, 8, embedding=6, dropout=0.0, scale_shift_norm=True)
+    perturb(block, size=0.2)
+    x_BCHW, skip_BSHW = noise(2, channels, 4, 6), noise(2, skip, 4, 6, seed=1)
+    embedding_BE = noise(2, 6, seed=2)
+    expected = block(torch.cat([x_BCHW, skip_BSHW], dim=1), embedding_BE)
+    part = block.part_of(skip_BSHW)
+    for _ in range(2):
+        found = block.finish(x_BCHW, part, embedding_BE)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("resize", [None, Halve(4, learned=False), Double(4, learned=False)])
 def test_residual_block_begins_as_its_short_cut(resize: Halve | Double | None) -> None:
     """Before training the block only changes the size, if it changes anything."""
