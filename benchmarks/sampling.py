@@ -3,9 +3,9 @@
     python benchmarks/sampling.py [--recipe cifar10] [--images 8] [--steps 20] [--rounds 3]
 
 `begin once` is algorithm 2 as `fixed-time` runs it; `plain loop` evaluates the whole network at
-each step, with the operations that training does.  Then one block is drawn with one step, from noise
-to uint8 images, beside the same evaluation alone.  The recipe's network with random weights; sides
-in turn, medians, CPU.
+each step, with the operations that training does.  Then one block is drawn with one step, from
+noise to uint8 images, beside the same evaluation alone.  The recipe's network with random weights;
+sides in turn, medians, CPU.
 """
 
 import time
