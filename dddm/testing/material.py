@@ -78,7 +78,7 @@ def _by_how_much(found: Tensor, wanted: Tensor) -> str:
         return f": shapes {tuple(found.shape)} and {tuple(wanted.shape)}"
     if not found.numel():
         return ""
-    return f": off by {float((found.double() - wanted.double()).abs().max()):.3g} at most"
+    return f": off by {(found.double() - wanted.double()).abs().max().item():.3g} at most"
 
 
 def gpus() -> Iterator[torch.device]:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
 from dddm.errors import PluginError
 from dddm.interfaces.plugin import Kind
 from dddm.registry.catalogue import Catalogue
@@ -14,6 +16,7 @@ from dddm.testing.check import Check, ConformanceFailure
 from dddm.testing.every_check import capabilities_of, checks_of
 from dddm.testing.report import Outcome, Report, Result
 from dddm.testing.subject import LeftOut, Subject, find_components, subjects_of
+from dddm.testing.torch_state import restore_torch, torch_state
 
 
 def examine(
@@ -155,9 +158,11 @@ def _raised(error: Exception) -> str:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Begin from one random state, and leave the caller's as it was."""
-    import torch
-
+    """Begin from one random state, and leave that and torch's settings as they were."""
+    before = torch_state()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        yield
+        try:
+            yield
+        finally:
+            restore_torch(before)

@@ -26,21 +26,29 @@ def torch_state() -> Mapping[str, Any]:
     return state
 
 
+def restore_torch(before: Mapping[str, Any]) -> None:
+    """Put back what `torch_state` gave."""
+    torch.set_default_dtype(before["default dtype"])
+    torch.set_grad_enabled(before["grad mode"])
+    torch.use_deterministic_algorithms(before["deterministic algorithms"])
+    torch.set_float32_matmul_precision(before["precision of float32 products"])
+    torch.set_num_threads(before["threads"])
+    torch.set_autocast_enabled("cpu", before["autocast"])
+
+
 def expect_torch_as_before(before: Mapping[str, Any], *, after: str) -> None:
-    """Expect the settings of `before`, and put them back where one is another now.
+    """Expect the settings of `before`.
 
     Args:
         before: what `torch_state` gave.
         after: what happened since, for the message.
     """
     now = torch_state()
-    torch.set_default_dtype(before["default dtype"])
-    torch.set_grad_enabled(before["grad mode"])
-    torch.use_deterministic_algorithms(before["deterministic algorithms"])
-    torch.set_num_threads(before["threads"])
-    changed = [name for name in before if before[name] != now[name]]
+    changed = [
+        f"{name} is {now[name]}, not {before[name]}" for name in before if before[name] != now[name]
+    ]
     expect(
         not changed,
-        f"after {after}, torch has another {' and another '.join(changed)}",
+        f"after {after}, torch's {'; '.join(changed)}",
         remedy="set it around your own work alone, and put it back",
     )

@@ -352,14 +352,12 @@ def trains(subject: Subject) -> None:
     with torch.no_grad():
         for parameter, slope in zip(wanted, slopes, strict=True):
             if slope is not None:
-                parameter.sub_(1e-4 * float(loss) / square * slope)
+                parameter.sub_(1e-4 * loss.item() / square * slope)
     torch.manual_seed(0)
     # Dropout may hide a step this small: then it is the gradient that counts.
     if not any(isinstance(m, nn.Dropout) and m.p for m in network.modules()):
-        after = _loss(network, batch)
-        expect(
-            float(after) < float(loss), f"the loss went from {float(loss):g} to {float(after):g}"
-        )
+        before, after = loss.item(), _loss(network, batch).item()
+        expect(after < before, f"the loss went from {before:g} to {after:g}")
 
 
 def _loss(network: Backbone, batch: _Inputs) -> Tensor:

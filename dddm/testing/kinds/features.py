@@ -143,12 +143,13 @@ def examine(subject: Subject) -> None:
 @FEATURES.check()
 def inputs_unchanged(subject: Subject) -> None:
     """It does not change the images that it is given, and takes any layout of memory."""
-    images = pixels(3, subject.shapes[0])
-    kept = images.clone()
-    first = _features(subject).extract(images)
-    expect_equal(images, kept, "the images were changed")
-    other = images.contiguous(memory_format=torch.channels_last)
-    expect_close(_features(subject).extract(other), first, "channels last give other vectors")
+    for shape in subject.shapes:
+        images = pixels(3, shape)
+        kept = images.clone()
+        first = _features(subject).extract(images)
+        expect_equal(images, kept, "the images were changed")
+        other = images.contiguous(memory_format=torch.channels_last)
+        expect_close(_features(subject).extract(other), first, "channels last give other vectors")
 
 
 @FEATURES.check()

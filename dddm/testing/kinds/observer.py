@@ -1,9 +1,7 @@
 """What an observer promises; see `dddm.interfaces.observer`."""
 
 import contextlib
-import gc
 import io
-import os
 import statistics
 import tempfile
 import threading
@@ -37,7 +35,7 @@ OBSERVER: Final = Suite("observer")
 
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 _SLOW_SECONDS: Final = 0.05
-_STEPS: Final = 40
+_STEPS: Final = 11
 
 
 @final
@@ -218,13 +216,12 @@ def _open_files() -> set[str] | None:
     """Files that this process has open; None where the system does not say."""
     if not _DESCRIPTORS.is_dir():
         return None
-    gc.collect()
     found = set()
-    for descriptor in os.listdir(_DESCRIPTORS):
+    for descriptor in _DESCRIPTORS.iterdir():
         with contextlib.suppress(OSError):
-            target = os.readlink(_DESCRIPTORS / descriptor)
+            target = str(descriptor.readlink())
             if target.startswith("/") and not target.startswith(("/proc/", "/dev/")):
-                found.add(f"{target}")
+                found.add(target)
     return found
 
 

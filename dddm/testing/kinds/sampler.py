@@ -3,6 +3,7 @@
 Legend: B images, C channels, H rows, W columns; T the last time.
 """
 
+import itertools
 from typing import Any, Final
 
 import torch
@@ -60,7 +61,7 @@ def _estimates(
 
 @SAMPLER.check()
 def one_estimate_a_step(subject: Subject) -> None:
-    """It yields as many estimates as steps are asked for, (B, C, H, W), float32, for odd batches."""
+    """It yields as many estimates as steps are asked for, (B, C, H, W), float32, finite."""
     for count in BATCHES:
         for steps in _STEPS:
             found = _estimates(_sampler(subject), _given(subject, count), steps=steps)
@@ -248,7 +249,7 @@ def every_step_counts(subject: Subject) -> None:
         return -0.9 * estimate.clamp(-1, 1)
 
     found = _estimates(_sampler(subject), _given(subject), steps=5, model=PlainDenoiser(turning))
-    for step, (before, after) in enumerate(zip(found, found[1:], strict=False), start=2):
+    for step, (before, after) in enumerate(itertools.pairwise(found), start=2):
         expect(not torch.equal(before, after), f"step {step} gave what the step before gave")
 
 

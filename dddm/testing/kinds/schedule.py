@@ -29,6 +29,7 @@ _SPREAD: Final = 0.5
 """About the standard deviation of images in [-1, 1]."""
 _OF_UNIT_VARIANCE: Final = (0.25, 4.0)
 _LEFT_AT_THE_END: Final = 0.1
+_EXACTLY: Final = 1e-12
 
 
 def _schedule(subject: Subject) -> Schedule:
@@ -132,7 +133,7 @@ def begins_with_the_image(subject: Subject) -> None:
     zero = _times(schedule)[:1]
     signal, sigma = float(schedule.signal(zero)), float(schedule.noise(zero))
     expect(
-        abs(signal - 1) < 1e-12 and abs(sigma) < 1e-12,
+        abs(signal - 1) < _EXACTLY and abs(sigma) < _EXACTLY,
         f"a(0) = {signal!r} and s(0) = {sigma!r}",
         remedy="let the table begin with time 0",
     )
@@ -286,6 +287,6 @@ def devices(subject: Subject) -> None:
         for name, function in (("a(t)", schedule.signal), ("s(t)", schedule.noise)):
             found = function(t.to(device))
             expect(found.device.type == device.type, f"{name} is on {found.device}")
-            expect_close(found.cpu(), function(t), f"{name} differs on {device}", relative=1e-12)
+            expect_close(found.cpu(), function(t), f"{name} differs on {device}", relative=_EXACTLY)
         drawn = schedule.draw_times(count=3, generator=generator_for("times", device=device))
         expect(drawn.device.type == device.type, f"times are drawn on {drawn.device}")
