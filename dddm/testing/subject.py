@@ -1,12 +1,15 @@
 """What is tried: a component with one example of its options, and what is made of it."""
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, final
 
 from dddm.errors import DataError, EnvironmentProblem, PluginError
 from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.observer import Observer
 from dddm.interfaces.plugin import Complaint, Kind, Surroundings
 from dddm.recipe.merge import Merged
 from dddm.recipe.model import Use, plain
@@ -119,7 +122,7 @@ class Subject:
 
         Args:
             shape: of images, for a backbone; None for the first.
-            folder: of a run, for an observer.
+            folder: of a run, for an observer, which needs one.
 
         Raises:
             LeftOut: if what it needs is not on this machine.
@@ -131,9 +134,23 @@ class Subject:
         if self.component.kind is Kind.BACKBONE:
             more = {"shape": shape or self.shapes[0], "classes": self.classes}
         elif self.component.kind is Kind.OBSERVER:
-            more = {"folder": folder or Path()}
+            assert folder is not None, "an observer may write into its folder"
+            more = {"folder": folder}
         with self.needing_what_may_be_absent():
             return self.use.make(**more)
+
+    @contextmanager
+    def built(self) -> Iterator[Any]:
+        """The component, as `build` makes it; an observer in a folder of its own, and closed."""
+        if self.component.kind is not Kind.OBSERVER:
+            yield self.build()
+            return
+        with tempfile.TemporaryDirectory() as folder, chdir(folder):
+            observer: Observer = self.build(folder=Path(folder))
+            try:
+                yield observer
+            finally:
+                observer.close()
 
     def needing_what_may_be_absent(self) -> "_Absent":
         """Inside, files or packages that are absent lead to `LeftOut`, unless `given`."""

@@ -113,15 +113,16 @@ def has_a_summary(subject: Subject) -> None:
 def builds(subject: Subject) -> None:
     """Its target, called as its interface says, makes a final class of that interface."""
     interface = INTERFACES[subject.component.kind]
-    made = subject.build()
+    with subject.built() as made:
+        kind = type(made)
     expect(
-        isinstance(made, interface),
-        f"{subject.component.target} made a {type(made).__name__}, no {interface.__name__}",
-        remedy=f"derive it from dddm.interfaces…{interface.__name__}",
+        issubclass(kind, interface),
+        f"{subject.component.target} made a {kind.__name__}, no {interface.__name__}",
+        remedy=f"derive it from {interface.__module__}.{interface.__name__}",
     )
     expect(
-        bool(getattr(type(made), "__final__", False)),
-        f"the class {type(made).__name__} is not final",
+        bool(getattr(kind, "__final__", False)),
+        f"the class {kind.__name__} is not final",
         remedy="decorate it with typing.final: to vary a component, wrap it",
     )
 
@@ -130,7 +131,13 @@ def builds(subject: Subject) -> None:
 def leaves_torch_alone(subject: Subject) -> None:
     """Making it changes none of torch's settings that hold for the whole process."""
     before = torch_state()
-    subject.make()
+    try:
+        with subject.built():
+            pass
+    except LeftOut:
+        raise
+    except Exception as error:
+        raise LeftOut("it cannot be built: see component.builds") from error
     expect_torch_as_before(before, after="it was made")
 
 

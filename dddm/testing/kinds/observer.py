@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, final
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 from PIL import Image
 
 from dddm.interfaces.observer import (
@@ -118,10 +118,15 @@ def every_event(folder: Path) -> tuple[Event, ...]:
 @final
 @frozen(kw_only=True)
 class _Stage:
-    """A folder of a run, which is also the current one, and what is written to stdout there."""
+    """A folder of a run, which is also the current one, and what is written to stdout there.
+
+    Attributes:
+        observers: that were made here.
+    """
 
     folder: Path
     out: io.StringIO
+    observers: list[Observer] = field(factory=list)
 
 
 @contextlib.contextmanager
@@ -134,11 +139,20 @@ def _stage() -> Iterator[_Stage]:
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(io.StringIO()),
     ):
-        yield _Stage(folder=Path(folder), out=out)
+        stage = _Stage(folder=Path(folder), out=out)
+        try:
+            yield stage
+        except BaseException:
+            # A check that ended early has not closed them, and their files would stay open.
+            for observer in stage.observers:
+                with contextlib.suppress(Exception):
+                    observer.close()
+            raise
 
 
 def _observer(subject: Subject, stage: _Stage) -> Observer:
     observer: Observer = subject.make(folder=stage.folder)
+    stage.observers.append(observer)
     return observer
 
 

@@ -1,5 +1,6 @@
 """What every component promises of its options."""
 
+import json
 import tomllib
 from collections.abc import Mapping
 from typing import Any, Final
@@ -102,7 +103,13 @@ def schema(subject: Subject) -> None:
     except ImportError as error:
         raise LeftOut("jsonschema is not installed: pip install 'dddm[testing]'") from error
     parts = {use.component.id: use.component for use in subject.use.and_parts()}
-    validator = jsonschema.Draft202012Validator(schema_of(Catalogue(parts.values())))
+    whole = schema_of(Catalogue(parts.values()))
+    try:
+        json.dumps(whole, allow_nan=False)
+        jsonschema.Draft202012Validator.check_schema(whole)
+    except (ValueError, TypeError, jsonschema.SchemaError) as error:
+        raise ConformanceFailure(f"with its options the schema is none: {error}") from error
+    validator = jsonschema.Draft202012Validator(whole)
     for table in (subject.table, subject.plain_options()):
         wrong = [error.message for error in validator.iter_errors(_recipe(subject, table))]
         expect(not wrong, f"the schema refuses {table}: {'; '.join(wrong)[:300]}")

@@ -95,7 +95,7 @@ class KeepsItsFile(Notes):
 
 
 KEPT: Final[list[Any]] = []
-"""Files that nobody closes, so that Python does not close them either."""
+"""Files that nobody closes: a test must, or Python warns of them."""
 
 
 @final

@@ -18,7 +18,7 @@ from dddm.interfaces.plugin import (
 )
 from dddm.support.weights import find_weights
 from planted.bug import Bug, bug
-from planted.metrics import Charbonnier, RightMetric
+from planted.metrics import Charbonnier
 
 WEIGHTS: Final = WeightFile(
     name="a-file-that-is-not-there.bin",
@@ -67,10 +67,8 @@ class Needy:
 
 
 @attrs.frozen(kw_only=True)
-class UnsaidBounds:
-    c: int = attrs.field(
-        default=1, metadata={"help": "Where the corner is.", "bounds": {"at_least": float("nan")}}
-    )
+class Endless:
+    c: float = option(float("inf"), help="Where the corner is.")
 
 
 @final
@@ -111,6 +109,12 @@ class Brief(Charbonnier):
 
 @final
 class Wanting(Charbonnier):
+    def __init__(self, options: Any) -> None:
+        super().__init__(NoOptions())
+
+
+@final
+class WithoutEnd(Charbonnier):
     def __init__(self, options: Any) -> None:
         super().__init__(NoOptions())
 
@@ -197,6 +201,7 @@ BUGS: Final[list[Bug]] = [
     metric(Outside, "options.defaults", options=DefaultOutside),
     metric(Brief, "options.helpful", options=Terse),
     metric(Wanting, "options.read", options=Needy),
+    metric(WithoutEnd, "options.schema", "options.defaults", options=Endless),
     metric(Complaining, "options.accepted", options=Options, check=complain),
     metric(NotSummed, "component.has-a-summary", summary="m" * 120),
     metric(NotFinal, "component.builds"),
@@ -211,4 +216,3 @@ BUGS: Final[list[Bug]] = [
     metric(MissesWithoutAWord, "component.misses-its-weights", weights=(WEIGHTS,)),
     metric(MissesWithoutAName, "component.misses-its-weights", weights=(WEIGHTS,)),
 ]
-assert RightMetric
