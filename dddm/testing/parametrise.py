@@ -31,13 +31,15 @@ class Trial:
         """
         import pytest
 
+        __tracebackhide__ = True
         result = attempt(self._check, self._subject)
         if result.outcome is Outcome.LEFT_OUT:
             pytest.skip(result.detail)
         if result.outcome is Outcome.EXPECTED:
             pytest.xfail(result.detail)
         if not result.outcome.ok:
-            raise ConformanceFailure(str(result))
+            # What led to it is shown first, with the component's own lines.
+            raise ConformanceFailure(str(result)) from result.error
 
     def __repr__(self) -> str:
         return f"{self._check.name} of {self._subject.component.id}, {self._subject.label}"

@@ -38,6 +38,7 @@ class Result:
         outcome: what came of it.
         detail: what was seen, or the reason why it was left out or expected; empty if it passed.
         remedy: what to do about a failure, where what was seen does not say it.
+        error: that a failing check raised, with its traceback.
     """
 
     component: str
@@ -48,6 +49,7 @@ class Result:
     outcome: Outcome
     detail: str = ""
     remedy: str | None = None
+    error: Exception | None = attrs.field(default=None, eq=False, repr=False)
 
     def __str__(self) -> str:
         lines = [f"{self.component} with {self.example}: {self.name} {self.outcome.value}"]
@@ -61,7 +63,8 @@ class Result:
     @property
     def facts(self) -> dict[str, Any]:
         """As plain values, for JSON."""
-        return {**attrs.asdict(self), "outcome": self.outcome.value}
+        facts = attrs.asdict(self, filter=lambda field, _: field.name != "error")
+        return {**facts, "outcome": self.outcome.value}
 
 
 @final

@@ -111,15 +111,16 @@ def attempt(check: Check, subject: Subject) -> Result:
         reason = said.lacks[check.capability]
         return _result(check, subject, Outcome.LEFT_OUT, f"lacks {check.capability}: {reason}")
     expected = said.expected_failures.get(check.name)
+    raised: Exception
     try:
         with _undisturbed():
             check.function(subject)
     except LeftOut as reason:
         return _result(check, subject, Outcome.LEFT_OUT, str(reason))
     except ConformanceFailure as failure:
-        seen, remedy = failure.seen, failure.remedy
+        seen, remedy, raised = failure.seen, failure.remedy, failure
     except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything
-        seen, remedy = _raised(error), None
+        seen, remedy, raised = _raised(error), None, error
     else:
         if expected is None:
             return _result(check, subject, Outcome.PASSED)
@@ -132,11 +133,17 @@ def attempt(check: Check, subject: Subject) -> Result:
         )
     if expected is not None:
         return _result(check, subject, Outcome.EXPECTED, expected)
-    return _result(check, subject, Outcome.FAILED, seen, remedy=remedy)
+    return _result(check, subject, Outcome.FAILED, seen, remedy=remedy, error=raised)
 
 
 def _result(
-    check: Check, subject: Subject, outcome: Outcome, detail: str = "", *, remedy: str | None = None
+    check: Check,
+    subject: Subject,
+    outcome: Outcome,
+    detail: str = "",
+    *,
+    remedy: str | None = None,
+    error: Exception | None = None,
 ) -> Result:
     return Result(
         component=subject.component.id,
@@ -147,6 +154,7 @@ def _result(
         outcome=outcome,
         detail=detail,
         remedy=remedy,
+        error=error,
     )
 
 

@@ -79,4 +79,5 @@ def dddm_register(registrar: Registrar) -> None:
         weights=(INCEPTION_WEIGHTS,),
         needs=needs_inception,
         summary="2,048 pooled features of FID's Inception; on 50,000 samples, FID.",
+        conformance=Conformance(shapes=(RESNET20_SHAPE,)),
     )

@@ -146,8 +146,6 @@ def declares_its_weights(subject: Subject) -> None:
     """All weights that it needs are declared, with URL, size and SHA-256."""
     component = subject.component
     needed = component.weights_for(subject.use.options)
-    if not component.weights and not needed:
-        raise LeftOut("it needs no weights")
     for file in {*component.weights, *needed}:
         expect(file in component.weights, f"{file.name} is needed and not among its weights")
         expect(
@@ -163,7 +161,7 @@ def misses_its_weights(subject: Subject) -> None:
     """Without its weights it cannot be made, and says by a DataError which are missing."""
     needed = subject.component.weights_for(subject.use.options)
     if not needed:
-        raise LeftOut("it needs no weights")
+        return
     with _nothing_to_be_found():
         try:
             subject.use.make()
