@@ -22,6 +22,9 @@ a module that imports no torch and implements one hook:
 
 The target is a string, so that listing, checking and documenting a component never imports torch.
 How a target is called is said in the interface file of its kind; its options always come first.
+
+`dddm plugin test NAME` tries whether a component does what that file promises, with the options
+that its registration gives as examples: `conformance=Conformance(examples=({"eps": 1e-2},))`.
 """
 
 from abc import ABC, abstractmethod

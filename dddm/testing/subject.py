@@ -102,7 +102,7 @@ class Subject:
             return []
         names = tuple(str(label) for label in range(self.classes))
         facts = DataFacts(shape=shape, train_images=1000, classes=names)
-        tables = {name: {} for name in (*SINGLE, "train")}
+        tables: dict[str, Any] = {name: {} for name in (*SINGLE, "train")}
         around = Surroundings(data=facts, tables=tables)
         return list(self.component.check(self.use.options, around))
 

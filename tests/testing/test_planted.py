@@ -1,6 +1,7 @@
 """Each check catches something: toys with one mistake each, beside toys without any."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -137,7 +138,8 @@ def test_what_registers_loudly_is_caught(
     """A real distribution, registered in a process of its own."""
     assert HEAD in source or module == "toy_check"
     monkeypatch.syspath_prepend(tmp_path)
-    install(tmp_path, "dddm-toy", **{module: (module.replace("_", "-"), source)})
+    modules: dict[str, Any] = {module: (module.replace("_", "-"), source)}
+    install(tmp_path, "dddm-toy", **modules)
     namespace = module.replace("_", "-")
     (result,) = examine(f"{namespace}:far", checks=[REGISTERING]).results
     assert result.outcome.ok == (says is None), result

@@ -119,8 +119,8 @@ def test_kind_tells_components_of_one_name_apart() -> None:
     for kind in (Kind.METRIC, Kind.FEATURES):
         toys.add(kind, "near", target="nowhere:X", summary="A toy.")
     both = Catalogue(toys.components)
-    for kind in (Kind.METRIC, "metric"):
-        report = examine("near", kind=kind, checks=["options.helpful"], catalogue=both)
+    for word in (Kind.METRIC, "metric"):
+        report = examine("near", kind=word, checks=["options.helpful"], catalogue=both)
         assert [result.kind for result in report.results] == ["metric"]
     report = examine("near", checks=["options.helpful"], catalogue=both)
     assert len(report.results) == 2

@@ -1,5 +1,6 @@
 """A right backbone, and wrong ones."""
 
+import functools
 from typing import Any, Final, final
 
 import torch
@@ -9,6 +10,12 @@ from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.plugin import Kind, NoOptions
 from planted.bug import Bug, bug
+
+
+def through(layer: Any, hidden: Tensor) -> Tensor:
+    """A layer's output, typed."""
+    out: Tensor = layer(hidden)
+    return out
 
 
 class Small(Backbone):
@@ -26,13 +33,13 @@ class Small(Backbone):
 
     def embedding(self, t: Tensor, label: Tensor | None) -> Tensor:
         assert label is not None
-        return self.of_time(t[:, None] / 1000) + self.of_label(label)
+        return through(self.of_time, t[:, None] / 1000) + through(self.of_label, label)
 
     def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Any:
         return self.of_x_t(x_t) + self.embedding(t, label)[:, :, None, None]
 
     def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        return self.out(torch.tanh(begun + self.of_estimate(estimate)))
+        return through(self.out, torch.tanh(begun + self.of_estimate(estimate)))
 
     def select(self, begun: Any, *, index: Tensor) -> Any:
         return begun[index]
@@ -56,7 +63,7 @@ class BatchNormOfTheBatch(Small):
         self.norm = nn.BatchNorm2d(4, track_running_stats=False)
 
     def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        return self.out(torch.tanh(self.norm(begun + self.of_estimate(estimate))))
+        return through(self.out, torch.tanh(self.norm(begun + self.of_estimate(estimate))))
 
 
 @final
@@ -70,7 +77,7 @@ class UnusedLayer(Small):
 class RefineWrites(Small):
     def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
         begun += self.of_estimate(estimate)
-        return self.out(torch.tanh(begun))
+        return through(self.out, torch.tanh(begun))
 
 
 @final
@@ -81,19 +88,19 @@ class RemembersTheLast(Small):
         seen = self.of_estimate(estimate)
         mixed = seen if self.last is None or self.last.shape != seen.shape else seen + self.last
         self.last = seen.detach()
-        return self.out(torch.tanh(begun + mixed))
+        return through(self.out, torch.tanh(begun + mixed))
 
 
 @final
 class IgnoresLabels(Small):
     def embedding(self, t: Tensor, label: Tensor | None) -> Tensor:
-        return self.of_time(t[:, None] / 1000) + self.of_label.weight.sum(0)
+        return through(self.of_time, t[:, None] / 1000) + self.of_label.weight.sum(0)
 
 
 @final
 class IgnoresTheEstimate(Small):
     def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        return self.out(torch.tanh(begun + self.of_estimate(torch.ones_like(estimate))))
+        return through(self.out, torch.tanh(begun + self.of_estimate(torch.ones_like(estimate))))
 
 
 @final
@@ -136,11 +143,10 @@ class SharedWithTheCopy(Small):
     def __init__(self, options: NoOptions, *, shape: ImageShape, classes: int) -> None:
         super().__init__(options, shape=shape, classes=classes)
         out = self.out
-        self.last = lambda hidden: out(hidden)  # noqa: PLW0108 - it holds the layer, as a bug does
+        self.last = functools.partial(through, lambda hidden: out(hidden))  # noqa: PLW0108 - a bug
 
     def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        found: Tensor = self.last(torch.tanh(begun + self.of_estimate(estimate)))
-        return found
+        return self.last(torch.tanh(begun + self.of_estimate(estimate)))
 
 
 @final
@@ -174,7 +180,8 @@ class SingleAlone(Small):
     def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
         if torch.is_autocast_enabled("cpu"):
             begun = begun * 1e39
-        return super().refine(begun, estimate=estimate) * (begun.sum() * 0 + 1)
+        poisoned: Tensor = super().refine(begun, estimate=estimate) * (begun.sum() * 0 + 1)
+        return poisoned
 
 
 @final

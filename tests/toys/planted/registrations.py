@@ -34,10 +34,14 @@ class Options:
     words: tuple[str, ...] = option((), help="Some words.")
 
 
+def twice(c: float) -> float:
+    return 2 * c
+
+
 @attrs.frozen(kw_only=True)
 class Doubling:
     c: float = attrs.field(
-        default=0.01, converter=lambda c: 2 * c, metadata={"help": "Twice that.", "bounds": {}}
+        default=0.01, converter=twice, metadata={"help": "Twice that.", "bounds": {}}
     )
 
 

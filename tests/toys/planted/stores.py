@@ -202,10 +202,11 @@ class Wraps(Table):
 @final
 class StalePrefetch(Table):
     def prefetch(self, index: Tensor) -> None:
-        self.ahead = (index.clone(), super().read(index))
+        self.ahead: tuple[Tensor, Tensor] | None = (index.clone(), super().read(index))
 
     def read(self, index: Tensor) -> Tensor:
-        ahead, self.ahead = getattr(self, "ahead", None), None
+        ahead: tuple[Tensor, Tensor] | None = getattr(self, "ahead", None)
+        self.ahead = None
         if ahead is not None and torch.equal(ahead[0], index):
             return ahead[1]
         return super().read(index)
