@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from dddm.errors import PluginError
+from dddm.errors import DddmError, PluginError
 from dddm.interfaces.plugin import Kind
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
@@ -161,7 +161,8 @@ def _result(
 def _raised(error: Exception) -> str:
     """The error, and the line that raised it."""
     *_, last = traceback.extract_tb(error.__traceback__)
-    return f"{type(error).__name__} was raised: {error} ({last.filename}:{last.lineno})"
+    words = error.what if isinstance(error, DddmError) else str(error)
+    return f"{type(error).__name__} was raised: {words} ({last.filename}:{last.lineno})"
 
 
 @contextmanager
