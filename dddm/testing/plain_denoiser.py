@@ -1,7 +1,7 @@
 """A denoiser and a schedule of a few lines, on which samplers are tried."""
 
 from collections.abc import Callable
-from typing import Final, final
+from typing import final
 
 import torch
 from attrs import frozen
@@ -86,15 +86,15 @@ class PlainDenoiser(Denoiser):
         refined: the estimates that `refine` was called with, in order.
     """
 
-    def __init__(self, function: Function, *, timesteps: int = 1000) -> None:
-        self._schedule: Final = PlainSchedule(timesteps)
+    def __init__(self, schedule: Schedule, function: Function) -> None:
+        self._schedule = schedule
         self._function = function
         self.begun: list[Begun] = []
         self.refined: list[Tensor] = []
 
     @property
     def schedule(self) -> Schedule:
-        """A plain one."""
+        """The one that it was made with."""
         return self._schedule
 
     def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Begun:

@@ -20,7 +20,7 @@ from dddm.testing.material import (
     noise,
     pictures,
 )
-from dddm.testing.plain_denoiser import Begun, PlainDenoiser, mixing
+from dddm.testing.plain_denoiser import Begun, PlainDenoiser, PlainSchedule, mixing
 from dddm.testing.subject import LeftOut, Subject
 
 SAMPLER: Final = Suite(
@@ -55,7 +55,7 @@ def _estimates(
     sampler: Sampler, given: dict[str, Any], *, steps: int, model: PlainDenoiser | None = None
 ) -> list[Tensor]:
     """All that is yielded, copied at once."""
-    model = model or PlainDenoiser(mixing)
+    model = model or PlainDenoiser(PlainSchedule(), mixing)
     return [found.clone() for found in sampler.sample(model=model, steps=steps, **given)]
 
 
@@ -76,7 +76,7 @@ def one_evaluation_a_step(subject: Subject) -> None:
     """The network is evaluated once a step, or less often where the sampler names an exact one."""
     sampler = _sampler(subject)
     for steps in _STEPS:
-        model = PlainDenoiser(mixing)
+        model = PlainDenoiser(PlainSchedule(), mixing)
         before = 0
         for number, _ in enumerate(
             sampler.sample(model=model, steps=steps, **_given(subject)), start=1
@@ -95,7 +95,7 @@ def one_evaluation_a_step(subject: Subject) -> None:
 @SAMPLER.check()
 def begins_at_the_end_of_time(subject: Subject) -> None:
     """The network first sees x_T as it was given, at T, with the labels, and the first estimate."""
-    model, given = PlainDenoiser(mixing), _given(subject)
+    model, given = PlainDenoiser(PlainSchedule(), mixing), _given(subject)
     _estimates(_sampler(subject), given, steps=3, model=model)
     expect(bool(model.begun), "`begin` was never called")
     first = model.begun[0]
@@ -113,7 +113,7 @@ def begins_at_the_end_of_time(subject: Subject) -> None:
 @SAMPLER.check()
 def times_are_the_schedule_s(subject: Subject) -> None:
     """At every step the time is one of the schedule's, for each image, and labels stay."""
-    model, given = PlainDenoiser(mixing), _given(subject)
+    model, given = PlainDenoiser(PlainSchedule(), mixing), _given(subject)
     _estimates(_sampler(subject), given, steps=5, model=model)
     for begun in model.begun:
         inside = (begun.t > 0) & (begun.t <= model.schedule.last_time)
@@ -131,7 +131,9 @@ def within_range(subject: Subject) -> None:
     def wild(begun: Begun, estimate: Tensor) -> Tensor:
         return 5 * mixing(begun, estimate) + 3
 
-    found = _estimates(_sampler(subject), _given(subject), steps=4, model=PlainDenoiser(wild))
+    found = _estimates(
+        _sampler(subject), _given(subject), steps=4, model=PlainDenoiser(PlainSchedule(), wild)
+    )
     most = max(float(estimate.abs().max()) for estimate in found)
     expect(most <= 1, f"an estimate reaches {most:.3g}", remedy="clamp it to [-1, 1]")
 
@@ -169,7 +171,7 @@ def inputs_unchanged(subject: Subject) -> None:
     """It changes neither x_T, nor the first estimate, nor what it has yielded."""
     given = _given(subject)
     kept = {name: value.clone() for name, value in given.items()}
-    model = PlainDenoiser(mixing)
+    model = PlainDenoiser(PlainSchedule(), mixing)
     yielded, copies = [], []
     for estimate in _sampler(subject).sample(model=model, steps=5, **given):
         yielded.append(estimate)
@@ -189,7 +191,9 @@ def stays_at_a_fixed_point(subject: Subject) -> None:
         del begun, estimate
         return image.clone()
 
-    found = _estimates(_sampler(subject), _given(subject), steps=4, model=PlainDenoiser(constant))
+    found = _estimates(
+        _sampler(subject), _given(subject), steps=4, model=PlainDenoiser(PlainSchedule(), constant)
+    )
     for step, estimate in enumerate(found, start=1):
         expect_close(
             estimate,
@@ -210,7 +214,10 @@ def finds_a_fixed_point(subject: Subject) -> None:
         return image + 0.5 * (estimate - image)
 
     found = _estimates(
-        _sampler(subject), _given(subject), steps=_MANY, model=PlainDenoiser(halving)
+        _sampler(subject),
+        _given(subject),
+        steps=_MANY,
+        model=PlainDenoiser(PlainSchedule(), halving),
     )
     off = [float((estimate - image).abs().max()) for estimate in found]
     expect(
@@ -248,7 +255,9 @@ def every_step_counts(subject: Subject) -> None:
         del begun
         return -0.9 * estimate.clamp(-1, 1)
 
-    found = _estimates(_sampler(subject), _given(subject), steps=5, model=PlainDenoiser(turning))
+    found = _estimates(
+        _sampler(subject), _given(subject), steps=5, model=PlainDenoiser(PlainSchedule(), turning)
+    )
     for step, (before, after) in enumerate(itertools.pairwise(found), start=2):
         expect(not torch.equal(before, after), f"step {step} gave what the step before gave")
 
@@ -264,7 +273,7 @@ def without_labels(subject: Subject) -> None:
 def more_steps_than_times(subject: Subject) -> None:
     """Of a schedule with fewer times than steps it makes ValueError, or all the steps."""
     sampler, given = _sampler(subject), _given(subject)
-    model = PlainDenoiser(mixing, timesteps=3)
+    model = PlainDenoiser(PlainSchedule(3), mixing)
     try:
         found = _estimates(sampler, given, steps=5, model=model)
     except ValueError:
