@@ -34,7 +34,10 @@ class Split(ABC):
 
     @abstractmethod
     def images(self, index: Tensor) -> Tensor:
-        """Images (B, C, H, W), uint8, CPU, for indices (B,), int64."""
+        """Images (B, C, H, W), uint8, CPU, for indices (B,), int64, in their order.
+
+        An index may stand there more than once.  The tensor is the caller's, who may write into it.
+        """
 
     @abstractmethod
     def labels(self, index: Tensor) -> Tensor | None:

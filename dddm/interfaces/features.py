@@ -59,7 +59,8 @@ class Features(ABC):
     def extract(self, images: Tensor) -> Tensor:
         """Vectors (B, D), float32, on the CPU, of images (B, C, H, W), uint8, 0…255.
 
-        No gradient, no autocast, the same for an image whatever else is in the batch.
+        No gradient, no autocast, the same for an image whatever else is in the batch.  None of
+        torch's settings, such as TF32, is another afterwards.
         """
 
     @property

@@ -10,6 +10,9 @@ from torch import Tensor
 class Metric(ABC):
     """A distance of which training takes the mean over the batch.
 
+    It draws nothing, and changes neither of the images.  Its gradient is finite, also where the
+    two are equal.
+
     A target of kind `metric` is called as `target(options)`.
     """
 

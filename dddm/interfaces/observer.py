@@ -193,6 +193,10 @@ class RunStopped(Event):
 class Observer(ABC):
     """Follows a run.  Only rank 0 has observers.
 
+    Any event may be the first, as when samples are drawn without training, and one that an
+    observer does not know, of a later version, is passed over.  Results go to stdout, so an
+    observer writes to stderr or into files.
+
     A target of kind `observer` is called as `target(options, folder=the run's folder)`.
     """
 
@@ -201,5 +205,5 @@ class Observer(ABC):
         """Take notice of `event`; which one it is, its class says.  Must return quickly."""
 
     def close(self) -> None:
-        """The run is over, well or badly."""
+        """The run is over, well or badly: let go of files and threads."""
         return

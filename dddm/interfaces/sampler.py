@@ -50,6 +50,9 @@ class Denoiser(ABC):
 class Sampler(ABC):
     """Turns noise into estimates, one a step.
 
+    It draws nothing: all noise is given.  What becomes of an image does not depend on what else is
+    in the batch, and neither what is given nor what was yielded is changed.
+
     A target of kind `sampler` is called as `target(options)`.
     """
 

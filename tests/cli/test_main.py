@@ -13,6 +13,7 @@ from command_line import command, dddm, environment
 
 from dddm import __version__
 from dddm.cli import group
+from dddm.cli.lazy_group import LazyGroup
 from dddm.cli.main import main
 from dddm.errors import DataError, StoppedEarly
 
@@ -26,7 +27,7 @@ def ending(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         def raising() -> None:
             raise error
 
-        monkeypatch.setattr(group.LazyGroup, "get_command", lambda *_: raising)
+        monkeypatch.setattr(LazyGroup, "get_command", lambda *_: raising)
         with pytest.raises(SystemExit) as leaving:
             main([name])
         assert isinstance(leaving.value.code, int)
@@ -108,7 +109,7 @@ def test_every_command_is_there_with_help_and_examples(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "meant"), [("chek", "check"), ("plugin", "plugins"), ("evalute", "evaluate")]
+    ("words", "meant"), [("chek", "check"), ("plugns", "plugins"), ("evalute", "evaluate")]
 )
 def test_a_mistyped_command_is_suggested(
     words: str, meant: str, capsys: pytest.CaptureFixture[str]

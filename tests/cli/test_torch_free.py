@@ -37,6 +37,8 @@ def modules_of(*words: str) -> set[str]:
         ["plugins", "show", "adm"],
         ["weights", "list"],
         ["weights", "verify"],
+        ["plugin", "--help"],
+        ["plugin", "test", "--help"],
         *(
             [command, "--help"]
             for command in ("run", "sample", "evaluate", "report", "weights", "doctor")
@@ -61,5 +63,6 @@ def test_each_command_is_imported_alone() -> None:
     """`dddm check` does not import the others."""
     modules = modules_of("check", "digits")
     assert {name for name in modules if name.startswith("dddm.cli.")} == {
-        "dddm.cli.main", "dddm.cli.group", "dddm.cli.common", "dddm.cli.check",
+        "dddm.cli.main", "dddm.cli.group", "dddm.cli.lazy_group", "dddm.cli.common",
+        "dddm.cli.check",
     }  # fmt: skip

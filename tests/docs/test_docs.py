@@ -116,3 +116,9 @@ def test_the_page_of_recipes_is_up_to_date() -> None:
     """`python docs/recipes.py` would write what is there."""
     made = runpy.run_path(str(ROOT / "docs" / "recipes.py"))["page"]()
     assert made == (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_the_conformance_kit_is_up_to_date() -> None:
+    """`python docs/testing.py` would write what is there: every check with its promise."""
+    made = runpy.run_path(str(ROOT / "docs" / "testing.py"))["page"]()
+    assert made == (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")

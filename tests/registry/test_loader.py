@@ -73,6 +73,9 @@ BROKEN = {
     "options": registering('Kind.METRIC, "x", target="a:B", summary="s", options=dict'),
     "check": registering('Kind.METRIC, "x", target="a:B", summary="s", check=3'),
     "describe": registering('Kind.DATASET, "x", target="a:B", summary="s", describe=3'),
+    "conformance": registering(
+        'Kind.METRIC, "x", target="a:B", summary="s", conformance={"examples": ()}'
+    ),
     "weights": registering('Kind.METRIC, "x", target="a:B", summary="s", weights=["w"]'),
     "api of tomorrow": registering('Kind.METRIC, "x", target="a:B", summary="s", api=(2, 3)'),
     "api that is none": registering('Kind.METRIC, "x", target="a:B", summary="s", api=1'),

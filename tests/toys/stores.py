@@ -1,19 +1,20 @@
 """Every kind of target store, opened in a folder."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, final
 
 import torch
 from attrs import frozen
-from safetensors.torch import load, save
 from torch import Tensor
 
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.shards import Shards
-from dddm.interfaces.target_store import ShardState, TargetStore
+from dddm.interfaces.target_store import TargetStore
 from dddm.registry.loader import load_catalogue
+from dddm.testing.store_bench import as_saved
+
+__all__ = ["CPU", "KINDS", "StoreKind", "as_saved"]
 
 CPU: Final = torch.device("cpu")
 
@@ -71,11 +72,3 @@ KINDS: Final = tuple(
     for place in ("ram", "mmap", "device")
     for precision in ("float32", "float16", "bfloat16", "int8")
 )
-
-
-def as_saved(state: Mapping[int, ShardState]) -> dict[int, ShardState]:
-    """A snapshot as a checkpoint brings it back: through bytes, sharing no memory."""
-    return {
-        shard: load(save({name: part.contiguous() for name, part in parts.items()}))
-        for shard, parts in state.items()
-    }

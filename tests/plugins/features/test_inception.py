@@ -15,6 +15,7 @@ from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm.interfaces.plugin import Surroundings
 from dddm.support.files import sha256_of
 from dddm.support.torchvision_operators import import_torchvision
+from dddm.testing import examine
 from dddm_features.inception import Inception, inception_with, read_inception
 from dddm_features.inception_options import (
     INCEPTION_WEIGHTS,
@@ -237,3 +238,11 @@ def test_what_is_checked_without_torch() -> None:
     assert complaint.option == "weights_sha256"
     assert needs_inception(InceptionOptions(weights="w", weights_sha256="0")) == ()
     assert needs_inception(InceptionOptions()) == (INCEPTION_WEIGHTS,)
+
+
+def test_it_keeps_its_promises(options: InceptionOptions) -> None:
+    """Those of every component and of features, with these weights."""
+    table = {"weights": options.weights, "weights_sha256": options.weights_sha256}
+    report = examine("dddm:inception", examples=[table])
+    assert report.ok, str(report)
+    assert sum(result.outcome.value == "passed" for result in report.results) >= 26
