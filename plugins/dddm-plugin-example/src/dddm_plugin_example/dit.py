@@ -3,14 +3,16 @@
 Patches of x_t are tokens.  Patches of x̂ are further keys and values of the attention, from the
 block `estimate_from` on, with positions of their own: so x̂ is looked at and never looks.  The
 blocks before it, and what time and class say to all blocks, are computed in `begin`; every later
-block sees x̂ through the one before, so `refine` computes those blocks whole.
+block sees x̂ through the one before, so `refine` computes those blocks whole.  A single linear layer
+makes what DiT has one for in each block; that is the same function.
 
 Legend: B images of C channels, H rows, W columns, cut into R rows of patches of P numbers each; N
-tokens of x_t, M of x̂, D numbers in a token, X numbers in a modulation.
+tokens of x_t, M of x̂, D numbers in a token, S in the embedding of time and class, which say X.
 """
 
 from typing import NamedTuple, final
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,13 +29,11 @@ class Begun(NamedTuple):
 
     Attributes:
         h: tokens so far, (B, N, D).
-        modulations: what time and class say to each block that is left, (B, 1, 6·D).
-        last: what they say to the last layer, (B, 1, 2·D).
+        said: what time and class say to all blocks and the last layer, (B, 1, 6·D·blocks + 2·D).
     """
 
     h: Tensor
-    modulations: tuple[Tensor, ...]
-    last: Tensor
+    said: Tensor
 
 
 @final
@@ -58,15 +58,13 @@ class Dit(Backbone):
         rows, columns = self._grid
         place_ND = positions(rows=rows, columns=columns, width=width)
         self.register_buffer("position", place_ND, persistent=False)
-        self.first = nn.ModuleList(
-            Block(width, heads=options.heads, sees_estimate=False)
-            for _ in range(options.estimate_from)
+        self._first = options.estimate_from
+        self.blocks = nn.ModuleList(
+            Block(width, heads=options.heads, sees_estimate=number >= self._first)
+            for number in range(options.blocks)
         )
-        self.rest = nn.ModuleList(
-            Block(width, heads=options.heads, sees_estimate=True)
-            for _ in range(options.estimate_from, options.blocks)
-        )
-        self.last_modulation = starting_at_zero(nn.Linear(width, 2 * width))
+        self._says = [6 * width] * options.blocks + [2 * width]
+        self.modulation = starting_at_zero(nn.Linear(width, sum(self._says)))
         self.last = starting_at_zero(nn.Linear(width, shape.channels * options.patch**2))
 
     @property
@@ -76,33 +74,28 @@ class Dit(Backbone):
 
     def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Begun:
         """The blocks before x̂ enters, and what time and class say to those after."""
-        said_B1D = functional.silu(self.embedding(t=t, label=label))[:, None]
+        embedding_B1S = self.embedding(t=t, label=label)[:, None]
+        said_B1X = self.modulation(functional.silu(embedding_B1S))
         h_BND = self._tokens(self.enter, x_t)
-        for block in self.first:
-            h_BND = block(h_BND, block.modulation(said_B1D))
-        return Begun(
-            h=h_BND,
-            modulations=tuple(block.modulation(said_B1D) for block in self.rest),
-            last=self.last_modulation(said_B1D),
-        )
+        to_layer = torch.split(said_B1X, self._says, dim=2)
+        for number in range(self._first):
+            h_BND = self.blocks[number](h_BND, to_layer[number])
+        return Begun(h=h_BND, said=said_B1X)
 
     def select(self, begun: Begun, *, index: Tensor) -> Begun:
         """What `begin` would have returned for these images of the batch alone."""
-        return Begun(
-            h=begun.h[index],
-            modulations=tuple(modulation[index] for modulation in begun.modulations),
-            last=begun.last[index],
-        )
+        return Begun(h=begun.h[index], said=begun.said[index])
 
     def refine(self, begun: Begun, *, estimate: Tensor) -> Tensor:
         """F, (B, C, H, W)."""
         h_BND, token_BMD = begun.h, self._tokens(self.enter_estimate, estimate)
-        for block, modulation_B1X in zip(self.rest, begun.modulations, strict=True):
-            h_BND = block(h_BND, modulation_B1X, token_BMD)
-        shift_B1D, scale_B1D = begun.last.chunk(2, dim=2)
+        to_layer = torch.split(begun.said, self._says, dim=2)
+        for number in range(self._first, len(self.blocks)):
+            h_BND = self.blocks[number](h_BND, to_layer[number], token_BMD)
+        shift_B1D, scale_B1D = to_layer[-1].chunk(2, dim=2)
         out_BNP = self.last(modulated(h_BND, shift_B1D=shift_B1D, scale_B1D=scale_B1D))
         out_BPRC = out_BNP.mT.reshape(*out_BNP.mT.shape[:2], *self._grid)
-        return functional.pixel_shuffle(out_BPRC, self._patch)
+        return functional.pixel_shuffle(out_BPRC, self._patch).contiguous()
 
     def _tokens(self, enter: nn.Module, image_BCHW: Tensor) -> Tensor:
         """Patches in a token each, with where they stand: (B, N, D)."""

@@ -3,8 +3,8 @@
     h ← h + g₁ Attention((1 + s₁) LayerNorm(h) + b₁, x̂)      [b₁ s₁ g₁ b₂ s₂ g₂] = linear(SiLU(e)),
     h ← h + g₂ MLP((1 + s₂) LayerNorm(h) + b₂)                starting at zero (adaLN-Zero)
 
-Legend: B images, N tokens of x_t, M of x̂, D numbers in a token, K heads of d numbers, X numbers in
-a modulation, S numbers in the embedding of time and class.
+Legend: B images, N tokens of x_t, M of x̂, D numbers in a token, K heads of d numbers, X = 6·D
+numbers that time and class say to a block, S numbers in their embedding e.
 """
 
 import math
@@ -105,16 +105,13 @@ class Block(nn.Module):
 
     def __init__(self, width: int, *, heads: int, sees_estimate: bool) -> None:
         super().__init__()
-        self.modulation = starting_at_zero(nn.Linear(width, 6 * width))
         self.attention = Attention(width, heads=heads, sees_estimate=sees_estimate)
         self.feed = nn.Linear(width, _FEED_FORWARD * width)
         self.feed_output = nn.Linear(_FEED_FORWARD * width, width)
 
-    def forward(
-        self, h_BND: Tensor, modulation_B1X: Tensor, token_BMD: Tensor | None = None
-    ) -> Tensor:
-        """(B, N, D); the modulation, (B, 1, 6·D), is what `modulation` makes of the embedding."""
-        shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = modulation_B1X.chunk(6, dim=2)
+    def forward(self, h_BND: Tensor, said_B1X: Tensor, token_BMD: Tensor | None = None) -> Tensor:
+        """(B, N, D); time and class say two shifts, scales and gates, (B, 1, 6·D)."""
+        shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = said_B1X.chunk(6, dim=2)
         normed_BND = modulated(h_BND, shift_B1D=shift_1, scale_B1D=scale_1)
         h_BND = torch.addcmul(h_BND, gate_1, self.attention(normed_BND, token_BMD))
         normed_BND = modulated(h_BND, shift_B1D=shift_2, scale_B1D=scale_2)
