@@ -1,11 +1,10 @@
 """`dddm` itself: the table of commands, and the options that stand before a command."""
 
-import difflib
-import importlib
-from typing import Final, final
+from typing import Final
 
 import click
-from click.shell_completion import CompletionItem
+
+from dddm.cli.lazy_group import LazyGroup
 
 COMMANDS: Final = {
     "run": "Train, sample, evaluate and report a recipe.",
@@ -17,54 +16,12 @@ COMMANDS: Final = {
     "show": "Show what a recipe resolves to.",
     "schema": "Print the JSON schema of recipes.",
     "plugins": "List the components that are installed.",
+    "plugin": "Make a plugin, and test that it keeps its promises.",
     "data": "Pack and check the images of a recipe.",
     "weights": "List, verify and fetch files of weights.",
     "doctor": "Describe this installation, for a bug report.",
 }
 """Each lies in `dddm.cli.<name>` under its own name."""
-
-
-@final
-class LazyGroup(click.Group):
-    """Imports a command when it is called, and lists all without importing any."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order in which a newcomer meets them."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = getattr(importlib.import_module(f"dddm.cli.{cmd_name}"), cmd_name)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or suggest the one that was meant."""
-        name = args[0]
-        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            near = difflib.get_close_matches(name, COMMANDS, n=2, cutoff=0.5)
-            hint = f"  Did you mean {' or '.join(near)}?" if near else ""
-            ctx.fail(f"There is no command {name!r}.{hint}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands from the table."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Names of commands from the table, and options."""
-        return [
-            CompletionItem(name, help=summary)
-            for name, summary in COMMANDS.items()
-            if name.startswith(incomplete)
-        ] + click.Command.shell_complete(self, ctx, incomplete)
 
 
 def _plugin_option(
@@ -77,7 +34,12 @@ def _plugin_option(
     return tuple(value.removeprefix("no:") for value in values)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    place="dddm.cli.{}",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "-p",
     "disabled",

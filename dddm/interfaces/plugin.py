@@ -32,7 +32,7 @@ from typing import Any, Final, final
 import attrs
 import pluggy
 
-from dddm.interfaces.facts import DataFacts
+from dddm.interfaces.facts import DataFacts, ImageShape
 
 API_VERSION: Final = 1
 """The version of this interface.  It rises when a plugin written for the last one could break."""
@@ -136,6 +136,39 @@ class NoOptions:
     """For a component that has nothing to choose."""
 
 
+@final
+@attrs.frozen(kw_only=True)
+class Conformance:
+    """What the conformance kit, `dddm.testing`, should know of a component.
+
+    Attributes:
+        examples: options that it is tried with, each a table as a recipe writes it, without `use`;
+            without any, all defaults.
+        lacks: capabilities that it does not have, each with the reason; checks of these are left
+            out.
+        expected_failures: names of checks that it is known to fail, each with the reason; passing
+            one is an error.
+        shapes: of the images that it is tried with.
+        classes: how many classes these images have.
+        relative_error: of a target store: by how much a number that is kept may be off, as a share
+            of its image's largest; or a function of the options that says so.
+    """
+
+    examples: tuple[Mapping[str, Any], ...] = ()
+    lacks: Mapping[str, str] = attrs.field(factory=dict)
+    expected_failures: Mapping[str, str] = attrs.field(factory=dict)
+    shapes: tuple[ImageShape, ...] = (
+        ImageShape(channels=1, height=8, width=8),
+        ImageShape(channels=3, height=8, width=16),
+    )
+    classes: int = 3
+    relative_error: float | Callable[[Any], float] = 0.0
+
+
+NOTHING_SAID: Final = Conformance()
+"""Of a component that is tried with its defaults and is to keep every promise."""
+
+
 class Registrar(ABC):
     """What a plugin registers its components with."""
 
@@ -154,6 +187,7 @@ class Registrar(ABC):
         weights: Iterable[WeightFile] = (),
         needs: Needs | None = None,
         default: bool = False,
+        conformance: Conformance = NOTHING_SAID,
     ) -> None:
         """Declare one component.
 
@@ -170,6 +204,7 @@ class Registrar(ABC):
             weights: all files of weights that it may ever need.
             needs: which of these it needs with given options; without it, all of them.
             default: for observers: whether it follows runs whose recipe names no observer.
+            conformance: what the conformance kit should know of it.
 
         Raises:
             PluginError: if the declaration is malformed or the name is taken.

@@ -3,10 +3,18 @@
 import importlib
 from typing import Any, final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from dddm.errors import PluginError
-from dddm.interfaces.plugin import Check, DescribeData, Kind, Needs, WeightFile
+from dddm.interfaces.plugin import (
+    NOTHING_SAID,
+    Check,
+    Conformance,
+    DescribeData,
+    Kind,
+    Needs,
+    WeightFile,
+)
 
 
 @final
@@ -34,6 +42,7 @@ class Component:
     weights: tuple[WeightFile, ...] = ()
     needs: Needs | None = None
     default: bool = False
+    conformance: Conformance = field(default=NOTHING_SAID, eq=False)
 
     @property
     def id(self) -> str:

@@ -10,7 +10,9 @@ import attrs
 from dddm.errors import PluginError
 from dddm.interfaces.plugin import (
     API_VERSION,
+    NOTHING_SAID,
     Check,
+    Conformance,
     DescribeData,
     Kind,
     Needs,
@@ -53,6 +55,7 @@ class Declarations(Registrar):
         weights: Iterable[WeightFile] = (),
         needs: Needs | None = None,
         default: bool = False,
+        conformance: Conformance = NOTHING_SAID,
     ) -> None:
         """Take one declaration.
 
@@ -84,6 +87,10 @@ class Declarations(Registrar):
             raise self._malformed(
                 f"the weights of {name} are no WeightFile", "describe each file by a WeightFile"
             )
+        if not isinstance(conformance, Conformance):
+            raise self._malformed(
+                f"the conformance of {name} is {conformance!r}", "describe it by a Conformance"
+            )
         self._check_api(name, api)
         self._check_options(name, options, reserved=_RESERVED.get(kind, {"use"}))
         if any(c.kind is kind and c.name == name for c in self.components):
@@ -106,6 +113,7 @@ class Declarations(Registrar):
                 weights=weights,
                 needs=needs,
                 default=default,
+                conformance=conformance,
             )
         )
 

@@ -1,7 +1,9 @@
 """Built-in backbones."""
 
-from dddm.interfaces.plugin import Kind, Registrar, hookimpl
+from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
 from dddm_backbones.options import AdmOptions, check_adm
+
+_SMALL = {"channels": 4, "multipliers": [1, 2], "blocks": 1, "attention": [4], "head_width": 4}
 
 
 @hookimpl
@@ -14,4 +16,13 @@ def dddm_register(registrar: Registrar) -> None:
         options=AdmOptions,
         check=check_adm,
         summary="The U-Net of Dhariwal & Nichol (2021), into which the estimate enters.",
+        conformance=Conformance(
+            examples=(
+                {**_SMALL, "classes": True},
+                {**_SMALL, "estimate": "cross-attention", "updown_blocks": True},
+                {**_SMALL, "estimate": "transformer", "scale_shift_norm": False},
+                {**_SMALL, "estimate": "concatenation", "attention": [], "channels_last": True},
+                {**_SMALL, "dropout": 0.2, "checkpointing": True, "heads": 2},
+            ),
+        ),
     )

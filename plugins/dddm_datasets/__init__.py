@@ -1,6 +1,6 @@
 """Built-in data sets."""
 
-from dddm.interfaces.plugin import Kind, Registrar, hookimpl
+from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
 from dddm_datasets.descriptions import (
     describe_cifar10,
     describe_digits,
@@ -44,6 +44,7 @@ def dddm_register(registrar: Registrar) -> None:
         options=ImageFilesOptions,
         summary="A folder of images (png, jpeg, webp, bmp, gif, tiff); classes from its folders.",
         describe=describe_packed,
+        conformance=Conformance(examples=({"path": "images"},)),
     )
     registrar.add(
         Kind.DATASET,
@@ -52,6 +53,7 @@ def dddm_register(registrar: Registrar) -> None:
         options=ImageFilesOptions,
         summary="The same in a zip archive, which is not unpacked.",
         describe=describe_packed,
+        conformance=Conformance(examples=({"path": "images.zip"},)),
     )
     registrar.add(
         Kind.DATASET,
@@ -60,4 +62,5 @@ def dddm_register(registrar: Registrar) -> None:
         options=NpzOptions,
         summary="An .npz file of uint8 images, with labels or without.",
         describe=describe_packed,
+        conformance=Conformance(examples=({"path": "images.npz"},)),
     )

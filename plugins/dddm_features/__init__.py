@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.plugin import (
     Complaint,
+    Conformance,
     Kind,
     NoOptions,
     Registrar,
@@ -19,6 +20,7 @@ from dddm_features.inception_options import (
 )
 from dddm_features.resnet20_file import needs_resnet20
 from dddm_features.resnet20_options import (
+    RESNET20_SHAPE,
     RESNET20_WEIGHTS,
     ResNet20Options,
     check_resnet20,
@@ -55,6 +57,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_features.digits_classifier:DigitsClassifier",
         summary="64 activations of a small classifier of 8×8 digits, whose weights are carried.",
         check=check_digits_classifier,
+        conformance=Conformance(shapes=(DIGITS_SHAPE,)),
     )
     registrar.add(
         Kind.FEATURES,
@@ -65,6 +68,7 @@ def dddm_register(registrar: Registrar) -> None:
         weights=(RESNET20_WEIGHTS,),
         needs=needs_resnet20,
         summary="64 pooled features of a ResNet-20 trained on CIFAR-10, for 3×32×32; not FID.",
+        conformance=Conformance(shapes=(RESNET20_SHAPE,)),
     )
     registrar.add(
         Kind.FEATURES,
@@ -75,4 +79,5 @@ def dddm_register(registrar: Registrar) -> None:
         weights=(INCEPTION_WEIGHTS,),
         needs=needs_inception,
         summary="2,048 pooled features of FID's Inception; on 50,000 samples, FID.",
+        conformance=Conformance(shapes=(RESNET20_SHAPE,)),
     )

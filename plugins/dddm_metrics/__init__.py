@@ -1,6 +1,6 @@
 """Built-in metrics."""
 
-from dddm.interfaces.plugin import Kind, Registrar, hookimpl
+from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
 from dddm_metrics.lpips_options import (
     TRUNKS,
     LpipsOptions,
@@ -36,6 +36,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_metrics.pseudo_huber:PseudoHuber",
         options=PseudoHuberOptions,
         summary="√(‖a − b‖² + c²) − c, of the whole image.",
+        conformance=Conformance(examples=({"c": 0.0043}, {"c": 1e-6})),
     )
     registrar.add(
         Kind.METRIC,
@@ -43,6 +44,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_metrics.pseudo_huber_elementwise:PseudoHuberElementwise",
         options=PseudoHuberElementwiseOptions,
         summary="√((a − b)² + c²) − c, mean over pixels; not the scale of pseudo-huber.",
+        conformance=Conformance(examples=({}, {"c": 0.01})),
     )
     registrar.add(
         Kind.METRIC,
@@ -53,6 +55,7 @@ def dddm_register(registrar: Registrar) -> None:
         weights=TRUNKS.values(),
         needs=needs,
         summary="LPIPS, a squared distance between features of a trained network.",
+        conformance=Conformance(examples=({"size": 32},)),
     )
     registrar.add(
         Kind.METRIC,
@@ -63,6 +66,9 @@ def dddm_register(registrar: Registrar) -> None:
         weights=TRUNKS.values(),
         needs=needs,
         summary="√(LPIPS + c²) − c, the paper's best.",
+        conformance=Conformance(
+            examples=tuple({"size": 32, "form": form} for form in ("pseudo", "sqrt", "plain"))
+        ),
     )
     registrar.add(
         Kind.METRIC,
@@ -70,4 +76,5 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_metrics.guided_mix:GuidedMix",
         options=GuidedMixOptions,
         summary="w d(f, x_0) + (1 − w) d(f, x̂), w = 1/(epoch + 1), of any metric d.",
+        conformance=Conformance(examples=({"of": {"use": "dddm:pseudo-huber", "c": 0.0043}},)),
     )

@@ -1,6 +1,6 @@
 """Built-in observers."""
 
-from dddm.interfaces.plugin import Kind, Registrar, hookimpl
+from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
 from dddm_observers.options import JsonLinesOptions, TensorBoardOptions, TerminalOptions
 
 
@@ -13,6 +13,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_observers.terminal:Terminal",
         options=TerminalOptions,
         summary="Progress on stderr: a bar on a terminal, a line now and then elsewhere.",
+        conformance=Conformance(examples=({}, {"every_seconds": 0.0})),
         default=True,
     )
     registrar.add(
@@ -21,6 +22,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_observers.json_lines:JsonLines",
         options=JsonLinesOptions,
         summary="Every event as a line of JSON, on stderr or in a file.",
+        conformance=Conformance(examples=({}, {"path": "events/run.jsonl"})),
     )
     registrar.add(
         Kind.OBSERVER,

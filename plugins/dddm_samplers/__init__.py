@@ -1,6 +1,6 @@
 """Built-in samplers."""
 
-from dddm.interfaces.plugin import Kind, Registrar, hookimpl
+from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
 from dddm_samplers.options import AcceleratedOptions, AnnealedOptions, FixedTimeOptions
 
 
@@ -13,6 +13,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_samplers.fixed_time:FixedTime",
         options=FixedTimeOptions,
         summary="Algorithm 2: x_T and T stay fixed while the estimate is refined.",
+        conformance=Conformance(examples=({}, {"tolerance": 1e-4})),
     )
     registrar.add(
         Kind.SAMPLER,
@@ -20,6 +21,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_samplers.accelerated:Accelerated",
         options=AcceleratedOptions,
         summary="Algorithm 2 with Anderson's mixing of its last steps; ours, not the paper's.",
+        conformance=Conformance(examples=({}, {"history": 1})),
     )
     registrar.add(
         Kind.SAMPLER,

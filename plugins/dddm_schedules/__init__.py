@@ -1,6 +1,6 @@
 """Built-in schedules."""
 
-from dddm.interfaces.plugin import Kind, Registrar, hookimpl
+from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
 from dddm_schedules.options import (
     ContinuousOptions,
     CosineOptions,
@@ -21,6 +21,7 @@ def dddm_register(registrar: Registrar) -> None:
         options=LinearOptions,
         check=check_linear,
         summary="Variance preserving with linear β; the paper's.",
+        conformance=Conformance(examples=({}, {"timesteps": 50})),
     )
     registrar.add(
         Kind.SCHEDULE,
@@ -28,6 +29,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_schedules.cosine:cosine",
         options=CosineOptions,
         summary="Variance preserving with the cosine ᾱ of Nichol & Dhariwal (2021).",
+        conformance=Conformance(examples=({}, {"timesteps": 50})),
     )
     registrar.add(
         Kind.SCHEDULE,
@@ -43,4 +45,5 @@ def dddm_register(registrar: Registrar) -> None:
         options=VeOptions,
         check=check_ve,
         summary="Variance exploding with geometric σ; the follow-up paper's.",
+        conformance=Conformance(examples=({}, {"timesteps": 50, "sigma_max": 80.0})),
     )

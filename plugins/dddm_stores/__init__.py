@@ -1,7 +1,17 @@
 """Built-in target stores: a precision and a place, one of which is in the name."""
 
-from dddm.interfaces.plugin import Kind, Registrar, hookimpl
-from dddm_stores.options import PlaceOptions, PrecisionOptions
+from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
+from dddm_stores.options import RELATIVE_ERRORS, PlaceOptions, PrecisionOptions
+
+_PLACES = tuple({"place": place} for place in ("ram", "mmap", "device"))
+_BY_PLACE = Conformance(
+    examples=tuple({"precision": precision} for precision in RELATIVE_ERRORS),
+    relative_error=lambda options: RELATIVE_ERRORS[options.precision],
+)
+
+
+def _by_precision(precision: str) -> Conformance:
+    return Conformance(examples=_PLACES, relative_error=RELATIVE_ERRORS[precision])
 
 
 @hookimpl
@@ -13,6 +23,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_stores.make:ram",
         options=PlaceOptions,
         summary="Main memory; float32 unless said otherwise.",
+        conformance=_BY_PLACE,
     )
     registrar.add(
         Kind.TARGET_STORE,
@@ -20,6 +31,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_stores.make:mmap",
         options=PlaceOptions,
         summary="Memory-mapped files in the run folder, which checkpoints do not copy.",
+        conformance=_BY_PLACE,
     )
     registrar.add(
         Kind.TARGET_STORE,
@@ -27,6 +39,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_stores.make:device",
         options=PlaceOptions,
         summary="The GPU's own memory.",
+        conformance=_BY_PLACE,
     )
     registrar.add(
         Kind.TARGET_STORE,
@@ -34,6 +47,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_stores.make:fp16",
         options=PrecisionOptions,
         summary="float16: 2 bytes a number, to 2⁻¹¹ of it; in main memory unless said otherwise.",
+        conformance=_by_precision("float16"),
     )
     registrar.add(
         Kind.TARGET_STORE,
@@ -41,6 +55,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_stores.make:bf16",
         options=PrecisionOptions,
         summary="bfloat16: 2 bytes a number, to 2⁻⁸ of it; in main memory unless said otherwise.",
+        conformance=_by_precision("bfloat16"),
     )
     registrar.add(
         Kind.TARGET_STORE,
@@ -48,4 +63,5 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_stores.make:int8",
         options=PrecisionOptions,
         summary="8 bits a number with a scale for each image, to 1/254 of its largest number.",
+        conformance=_by_precision("int8"),
     )

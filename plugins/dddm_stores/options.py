@@ -6,6 +6,9 @@ from attrs import frozen
 
 from dddm.interfaces.plugin import option
 
+RELATIVE_ERRORS: Final = {"float32": 0.0, "float16": 2**-11, "bfloat16": 2**-8, "int8": 1 / 254}
+"""By how much a number may be off, as a share of its image's largest, for each precision."""
+
 _PRECISION_HELP: Final = (
     "What an estimate is kept in: float32 exactly; float16 to 2⁻¹¹ of each number; bfloat16 to "
     "2⁻⁸; int8 to 1/254 of the image's largest number."

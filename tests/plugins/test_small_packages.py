@@ -15,7 +15,9 @@ from dddm.interfaces.features import Features
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.observer import Observer
 from dddm.interfaces.plugin import (
+    NOTHING_SAID,
     Check,
+    Conformance,
     DescribeData,
     Kind,
     Needs,
@@ -85,6 +87,7 @@ class Notebook(Registrar):
         weights: Iterable[WeightFile] = (),
         needs: Needs | None = None,
         default: bool = False,
+        conformance: Conformance = NOTHING_SAID,
     ) -> None:
         """Write down one component."""
         self.entries[name] = {

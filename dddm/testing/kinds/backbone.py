@@ -1,0 +1,410 @@
+"""What a backbone promises; see `dddm.interfaces.backbone`.
+
+Legend: B images, C channels, H rows, W columns.
+"""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, final
+
+import attrs
+import torch
+from attrs import frozen
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from dddm.errors import UsageError
+from dddm.interfaces.backbone import Backbone
+from dddm.interfaces.facts import ImageShape
+from dddm.testing.check import Suite, expect
+from dddm.testing.material import (
+    BATCHES,
+    expect_close,
+    expect_equal,
+    expect_tensor,
+    gpus,
+    noise,
+    perturb,
+)
+from dddm.testing.subject import LeftOut, Subject
+
+BACKBONE: Final = Suite(
+    "backbone",
+    capabilities={
+        "select": "images may leave a batch that was begun",
+        "lower-precision": "it computes under bfloat16 autocast, as `train.precision` asks for",
+        "devices": "it computes on a GPU what it computes on the CPU",
+    },
+)
+
+_ROUNDING: Final = 1e-6
+_HARDLY: Final = 1e-6
+_IN_BFLOAT16: Final = 0.1
+
+
+@final
+@frozen(kw_only=True)
+class _Inputs:
+    """A batch as training gives it to a network."""
+
+    estimate: Tensor
+    x_t: Tensor
+    t: Tensor
+    label: Tensor | None
+
+    def rows(self, index: Tensor) -> "_Inputs":
+        label = None if self.label is None else self.label[index]
+        return _Inputs(
+            estimate=self.estimate[index], x_t=self.x_t[index], t=self.t[index], label=label
+        )
+
+    def to(self, device: torch.device) -> "_Inputs":
+        label = None if self.label is None else self.label.to(device)
+        return _Inputs(
+            estimate=self.estimate.to(device),
+            x_t=self.x_t.to(device),
+            t=self.t.to(device),
+            label=label,
+        )
+
+    def through(self, network: Backbone) -> Tensor:
+        """F, (B, C, H, W)."""
+        out: Tensor = network(estimate=self.estimate, x_t=self.x_t, t=self.t, label=self.label)
+        return out
+
+    def begun(self, network: Backbone) -> Any:
+        return network.begin(x_t=self.x_t, t=self.t, label=self.label)
+
+
+def _network(subject: Subject, shape: ImageShape, *, moved: bool = True) -> Backbone:
+    """A network in eval mode; away from where it begins, unless told otherwise."""
+    network: Backbone = subject.make(shape=shape)
+    if moved:
+        perturb(network)
+    return network.eval()
+
+
+def _inputs(subject: Subject, network: Backbone, shape: ImageShape, *, count: int = 5) -> _Inputs:
+    """Noise at times from 1 to 1000; labels for a network that uses them."""
+    labels = torch.arange(count) % subject.classes
+    return _Inputs(
+        estimate=noise(count, *shape.as_tuple, seed=2),
+        x_t=noise(count, *shape.as_tuple, seed=3),
+        t=torch.linspace(1, 1000, count),
+        label=labels if network.uses_labels else None,
+    )
+
+
+def _networks(subject: Subject, *, count: int = 5) -> Iterator[tuple[Backbone, _Inputs]]:
+    """A network for each shape, with a batch for it."""
+    for shape in subject.shapes:
+        network = _network(subject, shape)
+        yield network, _inputs(subject, network, shape, count=count)
+
+
+def _tensors(begun: Any) -> list[Tensor]:
+    """All tensors in what was begun, whatever holds them."""
+    if isinstance(begun, Tensor):
+        return [begun]
+    inner: Iterable[Any] = ()
+    if isinstance(begun, Mapping):
+        inner = begun.values()
+    elif isinstance(begun, list | tuple):
+        inner = begun
+    elif attrs.has(type(begun)):
+        inner = [getattr(begun, field.name) for field in attrs.fields(type(begun))]
+    elif hasattr(begun, "__dict__"):
+        inner = vars(begun).values()
+    return [tensor for part in inner for tensor in _tensors(part)]
+
+
+@BACKBONE.check()
+@torch.no_grad()
+def shape_of_the_image(subject: Subject) -> None:
+    """F is (B, C, H, W), float32, finite, for every shape, odd batches and the ends of time."""
+    for shape in subject.shapes:
+        network = _network(subject, shape)
+        for count in BATCHES:
+            batch = _inputs(subject, network, shape, count=count)
+            expect_tensor(
+                batch.through(network),
+                shape=(count, *shape.as_tuple),
+                dtype=torch.float32,
+                what=f"F of {count} images of {shape}",
+            )
+            batch.t.fill_(1e-3)
+            expect_tensor(
+                batch.through(network),
+                shape=(count, *shape.as_tuple),
+                dtype=torch.float32,
+                what="F at t = 0.001",
+            )
+
+
+@BACKBONE.check()
+@torch.no_grad()
+def always_the_same(subject: Subject) -> None:
+    """In eval mode two passes are equal, bit for bit, whatever torch's random state is."""
+    for network, batch in _networks(subject):
+        first = batch.through(network)
+        torch.manual_seed(1)
+        expect_equal(
+            batch.through(network),
+            first,
+            "a second pass differs",
+            remedy="draw nothing, and keep no state, in eval mode",
+        )
+
+
+@BACKBONE.check()
+def weights_of_the_seed(subject: Subject) -> None:
+    """A network's first weights come from torch's generator: one seed makes one network."""
+    states = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        states.append(_network(subject, subject.shapes[0], moved=False).state_dict())
+    same, again, other = states
+    for name, value in same.items():
+        expect_equal(value, again[name], f"one seed gave two values of {name}")
+    if same:
+        expect(
+            any(not torch.equal(value, other[name]) for name, value in same.items()),
+            "two seeds gave the same weights",
+            remedy="let torch's own generator draw them",
+        )
+
+
+@BACKBONE.check()
+@torch.no_grad()
+def begin_once_refine_often(subject: Subject) -> None:
+    """`begin` once and `refine` for each estimate is `forward`, bit for bit, in any order."""
+    for network, batch in _networks(subject):
+        begun = batch.begun(network)
+        for seed in (5, 6, 5):
+            other = attrs.evolve(batch, estimate=noise(*batch.x_t.shape, seed=seed))
+            expect_equal(
+                network.refine(begun, estimate=other.estimate),
+                other.through(network),
+                "`refine` after another `refine` is not what `forward` gives",
+                remedy="keep nothing between calls, and write into nothing that `begin` made",
+            )
+
+
+@BACKBONE.check()
+@torch.no_grad()
+def refine_leaves_what_was_begun(subject: Subject) -> None:
+    """`refine` changes nothing of what `begin` returned."""
+    for network, batch in _networks(subject):
+        begun = batch.begun(network)
+        before = [tensor.clone() for tensor in _tensors(begun)]
+        network.refine(begun, estimate=batch.estimate)
+        for kept, now in zip(before, _tensors(begun), strict=True):
+            expect_equal(now, kept, "a tensor of it was changed", remedy="do not write in place")
+
+
+@BACKBONE.check()
+@torch.no_grad()
+def images_on_their_own(subject: Subject) -> None:
+    """An image's F is the same alone, and in any order, as in its batch, up to rounding."""
+    for network, batch in _networks(subject):
+        out = batch.through(network)
+        order = torch.tensor([3, 0, 4, 2, 1])
+        for index in (order, torch.tensor([2])):
+            expect_close(
+                batch.rows(index).through(network),
+                out[index],
+                "what an image gives depends on what else is in the batch",
+                remedy="normalise each image by itself, as GroupNorm does",
+            )
+
+
+@BACKBONE.check()
+def gradient_to_every_parameter(subject: Subject) -> None:
+    """A gradient reaches every parameter that wants one."""
+    for network, batch in _networks(subject):
+        scalar = (batch.through(network) * noise(*batch.x_t.shape, seed=4)).sum()
+        wanted = {n: p for n, p in network.named_parameters() if p.requires_grad}
+        if not wanted:
+            raise LeftOut("it has no parameters")
+        found = torch.autograd.grad(scalar, list(wanted.values()), allow_unused=True)
+        size = {
+            name: 0.0 if slope is None else float(slope.abs().max())
+            for name, slope in zip(wanted, found, strict=True)
+        }
+        unused = [name for name in size if not size[name] > _ROUNDING * max(size.values())]
+        expect(
+            not unused,
+            f"none reaches {', '.join(unused[:5])}",
+            remedy="use it, remove it, or say requires_grad = False",
+        )
+
+
+@BACKBONE.check()
+@torch.no_grad()
+def everything_given_matters(subject: Subject) -> None:
+    """F changes with the estimate, x_t, t, and the label where the network uses labels."""
+    for network, batch in _networks(subject):
+        out = batch.through(network)
+        scale = float(out.abs().max())
+        for name in ("estimate", "x_t", "t", "label"):
+            given = getattr(batch, name)
+            if given is None:
+                continue
+            changed = attrs.evolve(batch, **{name: given.flip(0)}).through(network)
+            expect(
+                float((changed - out).abs().max()) > _HARDLY * scale,
+                f"F is the same with another {name}",
+                remedy="let uses_labels be False where labels are ignored"
+                if name == "label"
+                else None,
+            )
+
+
+@BACKBONE.check()
+@torch.no_grad()
+def labels(subject: Subject) -> None:
+    """`uses_labels` is a bool; every class is taken, and without labels a network needs none."""
+    shape = subject.shapes[0]
+    network = _network(subject, shape)
+    expect(isinstance(network.uses_labels, bool), f"uses_labels is {network.uses_labels!r}")
+    batch = _inputs(subject, network, shape, count=max(2, subject.classes))
+    expect(
+        bool(batch.through(network).isfinite().all()),
+        "F is not finite" + (" for some class" if network.uses_labels else " without labels"),
+    )
+
+
+@BACKBONE.check()
+@torch.no_grad()
+def state_round_trip(subject: Subject) -> None:
+    """Weights that were saved as safetensors and loaded into a new network give the same F."""
+    for network, batch in _networks(subject):
+        out = batch.through(network)
+        saved = save({name: v.contiguous().clone() for name, v in network.state_dict().items()})
+        torch.manual_seed(1)
+        shape = ImageShape(
+            channels=batch.x_t.shape[1], height=batch.x_t.shape[2], width=batch.x_t.shape[3]
+        )
+        other = _network(subject, shape, moved=False)
+        other.load_state_dict(load(saved))
+        expect_equal(
+            batch.through(other),
+            out,
+            "F of the loaded network differs",
+            remedy="keep all that F depends on in parameters or buffers",
+        )
+
+
+@BACKBONE.check()
+@torch.no_grad()
+def copies(subject: Subject) -> None:
+    """A deep copy, as averaged weights are kept in, shares nothing and gives the same F."""
+    for network, batch in _networks(subject):
+        out = batch.through(network)
+        other = copy.deepcopy(network)
+        expect_equal(batch.through(other), out, "F of the copy differs")
+        perturb(network)
+        expect_equal(
+            batch.through(other),
+            out,
+            "F of the copy changed with the weights of the first",
+            remedy="hold parameters in modules, not in functions or globals",
+        )
+
+
+@BACKBONE.check()
+@torch.no_grad()
+def inputs_unchanged(subject: Subject) -> None:
+    """A pass changes none of the tensors that it is given."""
+    for network, batch in _networks(subject):
+        before = {
+            name: value.clone() for name, value in attrs.asdict(batch).items() if value is not None
+        }
+        batch.through(network)
+        for name, kept in before.items():
+            expect_equal(getattr(batch, name), kept, f"{name} was changed")
+
+
+@BACKBONE.check()
+def keeps_its_mode(subject: Subject) -> None:
+    """A pass changes neither parameters, nor buffers, nor the mode, of a network in eval mode."""
+    for network, batch in _networks(subject):
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        batch.through(network)
+        expect(not network.training, "it is in training mode afterwards")
+        for name, value in network.state_dict().items():
+            expect_equal(value, before[name], f"{name} was changed")
+
+
+@BACKBONE.check()
+def trains(subject: Subject) -> None:
+    """In training mode a pass has a finite gradient, and one small step against it helps."""
+    shape = subject.shapes[0]
+    network = _network(subject, shape).train()
+    batch = _inputs(subject, network, shape)
+    wanted = [p for p in network.parameters() if p.requires_grad]
+    if not wanted:
+        raise LeftOut("it has no parameters")
+    loss = _loss(network, batch)
+    slopes = torch.autograd.grad(loss, wanted, allow_unused=True)
+    square = sum(float(slope.square().sum()) for slope in slopes if slope is not None)
+    expect(0 < square < float("inf"), f"the gradient's square is {square:g}")
+    with torch.no_grad():
+        for parameter, slope in zip(wanted, slopes, strict=True):
+            if slope is not None:
+                parameter.sub_(1e-4 * loss.item() / square * slope)
+    torch.manual_seed(0)
+    # Dropout may hide a step this small: then it is the gradient that counts.
+    if not any(isinstance(m, nn.Dropout) and m.p for m in network.modules()):
+        before, after = loss.item(), _loss(network, batch).item()
+        expect(after < before, f"the loss went from {before:g} to {after:g}")
+
+
+def _loss(network: Backbone, batch: _Inputs) -> Tensor:
+    """To an arbitrary target."""
+    return (batch.through(network) - noise(*batch.x_t.shape, seed=7)).square().mean()
+
+
+@BACKBONE.check(capability="select")
+@torch.no_grad()
+def select(subject: Subject) -> None:
+    """`select` gives what `begin` would have given for these images of the batch alone."""
+    for network, batch in _networks(subject):
+        index = torch.tensor([3, 0])
+        try:
+            chosen = network.select(batch.begun(network), index=index)
+        except UsageError as error:
+            raise LeftOut("it does not say how images leave a batch") from error
+        some = batch.rows(index)
+        expect_close(
+            network.refine(chosen, estimate=some.estimate),
+            some.through(network),
+            "F of selected images is not theirs",
+            remedy="index every tensor of what was begun by `index`",
+        )
+
+
+@BACKBONE.check(capability="lower-precision")
+@torch.no_grad()
+def lower_precision(subject: Subject) -> None:
+    """Under bfloat16 autocast F is finite, and a tenth of its size from float32's at most."""
+    for network, batch in _networks(subject):
+        out = batch.through(network)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = batch.through(network).float()
+        expect(bool(found.isfinite().all()), "F is not finite")
+        off = float((found - out).square().mean().sqrt())
+        size = float(out.square().mean().sqrt())
+        expect(off <= _IN_BFLOAT16 * size, f"F is off by {off:.3g}, and its size is {size:.3g}")
+
+
+@BACKBONE.check(capability="devices")
+@torch.no_grad()
+def devices(subject: Subject) -> None:
+    """On a GPU it computes what it computes on the CPU, to 1e-3."""
+    for network, batch in _networks(subject):
+        out = batch.through(network)
+        for device in gpus():
+            network.to(device)
+            found = batch.to(device).through(network)
+            expect_close(found.cpu(), out, f"on {device} F differs", relative=1e-3)

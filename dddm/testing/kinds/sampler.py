@@ -1,0 +1,293 @@
+"""What a sampler promises; see `dddm.interfaces.sampler`.
+
+Legend: B images, C channels, H rows, W columns; T the last time.
+"""
+
+import itertools
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from dddm.interfaces.sampler import Sampler
+from dddm.testing.check import Suite, expect
+from dddm.testing.material import (
+    BATCHES,
+    expect_close,
+    expect_equal,
+    expect_tensor,
+    gpus,
+    noise,
+    pictures,
+)
+from dddm.testing.plain_denoiser import Begun, PlainDenoiser, mixing
+from dddm.testing.subject import LeftOut, Subject
+
+SAMPLER: Final = Suite(
+    "sampler",
+    capabilities={
+        "converges": "with a contraction that does not depend on time it finds the fixed point",
+        "devices": "it samples on a GPU what it samples on the CPU",
+    },
+)
+
+_STEPS: Final = (1, 2, 7)
+_MANY: Final = 30
+_NEAR: Final = 1e-3
+
+
+def _sampler(subject: Subject) -> Sampler:
+    sampler: Sampler = subject.made
+    return sampler
+
+
+def _given(subject: Subject, count: int = 3) -> dict[str, Any]:
+    """Noise for x_T and the first estimate, and labels."""
+    shape = subject.shapes[0].as_tuple
+    return {
+        "x_T": noise(count, *shape, seed=1),
+        "first_estimate": noise(count, *shape, seed=2),
+        "label": torch.arange(count) % subject.classes,
+    }
+
+
+def _estimates(
+    sampler: Sampler, given: dict[str, Any], *, steps: int, model: PlainDenoiser | None = None
+) -> list[Tensor]:
+    """All that is yielded, copied at once."""
+    model = model or PlainDenoiser(mixing)
+    return [found.clone() for found in sampler.sample(model=model, steps=steps, **given)]
+
+
+@SAMPLER.check()
+def one_estimate_a_step(subject: Subject) -> None:
+    """It yields as many estimates as steps are asked for, (B, C, H, W), float32, finite."""
+    for count in BATCHES:
+        for steps in _STEPS:
+            found = _estimates(_sampler(subject), _given(subject, count), steps=steps)
+            expect(len(found) == steps, f"{len(found)} estimates for {steps} steps")
+            for estimate in found:
+                shape = (count, *subject.shapes[0].as_tuple)
+                expect_tensor(estimate, shape=shape, dtype=torch.float32, what="an estimate")
+
+
+@SAMPLER.check()
+def one_evaluation_a_step(subject: Subject) -> None:
+    """The network is evaluated once a step, or less often where the sampler names an exact one."""
+    sampler = _sampler(subject)
+    for steps in _STEPS:
+        model = PlainDenoiser(mixing)
+        before = 0
+        for number, _ in enumerate(
+            sampler.sample(model=model, steps=steps, **_given(subject)), start=1
+        ):
+            made = len(model.refined) - before
+            before = len(model.refined)
+            most = number if sampler.exact is None else steps
+            expect(before <= most, f"{before} evaluations for the first {number} estimates")
+            expect(made == 1 or sampler.exact is not None, f"{made} evaluations for one estimate")
+        expect(
+            len(model.refined) == steps or sampler.exact is not None,
+            f"{len(model.refined)} evaluations for {steps} steps",
+        )
+
+
+@SAMPLER.check()
+def begins_at_the_end_of_time(subject: Subject) -> None:
+    """The network first sees x_T as it was given, at T, with the labels, and the first estimate."""
+    model, given = PlainDenoiser(mixing), _given(subject)
+    _estimates(_sampler(subject), given, steps=3, model=model)
+    expect(bool(model.begun), "`begin` was never called")
+    first = model.begun[0]
+    expect(
+        first.t.shape == (3,) and bool((first.t == model.schedule.last_time).all()),
+        f"it begins at t = {first.t.tolist()}, and T is {model.schedule.last_time:g}",
+        remedy="take the times from model.schedule.grid",
+    )
+    expect_equal(first.x_t, given["x_T"], "it begins with another x_T")
+    seen = first.label
+    expect(seen is not None and torch.equal(seen, given["label"]), f"it gives the labels {seen}")
+    expect_equal(model.refined[0], given["first_estimate"], "another first estimate is refined")
+
+
+@SAMPLER.check()
+def times_are_the_schedule_s(subject: Subject) -> None:
+    """At every step the time is one of the schedule's, for each image, and labels stay."""
+    model, given = PlainDenoiser(mixing), _given(subject)
+    _estimates(_sampler(subject), given, steps=5, model=model)
+    for begun in model.begun:
+        inside = (begun.t > 0) & (begun.t <= model.schedule.last_time)
+        expect(bool(inside.all()), f"the network sees t = {begun.t.tolist()}")
+        expect(
+            not begun.t.is_floating_point(), f"times are {begun.t.dtype}, the schedule's are not"
+        )
+        expect(begun.label is not None, "the labels were left out")
+
+
+@SAMPLER.check()
+def within_range(subject: Subject) -> None:
+    """Estimates are in [-1, 1], whatever the network says."""
+
+    def wild(begun: Begun, estimate: Tensor) -> Tensor:
+        return 5 * mixing(begun, estimate) + 3
+
+    found = _estimates(_sampler(subject), _given(subject), steps=4, model=PlainDenoiser(wild))
+    most = max(float(estimate.abs().max()) for estimate in found)
+    expect(most <= 1, f"an estimate reaches {most:.3g}", remedy="clamp it to [-1, 1]")
+
+
+@SAMPLER.check()
+def always_the_same(subject: Subject) -> None:
+    """The same noise gives the same samples, bit for bit, whatever torch's random state is."""
+    first = _estimates(_sampler(subject), _given(subject), steps=4)
+    torch.manual_seed(1)
+    for one, other in zip(
+        first, _estimates(_sampler(subject), _given(subject), steps=4), strict=True
+    ):
+        expect_equal(
+            other,
+            one,
+            "a second time samples differ",
+            remedy="draw nothing: all noise is given",
+        )
+
+
+@SAMPLER.check()
+def images_on_their_own(subject: Subject) -> None:
+    """An image's sample is the same alone as in its batch, up to rounding."""
+    given = _given(subject, 5)
+    together = _estimates(_sampler(subject), given, steps=4)[-1]
+    alone = [
+        _estimates(_sampler(subject), {name: v[k, None] for name, v in given.items()}, steps=4)[-1]
+        for k in range(5)
+    ]
+    expect_close(together, torch.cat(alone), "a sample depends on what else is in the batch")
+
+
+@SAMPLER.check()
+def inputs_unchanged(subject: Subject) -> None:
+    """It changes neither x_T, nor the first estimate, nor what it has yielded."""
+    given = _given(subject)
+    kept = {name: value.clone() for name, value in given.items()}
+    model = PlainDenoiser(mixing)
+    yielded, copies = [], []
+    for estimate in _sampler(subject).sample(model=model, steps=5, **given):
+        yielded.append(estimate)
+        copies.append(estimate.clone())
+    for name, value in kept.items():
+        expect_equal(given[name], value, f"{name} was changed")
+    for step, (estimate, copy) in enumerate(zip(yielded, copies, strict=True), start=1):
+        expect_equal(estimate, copy, f"the estimate of step {step} changed afterwards")
+
+
+@SAMPLER.check()
+def stays_at_a_fixed_point(subject: Subject) -> None:
+    """Where the network gives one image whatever it sees, every estimate is that image."""
+    image = pictures(3, subject.shapes[0], seed=3)
+
+    def constant(begun: Begun, estimate: Tensor) -> Tensor:
+        del begun, estimate
+        return image.clone()
+
+    found = _estimates(_sampler(subject), _given(subject), steps=4, model=PlainDenoiser(constant))
+    for step, estimate in enumerate(found, start=1):
+        expect_close(
+            estimate,
+            image,
+            f"the estimate of step {step} is not what the network gave",
+            relative=1e-6,
+            remedy="yield what the network gives, and no mixture",
+        )
+
+
+@SAMPLER.check(capability="converges")
+def finds_a_fixed_point(subject: Subject) -> None:
+    """With f = x* + (x̂ − x*)/2, 30 steps are within 1e-3 of x*, and steps come nearer."""
+    image = 0.5 * pictures(3, subject.shapes[0], seed=3)
+
+    def halving(begun: Begun, estimate: Tensor) -> Tensor:
+        del begun
+        return image + 0.5 * (estimate - image)
+
+    found = _estimates(
+        _sampler(subject), _given(subject), steps=_MANY, model=PlainDenoiser(halving)
+    )
+    off = [float((estimate - image).abs().max()) for estimate in found]
+    expect(
+        off[-1] <= _NEAR,
+        f"after {_MANY} steps an estimate is off by {off[-1]:.3g}, and {off[0]:.3g} at the first",
+        remedy="give each step the estimate of the one before",
+    )
+
+
+@SAMPLER.check()
+def nested(subject: Subject) -> None:
+    """If it says it is `nested`, the first k estimates of a longer run are those of k steps."""
+    sampler = _sampler(subject)
+    expect(isinstance(sampler.nested, bool), f"nested is {sampler.nested!r}")
+    if not sampler.nested:
+        raise LeftOut("it says that its runs are not nested")
+    longer = _estimates(sampler, _given(subject), steps=7)
+    for steps in (1, 2, 4):
+        shorter = _estimates(sampler, _given(subject), steps=steps)
+        for one, other in zip(shorter, longer, strict=False):
+            expect_close(
+                one,
+                other,
+                f"a run of {steps} steps is not the beginning of one of 7",
+                relative=1e-5,
+                remedy="let `nested` be False",
+            )
+
+
+@SAMPLER.check()
+def every_step_counts(subject: Subject) -> None:
+    """With a network that moves every estimate, each step's estimate is another."""
+
+    def turning(begun: Begun, estimate: Tensor) -> Tensor:
+        del begun
+        return -0.9 * estimate.clamp(-1, 1)
+
+    found = _estimates(_sampler(subject), _given(subject), steps=5, model=PlainDenoiser(turning))
+    for step, (before, after) in enumerate(itertools.pairwise(found), start=2):
+        expect(not torch.equal(before, after), f"step {step} gave what the step before gave")
+
+
+@SAMPLER.check()
+def without_labels(subject: Subject) -> None:
+    """It samples where there are no labels."""
+    given = {**_given(subject), "label": None}
+    expect(len(_estimates(_sampler(subject), given, steps=2)) == 2, "it yields too few estimates")  # noqa: PLR2004 - two steps
+
+
+@SAMPLER.check()
+def more_steps_than_times(subject: Subject) -> None:
+    """Of a schedule with fewer times than steps it makes ValueError, or all the steps."""
+    sampler, given = _sampler(subject), _given(subject)
+    model = PlainDenoiser(mixing, timesteps=3)
+    try:
+        found = _estimates(sampler, given, steps=5, model=model)
+    except ValueError:
+        return
+    expect(len(found) == 5, f"{len(found)} estimates for 5 steps, and no error")  # noqa: PLR2004 - as said
+
+
+@SAMPLER.check()
+def exact(subject: Subject) -> None:
+    """`exact` is None, or a sampler that takes no short cut itself."""
+    found = _sampler(subject).exact
+    expect(
+        found is None or (isinstance(found, Sampler) and found.exact is None),
+        f"it is {found!r}" + ("" if found is None else f", whose exact is {found.exact!r}"),
+    )
+
+
+@SAMPLER.check(capability="devices")
+def devices(subject: Subject) -> None:
+    """On a GPU it samples what it samples on the CPU, to 1e-3."""
+    expected = _estimates(_sampler(subject), _given(subject), steps=4)[-1]
+    for device in gpus():
+        given = {name: value.to(device) for name, value in _given(subject).items()}
+        found = _estimates(_sampler(subject), given, steps=4)[-1]
+        expect(found.device.type == device.type, f"samples are on {found.device}")
+        expect_close(found.cpu(), expected, f"on {device} they differ", relative=1e-3)

@@ -1,0 +1,120 @@
+"""A denoiser and a schedule of a few lines, on which samplers are tried."""
+
+from collections.abc import Callable
+from typing import Final, final
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from dddm.interfaces.sampler import Denoiser
+from dddm.interfaces.schedule import Schedule
+
+
+@final
+class PlainSchedule(Schedule):
+    """x_t = cos(θ) x_0 + sin(θ) ε with θ = π t / 2T, t = 1…T."""
+
+    def __init__(self, timesteps: int = 1000) -> None:
+        self._timesteps = timesteps
+
+    @property
+    def last_time(self) -> int:
+        """T."""
+        return self._timesteps
+
+    def draw_times(self, *, count: int, generator: torch.Generator) -> Tensor:
+        """U{1…T}."""
+        return torch.randint(1, self._timesteps + 1, (count,), generator=generator)
+
+    def signal(self, t: Tensor) -> Tensor:
+        """Cos θ."""
+        return torch.cos(t.double() * (torch.pi / 2 / self._timesteps))
+
+    def noise(self, t: Tensor) -> Tensor:
+        """Sin θ."""
+        return torch.sin(t.double() * (torch.pi / 2 / self._timesteps))
+
+    def prior(self, *, noise: Tensor) -> Tensor:
+        """The noise itself."""
+        return noise
+
+    def estimate(self, *, x_t: Tensor, raw: Tensor, t: Tensor) -> Tensor:
+        """Eq. 3."""
+        del t
+        return x_t - raw
+
+    def grid(self, *, steps: int) -> Tensor:
+        """Evenly from T down.
+
+        Raises:
+            ValueError: if there are not that many times.
+        """
+        if not 1 <= steps <= self._timesteps:
+            raise ValueError(f"{steps} steps, and there are times 1…{self._timesteps}")
+        return self._timesteps - torch.arange(steps) * self._timesteps // steps
+
+    def network_time(self, t: Tensor) -> Tensor:
+        """1000 t/T."""
+        return (t.double() * (1000 / self._timesteps)).float()
+
+    def network_input(self, *, x_t: Tensor, t: Tensor) -> Tensor:
+        """x_t."""
+        del t
+        return x_t
+
+
+@final
+@frozen(kw_only=True)
+class Begun:
+    """What f is given beside the estimate."""
+
+    x_t: Tensor
+    t: Tensor
+    label: Tensor | None
+
+
+Function = Callable[[Begun, Tensor], Tensor]
+
+
+@final
+class PlainDenoiser(Denoiser):
+    """f(begun, estimate) is any function.
+
+    Attributes:
+        begun: what `begin` was called with, in order.
+        refined: the estimates that `refine` was called with, in order.
+    """
+
+    def __init__(self, function: Function, *, timesteps: int = 1000) -> None:
+        self._schedule: Final = PlainSchedule(timesteps)
+        self._function = function
+        self.begun: list[Begun] = []
+        self.refined: list[Tensor] = []
+
+    @property
+    def schedule(self) -> Schedule:
+        """A plain one."""
+        return self._schedule
+
+    def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Begun:
+        """Note the arguments."""
+        self.begun.append(Begun(x_t=x_t.clone(), t=t.clone(), label=label))
+        return self.begun[-1]
+
+    def select(self, begun: Begun, *, index: Tensor) -> Begun:
+        """The same of some images."""
+        label = None if begun.label is None else begun.label[index]
+        return Begun(x_t=begun.x_t[index], t=begun.t[index], label=label)
+
+    def refine(self, begun: Begun, *, estimate: Tensor) -> Tensor:
+        """Apply f."""
+        self.refined.append(estimate)
+        return self._function(begun, estimate)
+
+
+def mixing(begun: Begun, estimate: Tensor) -> Tensor:
+    """A contraction that uses everything: estimate, x_t, time and label, each image on its own."""
+    mixed = 0.5 * estimate.roll(1, dims=-1) + 0.3 * begun.x_t.tanh()
+    mixed = mixed + (begun.t.to(mixed.dtype) * 1e-4).reshape(-1, 1, 1, 1)
+    return mixed if begun.label is None else mixed + 0.05 * begun.label.reshape(-1, 1, 1, 1)

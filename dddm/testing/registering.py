@@ -1,0 +1,60 @@
+"""Registers one plugin in a process of its own, and writes down who imported torch.
+
+Run as a file, not as a module: importing `dddm.testing` imports torch.
+"""
+
+import contextlib
+import importlib
+import json
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+from dddm.interfaces.facts import DataFacts
+from dddm.interfaces.plugin import Surroundings
+from dddm.recipe.merge import Merged
+from dddm.recipe.options import Reading
+from dddm.registry.catalogue import Catalogue
+from dddm.registry.component import Component
+from dddm.registry.declaration import Declarations
+
+
+def register(*, name: str, value: str) -> dict[str, Any]:
+    """Who imported torch: `registering`, or the ids of components whose functions did."""
+    declarations = Declarations(plugin=name, package="", version="")
+    EntryPoint(name=name, value=value, group="dddm").load().dddm_register(declarations)
+    if "torch" in sys.modules:
+        return {"registering": True, "components": []}
+    catalogue = Catalogue(declarations.components)
+    guilty = []
+    for component in declarations.components:
+        ask(component, catalogue)
+        if "torch" in sys.modules:
+            guilty.append(component.id)
+            break
+    return {"registering": False, "components": guilty}
+
+
+def ask(component: Component, catalogue: Catalogue) -> None:
+    """Call all that a recipe's check calls; what it answers is not looked at here."""
+    said = component.conformance
+    for table in said.examples or ({},):
+        merged = Merged()
+        merged.tables.update({**table, "use": component.id})
+        use = Reading(merged, catalogue).use(component.kind, merged.tables, path=())
+        if use is None:
+            continue
+        facts = DataFacts(shape=said.shapes[0], train_images=1000)
+        around = Surroundings(data=facts, tables={})
+        with contextlib.suppress(Exception):
+            list(component.check(use.options, around) if component.check else ())
+        with contextlib.suppress(Exception):
+            component.weights_for(use.options)
+        with contextlib.suppress(Exception):
+            _ = component.describe(use.options) if component.describe else None
+
+
+if __name__ == "__main__":
+    importlib.invalidate_caches()
+    Path(sys.argv[3]).write_text(json.dumps(register(name=sys.argv[1], value=sys.argv[2])))

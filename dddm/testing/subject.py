@@ -1,0 +1,243 @@
+"""What is tried: a component with one example of its options, and what is made of it."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, final
+
+from dddm.errors import DataError, EnvironmentProblem, PluginError
+from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.observer import Observer
+from dddm.interfaces.plugin import Complaint, Kind, Surroundings
+from dddm.recipe.merge import Merged
+from dddm.recipe.model import Use, plain
+from dddm.recipe.options import Reading
+from dddm.recipe.read import SINGLE
+from dddm.recipe.write import inline
+from dddm.registry.catalogue import Catalogue
+from dddm.registry.component import Component
+from dddm.support.weights import find_weights
+
+_LABEL_LETTERS = 60
+
+
+@final
+class LeftOut(Exception):
+    """A check cannot be tried here, and why."""
+
+
+@final
+class Subject:
+    """A component with one example of its options.
+
+    Args:
+        component: that is tried.
+        catalogue: in which the parts of its options are found.
+        table: the example, as a recipe writes it, without `use`.
+        given: whether the caller chose the example.  Then all that it names must be there; what
+            a registration names, such as weights, may be absent from this machine.
+    """
+
+    def __init__(
+        self,
+        component: Component,
+        *,
+        catalogue: Catalogue,
+        table: Mapping[str, Any],
+        given: bool = False,
+    ) -> None:
+        self.component = component
+        self.catalogue = catalogue
+        self.table = dict(table)
+        self.given = given
+
+    @property
+    def label(self) -> str:
+        """The example in a few words."""
+        words = ", ".join(f"{name}={_short(value)}" for name, value in self.table.items())
+        words = words or "defaults"
+        return words if len(words) <= _LABEL_LETTERS else words[: _LABEL_LETTERS - 1] + "…"
+
+    @property
+    def shapes(self) -> tuple[ImageShape, ...]:
+        """Of the images that it is tried with."""
+        return self.component.conformance.shapes
+
+    @property
+    def classes(self) -> int:
+        """How many classes these images have."""
+        return self.component.conformance.classes
+
+    def read(self, table: Mapping[str, Any]) -> Use:
+        """The component with the options that `table` says.
+
+        Raises:
+            ValueError: with all that is wrong with the table.
+        """
+        merged = Merged()
+        merged.tables.update({**table, "use": self.component.id})
+        reading = Reading(merged, self.catalogue)
+        use = reading.use(self.component.kind, merged.tables, path=())
+        if use is None:
+            raise ValueError("; ".join(problem.what for problem in reading.problems))
+        return use
+
+    @cached_property
+    def use(self) -> Use:
+        """The component with the example's options.
+
+        Raises:
+            LeftOut: if the example cannot be read.
+        """
+        try:
+            return self.read(self.table)
+        except ValueError as error:
+            raise LeftOut("its example cannot be read: see options.read") from error
+
+    def complaints(self, shape: ImageShape) -> list[Complaint]:
+        """What the component's own check finds, in a recipe for images of `shape`."""
+        if self.component.check is None:
+            return []
+        names = tuple(str(label) for label in range(self.classes))
+        facts = DataFacts(shape=shape, train_images=1000, classes=names)
+        tables = {name: {} for name in (*SINGLE, "train")}
+        around = Surroundings(data=facts, tables=tables)
+        return list(self.component.check(self.use.options, around))
+
+    @cached_property
+    def _missing(self) -> str | None:
+        """What it needs and is not on this machine."""
+        for use in self.use.and_parts():
+            for file in use.component.weights_for(use.options):
+                try:
+                    find_weights(file)
+                except (DataError, EnvironmentProblem):
+                    return f"the weights {file.name} are not here"
+        return None
+
+    def build(self, *, shape: ImageShape | None = None, folder: Path | None = None) -> Any:
+        """Make the component anew.
+
+        Args:
+            shape: of images, for a backbone; None for the first.
+            folder: of a run, for an observer, which needs one.
+
+        Raises:
+            LeftOut: if what it needs is not on this machine.
+            Exception: whatever the component raises.
+        """
+        if self._missing is not None:
+            raise LeftOut(self._missing)
+        more: dict[str, Any] = {}
+        if self.component.kind is Kind.BACKBONE:
+            more = {"shape": shape or self.shapes[0], "classes": self.classes}
+        elif self.component.kind is Kind.OBSERVER:
+            assert folder is not None, "an observer may write into its folder"
+            more = {"folder": folder}
+        with self.needing_what_may_be_absent():
+            return self.use.make(**more)
+
+    @contextmanager
+    def built(self) -> Iterator[Any]:
+        """The component, as `build` makes it; an observer in a folder of its own, and closed."""
+        if self.component.kind is not Kind.OBSERVER:
+            yield self.build()
+            return
+        with tempfile.TemporaryDirectory() as folder, chdir(folder):
+            observer: Observer = self.build(folder=Path(folder))
+            try:
+                yield observer
+            finally:
+                observer.close()
+
+    def needing_what_may_be_absent(self) -> "_Absent":
+        """Inside, files or packages that are absent lead to `LeftOut`, unless `given`."""
+        return _Absent(excused=not self.given)
+
+    def make(self, *, shape: ImageShape | None = None, folder: Path | None = None) -> Any:
+        """As `build`, for checks to which it matters only that there is a component.
+
+        Raises:
+            LeftOut: if it cannot be built.
+        """
+        try:
+            return self.build(shape=shape, folder=folder)
+        except LeftOut:
+            raise
+        except Exception as error:
+            raise LeftOut("it cannot be built: see component.builds") from error
+
+    @property
+    def made(self) -> Any:
+        """The component, made once for many checks, which leave it as it is."""
+        return _made(self)
+
+    def plain_options(self) -> dict[str, Any]:
+        """All options as a recipe's table holds them."""
+        return plain(self.use.options)
+
+
+@final
+class _Absent:
+    """See `Subject.needing_what_may_be_absent`."""
+
+    def __init__(self, *, excused: bool) -> None:
+        self._excused = excused
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._excused and isinstance(error, DataError | EnvironmentProblem):
+            raise LeftOut(f"what it needs is not here: {error.what}") from error
+
+
+# Of one subject at a time: the network of a perceptual metric takes half a gigabyte.
+@lru_cache(maxsize=1)
+def _made(subject: Subject) -> Any:
+    return subject.make()
+
+
+def _short(value: Any) -> str:
+    return "{…}" if isinstance(value, Mapping) else inline(value)
+
+
+def subjects_of(
+    component: Component,
+    *,
+    catalogue: Catalogue,
+    examples: tuple[Mapping[str, Any], ...] | None = None,
+) -> list[Subject]:
+    """One subject for each example: those given, else those declared, else the defaults."""
+    given = examples is not None
+    tables = examples if examples is not None else component.conformance.examples
+    return [
+        Subject(component, catalogue=catalogue, table=table, given=given)
+        for table in tables or ({},)
+    ]
+
+
+def find_components(
+    catalogue: Catalogue, name: str, *, kind: Kind | None = None
+) -> tuple[Component, ...]:
+    """Components by id or name, or all of a namespace, an entry point or a distribution.
+
+    Raises:
+        PluginError: if there is none; with the nearest names.
+    """
+    found = tuple(
+        c
+        for c in catalogue.components(kind)
+        if name in {c.id, c.name, c.namespace, c.plugin, c.package}
+    )
+    if found:
+        return found
+    if kind is not None:
+        return (catalogue.find(kind, name),)
+    try:
+        return catalogue.named(name)
+    except PluginError as error:
+        error.remedy = f"{error.remedy}; a namespace or a distribution will do too"
+        raise

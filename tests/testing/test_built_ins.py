@@ -1,0 +1,131 @@
+"""The built-ins keep every promise that strangers' components must keep."""
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from trunks import save_trunk
+
+from dddm.registry.component import Component
+from dddm.registry.loader import load_catalogue
+from dddm.testing import Report, examine
+from dddm.testing.report import Outcome
+from dddm_features.resnet20_network import ResNet20
+
+EVERY: Final = load_catalogue().components()
+KNOWN: Final = (
+    "there is no GPU here", "the weights ", "what it needs is not here",
+    "it says that its runs are not nested", "there is no largest number of real times",
+    "with these options it is known only once files are read",
+)  # fmt: skip
+"""How reasons begin for which something of a built-in may be left out."""
+
+
+@pytest.mark.parametrize("component", EVERY, ids=lambda c: f"{c.kind.value}-{c.name}")
+def test_built_ins_keep_their_promises(component: Component) -> None:
+    """As a stranger's would be tried, with the examples that they declare; all but no exceptions.
+
+    What is left out is so for want of files or a GPU, or because nothing was promised.
+    """
+    report = examine(component.id, kind=component.kind)
+    assert "options.read" in passed(report)
+    reasons = {r.detail for r in report.results if r.outcome is Outcome.LEFT_OUT}
+    assert [reason for reason in reasons if not reason.startswith(KNOWN)] == []
+    assert component.conformance.expected_failures == component.conformance.lacks == {}
+
+
+def passed(report: Report) -> set[str]:
+    """Names of checks that passed, of a report in which none failed."""
+    assert report.ok, str(report)
+    return {result.name for result in report.results if result.outcome is Outcome.PASSED}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Images in files of every kind, and a cache for what is packed of them."""
+    place = tmp_path_factory.mktemp("images")
+    draw = np.random.default_rng(0)
+    for split, count in (("train", 6), ("val", 4)):
+        for label in ("cats", "dogs"):
+            folder = place / "folder" / split / label
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = draw.integers(0, 256, (6, 5, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    with zipfile.ZipFile(place / "images.zip", "w") as archive:
+        for path in sorted((place / "folder").rglob("*.png")):
+            archive.write(path, path.relative_to(place / "folder"))
+    images = draw.integers(0, 256, (11, 5, 4, 3), dtype=np.uint8)
+    np.savez(place / "images.npz", images=images, labels=np.arange(11) % 3)
+    for split, count in (("train_data_batch_1", 7), ("val_data", 3)):
+        np.savez(
+            place / f"{split}.npz",
+            data=draw.integers(0, 256, (count, 3 * 64 * 64), dtype=np.uint8),
+            labels=draw.integers(1, 1001, count),
+            mean=np.zeros(3 * 64 * 64),
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DDDM_CACHE", str(place / "cache"))
+        yield place
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("folder", {"path": "folder"}),
+        ("folder", {"path": "folder", "size": 4, "channels": "grey", "classes": "none"}),
+        ("zip", {"path": "images.zip"}),
+        ("npz", {"path": "images.npz", "held_out_images": 3}),
+        ("npz", {"path": "images.npz", "classes": "none"}),
+        ("imagenet64", {"path": ".", "subset": True}),
+    ],
+)
+def test_data_sets_of_files_keep_their_promises(
+    place: Path, name: str, options: dict[str, Any]
+) -> None:
+    """On files that are here: nothing of their own kind is left out but a missing `describe`."""
+    table = {**options, "path": str(place / options["path"])}
+    report = examine(f"dddm:{name}", examples=[table])
+    assert passed(report) >= {
+        "dataset.splits", "dataset.images", "dataset.order", "dataset.labels", "dataset.manifest",
+        "dataset.own-tensors", "dataset.opens-again", "dataset.prepares",
+        "dataset.finds-itself-in-order",
+    }  # fmt: skip
+
+
+REAL = Path(os.environ.get("DDDM_DATA", "data")) / "cifar-10-batches-py"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="CIFAR-10 is not there: set DDDM_DATA")
+def test_cifar10_keeps_its_promises(tmp_path: Path) -> None:
+    """The real one, packed here."""
+    table = {"path": str(REAL), "packed": str(tmp_path / "packed")}
+    assert "dataset.described" in passed(examine("dddm:cifar10", examples=[table]))
+
+
+@pytest.mark.parametrize("form", [None, "pseudo", "sqrt", "plain"])
+def test_perceptual_metrics_keep_their_promises(tmp_path: Path, form: str | None) -> None:
+    """With a trunk of random weights, which a promise does not ask about."""
+    table = {**save_trunk(tmp_path, "squeeze"), "size": 32}
+    name = "lpips" if form is None else "pseudo-lpips"
+    report = examine(f"dddm:{name}", examples=[table if form is None else {**table, "form": form}])
+    assert len(passed(report)) >= 23
+
+
+def test_resnet20_keeps_its_promises(tmp_path: Path) -> None:
+    """With random weights."""
+    torch.manual_seed(0)
+    state = {n: v for n, v in ResNet20().state_dict().items() if "num_batches" not in n}
+    path = tmp_path / "mine.safetensors"
+    save_file(state, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    report = examine("dddm:resnet20", examples=[{"weights": str(path), "weights_sha256": digest}])
+    assert len(passed(report)) >= 22

@@ -1,0 +1,1 @@
+"""Toy components that keep every promise, and copies of them with one mistake each."""

@@ -1,0 +1,47 @@
+"""One planted mistake, and a catalogue in which it is registered."""
+
+from collections.abc import Mapping
+from typing import Any, final
+
+from attrs import field, frozen
+
+from dddm.interfaces.plugin import Kind
+from dddm.registry.catalogue import Catalogue
+from dddm.registry.declaration import Declarations
+from dddm.testing import Report, examine
+
+
+@final
+@frozen(kw_only=True)
+class Bug:
+    """A toy with a mistake.
+
+    Attributes:
+        target: its class, or a function that makes it.
+        caught_by: names of all checks that fail.
+        registration: what `Registrar.add` is told beside name, target and summary.
+    """
+
+    kind: Kind
+    target: Any
+    caught_by: frozenset[str] = frozenset()
+    registration: Mapping[str, Any] = field(factory=dict)
+
+    @property
+    def name(self) -> str:
+        """From `MeanOverBatch`: mean-over-batch."""
+        words = self.target.__name__.replace("_", "-")
+        return "".join(f"-{c.lower()}" if c.isupper() else c for c in words).strip("-")
+
+    def examined(self) -> Report:
+        """What the kit says of it."""
+        toys = Declarations(plugin="toy", package="toys-without-entry-point", version="1")
+        target = f"{self.target.__module__}:{self.target.__name__}"
+        more = {"summary": "A toy for the conformance kit.", **self.registration}
+        toys.add(self.kind, self.name, target=target, **more)
+        return examine(f"toy:{self.name}", catalogue=Catalogue(toys.components))
+
+
+def bug(kind: Kind, target: Any, *caught_by: str, **registration: Any) -> Bug:
+    """A toy with a mistake, in few words."""
+    return Bug(kind=kind, target=target, caught_by=frozenset(caught_by), registration=registration)
