@@ -5,7 +5,6 @@ import signal
 from pathlib import Path
 
 import numpy as np
-import pytest
 from alone import Alone
 from toy_components import TRAIN_IMAGES
 
@@ -94,15 +93,12 @@ def test_no_built_in_was_imported(trained: Path) -> None:
     assert ours == {"dddm_toy", "dddm_recipes"}
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 75)])
-def test_an_interrupted_run_goes_on_to_the_same_result(
-    alone: Alone, trained: Path, place: Path, number: signal.Signals, code: int
-) -> None:
-    """Killed or stopped within an epoch; the same command ends with the same bits."""
+def test_a_killed_run_goes_on_to_the_same_result(alone: Alone, trained: Path, place: Path) -> None:
+    """Killed within an epoch, it ends by the same command with the same bits."""
     unscored = (place / "toy.toml").read_text().partition("[evaluate]")[0]
     (place / "toy.toml").write_text(unscored)
-    fatal = f'observe=[{{use="words", signal={int(number)}, at_step=14}}]'
-    assert alone.dddm("run", "toy.toml", "--set", fatal, cwd=place).returncode == code
+    fatal = f'observe=[{{use="words", signal={int(signal.SIGKILL)}, at_step=14}}]'
+    assert alone.dddm("run", "toy.toml", "--set", fatal, cwd=place).returncode == -signal.SIGKILL
     assert not (place / "runs/toy/report.html").exists()
     alone.succeeded("run", "toy.toml", cwd=place)
     checkpoint = max((trained / "runs/toy/checkpoints").iterdir()).relative_to(trained)
