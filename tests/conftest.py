@@ -8,9 +8,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 from hypothesis import settings
+from standing_alone import StandingAlone
 
 settings.register_profile("dddm", deadline=None, max_examples=50, print_blob=True)
 settings.load_profile("dddm")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--alone", action="store_true", help="the core's tests, where no built-in plugin is there"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--alone"):
+        config.pluginmanager.register(StandingAlone())
 
 
 @pytest.fixture(autouse=True)

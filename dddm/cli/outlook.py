@@ -27,11 +27,13 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
         f"{facts.train_images:,} of {facts.shape}{classes}; {_bytes(outlook.image_bytes)}",
     )
     yield "network", f"{outlook.parameters / 1e6:,.1f}M parameters"
+    # A network need not have anything that is counted.
+    once = flops.begin / flops.forward if flops.forward else 0.0
     yield (
         "",
         (
             f"{flops.forward / 1e9:,.2f} GFLOP a forward pass of one image; of these "
-            f"{flops.begin / flops.forward:.0%} only once for a sample of any number of steps"
+            f"{once:.0%} only once for a sample of any number of steps"
         ),
     )
     yield (
@@ -62,7 +64,10 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
             f"{_bytes(outlook.ema_bytes)}"
         ),
     )
-    yield "", "activations come on top; train.accumulate and backbone.checkpointing lower them"
+    yield (
+        "",
+        "activations come on top; train.accumulate lowers them, and the backbone's options may",
+    )
     if outlook.samples:
         yield "samples", f"{outlook.samples:,} evaluations of one image"
 

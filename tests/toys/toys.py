@@ -22,6 +22,9 @@ class ToySchedule(Schedule):
 
     last_time = 10.0
 
+    def __init__(self, options: object = None) -> None:
+        pass
+
     def draw_times(self, *, count: int, generator: torch.Generator) -> Tensor:
         return torch.randint(1, 11, (count,), generator=generator)
 
@@ -74,6 +77,9 @@ class ToyBackbone(Backbone):
 @final
 class ToyMetric(Metric):
     """Squared distance, mean over pixels."""
+
+    def __init__(self, options: object = None) -> None:
+        pass
 
     def distance(self, *, estimate: Tensor, target: Tensor) -> Tensor:
         return (estimate - target).square().flatten(1).mean(1)

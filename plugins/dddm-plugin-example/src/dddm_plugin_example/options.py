@@ -1,0 +1,94 @@
+"""Options of both components, and the check of those of `dit`.  Imports no torch."""
+
+from collections.abc import Iterator
+from typing import Literal, final
+
+from attrs import frozen
+
+from dddm.interfaces.facts import DataFacts
+from dddm.interfaces.plugin import Complaint, Surroundings, option
+
+
+@final
+@frozen(kw_only=True)
+class RobustOptions:
+    """Options of `robust`.  c has no default: the right one depends on the images and on `of`."""
+
+    alpha: float = option(
+        1.0,
+        at_most=2,
+        help="How much a large error counts.  2: its square; 1: pseudo-Huber; 0: Cauchy; "
+        "-2: Geman-McClure; far below, such as -1e9: Welsch.",
+    )
+    c: float = option(above=0, help="The error at which the square ends.")
+    of: Literal["image", "pixel"] = option(
+        "image",
+        help="What an error is: the norm of a whole image's difference, or one pixel's difference, "
+        "over which the mean is taken.",
+    )
+
+
+@final
+@frozen(kw_only=True)
+class DitOptions:
+    """Options of `dit`."""
+
+    patch: int = option(2, at_least=1, help="Height and width of a token, in pixels.")
+    width: int = option(64, at_least=4, help="Numbers in a token: a multiple of 4 and of heads.")
+    blocks: int = option(4, at_least=1, help="Transformer blocks.")
+    heads: int = option(4, at_least=1, help="Heads of each block's attention.")
+    estimate_from: int = option(
+        1,
+        at_least=0,
+        help="The block, counted from 0, from which on x̂ is attended to.  Blocks before it are "
+        "computed once for all steps of algorithm 2.",
+    )
+    classes: bool = option(default=False, help="Condition the network on class labels.")
+
+
+def check_dit(options: DitOptions, surroundings: Surroundings) -> Iterator[Complaint]:
+    """What of the options does not fit itself or the rest of the recipe."""
+    yield from complaints(options, surroundings.data)
+
+
+def complaints(options: DitOptions, data: DataFacts | None) -> Iterator[Complaint]:
+    """What of the options does not fit itself, or the images, if they are known."""
+    if options.width % 4:
+        yield Complaint(
+            option="width",
+            what=f"{options.width} is no multiple of 4, as positions in two directions need",
+            remedy=f"use {options.width // 4 * 4} or {options.width // 4 * 4 + 4}",
+        )
+    if options.width % options.heads:
+        fitting = [str(n) for n in range(1, options.width + 1) if options.width % n == 0]
+        yield Complaint(
+            option="heads",
+            what=f"a width of {options.width} cannot be shared by {options.heads} heads",
+            remedy="heads can be " + ", ".join(fitting),
+        )
+    if options.estimate_from >= options.blocks:
+        yield Complaint(
+            option="estimate_from",
+            what=f"with {options.blocks} blocks the estimate would never enter",
+            remedy=f"use {options.blocks - 1} or less",
+        )
+    if data is not None:
+        yield from _about_data(options, data)
+
+
+def _about_data(options: DitOptions, data: DataFacts) -> Iterator[Complaint]:
+    height, width = data.shape.height, data.shape.width
+    if height % options.patch or width % options.patch:
+        fitting = [
+            str(n) for n in range(1, min(height, width) + 1) if height % n == 0 and width % n == 0
+        ]
+        yield Complaint(
+            option="patch",
+            what=f"images of {height}×{width} pixels cannot be cut into patches of "
+            f"{options.patch}×{options.patch}",
+            remedy="patch can be " + ", ".join(fitting),
+        )
+    if options.classes and not data.classes:
+        yield Complaint(
+            option="classes", what="the data have no classes", remedy="write classes = false"
+        )

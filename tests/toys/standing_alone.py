@@ -1,0 +1,133 @@
+"""`pytest --alone`: the core's tests where no built-in plugin can be found or imported.
+
+Every test of a room of `dddm/` is run, but those of the files below, whose subject is a built-in or
+needs one.  Each of them names a test that cannot pass without, or cannot even be imported: that is
+tried, and has to fail, so that no file stays on the list that has come to stand alone.
+"""
+
+import os
+import sys
+from collections.abc import Generator, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Final, final
+
+import pytest
+
+TESTS: Final = Path(__file__).parents[1]
+ROOT: Final = TESTS.parent
+BUILT_INS: Final = frozenset(file.parent.name for file in (ROOT / "plugins").glob("*/__init__.py"))
+ROOMS: Final = frozenset(path.stem for path in (ROOT / "dddm").iterdir()) | {"core_alone"}
+
+IMPORT: Final = "its import"
+
+NEEDS_BUILT_INS: Final = {
+    # The command line, on digits.
+    "cli/test_bad_input.py": "test_a_damaged_newest_checkpoint",
+    "cli/test_data.py": "test_an_npz_without_labels_is_no_data_for_classes",
+    "cli/test_evaluate.py": IMPORT,
+    "cli/test_main.py": "test_a_terminal_without_greek",
+    "cli/test_plugin.py": "test_a_built_in_on_the_real_command_line",
+    "cli/test_report.py": "test_a_page_is_written_anew",
+    "cli/test_sample.py": "test_several_step_counts_and_labels",
+    "cli/test_torch_free.py": "test_each_command_is_imported_alone",
+    # Recipes that come with dddm, and parts of built-in metrics.
+    "recipe/test_options.py": "test_a_component_holds_another",
+    "recipe/test_schema.py": "test_shipped_recipes_are_valid",
+    "registry/test_loader.py": "test_built_ins_come_in_by_the_same_door",
+    "support/test_examine_splits.py": IMPORT,
+    # Whole runs on digits.
+    "tasks/report_page/test_facts.py": "test_what_a_run_knows_is_told",
+    "tasks/report_page/test_neighbours.py": IMPORT,
+    "tasks/report_page/test_page.py": "test_the_command_is_one_that_a_shell_reads",
+    "tasks/report_page/test_showcase.py": "test_grids_of_training_come_in_the_order_of_epochs",
+    "tasks/test_dry_run.py": "test_what_is_foreseen_is_what_happens",
+    "tasks/test_evaluate.py": IMPORT,
+    "tasks/test_export.py": IMPORT,
+    "tasks/test_extract.py": IMPORT,
+    "tasks/test_failing_process.py": "test_the_process_that_failed_is_named",
+    "tasks/test_full_disk.py": "test_a_disk_that_fills_up_costs_nothing_but_time",
+    "tasks/test_processes.py": "test_a_finished_run_is_not_trained_again",
+    "tasks/test_progress.py": "test_the_best_weights_are_kept",
+    "tasks/test_report.py": "test_writing_it_twice_gives_the_same_page",
+    "tasks/test_resume.py": "test_a_finished_run_is_not_done_again",
+    "tasks/test_save_fails.py": "test_the_last_good_checkpoint_always_loads",
+    "tasks/test_saver.py": "test_what_goes_wrong_is_raised_in_training",
+    "tasks/test_sweep.py": "test_a_dry_run_looks_ahead_for_each_entry",
+    "tasks/test_train.py": IMPORT,
+    "tasks/test_trained.py": "test_a_mistake_is_named",
+    "tasks/test_two_machines.py": "test_two_machines_are_one",
+    # The conformance kit, on every built-in.
+    "testing/test_built_ins.py": IMPORT,
+    "testing/test_parametrise.py": IMPORT,
+}
+"""Files under `tests/`, each with what fails in it where there are toys alone."""
+
+
+def place_of(path: Path) -> str:
+    """Of a file, under `tests/`."""
+    return path.relative_to(TESTS).as_posix()
+
+
+@final
+class NoBuiltIns:
+    """Refuses to import them, whoever asks."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: object = None
+    ) -> ModuleSpec | None:
+        if name.partition(".")[0] in BUILT_INS:
+            raise ImportError(f"{name} is a built-in plugin, and these tests stand alone")
+        return None
+
+
+@final
+class StandingAlone:
+    """The plugin of pytest that `--alone` registers."""
+
+    def pytest_configure(self) -> None:
+        os.environ["DDDM_DISABLE_PLUGINS"] = "dddm"
+        sys.meta_path.insert(0, NoBuiltIns())  # type: ignore[arg-type]  # it needs no more
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """What is no test of the core."""
+        if not collection_path.is_relative_to(TESTS) or collection_path == TESTS:
+            return None
+        return True if place_of(collection_path).partition("/")[0] not in ROOMS else None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """A file whose import is on the list has to fail when it is imported."""
+        report = yield
+        if not isinstance(collector, pytest.Module):
+            return report
+        if NEEDS_BUILT_INS.get(place_of(collector.path)) != IMPORT:
+            return report
+        if report.failed:
+            return pytest.CollectReport(report.nodeid, "passed", longrepr=None, result=[])
+        said = f"{report.nodeid} can be imported without built-ins: take it off the list"
+        return pytest.CollectReport(report.nodeid, "failed", longrepr=said, result=[])
+
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Of a file on the list, the first case of the test that it names; it has to fail."""
+        kept: dict[str, pytest.Item] = {}
+        for item in items:
+            listed = NEEDS_BUILT_INS.get(place_of(item.path))
+            if listed is None:
+                kept[item.nodeid] = item
+            elif getattr(item, "originalname", item.name) == listed:
+                kept.setdefault(place_of(item.path), item)
+        listed_files = {place_of(item.path) for item in items} & NEEDS_BUILT_INS.keys()
+        gone = listed_files - kept.keys()
+        if gone:
+            raise pytest.UsageError(
+                f"tests/toys/standing_alone.py names tests that are gone: {gone}"
+            )
+        for place in listed_files:
+            kept[place].add_marker(pytest.mark.xfail(strict=True, reason="it needs a built-in"))
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept.values()])
+        items[:] = kept.values()
