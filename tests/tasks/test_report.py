@@ -56,6 +56,7 @@ def test_the_page_is_well_formed_and_in_the_order_in_which_one_reads(
     assert len(ids) == len(set(ids))
     assert [tag["id"] for tag in page.named("section")] == [
         "samples",
+        "over-the-steps",
         "scores",
         "score-over-steps",
         "training",
@@ -206,6 +207,7 @@ def test_an_empty_run_has_a_page_that_says_what_is_missing(tmp_path: Path) -> No
     assert "No samples have been drawn yet" in page.words("samples")
     assert "There are no scores yet" in page.words("scores")
     assert "needs Fréchet distances" in page.words("score-over-steps")
+    assert "no samples of one sampler at two step counts" in page.words("over-the-steps")
     assert "no two steps of training yet" in page.words("training")
     assert "has not been measured yet" in page.words("leak")
     assert "one is due every 2 epochs" in page.words("progress")
@@ -408,7 +410,7 @@ def test_samples_stand_above_the_training_images_that_they_are_nearest_to(
         pixels = np.asarray(drawn)[::4, ::4]
     assert pixels.shape == (2 * 9 + 1, 10 * 9 + 1)
     assert (pixels[1:9] == pixels[10:18]).all()
-    assert "the nearest of 1,500 training images, pixel by pixel" in page.words("nearest")
+    assert "the nearest of all 1,500 training images, pixel by pixel" in page.words("nearest")
 
 
 def test_samples_are_the_images_of_their_file(tmp_path: Path) -> None:

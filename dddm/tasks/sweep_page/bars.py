@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dddm.tasks.report_page.svg import FLOOR, SERIES, SETTINGS, chart_svg
+from dddm.scores.kinds import Better, better_of
+from dddm.tasks.report_page.svg import FLOOR, INK, SERIES, SETTINGS, chart_svg
 from dddm.tasks.report_page.wording import counted, number
 from dddm.tasks.sweep_page.columns import Column, SweepTable
 
@@ -28,24 +29,33 @@ class Bars:
     """One chart.
 
     Attributes:
+        better: which of two values is better, `less` or `more`.
         floor: whether the floor is drawn.
+        deviations: whether deviations over seeds are.
         width_inches: at which its letters are of the page's size.
     """
 
     score_name: str
     sampler: str
+    better: Better
     floor: bool
+    deviations: bool
     svg: str
     width_inches: float
 
 
 def bars_of(table: SweepTable) -> tuple[Bars, ...]:
-    """A chart for each score of which less is better and two entries or more have one."""
+    """A chart for each score that two entries or more have and of which one is the best."""
     names = [row.name for row in table.rows]
     compared = [column for column in table.columns if column.best is not None]
+    order = list(dict.fromkeys((column.score_name, column.sampler) for column in compared))
+
+    def place(column: Column) -> tuple[int, int]:
+        return order.index((column.score_name, column.sampler)), column.steps
+
     charts: list[Bars] = []
     for (score_name, sampler), group in itertools.groupby(
-        sorted(compared, key=lambda column: (column.score_name, column.sampler, column.steps)),
+        sorted(compared, key=place),
         key=lambda column: (column.score_name, column.sampler),
     ):
         columns = list(group)
@@ -56,7 +66,9 @@ def bars_of(table: SweepTable) -> tuple[Bars, ...]:
                 Bars(
                     score_name=score_name,
                     sampler=sampler,
+                    better=better_of(score_name.split("-")[0]),
                     floor=any(column.floor is not None for column in panels),
+                    deviations=any(d is not None for one in panels for d in one.deviations),
                     svg=_chart(names, panels, name=chart, width_inches=width),
                     width_inches=width,
                 )
@@ -84,16 +96,18 @@ def _draw(axes: Axes, names: Sequence[str], column: Column) -> None:
     axes.grid(visible=False, axis="y")
     axes.set_axisbelow(True)
     values = [0.0 if value is None else value for value in column.values]
+    ends = [v + (d or 0.0) for v, d in zip(values, column.deviations, strict=True)]
     colours = [SERIES[1] if column.is_best(k) else SERIES[0] for k in range(len(names))]
     axes.barh(range(len(names)), values, color=colours, height=0.62)
-    for k, value in enumerate(column.values):
+    for k, (value, deviation) in enumerate(zip(column.values, column.deviations, strict=True)):
+        if value is not None and deviation is not None:
+            low, high = max(value - deviation, 0.0), value + deviation
+            axes.plot([low, high], [k, k], color=INK, linewidth=1.2, marker="|", markersize=5)
         shown = "–" if value is None else number(value)
-        axes.annotate(
-            shown, (value or 0.0, k), xytext=(3, 0), textcoords="offset points", va="center"
-        )
+        axes.annotate(shown, (ends[k], k), xytext=(4, 0), textcoords="offset points", va="center")
     if column.floor is not None:
         axes.axvline(column.floor, color=FLOOR, linestyle=(0, (4, 3)), linewidth=1.2)
-    axes.set_xlim(0, max(*values, column.floor or 0.0, 1e-12) * _ROOM_FOR_NUMBER)
+    axes.set_xlim(0, max(*ends, column.floor or 0.0, 1e-12) * _ROOM_FOR_NUMBER)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_yticks(range(len(names)), names)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=3))

@@ -67,6 +67,7 @@ def test_without_scores_there_is_a_row_for_each_entry(tmp_path: Path) -> None:
 def test_the_best_are_those_that_look_best(values: list[float]) -> None:
     """Whoever reads the same figures as the least sees them marked alike."""
     column = Column(metric="fd", score_name="fd", sampler="s", steps=1, values=tuple(values),
+                    deviations=(None,) * len(values), printed=("",) * len(values),
                     best=min(values), floor=None)  # fmt: skip
     marked = [column.is_best(k) for k in range(len(values))]
     assert marked == [number(value) == number(min(values)) for value in values]
