@@ -24,7 +24,7 @@ def number(value: float) -> str:
 
 def spread(value: float) -> str:
     """A deviation: two figures, because it is not known any better."""
-    return power(f"{value:.2g}") if value < 100 else f"{value:,.0f}"  # noqa: PLR2004 - as `number`
+    return power(f"{value:#.2g}".rstrip(".")) if value < 100 else f"{value:,.0f}"  # noqa: PLR2004 - as `number`
 
 
 def power(text: str) -> str:

@@ -1,6 +1,5 @@
-"""Scores as bars: a chart for each score and sampler, in it a panel for each step count."""
+"""Scores as bars: for each score and sampler a panel for each step count."""
 
-import itertools
 from collections.abc import Sequence
 from typing import Final, final
 
@@ -15,10 +14,9 @@ from dddm.tasks.report_page.svg import FLOOR, INK, SERIES, SETTINGS, chart_svg
 from dddm.tasks.report_page.wording import counted, number
 from dddm.tasks.sweep_page.columns import Column, SweepTable
 
-_PANEL_INCHES: Final = 2.3
+_PANEL_INCHES: Final = 2.4
 _BAR_INCHES: Final = 0.3
 _AROUND_INCHES: Final = 0.75
-_MOST_PANELS: Final = 4
 _LETTER_INCHES: Final = 0.09
 _ROOM_FOR_NUMBER: Final = 1.3
 
@@ -26,13 +24,14 @@ _ROOM_FOR_NUMBER: Final = 1.3
 @final
 @frozen(kw_only=True)
 class Bars:
-    """One chart.
+    """One score of one sampler.
 
     Attributes:
         better: which of two values is better, `less` or `more`.
         floor: whether the floor is drawn.
         deviations: whether deviations over seeds are.
-        width_inches: at which its letters are of the page's size.
+        panels: a chart for each step count, so that a narrow page can have them below each other.
+        width_inches: of each, at which its letters are of the page's size.
     """
 
     score_name: str
@@ -40,54 +39,43 @@ class Bars:
     better: Better
     floor: bool
     deviations: bool
-    svg: str
+    panels: tuple[str, ...]
     width_inches: float
 
 
 def bars_of(table: SweepTable) -> tuple[Bars, ...]:
-    """A chart for each score that two entries or more have and of which one is the best."""
+    """Bars for each score that two entries or more have and of which one is the best."""
     names = [row.name for row in table.rows]
-    compared = [column for column in table.columns if column.best is not None]
-    order = list(dict.fromkeys((column.score_name, column.sampler) for column in compared))
-
-    def place(column: Column) -> tuple[int, int]:
-        return order.index((column.score_name, column.sampler)), column.steps
-
-    charts: list[Bars] = []
-    for (score_name, sampler), group in itertools.groupby(
-        sorted(compared, key=place),
-        key=lambda column: (column.score_name, column.sampler),
-    ):
-        columns = list(group)
-        for k in range(0, len(columns), _MOST_PANELS):
-            panels, chart = columns[k : k + _MOST_PANELS], f"bars-{len(charts) + 1}"
-            width = _PANEL_INCHES * len(panels) + _LETTER_INCHES * max(map(len, names))
-            charts.append(
-                Bars(
-                    score_name=score_name,
-                    sampler=sampler,
-                    better=better_of(score_name.split("-")[0]),
-                    floor=any(column.floor is not None for column in panels),
-                    deviations=any(d is not None for one in panels for d in one.deviations),
-                    svg=_chart(names, panels, name=chart, width_inches=width),
-                    width_inches=width,
-                )
-            )
-    return tuple(charts)
+    groups: dict[tuple[str, str], list[Column]] = {}
+    for column in table.columns:
+        if column.best is not None:
+            groups.setdefault((column.score_name, column.sampler), []).append(column)
+    width_inches = _PANEL_INCHES + _LETTER_INCHES * max(map(len, names))
+    return tuple(
+        Bars(
+            score_name=score_name,
+            sampler=sampler,
+            better=better_of(score_name.split("-")[0]),
+            floor=any(column.floor is not None for column in columns),
+            deviations=any(d is not None for column in columns for d in column.deviations),
+            panels=tuple(
+                _chart(names, column, name=f"bars-{k}-{column.steps}", width_inches=width_inches)
+                for column in sorted(columns, key=lambda each: each.steps)
+            ),
+            width_inches=width_inches,
+        )
+        for k, ((score_name, sampler), columns) in enumerate(groups.items(), start=1)
+    )
 
 
-def _chart(
-    names: Sequence[str], columns: Sequence[Column], *, name: str, width_inches: float
-) -> str:
+def _chart(names: Sequence[str], column: Column, *, name: str, width_inches: float) -> str:
     settings = {**SETTINGS, "svg.hashsalt": name}
     height_inches = _AROUND_INCHES + _BAR_INCHES * len(names)
     with mpl.rc_context(settings):  # type: ignore[arg-type]  # its stub lists each name's literal
         figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
         figure.patch.set_visible(False)
-        panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
-        for axes, column in zip(panels, columns, strict=True):
-            _draw(axes, names, column)
-        description = f"{columns[0].metric} of each entry, a panel for each step count"
+        _draw(figure.add_subplot(), names, column)
+        description = f"{column.metric} of each entry at {counted(column.steps, 'step')}"
         return chart_svg(figure, name=name, description=description)
 
 
