@@ -46,6 +46,11 @@ class ScoresPart:
         return any(table.metric == "fd" for table in self.tables)
 
     @property
+    def floor_names(self) -> frozenset[str]:
+        """Names of the floors that some score has."""
+        return frozenset(name for table in self.tables for name in table.floor_names)
+
+    @property
     def over_seeds(self) -> bool:
         """Whether some score is a mean over seeds."""
         return any(row.deviation is not None for table in self.tables for row in table.rows)

@@ -6,6 +6,7 @@ from typing import final
 import numpy as np
 from attrs import field, frozen
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
 from dddm.tasks.report_page.axes import chart, floor_line, log_y, over_step_counts, plain
 from dddm.tasks.report_page.svg import INK, SERIES
@@ -104,7 +105,7 @@ def change_chart(
             log_y(axes, every)
         else:
             axes.set_ylim(bottom=0)
-            axes.yaxis.set_major_formatter(plain)
+            axes.yaxis.set_major_formatter(FuncFormatter(plain))
         axes.set_title("change of the estimate in one step")
 
     description = "Change of the estimate in single steps: median and largest over the images"
