@@ -443,6 +443,17 @@ def test_one_image_stands_in_a_row_over_the_steps(
     assert "the median is 0.100, the largest 0.300" in text
 
 
+def test_a_manifest_without_the_estimates_change_is_said(tmp_path: Path) -> None:
+    """The row of images stays; a sentence stands in the chart's place."""
+    recipe, folder = finished_run(tmp_path / "run")
+    manifest = folder.samples / "fixed-time-10" / "manifest.json"
+    told = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps(told | {"change_of_estimate": "much"}), encoding="utf-8")
+    page = Page(html_of(recipe, folder))
+    assert "does not say how far the estimate moved" in page.words("over-the-steps")
+    assert any("over the steps" in img["alt"] for img in page.named("img"))
+
+
 def test_the_paper_stands_beside_ours_only_where_it_prints_something(
     finished: tuple[Recipe, RunFolder, str], tmp_path: Path
 ) -> None:
