@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from dddm.recipe.model import Recipe
+from dddm.recipe.paper import in_words
 from dddm.recipe.shipped import shipped_names
 from dddm.recipe.sweep import read_sweep
 from dddm.registry.loader import load_catalogue
@@ -20,8 +21,9 @@ HEAD = """\
 
 What comes with dddm. Each runs by its name: `dddm run digits`; each can be extended by
 `extends = "cifar10"` and changed on the command line by `--set`. The words are the heads of the
-files, the table counts what `dddm run NAME --dry-run` counts. This page is written by
-`python docs/recipes.py`.
+files; the table counts what `dddm run NAME --dry-run` counts; what the paper prints is read from
+their tables `[[paper]]`, which a [report](report.md) shows beside what was measured. This page is
+written by `python docs/recipes.py`.
 
 | Recipe | Images | Parameters | GFLOP a forward pass | Epochs | Steps | Target store |
 | --- | --- | ---: | ---: | ---: | ---: | ---: |
@@ -37,7 +39,8 @@ def page() -> str:
         sweep = read_sweep(name, catalogue=catalogue)
         entries = [entry.recipe for entry in sweep.entries]
         rows.append(_row(name, entries or [sweep.base], swept=bool(entries)))
-        sections.append(f"## {name}\n\n" + "\n".join(_head(name)) + "\n")
+        printed = "".join(_printed([sweep.base, *entries]))
+        sections.append(f"## {name}\n\n" + "\n".join(_head(name)) + f"\n{printed}")
     return HEAD + "\n".join(rows) + "\n\n" + "\n".join(sections)
 
 
@@ -55,6 +58,14 @@ def _row(name: str, recipes: list[Recipe], *, swept: bool) -> str:
         f"{outlook.store.total / 1e6:,.1f} MB",
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _printed(recipes: list[Recipe]) -> Iterator[str]:
+    """What the paper prints, a line for each `[[paper]]` table."""
+    lines = dict.fromkeys(in_words(one) for recipe in recipes for one in recipe.paper)
+    if lines:
+        yield "\nThe paper prints:\n\n"
+    yield from (f"- {line}\n" for line in lines)
 
 
 def _head(name: str) -> Iterator[str]:

@@ -40,7 +40,7 @@ def read_layers(recipe: str | FilePath) -> list[Source]:
         if not isinstance(base, str):
             refuse([Problem(what="extends must be the path of a recipe, as text", origin=origin)])
         beside = extending.file.parent / base
-        file = beside if beside.exists() else shipped_file(base) or beside
+        file = beside if beside.is_file() else shipped_file(base) or beside
         if any(file.resolve() == known.file.resolve() for known in layers):
             refuse([Problem(what=f"{base} extends this file in a circle", origin=origin)])
         if not file.exists():

@@ -218,17 +218,42 @@ class Evaluation:
 
 @final
 @frozen(kw_only=True)
+class Printed:
+    """One `[[paper]]` table: what the paper prints of the recipe's row.  It decides nothing."""
+
+    source: str = option(help="Where it is printed: a table and its row, or a figure.")
+    metric: Literal["fd", "is", "precision", "recall"] | None = option(
+        None, help="Which score `values` are; fd in Inception's features is FID."
+    )
+    sampler: str | None = option(None, help="The sampler that `values` were drawn by.")
+    features: str | None = option(None, help="The features that `values` were measured in.")
+    images: int | None = option(
+        None, at_least=1, help="Generated images that `values` were measured on."
+    )
+    steps: tuple[int, ...] = option((), at_least=1, help="Step counts, one for each value.")
+    values: tuple[float, ...] = option((), help="The figures, one for each step count.")
+    says: str | None = option(None, help="What is said in words, where no figure is printed.")
+    changed: tuple[str, ...] = option(
+        (),
+        help="Values of the recipe that `--set` changed, so that its figures are no longer these; "
+        "written by dddm.",
+    )
+
+
+@final
+@frozen(kw_only=True)
 class Recipe:
     """All that decides a run's result.
 
     Attributes:
         tables: the merged tables as plain values with every default filled in; what `dddm show`
             prints and the run folder keeps.
-        fingerprint: SHA-256, in hexadecimal, of `tables`.
+        fingerprint: SHA-256, in hexadecimal, of `tables` without `paper`.
         origins: where each value came from, by its dotted key: `default`, `digits.toml:12` or
             `--set …`.
         sample: what is drawn; a table that asks for several seeds is a job for each of them.
         observe: observers; None where the recipe names none and the default ones follow the run.
+        paper: what the paper prints of it; nothing depends on that.
     """
 
     name: str
@@ -242,6 +267,7 @@ class Recipe:
     sample: tuple[SampleJob, ...]
     evaluate: Evaluation | None
     observe: tuple[Use, ...] | None
+    paper: tuple[Printed, ...] = ()
     tables: dict[str, Any]
     fingerprint: str
     origins: dict[str, str] = field(factory=dict, eq=False)

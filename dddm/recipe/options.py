@@ -61,6 +61,14 @@ class Reading:
             return None
         return value
 
+    def array(self, name: str) -> list[dict[str, Any]]:
+        """A top-level array of tables; empty where it is missing or, with a problem, no such."""
+        value = self.merged.tables.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            self.complain(f"{name} must be tables", path=(name,), remedy=f"write [[{name}]]")
+            return []
+        return value
+
     def use(
         self,
         kind: Kind,

@@ -5,12 +5,13 @@ defaults < the file it extends < the file < `--set`.  All errors are shown at on
 
 from collections.abc import Sequence
 from pathlib import Path as FilePath
-from typing import Any, Final
+from typing import Final
 
 from attrs import fields
 
 from dddm.errors import UsageError
 from dddm.interfaces.plugin import Kind
+from dddm.recipe import paper
 from dddm.recipe.cross_checks import check_together
 from dddm.recipe.layers import read_layers
 from dddm.recipe.locate import Path
@@ -46,7 +47,7 @@ _SEEDS: Final = 2**63
 
 KEYS: Final = (
     "format", "name", "seed", "requires", "extends", *SINGLE, "train", "sample", "evaluate",
-    "observe", "sweep",
+    "observe", "paper", "sweep",
 )  # fmt: skip
 """All that may stand at the top of a recipe."""
 
@@ -83,6 +84,7 @@ def merge_files(recipe: str | FilePath) -> Merged:
     """
     merged = Merged()
     for layer in read_layers(recipe):
+        merged.tables.pop(paper.KEY, None)  # what is printed of one recipe is not of another
         merged.add_file(layer)
     merged.tables.pop("extends", None)
     return merged
@@ -105,6 +107,7 @@ def _check(reading: Reading) -> Recipe | None:
     sample = _sample_jobs(reading)
     evaluate = _evaluation(reading)
     observe = _observers(reading)
+    printed = paper.read_printed(reading)
     tables = reading.merged.tables
     if reading.problems or train is None:
         check_together(
@@ -127,6 +130,10 @@ def _check(reading: Reading) -> Recipe | None:
         evaluate=evaluate,
         observe=observe,
     )
+    fingerprint = fingerprint_of(resolved)
+    printed = paper.with_changes(printed, origins=origins_of(resolved, reading.merged))
+    if printed:
+        resolved[paper.KEY] = paper.to_tables(printed)
     recipe = Recipe(
         name=tables["name"],
         seed=tables.get("seed", 0),
@@ -135,8 +142,9 @@ def _check(reading: Reading) -> Recipe | None:
         sample=tuple(one for job in sample for one in job.by_seed()),
         evaluate=evaluate,
         observe=observe,
+        paper=printed,
         tables=resolved,
-        fingerprint=fingerprint_of(resolved),
+        fingerprint=fingerprint,
         origins=origins_of(resolved, reading.merged),
     )
     check_together(
@@ -192,18 +200,10 @@ def _single(reading: Reading, name: str, kind: Kind) -> Use | None:
     return reading.use(kind, table, path=(name,))
 
 
-def _array(reading: Reading, name: str) -> list[dict[str, Any]]:
-    value = reading.merged.tables.get(name, [])
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        reading.complain(f"{name} must be tables", path=(name,), remedy=f"write [[{name}]]")
-        return []
-    return value
-
-
 def _sample_jobs(reading: Reading) -> tuple[SampleJob, ...]:
     own = frozenset(setting.name for setting in fields(SampleSettings))
     jobs = []
-    for index, table in enumerate(_array(reading, "sample")):
+    for index, table in enumerate(reading.array("sample")):
         path = ("sample", index)
         sampler = reading.use(Kind.SAMPLER, table, path=path, reserved=own)
         settings = reading.options(
@@ -257,7 +257,7 @@ def _observers(reading: Reading) -> tuple[Use, ...] | None:
         return None
     uses = [
         reading.use(Kind.OBSERVER, table, path=("observe", index))
-        for index, table in enumerate(_array(reading, "observe"))
+        for index, table in enumerate(reading.array("observe"))
     ]
     return tuple(use for use in uses if use is not None)
 

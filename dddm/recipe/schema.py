@@ -12,7 +12,7 @@ import attrs
 
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.describe import default_of
-from dddm.recipe.model import EvaluateSettings, SampleSettings, TrainSettings
+from dddm.recipe.model import EvaluateSettings, Printed, SampleSettings, TrainSettings
 from dddm.recipe.options import hints_of
 from dddm.recipe.read import FORMAT, SINGLE
 from dddm.registry.catalogue import Catalogue
@@ -85,13 +85,17 @@ def _keys(catalogue: Catalogue) -> Schema:
         "sample": _array_of(catalogue, Kind.SAMPLER, settings=SampleSettings),
         "evaluate": _evaluate(catalogue),
         "observe": _array_of(catalogue, Kind.OBSERVER),
+        "paper": {
+            "type": "array",
+            "items": {**_settings_table(Printed), "required": _required(Printed)},
+        },
         "sweep": _sweep(),
     }
 
 
 def _sweep() -> Schema:
     """Entries: any key that may be changed, as it may stand in a recipe that extends another."""
-    changed = [*SINGLE, "seed", "train", "sample", "evaluate", "observe"]
+    changed = [*SINGLE, "seed", "train", "sample", "evaluate", "observe", "paper"]
     keys = {key: {"$ref": f"#/properties/{key}"} for key in changed}
     name = {
         "description": "Of the entry, also the name of its run folder.",

@@ -25,6 +25,9 @@ from dddm.support.noise import noise_by_index
 BLOCK_IMAGES: Final = 64
 """Images computed together.  Another number changes the last bits of a sample."""
 
+NOISE_OF_X_T: Final = "sample x_T"
+"""What the noise in x_T is for, in `noise_by_index`."""
+
 
 @final
 @frozen(kw_only=True)
@@ -189,7 +192,7 @@ def _draw_block(
         noise_by_index(
             seed=order.seed, purpose=purpose, index=index_B, shape=order.shape.as_tuple
         ).to(device)
-        for purpose in ("sample x_T", "sample estimate")
+        for purpose in (NOISE_OF_X_T, "sample estimate")
     )
     label_B = order.label_of(index_B)
     label_B = None if label_B is None else label_B.to(device)

@@ -71,6 +71,24 @@ def test_the_page_on_sweeps_is_executed(tmp_path: Path) -> None:
         assert (tmp_path / name).exists(), name
 
 
+def test_the_page_on_reports_says_what_a_report_shows(tmp_path: Path) -> None:
+    """Every section of a run's page is named, and the recipe with the paper's figures is right."""
+    from dddm.recipe.read import read_recipe
+    from dddm.registry.loader import load_catalogue
+
+    text = (ROOT / "docs/report.md").read_text(encoding="utf-8")
+    template = (ROOT / "dddm/tasks/report_page/page.html.j2").read_text(encoding="utf-8")
+    sections = re.findall(r"<h2>(.*?)</h2>", template)
+    assert len(sections) >= 10
+    assert [name for name in sections if f"**{name}" not in text] == []
+    ((language, recipe),) = BLOCK.findall(text)
+    assert language == "toml"
+    (tmp_path / "row.toml").write_text(recipe, encoding="utf-8")
+    figures, words = read_recipe(tmp_path / "row.toml", catalogue=load_catalogue()).paper
+    assert figures.values == (2.9, 2.79, 1.87)
+    assert words.says is not None
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     """Every relative link of a page names a file of the repository."""

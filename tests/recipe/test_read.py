@@ -13,6 +13,7 @@ from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_recipe, read_use
 from dddm.recipe.write import to_toml
+from dddm.registry.loader import load_catalogue
 
 
 def read(path: Path, text: str = RECIPE, *overrides: str) -> Recipe:
@@ -314,3 +315,11 @@ def test_several_seeds_are_several_jobs(tmp_path: Path) -> None:
     found = read(tmp_path, text)
     assert [job.settings.seed for job in found.sample] == [0, 4, 5, 6]
     assert [(table["seed"], table["seeds"]) for table in found.tables["sample"]] == [(0, 1), (4, 3)]
+
+
+def test_a_folder_does_not_hide_a_recipe_of_its_name(tmp_path: Path) -> None:
+    """`extends = "digits"` means the recipe that comes with dddm, beside a folder `digits` too."""
+    (tmp_path / "digits").mkdir()
+    file = tmp_path / "mine.toml"
+    file.write_text('format = 1\nextends = "digits"\nname = "mine"\n', encoding="utf-8")
+    assert read_recipe(file, catalogue=load_catalogue()).name == "mine"

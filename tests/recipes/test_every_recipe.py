@@ -78,8 +78,24 @@ def test_deep_has_twice_the_blocks() -> None:
     for name in ("cifar10", "imagenet64"):
         plain, deep = RECIPES[name], RECIPES[f"{name}_deep"]
         assert deep.backbone.options.blocks == 2 * plain.backbone.options.blocks
-        changed = {key for key in plain.origins if _at(plain.tables, key) != _at(deep.tables, key)}
+        decided = [key for key in plain.origins if not key.startswith("paper.")]
+        changed = {key for key in decided if _at(plain.tables, key) != _at(deep.tables, key)}
         assert changed == {"name", "backbone.blocks"}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_figures_of_the_paper_are_those_of_its_own_rows(name: str) -> None:
+    """A recipe has the paper's figures where its head names a row, at steps that it draws."""
+    recipe = RECIPES[name]
+    rows = ("cifar10", "cifar10_deep", "imagenet64", "imagenet64_deep")
+    is_row = name in rows or name.startswith(("cifar10_T", "table3-"))
+    assert bool(recipe.paper) == is_row
+    drawn = {steps for job in recipe.sample for steps in job.settings.steps}
+    for printed in recipe.paper:
+        assert set(printed.steps) <= drawn
+        assert recipe.evaluate is not None
+        assert printed.features == recipe.evaluate.features.component.name
+        assert {printed.images} == {job.settings.images for job in recipe.sample}
 
 
 def _at(tables: object, key: str) -> object:

@@ -19,6 +19,7 @@ from report_runs import (
     finished_run,
     log_events,
     make_recipe,
+    make_scores,
     put_progress,
     put_samples,
     put_scores,
@@ -29,6 +30,7 @@ from report_runs import (
 from dddm.errors import EnvironmentProblem
 from dddm.recipe.model import Recipe, Use
 from dddm.run.folder import RunFolder
+from dddm.scores.over_seeds import DEVIATION
 from dddm.tasks.build import build_split
 from dddm.tasks.report import report
 
@@ -56,6 +58,7 @@ def test_the_page_is_well_formed_and_in_the_order_in_which_one_reads(
     assert len(ids) == len(set(ids))
     assert [tag["id"] for tag in page.named("section")] == [
         "samples",
+        "over-the-steps",
         "scores",
         "score-over-steps",
         "training",
@@ -89,7 +92,7 @@ def test_every_chart_is_well_formed_and_refers_only_to_itself(
 ) -> None:
     """Each inline SVG is XML, and every reference in it finds its target in the same chart."""
     charts = re.findall(r"<svg.*?</svg>", finished[2], flags=re.DOTALL)
-    assert len(charts) == 4
+    assert len(charts) == 6
     for chart in charts:
         root = ET.fromstring(chart)  # noqa: S314 - our own output
         ids = {element.get("id") for element in root.iter() if element.get("id")}
@@ -206,6 +209,7 @@ def test_an_empty_run_has_a_page_that_says_what_is_missing(tmp_path: Path) -> No
     assert "No samples have been drawn yet" in page.words("samples")
     assert "There are no scores yet" in page.words("scores")
     assert "needs Fréchet distances" in page.words("score-over-steps")
+    assert "no samples of one sampler at two step counts" in page.words("over-the-steps")
     assert "no two steps of training yet" in page.words("training")
     assert "has not been measured yet" in page.words("leak")
     assert "one is due every 2 epochs" in page.words("progress")
@@ -293,7 +297,7 @@ def test_damaged_files_are_named_and_the_rest_is_shown(tmp_path: Path) -> None:
     assert "Samples of fixed-time at 10 steps" in alts
     assert "Samples after 4 epochs" in alts
     assert "Samples after 2 epochs" not in alts
-    assert len(page.named("svg")) == 3
+    assert len(page.named("svg")) == 5
 
 
 @pytest.mark.parametrize("value", ['"4.2"', "NaN", "null", "[1]", "true"])
@@ -408,7 +412,7 @@ def test_samples_stand_above_the_training_images_that_they_are_nearest_to(
         pixels = np.asarray(drawn)[::4, ::4]
     assert pixels.shape == (2 * 9 + 1, 10 * 9 + 1)
     assert (pixels[1:9] == pixels[10:18]).all()
-    assert "the nearest of 1,500 training images, pixel by pixel" in page.words("nearest")
+    assert "the nearest of all 1,500 training images, pixel by pixel" in page.words("nearest")
 
 
 def test_samples_are_the_images_of_their_file(tmp_path: Path) -> None:
@@ -425,3 +429,62 @@ def test_samples_are_the_images_of_their_file(tmp_path: Path) -> None:
     assert label is not None
     wanted = split.images(torch.nonzero(label == 0).flatten()[1:2])[0, 0]
     assert torch.equal(cell[::4, ::4], wanted)
+
+
+def test_one_image_stands_in_a_row_over_the_steps(
+    finished: tuple[Recipe, RunFolder, str],
+) -> None:
+    """Noise, 1 and 10 steps, nearest; below it how far the estimate moved."""
+    page = Page(finished[2])
+    (strip,) = [img for img in page.named("img") if "over the steps" in img["alt"]]
+    assert strip["alt"] == "Images of fixed-time over the steps: noise, 1, 10, nearest"
+    text = page.words("over-the-steps")
+    assert "from the noise in the first one" in text
+    assert "the median is 0.100, the largest 0.300" in text
+
+
+def test_a_manifest_without_the_estimates_change_is_said(tmp_path: Path) -> None:
+    """The row of images stays; a sentence stands in the chart's place."""
+    recipe, folder = finished_run(tmp_path / "run")
+    manifest = folder.samples / "fixed-time-10" / "manifest.json"
+    told = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps(told | {"change_of_estimate": "much"}), encoding="utf-8")
+    page = Page(html_of(recipe, folder))
+    assert "does not say how far the estimate moved" in page.words("over-the-steps")
+    assert any("over the steps" in img["alt"] for img in page.named("img"))
+
+
+def test_the_paper_stands_beside_ours_only_where_it_prints_something(
+    finished: tuple[Recipe, RunFolder, str], tmp_path: Path
+) -> None:
+    """A column and a sentence for a recipe with figures; for one without, nothing at all."""
+    assert "the paper" not in Page(finished[2]).words("scores").lower()
+    figures = (
+        'paper=[{source = "table <b>9</b>", metric = "fd", sampler = "fixed-time", steps = [1], '
+        'images = 50000, values = [2.90]}, {source = "figure 0", says = "all is <i>well</i>"}]'
+    )
+    recipe = make_recipe(figures)
+    folder = begin_run(tmp_path / "run", recipe)
+    put_scores(folder)
+    page = Page(html_of(recipe, folder))
+    text = page.words("scores")
+    assert "Fréchet distancethe paper" in text
+    assert "The paper, table <b>9</b>: Fréchet distance 2.90 at 1 step (50,000 images)" in text
+    assert "It cannot be compared with ours: they are over 120 images" in text
+    assert "this run was changed by --set train.epochs=4, train.batch_images=500" in text
+    assert "The paper, figure 0: all is <i>well</i>." in text
+
+
+def test_deviations_over_seeds_are_shown_or_said_to_be_missing(
+    finished: tuple[Recipe, RunFolder, str], tmp_path: Path
+) -> None:
+    """With several seeds ± and bars; with one seed a sentence that there are none, and why."""
+    assert "one seed, so there are no bars" in Page(finished[2]).words("score-over-steps")
+    recipe = make_recipe()
+    folder = begin_run(tmp_path / "run", recipe)
+    scores = make_scores()
+    scores[0] = attrs.evolve(scores[0], details={DEVIATION: 1.26})
+    put_scores(folder, scores)
+    page = Page(html_of(recipe, folder))
+    assert "± 1.3" in page.words("scores")
+    assert "Bars: one standard deviation over the seeds" in page.words("score-over-steps")

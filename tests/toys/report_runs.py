@@ -139,6 +139,7 @@ def put_samples(
         "seed": 7,
         "classes": [str(digit) for digit in range(10)] if labels else [],
         "checkpoint": {"step": STEPS, "sha256": "c" * 64},
+        "change_of_estimate": {"steps": [1, 2], "median": [0.5, 0.1], "largest": [0.9, 0.3]},
     }
     samples = Samples(images=split.images(index), label=label if labels else None, facts=facts)
     write_samples(folder.samples / f"{sampler}-{steps}", samples, columns=10)

@@ -10,6 +10,7 @@ from toy_plugins import RECIPE, toy_catalogue
 from dddm.recipe.sweep import Entry, Sweep, read_sweep
 from dddm.recipe.write import to_toml
 from dddm.run.folder import RunFolder
+from dddm.scores.over_seeds import DEVIATION
 from dddm.scores.record import Floor, Score, scores_to_text
 
 ENTRIES = """
@@ -39,7 +40,9 @@ def make_sweep(folder: Path) -> Sweep:
     return read_sweep(file, catalogue=toy_catalogue())
 
 
-def score(metric: str, steps: int, value: float, *, images: int = 8) -> Score:
+def score(
+    metric: str, steps: int, value: float, *, images: int = 8, deviation: float | None = None
+) -> Score:
     return Score(
         metric=metric,
         name=f"{metric}-pixels@{images}",
@@ -49,6 +52,7 @@ def score(metric: str, steps: int, value: float, *, images: int = 8) -> Score:
         images=images,
         reference_images=100,
         floors=(Floor(name="resample", value=0.5, images=images),),
+        details={} if deviation is None else {DEVIATION: deviation},
     )
 
 
@@ -61,7 +65,14 @@ def begin(entry: Entry, folder: Path) -> RunFolder:
     return run
 
 
-def finish(entry: Entry, folder: Path, *, fd: Mapping[int, float], images: int = 8) -> RunFolder:
+def finish(
+    entry: Entry,
+    folder: Path,
+    *,
+    fd: Mapping[int, float],
+    images: int = 8,
+    deviation: float | None = None,
+) -> RunFolder:
     """Its run folder, finished, with a Fréchet distance and a nearest one at each step count."""
     run = begin(entry, folder)
     run.note_about(
@@ -76,7 +87,10 @@ def finish(entry: Entry, folder: Path, *, fd: Mapping[int, float], images: int =
     scores = [
         one
         for steps, value in fd.items()
-        for one in (score("fd", steps, value, images=images), score("nearest", steps, 2.5))
+        for one in (
+            score("fd", steps, value, images=images, deviation=deviation),
+            score("nearest", steps, 2.5),
+        )
     ]
     run.scores.write_text(scores_to_text(scores))
     checkpoint = run.checkpoints / "step-00000012"

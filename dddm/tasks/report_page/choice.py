@@ -12,8 +12,9 @@ from attrs import frozen
 from torch import Tensor
 
 MOST_ROWS: Final = 16
-"""More classes than these do not get a row each."""
+"""More classes than these do not get a row each: some of them do."""
 
+_ROWS_OF_MANY: Final = 10
 _COLUMNS: Final = 10
 _FEWEST_COLUMNS: Final = 4
 _MOST_UNSORTED: Final = 64
@@ -38,14 +39,20 @@ class Choice:
 def choose_samples(*, images: int, label: Tensor | None) -> Choice:
     """The first samples of each class, a class a row; or the first ones as they come.
 
+    Of more than `MOST_ROWS` classes ten at equal distances have a row, because neighbours in a
+    list of classes are often alike.
+
     Args:
         images: N, at least 1.
         label: (N,), int64, or None.
     """
     if label is not None:
         classes, counts = torch.unique(label, return_counts=True)
+        if len(classes) > MOST_ROWS:
+            some = _evenly(torch.arange(len(classes)), _ROWS_OF_MANY)
+            classes, counts = classes[some], counts[some]
         columns = min(_COLUMNS, int(counts.min()))
-        if len(classes) <= MOST_ROWS and columns >= _FEWEST_COLUMNS:
+        if columns >= _FEWEST_COLUMNS:
             rows = [torch.nonzero(label == value).flatten()[:columns] for value in classes]
             return Choice(index=torch.cat(rows), columns=columns, rows=tuple(classes.tolist()))
     return Choice(index=torch.arange(min(images, _MOST_UNSORTED)))

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, final
 
 from attrs import frozen
 
@@ -11,9 +11,6 @@ from dddm.errors import DataError
 from dddm.scores.kinds import KINDS, best_of
 from dddm.scores.over_seeds import DEVIATION
 from dddm.scores.record import Floor, Score
-from dddm.tasks.report_page.charts import score_chart
-
-_FRECHET: Final = "fd"
 
 
 @final
@@ -136,37 +133,4 @@ def warnings_of(scores: Iterable[Score]) -> tuple[str, ...]:
     for score in scores:
         warnings = score.provenance.get("warnings")
         found.update(dict.fromkeys(map(str, warnings if isinstance(warnings, list) else ())))
-    return tuple(found)
-
-
-@final
-@frozen(kw_only=True)
-class ScoreCurves:
-    """A score over steps.
-
-    Attributes:
-        samplers: one for each line, in the order of the lines' colours.
-        floor: whether the floor is drawn.
-    """
-
-    name: str
-    samplers: tuple[str, ...]
-    floor: bool
-    svg: str
-
-
-def curves_of(tables: Sequence[ScoreTable]) -> tuple[ScoreCurves, ...]:
-    """A chart for each Fréchet distance that some sampler has at two step counts or more."""
-    found = []
-    for k, table in enumerate(table for table in tables if table.metric == _FRECHET):
-        lines: dict[str, dict[int, float]] = {}
-        for row in table.rows:
-            lines.setdefault(row.score.sampler, {})[row.score.steps] = row.score.value
-        resamples = [floor_of(row.score, "resample") for row in table.rows]
-        floors = sorted({floor.value for floor in resamples if floor is not None})
-        svg = score_chart(list(lines.values()), floors=floors, name=f"score-{k + 1}")
-        if svg is not None:
-            found.append(
-                ScoreCurves(name=table.name, samplers=tuple(lines), floor=bool(floors), svg=svg)
-            )
     return tuple(found)

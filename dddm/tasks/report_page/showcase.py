@@ -1,16 +1,12 @@
 """Pictures of samples, each sampler's beside real training images."""
 
-import base64
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, final
 
 import torch
 from attrs import frozen
-from PIL import Image
 from torch import Tensor
 
 from dddm.errors import DataError
@@ -19,28 +15,12 @@ from dddm.recipe.model import Recipe
 from dddm.run.folder import RunFolder
 from dddm.run.sample_files import Samples
 from dddm.run.stored_samples import load_samples, sample_folders
-from dddm.support.pictures import grid, png_bytes
+from dddm.support.pictures import grid
+from dddm.tasks.report_page.changes import Change, change_of
 from dddm.tasks.report_page.choice import Choice, choose_real, choose_samples
-from dddm.tasks.report_page.neighbours import nearest_in
-
-MOST_PROGRESS: Final = 8
-"""More grids than these from during training are not shown."""
-
-_COMPARED: Final = 10
-
-
-@final
-@frozen(kw_only=True)
-class Picture:
-    """A picture within the page.
-
-    Attributes:
-        source: a data URI.
-    """
-
-    source: str
-    width: int
-    height: int
+from dddm.tasks.report_page.neighbours import Neighbours, nearest_in
+from dddm.tasks.report_page.picture import Picture, make_picture
+from dddm.tasks.report_page.strips import COMPARED, Compared, Strip, compared_of, strip_of
 
 
 @final
@@ -59,21 +39,6 @@ class Shown:
 
 @final
 @frozen(kw_only=True)
-class Compared:
-    """Samples in the upper row, and below each the training image that it is nearest to.
-
-    Attributes:
-        looked_through: training images, the first of the split, among which it was looked for.
-    """
-
-    steps: int
-    count: int
-    looked_through: int
-    picture: Picture
-
-
-@final
-@frozen(kw_only=True)
 class Panel:
     """Samples of one sampler at all its step counts, and real images of the same classes.
 
@@ -81,8 +46,12 @@ class Panel:
         options: of the sampler, as `name = value`.
         count: images in each of the pictures.
         rows: names of the classes that rows stand for; empty where they stand for none.
+        classes: how many classes the samples have; 0 without.
         real: None where there are no real images.
         compared: of the samples at the largest step count; None where there are no real images.
+        strip: single images over the step counts; None where there is one step count.
+        change: how far estimates moved on the way to the largest step count; None where the
+            manifest does not say.
     """
 
     sampler: str
@@ -91,9 +60,12 @@ class Panel:
     step: int | None
     count: int
     rows: tuple[str, ...]
+    classes: int
     shown: tuple[Shown, ...]
     real: Picture | None
     compared: Compared | None
+    strip: Strip | None
+    change: Change | None
 
 
 @final
@@ -109,23 +81,6 @@ class Gallery:
     panels: tuple[Panel, ...]
     missing: int
     damage: tuple[str, ...]
-
-
-@final
-@frozen(kw_only=True)
-class ProgressGrid:
-    """A grid drawn during training, after so many epochs."""
-
-    epochs: int
-    picture: Picture
-
-
-def make_picture(drawn: Image.Image) -> Picture:
-    """A picture whose contents stand in its address."""
-    contents = base64.b64encode(png_bytes(drawn)).decode("ascii")
-    return Picture(
-        source=f"data:image/png;base64,{contents}", width=drawn.width, height=drawn.height
-    )
 
 
 def gather_gallery(recipe: Recipe, *, folder: RunFolder, real: Split | None) -> Gallery:
@@ -146,8 +101,13 @@ def gather_gallery(recipe: Recipe, *, folder: RunFolder, real: Split | None) -> 
     wanted = Counter(
         (job.sampler.component.name, steps) for job in recipe.sample for steps in job.settings.steps
     )
+    groups = _groups(recipe, _of_first_seeds(sets))
+    found_in = _nearest([group[-1] for group in groups], real=real)
     return Gallery(
-        panels=tuple(_panel(group, real=real) for group in _groups(recipe, _of_first_seeds(sets))),
+        panels=tuple(
+            _panel(group, real=real, neighbours=neighbours)
+            for group, neighbours in zip(groups, found_in, strict=True)
+        ),
         missing=(wanted - found).total(),
         damage=tuple(damage),
     )
@@ -156,14 +116,14 @@ def gather_gallery(recipe: Recipe, *, folder: RunFolder, real: Split | None) -> 
 def _of_first_seeds(sets: Sequence[Samples]) -> list[Samples]:
     """Without sets that differ from another in a larger seed alone."""
     first: dict[Any, Samples] = {}
-    for one in sorted(sets, key=lambda each: each.facts.get("seed", 0)):
+    for one in sorted(sets, key=lambda each: _whole(each.facts, "seed") or 0):
         key = (one.facts["sampler"], _options(one), one.facts["steps"], one.facts["images"])
         first.setdefault(key, one)
     return list(first.values())
 
 
 def _groups(recipe: Recipe, sets: Sequence[Samples]) -> list[list[Samples]]:
-    """Sets that may share their real images: of one sampler, with one choice of classes."""
+    """Sets that may share their real images: of one sampler, one checkpoint, the same classes."""
     order = [job.sampler.component.name for job in recipe.sample]
 
     def place(one: Samples) -> tuple[int, str, int]:
@@ -173,7 +133,10 @@ def _groups(recipe: Recipe, sets: Sequence[Samples]) -> list[list[Samples]]:
     groups: dict[Any, list[Samples]] = {}
     for one in sorted(sets, key=place):
         labels = None if one.label is None else tuple(one.label[_choice(one).index].tolist())
-        key = (one.facts["sampler"], _options(one), one.facts.get("seed"), labels, len(one.images))
+        key = (
+            one.facts["sampler"], _options(one), _whole(one.facts, "seed"),
+            str(one.facts.get("checkpoint")), labels, one.images.shape,
+        )  # fmt: skip
         groups.setdefault(key, []).append(one)
     return list(groups.values())
 
@@ -189,7 +152,7 @@ def _options(samples: Samples) -> tuple[str, ...]:
     return tuple(f"{name} = {json.dumps(value)}" for name, value in options.items())
 
 
-def _panel(group: Sequence[Samples], *, real: Split | None) -> Panel:
+def _panel(group: Sequence[Samples], *, real: Split | None, neighbours: Neighbours | None) -> Panel:
     first = group[0]
     choice = _choice(first)
     checkpoint = first.facts.get("checkpoint")
@@ -200,6 +163,7 @@ def _panel(group: Sequence[Samples], *, real: Split | None) -> Panel:
         step=_whole(checkpoint, "step") if isinstance(checkpoint, dict) else None,
         count=len(choice.index),
         rows=_row_names(choice, first.facts.get("classes")),
+        classes=0 if first.label is None else len(torch.unique(first.label)),
         shown=tuple(
             Shown(
                 steps=one.facts["steps"],
@@ -209,22 +173,26 @@ def _panel(group: Sequence[Samples], *, real: Split | None) -> Panel:
             for one in group
         ),
         real=None if real is None else _real_picture(real, samples=first, choice=choice),
-        compared=None if real is None else _compare(real, group[-1]),
+        compared=None
+        if neighbours is None
+        else compared_of(neighbours, steps=group[-1].facts["steps"]),
+        strip=strip_of(group, neighbours=neighbours),
+        change=change_of(group[-1]),
     )
 
 
-def _compare(real: Split, samples: Samples) -> Compared | None:
-    images_BCHW = samples.images[:_COMPARED]
-    if tuple(images_BCHW.shape[1:]) != real.shape.as_tuple:
-        return None
-    found = nearest_in(real, generated=images_BCHW)
-    both = torch.cat([found.generated, found.nearest])
-    return Compared(
-        steps=samples.facts["steps"],
-        count=len(images_BCHW),
-        looked_through=found.looked_through,
-        picture=make_picture(grid(both, columns=len(images_BCHW))),
-    )
+def _nearest(sets: Sequence[Samples], *, real: Split | None) -> list[Neighbours | None]:
+    """For each set its first samples with their nearest training images, found in one pass."""
+    first = [one.images[:COMPARED] for one in sets]
+    if real is None:
+        return [None for _ in sets]
+    fitting = [images for images in first if tuple(images.shape[1:]) == real.shape.as_tuple]
+    if not fitting:
+        return [None for _ in sets]
+    found = nearest_in(real, generated=torch.cat(fitting))
+    parts = iter(found.split([len(images) for images in fitting]))
+    fits = (tuple(images.shape[1:]) == real.shape.as_tuple for images in first)
+    return [next(parts) if fit else None for fit in fits]
 
 
 def _whole(facts: Mapping[str, Any], name: str) -> int | None:
@@ -248,33 +216,3 @@ def _real_picture(real: Split, *, samples: Samples, choice: Choice) -> Picture:
         count=len(choice.index),
     )
     return make_picture(grid(real.images(index_B), columns=choice.columns))
-
-
-def gather_progress(folder: RunFolder) -> tuple[tuple[ProgressGrid, ...], int]:
-    """Grids drawn during training, by epoch, and how many there are in all.
-
-    At most `MOST_PROGRESS` are taken, the first and the last among them.  One that cannot be read
-    is left out: a run in progress may be writing it.
-    """
-    found = [
-        (int(match[1]), path)
-        for path in folder.progress.glob("epoch-*.png")
-        if (match := re.fullmatch(r"epoch-(\d+)\.png", path.name))
-    ]
-    found.sort()
-    last = len(found) - 1
-    kept = {round(k * last / (MOST_PROGRESS - 1)) for k in range(MOST_PROGRESS)}
-    grids = [
-        ProgressGrid(epochs=epochs, picture=picture)
-        for k, (epochs, path) in enumerate(found)
-        if k in kept and (picture := _read_picture(path)) is not None
-    ]
-    return tuple(grids), len(found)
-
-
-def _read_picture(path: Path) -> Picture | None:
-    try:
-        with Image.open(path) as drawn:
-            return make_picture(drawn)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None

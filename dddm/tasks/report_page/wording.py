@@ -6,6 +6,7 @@ from typing import Final
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _TENTH: Final = 0.1
+_RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float) -> str:
@@ -16,9 +17,23 @@ def number(value: float) -> str:
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else f"{'−' if value < 0 else ''}∞"
     if 0 < abs(value) < _TENTH and abs(value) > 1e-9:  # noqa: PLR2004 - rounding of float64 sums
-        return f"{value:.3g}"
+        return power(f"{value:.3g}")
     decimals = sum(abs(value) < limit for limit in (100, 10, 1))
     return f"{round(value, decimals) or 0.0:,.{decimals}f}"
+
+
+def spread(value: float) -> str:
+    """A deviation: two figures, because it is not known any better."""
+    return power(f"{value:#.2g}".rstrip(".")) if value < 100 else f"{value:,.0f}"  # noqa: PLR2004 - as `number`
+
+
+def power(text: str) -> str:
+    """`1.13e-07` as `1.13 × 10⁻⁷`, `1e-06` as `10⁻⁶`; other numbers as they are."""
+    factor, e, exponent = text.partition("e")
+    if not e:
+        return text
+    raised = f"10{str(int(exponent)).translate(_RAISED)}"
+    return raised if factor == "1" else f"{factor} × {raised}"
 
 
 def counted(count: int, noun: str) -> str:

@@ -6,8 +6,13 @@ from typing import Final, final
 
 from attrs import frozen
 
+from dddm.recipe.model import Printed
+from dddm.recipe.paper import in_words
 from dddm.scores.kinds import best_of
+from dddm.scores.over_seeds import DEVIATION
 from dddm.scores.record import Score
+from dddm.tasks.report_page.beside_paper import beside_paper
+from dddm.tasks.report_page.score_rows import tables_of
 from dddm.tasks.report_page.wording import number
 from dddm.tasks.sweep_page.results import EntryResult
 
@@ -23,6 +28,8 @@ class Column:
         metric: such as `fd`, with features and image count where entries differ in these.
         score_name: with features and image count in any case, as `fd-pixels@70`.
         values: one for each entry; None where it has no such score.
+        deviations: over seeds, one for each entry; None where there is one set of samples.
+        printed: what the paper prints of each entry, where it can be compared; else empty.
         best: the best value, where two entries or more have one and one is better than another;
             otherwise None.
         floor: what a resample of the training images reaches; None where that is not known.
@@ -33,6 +40,8 @@ class Column:
     sampler: str
     steps: int
     values: tuple[float | None, ...]
+    deviations: tuple[float | None, ...]
+    printed: tuple[str, ...]
     best: float | None
     floor: float | None
 
@@ -58,11 +67,22 @@ class SweepTable:
         name: of the sweep.
         rows: one for each entry.
         columns: in the order in which entries first have them, each metric's together.
+        paper: what the paper says of the whole sweep, in sentences.
     """
 
     name: str
     rows: tuple[EntryResult, ...]
     columns: tuple[Column, ...]
+    paper: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> tuple[tuple[Column, ...], ...]:
+        """Columns of each score; a group without columns where there are no scores."""
+        of_each = [
+            tuple(column for column in self.columns if column.score_name == name)
+            for name in self.score_names
+        ]
+        return tuple(of_each) or ((),)
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -83,15 +103,33 @@ def _open(row: EntryResult) -> bool:
     return row.state != "finished" or bool(row.sentence)
 
 
-def table_of(name: str, results: Sequence[EntryResult]) -> SweepTable:
-    """The table of a sweep called `name`."""
+def table_of(
+    name: str, results: Sequence[EntryResult], *, paper: Sequence[Printed] = ()
+) -> SweepTable:
+    """The table of a sweep called `name`, of which the paper prints `paper`."""
     keys: dict[tuple[str, str, int], None] = {}
     for result in results:
         keys.update((_key(score), None) for score in result.scores)
     names = list(dict.fromkeys(key[0] for key in keys))
     together = sorted(keys, key=lambda key: names.index(key[0]))
     columns = [_column(key, results, names=names) for key in together]
-    return SweepTable(name=name, rows=tuple(results), columns=tuple(columns))
+    return SweepTable(
+        name=name,
+        rows=tuple(results),
+        columns=tuple(columns),
+        paper=tuple(map(in_words, paper)),
+    )
+
+
+def _printed(result: EntryResult, score: Score | None) -> str:
+    """What the paper prints of this very score."""
+    if score is None:
+        return ""
+    (table,) = tables_of([score])
+    beside = beside_paper(result.entry.recipe.paper, [table]).tables.get(table.name)
+    if beside is None or not beside.comparable:
+        return ""
+    return beside.shown(score.sampler, score.steps)
 
 
 def _key(score: Score) -> tuple[str, str, int]:
@@ -113,6 +151,8 @@ def _column(
         sampler=key[1],
         steps=key[2],
         values=tuple(None if score is None else score.value for score in found),
+        deviations=tuple(None if s is None else s.details.get(DEVIATION) for s in found),
+        printed=tuple(map(_printed, results, found)),
         best=best_of(metric, values) if len(values) > 1 else None,
         floor=median(floors) if floors else None,
     )

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from dddm.scores.kinds import KINDS
-from dddm.tasks.report_page.wording import duration, number
+from dddm.tasks.report_page.wording import duration, number, spread
 from dddm.tasks.sweep_page.columns import Column, SweepTable
+from dddm.tasks.sweep_page.order import rankings_of
 from dddm.tasks.sweep_page.results import EntryResult
 
 NONE: Final = "–"
@@ -20,7 +21,8 @@ def to_markdown(table: SweepTable) -> str:
     ]
     ruler = ["---", *("---:" for _ in names[1:])]
     lines = [f"# {table.name}", "", *map(_line, [names, ruler, *rows]), ""]
-    lines += [f"{sentence}\n" for sentence in explanation(table)]
+    told = (*explanation(table), *about_deviations(table), *comparison(table))
+    lines += [f"{sentence}\n" for sentence in told]
     lines += [f"- `{name}`: {sentence}" for name, sentence in table.notes]
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -47,11 +49,31 @@ def explanation(table: SweepTable) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def about_deviations(table: SweepTable) -> tuple[str, ...]:
+    """What ± is, where it stands."""
+    if all(one is None for column in table.columns for one in column.deviations):
+        return ()
+    return ("±: standard deviation over sets of samples of other seeds; the score is their mean.",)
+
+
+def comparison(table: SweepTable) -> tuple[str, ...]:
+    """What the paper says of the sweep, and the order that was found here."""
+    sentences = [f"The paper, {sentence}." for sentence in table.paper]
+    for ranking in rankings_of(table):
+        seeds = "" if ranking.over_seeds else "; one seed, so near ones are not told apart"
+        sentences.append(f"Here, {ranking.where}: {ranking.order}{seeds}.")
+    return tuple(sentences)
+
+
 def _value(column: Column, row: int) -> str:
     value = column.values[row]
     if value is None:
         return NONE
-    return f"**{number(value)}**" if column.is_best(row) else number(value)
+    shown = f"**{number(value)}**" if column.is_best(row) else number(value)
+    deviation = column.deviations[row]
+    if deviation is not None:
+        shown += f" ± {spread(deviation)}"
+    return f"{shown} (paper {column.printed[row]})" if column.printed[row] else shown
 
 
 def _line(cells: Sequence[str]) -> str:

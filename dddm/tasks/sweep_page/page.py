@@ -6,11 +6,12 @@ from typing import Final
 
 import jinja2
 
+from dddm.recipe.paper import KEY
 from dddm.recipe.write import changes_to_lines
-from dddm.tasks.report_page.wording import counted, number
+from dddm.tasks.report_page.wording import counted, number, spread
 from dddm.tasks.sweep_page.bars import bars_of
 from dddm.tasks.sweep_page.columns import SweepTable
-from dddm.tasks.sweep_page.markdown import explanation, facts_of
+from dddm.tasks.sweep_page.markdown import about_deviations, comparison, explanation, facts_of
 from dddm.tasks.sweep_page.results import EntryResult
 
 _HERE: Final = Path(__file__).parent
@@ -26,15 +27,21 @@ def render(table: SweepTable) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
+    environment.filters["spread"] = spread
     environment.filters["counted"] = counted
     environment.filters["changes"] = changes_of
     environment.filters["facts"] = facts_of
     style = files("dddm.tasks.report_page").joinpath("style.css").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
-        table=table, bars=bars_of(table), explanation=explanation(table), style=style
+        table=table,
+        bars=bars_of(table),
+        explanation=(*explanation(table), *about_deviations(table)),
+        comparison=comparison(table),
+        style=style,
     )
 
 
 def changes_of(row: EntryResult) -> tuple[str, ...]:
     """What an entry changes, a line for each value, as `--set` takes it."""
-    return tuple(changes_to_lines(row.entry.changes))
+    changes = {name: value for name, value in row.entry.changes.items() if name != KEY}
+    return tuple(changes_to_lines(changes))

@@ -10,7 +10,6 @@ from dddm.tasks.report_page.charts import (
     leak_chart,
     learning_rate_chart,
     loss_chart,
-    score_chart,
     training_score_chart,
 )
 from dddm.tasks.report_page.history import LeakPoint
@@ -73,34 +72,6 @@ def test_the_leak_chart_shows_both_curves_and_the_variance() -> None:
         for colour in ("var(--series-1)", "var(--series-2)", "var(--floor)"):
             assert colour in svg
     assert leak_chart([]) is None
-
-
-def test_score_marks_are_the_step_counts() -> None:
-    """The axis is marked where there are samples, one line a sampler, and the floor is there."""
-    svg = score_chart([{1: 58.0, 10: 5.0, 100: 2.0}, {10: 0.6}], floors=[0.28], name="score-1")
-    assert svg is not None
-    for mark in (">1<", ">10<", ">100<"):
-        assert mark in svg
-    assert points_of(svg, "var(--series-1)") == 3
-    assert "var(--series-2)" in svg
-    assert "var(--floor)" in svg
-
-
-def test_a_floor_below_zero_by_rounding_is_still_drawn() -> None:
-    """Where a logarithm has no value the axis is linear."""
-    assert score_chart([{1: 3.0, 2: 1.0}], floors=[-1e-9], name="score-1") is not None
-
-
-def test_one_step_count_is_no_curve() -> None:
-    """Without two step counts of one sampler there is no chart."""
-    assert score_chart([{10: 1.0}, {1: 2.0}], floors=[], name="score-1") is None
-    assert score_chart([], floors=[], name="score-1") is None
-
-
-def test_many_samplers_take_colours_in_turn() -> None:
-    """A fifth sampler has a colour too."""
-    lines = [{1: float(k + 2), 2: 1.0} for k in range(5)]
-    assert score_chart(lines, floors=[], name="score-1") is not None
 
 
 def test_drawing_leaves_no_setting_behind() -> None:

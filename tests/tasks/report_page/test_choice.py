@@ -24,8 +24,15 @@ def test_classes_that_were_asked_for_have_the_rows() -> None:
     assert torch.equal(label[choice.index], torch.tensor([3] * 10 + [8] * 10))
 
 
-def test_few_samples_or_many_classes_are_shown_as_they_come() -> None:
-    """Three of each class, a thousand classes, or none: the first 64 in their order."""
+def test_of_many_classes_some_have_a_row() -> None:
+    """Of a thousand classes ten at equal distances, each with its first samples."""
+    choice = choose_samples(images=50_000, label=torch.arange(50_000) % 1000)
+    assert choice.rows == tuple(range(50, 1000, 100))
+    assert torch.equal(choice.index.reshape(10, 10)[2], torch.arange(250, 10_250, 1000))
+
+
+def test_few_samples_are_shown_as_they_come() -> None:
+    """Three of each class, two of each of a thousand, or none: the first 64 in their order."""
     for images, classes in ((30, 10), (2000, 1000)):
         choice = choose_samples(images=images, label=torch.arange(images) % classes)
         assert choice.rows == ()

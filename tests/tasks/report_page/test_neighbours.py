@@ -24,7 +24,7 @@ def test_no_training_image_is_nearer(images: int, asked: int, seed: int) -> None
         for count in (images, asked)
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbours, "_BLOCK_IMAGES", 5)
+        patch.setattr(neighbours, "_BLOCK_BYTES", 30)
         found = nearest_in(split_of(train), generated=generated)
     assert torch.equal(found.generated, generated)
     for one, nearest in zip(generated, found.nearest, strict=True):
@@ -37,12 +37,21 @@ def test_a_copy_finds_its_original() -> None:
     train = torch.randint(0, 256, (50, 3, 4, 4), dtype=torch.uint8)
     found = nearest_in(split_of(train), generated=train[[7, 42]])
     assert torch.equal(found.nearest, train[[7, 42]])
-    assert found.looked_through == 50
+    assert found.looked_through == found.of == 50
 
 
 def test_a_large_split_is_looked_through_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the limit no image is looked at, and the count says so."""
-    monkeypatch.setattr(neighbours, "MOST_LOOKED_THROUGH", 3)
-    train = torch.arange(5, dtype=torch.uint8).mul(10).reshape(5, 1, 1, 1)
-    found = nearest_in(split_of(train), generated=train[4:])
-    assert (found.looked_through, int(found.nearest)) == (3, 20)
+    """Beyond the limit images are taken from all of the split, and the count says how many."""
+    monkeypatch.setattr(neighbours, "MOST_BYTES", 3)
+    train = torch.arange(9, dtype=torch.uint8).mul(10).reshape(9, 1, 1, 1)
+    found = nearest_in(split_of(train), generated=train[8:])
+    assert (found.looked_through, found.of, int(found.nearest)) == (3, 9, 60)
+
+
+def test_parts_are_those_of_their_images() -> None:
+    """What is found in one pass for several sets is each set's own."""
+    train = torch.randint(0, 256, (50, 3, 4, 4), dtype=torch.uint8)
+    first, second = nearest_in(split_of(train), generated=train[[7, 42, 3]]).split([2, 1])
+    assert torch.equal(first.nearest, train[[7, 42]])
+    assert torch.equal(second.generated, train[[3]])
+    assert second.of == 50

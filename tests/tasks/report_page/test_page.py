@@ -35,12 +35,12 @@ def test_the_command_is_one_that_a_shell_reads(tmp_path: Path) -> None:
 def test_a_score_stands_under_its_samples_only_if_it_is_theirs_alone(tmp_path: Path) -> None:
     """Two sets of one sampler and step count cannot be told apart by it, so neither has a score."""
     recipe, folder = finished_run(tmp_path / "run")
-    page = gather(recipe, folder=folder, real=None)
-    found = page.score_of("fixed-time", 10)
+    scores = gather(recipe, folder=folder, real=None).scores
+    found = scores.score_of("fixed-time", 10)
     assert found is not None
     assert found.value == 5.4321987
-    assert page.score_of("fixed-time", 3) is None
-    doubled = attrs.evolve(page, tables=page.tables * 2)
+    assert scores.score_of("fixed-time", 3) is None
+    doubled = attrs.evolve(scores, tables=scores.tables * 2)
     assert doubled.score_of("fixed-time", 10) is None
 
 

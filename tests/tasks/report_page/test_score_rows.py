@@ -9,7 +9,7 @@ from report_runs import make_scores
 
 from dddm.errors import DataError
 from dddm.scores.record import Floor
-from dddm.tasks.report_page.score_rows import curves_of, refuse_unusable, tables_of, warnings_of
+from dddm.tasks.report_page.score_rows import refuse_unusable, tables_of, warnings_of
 
 
 def test_each_name_has_a_table_of_its_own() -> None:
@@ -37,25 +37,6 @@ def test_a_floor_that_one_score_lacks_leaves_a_gap() -> None:
     assert gaps["held-out"] == scores[0].floors[0]
     assert table.has_generated("held-out")
     assert not table.has_generated("resample")
-
-
-def test_curves_hold_one_line_a_sampler() -> None:
-    """Fréchet distances alone are drawn, and a name at one step count has no chart."""
-    scores = make_scores()
-    (curves,) = curves_of(tables_of(scores))
-    assert curves.name == "fd-digits-classifier@120"
-    assert curves.samplers == ("fixed-time", "annealed")
-    assert curves.floor
-    assert curves_of(tables_of(scores[:2])) == ()
-
-
-def test_two_charts_have_two_names() -> None:
-    """Scores at two image counts give charts whose ids differ."""
-    scores = make_scores()
-    fewer = [attrs.evolve(score, name=f"{score.name}-fewer") for score in scores]
-    one, other = curves_of(tables_of([*scores, *fewer]))
-    assert 'id="score-1-' in one.svg
-    assert 'id="score-2-' in other.svg
 
 
 def test_a_warning_is_said_once() -> None:

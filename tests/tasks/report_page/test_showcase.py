@@ -1,17 +1,18 @@
 """Samples in panels, each beside its real images."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
-from report_runs import SETS, begin_run, make_recipe, put_progress, put_samples
+from report_runs import SETS, begin_run, make_recipe, put_samples
 
 from dddm.interfaces.dataset import Split
-from dddm.run.folder import RunFolder
 from dddm.support.pictures import grid
 from dddm.tasks.build import build_split
 from dddm.tasks.report_page.choice import choose_real
-from dddm.tasks.report_page.showcase import gather_gallery, gather_progress, make_picture
+from dddm.tasks.report_page.picture import make_picture
+from dddm.tasks.report_page.showcase import gather_gallery
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +62,18 @@ def test_what_is_not_there_is_counted(tmp_path: Path, split: Split) -> None:
     assert gallery.panels[0].real is None
 
 
-def test_grids_of_training_come_in_the_order_of_epochs(tmp_path: Path, split: Split) -> None:
-    """Epoch 100,000 follows epoch 2, and files of other names are passed over."""
-    folder = RunFolder(tmp_path)
-    put_progress(folder, split, epochs=(100_000, 2))
-    (folder.progress / "epoch-later.png").write_bytes(b"")
-    (folder.progress / ".epoch-00003.png.part").write_bytes(b"")
-    grids, count = gather_progress(folder)
-    assert [one.epochs for one in grids] == [2, 100_000]
-    assert count == 2
-
-
-def test_without_grids_of_training_there_are_none(tmp_path: Path) -> None:
-    """A folder that was never made is no error."""
-    assert gather_progress(RunFolder(tmp_path)) == ((), 0)
+def test_samples_of_another_checkpoint_have_a_panel_of_their_own(
+    tmp_path: Path, split: Split
+) -> None:
+    """One image over the steps is of one network; a seed that is no number costs only the noise."""
+    recipe = make_recipe()
+    folder = begin_run(tmp_path, recipe)
+    for steps in (1, 10, 20):
+        put_samples(folder, split, sampler="fixed-time", steps=steps)
+    for steps, fact in ((10, {"checkpoint": {"step": 99}}), (20, {"seed": ["no", "number"]})):
+        manifest = folder.samples / f"fixed-time-{steps}" / "manifest.json"
+        told = json.loads(manifest.read_text(encoding="utf-8"))
+        manifest.write_text(json.dumps(told | fact), encoding="utf-8")
+    panels = gather_gallery(recipe, folder=folder, real=split).panels
+    assert [len(panel.shown) for panel in panels] == [1, 1, 1]
+    assert all(panel.strip is None for panel in panels)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dddm.tasks.report_page.wording import counted, duration, number
+from dddm.tasks.report_page.wording import counted, duration, number, power, spread
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,18 @@ def test_one_is_singular() -> None:
         "1,500 images",
         "0 steps",
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0914, "0.091"), (0.2, "0.20"), (1.0, "1.0"), (15.3, "15"), (1234.0, "1,234"), (0.0, "0.0")],
+)
+def test_a_deviation_has_two_figures(value: float, text: str) -> None:
+    """Also where the second is 0, and never a point without a decimal."""
+    assert spread(value) == text
+
+
+def test_powers_of_ten_are_raised() -> None:
+    """A factor of one is left out; what has no exponent stays."""
+    assert number(1.13e-7) == "1.13 × 10⁻⁷"
+    assert (power("1e+08"), power("3e-05"), power("42")) == ("10⁸", "3 × 10⁻⁵", "42")

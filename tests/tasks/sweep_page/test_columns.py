@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from sweep_folders import finish, make_sweep
 
+from dddm.recipe.model import Printed
 from dddm.tasks.report_page.wording import number
 from dddm.tasks.sweep_page.columns import Column, SweepTable, table_of
+from dddm.tasks.sweep_page.markdown import to_markdown
+from dddm.tasks.sweep_page.page import render
 from dddm.tasks.sweep_page.results import gather_results
 
 
@@ -67,7 +71,31 @@ def test_without_scores_there_is_a_row_for_each_entry(tmp_path: Path) -> None:
 def test_the_best_are_those_that_look_best(values: list[float]) -> None:
     """Whoever reads the same figures as the least sees them marked alike."""
     column = Column(metric="fd", score_name="fd", sampler="s", steps=1, values=tuple(values),
+                    deviations=(None,) * len(values), printed=("",) * len(values),
                     best=min(values), floor=None)  # fmt: skip
     marked = [column.is_best(k) for k in range(len(values))]
     assert marked == [number(value) == number(min(values)) for value in values]
     assert marked[values.index(min(values))]
+
+
+def test_the_paper_stands_beside_an_entry_that_was_measured_alike(tmp_path: Path) -> None:
+    """By entry and step count, in the table and on the page; over other counts not at all."""
+    sweep = make_sweep(tmp_path)
+    for entry in sweep.entries:
+        finish(entry, tmp_path / "run", fd={1: 9.0, 2: 5.0})
+    far, *others = gather_results(sweep, folder=tmp_path / "run", failures={})
+    for images, shown in ((8, ("2.86", "", "")), (50_000, ("", "", ""))):
+        printed = Printed(
+            source="table 3",
+            metric="fd",
+            sampler="steps",
+            images=images,
+            steps=(1,),
+            values=(2.86,),
+        )
+        recipe = evolve(far.entry.recipe, paper=(printed,))
+        row = evolve(far, entry=evolve(far.entry, recipe=recipe))
+        found = table_of("toy", [row, *others])
+        assert [column.printed for column in found.columns[:2]] == [shown, ("", "", "")]
+        assert ("(paper 2.86)" in to_markdown(found)) == any(shown)
+        assert ("paper 2.86" in render(found)) == any(shown)

@@ -25,7 +25,7 @@ def test_it_has_the_table_bars_and_ways_to_the_reports(tmp_path: Path) -> None:
     text = page(tmp_path)
     assert re.findall(r'href="([^"#]+)"', text) == ["far/report.html", "slow_1/report.html"]
     assert text.count('<td class="best">') == 2
-    assert text.count("<svg") == 1
+    assert text.count("<svg") == 2
     assert "metric.use=&#34;far&#34;" in text
     assert "sample.0.steps=[1, 2]" in text
     assert "://" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", text)

@@ -1,0 +1,75 @@
+"""Scores over steps: the curve of the paper's figure 5 from the scores of one table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, final
+
+from attrs import frozen
+
+from dddm.tasks.report_page.beside_paper import Beside
+from dddm.tasks.report_page.score_rows import Row, ScoreTable, floor_of
+from dddm.tasks.report_page.step_charts import Line, score_chart
+
+_FRECHET: Final = "fd"
+
+
+@final
+@frozen(kw_only=True)
+class ScoreCurves:
+    """A score over steps.
+
+    Attributes:
+        samplers: one for each line, in the order of the lines' colours.
+        floor: whether the floor is drawn.
+        deviations: whether deviations over seeds are.
+        paper: whether figures of the paper are.
+    """
+
+    name: str
+    samplers: tuple[str, ...]
+    floor: bool
+    deviations: bool
+    paper: bool
+    svg: str
+
+
+def curves_of(
+    tables: Sequence[ScoreTable], paper: Mapping[str, Beside] | None = None
+) -> tuple[ScoreCurves, ...]:
+    """A chart for each Fréchet distance that some sampler has at two step counts or more.
+
+    Args:
+        paper: what the paper prints, by the tables' names.
+    """
+    found = []
+    for k, table in enumerate(table for table in tables if table.metric == _FRECHET):
+        rows: dict[str, list[Row]] = {}
+        for row in table.rows:
+            rows.setdefault(row.score.sampler, []).append(row)
+        resamples = [floor_of(row.score, "resample") for row in table.rows]
+        floors = sorted({floor.value for floor in resamples if floor is not None})
+        beside = (paper or {}).get(table.name)
+        points = {} if beside is None else beside.points
+        svg = score_chart(
+            [_line(of_one) for of_one in rows.values()],
+            floors=floors,
+            name=f"score-{k + 1}",
+            paper=points,
+        )
+        if svg is not None:
+            curves = ScoreCurves(
+                name=table.name,
+                samplers=tuple(rows),
+                floor=bool(floors),
+                deviations=any(row.deviation is not None for row in table.rows),
+                paper=bool(points),
+                svg=svg,
+            )
+            found.append(curves)
+    return tuple(found)
+
+
+def _line(rows: Sequence[Row]) -> Line:
+    return Line(
+        values={row.score.steps: row.score.value for row in rows},
+        deviations={row.score.steps: row.deviation for row in rows if row.deviation is not None},
+    )
