@@ -6,7 +6,7 @@ from typing import Any, final
 from attrs import frozen
 
 from dddm.errors import PluginError
-from dddm.interfaces.plugin import Check, DescribeData, Kind, Needs, WeightFile
+from dddm.interfaces.plugin import API_VERSION, Check, DescribeData, Kind, Needs, WeightFile
 
 
 @final
@@ -18,6 +18,7 @@ class Component:
         namespace: of the plugin; a full id is `namespace:name`.
         plugin: name of the entry point that declared it.
         package: the distribution that ships it, with its version.
+        api: first and last version of the plugin interface that it was written for.
     """
 
     kind: Kind
@@ -29,6 +30,7 @@ class Component:
     plugin: str
     package: str
     version: str
+    api: tuple[int, int] = (API_VERSION, API_VERSION)
     check: Check | None = None
     describe: DescribeData | None = None
     weights: tuple[WeightFile, ...] = ()
@@ -65,7 +67,7 @@ class Component:
         module_name, _, class_name = self.target.partition(":")
         try:
             return getattr(importlib.import_module(module_name), class_name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             msg = f"the {self.kind.value} {self.id} cannot be loaded: {error!r}"
             raise PluginError(
                 msg,
