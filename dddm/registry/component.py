@@ -42,6 +42,11 @@ class Component:
         """`namespace:name`."""
         return f"{self.namespace}:{self.name}"
 
+    @property
+    def title(self) -> str:
+        """Its id, and the package that it is of, as messages name it."""
+        return f"{self.id} of {self.package} {self.version}"
+
     def weights_for(self, options: Any) -> tuple[WeightFile, ...]:
         """The files of weights that it needs with these options.
 

@@ -1,6 +1,5 @@
 """The entry points of plugins, ours first; what of them cannot be read is named."""
 
-import traceback
 from collections.abc import Iterator
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from typing import Final, final
@@ -8,6 +7,7 @@ from typing import Final, final
 from attrs import frozen
 
 from dddm.errors import PluginError
+from dddm.registry.blame import in_words
 from dddm.registry.catalogue import PluginStatus
 
 GROUP: Final = "dddm"
@@ -75,10 +75,3 @@ def _name_and_version(distribution: Distribution | None) -> tuple[str, str]:
     name = facts["Name"] if "Name" in facts else "unknown"  # noqa: SIM401 - it has no `get`
     version = facts["Version"] if "Version" in facts else "unknown"  # noqa: SIM401 - as above
     return (name, version)
-
-
-def in_words(error: BaseException) -> str:
-    """The last line of its traceback, and that of what caused it."""
-    words = " ".join(traceback.format_exception_only(error)[-1].split())
-    cause = error.__cause__
-    return words if cause is None else f"{words} (caused by {in_words(cause)})"

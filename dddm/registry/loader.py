@@ -1,12 +1,9 @@
 """Finds plugins by their entry points and loads each so that it can harm no other."""
 
-import importlib
 import os
 import time
-import traceback
 from collections.abc import Collection, Iterable
 from importlib.metadata import EntryPoint
-from pathlib import Path
 from typing import Final, final
 
 import pluggy
@@ -14,16 +11,12 @@ from attrs import evolve
 
 from dddm.errors import PluginError
 from dddm.registry import hookspec
+from dddm.registry.blame import in_words, place_of
 from dddm.registry.catalogue import Catalogue, PluginStatus
 from dddm.registry.component import Component
 from dddm.registry.declaration import Declarations, is_name, namespace_of
-from dddm.registry.find import GROUP, Found, find_plugins, in_words
+from dddm.registry.find import GROUP, Found, find_plugins
 from dddm.registry.guest import Guest, as_guest
-
-_LOADERS: Final = tuple(
-    str(Path(str(module.__file__)).parent) for module in (importlib, pluggy, hookspec)
-)
-"""Folders of the code that loads plugins, which is on every traceback."""
 
 DISABLE_VARIABLE: Final = "DDDM_DISABLE_PLUGINS"
 """Environment variable with names of plugins to switch off, separated by commas."""
@@ -147,7 +140,7 @@ class Loading:
             failure.where = failure.where or one.where
             raise failure
         if failure is not None:
-            place = _place(failure)
+            place = place_of(failure)
             raise PluginError(
                 f"the plugin {one.point.name} failed while it was loaded: {in_words(failure)}",
                 where=one.where if place is None else f"{one.where}, {place}",
@@ -166,18 +159,3 @@ def _register(name: str, module: object, declarations: Declarations) -> None:
             remedy="decorate it with dddm.interfaces.plugin.hookimpl",
         )
     manager.hook.dddm_register(registrar=declarations)
-
-
-def _place(error: BaseException) -> str | None:
-    """File and line where it was raised; None where that is not the plugin's own code."""
-    if isinstance(error, SyntaxError) and error.filename is not None:
-        return f"{error.filename}:{error.lineno}"
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not frame.filename.startswith("<") and not _is_ours(frame.filename):
-            return f"{frame.filename}:{frame.lineno}"
-    return None
-
-
-def _is_ours(file: str) -> bool:
-    """Whether code that loads plugins stands there, rather than a plugin's."""
-    return file.startswith(_LOADERS)
