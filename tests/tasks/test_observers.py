@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from command_line import dddm, succeeded, write_tiny
-from equal_runs import assert_equal_runs
+from safetensors.torch import load_file
 from several import SHARED, losses_of, write_shared
 from toy_distributions import install
 
@@ -29,7 +30,7 @@ class Options:
 @hookimpl
 def dddm_register(registrar):
     registrar.add(Kind.OBSERVER, "eye", target="toy_eye:Eye", options=Options, summary="It fails.")
-    registrar.add(Kind.OBSERVER, "blind", target="toy_eye:Blind", summary="No default.")
+    registrar.add(Kind.OBSERVER, "blind", target="toy_eye:Blind", summary="Not there.")
 """
 
 EYE = """\
@@ -81,11 +82,19 @@ def observing(*does: str, at_step: int = 7) -> str:
 
 
 def run(folder: Path, site: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return dddm("run", "tiny.toml", "--folder", "run", *words, cwd=folder, PYTHONPATH=str(site))
+    """Train; nothing is sampled or scored."""
+    tiny = ("run", "tiny.toml", "--folder", "run", "--set", "sample=[]")
+    return dddm(*tiny, *words, cwd=folder, PYTHONPATH=str(site))
 
 
 def notices(run_folder: Path) -> list[str]:
     return [event["text"] for event in read_events(run_folder / "events.jsonl", event="notice")]
+
+
+def group(run_folder: Path, name: str) -> list[torch.Tensor]:
+    """Tensors of the newest checkpoint, in the order of their names."""
+    file = f"step-{STEPS:08d}/{name}.safetensors"
+    return [tensor for _, tensor in sorted(load_file(run_folder / "checkpoints" / file).items())]
 
 
 def last_event(run_folder: Path) -> dict[str, Any]:
@@ -109,7 +118,7 @@ def test_observers_that_fail_are_named_once_and_counted(undisturbed: Path) -> No
     shown = (undisturbed / "stderr").read_text()
     texts = notices(undisturbed / "run")
     for words in (
-        "failed when it was told of RunStarted: RuntimeError: no tracker today (",
+        "failed when it was told of Notice: RuntimeError: no tracker today (",
         "failed when it was made, and is left out: ValueError: no key (",
         "failed when it was told of StepDone: SystemExit: 3 (",
         "failed when it was closed: OSError: the tracker has gone (",
@@ -121,9 +130,7 @@ def test_observers_that_fail_are_named_once_and_counted(undisturbed: Path) -> No
     assert "Traceback" not in shown
     tallies = [text for text in texts if text.startswith("observer") and "events" in text]
     assert len(tallies) == 3
-    assert any(
-        text.split()[6:] == [str(STEPS), "of", text.split()[8], "events"] for text in tallies
-    )
+    assert any(f"failed at {STEPS} of" in text for text in tallies)
     stopped = list(read_events(undisturbed / "run" / "events.jsonl", event="run-stopped"))
     assert [event["reason"] for event in stopped] == ["finished"]
 
@@ -143,7 +150,11 @@ def test_an_observer_asks_a_run_to_stop_and_it_goes_on_as_if_nothing_had_been(
     assert saved is not None
     assert saved.step == 8
     succeeded(run(tmp_path, site))
-    assert_equal_runs(tmp_path / "run", undisturbed / "run")
+    ours, theirs = (folder / "run" for folder in (tmp_path, undisturbed))
+    assert losses_of(ours) == losses_of(theirs)
+    for name in ("model", "ema", "optimiser", "store-0000"):
+        for tensor, other in zip(group(ours, name), group(theirs, name), strict=True):
+            assert torch.equal(tensor, other)
 
 
 def test_all_processes_stop_where_an_observer_of_the_first_asks(tmp_path: Path, site: Path) -> None:
@@ -152,7 +163,7 @@ def test_all_processes_stop_where_an_observer_of_the_first_asks(tmp_path: Path, 
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(recipe.read_text() + observing("ask", at_step=4))
     assert SHARED[1] in recipe.read_text()
-    done = run(tmp_path, site, "--nproc", "2", "--set", "sample=[]")
+    done = run(tmp_path, site, "--nproc", "2")
     assert done.returncode == 75, done.stderr
     assert "stopped by observer toy:eye of dddm-toy 1.2" in done.stderr
     saved = checkpoints.newest_whole(tmp_path / "run" / "checkpoints").checkpoint
@@ -172,20 +183,12 @@ def test_one_that_the_recipe_names_may_refuse_before_training(tmp_path: Path, si
     assert not list((tmp_path / "run").glob("checkpoints/*"))
 
 
-def test_one_that_is_not_there_fails_the_recipe_that_names_it(tmp_path: Path, site: Path) -> None:
-    """As any component: the plugin's error, with exit code 4."""
-    write_tiny(tmp_path, (NO_SCORES[0], '[[observe]]\nuse = "toy:blind"\n'))
-    done = run(tmp_path, site)
-    assert done.returncode == 4, done.stderr
-    assert "the observer toy:blind cannot be loaded: AttributeError" in done.stderr
-
-
 def test_a_default_one_that_is_not_there_harms_no_run(tmp_path: Path) -> None:
     """A stranger's observer that follows every run is left out where it cannot be imported."""
     site = tmp_path / "site"
-    source = PLUGIN.replace('summary="No default."', 'summary="By default.", default=True')
+    source = PLUGIN.replace('summary="Not there."', 'summary="Not there.", default=True')
     install(site, "dddm-toy", version="1.2", toy_eye_plugin=("toy", source))
     write_tiny(tmp_path, NO_SCORES, ("epochs = 3", "epochs = 1"))
-    done = run(tmp_path, site, "--set", "sample=[]")
+    done = run(tmp_path, site)
     succeeded(done)
     assert "observer toy:blind of dddm-toy 1.2 failed when it was made, and is left" in done.stderr
