@@ -149,7 +149,9 @@ def test_an_observer_asks_a_run_to_stop_and_it_goes_on_as_if_nothing_had_been(
     saved = checkpoints.newest_whole(tmp_path / "run" / "checkpoints").checkpoint
     assert saved is not None
     assert saved.step == 8
-    succeeded(run(tmp_path, site))
+    resumed = run(tmp_path, site)
+    succeeded(resumed)
+    assert "other versions" not in resumed.stderr
     ours, theirs = (folder / "run" for folder in (tmp_path, undisturbed))
     assert losses_of(ours) == losses_of(theirs)
     for name in ("model", "ema", "optimiser", "store-0000"):
