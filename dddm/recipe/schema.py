@@ -191,24 +191,38 @@ def _component_table(
     catalogue: Catalogue, kind: Kind, *, settings: type[Any] | None = None
 ) -> Schema:
     """A table with `use`, whose other keys follow from it; `settings` are keys in any case."""
-    components = catalogue.components(kind)
     every = {} if settings is None else _settings_table(settings)["properties"]
-    options = {
-        name: _option_of_any(catalogue, kind, name)
-        for name in dict.fromkeys(
-            field.name for one in components for field in attrs.fields(one.options)
-        )
-    }
+    table = _outline(catalogue, kind)
+    options = table["properties"]
+    table["properties"] = {"use": options["use"], **every, **options}
     cases = [
         {"if": _uses(catalogue, one), "then": _own_keys(one, options, always=every)}
-        for one in components
+        for one in catalogue.components(kind)
     ]
+    return table | ({"dependencies": {"use": {"allOf": cases}}} if cases else {})
+
+
+def _outline(catalogue: Catalogue, kind: Kind, *, parts: bool = True) -> Schema:
+    """A table with `use`, and the options of all components that it may use.
+
+    Args:
+        catalogue: of the components.
+        kind: of component.
+        parts: whether those that hold a component are among them; an editor would expand a
+            component within a component without end.
+    """
+    names = dict.fromkeys(
+        field.name
+        for one in catalogue.components(kind)
+        for field in attrs.fields(one.options)
+        if parts or "kind" not in field.metadata
+    )
+    options = {name: _option_of_any(catalogue, kind, name) for name in names}
     return {
         "title": kind.value,
         "description": f"Which {kind.value} is used, and its options.",
         "type": "object",
-        "properties": {"use": _name(catalogue, kind), **every, **options},
-        **({"dependencies": {"use": {"allOf": cases}}} if cases else {}),
+        "properties": {"use": _name(catalogue, kind), **options},
         "x-taplo": {"initKeys": ["use"]},
     }
 
@@ -231,7 +245,13 @@ def _option_of_any(catalogue: Catalogue, kind: Kind, name: str) -> Schema:
     for component in catalogue.components(kind):
         field = getattr(attrs.fields(component.options), name, None)
         if field is not None:
-            schema = _option(component.options, field)
+            held = field.metadata.get("kind")
+            schema = (
+                _option(component.options, field)
+                if held is None
+                else _outline(catalogue, held, parts=False)
+                | {"description": field.metadata["help"]}
+            )
             key = json.dumps(schema, sort_keys=True, default=str)
             schemas[key] = schema
             owners.setdefault(key, []).append(_names_of(catalogue, component)[0])
@@ -260,8 +280,10 @@ def _own_keys(component: Component, options: Schema, *, always: Schema) -> Schem
         always: keys that the table has in any case.
     """
     own = {
-        # Where components differ the table itself takes what suits any of them.
-        field.name: _option(component.options, field) if "anyOf" in options[field.name] else True
+        # The table itself takes what suits any of several, and knows a held component in outline.
+        field.name: _option(component.options, field)
+        if "anyOf" in options[field.name] or "kind" in field.metadata
+        else True
         for field in attrs.fields(component.options)
     }
     return {

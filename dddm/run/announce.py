@@ -59,16 +59,22 @@ class Announcer:
         self._followers = list(followers)
         self._stop = stop
         self._started = time.perf_counter()
-        failed: list[tuple[Follower, BaseException]] = []
-        for follower in self._followers:
-            try:
-                follower.observer = follower.make()
-            except BaseException as error:
-                if _is_ctrl_c(error) or (follower.named and isinstance(error, DddmError)):
-                    raise
-                failed.append((follower, error))
-        for follower, error in failed:
-            self._blame(follower, error, when="it was made, and is left out")
+        # Said when all are there to hear it.
+        failures = [(follower, self._make(follower)) for follower in self._followers]
+        for follower, failure in failures:
+            if failure is not None:
+                self._blame(follower, failure, when="it was made, and is left out")
+
+    @staticmethod
+    def _make(follower: Follower) -> BaseException | None:
+        """Make an observer; what went wrong, where it is to be left out."""
+        try:
+            follower.observer = follower.make()
+        except BaseException as error:
+            if _is_ctrl_c(error) or (follower.named and isinstance(error, DddmError)):
+                raise
+            return error
+        return None
 
     def clock(self) -> float:
         """Seconds since this process began the run."""
