@@ -3,10 +3,10 @@
     python benchmarks/plugin_start.py [--plugins 50] [--runs 20]
 
 The plugins are distributions of their own in a temporary folder on the path, each with a module, an
-options class of four options and three components.  Every command runs in a process of its own, with
-the plugins and without in turn, so that both meet the same machine; an empty Python process runs
-beside them.  Wall time is from start to end of the process; CPU time is what it and its children used,
-which other work on the machine disturbs less.  Aims: `dddm --help` under 250 ms, `dddm check digits`
+options class of four options and three components.  Every command runs in a process of its own,
+with the plugins and without in turn, so that both meet the same machine; an empty Python process
+runs beside them.  Wall time is from start to end of the process; CPU time is what it used, which
+other work on the machine disturbs less.  Aims: `dddm --help` under 250 ms, `dddm check digits`
 under 500 ms, with the plugins.  Takes about a minute.
 """
 
