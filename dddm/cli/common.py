@@ -2,8 +2,9 @@
 
 import difflib
 import json
+import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from dddm.registry.catalogue import Catalogue
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+_SLOW_SECONDS: Final = 1.0
+"""A plugin that takes longer to load is named to the user."""
 
 
 def complete_recipe(
@@ -108,8 +112,23 @@ def catalogue_of(ctx: click.Context) -> "Catalogue":
         state["catalogue"] = load_catalogue(disabled)
         if not ctx.resilient_parsing:
             _refuse_unknown(disabled, state["catalogue"])
+            _name_slow(state["catalogue"])
     catalogue: Catalogue = state["catalogue"]
     return catalogue
+
+
+def _name_slow(catalogue: "Catalogue") -> None:
+    """Every command waits for every plugin, so it says for which it waited long."""
+    if os.environ.get("RANK", "0") != "0":
+        return
+    for status in catalogue.plugins:
+        if status.seconds > _SLOW_SECONDS:
+            remarks = f" ({', '.join(status.remarks)})" if status.remarks else ""
+            click.echo(
+                f"the plugin {status.title} took {status.seconds:.1f} s to load{remarks}\n"
+                f"  try: leave it out with -p no:{status.name}; see `dddm plugins --timing`",
+                err=True,
+            )
 
 
 def _refuse_unknown(disabled: Sequence[str], catalogue: "Catalogue") -> None:

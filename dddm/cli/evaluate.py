@@ -87,6 +87,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
     from dddm.run.announce import Announcer
     from dddm.run.device import choose_device
     from dddm.run.processes import join
+    from dddm.run.stopping import StopRequest
     from dddm.tasks.evaluate import evaluate as evaluate_run
     from dddm.tasks.observers import observers_for
 
@@ -95,7 +96,8 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
         observers = (
             observers_for(recipe, catalogue=catalogue, folder=folder) if processes.main else []
         )
-        announcer = Announcer(observers)
+        stop = StopRequest()
+        announcer = Announcer(observers, stop=stop)
         try:
             scores = evaluate_run(
                 recipe,
@@ -103,9 +105,11 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
                 notify=announcer.notify,
                 device=chosen,
                 clock=announcer.clock,
+                stop=stop,
                 processes=processes,
             )
         finally:
+            announcer.tally()
             announcer.close()
     if not processes.main:
         return

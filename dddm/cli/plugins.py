@@ -8,24 +8,31 @@ from click.shell_completion import CompletionItem
 from dddm.cli.common import catalogue_of, complete_component, json_option, show_json
 
 if TYPE_CHECKING:
-    # Help waits for neither.
+    # Help waits for none of them.
+    from collections.abc import Sequence
+
     from dddm.registry.catalogue import Catalogue, PluginStatus
     from dddm.registry.component import Component
 
 
 @click.group(invoke_without_command=True)
+@click.option(
+    "--timing", is_flag=True, help="Show how long each plugin takes to load, the slowest first."
+)
 @json_option
 @click.pass_context
-def plugins(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click passes it by name
-    """List the components that are installed, and the plugins that are not in use, with the reason.
+def plugins(ctx: click.Context, timing: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes them by name
+    """List the components that are installed, and the plugins that they come from.
 
-    In a recipe the part behind the colon will do, while it is the name of one component of its
-    kind.  `dddm plugins show NAME` lists a component's options.
+    A plugin that could not be used is set aside, with the reason; nothing else is harmed by it.
+    In a recipe the part of an id behind the colon will do, while it is the name of one component
+    of its kind.  `dddm plugins show NAME` lists a component's options.
 
     \b
     Examples:
       dddm plugins
       dddm plugins --json
+      dddm plugins --timing
       dddm plugins show adm
       dddm -p no:dddm.metrics plugins
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
@@ -35,15 +42,18 @@ def plugins(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click 
     if as_json:
         from dddm.recipe.describe import facts_of
 
+        statuses = _slowest_first(catalogue) if timing else catalogue.plugins
         show_json(
             {
                 "components": [facts_of(component) for component in catalogue.components()],
-                "plugins": [status.facts for status in catalogue.plugins],
+                "plugins": [status.facts for status in statuses],
             }
         )
-        return
-    _list_components(catalogue)
-    _list_idle(catalogue.plugins)
+    elif timing:
+        _list_times(_slowest_first(catalogue))
+    else:
+        _list_components(catalogue)
+        _list_plugins(catalogue.plugins)
 
 
 def _list_components(catalogue: "Catalogue") -> None:
@@ -53,16 +63,40 @@ def _list_components(catalogue: "Catalogue") -> None:
         click.secho(kind.value, bold=True)
         for component in catalogue.components(kind):
             click.echo(f"  {component.id.ljust(width)}  {component.summary}")
-    packages = dict.fromkeys(f"{component.package} {component.version}" for component in every)
-    click.echo(f"\nfrom {', '.join(packages) or 'no package'}")
+    click.echo()
 
 
-def _list_idle(statuses: "tuple[PluginStatus, ...]") -> None:
-    for status in statuses:
-        if status.error is not None or status.disabled:
-            click.echo(f"\n{status.name} of {status.package} {status.version} is {status.word}")
+def _list_plugins(statuses: "Sequence[PluginStatus]") -> None:
+    """Each with its package and status; why it was set aside under it."""
+    click.secho("from these plugins", bold=True)
+    if not statuses:
+        click.echo("  none is installed")
+    rows = [(status.name, f"{status.package} {status.version}") for status in statuses]
+    widths = [max(map(len, column), default=0) for column in zip(*rows, strict=True)]
+    for status, row in zip(statuses, rows, strict=True):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        click.echo("  " + "  ".join([*cells, _status(status)]))
         if status.error is not None:
-            click.echo("  " + str(status.error).replace("\n", "\n  "))
+            click.echo("    " + str(status.error).replace("\n", "\n    "))
+
+
+def _status(status: "PluginStatus") -> str:
+    """Its status, and what its author should know of."""
+    return ", ".join([status.word, *status.remarks])
+
+
+def _slowest_first(catalogue: "Catalogue") -> "Sequence[PluginStatus]":
+    return sorted(catalogue.plugins, key=lambda status: status.seconds, reverse=True)
+
+
+def _list_times(statuses: "Sequence[PluginStatus]") -> None:
+    """Milliseconds of each plugin: its import, and the registration of its components."""
+    click.secho("  import ms  register ms  plugin", bold=True)
+    for status in statuses:
+        times = (status.import_seconds, status.register_seconds)
+        imported, registered = (f"{seconds * 1000:.1f}" for seconds in times)
+        click.echo(f"{imported:>11}  {registered:>11}  {status.title}: {_status(status)}")
+    click.echo(f"{sum(status.seconds for status in statuses) * 1000:.1f} ms in all")
 
 
 def _complete(
@@ -101,9 +135,13 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:  # noqa: FBT001 
 
 def _show_component(component: "Component") -> None:
     from dddm.recipe.describe import PLACES, options_of
+    from dddm.support.quantities import size
 
     click.secho(f"{component.id}", bold=True, nl=False)
-    click.echo(f"  {component.kind.value}, from {component.package} {component.version}")
+    click.echo(
+        f"  {component.kind.value}, from {component.package} {component.version}, "
+        f"{_api(component.api)}"
+    )
     click.echo(f"{component.summary}\n\n{PLACES[component.kind]}")
     click.echo(f'use = "{component.id}"')
     for option in options_of(component.options):
@@ -111,6 +149,16 @@ def _show_component(component: "Component") -> None:
         click.echo(f"\n{_assignment(option.name, option.default, required=option.required)}")
         click.echo(f"    {option.type}{bounds}")
         click.echo(f"    {option.help}")
+    for number, file in enumerate(component.weights):
+        if not number:
+            click.echo("\nweights, verified before they are used (`dddm weights list`)")
+        click.echo(f"    {file.name}, {size(file.size_bytes)}, sha256 {file.sha256}")
+        click.echo(f"    {file.url}" if file.by_hand is None else f"    {file.by_hand}")
+
+
+def _api(versions: tuple[int, int]) -> str:
+    first, last = versions
+    return f"plugin API {first}" if first == last else f"plugin API {first} to {last}"
 
 
 def _assignment(name: str, default: Any, *, required: bool) -> str:

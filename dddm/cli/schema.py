@@ -8,10 +8,10 @@ from dddm.cli.common import catalogue_of, show_json
 @click.command()
 @click.pass_context
 def schema(ctx: click.Context) -> None:
-    """Print the JSON schema (draft 2020-12) of recipes, with every installed component's options.
+    """Print the JSON schema (draft 7) of recipes, with every installed component's options.
 
-    Editors use it to complete and check a recipe that begins with
-    `#:schema ./recipe.schema.json`.
+    Editors that understand Taplo, such as VS Code with "Even Better TOML", complete and check a
+    recipe that begins with `#:schema ./recipe.schema.json`.  Print it anew when plugins change.
 
     \b
     Examples:

@@ -3,6 +3,7 @@
 | File | Component | In the paper |
 | --- | --- | --- |
 | `plugin` | how a package registers its components (imports no torch) | |
+| `deprecation` | how a name that has changed is still known for a while (imports no torch) | |
 | `facts` | what is known of images before any is read (imports no torch) | |
 | `schedule` | the forward process and how an estimate is formed | eq. 2, 3 |
 | `backbone` | the network F_θ(x̂, x_t, t) | §5.1 |

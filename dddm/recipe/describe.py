@@ -80,6 +80,7 @@ def facts_of(component: Component) -> dict[str, Any]:
         "plugin": component.plugin,
         "package": component.package,
         "version": component.version,
+        "api": list(component.api),
         "target": component.target,
         "default": component.default,
         "options": [attrs.asdict(option) for option in options_of(component.options)],

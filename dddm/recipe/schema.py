@@ -1,9 +1,15 @@
-"""The JSON schema (draft 2020-12) of recipes for what is installed, for editors and other tools.
+"""The JSON schema (draft 7) of recipes for what is installed, for editors and other tools.
 
 It says all that can be said of each value by itself; what two tables say together, `dddm check`
 finds.  A recipe that extends another need not say everything itself.
+
+Draft 7, and its layout, are what Taplo completes from, the language server of TOML: it offers what
+stands in `properties`, passes over a table that has `allOf` itself, and does not look into
+`if` and `dependencies`, from which it only reports errors.  So a table's `properties` describe the
+options of all components that may be used in it, and what depends on `use` says which are whose.
 """
 
+import json
 import types
 from collections.abc import Mapping
 from typing import Any, Final, Literal, Union, get_args, get_origin
@@ -20,7 +26,7 @@ from dddm.registry.component import Component
 
 Schema = dict[str, Any]
 
-_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 _NAME: Final = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _PLAIN: Final = {bool: "boolean", int: "integer", float: "number", str: "string"}
 _BOUNDS: Final = {
@@ -41,7 +47,7 @@ def schema_of(catalogue: Catalogue) -> Schema:
         "additionalProperties": False,
         "if": {"not": {"required": ["extends"]}},
         "then": _needs(catalogue),
-        "$defs": {kind.value: _whole_table(catalogue, kind) for kind in _held(catalogue)},
+        "definitions": {kind.value: _whole_table(catalogue, kind) for kind in _held(catalogue)},
     }
 
 
@@ -63,6 +69,7 @@ def _keys(catalogue: Catalogue) -> Schema:
         "name": {
             "description": "Also the name of the run's folder.",
             "type": "string",
+            "examples": ["my-digits"],
             "pattern": _NAME,
         },
         "seed": {
@@ -75,13 +82,20 @@ def _keys(catalogue: Catalogue) -> Schema:
             "description": 'Packages it cannot do without, such as "dddm-focal>=1.2".',
             "type": "array",
             "items": {"type": "string"},
+            "examples": [["dddm-focal>=1.2"]],
         },
         "extends": {
-            "description": "A recipe, relative to this file, that this one changes.",
+            "description": "A recipe that this one changes: a file, relative to this one, or the "
+            "name of one that comes with dddm.",
             "type": "string",
+            "examples": ["base.toml", "digits"],
         },
         **{name: _component_table(catalogue, kind) for name, kind in SINGLE.items()},
-        "train": _settings_table(TrainSettings),
+        "train": {
+            "title": "train",
+            "description": "Algorithm 1 and its optimiser.",
+            **_settings_table(TrainSettings),
+        },
         "sample": _array_of(catalogue, Kind.SAMPLER, settings=SampleSettings),
         "evaluate": _evaluate(catalogue),
         "observe": _array_of(catalogue, Kind.OBSERVER),
@@ -149,15 +163,17 @@ def _required(options: type[Any]) -> list[str]:
 
 
 def _evaluate(catalogue: Catalogue) -> Schema:
-    table = _settings_table(EvaluateSettings)
-    features = _component_table(catalogue, Kind.FEATURES)
-    table["properties"]["features"] = {
+    features = {
         "description": "The space in which images are compared: a name, or a table with `use`.",
-        "if": {"type": "object"},
-        "then": features,
-        "else": {"enum": _names(catalogue, Kind.FEATURES)},
+        "anyOf": [_name(catalogue, Kind.FEATURES), _component_table(catalogue, Kind.FEATURES)],
     }
-    return table
+    settings = _settings_table(EvaluateSettings)
+    return {
+        "title": "evaluate",
+        "description": "How samples are scored.",
+        **settings,
+        "properties": {"features": features, **settings["properties"]},
+    }
 
 
 def _array_of(catalogue: Catalogue, kind: Kind, *, settings: type[Any] | None = None) -> Schema:
@@ -169,9 +185,8 @@ def _whole_table(catalogue: Catalogue, kind: Kind, *, settings: type[Any] | None
     """A table with `use` that says all that its component needs."""
     table = _component_table(catalogue, kind, settings=settings)
     needs = _component_needs(catalogue, kind)
-    table["allOf"] = table.get("allOf", []) + needs.get("allOf", [])
-    if not table["allOf"]:
-        del table["allOf"]  # JSON schema allows no empty one
+    if "allOf" in needs:
+        table["dependencies"]["use"]["allOf"] += needs["allOf"]
     table["required"] = ["use", *(_required(settings) if settings is not None else [])]
     return table
 
@@ -180,18 +195,78 @@ def _component_table(
     catalogue: Catalogue, kind: Kind, *, settings: type[Any] | None = None
 ) -> Schema:
     """A table with `use`, whose other keys follow from it; `settings` are keys in any case."""
+    every = {} if settings is None else _settings_table(settings)["properties"]
+    table = _outline(catalogue, kind)
+    options = table["properties"]
+    table["properties"] = {"use": options["use"], **every, **options}
     cases = [
-        {"if": _uses(catalogue, component), "then": _own_keys(component, settings)}
-        for component in catalogue.components(kind)
+        {"if": _uses(catalogue, one), "then": _own_keys(one, options, always=every)}
+        for one in catalogue.components(kind)
     ]
+    return table | ({"dependencies": {"use": {"allOf": cases}}} if cases else {})
+
+
+def _outline(catalogue: Catalogue, kind: Kind, *, parts: bool = True) -> Schema:
+    """A table with `use`, and the options of all components that it may use.
+
+    Args:
+        catalogue: of the components.
+        kind: of component.
+        parts: whether those that hold a component are among them; an editor would expand a
+            component within a component without end.
+    """
+    names = dict.fromkeys(
+        field.name
+        for one in catalogue.components(kind)
+        for field in attrs.fields(one.options)
+        if parts or "kind" not in field.metadata
+    )
+    options = {name: _option_of_any(catalogue, kind, name) for name in names}
     return {
+        "title": kind.value,
         "description": f"Which {kind.value} is used, and its options.",
         "type": "object",
-        "properties": {
-            "use": {"description": f"The {kind.value}.", "enum": _names(catalogue, kind)}
-        },
-        **({"allOf": cases} if cases else {}),
+        "properties": {"use": _name(catalogue, kind), **options},
+        "x-taplo": {"initKeys": ["use"]},
     }
+
+
+def _name(catalogue: Catalogue, kind: Kind) -> Schema:
+    """What `use` may be; an editor shows the summary of each."""
+    names = _names(catalogue, kind)
+    summaries = [catalogue.find(kind, name).summary for name in names]
+    return {
+        "description": f"The {kind.value}.",
+        "enum": names,
+        "x-taplo": {"docs": {"enumValues": summaries}},
+    }
+
+
+def _option_of_any(catalogue: Catalogue, kind: Kind, name: str) -> Schema:
+    """An option as it may be whichever component is used; it says whose it is."""
+    owners: dict[str, list[str]] = {}
+    schemas: dict[str, Schema] = {}
+    for component in catalogue.components(kind):
+        field = getattr(attrs.fields(component.options), name, None)
+        if field is not None:
+            held = field.metadata.get("kind")
+            schema = (
+                _option(component.options, field)
+                if held is None
+                else _outline(catalogue, held, parts=False)
+                | {"description": field.metadata["help"]}
+            )
+            key = json.dumps(schema, sort_keys=True, default=str)
+            schemas[key] = schema
+            owners.setdefault(key, []).append(_names_of(catalogue, component)[0])
+    several = len(catalogue.components(kind)) > 1
+    found = [
+        schema | {"description": f"{', '.join(owners[key])}: {schema['description']}"}
+        if several
+        else schema
+        for key, schema in schemas.items()
+    ]
+    return found[0] if len(found) == 1 else {"anyOf": found}
 
 
 def _uses(catalogue: Catalogue, component: Component) -> Schema:
@@ -200,14 +275,25 @@ def _uses(catalogue: Catalogue, component: Component) -> Schema:
     return {"properties": {"use": {"enum": names}}, "required": ["use"]}
 
 
-def _own_keys(component: Component, settings: type[Any] | None) -> Schema:
-    """What may stand in a table that uses this component."""
-    own = _settings_table(component.options)
-    if settings is not None:
-        own["properties"] |= _settings_table(settings)["properties"]
-    own["description"] = component.summary
-    own["properties"] = {"use": True} | own["properties"]
-    return own
+def _own_keys(component: Component, options: Schema, *, always: Schema) -> Schema:
+    """What may stand in a table that uses this component.
+
+    Args:
+        component: that is used.
+        options: of all components, by name, which the table itself checks.
+        always: keys that the table has in any case.
+    """
+    own = {
+        # The table itself takes what suits any of several, and knows a held component in outline.
+        field.name: _option(component.options, field)
+        if "anyOf" in options[field.name] or "kind" in field.metadata
+        else True
+        for field in attrs.fields(component.options)
+    }
+    return {
+        "properties": {"use": True, **dict.fromkeys(always, True), **own},
+        "additionalProperties": False,
+    }
 
 
 def _names(catalogue: Catalogue, kind: Kind) -> list[str]:
@@ -236,7 +322,7 @@ def _settings_table(options: type[Any]) -> Schema:
 def _option(options: type[Any], field: "attrs.Attribute[Any]") -> Schema:
     if "kind" in field.metadata:
         kind: Kind = field.metadata["kind"]
-        return {"description": field.metadata["help"], "$ref": f"#/$defs/{kind.value}"}
+        return {"description": field.metadata["help"], "$ref": f"#/definitions/{kind.value}"}
     schema = {
         "description": field.metadata["help"],
         **_type(hints_of(options)[field.name], field.metadata["bounds"]),

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import final
+from typing import Any, final
 
 from attrs import frozen
 
@@ -20,6 +20,9 @@ class PluginStatus:
     Attributes:
         error: why it was set aside; None where it was loaded or switched off.
         disabled: whether the user switched it off.
+        import_seconds: what the import of its module took.
+        register_seconds: what its hook took.
+        remarks: what it did to the process while it was loaded; all but `imports torch` was undone.
     """
 
     name: str
@@ -27,6 +30,19 @@ class PluginStatus:
     version: str
     error: PluginError | None = None
     disabled: bool = False
+    import_seconds: float = 0.0
+    register_seconds: float = 0.0
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """What loading it took in all."""
+        return self.import_seconds + self.register_seconds
+
+    @property
+    def title(self) -> str:
+        """Its name, and the package that it is of, as messages name it."""
+        return f"{self.name} of {self.package} {self.version}"
 
     @property
     def word(self) -> str:
@@ -36,7 +52,7 @@ class PluginStatus:
         return "set aside" if self.error is not None else "loaded"
 
     @property
-    def facts(self) -> dict[str, str | None]:
+    def facts(self) -> dict[str, Any]:
         """As plain values, for JSON."""
         return {
             "name": self.name,
@@ -44,6 +60,9 @@ class PluginStatus:
             "version": self.version,
             "status": self.word,
             "reason": None if self.error is None else str(self.error),
+            "remarks": list(self.remarks),
+            "import_ms": round(self.import_seconds * 1000, 2),
+            "register_ms": round(self.register_seconds * 1000, 2),
         }
 
 
@@ -96,9 +115,10 @@ class Catalogue:
     def _unknown(self, kind: Kind | None, name: str) -> PluginError:
         word = "component" if kind is None else kind.value
         what = f"there is no {word} called {name!r}"
-        namespace = name.partition(":")[0] if ":" in name else None
+        # A name without a colon may be a plugin's, which is not in use.
+        meant = {name.partition(":")[0], name}
         for plugin in self.plugins:
-            if namespace is None or namespace_of(plugin.name) != namespace:
+            if not meant & {plugin.name, namespace_of(plugin.name)}:
                 continue
             if plugin.error is not None:
                 return PluginError(

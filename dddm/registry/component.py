@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from dddm.errors import PluginError
 from dddm.interfaces.plugin import (
+    API_VERSION,
     NOTHING_SAID,
     Check,
     Conformance,
@@ -26,6 +27,7 @@ class Component:
         namespace: of the plugin; a full id is `namespace:name`.
         plugin: name of the entry point that declared it.
         package: the distribution that ships it, with its version.
+        api: first and last version of the plugin interface that it was written for.
     """
 
     kind: Kind
@@ -37,6 +39,7 @@ class Component:
     plugin: str
     package: str
     version: str
+    api: tuple[int, int] = (API_VERSION, API_VERSION)
     check: Check | None = None
     describe: DescribeData | None = None
     weights: tuple[WeightFile, ...] = ()
@@ -48,6 +51,11 @@ class Component:
     def id(self) -> str:
         """`namespace:name`."""
         return f"{self.namespace}:{self.name}"
+
+    @property
+    def title(self) -> str:
+        """Its id, and the package that it is of, as messages name it."""
+        return f"{self.id} of {self.package} {self.version}"
 
     def weights_for(self, options: Any) -> tuple[WeightFile, ...]:
         """The files of weights that it needs with these options.
@@ -74,7 +82,7 @@ class Component:
         module_name, _, class_name = self.target.partition(":")
         try:
             return getattr(importlib.import_module(module_name), class_name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             msg = f"the {self.kind.value} {self.id} cannot be loaded: {error!r}"
             raise PluginError(
                 msg,

@@ -73,7 +73,7 @@ class Declarations(Registrar):
                 f"{target!r}, the target of {name}, is not written as module:Class",
                 "give the place of its class as a string",
             )
-        if not isinstance(summary, str) or not summary or "\n" in summary:
+        if not isinstance(summary, str) or not summary.isprintable() or not summary:
             raise self._malformed(
                 f"the summary of {name} is not one line of text", "say in one line what it is"
             )
@@ -91,7 +91,8 @@ class Declarations(Registrar):
             raise self._malformed(
                 f"the conformance of {name} is {conformance!r}", "describe it by a Conformance"
             )
-        self._check_api(name, api)
+        first, last = api
+        self._check_api(name, first=first, last=last)
         self._check_options(name, options, reserved=_RESERVED.get(kind, {"use"}))
         if any(c.kind is kind and c.name == name for c in self.components):
             raise self._malformed(
@@ -108,6 +109,7 @@ class Declarations(Registrar):
                 plugin=self._plugin,
                 package=self._package,
                 version=self._version,
+                api=(first, last),
                 check=check,
                 describe=describe,
                 weights=weights,
@@ -117,8 +119,7 @@ class Declarations(Registrar):
             )
         )
 
-    def _check_api(self, name: str, api: tuple[int, int]) -> None:
-        first, last = api
+    def _check_api(self, name: str, *, first: int, last: int) -> None:
         if not first <= API_VERSION <= last:
             raise self._malformed(
                 f"{name} was written for version {first} to {last} of the plugin interface, "
@@ -138,10 +139,20 @@ class Declarations(Registrar):
                     f"an option of {name} is called {field.name}, which recipes cannot say there",
                     "call it something else",
                 )
-            if "help" not in field.metadata:
+            if not ({"help", "bounds"} <= field.metadata.keys()):
                 raise self._malformed(
                     f"option {field.name} of {name} is not made with option(...)",
                     "make every field with dddm.interfaces.plugin.option or part",
+                )
+            if not isinstance(field.metadata["help"], str):
+                raise self._malformed(
+                    f"the help of option {field.name} of {name} is no text", "say what it does"
+                )
+            bounds = field.metadata["bounds"].values()
+            if bounds and not (_takes_numbers(hints[field.name]) and all(map(_is_number, bounds))):
+                raise self._malformed(
+                    f"option {field.name} of {name} has bounds that are no numbers, or takes none",
+                    "give bounds as numbers, and only to an int, a float, or a list of them",
                 )
             if "kind" in field.metadata and hints[field.name] is not Part:
                 raise self._malformed(
@@ -181,3 +192,15 @@ def is_option_type(annotation: Any) -> bool:
     if origin is Literal:
         return all(isinstance(choice, str) for choice in inner)
     return annotation in _PLAIN
+
+
+def _takes_numbers(annotation: Any) -> bool:
+    """Whether it is int or float, a list of them, or may be left out."""
+    inner = [part for part in get_args(annotation) if part not in {types.NoneType, Ellipsis}]
+    if get_origin(annotation) in {Union, types.UnionType, tuple} and inner:
+        return _takes_numbers(inner[0])
+    return annotation in {int, float}
+
+
+def _is_number(bound: object) -> bool:
+    return type(bound) in {int, float}

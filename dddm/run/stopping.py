@@ -1,4 +1,6 @@
-"""Ctrl-C and SIGTERM: the first asks the run to save and stop, a second ends it at once.
+"""A run is asked to save and stop: by Ctrl-C or SIGTERM, or by an observer.
+
+A second signal ends it at once.
 
 A scheduler that signals all processes of a job and an agent that passes its own signal on to its
 workers deliver one request twice, so that a second counts only some time after the first.
@@ -26,29 +28,34 @@ class StopRequest:
     """Whether the run was asked to stop; safe to look at in every step."""
 
     def __init__(self) -> None:
-        self.signal_name: str | None = None
+        self.asked_by: str | None = None
 
     @property
     def made(self) -> bool:
-        """Whether a signal has come."""
-        return self.signal_name is not None
+        """Whether somebody has asked."""
+        return self.asked_by is not None
+
+    def ask(self, by: str) -> None:
+        """Ask the run to stop; who asked first is named."""
+        if not self.made:
+            self.asked_by = by
 
     def agree(self, processes: "Processes") -> bool:
         """Whether any process was asked to stop; then all take it that they were."""
-        asked = processes.gather(self.signal_name)
-        self.signal_name = next((name for name in asked if name is not None), None)
+        asked = processes.gather(self.asked_by)
+        self.asked_by = next((by for by in asked if by is not None), None)
         return self.made
 
     def obey(self, *, where: str, saved: bool) -> None:
         """Stop here if asked to.
 
         Raises:
-            StoppedEarly: if a signal has come.
+            StoppedEarly: if somebody has asked.
         """
         if self.made:
             kept = "everything up to here is saved" if saved else "the last checkpoint is whole"
             raise StoppedEarly(
-                f"stopped by {self.signal_name}; {kept}",
+                f"stopped by {self.asked_by}; {kept}",
                 where=where,
                 remedy="give the same command again: it goes on from there",
             )
@@ -58,13 +65,13 @@ class StopRequest:
 def listening(*, same_request_seconds: float = _SAME_REQUEST_SECONDS) -> Iterator[StopRequest]:
     """Listen for SIGINT and SIGTERM within the block."""
     request = StopRequest()
-    first = 0.0
+    first: float | None = None
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         nonlocal first
-        if not request.made:
+        if first is None:
             first = time.monotonic()
-            request.signal_name = signal.Signals(number).name
+            request.ask(signal.Signals(number).name)
         elif time.monotonic() - first >= same_request_seconds:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)

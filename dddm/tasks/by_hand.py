@@ -6,9 +6,8 @@ from pathlib import Path
 import torch
 
 from dddm.errors import UsageError
-from dddm.interfaces.observer import Observer
 from dddm.recipe.model import Recipe, Use
-from dddm.run.announce import Announcer
+from dddm.run.announce import Announcer, Follower
 from dddm.run.folder import RunFolder
 from dddm.run.processes import ALONE, Processes
 from dddm.run.sample_files import read_facts
@@ -30,7 +29,7 @@ def draw_by_hand(
     weights: Weights,
     block_images: int,
     device: torch.device,
-    observers: Sequence[Observer],
+    observers: Sequence[Follower],
     stop: StopRequest,
     processes: Processes = ALONE,
 ) -> dict[int, Path]:
@@ -47,7 +46,7 @@ def draw_by_hand(
         UsageError: for an unknown label, or an `out` that holds something else.
         DataError: if the run has no whole checkpoint.
     """
-    announcer = Announcer(observers)
+    announcer = Announcer(observers, stop=stop)
     try:
         generator = load_generator(
             recipe, folder=folder, device=device, say=announcer.say, weights=weights
@@ -72,6 +71,7 @@ def draw_by_hand(
             processes=processes,
         )
     finally:
+        announcer.tally()
         announcer.close()
     return request.folders
 

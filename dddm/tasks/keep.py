@@ -12,7 +12,7 @@ from dddm.run import checkpoint as checkpoints
 from dddm.run.checkpoint import Groups
 from dddm.run.processes import Processes
 from dddm.run.resources import free_memory
-from dddm.run.versions import machine, versions
+from dddm.run.versions import components, machine, versions
 from dddm.tasks.optimiser import load_optimiser_state, optimiser_state
 from dddm.tasks.saver import Saved
 from dddm.tasks.store_state import SavedStates, group_of, to_group
@@ -105,6 +105,7 @@ def _state(training: Training) -> dict[str, Any]:
         "log_bytes": 0 if training.log is None else training.log.position(),
         "processes": training.processes.count,
         "recipe": training.recipe.fingerprint,
+        "components": components(training.recipe),
         "versions": versions(training.recipe),
         "machine": machine(training.device),
     }

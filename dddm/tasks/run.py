@@ -10,10 +10,10 @@ import torch
 from dddm.errors import DddmError, StoppedEarly
 from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.facts import ImageShape
-from dddm.interfaces.observer import DataProgress, Observer, RunStopped
+from dddm.interfaces.observer import DataProgress, RunStopped
 from dddm.recipe.model import Recipe, SampleJob
 from dddm.run import checkpoint as checkpoints
-from dddm.run.announce import Announcer
+from dddm.run.announce import Announcer, Follower
 from dddm.run.device import refuse_without_compiler
 from dddm.run.event_log import EventLog
 from dddm.run.folder import RunFolder
@@ -35,7 +35,7 @@ def run(
     *,
     folder: RunFolder,
     device: torch.device,
-    observers: Sequence[Observer],
+    observers: Sequence[Follower],
     stop: StopRequest,
     processes: Processes = ALONE,
 ) -> Path:
@@ -53,7 +53,8 @@ def run(
         return folder.report
     log_bytes = 0 if found.checkpoint is None else found.checkpoint.state["log_bytes"]
     log = EventLog(folder.events, keep_bytes=None if _trained(recipe, found) else log_bytes)
-    announcer = Announcer([log, *observers])
+    logging = Follower(title="the event log", make=lambda: log)
+    announcer = Announcer([logging, *observers], stop=stop)
     try:
         for sentence in found.damaged:
             announcer.say(passed_over(sentence))
@@ -63,10 +64,12 @@ def run(
     except BaseException as error:
         message = _in_words(error)
         reason = "interrupted" if isinstance(error, StoppedEarly) else "failed"
+        announcer.tally()
         announcer.announce(RunStopped, reason=reason, step=_saved_step(folder), message=message)
         raise
     else:
         step = _saved_step(folder)
+        announcer.tally()
         announcer.announce(RunStopped, reason="finished", step=step, message=f"see {page}")
         return page
     finally:

@@ -8,6 +8,7 @@ from dddm.run import checkpoint as checkpoints
 from dddm.run.checkpoint import Checkpoint, Found
 from dddm.run.folder import RunFolder
 from dddm.run.processes import Processes
+from dddm.run.versions import changed_versions, versions
 from dddm.support.quantities import counted
 from dddm.tasks.keep import restore
 from dddm.tasks.training import Training
@@ -53,6 +54,7 @@ def take_up(training: Training, found: Found) -> None:
         for sentence in found.damaged[told:]:
             training.announcer.say(passed_over(sentence))
     _say_if_processes_changed(training, before=found.checkpoint.state["processes"])
+    _say_if_versions_changed(training, before=found.checkpoint.state["versions"])
 
 
 def _what_is_lost(training: Training, checkpoint: Checkpoint) -> str | None:
@@ -88,4 +90,13 @@ def _say_if_processes_changed(training: Training, *, before: int) -> None:
         training.announcer.say(
             f"saved by {counted(before, 'process', 'processes')}, gone on with by {now}: the same "
             "batches, noise and order"
+        )
+
+
+def _say_if_versions_changed(training: Training, *, before: Mapping[str, str]) -> None:
+    changed = changed_versions(before, versions(training.recipe))
+    if changed:
+        training.announcer.say(
+            f"the checkpoint was saved with other versions: {', '.join(changed)}; what follows may "
+            "differ from what they would have made"
         )

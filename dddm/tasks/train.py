@@ -107,8 +107,8 @@ def _share(training: Training, own_loss: float) -> tuple[float, bool]:
     if processes.count == 1:
         return own_loss, stop.made
     loss_sum, asked = processes.sums([own_loss, float(stop.made)])
-    if asked and not stop.made:
-        stop.signal_name = "a signal to another process"
+    if asked:
+        stop.ask("a request to another process")
     return loss_sum / processes.count, asked > 0
 
 

@@ -8,7 +8,9 @@ from toy_plugins import toy_catalogue
 
 from dddm.cli.plugins import plugins
 from dddm.errors import PluginError
+from dddm.interfaces.plugin import Kind, WeightFile
 from dddm.registry.catalogue import Catalogue, PluginStatus
+from dddm.registry.declaration import Declarations
 
 
 def catalogue() -> Catalogue:
@@ -17,29 +19,51 @@ def catalogue() -> Catalogue:
     return Catalogue(
         toy_catalogue().components(),
         plugins=[
-            PluginStatus(name="toy", package="toys", version="1.0"),
+            PluginStatus(
+                name="toy", package="toys", version="1.0", import_seconds=0.25,
+                register_seconds=0.5, remarks=("imports torch",),
+            ),
             PluginStatus(name="sad", package="sads", version="2", error=error),
             PluginStatus(name="off", package="offs", version="3", disabled=True),
         ],
-    )
+    )  # fmt: skip
 
 
 def call(*words: str) -> Result:
     return CliRunner().invoke(plugins, [*words], obj={"catalogue": catalogue()})
 
 
-def test_the_list_names_components_and_what_is_not_in_use() -> None:
-    """Components under their kinds; then plugins that are set aside, with the reason."""
+def test_the_list_names_components_and_their_plugins() -> None:
+    """Components under their kinds; then every plugin with its package, status and reason."""
     lines = call().stdout.splitlines()
     at = lines.index("metric")
     assert lines[at + 1].split() == ["other:far", "."]
     assert lines[at + 2].split() == ["toy:near", "."]
-    assert "from toys 1.0, others 2.0" in lines
-    assert "sad of sads 2 is set aside" in lines
-    assert lines[lines.index("sad of sads 2 is set aside") + 1 :][:3] == [
-        "  it broke", "    at: there", "    try: mend it",
-    ]  # fmt: skip
-    assert "off of offs 3 is switched off" in lines
+    at = lines.index("from these plugins")
+    assert lines[at + 1 :] == [
+        "  off  offs 3    switched off",
+        "  sad  sads 2    set aside",
+        "    it broke",
+        "      at: there",
+        "      try: mend it",
+        "  toy  toys 1.0  loaded, imports torch",
+    ]
+
+
+def test_without_any_plugin_the_list_says_so() -> None:
+    """Not even the built-in ones."""
+    done = CliRunner().invoke(plugins, [], obj={"catalogue": Catalogue([])})
+    assert done.stdout.splitlines()[-1] == "  none is installed"
+
+
+def test_times_come_slowest_first() -> None:
+    """Import and registration of each in milliseconds, and what all take; as JSON in that order."""
+    lines = call("--timing").stdout.splitlines()
+    assert lines[1].split()[:4] == ["250.0", "500.0", "toy", "of"]
+    assert lines[1].endswith("toys 1.0: loaded, imports torch")
+    assert lines[-1] == "750.0 ms in all"
+    facts: Any = json.loads(call("--timing", "--json").stdout)["plugins"]
+    assert (facts[0]["name"], facts[0]["import_ms"], facts[0]["register_ms"]) == ("toy", 250, 500)
 
 
 def test_the_list_as_json() -> None:
@@ -50,6 +74,7 @@ def test_the_list_as_json() -> None:
     ]  # fmt: skip
     (net,) = [item for item in facts["components"] if item["id"] == "toy:net"]
     assert net["table"] == "[backbone]"
+    assert net["api"] == [1, 1]
     assert net["options"][0] == {
         "name": "size", "type": "a whole number", "required": True, "default": None,
         "bounds": "at least 1", "help": "How large.",
@@ -60,7 +85,7 @@ def test_a_component_is_shown_with_its_options() -> None:
     """How it is written in a recipe; type, bounds, default and use of each option."""
     shown = call("show", "net").stdout
     for words in (
-        "toy:net  backbone, from toys 1.0",
+        "toy:net  backbone, from toys 1.0, plugin API 1\n",
         '[backbone]\nuse = "toy:net"',
         "size = …  (required)\n    a whole number, at least 1\n    How large.",
         "rate = 0.5\n    a number, above 0, below 1",
@@ -84,3 +109,19 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     error = call("show", "nett").exception
     assert isinstance(error, PluginError)
     assert "did you mean net" in str(error)
+
+
+def test_the_weights_that_a_component_needs_are_shown() -> None:
+    """Name, size, hash and where each comes from, or how to make it."""
+    given = Declarations(plugin="toy", package="toys", version="1.0")
+    url = "https://example.org/w.bin"
+    file = WeightFile(name="w.bin", url=url, size_bytes=1_500_000, sha256="0" * 64)
+    made = WeightFile(name="m.bin", url=url, size_bytes=9, sha256="1" * 64, by_hand="cut it out")
+    given.add(
+        Kind.METRIC, "far", target="a:B", summary=".", weights=(file, made), api=(1, 2)
+    )  # fmt: skip
+    catalogue = {"catalogue": Catalogue(given.components)}
+    shown = CliRunner().invoke(plugins, ["show", "far"], obj=catalogue).stdout
+    assert "from toys 1.0, plugin API 1 to 2\n" in shown
+    assert f"    w.bin, 1.5 MB, sha256 {'0' * 64}\n    {url}\n" in shown
+    assert f"    m.bin, 9 B, sha256 {'1' * 64}\n    cut it out\n" in shown

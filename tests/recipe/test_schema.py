@@ -1,29 +1,52 @@
 """The JSON schema takes what the reader takes, and refuses what it refuses."""
 
+import json
+import shutil
+import subprocess
 import tomllib
+from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+import attrs
 import jsonschema
 import pytest
+from attrs import frozen
 from toy_plugins import RECIPE, toy_catalogue
 
+from dddm.interfaces.plugin import Kind, option
 from dddm.recipe.read import read_recipe
 from dddm.recipe.schema import schema_of
 from dddm.recipe.shipped import shipped_names
 from dddm.registry.catalogue import Catalogue
+from dddm.registry.declaration import Declarations
 from dddm.registry.loader import load_catalogue
 
 
+@frozen(kw_only=True)
+class Short:
+    """Fewer than ten."""
+
+    length: int = option(3, at_most=9, help="Steps.")
+
+
+@frozen(kw_only=True)
+class Long:
+    """Ten and more."""
+
+    length: int = option(30, at_least=10, help="Steps.")
+
+
 def mistakes(catalogue: Catalogue, recipe: dict[str, Any]) -> list[str]:
-    validator = jsonschema.Draft202012Validator(schema_of(catalogue))
+    validator = jsonschema.Draft7Validator(schema_of(catalogue))
     return [error.json_path for error in validator.iter_errors(recipe)]
 
 
 @pytest.mark.parametrize("catalogue", [toy_catalogue(), load_catalogue(), Catalogue([])])
 def test_it_is_a_schema(catalogue: Catalogue) -> None:
-    """Draft 2020-12 accepts it, whatever is installed."""
-    jsonschema.Draft202012Validator.check_schema(schema_of(catalogue))
+    """Draft 7 accepts it, whatever is installed."""
+    jsonschema.Draft7Validator.check_schema(schema_of(catalogue))
 
 
 @pytest.mark.parametrize("name", shipped_names())
@@ -102,10 +125,84 @@ def test_options_are_described_with_their_defaults() -> None:
         "exclusiveMaximum": 1,
         "default": 0.9999,
     }
-    (net,) = tables["backbone"]["allOf"]
-    assert net["if"]["properties"]["use"]["enum"] == ["net", "toy:net"]
-    assert net["then"]["properties"]["list"]["items"] == {"type": "integer", "minimum": 0}
-    assert "default" not in net["then"]["properties"]["maybe"]
+    options = tables["backbone"]["properties"]
+    assert options["use"] == {
+        "description": "The backbone.",
+        "enum": ["net", "toy:net"],
+        "x-taplo": {"docs": {"enumValues": [".", "."]}},
+    }
+    assert options["list"] == {
+        "description": "Some.",
+        "type": "array",
+        "items": {"type": "integer", "minimum": 0},
+        "default": [],
+    }
+    assert "default" not in options["maybe"]
+    assert tables["metric"]["properties"]["size"]["description"] == "near: How large."
+
+
+def tables_of(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every schema within a schema that describes a table with `use`."""
+    if isinstance(schema, list):
+        schema = dict(enumerate(schema))
+    if isinstance(schema, dict):
+        if "title" in schema and "use" in schema.get("properties", {}):
+            yield schema
+        for inner in schema.values():
+            yield from tables_of(inner)
+
+
+@pytest.mark.parametrize("catalogue", [toy_catalogue(), load_catalogue()])
+def test_tables_are_laid_out_as_editors_complete_from(catalogue: Catalogue) -> None:
+    """Options of all components stand in a table's properties, which has no `allOf` beside them."""
+    every = tables_of(schema_of(catalogue))
+    tables = {table["title"]: table for table in every if "dependencies" in table}
+    assert set(tables) == {kind.value for kind in Kind}
+    for title, table in tables.items():
+        assert table["description"]
+        assert "allOf" not in table
+        for component in catalogue.components(Kind(title)):
+            own = {field.name for field in attrs.fields(component.options)}
+            assert own <= set(table["properties"])
+            assert {component.id} <= set(table["properties"]["use"]["enum"])
+
+
+def test_components_may_differ_in_an_option_of_one_name() -> None:
+    """Each takes its own, an editor is shown both, and no component takes the other's."""
+    toy = Declarations(plugin="toy", package="toys", version="1.0")
+    toy.add(Kind.SCHEDULE, "short", target="a:B", summary="Few.", options=Short)
+    toy.add(Kind.SCHEDULE, "long", target="a:B", summary="Many.", options=Long)
+    catalogue = Catalogue(toy.components)
+    length = schema_of(catalogue)["properties"]["schedule"]["properties"]["length"]
+    assert [one["description"] for one in length["anyOf"]] == ["long: Steps.", "short: Steps."]
+    recipe: dict[str, Any] = {"extends": "base.toml"}
+    for use, value, wrong in (
+        ("short", 5, False), ("short", 50, True), ("long", 50, False), ("long", 5, True),
+    ):  # fmt: skip
+        table = {"use": use, "length": value}
+        found = mistakes(catalogue, {**recipe, "schedule": table})
+        assert found == (["$.schedule.length"] if wrong else [])
+
+
+@pytest.mark.skipif(shutil.which("taplo") is None, reason="taplo is not installed")
+def test_taplo_takes_and_refuses_what_the_reader_does(tmp_path: Path) -> None:
+    """The editor's own linter passes every shipped recipe, and names a mistyped option."""
+    schema = tmp_path / "recipe.schema.json"
+    schema.write_text(json.dumps(schema_of(load_catalogue())))
+
+    def lint(text: str) -> "subprocess.CompletedProcess[str]":
+        (tmp_path / "recipe.toml").write_text(text)
+        words = ["taplo", "lint", "--schema", schema.as_uri(), "recipe.toml"]
+        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    for name in shipped_names():
+        text = files("dddm_recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+        assert lint(text).returncode == 0, name
+    text = files("dddm_recipes").joinpath("digits.toml").read_text(encoding="utf-8")
+    for right, wrong in (("multipliers", "multiplier"), ("epochs", "epocs")):
+        done = lint(text.replace(f"\n{right} =", f"\n{wrong} ="))
+        assert done.returncode == 1
+        assert f"'{wrong}' was unexpected" in done.stderr
 
 
 SWEEP = """

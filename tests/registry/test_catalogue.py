@@ -67,6 +67,8 @@ def test_a_plugin_that_is_not_in_use_is_named() -> None:
         catalogue.find(Kind.METRIC, "off:far")
     with pytest.raises(PluginError, match=r"focal.a is set aside, off is switched off"):
         catalogue.find(Kind.METRIC, "unknown")
+    with pytest.raises(PluginError, match=r"no component called 'focal\.a', because the plugin"):
+        catalogue.named("focal.a")
     assert catalogue.set_aside == {"focal.a": error}
 
 
@@ -80,7 +82,11 @@ def test_named_finds_every_kind() -> None:
 
 def test_facts_are_plain() -> None:
     """What listings print of a plugin."""
-    status = PluginStatus(name="a", package="p", version="1", error=PluginError("broke"))
+    status = PluginStatus(
+        name="a", package="p", version="1", error=PluginError("broke"),
+        import_seconds=0.0123456, register_seconds=2.0, remarks=("imports torch",),
+    )  # fmt: skip
     assert status.facts == {
         "name": "a", "package": "p", "version": "1", "status": "set aside", "reason": "broke",
+        "remarks": ["imports torch"], "import_ms": 12.35, "register_ms": 2000.0,
     }  # fmt: skip

@@ -34,6 +34,27 @@ class Bare:
 
 
 @frozen(kw_only=True)
+class Wordless:
+    """An option whose help is no text."""
+
+    size: int = option(1, help=3)  # type: ignore[arg-type]
+
+
+@frozen(kw_only=True)
+class BoundWord:
+    """Bounds of what is no number."""
+
+    word: str = option("a", above=0, help="Which.")
+
+
+@frozen(kw_only=True)
+class WordBound:
+    """A bound that is no number."""
+
+    sizes: tuple[int, ...] | None = option(None, above="0", help="Which.")  # type: ignore[arg-type]
+
+
+@frozen(kw_only=True)
 class Steps:
     """An option called as a setting of `[[sample]]` is."""
 
@@ -106,12 +127,16 @@ def test_kinds_have_names_of_their_own() -> None:
         ({"target": Options}, "not written as module:Class"),
         ({"summary": ""}, "not one line of text"),
         ({"summary": "one\ntwo"}, "not one line of text"),
+        ({"summary": "\x1b[2Jgone"}, "not one line of text"),
         ({"check": "later"}, "the check of far is 'later', no function"),
         ({"describe": 3}, "the describe of far is 3, no function"),
         ({"weights": ["w.bin"]}, "the weights of far are no WeightFile"),
         ({"options": Options(size=1)}, "no attrs class"),
         ({"options": dict}, "no attrs class"),
         ({"options": Bare}, "option size of far is not made with option"),
+        ({"options": Wordless}, "the help of option size of far is no text"),
+        ({"options": BoundWord}, "option word of far has bounds that are no numbers, or takes"),
+        ({"options": WordBound}, "option sizes of far has bounds that are no numbers, or takes"),
         ({"kind": Kind.SAMPLER, "options": Steps}, "called steps"),
     ],
 )
@@ -135,7 +160,7 @@ def test_versions_that_include_ours_are_taken(api: tuple[int, int]) -> None:
     """The range counts with both its ends."""
     taker = declarations()
     taker.add(Kind.METRIC, "far", **GOOD, api=api)
-    assert len(taker.components) == 1
+    assert taker.components[0].api == api
 
 
 @pytest.mark.parametrize("api", [(API_VERSION + 1, 99), (0, API_VERSION - 1), (2, 1)])

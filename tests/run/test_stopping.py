@@ -49,4 +49,12 @@ def test_one_request_that_comes_twice_is_one() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)
-        assert stop.signal_name == "SIGTERM"
+        assert stop.asked_by == "SIGTERM"
+
+
+def test_a_signal_after_another_request_only_asks() -> None:
+    """Who presses Ctrl-C while a run stops by itself does not end it at once."""
+    with listening(same_request_seconds=0.0) as stop:
+        stop.ask("observer toy:eye")
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.asked_by == "observer toy:eye"

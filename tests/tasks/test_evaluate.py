@@ -354,7 +354,7 @@ def test_asked_to_stop_it_leaves_old_scores(
     score_all(recipe, folder)
     before = folder.scores.read_bytes()
     stop = StopRequest()
-    stop.signal_name = "SIGTERM"
+    stop.ask("SIGTERM")
     with pytest.raises(StoppedEarly) as caught:
         evaluate(recipe, folder=folder, notify=print, device=CPU, clock=lambda: 1.5, stop=stop)
     assert "features of training images" in str(caught.value.where)

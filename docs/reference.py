@@ -1,0 +1,329 @@
+"""Writes docs/reference/: what a plugin author and a recipe's author look up, from the code itself.
+
+python docs/reference.py
+
+`plugins.md` has the hook and the registrar, `interfaces.md` what components implement, `recipe.md`
+every table and option, and `public-names.txt` the signature of every name that the promise of
+docs/plugin-api.md covers.  Sources are parsed, not imported, and torch is not needed.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, final
+
+from attrs import frozen
+
+from dddm.interfaces.plugin import API_VERSION, Kind
+from dddm.recipe.describe import PLACES, options_of
+from dddm.recipe.model import EvaluateSettings, SampleSettings, TrainSettings
+from dddm.recipe.schema import schema_of
+from dddm.recipe.write import inline
+from dddm.registry.catalogue import Catalogue
+from dddm.registry.loader import load_catalogue
+
+ROOT: Final = Path(__file__).parents[1]
+FOLDER: Final = Path(__file__).parent / "reference"
+WRITTEN: Final = "This page is written by `python docs/reference.py`.\n"
+
+PROMISED: Final = ("__init__", "errors", "interfaces", "support", "testing")
+"""Files and folders of `dddm/` whose public names plugins may use."""
+
+LONG: Final = 88
+"""A declaration of more letters is broken at its arguments."""
+
+HOOKS: Final = "dddm/registry/hookspec.py"
+INTERFACES: Final = (
+    "schedule", "backbone", "metric", "target_store", "shards", "dataset", "facts", "findings",
+    "sampler", "features", "observer",
+)  # fmt: skip
+"""In the order of `dddm/interfaces/__init__.py`, each with what it alone needs behind it."""
+
+
+@final
+@frozen(kw_only=True)
+class Name:
+    """A public name of a module, as its source has it.
+
+    Attributes:
+        path: dotted, from its module on.
+        line: how it is declared: a signature, a class with its bases, a field or a constant.
+        doc: its docstring, without indentation.
+        kind: `class`, `function`, `value` or `field`.
+        node: its declaration.
+    """
+
+    path: str
+    node: ast.stmt
+    line: str
+    doc: str
+    kind: str
+
+
+def names_of(file: Path) -> Iterator[Name]:
+    """Public names that a module defines, each class followed by its members."""
+    yield from _names(ast.parse(file.read_text(encoding="utf-8")).body, prefix="", within="value")
+
+
+def _names(body: list[ast.stmt], *, prefix: str, within: str) -> Iterator[Name]:
+    for node, following in zip(body, [*body[1:], None], strict=True):
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            doc = ast.get_docstring(node) or ""
+            yield _name(node, prefix, line=_signature(node), doc=doc, kind="function")
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            doc = ast.get_docstring(node) or ""
+            yield _name(node, prefix, line=_class(node), doc=doc, kind="class")
+            yield from _names(node.body, prefix=f"{prefix}{node.name}.", within="field")
+        elif (line := _value(node)) is not None:
+            yield Name(
+                path=prefix + line.partition(":")[0].partition(" ")[0],
+                node=node,
+                line=line,
+                doc=_text(following),
+                kind=within,
+            )
+
+
+def _name(
+    node: ast.ClassDef | ast.FunctionDef, prefix: str, *, line: str, doc: str, kind: str
+) -> Name:
+    return Name(path=prefix + node.name, node=node, line=line, doc=doc, kind=kind)
+
+
+def _signature(node: ast.FunctionDef) -> str:
+    marks = "".join(f"@{_last(ast.unparse(mark))} " for mark in node.decorator_list)
+    returns = "" if node.returns is None else f" -> {ast.unparse(node.returns)}"
+    return f"{marks}{node.name}({ast.unparse(node.args)}){returns}"
+
+
+def _class(node: ast.ClassDef) -> str:
+    marks = "".join(f"@{_last(ast.unparse(mark))} " for mark in node.decorator_list)
+    bases = ", ".join(map(ast.unparse, node.bases))
+    return f"{marks}class {node.name}({bases})" if bases else f"{marks}class {node.name}"
+
+
+def _last(mark: str) -> str:
+    """A decorator without its module and its arguments."""
+    return mark.partition("(")[0].rpartition(".")[2]
+
+
+def _value(node: ast.stmt) -> str | None:
+    """A constant or a field with its type and value; None for what is not public."""
+    match node:
+        case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
+            return None if name.startswith("_") else ast.unparse(node)
+    return None
+
+
+def _text(node: ast.stmt | None) -> str:
+    """The text that stands behind a constant, if that is all that the statement is."""
+    match node:
+        case ast.Expr(value=ast.Constant(value=str(text))):
+            return " ".join(text.split())
+    return ""
+
+
+def _files() -> Iterator[tuple[str, Path]]:
+    """Every module under the promise, with its dotted name."""
+    for place in PROMISED:
+        under = ROOT / "dddm" / place
+        for file in sorted(under.rglob("*.py")) if under.is_dir() else [under.with_suffix(".py")]:
+            parts = file.relative_to(ROOT).with_suffix("").parts
+            if file.exists() and not any(
+                part.startswith("_") and part != "__init__" for part in parts
+            ):
+                yield ".".join(part for part in parts if part != "__init__"), file
+
+
+def public_names() -> str:
+    """One line for each public name: `module  Class.method(arguments) -> type`."""
+    lines = []
+    for module, file in _files():
+        for name in names_of(file):
+            owner = name.path.rpartition(".")[0]
+            # Behind the decorators.
+            line = re.sub(r"^((?:@\w+ )*)", rf"\1{owner}.", name.line) if owner else name.line
+            lines.append(f"{module}  {line}")
+    return "\n".join(lines) + "\n"
+
+
+_SECTION: Final = re.compile(
+    r"^(Args|Returns|Raises|Attributes|Yields):\n((?:    .*\n|\n)*)", re.MULTILINE
+)
+
+
+def _markdown(doc: str) -> str:
+    """A docstring: its sections become lists."""
+    return _SECTION.sub(_list, doc.replace("*", "\\*") + "\n").strip()
+
+
+def _list(match: "re.Match[str]") -> str:
+    title, body = match[1], match[2]
+    items = re.split(r"^    (?=\S)", body, flags=re.MULTILINE)[1:]
+    lines = []
+    for item in items:
+        word, colon, text = " ".join(item.split()).partition(": ")
+        named = colon and title not in {"Returns", "Yields"}
+        lines.append(f"- `{word}`: {text}" if named else "- " + " ".join(item.split()))
+    return f"{title}:\n\n" + "\n".join(lines) + "\n"
+
+
+def _section(name: Name, *, level: int) -> str:
+    """A name with its declaration and what its docstring says."""
+    title = f"{'#' * level} `{name.path}`"
+    return f"{title}\n\n```python\n{_code(name.node)}\n```\n\n{_markdown(name.doc)}\n"
+
+
+def _code(node: ast.stmt) -> str:
+    """A declaration, its decorators on lines of their own; if it is long, its arguments too."""
+    if isinstance(node, ast.ClassDef):
+        lines = [f"@{_last(ast.unparse(mark))}" for mark in node.decorator_list]
+        bases = ", ".join(map(ast.unparse, node.bases))
+        return "\n".join([*lines, f"class {node.name}({bases})" if bases else f"class {node.name}"])
+    if isinstance(node, ast.FunctionDef):
+        lines = [f"@{_last(ast.unparse(mark))}" for mark in node.decorator_list]
+        returns = "" if node.returns is None else f" -> {ast.unparse(node.returns)}"
+        line = f"def {node.name}({ast.unparse(node.args)}){returns}"
+        if len(line) > LONG:
+            arguments = "".join(f"    {one},\n" for one in _arguments(ast.unparse(node.args)))
+            line = f"def {node.name}(\n{arguments}){returns}"
+        return "\n".join([*lines, line])
+    return ast.unparse(node)
+
+
+def _arguments(inside: str) -> list[str]:
+    """Arguments one by one; a comma within brackets ends none."""
+    depth, pieces = 0, [""]
+    for letter in inside:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and not depth:
+            pieces.append("")
+        else:
+            pieces[-1] += letter
+    return [piece.strip() for piece in pieces]
+
+
+def _fields(names: list[Name]) -> str:
+    """Fields of a class, as code; what each is, its docstring says under Attributes."""
+    return "```python\n" + "\n".join(name.line for name in names) + "\n```\n\n" if names else ""
+
+
+def _module(file: Path, *, level: int = 3, without: tuple[str, ...] = ()) -> str:
+    """The classes and functions of a module, and its constants."""
+    names = [name for name in names_of(file) if name.path not in without]
+    sections = []
+    for name in names:
+        if name.kind == "field":
+            continue
+        section = _section(name, level=level + name.path.count("."))
+        if name.kind == "class":
+            own = [n for n in names if n.kind == "field" and n.path.startswith(f"{name.path}.")]
+            head, fence, rest = section.partition("```\n\n")
+            section = head + fence + _fields(own) + rest
+        sections.append(section.rstrip() + "\n")
+    return "\n".join(sections)
+
+
+def plugins_page() -> str:
+    """The hook and the registrar."""
+    head = f"""\
+# Hooks and the registrar
+
+A package brings components into dddm by an entry point in group `dddm`, whose value is a module
+that implements the hook below. This is version {API_VERSION} of the plugin interface;
+[what that promises](../plugin-api.md). What each kind of component implements stands in
+[interfaces](interfaces.md). {WRITTEN}
+"""
+    hooks = _module(ROOT / HOOKS, level=3, without=("hookspec",))
+    registering = _module(ROOT / "dddm" / "interfaces" / "plugin.py", level=3)
+    said = "## Registering\n\nFrom `dddm.interfaces.plugin`."
+    return f"{head}\n## Hooks\n\n{hooks}\n{said}\n\n{registering}"
+
+
+def interfaces_page() -> str:
+    """What components implement, kind by kind."""
+    head = (
+        "# Interfaces\n\nWhat components implement, file by file of `dddm/interfaces/`. Tensors "
+        "are passed by name; their shapes stand in the text, B images of C channels, H rows and W "
+        f"columns. {WRITTEN}"
+    )
+    parts = [head]
+    for module in INTERFACES:
+        file = ROOT / "dddm" / "interfaces" / f"{module}.py"
+        doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+        title = f"## dddm.interfaces.{module}"
+        parts.append(f"{title}\n\n{_markdown(doc)}\n\n{_module(file)}")
+    return "\n".join(parts)
+
+
+def _options_table(options: type[Any]) -> str:
+    """Rows of name, type, default, bounds and help."""
+    facts = options_of(options)
+    if not facts:
+        return "No options.\n"
+    rows = ["| Option | Type | Default | Bounds | |", "| --- | --- | --- | --- | --- |"]
+    for one in facts:
+        default = "required" if one.required else "left out"
+        if not one.required and one.default is not None:
+            default = f"`{inline(one.default)}`"
+        cells = [f"`{one.name}`", one.type, default, one.bounds, one.help]
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def recipe_page(catalogue: Catalogue) -> str:
+    """Every table of a recipe: the core's, and those of the built-in components."""
+    keys = schema_of(catalogue)["properties"]
+    top = ["| Key | |", "| --- | --- |"] + [
+        f"| `{name}` | {keys[name]['description']} |"
+        for name in ("format", "name", "seed", "requires", "extends", "sweep")
+    ]
+    parts = [
+        f"""\
+# Recipe reference
+
+Every table and option of a recipe, with the built-in components; `dddm plugins show NAME` shows the
+same of one, a stranger's too. A float may be written as a whole number; nothing else is converted.
+An option that is left out by default is switched off, or follows from others as its text says.
+{WRITTEN}
+## Keys at the top
+
+"""
+        + "\n".join(top)
+        + "\n"
+    ]
+    settings = {
+        "[train]": ("Algorithm 1 and its optimiser.", TrainSettings),
+        "[[sample]], any sampler": ("Beside `use` and the sampler's own options.", SampleSettings),
+        "[evaluate]": ("Beside `features`.", EvaluateSettings),
+    }
+    for title, (words, options) in settings.items():
+        parts.append(f"## {title}\n\n{words}\n\n{_options_table(options)}")
+    for kind in Kind:
+        parts.append(f"## {PLACES[kind]}: {kind.value}\n")
+        for one in catalogue.components(kind):
+            by_default = "  Follows runs whose recipe names no observer." if one.default else ""
+            parts.append(
+                f"### `{one.name}`, {kind.value}\n\n{one.summary}{by_default}\n\n"
+                f"{_options_table(one.options)}"
+            )
+    return "\n".join(parts)
+
+
+def pages() -> dict[str, str]:
+    """Every file of the reference, by its name."""
+    ours = load_catalogue()
+    built_in = Catalogue([one for one in ours.components() if one.package == "dddm"])
+    return {
+        "plugins.md": plugins_page(),
+        "interfaces.md": interfaces_page(),
+        "recipe.md": recipe_page(built_in),
+        "public-names.txt": public_names(),
+    }
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
