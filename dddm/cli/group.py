@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "show": "Show what a recipe resolves to.",
     "schema": "Print the JSON schema of recipes.",
     "plugins": "List the components that are installed.",
+    "plugin": "Write and test a plugin of your own.",
     "data": "Pack and check the images of a recipe.",
     "weights": "List, verify and fetch files of weights.",
     "doctor": "Describe this installation, for a bug report.",
