@@ -21,12 +21,12 @@ _SEPARATORS: Final = re.compile(r"[-_.]+")
 
 TAKEN: Final = frozenset(
     {
-        "Any", "Backbone", "Begun", "Block", "CheckpointSaved", "Complaint", "Conformance",
-        "DataFacts", "Dataset", "Denoiser", "EnvironmentProblem", "EpochDone", "Event", "Features",
-        "Footprint", "ImageShape", "InMemorySplit", "Iterator", "Kind", "Mapping", "Metric",
-        "NamedTuple", "NoOptions", "Observer", "Path", "Registrar", "RunStarted", "Sampler",
-        "Schedule", "ShardState", "Shards", "Split", "Surroundings", "TargetStore", "Tensor",
-        "TextIO",
+        "Any", "Backbone", "Begun", "Block", "Callable", "Complaint", "Conformance",
+        "DataError", "DataFacts", "Dataset", "Denoiser", "EnvironmentProblem", "EpochDone",
+        "Event", "Features", "Final", "Footprint", "Half", "ImageShape", "InMemorySplit",
+        "Iterator", "Kind", "Mapping", "Metric", "NamedTuple", "NoOptions", "Observer",
+        "Path", "PurePath", "Registrar", "RunStarted", "Sampler", "Schedule", "ShardState",
+        "Shards", "SimpleNamespace", "Split", "Surroundings", "TargetStore", "Tensor",
     }
 )  # fmt: skip
 """Names that the templates import or define, which a component's class must not have."""
