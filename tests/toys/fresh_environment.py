@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import final
@@ -29,6 +29,8 @@ OFFLINE = {
 }
 """With these, what a page says to users needs no network."""
 
+BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+
 
 @final
 @frozen(kw_only=True)
@@ -41,25 +43,21 @@ class Environment:
     def variables(self) -> dict[str, str]:
         """Environment variables under which its commands come first."""
         path = os.pathsep.join([str(self.folder / "bin"), os.environ["PATH"]])
-        bare = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
+        bare = {
+            name: value
+            for name, value in environment().items()
+            if name != "PYTHONPATH" and not name.startswith("PIP_")
+        }
         return {**bare, **OFFLINE, "PATH": path}
 
     def install(self, wheels: Iterable[Path]) -> None:
-        python = str(self.folder / "bin" / "python")
-        pip("--python", python, "install", "--no-deps", "--no-compile", *wheels)
+        """Install wheels, and nothing that they depend on."""
+        self.run("python", "-m", "pip", "install", "--no-deps", *wheels, cwd=self.folder)
 
-    def run(self, *words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-        """Run one of its commands to its end."""
-        program, *rest = words
-        return subprocess.run(
-            [self.folder / "bin" / program, *rest],
-            cwd=cwd,
-            env=self.variables,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+    def run(self, program: str, *words: str | Path, cwd: Path) -> str:
+        """What one of its programs, which must succeed, prints."""
+        path = self.folder / "bin" / program
+        return finished([path, *words], cwd=cwd, variables=self.variables)
 
 
 def wheel_of_dddm(folder: Path) -> Path:
@@ -76,8 +74,12 @@ def wheel_of_dddm(folder: Path) -> Path:
 
 
 def wheels_of(sources: Iterable[Path], folder: Path) -> list[Path]:
-    """Build the wheel of each source."""
-    pip("wheel", "--no-deps", "--wheel-dir", folder, *sources)
+    """Build the wheel of each source, as its `build-system` says: with setuptools."""
+    folder.mkdir(exist_ok=True)
+    for source in sources:
+        finished(
+            [sys.executable, "-c", BUILD, folder], cwd=source, variables=environment(**OFFLINE)
+        )
     return sorted(folder.glob("*.whl"))
 
 
@@ -93,16 +95,13 @@ def make_environment(folder: Path, *, wheels: Iterable[Path]) -> Environment:
     return made
 
 
-def pip(*words: str | Path) -> None:
+def finished(words: Sequence[str | Path], *, cwd: Path, variables: Mapping[str, str]) -> str:
+    """What a program that must succeed printed."""
     done = subprocess.run(
-        [sys.executable, "-m", "pip", *words],
-        env={**environment(), **OFFLINE},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
+        words, cwd=cwd, env=variables, capture_output=True, text=True, check=False, timeout=300
     )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
 
 
 def _fill(shelf: Path) -> None:
