@@ -37,6 +37,7 @@ def modules_of(*words: str) -> set[str]:
         ["plugins", "show", "adm"],
         ["weights", "list"],
         ["weights", "verify"],
+        ["plugin", "new", "--help"],
         *(
             [command, "--help"]
             for command in ("run", "sample", "evaluate", "report", "weights", "doctor")
