@@ -2,7 +2,8 @@
 
 The rule in force: a room of `dddm/` imports only itself and rooms before it, in the order
 
-    errors ← support, interfaces ← method ← scores ← registry ← recipe ← testing ← run ← tasks ← cli
+    errors ← support, interfaces ← method ← scores ← registry ← recipe ← testing ← run ← tasks
+      ← scaffold ← cli
 
 where `support` and `interfaces` may import each other's files.  It holds for imports inside
 functions and under TYPE_CHECKING too.  No room imports a plugin package, and a plugin package
@@ -22,7 +23,7 @@ PLUGINS = sorted(file for name in PACKAGES for file in (ROOT / "plugins" / name)
 
 ORDER = (
     ("errors",), ("support", "interfaces"), ("method",), ("scores",), ("registry",), ("recipe",),
-    ("testing",), ("run",), ("tasks",), ("cli",),
+    ("testing",), ("run",), ("tasks",), ("scaffold",), ("cli",),
 )  # fmt: skip
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 FOR_PLUGINS = {"errors", "interfaces", "support"}

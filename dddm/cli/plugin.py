@@ -7,7 +7,7 @@ import click
 from dddm.cli.lazy_group import LazyGroup
 
 COMMANDS: Final = {
-    "new": "Write a package with a component, ready to be filled in.",
+    "new": "Write a package with a component that works, to be made your own.",
     "test": "Test that components keep the promises of their interfaces.",
 }
 """Each lies in `dddm.cli.plugin_<name>` under its own name."""
@@ -19,7 +19,7 @@ def plugin() -> None:
 
     \b
     Examples:
-      dddm plugin new metric charbonnier
+      dddm plugin new dddm-charbonnier --kind metric
       dddm plugin test charbonnier
-      dddm plugins                    what is installed
+      dddm plugins                                     what is installed
     """  # noqa: D301 - click reads the backspace as "do not rewrap"

@@ -15,8 +15,8 @@ import torch
 
 from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.plugin import NoOptions
+from dddm.support.in_memory_split import InMemorySplit
 from dddm.support.splits import hold_out_evenly
-from dddm_datasets.in_memory import InMemorySplit
 
 HELD_OUT_IMAGES: Final = 297
 """What 1,500 training images leave of 1,797."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.findings import Findings, Progress, silent
-from dddm_datasets.in_memory import InMemorySplit
+from dddm.support.in_memory_split import InMemorySplit
 
 
 def first_of_each_class(labels_N: Tensor, *, count: int) -> Tensor:

@@ -39,6 +39,7 @@ def modules_of(*words: str) -> set[str]:
         ["weights", "verify"],
         ["plugin", "--help"],
         ["plugin", "test", "--help"],
+        ["plugin", "new", "--help"],
         *(
             [command, "--help"]
             for command in ("run", "sample", "evaluate", "report", "weights", "doctor")

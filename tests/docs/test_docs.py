@@ -5,10 +5,12 @@ import re
 import runpy
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from command_line import environment
+from fresh_environment import make_environment
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -20,29 +22,36 @@ PAGES = [
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def run_block(text: str, folder: Path) -> str:
-    """What the commands of a block print; they must all succeed."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+def run_block(text: str, folder: Path, *, variables: Mapping[str, str]) -> tuple[str, Path]:
+    """What the commands of a block print, and the folder they end in; they must all succeed."""
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", text],
+        ["bash", "-euo", "pipefail", "-c", f"{text}\npwd >&2"],
         cwd=folder,
-        env=environment(PATH=path),
+        env=variables,
         capture_output=True,
         text=True,
         check=False,
         timeout=900,
     )
     assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-    return done.stdout + done.stderr
+    *errors, last = done.stderr.splitlines(keepends=True)
+    return done.stdout + "".join(errors), Path(last.rstrip("\n"))
 
 
-def execute(page: str, folder: Path) -> None:
-    """Do what a page says: write its recipes, run its commands, compare what it says they print."""
+def execute(page: str, folder: Path, *, variables: Mapping[str, str] | None = None) -> None:
+    """Do what a page says: write its files, run its commands, compare what it says they print.
+
+    Args:
+        variables: environment variables; None for those of an environment with this dddm.
+    """
+    if variables is None:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        variables = environment(PATH=path)
     printed = ""
     for language, text in BLOCK.findall((ROOT / "docs" / page).read_text()):
         if language == "sh":
-            printed = run_block(text, folder)
-        elif language == "toml":
+            printed, folder = run_block(text, folder, variables=variables)
+        elif language in {"toml", "python"}:
             (folder / text.split("\n")[0].removeprefix("# ")).write_text(text)
         elif language == "text":
             for line in text.splitlines():
@@ -58,8 +67,8 @@ def test_the_tutorial_is_executed(tmp_path: Path) -> None:
     assert len(list((tmp_path / "threes-and-eights/images").glob("*.png"))) == 20
 
 
-@pytest.mark.parametrize("page", ["stores.md", "processes.md"])
-def test_the_pages_on_stores_and_processes_are_executed(tmp_path: Path, page: str) -> None:
+@pytest.mark.parametrize("page", ["stores.md", "processes.md", "plugins.md"])
+def test_pages_with_commands_are_executed(tmp_path: Path, page: str) -> None:
     """Their commands run in order from an empty folder, and print what they say."""
     execute(page, tmp_path)
 
@@ -87,6 +96,14 @@ def test_the_page_on_reports_says_what_a_report_shows(tmp_path: Path) -> None:
     figures, words = read_recipe(tmp_path / "row.toml", catalogue=load_catalogue()).paper
     assert figures.values == (2.9, 2.79, 1.87)
     assert words.says is not None
+
+
+@pytest.mark.parametrize("page", ["write-a-loss.md", "write-a-backbone.md"])
+def test_the_guides_for_authors_are_executed(tmp_path: Path, dddm_wheel: Path, page: str) -> None:
+    """In a fresh environment that has dddm as a wheel, so that installing is part of it."""
+    fresh = make_environment(tmp_path, wheels=[dddm_wheel])
+    (tmp_path / "empty").mkdir()
+    execute(page, tmp_path / "empty", variables=fresh.variables)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

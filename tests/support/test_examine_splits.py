@@ -6,7 +6,7 @@ from typing import final
 import torch
 
 from dddm.interfaces.dataset import Dataset, Split
-from dddm_datasets.in_memory import InMemorySplit
+from dddm.support.in_memory_split import InMemorySplit
 
 
 @final

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dddm.support.in_memory_split import InMemorySplit
 from dddm.tasks.report_page import neighbours
 from dddm.tasks.report_page.neighbours import nearest_in
-from dddm_datasets.in_memory import InMemorySplit
 
 
 def split_of(images: torch.Tensor) -> InMemorySplit:

@@ -2,7 +2,7 @@
 
 import torch
 
-from dddm_datasets.in_memory import InMemorySplit
+from dddm.support.in_memory_split import InMemorySplit
 
 IMAGES = torch.randint(0, 256, (5, 3, 2, 4), generator=torch.Generator().manual_seed(0))
 SPLIT = InMemorySplit(
