@@ -15,5 +15,8 @@ setup(
         **{name: f"plugins/{name}" for name in plugins if "." not in name},
         "dddm_recipes": "recipes",
     },
-    package_data={"": ["py.typed", "*.toml", "*.json", "*.safetensors", "*.j2", "*.css"]},
+    package_data={
+        "": ["py.typed", "*.toml", "*.json", "*.safetensors", "*.j2", "*.css"],
+        "dddm_recipes": ["presets/*.toml"],
+    },
 )

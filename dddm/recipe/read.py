@@ -3,7 +3,7 @@
 defaults < the file it extends < the file < `--set`.  All errors are shown at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, Final
 
@@ -26,10 +26,12 @@ from dddm.recipe.model import (
 )
 from dddm.recipe.options import Reading
 from dddm.recipe.overrides import apply_override
+from dddm.recipe.presets import lay_preset
 from dddm.recipe.problems import Problem, nearest, refuse
 from dddm.recipe.requirements import check_requirements
 from dddm.recipe.resolve import fingerprint_of, origins_of, resolve
 from dddm.registry.catalogue import Catalogue
+from dddm.scores.protocol import Protocol
 
 FORMAT: Final = 1
 
@@ -52,13 +54,18 @@ KEYS: Final = (
 
 
 def read_recipe(
-    recipe: str | FilePath, *, overrides: Sequence[str] = (), catalogue: Catalogue
+    recipe: str | FilePath,
+    *,
+    overrides: Sequence[str] = (),
+    preset: str | None = None,
+    catalogue: Catalogue,
 ) -> Recipe:
     """Read, merge and check a recipe; its sweep is left out, which `sweep.read_sweep` reads.
 
     Args:
         recipe: a path, or the name of a recipe that comes with dddm.
         overrides: KEY=VALUE, as after `--set`.
+        preset: how to score instead of what its `[evaluate]` says, as after `--preset`.
         catalogue: the components that it may use.
 
     Raises:
@@ -69,10 +76,33 @@ def read_recipe(
     wrong = [problem for words in overrides if (problem := apply_override(merged, words))]
     if wrong:
         refuse(wrong)
+    if preset is not None:
+        _put_preset(merged, preset)
     checked, problems = check(merged.without("sweep"), catalogue)
     if problems or checked is None:
         refuse(problems)
     return checked
+
+
+def read_evaluation(preset: str, *, catalogue: Catalogue) -> Evaluation:
+    """How a preset says that images are scored, without a recipe.
+
+    Raises:
+        RecipeError: if there is no such preset, or it is wrong.
+        PluginError: if plugins alone are at fault.
+    """
+    merged = Merged()
+    _put_preset(merged, preset)
+    reading = Reading(merged, catalogue)
+    evaluation = _evaluation(reading)
+    if reading.problems or evaluation is None:
+        refuse(reading.problems)
+    return evaluation
+
+
+def _put_preset(merged: Merged, preset: str) -> None:
+    merged.tables["evaluate"] = {}
+    merged.put(("evaluate", "preset"), preset, words=f"--preset {preset}")
 
 
 def merge_files(recipe: str | FilePath) -> Merged:
@@ -228,28 +258,62 @@ def _evaluation(reading: Reading) -> Evaluation | None:
     if "evaluate" not in reading.merged.tables:
         return None
     table = reading.table("evaluate")
-    if table is None:
+    if table is None or not lay_preset(reading, table):
         return None
+    features = _features(reading, table)
+    settings = reading.options(
+        EvaluateSettings,
+        {key: value for key, value in table.items() if key not in {"features", "protocol"}},
+        path=("evaluate",),
+        title="[evaluate]",
+    )
+    protocol = _protocol(reading, table)
+    if not features or settings is None:
+        return None
+    return Evaluation(features=features, settings=settings, protocol=protocol)
+
+
+def _features(reading: Reading, table: Mapping[str, Any]) -> tuple[Use, ...]:
+    """The features, each a name or a table, one of them or an array; none, with a problem."""
     path: Path = ("evaluate", "features")
-    features = table.get("features")
-    if isinstance(features, str):
-        features = {"use": features}
-    if not isinstance(features, dict):
+    found = table.get("features")
+    each = found if isinstance(found, list) else [found]
+    whole = [{"use": one} if isinstance(one, str) else one for one in each]
+    if not whole or not all(isinstance(one, dict) for one in whole):
         names = ", ".join(c.name for c in reading.catalogue.components(Kind.FEATURES))
         reading.complain(
             "[evaluate] must say in which features images are compared",
             path=path if "features" in table else ("evaluate",),
-            remedy=f'write features = "…", one of {names}',
+            remedy=f'write features = "…", one of {names}; or preset = "…"',
+        )
+        return ()
+    paths = [(*path, k) if isinstance(found, list) else path for k in range(len(whole))]
+    uses = [reading.use(Kind.FEATURES, one, path=at) for one, at in zip(whole, paths, strict=True)]
+    names = [use.component.id for use in uses if use is not None]
+    if len(set(names)) < len(names):
+        reading.complain(
+            "features: the same features stand twice",
+            path=path,
+            remedy="leave one of them out",
+            at_value=True,
+        )
+    return tuple(use for use in uses if use is not None)
+
+
+def _protocol(reading: Reading, table: Mapping[str, Any]) -> Protocol | None:
+    protocol = table.get("protocol")
+    if protocol is None:
+        return None
+    path: Path = ("evaluate", "protocol")
+    if not isinstance(protocol, dict):
+        reading.complain(
+            "protocol is a table", path=path, remedy="write [evaluate.protocol]", at_value=True
         )
         return None
-    use = reading.use(Kind.FEATURES, features, path=path)
-    settings = reading.options(
-        EvaluateSettings,
-        {key: value for key, value in table.items() if key != "features"},
-        path=("evaluate",),
-        title="[evaluate]",
+    found: Protocol | None = reading.options(
+        Protocol, protocol, path=path, title="[evaluate.protocol]"
     )
-    return None if use is None or settings is None else Evaluation(features=use, settings=settings)
+    return found
 
 
 def _observers(reading: Reading) -> tuple[Use, ...] | None:

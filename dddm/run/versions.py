@@ -1,22 +1,19 @@
 """What a result was made with."""
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import version
 
 import torch
 
-from dddm.recipe.model import Recipe
+from dddm.recipe.model import Use
 
 _PACKAGES = ("dddm", "torch", "numpy", "torch-fidelity", "scikit-learn", "safetensors")
 
 
-def versions(recipe: Recipe) -> dict[str, str]:
-    """Versions of Python, of what the core stands on, and of the recipe's plugins."""
-    used = [recipe.data, recipe.schedule, recipe.backbone, recipe.metric, recipe.targets]
-    used += [job.sampler for job in recipe.sample]
-    if recipe.evaluate is not None:
-        used.append(recipe.evaluate.features)
-    plugins = {use.component.package: use.component.version for use in used}
+def versions(uses: Iterable[Use]) -> dict[str, str]:
+    """Versions of Python, of what the core stands on, and of the plugins that components are of."""
+    plugins = {use.component.package: use.component.version for use in uses}
     return {
         "python": platform.python_version(),
         **{package: version(package) for package in _PACKAGES},

@@ -105,7 +105,7 @@ def _state(training: Training) -> dict[str, Any]:
         "log_bytes": 0 if training.log is None else training.log.position(),
         "processes": training.processes.count,
         "recipe": training.recipe.fingerprint,
-        "versions": versions(training.recipe),
+        "versions": versions(training.recipe.uses),
         "machine": machine(training.device),
     }
 

@@ -30,6 +30,7 @@ from dddm.scores.record import Score, read_scores
 from dddm.scores.reference import Reference
 from dddm.tasks.evaluate import evaluate
 from dddm.tasks.extract import extract
+from dddm.tasks.judge import Bench
 from dddm_datasets.digits import Digits
 from dddm_features.digits_classifier import DigitsClassifier
 
@@ -90,7 +91,7 @@ FEATURES = {
 def make_recipe(
     monkeypatch: pytest.MonkeyPatch,
     *,
-    features: str | None = "digits-classifier",
+    features: tuple[str, ...] = ("digits-classifier",),
     metrics: tuple[Metric, ...] = ("fd", "nearest"),
     metric: type[Distance] = PlainMetric,
 ) -> Recipe:
@@ -111,9 +112,9 @@ def make_recipe(
         for name in ("fixed-time", "annealed")
     ]
     evaluation = None
-    if features is not None:
+    if features:
         evaluation = Evaluation(
-            features=use(Kind.FEATURES, features, FEATURES[features]),
+            features=tuple(use(Kind.FEATURES, name, FEATURES[name]) for name in features),
             settings=EvaluateSettings(metrics=metrics),
         )
     return Recipe(
@@ -165,7 +166,8 @@ def images_of(split: Split, count: int) -> torch.Tensor:
 def score_all(recipe: Recipe, folder: RunFolder) -> tuple[tuple[Score, ...], list[Event]]:
     """Scores, and the events they came with."""
     events: list[Event] = []
-    scores = evaluate(recipe, folder=folder, notify=events.append, device=CPU, clock=lambda: 1.5)
+    bench = Bench(notify=events.append, device=CPU, clock=lambda: 1.5)
+    scores = evaluate(recipe, folder=folder, bench=bench)
     return scores, events
 
 
@@ -227,7 +229,7 @@ def test_scores_are_written_and_told(
     folder = RunFolder(tmp_path)
     for sampler, steps in (("annealed", 2), ("fixed-time", 10), ("fixed-time", 2)):
         put_samples(folder, images_of(splits["train"], 20), sampler=sampler, steps=steps)
-    recipe = make_recipe(monkeypatch, features="pixels")
+    recipe = make_recipe(monkeypatch, features=("pixels",))
     scores, events = score_all(recipe, folder)
     places = [(score.sampler, score.steps, score.metric) for score in scores]
     assert places == [
@@ -256,20 +258,26 @@ def test_related_features_are_warned_of(
     (notice,) = [event for event in events if isinstance(event, Notice)]
     assert "both trained on digits" in notice.text
     assert score.provenance["warnings"] == [notice.text]
-    plain = make_recipe(monkeypatch, features="pixels", metric=DigitsTrainedMetric)
+    plain = make_recipe(monkeypatch, features=("pixels",), metric=DigitsTrainedMetric)
     assert not any(isinstance(event, Notice) for event in score_all(plain, folder)[1])
 
 
 def test_one_image_has_no_frechet_distance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
 ) -> None:
-    """It is said, and the other score is still measured."""
+    """It is said, and the rest is measured; where no set is large enough, it is refused."""
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 1))
+    with pytest.raises(DataError, match='no set has images enough for the score "fd"') as caught:
+        score_all(make_recipe(monkeypatch), folder)
+    assert "takes 2: there is 1 image and 1,500 training images" in caught.value.what
+    put_samples(folder, images_of(splits["train"], 5), steps=2)
     scores, events = score_all(make_recipe(monkeypatch), folder)
-    assert [score.metric for score in scores] == ["nearest"]
+    assert [(score.metric, score.steps) for score in scores] == [
+        ("nearest", 1), ("fd", 2), ("nearest", 2)
+    ]  # fmt: skip
     (notice,) = [event for event in events if isinstance(event, Notice)]
-    assert "no fd, which takes 2 images; there are 1 image and 1,500 training" in notice.text
+    assert "no fd, which takes 2 images; there is 1 image and 1,500 training" in notice.text
 
 
 EVERY: tuple[Metric, ...] = (
@@ -310,13 +318,13 @@ def test_features_that_guess_nothing_give_no_inception_score(
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 20))
     with pytest.raises(RecipeError, match="pixels guess none"):
-        score_all(make_recipe(monkeypatch, features="pixels", metrics=("is",)), folder)
+        score_all(make_recipe(monkeypatch, features=("pixels",), metrics=("is",)), folder)
 
 
 def test_a_recipe_that_asks_for_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is scored and nothing written."""
     folder = RunFolder(tmp_path)
-    assert score_all(make_recipe(monkeypatch, features=None), folder) == ((), [])
+    assert score_all(make_recipe(monkeypatch, features=()), folder) == ((), [])
     assert not folder.scores.exists()
 
 
@@ -333,7 +341,7 @@ def test_damaged_samples_leave_old_scores(
     """When one set is damaged, the scores on the disk stay as they were."""
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 20))
-    recipe = make_recipe(monkeypatch, features="pixels")
+    recipe = make_recipe(monkeypatch, features=("pixels",))
     score_all(recipe, folder)
     before = folder.scores.read_bytes()
     put_samples(folder, images_of(splits["train"], 20), steps=2)
@@ -350,13 +358,14 @@ def test_asked_to_stop_it_leaves_old_scores(
     """Between two batches of images, with exit code 75; what was scored before stays."""
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 20))
-    recipe = make_recipe(monkeypatch, features="pixels")
+    recipe = make_recipe(monkeypatch, features=("pixels",))
     score_all(recipe, folder)
     before = folder.scores.read_bytes()
     stop = StopRequest()
     stop.signal_name = "SIGTERM"
+    bench = Bench(notify=print, device=CPU, clock=lambda: 1.5, stop=stop)
     with pytest.raises(StoppedEarly) as caught:
-        evaluate(recipe, folder=folder, notify=print, device=CPU, clock=lambda: 1.5, stop=stop)
+        evaluate(recipe, folder=folder, bench=bench)
     assert "features of training images" in str(caught.value.where)
     assert folder.scores.read_bytes() == before
 
@@ -366,7 +375,7 @@ def test_samples_of_another_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     folder = RunFolder(tmp_path)
     put_samples(folder, torch.zeros(4, 3, 8, 8, dtype=torch.uint8))
     with pytest.raises(DataError, match="3×8×8, the data are 1×8×8"):
-        score_all(make_recipe(monkeypatch, features="pixels"), folder)
+        score_all(make_recipe(monkeypatch, features=("pixels",)), folder)
 
 
 def test_the_floor_is_the_references_own(
