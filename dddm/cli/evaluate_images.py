@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dddm.errors import UsageError
-from dddm.recipe.read import read_evaluation, read_recipe
+from dddm.recipe.evaluation import read_evaluation
+from dddm.recipe.read import read_recipe
 from dddm.run.find import is_run
 from dddm.run.folder import RunFolder
 from dddm.run.launch import local_rank

@@ -79,7 +79,7 @@ def _shipped(name: str) -> FilePath:
 
 
 def _wrong_with(source: Source) -> list[Problem]:
-    def problem(what: str, *path: str, remedy: str) -> Problem:
+    def problem(what: str, *path: str | int, remedy: str) -> Problem:
         return Problem(what=what, remedy=remedy, origin=Origin(source=source, path=path))
 
     found = [
@@ -94,5 +94,5 @@ def _wrong_with(source: Source) -> list[Problem]:
         found.append(problem("a preset has a table [evaluate]", remedy="add [evaluate]"))
     elif "preset" in table:
         say = "write its values instead"
-        found.append(problem("a preset cannot name another", *_KEY[:2], remedy=say))
+        found.append(problem("a preset cannot name another", *_KEY, remedy=say))
     return found

@@ -3,7 +3,7 @@
 defaults < the file it extends < the file < `--set`.  All errors are shown at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any, Final
 
@@ -12,12 +12,10 @@ from attrs import fields
 from dddm.errors import UsageError
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.cross_checks import check_together
+from dddm.recipe.evaluation import evaluation_of, put_preset
 from dddm.recipe.layers import read_layers
-from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
 from dddm.recipe.model import (
-    EvaluateSettings,
-    Evaluation,
     Recipe,
     SampleJob,
     SampleSettings,
@@ -26,12 +24,10 @@ from dddm.recipe.model import (
 )
 from dddm.recipe.options import Reading
 from dddm.recipe.overrides import apply_override
-from dddm.recipe.presets import lay_preset
 from dddm.recipe.problems import Problem, nearest, refuse
 from dddm.recipe.requirements import check_requirements
 from dddm.recipe.resolve import fingerprint_of, origins_of, resolve
 from dddm.registry.catalogue import Catalogue
-from dddm.scores.protocol import Protocol
 
 FORMAT: Final = 1
 
@@ -77,32 +73,11 @@ def read_recipe(
     if wrong:
         refuse(wrong)
     if preset is not None:
-        _put_preset(merged, preset)
+        put_preset(merged, preset)
     checked, problems = check(merged.without("sweep"), catalogue)
     if problems or checked is None:
         refuse(problems)
     return checked
-
-
-def read_evaluation(preset: str, *, catalogue: Catalogue) -> Evaluation:
-    """How a preset says that images are scored, without a recipe.
-
-    Raises:
-        RecipeError: if there is no such preset, or it is wrong.
-        PluginError: if plugins alone are at fault.
-    """
-    merged = Merged()
-    _put_preset(merged, preset)
-    reading = Reading(merged, catalogue)
-    evaluation = _evaluation(reading)
-    if reading.problems or evaluation is None:
-        refuse(reading.problems)
-    return evaluation
-
-
-def _put_preset(merged: Merged, preset: str) -> None:
-    merged.tables["evaluate"] = {}
-    merged.put(("evaluate", "preset"), preset, words=f"--preset {preset}")
 
 
 def merge_files(recipe: str | FilePath) -> Merged:
@@ -133,7 +108,7 @@ def _check(reading: Reading) -> Recipe | None:
     if train_table is not None:
         train = reading.options(TrainSettings, train_table, path=("train",), title="[train]")
     sample = _sample_jobs(reading)
-    evaluate = _evaluation(reading)
+    evaluate = evaluation_of(reading)
     observe = _observers(reading)
     tables = reading.merged.tables
     if reading.problems or train is None:
@@ -252,68 +227,6 @@ def _sample_jobs(reading: Reading) -> tuple[SampleJob, ...]:
         if sampler is not None and settings is not None:
             jobs.append(SampleJob(sampler=sampler, settings=settings))
     return tuple(jobs)
-
-
-def _evaluation(reading: Reading) -> Evaluation | None:
-    if "evaluate" not in reading.merged.tables:
-        return None
-    table = reading.table("evaluate")
-    if table is None or not lay_preset(reading, table):
-        return None
-    features = _features(reading, table)
-    settings = reading.options(
-        EvaluateSettings,
-        {key: value for key, value in table.items() if key not in {"features", "protocol"}},
-        path=("evaluate",),
-        title="[evaluate]",
-    )
-    protocol = _protocol(reading, table)
-    if not features or settings is None:
-        return None
-    return Evaluation(features=features, settings=settings, protocol=protocol)
-
-
-def _features(reading: Reading, table: Mapping[str, Any]) -> tuple[Use, ...]:
-    """The features, each a name or a table, one of them or an array; none, with a problem."""
-    path: Path = ("evaluate", "features")
-    found = table.get("features")
-    each = found if isinstance(found, list) else [found]
-    whole = [{"use": one} if isinstance(one, str) else one for one in each]
-    if not whole or not all(isinstance(one, dict) for one in whole):
-        names = ", ".join(c.name for c in reading.catalogue.components(Kind.FEATURES))
-        reading.complain(
-            "[evaluate] must say in which features images are compared",
-            path=path if "features" in table else ("evaluate",),
-            remedy=f'write features = "…", one of {names}; or preset = "…"',
-        )
-        return ()
-    paths = [(*path, k) if isinstance(found, list) else path for k in range(len(whole))]
-    uses = [reading.use(Kind.FEATURES, one, path=at) for one, at in zip(whole, paths, strict=True)]
-    names = [use.component.id for use in uses if use is not None]
-    if len(set(names)) < len(names):
-        reading.complain(
-            "features: the same features stand twice",
-            path=path,
-            remedy="leave one of them out",
-            at_value=True,
-        )
-    return tuple(use for use in uses if use is not None)
-
-
-def _protocol(reading: Reading, table: Mapping[str, Any]) -> Protocol | None:
-    protocol = table.get("protocol")
-    if protocol is None:
-        return None
-    path: Path = ("evaluate", "protocol")
-    if not isinstance(protocol, dict):
-        reading.complain(
-            "protocol is a table", path=path, remedy="write [evaluate.protocol]", at_value=True
-        )
-        return None
-    found: Protocol | None = reading.options(
-        Protocol, protocol, path=path, title="[evaluate.protocol]"
-    )
-    return found
 
 
 def _observers(reading: Reading) -> tuple[Use, ...] | None:

@@ -135,7 +135,7 @@ def refuse_unlike(sets: Sequence[ImageSet], real: RealImages) -> None:
             raise DataError(
                 f"the samples of {one.named} are {one.shape}, the data are {real.train.shape}",
                 where="data",
-                remedy="score images against real ones of their size, as those they were drawn to be like",
+                remedy="score images against real ones of their own size",
             )
 
 
