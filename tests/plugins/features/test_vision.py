@@ -122,7 +122,7 @@ def meta_s_dinov2(weights: dict[str, Tensor], image_BCHW: Tensor) -> Tensor:
 
 
 def test_dinov2_is_meta_s(dinov2: Path) -> None:
-    """torchvision's transformer with folded weights computes what Meta's code does."""
+    """A transformer of torchvision with folded weights computes what Meta's code does."""
     image = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(2))
     expected = meta_s_dinov2(dinov2_weights(), image)
     with torch.no_grad():
