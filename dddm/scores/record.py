@@ -66,9 +66,10 @@ class Score:
 
     @property
     def features(self) -> str:
-        """Name of the features, without its namespace; empty where nothing is said of them."""
+        """Name of the features, without its namespace; that in its own name where none is said."""
         about = self.provenance.get("features")
-        return str(about.get("id", "") if isinstance(about, dict) else "").rpartition(":")[2]
+        known = str(about.get("id", "") if isinstance(about, dict) else "").rpartition(":")[2]
+        return known or self.name.partition("@")[0].partition("-")[2]
 
     @property
     def warnings(self) -> tuple[str, ...]:

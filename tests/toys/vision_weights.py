@@ -14,7 +14,8 @@ def random_numbers(name: str, like: Tensor, generator: torch.Generator) -> Tenso
     """Of that shape, and of such a size that what comes out still depends on the image."""
     if like.dim() == 1:
         return torch.rand(like.shape, generator=generator) + (0.5 if "weight" in name else -0.5)
-    return torch.randn(like.shape, generator=generator) * like[0].numel() ** -0.5
+    numbers: Tensor = torch.randn(like.shape, generator=generator) * like[0].numel() ** -0.5
+    return numbers
 
 
 def write_clip(path: Path, *, width: int = 128, layers: int = 2) -> Path:
@@ -50,7 +51,8 @@ def write_clip(path: Path, *, width: int = 128, layers: int = 2) -> Path:
     image = torch.zeros(1, 3, 224, 224)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # torch calls the format that OpenAI chose old
-        traced = torch.jit.trace(clip.eval(), image, check_trace=False)
+        trace: Any = torch.jit.trace
+        traced = trace(clip.eval(), image, check_trace=False)
         convert_weights(traced)
         for module in traced.modules():
             half = any(word in module.original_name for word in ("Conv", "Linear", "Multihead"))
