@@ -1,6 +1,6 @@
 """Precision, recall and their kin of many images: time and memory, with all distances in blocks.
 
-    python benchmarks/neighbourhoods_in_blocks.py [--generated 50000] [--real 10000] [--features 2048]
+    python benchmarks/neighbourhoods_in_blocks.py [--generated 50000] [--real 10000]
 
 Features are random: half-normal, as pooled activations are, around centres that stand for classes.
 Extraction is no part of it.  It prints what stands in RESULTS.md; the most memory is the process's,
@@ -45,10 +45,18 @@ def main(generated: int, real: int, features: int, threads: int) -> None:
     found = compare_neighbourhoods(neighbourhoods_of(one), neighbourhoods_of(other))
     seconds = time.perf_counter() - began
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(
-        "| generated | real | features | wall s | memory before GB | most GB | precision | recall |"
+    heads = (
+        "generated",
+        "real",
+        "features",
+        "wall s",
+        "GB before",
+        "most GB",
+        "precision",
+        "recall",
     )
-    print("|" + " ---: |" * 8)
+    print("| " + " | ".join(heads) + " |")
+    print("|" + " ---: |" * len(heads))
     cells = [f"{generated:,}", f"{real:,}", f"{features:,}", f"{seconds:.0f}"]
     cells += [f"{before:.2f}", f"{most:.2f}", f"{found.precision:.3f}", f"{found.recall:.3f}"]
     print("| " + " | ".join(cells) + " |")
