@@ -73,20 +73,27 @@ def score_images(
     """All scores of the images at `path`.
 
     Raises:
-        DataError: if there are none, some cannot be read, or they are not of one size, that of the
-            real images.
+        DataError: if there are none, some cannot be read, they are not of one size, that of the
+            real images, or they are in two parts, of which only one can be meant.
         DddmError: if the features cannot judge these images as the evaluation asks.
         StoppedEarly: when asked to stop.
     """
     use = images_at(path, catalogue=catalogue, grey=real.train.shape.channels == _GREY)
     try:
-        split = open_real(use, bench=bench).train
+        found = open_real(use, bench=bench)
     except DataError as error:
         raise DataError(
             error.what,
             where=error.where,
             remedy="give images of one size that can all be read; scores look at them as they are",
         ) from error
+    if found.held_out is not None:
+        raise DataError(
+            f"the images at {path} are in two parts, to train on and held out",
+            where=str(path.absolute()),
+            remedy="name the folder of the part that is meant",
+        )
+    split = found.train
     images = ImageSet(
         images=split,
         shape=split.shape,

@@ -98,7 +98,7 @@ def test_a_folder_against_a_folder(tmp_path: Path, digits: Tensor, catalogue: Ca
 
 
 def test_what_cannot_be_scored(tmp_path: Path, digits: Tensor, catalogue: Catalogue) -> None:
-    """Nothing there, no image, one of another size, one that is none, all of another size."""
+    """Nothing there, no image, one of another size or none, all of another size, two parts."""
 
     def refused(path: Path, what: str) -> str:
         with pytest.raises(DataError, match=what) as caught:
@@ -120,5 +120,8 @@ def test_what_cannot_be_scored(tmp_path: Path, digits: Tensor, catalogue: Catalo
     assert "017.png" in refused(broken, "cannot be used")
     large = write_pngs(tmp_path / "large", torch.zeros(9, 1, 16, 16, dtype=torch.uint8))
     assert str(large) in refused(large, "are 1×16×16, the data are 1×8×8")
+    for part in ("train", "test"):
+        write_pngs(tmp_path / "parts" / part, digits)
+    refused(tmp_path / "parts", "in two parts")
     few = write_pngs(tmp_path / "few", digits[:3])
     refused(few, 'no set has images enough for the score "precision-recall"')
