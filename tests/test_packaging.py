@@ -28,6 +28,7 @@ def test_packages_are_typed(package: str) -> None:
 def test_data_files_are_there() -> None:
     """Recipes, the classifier's weights and the report's template travel with the packages."""
     assert files("dddm_recipes").joinpath("digits.toml").is_file()
+    assert files("dddm_recipes").joinpath("presets", "unbiased.toml").is_file()
     assert files("dddm_features").joinpath("digits.safetensors").is_file()
     page = files("dddm.tasks.report_page")
     assert page.joinpath("page.html.j2").is_file()

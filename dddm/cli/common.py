@@ -60,6 +60,18 @@ def complete_sampler(
     return complete_component(ctx, incomplete, kind=Kind.SAMPLER)
 
 
+def complete_preset(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of presets that come with dddm, and files."""
+    del ctx, param
+    from dddm.recipe.presets import preset_summaries
+
+    known = preset_summaries().items()
+    found = [CompletionItem(name, help=text) for name, text in known if name.startswith(incomplete)]
+    return [CompletionItem(incomplete, type="file"), *found]
+
+
 def recipe_argument(command: Command) -> Command:
     """RECIPE, a path or the name of a recipe that comes with dddm."""
     return click.argument("recipe", shell_complete=complete_recipe)(command)

@@ -137,7 +137,7 @@ def _run_here(
     with ExitStack() as stack:
         processes = stack.enter_context(join(chosen))
         if processes.main:
-            refuse_missing_weights(recipe)
+            refuse_missing_weights(recipe.uses)
             prepare_folder(recipe, path)
             stack.enter_context(locked(path))
         processes.barrier()

@@ -1,6 +1,6 @@
 """Scores as a table: one row for each set of samples, real images' scores beside theirs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from rich import box
@@ -29,6 +29,18 @@ nearest: median distance to a training image, generated / held-out
 close: nearer to one than 99 % of held-out images; 1 % is usual"""
 
 
+def tables(scores: Iterable[Score]) -> Iterator[Table]:
+    """All tables, those of the same features together."""
+    by_features: dict[str, list[Score]] = {}
+    for score in scores:
+        by_features.setdefault(score.features, []).append(score)
+    for alike in by_features.values() or [[]]:
+        yield score_table(alike)
+        others = other_scores_table(alike)
+        if others is not None:
+            yield others
+
+
 def score_table(scores: Iterable[Score]) -> Table:
     """The table; its title names the features and the number of training images.
 
@@ -43,7 +55,7 @@ def score_table(scores: Iterable[Score]) -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
-        caption=_CAPTION.format(count=_held_out_count(every)),
+        caption="\n".join([_CAPTION.format(count=_held_out_count(every)), *_warnings(every)]),
         caption_justify="left",
         caption_style="",
     )
@@ -51,7 +63,7 @@ def score_table(scores: Iterable[Score]) -> Table:
     for name in ("steps", "images", "FD", "resample", "held-out", "nearest", "close"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        facts = (str(fact) for fact in _set_of(*row.values()))
+        facts = (str(fact or _NONE) for fact in _set_of(*row.values()))
         table.add_row(*facts, *_frechet(row.get("fd")), *_nearest(row.get("nearest")))
     return table
 
@@ -80,7 +92,7 @@ def other_scores_table(scores: Iterable[Score]) -> Table | None:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         sampler, steps, _ = _set_of(*row.values())
-        table.add_row(sampler, str(steps), *(_value(row.get(kind)) for kind in kinds))
+        table.add_row(sampler, str(steps or _NONE), *(_value(row.get(kind)) for kind in kinds))
         deviations = [_deviation(row.get(kind)) for kind in kinds]
         if any(deviations):
             table.add_row("", "±", *deviations)
@@ -167,9 +179,22 @@ def _set_of(score: Score, *_others: Score) -> tuple[str, int, int]:
 def _title(scores: list[Score]) -> str:
     if not scores:
         return "no scores"
-    features = sorted({score.name.split("@")[0].split("-", 1)[1] for score in scores})
+    features = sorted({score.features for score in scores})
+    known = sorted({_published(score) for score in scores} - {""})
     images = scores[0].reference_images
-    return f"against {images:,} training images, features: {', '.join(features)}"
+    also = f"; FD is {' and '.join(known)}" if known else ""
+    return f"against {images:,} training images, features: {', '.join(features)}{also}"
+
+
+def _published(score: Score) -> str:
+    """What others call a Fréchet distance that keeps to their protocol; empty for any other."""
+    named_otherwise = score.metric == "fd" and not score.name.startswith("fd-")
+    return score.name.upper() if named_otherwise else ""
+
+
+def _warnings(scores: list[Score]) -> list[str]:
+    warnings = dict.fromkeys(warning for score in scores for warning in score.warnings)
+    return [f"mind: {warning}" for warning in warnings]
 
 
 def _held_out_count(scores: list[Score]) -> str:

@@ -1,6 +1,7 @@
 """Several layers of tables become one, and each value remembers where it came from.
 
-Tables merge deeply; a table whose `use` changes is replaced; arrays are replaced whole.
+Tables merge deeply; a table whose `use` changes is replaced, and so is `[evaluate]` when its
+`preset` does; arrays are replaced whole.
 """
 
 import copy
@@ -14,6 +15,9 @@ from dddm.recipe.source import Source
 _SHORT: Final = ("evaluate", "features")
 """Where a name alone is short for a table with `use`."""
 
+_WITH_PRESET: Final = ("evaluate",)
+"""The table in which a preset decides what is not written."""
+
 
 def same_component(one: Any, other: Any) -> bool:
     """Whether two values of `use` mean one component: `vp` and `dddm:vp` do.
@@ -23,6 +27,14 @@ def same_component(one: Any, other: Any) -> bool:
     if not isinstance(one, str) or not isinstance(other, str) or (":" in one) == (":" in other):
         return bool(one == other)
     return one.rpartition(":")[2] == other.rpartition(":")[2]
+
+
+def _chooses_another(tables: dict[str, Any], *, over: dict[str, Any], path: Path) -> bool:
+    """Whether tables laid over others at `path` are about something else, so that these go."""
+    if path == _WITH_PRESET and "preset" in tables:
+        return bool(tables["preset"] != over.get("preset"))
+    used = over.get("use")
+    return "use" in over and not same_component(tables.get("use", used), used)
 
 
 @final
@@ -90,7 +102,7 @@ class Merged:
                 raise KeyError(key)
         last = path[-1]
         if isinstance(at, dict) and isinstance(last, str):
-            if last == "use" and not same_component(at.get("use", value), value):
+            if _chooses_another({last: value}, over=at, path=path[:-1]):
                 self._forget(path[:-1])
                 at.clear()
             at[last] = value
@@ -100,6 +112,14 @@ class Merged:
             raise KeyError(last)
         self._forget(path)
         self._origins[path] = Origin(words=words)
+
+    def lay_under(self, source: Source, *, path: Path) -> None:
+        """Take from the table at `path` of a file what the one at this path does not say itself."""
+        into: Any = self.tables
+        tables: Any = source.tables
+        for key in path:
+            into, tables = into[key], tables[key]
+        self._fill(into, tables, path=path, stands=lambda at: Origin(source=source, path=at))
 
     def origin(self, path: Path) -> Origin | None:
         """Where the value at `path` or the nearest table around it came from; else the file."""
@@ -118,8 +138,7 @@ class Merged:
         stands: Callable[[Path], Origin],
     ) -> None:
         """Lay `tables` over `into`, both at `path`; `stands` says where they are written."""
-        used = into.get("use")
-        if path and "use" in into and not same_component(tables.get("use", used), used):
+        if path and _chooses_another(tables, over=into, path=path):
             self._forget(path)
             into.clear()
             self._origins[path] = stands(path)
@@ -135,6 +154,28 @@ class Merged:
             self._forget(here)
             into[key] = copy.deepcopy(value)
             self._note_all(value, path=here, stands=stands)
+
+    def _fill(
+        self,
+        into: dict[str, Any],
+        tables: dict[str, Any],
+        *,
+        path: Path,
+        stands: Callable[[Path], Origin],
+    ) -> None:
+        for key, value in tables.items():
+            here = (*path, key)
+            there = into.get(key)
+            whole = {"use": value} if here == _SHORT and isinstance(value, str) else value
+            if key not in into:
+                into[key] = copy.deepcopy(value)
+                self._note_all(value, path=here, stands=stands)
+            elif (
+                isinstance(there, dict)
+                and isinstance(whole, dict)
+                and not _chooses_another(there, over=whole, path=here)
+            ):
+                self._fill(there, whole, path=here, stands=stands)
 
     def _open(self, into: dict[str, Any], path: Path) -> None:
         """Make the table that a name alone is short for, where more is said of it."""

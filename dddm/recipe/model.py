@@ -8,6 +8,7 @@ from attrs import evolve, field, fields, frozen
 from dddm.interfaces.plugin import Part, option
 from dddm.registry.component import Component
 from dddm.scores.kinds import NEIGHBOURS, Metric
+from dddm.scores.protocol import Protocol
 
 
 @final
@@ -31,6 +32,14 @@ class Use(Part):
         """The components that this one holds."""
         values = (getattr(self.options, field.name) for field in fields(type(self.options)))
         return tuple(value for value in values if isinstance(value, Use))
+
+    @property
+    def as_it_comes(self) -> bool:
+        """Whether every option has the value that it has by default."""
+        return all(
+            getattr(self.options, field.name) == field.default
+            for field in fields(type(self.options))
+        )
 
     def and_parts(self) -> Iterator["Use"]:
         """This use and all that it holds, however deep."""
@@ -210,10 +219,16 @@ class EvaluateSettings:
 @final
 @frozen(kw_only=True)
 class Evaluation:
-    """Table `[evaluate]`."""
+    """Table `[evaluate]`.
 
-    features: Use
+    Attributes:
+        features: every score is taken in each of them.
+        protocol: what scores must keep to if they are to be compared with others'; None for none.
+    """
+
+    features: tuple[Use, ...]
     settings: EvaluateSettings
+    protocol: Protocol | None = None
 
 
 @final
@@ -271,3 +286,17 @@ class Recipe:
     tables: dict[str, Any]
     fingerprint: str
     origins: dict[str, str] = field(factory=dict, eq=False)
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        """Every component that its tables name; those that these hold are `parts` of them."""
+        return (
+            self.data,
+            self.schedule,
+            self.backbone,
+            self.metric,
+            self.targets,
+            *(job.sampler for job in self.sample),
+            *(() if self.evaluate is None else self.evaluate.features),
+            *(self.observe or ()),
+        )

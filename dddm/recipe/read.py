@@ -13,12 +13,10 @@ from dddm.errors import UsageError
 from dddm.interfaces.plugin import Kind
 from dddm.recipe import paper
 from dddm.recipe.cross_checks import check_together
+from dddm.recipe.evaluation import evaluation_of, put_preset
 from dddm.recipe.layers import read_layers
-from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
 from dddm.recipe.model import (
-    EvaluateSettings,
-    Evaluation,
     Recipe,
     SampleJob,
     SampleSettings,
@@ -53,13 +51,18 @@ KEYS: Final = (
 
 
 def read_recipe(
-    recipe: str | FilePath, *, overrides: Sequence[str] = (), catalogue: Catalogue
+    recipe: str | FilePath,
+    *,
+    overrides: Sequence[str] = (),
+    preset: str | None = None,
+    catalogue: Catalogue,
 ) -> Recipe:
     """Read, merge and check a recipe; its sweep is left out, which `sweep.read_sweep` reads.
 
     Args:
         recipe: a path, or the name of a recipe that comes with dddm.
         overrides: KEY=VALUE, as after `--set`.
+        preset: how to score instead of what its `[evaluate]` says, as after `--preset`.
         catalogue: the components that it may use.
 
     Raises:
@@ -70,6 +73,8 @@ def read_recipe(
     wrong = [problem for words in overrides if (problem := apply_override(merged, words))]
     if wrong:
         refuse(wrong)
+    if preset is not None:
+        put_preset(merged, preset)
     checked, problems = check(merged.without("sweep"), catalogue)
     if problems or checked is None:
         refuse(problems)
@@ -105,7 +110,7 @@ def _check(reading: Reading) -> Recipe | None:
     if train_table is not None:
         train = reading.options(TrainSettings, train_table, path=("train",), title="[train]")
     sample = _sample_jobs(reading)
-    evaluate = _evaluation(reading)
+    evaluate = evaluation_of(reading)
     observe = _observers(reading)
     printed = paper.read_printed(reading)
     tables = reading.merged.tables
@@ -222,34 +227,6 @@ def _sample_jobs(reading: Reading) -> tuple[SampleJob, ...]:
         if sampler is not None and settings is not None:
             jobs.append(SampleJob(sampler=sampler, settings=settings))
     return tuple(jobs)
-
-
-def _evaluation(reading: Reading) -> Evaluation | None:
-    if "evaluate" not in reading.merged.tables:
-        return None
-    table = reading.table("evaluate")
-    if table is None:
-        return None
-    path: Path = ("evaluate", "features")
-    features = table.get("features")
-    if isinstance(features, str):
-        features = {"use": features}
-    if not isinstance(features, dict):
-        names = ", ".join(c.name for c in reading.catalogue.components(Kind.FEATURES))
-        reading.complain(
-            "[evaluate] must say in which features images are compared",
-            path=path if "features" in table else ("evaluate",),
-            remedy=f'write features = "…", one of {names}',
-        )
-        return None
-    use = reading.use(Kind.FEATURES, features, path=path)
-    settings = reading.options(
-        EvaluateSettings,
-        {key: value for key, value in table.items() if key != "features"},
-        path=("evaluate",),
-        title="[evaluate]",
-    )
-    return None if use is None or settings is None else Evaluation(features=use, settings=settings)
 
 
 def _observers(reading: Reading) -> tuple[Use, ...] | None:

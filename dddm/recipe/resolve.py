@@ -30,10 +30,13 @@ def resolve(
     if sample:
         tables["sample"] = [{**plain_use(job.sampler), **plain(job.settings)} for job in sample]
     if evaluate is not None:
+        features = [plain_use(use) for use in evaluate.features]
         tables["evaluate"] = {
             **plain(evaluate.settings),
-            "features": plain_use(evaluate.features),
+            "features": features if len(features) > 1 else features[0],
         }
+        if evaluate.protocol is not None:
+            tables["evaluate"]["protocol"] = plain(evaluate.protocol)
     if observe is not None:
         tables["observe"] = [plain_use(use) for use in observe]
     return tables
@@ -50,7 +53,8 @@ def origins_of(tables: Mapping[str, Any], merged: Merged) -> dict[str, str]:
     origins = {}
     for path in _leaves(tables, ()):
         written = path
-        if path == ("evaluate", "features", "use") and not _is_written(merged, path):
+        # A name alone is short for a table with `use`.
+        if path[:2] == ("evaluate", "features") and not _is_written(merged, path):
             written = path[:-1]
         found = merged.origin(written) if _is_written(merged, written) else None
         origins[".".join(map(str, path))] = "default" if found is None else found.short

@@ -20,9 +20,12 @@ from dddm.interfaces.plugin import Kind
 from dddm.recipe.describe import default_of
 from dddm.recipe.model import EvaluateSettings, Printed, SampleSettings, TrainSettings
 from dddm.recipe.options import hints_of
+from dddm.recipe.presets import preset_summaries
 from dddm.recipe.read import FORMAT, SINGLE
+from dddm.recipe.shipped import preset_names
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
+from dddm.scores.protocol import Protocol
 
 Schema = dict[str, Any]
 
@@ -137,12 +140,16 @@ def _needs(catalogue: Catalogue) -> Schema:
             **tables,
             "train": {"required": _required(TrainSettings)},
             "evaluate": {
-                "required": [*_required(EvaluateSettings), "features"],
-                "properties": {
-                    "features": {
-                        "if": {"type": "object"},
-                        "then": _component_needs(catalogue, Kind.FEATURES),
-                    }
+                "if": {"not": {"required": ["preset"]}},
+                "then": {
+                    "required": [*_required(EvaluateSettings), "features"],
+                    "properties": {
+                        "features": {
+                            "if": {"type": "object"},
+                            "then": _component_needs(catalogue, Kind.FEATURES),
+                        },
+                        "protocol": {"required": _required(Protocol)},
+                    },
                 },
             },
         },
@@ -163,16 +170,36 @@ def _required(options: type[Any]) -> list[str]:
 
 
 def _evaluate(catalogue: Catalogue) -> Schema:
-    features = {
-        "description": "The space in which images are compared: a name, or a table with `use`.",
-        "anyOf": [_name(catalogue, Kind.FEATURES), _component_table(catalogue, Kind.FEATURES)],
+    name = _name(catalogue, Kind.FEATURES)
+    several = {
+        "type": "array",
+        "items": {"anyOf": [name, _whole_table(catalogue, Kind.FEATURES)]},
+        "minItems": 1,
+    }
+    own = {
+        "preset": {
+            "description": "Where values come from that do not stand beside it: "
+            + "; ".join(f"{name}: {text}" for name, text in preset_summaries().items())
+            + ".  One of your own is named by its .toml file, relative to this one.",
+            "type": "string",
+            "anyOf": [{"enum": preset_names()}, {"pattern": r"\.toml$"}],
+        },
+        "features": {
+            "description": "The spaces in which images are compared: a name or a table with `use`, "
+            "or several of them in an array.",
+            "anyOf": [name, _component_table(catalogue, Kind.FEATURES), several],
+        },
+        "protocol": {
+            "description": "On what a score must be taken to be the one that others publish.",
+            **_settings_table(Protocol),
+        },
     }
     settings = _settings_table(EvaluateSettings)
     return {
         "title": "evaluate",
         "description": "How samples are scored.",
         **settings,
-        "properties": {"features": features, **settings["properties"]},
+        "properties": own | settings["properties"],
     }
 
 

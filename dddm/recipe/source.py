@@ -10,7 +10,7 @@ from attrs import define, field
 
 from dddm.errors import RecipeError
 from dddm.recipe.locate import Path, Place, locate
-from dddm.recipe.shipped import shipped_folder
+from dddm.recipe.shipped import presets_folder, shipped_folder
 
 
 @final
@@ -63,7 +63,7 @@ class Source:
 
 def label_of(file: FilePath) -> str:
     """Relative to where the command was given, if it is below; short for what comes with dddm."""
-    if file.parent == shipped_folder():
+    if file.parent in {shipped_folder(), presets_folder()}:
         return f"{file.parent.name}/{file.name}"
     try:
         return str(file.relative_to(FilePath.cwd()))

@@ -1,19 +1,19 @@
 """What a result was made with, and how that differs from what is here."""
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
 import torch
 
-from dddm.recipe.model import Recipe, Use
+from dddm.recipe.model import Use
 
 _PACKAGES = ("dddm", "torch", "numpy", "torch-fidelity", "scikit-learn", "safetensors")
 
 
-def versions(recipe: Recipe) -> dict[str, str]:
-    """Versions of Python, of what the core stands on, and of the recipe's plugins."""
-    plugins = {use.component.package: use.component.version for use in _uses(recipe)}
+def versions(uses: Iterable[Use]) -> dict[str, str]:
+    """Versions of Python, of what the core stands on, and of the plugins that components are of."""
+    plugins = {part.component.package: part.component.version for part in _all(uses)}
     return {
         "python": platform.python_version(),
         **{package: version(package) for package in _PACKAGES},
@@ -21,20 +21,15 @@ def versions(recipe: Recipe) -> dict[str, str]:
     }
 
 
-def components(recipe: Recipe) -> dict[str, str]:
-    """Full ids of the recipe's components, each with the package and version that it is of."""
-    used = (use.component for use in _uses(recipe))
+def components(uses: Iterable[Use]) -> dict[str, str]:
+    """Full ids of components, each with the package and version that it is of."""
+    used = (part.component for part in _all(uses))
     return {one.id: f"{one.package} {one.version}" for one in used}
 
 
-def _uses(recipe: Recipe) -> Iterator[Use]:
-    """Every component of the recipe, with those that it holds."""
-    used = [recipe.data, recipe.schedule, recipe.backbone, recipe.metric, recipe.targets]
-    used += [job.sampler for job in recipe.sample]
-    if recipe.evaluate is not None:
-        used.append(recipe.evaluate.features)
-    for use in [*used, *(recipe.observe or ())]:
-        yield from use.and_parts()
+def _all(uses: Iterable[Use]) -> Iterable[Use]:
+    """The components and all that these hold."""
+    return (part for use in uses for part in use.and_parts())
 
 
 def changed_versions(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -4,14 +4,14 @@ Imports no torch.
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import final
 
 from attrs import frozen
 
 from dddm.errors import DataError, DddmError, UsageError
 from dddm.interfaces.plugin import WeightFile
-from dddm.recipe.model import Recipe, Use
+from dddm.recipe.model import Use
 from dddm.registry.catalogue import Catalogue
 from dddm.support.weights import find_weights
 
@@ -59,8 +59,8 @@ def weights_named(catalogue: Catalogue, names: Sequence[str]) -> tuple[NeededWei
     return tuple(needed for needed in every if not names or needed.file.name in names)
 
 
-def refuse_missing_weights(recipe: Recipe) -> None:
-    """Verify every file of weights that the recipe's components need, before anything is done.
+def refuse_missing_weights(uses: Iterable[Use]) -> None:
+    """Verify every file of weights that components, and what they hold, need; before all else.
 
     Raises:
         DataError: if some are missing or wrong; all of them at once.
@@ -68,7 +68,10 @@ def refuse_missing_weights(recipe: Recipe) -> None:
         PluginError: if a component cannot say what it needs.
     """
     files = dict.fromkeys(
-        file for use in _uses_of(recipe) for file in use.component.weights_for(use.options)
+        file
+        for top in uses
+        for use in top.and_parts()
+        for file in use.component.weights_for(use.options)
     )
     refuse_unfit(files)
 
@@ -93,13 +96,3 @@ def refuse_unfit(files: Iterable[WeightFile]) -> None:
             f"{len(problems)} files of weights are missing or wrong\n"
             + "\n".join(str(problem) for problem in problems)
         )
-
-
-def _uses_of(recipe: Recipe) -> Iterator[Use]:
-    """Every component of the recipe, with those that others hold."""
-    tops = [recipe.data, recipe.schedule, recipe.backbone, recipe.metric, recipe.targets]
-    tops += [job.sampler for job in recipe.sample]
-    tops += [recipe.evaluate.features] if recipe.evaluate is not None else []
-    tops += recipe.observe or ()
-    for top in tops:
-        yield from top.and_parts()

@@ -11,7 +11,7 @@ from attrs import frozen
 from dddm.errors import UsageError
 from dddm.interfaces.plugin import Kind
 from dddm.registry.declaration import is_name, namespace_of
-from dddm.registry.loader import GROUP
+from dddm.registry.find import GROUP
 
 PREFIX: Final = "dddm-"
 """What plugins' names begin with by custom; the namespace goes without."""

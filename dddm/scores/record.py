@@ -39,10 +39,11 @@ class Score:
 
     Attributes:
         metric: one of `dddm.scores.kinds.KINDS`.
-        name: with features and image count, as `fd-digits-classifier@1500`.
+        name: with features and image count, as `fd-digits-classifier@1500`; without the count, as
+            `fid`, where it was taken on what the protocol says that the recipe names.
         value: `KINDS` say whether less or more is better; for `nearest` see `details`.
         sampler: name of the sampler.
-        steps: network evaluations for one image.
+        steps: network evaluations for one image; 0 for images of which nobody knows.
         images: generated images that were scored.
         reference_images: training images that they were compared with.
         floors: what real images reach.
@@ -62,6 +63,19 @@ class Score:
     floors: tuple[Floor, ...]
     details: dict[str, float] = field(factory=dict)
     provenance: dict[str, Any] = field(factory=dict)
+
+    @property
+    def features(self) -> str:
+        """Name of the features, without its namespace; that in its own name where none is said."""
+        about = self.provenance.get("features")
+        known = str(about.get("id", "") if isinstance(about, dict) else "").rpartition(":")[2]
+        return known or self.name.partition("@")[0].partition("-")[2]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of it should know, sentences."""
+        found = self.provenance.get("warnings")
+        return tuple(map(str, found)) if isinstance(found, list) else ()
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""

@@ -51,6 +51,12 @@ class Reference:
         """How many training images there are."""
         return len(self.train) if self.train_images is None else self.train_images
 
+    @property
+    def neighbourhoods(self) -> int:
+        """How many training images have balls."""
+        kept = len(self.train)
+        return kept if self.neighbour_images is None else min(self.neighbour_images, kept)
+
     def __attrs_post_init__(self) -> None:
         self._resampled: dict[int, float] = {}
 

@@ -12,7 +12,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from dddm.errors import EnvironmentProblem
+from dddm.errors import DataError, EnvironmentProblem
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.features import Extraction, Features
 from dddm.run.processes import ALONE, Processes
@@ -59,6 +59,9 @@ def extract(
         index: of the images that are wanted, (N,), int64; None for all.
         processes: take batches in turn, and all have the whole.
         progress: told how many images are done.
+
+    Raises:
+        DataError: if a number of an image's features is not finite.
     """
     wanted_N = torch.arange(len(images)) if index is None else index
     batches = torch.split(wanted_N, BATCH_IMAGES)
@@ -66,7 +69,9 @@ def extract(
     for number in range(processes.rank, len(batches), processes.count):
         batch_B = batches[number]
         seen = images[batch_B] if isinstance(images, Tensor) else images.images(batch_B)
-        mine.append(features.examine(seen))
+        found = features.examine(seen)
+        _refuse_not_finite(found, index=batch_B)
+        mine.append(found)
         progress(min((number + 1) * BATCH_IMAGES, len(wanted_N)))
     shares = processes.gather(mine)
     parts = [shares[k % processes.count][k // processes.count] for k in range(len(batches))]
@@ -75,6 +80,20 @@ def extract(
         features=torch.cat([part.features for part in parts]),
         logits=torch.cat(logits) if len(logits) == len(parts) else None,
     )
+
+
+def _refuse_not_finite(found: Extraction, *, index: Tensor) -> None:
+    for what, number_BD in (("features", found.features), ("logits", found.logits)):
+        if number_BD is None:
+            continue
+        bad_B = ~torch.isfinite(number_BD).all(dim=1)
+        if bool(bad_B.any()):
+            raise DataError(
+                f"the {what} of image {int(index[bad_B][0])} are not finite numbers, nor are those "
+                f"of {int(bad_B.sum()) - 1} others of {len(bad_B)}",
+                where="evaluate.features",
+                remedy="choose other features: these cannot judge such images",
+            )
 
 
 def real_features(

@@ -1,13 +1,13 @@
 """What samples are scored with: features, the real images', and where all of it comes from."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, final
 
 import torch
 from attrs import field, frozen
 
-from dddm.errors import RecipeError
+from dddm.errors import DataError, RecipeError
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Features
@@ -25,105 +25,165 @@ _SECONDS_BETWEEN_LINES: Final = 1.0
 
 @final
 @frozen(kw_only=True)
-class Judge:
-    """What all sets of samples are scored with.
+class Bench:
+    """Where scores are taken, and who is told.
 
     Attributes:
-        shape: of the images.
-        provenance: what is the same for all scores.
+        notify: told of each score, and of what a reader of it should know.
+        clock: seconds since the run began, for the events.
+        device: where features with a network compute.
+        processes: share the extraction of features.
     """
 
-    evaluation: Evaluation
+    notify: Callable[[Event], None]
+    clock: Callable[[], float]
+    device: torch.device
+    stop: StopRequest = field(factory=StopRequest)
+    processes: Processes = ALONE
+
+    def telling(self, what: str, total: int) -> "Telling":
+        """Tells of work on `total` images."""
+        return Telling(what, total, notify=self.notify, clock=self.clock, stop=self.stop)
+
+
+@final
+@frozen(kw_only=True)
+class RealImages:
+    """What samples are compared with: a data set and its splits."""
+
+    use: Use
+    splits: Mapping[str, Split]
+
+    @property
+    def train(self) -> Split:
+        """The training images."""
+        return self.splits["train"]
+
+    @property
+    def held_out(self) -> Split | None:
+        """Images that training never saw; None where there are none."""
+        split = self.splits.get("held-out")
+        return split if split is not None and len(split) else None
+
+
+@final
+@frozen(kw_only=True)
+class Judge:
+    """What all sets of samples are scored with, in one of the features.
+
+    Attributes:
+        use: of the features.
+        provenance: what is the same for all scores.
+        warnings: sentences that a reader of all scores should know.
+    """
+
+    use: Use
     features: Features
     reference: Reference
-    shape: ImageShape
     provenance: dict[str, Any]
+    warnings: tuple[str, ...]
 
 
-def refuse_unfit(evaluation: Evaluation, *, shape: ImageShape) -> Features:
+def refuse_unfit(evaluation: Evaluation, *, shape: ImageShape) -> tuple[Features, ...]:
     """The features of an evaluation, if they can judge images of this shape as it asks.
 
     Raises:
         DataError: if they take no such images.
         RecipeError: if a score is asked for that they cannot give.
     """
-    features: Features = evaluation.features.make()
-    features.check_shape(shape)
-    if "is" in evaluation.settings.metrics and not features.guesses:
-        raise RecipeError(
-            f"an Inception Score needs features that guess classes, and "
-            f"{evaluation.features.component.name} guess none",
-            where="evaluate.metrics",
-            remedy='leave "is" out, or use other features, such as "inception"',
-        )
-    return features
+    made: list[Features] = []
+    for use in evaluation.features:
+        features: Features = use.make()
+        features.check_shape(shape)
+        if "is" in evaluation.settings.metrics and not features.guesses:
+            raise RecipeError(
+                f"an Inception Score needs features that guess classes, and {use.component.name} "
+                "guess none",
+                where="evaluate.metrics",
+                remedy='leave "is" out, or use other features, such as "inception"',
+            )
+        made.append(features)
+    return tuple(made)
 
 
 def make_judge(
-    recipe: Recipe,
-    evaluation: Evaluation,
+    use: Use,
+    features: Features,
     *,
-    device: torch.device,
-    notify: Callable[[Event], None],
-    clock: Callable[[], float],
-    stop: StopRequest,
-    processes: Processes = ALONE,
+    real: RealImages,
+    neighbour_images: int | None,
+    recipe: Recipe | None,
+    bench: Bench,
 ) -> Judge:
     """Features, and those of the real images; processes share the work.
 
+    Args:
+        use: of `features`.
+        recipe: what the samples' network was trained by; None where nobody knows.
+
     Raises:
-        DddmError: if the features cannot judge these images as the evaluation asks.
+        DataError: if a feature is not finite.
         StoppedEarly: when asked to stop.
     """
-    splits = recipe.data.make().splits()
-    train: Split = splits["train"]
-    held_out: Split | None = splits.get("held-out")
-    features = refuse_unfit(evaluation, shape=train.shape)
-    features.to(device)
+    warnings = () if recipe is None else tuple(_related(recipe.metric, use, features))
+    features.to(bench.device)
 
     def of(split: Split, name: str) -> RealFeatures:
-        told = Telling(f"features of {name}", len(split), notify=notify, clock=clock, stop=stop)
-        return real_features(features, split, device=device, processes=processes, progress=told)
+        return real_features(
+            features,
+            split,
+            device=bench.device,
+            processes=bench.processes,
+            progress=bench.telling(f"features of {name}", len(split)),
+        )
 
-    real = of(train, "training images")
-    unseen = None if held_out is None or not len(held_out) else of(held_out, "held-out images")
+    train = of(real.train, "training images")
+    held_out = None if real.held_out is None else of(real.held_out, "held-out images")
     return Judge(
-        evaluation=evaluation,
+        use=use,
         features=features,
         reference=Reference(
-            train=real.kept.features,
-            held_out=None if unseen is None else unseen.kept.features,
-            train_logits=real.kept.logits,
-            held_out_logits=None if unseen is None else unseen.kept.logits,
-            statistics=real.statistics,
-            train_images=real.images,
-            neighbour_images=evaluation.settings.neighbour_images,
+            train=train.kept.features,
+            held_out=None if held_out is None else held_out.kept.features,
+            train_logits=train.kept.logits,
+            held_out_logits=None if held_out is None else held_out.kept.logits,
+            statistics=train.statistics,
+            train_images=train.images,
+            neighbour_images=neighbour_images,
         ),
-        shape=train.shape,
         provenance={
             "features": {
-                **_named(evaluation.features),
+                **_named(use),
                 "fingerprint": features.fingerprint,
-                "dimensions": real.kept.features.shape[1],
+                "dimensions": train.kept.features.shape[1],
                 "precision": "float32",
                 "trained_on": features.trained_on,
             },
-            "reference": {
-                **_named(recipe.data),
-                "split": "train",
-                "manifest": train.manifest,
-                "images": real.images,
-                "images_with_features_kept": len(real.kept.features),
-                "held_out_images": 0 if held_out is None else len(held_out),
-                "held_out_manifest": None if held_out is None else held_out.manifest,
-            },
-            "trained_with": {"recipe_sha256": recipe.fingerprint, "metric": _named(recipe.metric)},
-            "warnings": _warnings(recipe, evaluation, features),
-            "versions": versions(recipe),
-            "machine": machine(device),
-            "processes": processes.count,
+            "reference": _reference(real, train),
+            "trained_with": None if recipe is None else _trained_with(recipe),
+            "versions": versions([use, real.use] if recipe is None else recipe.uses),
+            "machine": machine(bench.device),
+            "processes": bench.processes.count,
         },
+        warnings=warnings,
     )
+
+
+def _reference(real: RealImages, train: RealFeatures) -> dict[str, Any]:
+    held_out = real.held_out
+    return {
+        **_named(real.use),
+        "split": "train",
+        "manifest": real.train.manifest,
+        "images": train.images,
+        "images_with_features_kept": len(train.kept.features),
+        "held_out_images": 0 if held_out is None else len(held_out),
+        "held_out_manifest": None if held_out is None else held_out.manifest,
+    }
+
+
+def _trained_with(recipe: Recipe) -> dict[str, Any]:
+    return {"recipe_sha256": recipe.fingerprint, "metric": _named(recipe.metric)}
 
 
 @final
@@ -158,14 +218,22 @@ def _named(use: Use) -> dict[str, Any]:
     return {"id": use.component.id, "options": plain(use.options)}
 
 
-def _warnings(recipe: Recipe, evaluation: Evaluation, features: Features) -> list[str]:
-    """Sentences that a reader of the scores should know."""
-    metric: Metric = recipe.metric.make()
-    if features.trained_on is None or features.trained_on != metric.trained_on:
-        return []
-    warning = (
-        f"the features {evaluation.features.component.name} and those of the metric "
-        f"{recipe.metric.component.name} were both trained on {features.trained_on}: training may "
-        "have fitted what the score looks at, so compare in features that the metric never saw too"
-    )
-    return [warning]
+def _related(metric: Use, use: Use, features: Features) -> Iterator[str]:
+    """A sentence where features and the metric that was trained with learned from the same data."""
+    name = metric.component.name
+    if features.trained_on is None:
+        return
+    try:
+        made: Metric = metric.make()
+    except DataError as error:  # a run may be scored where the weights of its loss are not
+        yield (
+            f"whether the metric {name} was trained on {features.trained_on} too, as the features "
+            f"{use.component.name} were, is not known here: {error.what.partition(':')[0]}"
+        )
+        return
+    if features.trained_on == made.trained_on:
+        yield (
+            f"the features {use.component.name} and those of the metric {name} were both trained "
+            f"on {features.trained_on}: training may have fitted what the score looks at, so "
+            "compare in features that the metric never saw too"
+        )

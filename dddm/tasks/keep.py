@@ -105,8 +105,8 @@ def _state(training: Training) -> dict[str, Any]:
         "log_bytes": 0 if training.log is None else training.log.position(),
         "processes": training.processes.count,
         "recipe": training.recipe.fingerprint,
-        "components": components(training.recipe),
-        "versions": versions(training.recipe),
+        "components": components(training.recipe.uses),
+        "versions": versions(training.recipe.uses),
         "machine": machine(training.device),
     }
 

@@ -98,7 +98,8 @@ class Progress:
         if self._recipe.evaluate is None:
             return
         samples = self._samples(training, steps=settings.score_steps, images=settings.score_images)
-        name = f"fd-{self._recipe.evaluate.features.component.name}@{settings.score_images}"
+        first = self._recipe.evaluate.features[0].component.name
+        name = f"fd-{first}@{settings.score_images}"
         values = {}
         features, reference = self._judge(training)
         for steps, images_NCHW in samples.items():
@@ -119,11 +120,11 @@ class Progress:
             keep_best(training)
 
     def _judge(self, training: Training) -> tuple[Features, Statistics]:
-        """Features, and those of the training images; extracted once."""
+        """The recipe's first features, and those of the training images; extracted once."""
         if self._judged is None:
             assert self._recipe.evaluate is not None
             split = training.parts.split
-            features = refuse_unfit(self._recipe.evaluate, shape=split.shape)
+            features, *_ = refuse_unfit(self._recipe.evaluate, shape=split.shape)
             features.to(training.device)
             real = real_features(features, split, device=training.device)
             self._judged = (features, real.statistics)

@@ -23,7 +23,7 @@ from dddm.run.versions import machine, versions
 from dddm.tasks.build import TrainingParts, build_for_training
 from dddm.tasks.draw import Request, draw_request
 from dddm.tasks.generator import load_generator
-from dddm.tasks.judge import refuse_unfit
+from dddm.tasks.judge import Bench, refuse_unfit
 from dddm.tasks.progress import Progress
 from dddm.tasks.take_up import find, passed_over, take_up
 from dddm.tasks.train import train
@@ -188,7 +188,7 @@ def _note_parts(
         image_shape={"channels": shape.channels, "height": shape.height, "width": shape.width},
         classes=list(parts.split.classes),
         data_manifest=parts.split.manifest,
-        versions=versions(recipe),
+        versions=versions(recipe.uses),
         machine=machine(device),
         processes=processes.count,
     )
@@ -293,15 +293,14 @@ def _evaluate(
     from dddm.tasks.evaluate import evaluate
 
     began = time.perf_counter()
-    evaluate(
-        recipe,
-        folder=folder,
+    bench = Bench(
         notify=announcer.notify,
-        device=device,
         clock=announcer.clock,
+        device=device,
         stop=stop,
         processes=processes,
     )
+    evaluate(recipe, folder=folder, bench=bench)
     if processes.main:
         _note_seconds(folder, evaluate=time.perf_counter() - began)
         folder.note_about(scored=scored_as)

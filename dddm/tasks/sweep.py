@@ -74,7 +74,7 @@ def run_sweep(
     _refuse_other_use(folder)
     for entry in chosen:
         try:
-            refuse_missing_weights(entry.recipe)
+            refuse_missing_weights(entry.recipe.uses)
         except DddmError as error:
             raise _of_entry(entry, error) from error
     failures: dict[str, DddmError] = {}

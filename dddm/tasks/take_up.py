@@ -94,7 +94,7 @@ def _say_if_processes_changed(training: Training, *, before: int) -> None:
 
 
 def _say_if_versions_changed(training: Training, *, before: Mapping[str, str]) -> None:
-    changed = changed_versions(before, versions(training.recipe))
+    changed = changed_versions(before, versions(training.recipe.uses))
     if changed:
         training.announcer.say(
             f"the checkpoint was saved with other versions: {', '.join(changed)}; what follows may "

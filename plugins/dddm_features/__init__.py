@@ -25,6 +25,14 @@ from dddm_features.resnet20_options import (
     ResNet20Options,
     check_resnet20,
 )
+from dddm_features.vision_options import (
+    CLIP_WEIGHTS,
+    DINOV2_WEIGHTS,
+    VisionOptions,
+    check_vision,
+    needs_clip,
+    needs_dinov2,
+)
 
 DIGITS_SHAPE = ImageShape(channels=1, height=8, width=8)
 """What the digits classifier was trained on, and all that it takes."""
@@ -50,6 +58,12 @@ def dddm_register(registrar: Registrar) -> None:
         "pixels",
         target="dddm_features.pixels:Pixels",
         summary="The pixels themselves, in [-1, 1]; images of any shape.",
+    )
+    registrar.add(
+        Kind.FEATURES,
+        "pixels-8x8",
+        target="dddm_features.pixels_8x8:Pixels8x8",
+        summary="Images averaged down to 8×8, in [-1, 1]; few dimensions for images of any shape.",
     )
     registrar.add(
         Kind.FEATURES,
@@ -80,4 +94,24 @@ def dddm_register(registrar: Registrar) -> None:
         needs=needs_inception,
         summary="2,048 pooled features of FID's Inception; on 50,000 samples, FID.",
         conformance=Conformance(shapes=(RESNET20_SHAPE,)),
+    )
+    registrar.add(
+        Kind.FEATURES,
+        "clip-vit-b-32",
+        target="dddm_features.vision:clip_vit_b_32",
+        options=VisionOptions,
+        check=check_vision,
+        weights=(CLIP_WEIGHTS,),
+        needs=needs_clip,
+        summary="512 numbers of CLIP ViT-B/32, which learned from captioned images.",
+    )
+    registrar.add(
+        Kind.FEATURES,
+        "dinov2-vit-b-14",
+        target="dddm_features.vision:dinov2_vit_b_14",
+        options=VisionOptions,
+        check=check_vision,
+        weights=(DINOV2_WEIGHTS,),
+        needs=needs_dinov2,
+        summary="768 numbers of DINOv2 ViT-B/14, which learned from images without labels.",
     )

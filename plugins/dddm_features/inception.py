@@ -22,6 +22,7 @@ from dddm.support.files import sha256_of
 from dddm.support.torchvision_operators import import_torchvision
 from dddm_features.exactly import exactly
 from dddm_features.inception_options import INCEPTION_WEIGHTS, InceptionOptions, inception_path
+from dddm_features.torch_tensors import read_tensors, refused
 
 _LAYER: Final = "2048"
 _LOGITS: Final = "logits_unbiased"
@@ -37,7 +38,7 @@ def read_inception(path: Path) -> Any:
     Raises:
         DataError: if the file cannot be read, or names or shapes are missing, surplus or wrong.
     """
-    return inception_with(_read(path), path=path)
+    return inception_with(read_tensors(path, known=INCEPTION_WEIGHTS.name), path=path)
 
 
 def inception_with(weights: dict[str, Tensor], *, path: Path) -> Any:
@@ -62,29 +63,8 @@ def inception_with(weights: dict[str, Tensor], *, path: Path) -> Any:
         )
     except RuntimeError as error:
         found = " ".join(str(error).split()).partition("FeatureExtractorInceptionV3: ")[2]
-        raise _refused(path, f"do not fit Inception: {(found or str(error))[:200]}") from error
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        found = torch.load(path, weights_only=True, map_location="cpu")
-    # The bytes of another kind of file, say safetensors, are followed as if they were a pickle's.
-    except Exception as error:
-        what = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise _refused(path, f"cannot be read as a file of torch's: {what[:200]}") from error
-    if not isinstance(found, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()
-    ):
-        raise _refused(path, "are no table of tensors by name")
-    return found
-
-
-def _refused(path: Path, what: str) -> DataError:
-    return DataError(
-        f"the weights {path.name} {what}",
-        where=str(path),
-        remedy=f"use torch-fidelity's file, {INCEPTION_WEIGHTS.name}",
-    )
+        what = f"do not fit Inception: {(found or str(error))[:200]}"
+        raise refused(path, what, known=INCEPTION_WEIGHTS.name) from error
 
 
 def _as_file(weights: dict[str, Tensor]) -> io.BytesIO:

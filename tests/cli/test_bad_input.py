@@ -51,6 +51,7 @@ RECIPES = [
     (("steps = [1, 2]", "steps = []\nimages = [3]"), 3, ("tiny.toml",)),
     (("steps = [1, 2]", "steps = [0]"), 3, ("tiny.toml:38:9", "at least 1")),
     (('features = "pixels"', 'features = "fid"'), 4, ("tiny.toml:42:12", "pixels")),
+    (('features = "pixels"', 'preset = "cifar10"'), 3, ("tiny.toml:42:10", "cifar10-paper")),
     (("batch_images = 250", "batch_images = 250\naccumulate = 3"), 3,
      ("tiny.toml:30:14", "a divisor of 250")),
     (("ema = 0.9", "more_emas = [0.5, 0.9]\nema = 0.9"), 3, ("tiny.toml:32:13", "stands twice")),

@@ -15,11 +15,13 @@ from command_line import write_tiny
 from dddm.cli.group import dddm
 from dddm.interfaces.plugin import NoOptions
 from dddm.recipe.read import read_recipe
+from dddm.recipe.shipped import preset_names
 from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
 from dddm.run.folder import RunFolder
 from dddm.run.sample_files import Samples, write_samples
 from dddm_datasets.digits import Digits
+from dddm_features.vision_options import CLIP_WEIGHTS, DINOV2_WEIGHTS
 
 
 @pytest.fixture
@@ -40,10 +42,15 @@ def run_folder(tmp_path: Path) -> RunFolder:
 
 def call(*words: str, where: Path) -> subprocess.CompletedProcess[str]:
     """Call `dddm` in a folder, in a process of its own."""
+    return call_with({}, *words, where=where)
+
+
+def call_with(more: dict[str, str], *words: str, where: Path) -> subprocess.CompletedProcess[str]:
+    """The same, with environment variables."""
     return subprocess.run(
         [sys.executable, "-c", "from dddm.cli.main import main; main()", *words],
         cwd=where,
-        env={**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8", **more},
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -226,3 +233,158 @@ def test_a_mean_over_seeds(tmp_path: Path) -> None:
         assert score["details"]["deviation_over_seeds"] > 0
     assert "standard deviation over sets of samples" in (run / "report.html").read_text()
     assert "±" in call("evaluate", where=tmp_path).stdout
+
+
+def scored_by(run: RunFolder) -> list[tuple[str, str]]:
+    """Who asked for each score, and what it is called."""
+    scores = json.loads(run.scores.read_text(encoding="utf-8"))
+    return [(score["provenance"]["asked_by"], score["name"]) for score in scores]
+
+
+def evaluated(*words: str) -> str:
+    """What a command prints that must succeed."""
+    done = CliRunner().invoke(dddm, ["evaluate", *words])
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done.stdout
+
+
+PIXELS = ("fd", "kid", "precision", "recall", "nearest")
+
+
+def test_a_preset_adds_its_scores(run_folder: RunFolder) -> None:
+    """Beside the recipe's, whichever comes first; again it replaces its own; the page shows all."""
+    run = str(run_folder.path)
+    added = [("no-weights", f"{name}-pixels-8x8@40") for name in PIXELS]
+    shown = evaluated(run, "--preset", "no-weights")
+    assert "features: pixels-8x8" in shown
+    assert "digits-classifier" not in shown
+    assert scored_by(run_folder) == added
+    evaluated(run)
+    own = [("recipe", f"{name}-digits-classifier@40") for name in ("fd", "nearest")]
+    assert scored_by(run_folder) == own + added
+    evaluated(run, "--preset", "no-weights")
+    assert scored_by(run_folder) == own + added
+    assert CliRunner().invoke(dddm, ["report", run]).exit_code == 0
+    page = run_folder.report.read_text(encoding="utf-8")
+    for _, name in own + added:
+        assert f"{name}: " in page
+
+
+OWN = """\
+format = 1
+summary = "digits and pixels"
+
+[evaluate]
+metrics = ["fd"]
+features = ["digits-classifier", "pixels"]
+
+[evaluate.protocol]
+name = "ours"
+features = ["dddm:digits-classifier", "dddm:pixels"]
+images = {images}
+"""
+
+
+@pytest.mark.parametrize(
+    ("images", "names"),
+    [
+        (40, ("fd-digits-classifier", "fd-pixels")),
+        (41, ("fd-digits-classifier@40", "fd-pixels@40")),
+    ],
+)
+def test_a_preset_of_ones_own(
+    run_folder: RunFolder, tmp_path: Path, images: int, names: tuple[str, ...]
+) -> None:
+    """A table for each of its features; where its protocol is not kept, table and page say so."""
+    preset = tmp_path / "ours.toml"
+    preset.write_text(OWN.format(images=images))
+    shown = " ".join(evaluated(str(run_folder.path), "--preset", str(preset)).split())
+    assert "features: digits-classifier" in shown
+    assert "features: pixels" in shown
+    assert scored_by(run_folder) == [(str(preset), name) for name in names]
+    assert CliRunner().invoke(dddm, ["report", str(run_folder.path)]).exit_code == 0
+    page = " ".join(run_folder.report.read_text(encoding="utf-8").split())
+    warned = [f"40 generated images, not {images}" in text for text in (shown, page)]
+    assert warned == [images != 40] * 2
+
+
+def test_weights_that_are_not_there(run_folder: RunFolder, tmp_path: Path) -> None:
+    """All files at once, with how to get them, before anything is extracted, drawn or made."""
+    no_weights = {"DDDM_WEIGHTS": str(tmp_path), "TORCH_HOME": str(tmp_path / "torch")}
+    write_tiny(tmp_path, ('features = "pixels"', 'preset = "unbiased"'))
+    before = sorted(run_folder.path.iterdir())
+    theirs = ("--images", str(run_folder.samples / "fixed-time-10"), "--against", "digits")
+    for words in (
+        ("evaluate", str(run_folder.path), "--preset", "unbiased"),
+        ("evaluate", "--preset", "unbiased", *theirs),
+        ("run", "tiny.toml"),
+    ):
+        done = call_with(no_weights, *words, where=tmp_path)
+        assert done.returncode == 7, done.stderr
+        assert "2 files of weights are missing" in done.stderr
+        for file in (CLIP_WEIGHTS, DINOV2_WEIGHTS):
+            for needed in (file.url, file.sha256, f"dddm weights fetch {file.name}"):
+                assert needed in done.stderr
+        assert "features of" not in done.stderr
+        assert done.stdout == ""
+    assert sorted(run_folder.path.iterdir()) == before
+    assert not (tmp_path / "runs" / "tiny").exists()
+
+
+def test_presets_are_listed(run_folder: RunFolder, tmp_path: Path) -> None:
+    """Help and schema name each that comes with dddm; a name that is none is answered by one."""
+    help_text = evaluated("--help")
+    schema = json.loads(CliRunner().invoke(dddm, ["schema"]).stdout)
+    listed = schema["properties"]["evaluate"]["properties"]["preset"]
+    for name in preset_names():
+        assert help_text.count(name) >= 2
+        assert name in listed["description"]
+        assert name in listed["anyOf"][0]["enum"]
+    done = call("evaluate", "--preset", "unbias", where=tmp_path)
+    assert done.returncode == 3
+    assert "did you mean unbiased?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_images_of_others(run_folder: RunFolder, tmp_path: Path) -> None:
+    """Scored against a recipe, a run or other images, they have the run's own values."""
+    theirs = str(run_folder.samples / "fixed-time-10")
+    own = json.loads(evaluated(str(run_folder.path), "--json"))
+    for against in ("digits", str(run_folder.path)):
+        found = json.loads(evaluated("--images", theirs, "--against", against, "--json"))
+        assert [score["value"] for score in found] == [score["value"] for score in own]
+    before = sorted(run_folder.path.iterdir())
+    arrays = f"{theirs}/samples.npz"
+    shown = evaluated("--images", arrays, "--against", theirs, "--preset", "no-weights")
+    (row, _) = [line.split() for line in shown.splitlines() if line.strip().startswith("samples")]
+    assert row[:3] == ["samples.npz", "–", "40"]
+    assert sorted(run_folder.path.iterdir()) == before
+    done = call("evaluate", "--images", theirs, "--against", "digits", "--nproc", "2", "--json",
+                where=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    values = [score["value"] for score in json.loads(done.stdout)]
+    assert values == pytest.approx([score["value"] for score in own], rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("--images", "samples"), 2, ("--images and --against go together",)),
+        (("--against", "digits"), 2, ("--images and --against go together",)),
+        (("runs/digits", "--images", "a", "--against", "digits"), 2, ("cannot be scored at once",)),
+        (("--images", "a", "--against", "runs"), 2, ("--preset cifar10-paper or",)),
+        (("--images", "a", "--against", "digit"), 3, ("did you mean digits?",)),
+        (("--images", "a", "--against", "digits"), 7, ("no images at a", ".npz")),
+        (("--compare", "a", "b", "--preset", "unbiased"), 2, ("measures nothing",)),
+    ],
+)
+def test_options_that_do_not_fit(
+    run_folder: RunFolder, tmp_path: Path, words: tuple[str, ...], code: int, says: tuple[str, ...]
+) -> None:
+    """Each with what to write instead."""
+    done = call("evaluate", *words, where=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "  try: " in done.stderr
+    for sentence in says:
+        assert sentence in done.stderr

@@ -31,6 +31,7 @@ def modules_of(*words: str) -> set[str]:
     [
         ["--help"],
         ["check", "digits"],
+        ["check", "cifar10"],
         ["show", "digits", "--origin"],
         ["schema"],
         ["plugins"],

@@ -14,28 +14,28 @@ from dddm.interfaces.deprecation import ChangedName, changed_names
 @pytest.fixture
 def planted() -> Iterator[types.ModuleType]:
     """A module with two names that have changed: one within it, one that has moved elsewhere."""
-    module = types.ModuleType("planted")
+    module = types.ModuleType("names_of_old")
     module.New = "new"  # type: ignore[attr-defined]
     module.__getattr__ = changed_names(  # type: ignore[method-assign]
-        "planted",
+        "names_of_old",
         {
             "Old": ChangedName(instead="New", gone_in="0.4"),
             "Moved": ChangedName(instead="dddm.interfaces.facts:ImageShape", gone_in="0.5"),
         },
     )
-    sys.modules["planted"] = module
+    sys.modules["names_of_old"] = module
     yield module
-    del sys.modules["planted"]
+    del sys.modules["names_of_old"]
 
 
 def test_an_old_name_warns_with_the_new_one_and_the_release(planted: types.ModuleType) -> None:
     """And gives what stands in its place; the warning points at who used it."""
-    words = r"^planted\.Old is deprecated: use planted\.New; dddm 0\.4 no longer has it$"
+    words = r"^names_of_old\.Old is deprecated: use names_of_old\.New; dddm 0\.4 no longer has it$"
     with pytest.warns(DeprecationWarning, match=words) as caught:
         assert planted.Old == "new"
     assert [one.filename for one in caught] == [__file__]
     with pytest.warns(DeprecationWarning, match=words):
-        from planted import Old  # type: ignore[import-not-found]
+        from names_of_old import Old  # type: ignore[import-not-found]
     assert Old == "new"
 
 
@@ -50,5 +50,5 @@ def test_other_names_are_as_before(planted: types.ModuleType) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert planted.New == "new"
-        with pytest.raises(AttributeError, match="module 'planted' has no attribute 'Never'"):
+        with pytest.raises(AttributeError, match="module 'names_of_old' has no attribute 'Never'"):
             _ = planted.Never

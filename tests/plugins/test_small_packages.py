@@ -59,7 +59,15 @@ PACKAGES = {
     "dddm_features": (
         Kind.FEATURES,
         Features,
-        ["digits-classifier", "inception", "pixels", "resnet20"],
+        [
+            "clip-vit-b-32",
+            "digits-classifier",
+            "dinov2-vit-b-14",
+            "inception",
+            "pixels",
+            "pixels-8x8",
+            "resnet20",
+        ],
     ),
     "dddm_observers": (Kind.OBSERVER, Observer, ["json-lines", "tensorboard", "terminal"]),
 }

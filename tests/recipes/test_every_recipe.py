@@ -94,7 +94,7 @@ def test_figures_of_the_paper_are_those_of_its_own_rows(name: str) -> None:
     for printed in recipe.paper:
         assert set(printed.steps) <= drawn
         assert recipe.evaluate is not None
-        assert printed.features == recipe.evaluate.features.component.name
+        assert [printed.features] == [use.component.name for use in recipe.evaluate.features]
         assert {printed.images} == {job.settings.images for job in recipe.sample}
 
 

@@ -30,13 +30,13 @@ def test_held_components_and_observers_are_recorded(
     )
     recipe = read_recipe(path, catalogue=load_catalogue())
     ours = f"dddm {version('dddm')}"
-    assert components(recipe) == {
+    assert components(recipe.uses) == {
         **{f"dddm:{name}": ours for name in ("digits", "vp", "adm", "guided-mix", "ram")},
         **{f"dddm:{name}": ours for name in ("fixed-time", "pixels")},
         "toy:near": "dddm-toy 1.2",
         "toy:eye": "dddm-toy 1.2",
     }
-    assert versions(recipe)["dddm-toy"] == "1.2"
+    assert versions(recipe.uses)["dddm-toy"] == "1.2"
 
 
 def test_what_both_name_in_another_version_has_changed() -> None:

@@ -6,9 +6,12 @@ from typing import Any, final
 
 import pytest
 import torch
+from attrs import evolve
 
 from dddm.errors import DataError, RecipeError, StoppedEarly
 from dddm.interfaces.dataset import Split
+from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.features import Features
 from dddm.interfaces.metric import Metric as Distance
 from dddm.interfaces.observer import Event, Notice, ScoreMeasured
 from dddm.interfaces.plugin import Kind, NoOptions
@@ -26,10 +29,12 @@ from dddm.run.folder import RunFolder
 from dddm.run.sample_files import Samples, write_samples
 from dddm.run.stopping import StopRequest
 from dddm.scores.kinds import KINDS, Metric
+from dddm.scores.protocol import Protocol
 from dddm.scores.record import Score, read_scores
 from dddm.scores.reference import Reference
 from dddm.tasks.evaluate import evaluate
 from dddm.tasks.extract import extract
+from dddm.tasks.judge import Bench
 from dddm_datasets.digits import Digits
 from dddm_features.digits_classifier import DigitsClassifier
 
@@ -90,7 +95,7 @@ FEATURES = {
 def make_recipe(
     monkeypatch: pytest.MonkeyPatch,
     *,
-    features: str | None = "digits-classifier",
+    features: tuple[str, ...] = ("digits-classifier",),
     metrics: tuple[Metric, ...] = ("fd", "nearest"),
     metric: type[Distance] = PlainMetric,
 ) -> Recipe:
@@ -111,9 +116,9 @@ def make_recipe(
         for name in ("fixed-time", "annealed")
     ]
     evaluation = None
-    if features is not None:
+    if features:
         evaluation = Evaluation(
-            features=use(Kind.FEATURES, features, FEATURES[features]),
+            features=tuple(use(Kind.FEATURES, name, FEATURES[name]) for name in features),
             settings=EvaluateSettings(metrics=metrics),
         )
     return Recipe(
@@ -165,7 +170,8 @@ def images_of(split: Split, count: int) -> torch.Tensor:
 def score_all(recipe: Recipe, folder: RunFolder) -> tuple[tuple[Score, ...], list[Event]]:
     """Scores, and the events they came with."""
     events: list[Event] = []
-    scores = evaluate(recipe, folder=folder, notify=events.append, device=CPU, clock=lambda: 1.5)
+    bench = Bench(notify=events.append, device=CPU, clock=lambda: 1.5)
+    scores = evaluate(recipe, folder=folder, bench=bench)
     return scores, events
 
 
@@ -227,7 +233,7 @@ def test_scores_are_written_and_told(
     folder = RunFolder(tmp_path)
     for sampler, steps in (("annealed", 2), ("fixed-time", 10), ("fixed-time", 2)):
         put_samples(folder, images_of(splits["train"], 20), sampler=sampler, steps=steps)
-    recipe = make_recipe(monkeypatch, features="pixels")
+    recipe = make_recipe(monkeypatch, features=("pixels",))
     scores, events = score_all(recipe, folder)
     places = [(score.sampler, score.steps, score.metric) for score in scores]
     assert places == [
@@ -256,20 +262,26 @@ def test_related_features_are_warned_of(
     (notice,) = [event for event in events if isinstance(event, Notice)]
     assert "both trained on digits" in notice.text
     assert score.provenance["warnings"] == [notice.text]
-    plain = make_recipe(monkeypatch, features="pixels", metric=DigitsTrainedMetric)
+    plain = make_recipe(monkeypatch, features=("pixels",), metric=DigitsTrainedMetric)
     assert not any(isinstance(event, Notice) for event in score_all(plain, folder)[1])
 
 
 def test_one_image_has_no_frechet_distance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
 ) -> None:
-    """It is said, and the other score is still measured."""
+    """It is said, and the rest is measured; where no set is large enough, it is refused."""
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 1))
+    with pytest.raises(DataError, match='no set has images enough for the score "fd"') as caught:
+        score_all(make_recipe(monkeypatch), folder)
+    assert "takes 2: there is 1 image and 1,500 training images" in caught.value.what
+    put_samples(folder, images_of(splits["train"], 5), steps=2)
     scores, events = score_all(make_recipe(monkeypatch), folder)
-    assert [score.metric for score in scores] == ["nearest"]
+    assert [(score.metric, score.steps) for score in scores] == [
+        ("nearest", 1), ("fd", 2), ("nearest", 2)
+    ]  # fmt: skip
     (notice,) = [event for event in events if isinstance(event, Notice)]
-    assert "no fd, which takes 2 images; there are 1 image and 1,500 training" in notice.text
+    assert "no fd, which takes 2 images; there is 1 image and 1,500 training" in notice.text
 
 
 EVERY: tuple[Metric, ...] = (
@@ -310,13 +322,13 @@ def test_features_that_guess_nothing_give_no_inception_score(
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 20))
     with pytest.raises(RecipeError, match="pixels guess none"):
-        score_all(make_recipe(monkeypatch, features="pixels", metrics=("is",)), folder)
+        score_all(make_recipe(monkeypatch, features=("pixels",), metrics=("is",)), folder)
 
 
 def test_a_recipe_that_asks_for_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is scored and nothing written."""
     folder = RunFolder(tmp_path)
-    assert score_all(make_recipe(monkeypatch, features=None), folder) == ((), [])
+    assert score_all(make_recipe(monkeypatch, features=()), folder) == ((), [])
     assert not folder.scores.exists()
 
 
@@ -333,7 +345,7 @@ def test_damaged_samples_leave_old_scores(
     """When one set is damaged, the scores on the disk stay as they were."""
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 20))
-    recipe = make_recipe(monkeypatch, features="pixels")
+    recipe = make_recipe(monkeypatch, features=("pixels",))
     score_all(recipe, folder)
     before = folder.scores.read_bytes()
     put_samples(folder, images_of(splits["train"], 20), steps=2)
@@ -350,13 +362,14 @@ def test_asked_to_stop_it_leaves_old_scores(
     """Between two batches of images, with exit code 75; what was scored before stays."""
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 20))
-    recipe = make_recipe(monkeypatch, features="pixels")
+    recipe = make_recipe(monkeypatch, features=("pixels",))
     score_all(recipe, folder)
     before = folder.scores.read_bytes()
     stop = StopRequest()
     stop.ask("SIGTERM")
+    bench = Bench(notify=print, device=CPU, clock=lambda: 1.5, stop=stop)
     with pytest.raises(StoppedEarly) as caught:
-        evaluate(recipe, folder=folder, notify=print, device=CPU, clock=lambda: 1.5, stop=stop)
+        evaluate(recipe, folder=folder, bench=bench)
     assert "features of training images" in str(caught.value.where)
     assert folder.scores.read_bytes() == before
 
@@ -366,7 +379,7 @@ def test_samples_of_another_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     folder = RunFolder(tmp_path)
     put_samples(folder, torch.zeros(4, 3, 8, 8, dtype=torch.uint8))
     with pytest.raises(DataError, match="3×8×8, the data are 1×8×8"):
-        score_all(make_recipe(monkeypatch, features="pixels"), folder)
+        score_all(make_recipe(monkeypatch, features=("pixels",)), folder)
 
 
 def test_the_floor_is_the_references_own(
@@ -380,3 +393,166 @@ def test_the_floor_is_the_references_own(
     reference = Reference(train=train, held_out=None)
     assert score.floors[0].images == 64
     assert score.floors[0].value == pytest.approx(reference.resample_distance(64))
+
+
+def protocol_of(recipe: Recipe, **changes: Any) -> Recipe:
+    """The recipe, whose scores keep to a protocol or not."""
+    protocol = Protocol(name="ours", features=("dddm:digits-classifier",), images=40, **changes)
+    assert recipe.evaluate is not None
+    return evolve(recipe, evaluate=evolve(recipe.evaluate, protocol=protocol))
+
+
+def test_a_name_without_number_is_earned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """Where the protocol is kept a score has its name; elsewhere its number and a warning."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["held-out"], 40), steps=1)
+    put_samples(folder, images_of(splits["held-out"], 30), steps=2)
+    put_samples(folder, images_of(splits["held-out"], 30), steps=10)
+    recipe = protocol_of(make_recipe(monkeypatch, metrics=("fd", "kid")), published_names=True)
+    scores, events = score_all(recipe, folder)
+    assert [score.name for score in scores[:3]] == ["fid", "kid", "fd-digits-classifier@30"]
+    (notice,) = [event.text for event in events if isinstance(event, Notice)]
+    assert notice.endswith("protocol ours, and compare with no published ones: "
+                           "30 generated images, not 40")  # fmt: skip
+    assert [score.warnings for score in scores] == [(), (), *[(notice,)] * 4]
+    assert scores[0].provenance["protocol"]["images"] == 40
+    other = make_recipe(monkeypatch, features=("pixels",), metrics=("fd",))
+    (score, *_), _ = score_all(protocol_of(other), folder)
+    assert score.name == "fd-pixels@40"
+    assert "features dddm:pixels, not dddm:digits-classifier" in score.warnings[0]
+
+
+def test_several_features_give_scores_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """All of one, then all of the other, each as if it had been alone."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["held-out"], 40), steps=1)
+    put_samples(folder, images_of(splits["train"], 40), steps=2)
+    both = make_recipe(monkeypatch, features=("pixels", "digits-classifier"), metrics=("fd",))
+    scores, _ = score_all(both, folder)
+    alone = [
+        score
+        for name in ("pixels", "digits-classifier")
+        for score in score_all(make_recipe(monkeypatch, features=(name,), metrics=("fd",)), folder)[
+            0
+        ]
+    ]
+    assert [score.features for score in scores] == ["pixels"] * 2 + ["digits-classifier"] * 2
+    assert [score.value for score in scores] == pytest.approx([score.value for score in alone])
+
+
+@final
+class WeightlessMetric(Distance):
+    """A metric whose weights are not on this machine."""
+
+    def __init__(self, options: NoOptions) -> None:
+        raise DataError("the weights far.pth were not found: 3 bytes")
+
+    def distance(self, *, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Never."""
+        raise NotImplementedError
+
+
+def test_a_run_is_scored_where_its_loss_has_no_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """The metric is asked only what it learned from; that it cannot say is said."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 20))
+    recipe = make_recipe(monkeypatch, metrics=("fd",), metric=WeightlessMetric)
+    (score,), _ = score_all(recipe, folder)
+    (warning,) = score.warnings
+    assert "is not known here: the weights far.pth were not found" in warning
+
+
+@final
+class BrokenFeatures(Features):
+    """Of whatever is darker than grey it makes no number; counts what it has seen."""
+
+    seen = 0
+
+    def __init__(self, options: NoOptions) -> None:
+        pass
+
+    @property
+    def dimensions(self) -> int | None:
+        """2."""
+        return 2
+
+    @property
+    def fingerprint(self) -> str:
+        """Any."""
+        return "broken"
+
+    def check_shape(self, shape: ImageShape) -> None:
+        """All are accepted."""
+
+    def extract(self, images: torch.Tensor) -> torch.Tensor:
+        """The root of the first image's brightness less 1, which may have none."""
+        BrokenFeatures.seen += len(images)
+        mean_B = images.float().mean(dim=(1, 2, 3))
+        return torch.stack([mean_B, (mean_B - 1).sqrt()], dim=1)
+
+
+@pytest.mark.parametrize("metric", ["fd", "kid", "nearest", "precision-recall"])
+def test_features_that_are_no_numbers_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split], metric: Metric
+) -> None:
+    """Whatever is to be measured of them, with the image; scores before stay as they are."""
+    folder = RunFolder(tmp_path)
+    images = images_of(splits["train"], 20).clone()
+    images[7] = 0
+    put_samples(folder, images)
+    recipe = make_recipe(monkeypatch, features=("pixels",), metrics=(metric,))
+    load = Component.load
+
+    def load_broken(component: Component) -> Any:
+        return BrokenFeatures if component.name == "pixels" else load(component)
+
+    monkeypatch.setattr(Component, "load", load_broken)
+    with pytest.raises(DataError, match="features of image 7 are not finite") as caught:
+        score_all(recipe, folder)
+    assert caught.value.where == "evaluate.features"
+    assert not folder.scores.exists()
+
+
+def test_what_can_be_refused_is_refused_before_an_image_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """Too few images for a score, and a set of another size among several."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 3))
+    load = Component.load
+
+    def load_broken(component: Component) -> Any:
+        return BrokenFeatures if component.name == "pixels" else load(component)
+
+    recipe = make_recipe(monkeypatch, features=("pixels",), metrics=("fd", "precision-recall"))
+    monkeypatch.setattr(Component, "load", load_broken)
+    BrokenFeatures.seen = 0
+    with pytest.raises(DataError, match='"precision-recall", which takes 4: there are 3 images'):
+        score_all(recipe, folder)
+    put_samples(folder, images_of(splits["train"], 9).repeat(1, 3, 1, 1), steps=2)
+    with pytest.raises(DataError, match="fixed-time at 2 steps are 3×8×8, the data are 1×8×8"):
+        score_all(recipe, folder)
+    assert BrokenFeatures.seen == 0
+
+
+def test_a_damaged_file_of_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """The recipe's scores take its place, which is said; a preset's would lose the others."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 20))
+    folder.scores.write_text("[")
+    recipe = make_recipe(monkeypatch, features=("pixels",))
+    bench = Bench(notify=print, device=CPU, clock=lambda: 1.5)
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        evaluate(recipe, folder=folder, bench=bench, asked_by="no-weights")
+    assert "`dddm evaluate`" in str(caught.value.remedy)
+    scores, events = score_all(recipe, folder)
+    assert read_scores(folder.scores) == scores
+    assert any(isinstance(event, Notice) and "taken anew" in event.text for event in events)

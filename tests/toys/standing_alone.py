@@ -87,7 +87,7 @@ class StandingAlone:
 
     def pytest_configure(self) -> None:
         os.environ["DDDM_DISABLE_PLUGINS"] = "dddm"
-        sys.meta_path.insert(0, NoBuiltIns())  # type: ignore[arg-type]  # it needs no more
+        sys.meta_path.insert(0, NoBuiltIns())
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """What is no test of the core."""

@@ -104,7 +104,7 @@ def _table(name: str, scores: Sequence[Score]) -> ScoreTable:
     return ScoreTable(
         name=name,
         metric=scores[0].metric,
-        features=str(features.get("id", "")).partition(":")[2] or name,
+        features=scores[0].features or name,
         trained_on=features.get("trained_on"),
         images=scores[0].images,
         reference_images=scores[0].reference_images,
@@ -129,8 +129,4 @@ def floor_of(score: Score, name: str) -> Floor | None:
 
 def warnings_of(scores: Iterable[Score]) -> tuple[str, ...]:
     """What a reader of the scores should know, each sentence once."""
-    found: dict[str, None] = {}
-    for score in scores:
-        warnings = score.provenance.get("warnings")
-        found.update(dict.fromkeys(map(str, warnings if isinstance(warnings, list) else ())))
-    return tuple(found)
+    return tuple(dict.fromkeys(warning for score in scores for warning in score.warnings))

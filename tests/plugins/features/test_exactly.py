@@ -13,20 +13,22 @@ PROGRAM = """
 import torch
 from dddm_features.exactly import exactly
 
-cudnn = torch.backends.cudnn
+cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
 new = hasattr(cudnn, "conv")
 
 def precision():
-    return cudnn.conv.fp32_precision if new else cudnn.allow_tf32
+    if new:
+        return cudnn.conv.fp32_precision, matmul.fp32_precision
+    return cudnn.allow_tf32, matmul.allow_tf32
 
-if new or "fp32_precision" not in {setting!r}:
+if new or "fp32_precision" not in SETTING:
     {setting}
 before = precision(), cudnn.deterministic, cudnn.enabled
 layer = torch.nn.Conv2d(3, 4, 3)
 try:
     with exactly(torch.device("cpu")):
         layer(torch.zeros(1, 3, 8, 8))
-        assert precision() in ("ieee", False), precision()
+        assert set(precision()) <= {"ieee", False}, precision()
         raise KeyboardInterrupt
 except KeyboardInterrupt:
     pass
@@ -39,12 +41,12 @@ assert before == (precision(), cudnn.deterministic, cudnn.enabled), before
     [
         "cudnn.allow_tf32 = cudnn.deterministic = True",
         "torch.backends.fp32_precision = 'tf32'",
-        "cudnn.conv.fp32_precision = 'ieee'",
+        "cudnn.conv.fp32_precision = 'ieee'; matmul.fp32_precision = 'tf32'",
     ],
 )
 def test_no_setting_is_in_its_way(setting: str) -> None:
     """The old switch, the new one for all and the new one for convolutions; also on an error."""
-    program = PROGRAM.format(setting=setting)
+    program = PROGRAM.replace("{setting}", setting).replace("SETTING", repr(setting))
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
