@@ -17,18 +17,22 @@ from attrs import frozen
 
 from dddm.interfaces.plugin import API_VERSION, Kind
 from dddm.recipe.describe import PLACES, options_of
-from dddm.recipe.model import EvaluateSettings, SampleSettings, TrainSettings
+from dddm.recipe.model import EvaluateSettings, Printed, SampleSettings, TrainSettings
 from dddm.recipe.schema import schema_of
 from dddm.recipe.write import inline
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
+from dddm.scores.protocol import Protocol
 
 ROOT: Final = Path(__file__).parents[1]
 FOLDER: Final = Path(__file__).parent / "reference"
 WRITTEN: Final = "This page is written by `python docs/reference.py`.\n"
 
-PROMISED: Final = ("__init__", "errors", "interfaces", "support", "testing")
+PROMISED: Final = ("__init__", "errors", "interfaces", "support")
 """Files and folders of `dddm/` whose public names plugins may use."""
+
+EXPORTS: Final = "testing"
+"""A folder of which they may use what its `__init__.py` imports, whichever file that is from."""
 
 LONG: Final = 88
 """A declaration of more letters is broken at its arguments."""
@@ -136,15 +140,26 @@ def _files() -> Iterator[tuple[str, Path]]:
                 yield ".".join(part for part in parts if part != "__init__"), file
 
 
+def _exported() -> Iterator[tuple[str, Name]]:
+    """What `dddm.testing` offers under its own name, with the members of its classes."""
+    package = ROOT / "dddm" / EXPORTS / "__init__.py"
+    for node in ast.parse(package.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            wanted = {alias.name for alias in node.names}
+            for name in names_of(ROOT.joinpath(*node.module.split(".")).with_suffix(".py")):
+                if name.path.partition(".")[0] in wanted:
+                    yield f"dddm.{EXPORTS}", name
+
+
 def public_names() -> str:
     """One line for each public name: `module  Class.method(arguments) -> type`."""
+    promised = [(module, name) for module, file in _files() for name in names_of(file)]
     lines = []
-    for module, file in _files():
-        for name in names_of(file):
-            owner = name.path.rpartition(".")[0]
-            # Behind the decorators.
-            line = re.sub(r"^((?:@\w+ )*)", rf"\1{owner}.", name.line) if owner else name.line
-            lines.append(f"{module}  {line}")
+    for module, name in [*promised, *_exported()]:
+        owner = name.path.rpartition(".")[0]
+        # Behind the decorators.
+        line = re.sub(r"^((?:@\w+ )*)", rf"\1{owner}.", name.line) if owner else name.line
+        lines.append(f"{module}  {line}")
     return "\n".join(lines) + "\n"
 
 
@@ -272,6 +287,14 @@ def _options_table(options: type[Any]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def _beside_settings(evaluate: dict[str, Any]) -> str:
+    """What `[evaluate]` holds that is no plain option, as a list."""
+    return "\n".join(
+        f"- `{name}`: {evaluate['properties'][name]['description']}"
+        for name in ("preset", "features", "protocol")
+    )
+
+
 def recipe_page(catalogue: Catalogue) -> str:
     """Every table of a recipe: the core's, and those of the built-in components."""
     keys = schema_of(catalogue)["properties"]
@@ -293,10 +316,17 @@ An option that is left out by default is switched off, or follows from others as
         + "\n".join(top)
         + "\n"
     ]
+    evaluate = keys["evaluate"]
+    protocol = evaluate["properties"]["protocol"]["description"]
     settings = {
         "[train]": ("Algorithm 1 and its optimiser.", TrainSettings),
         "[[sample]], any sampler": ("Beside `use` and the sampler's own options.", SampleSettings),
-        "[evaluate]": ("Beside `features`.", EvaluateSettings),
+        "[evaluate]": (_beside_settings(keys["evaluate"]), EvaluateSettings),
+        "[evaluate.protocol]": (
+            keys["evaluate"]["properties"]["protocol"]["description"],
+            Protocol,
+        ),
+        "[[paper]]": ("What the paper prints of the recipe's row; it decides nothing.", Printed),
     }
     for title, (words, options) in settings.items():
         parts.append(f"## {title}\n\n{words}\n\n{_options_table(options)}")

@@ -103,6 +103,8 @@ def _keys(catalogue: Catalogue) -> Schema:
         "evaluate": _evaluate(catalogue),
         "observe": _array_of(catalogue, Kind.OBSERVER),
         "paper": {
+            "title": "paper",
+            "description": "What the paper prints of this row; it decides nothing.",
             "type": "array",
             "items": {**_settings_table(Printed), "required": _required(Printed)},
         },
