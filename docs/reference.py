@@ -321,11 +321,8 @@ An option that is left out by default is switched off, or follows from others as
     settings = {
         "[train]": ("Algorithm 1 and its optimiser.", TrainSettings),
         "[[sample]], any sampler": ("Beside `use` and the sampler's own options.", SampleSettings),
-        "[evaluate]": (_beside_settings(keys["evaluate"]), EvaluateSettings),
-        "[evaluate.protocol]": (
-            keys["evaluate"]["properties"]["protocol"]["description"],
-            Protocol,
-        ),
+        "[evaluate]": (_beside_settings(evaluate), EvaluateSettings),
+        "[evaluate.protocol]": (protocol, Protocol),
         "[[paper]]": ("What the paper prints of the recipe's row; it decides nothing.", Printed),
     }
     for title, (words, options) in settings.items():
