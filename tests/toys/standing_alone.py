@@ -1,8 +1,9 @@
 """`pytest --alone`: the core's tests where no built-in plugin can be found or imported.
 
-Every test of the registry and of all rooms behind it is run; those before it cannot ask for a plugin
-(`test_architecture.py`).  Left out are the files below, whose subject is a built-in or needs one.  Each of them names a test that cannot pass without, or cannot even be imported: that is
-tried, and has to fail, so that no file stays on the list that has come to stand alone.
+Every test of the registry and of the rooms behind it is run; rooms before it cannot ask for a
+plugin (`test_architecture.py`).  Left out are the files below, whose subject is a built-in or needs
+one.  Each of them names a test that cannot pass without, or cannot even be imported: that is tried,
+and has to fail, so that no file stays on the list that has come to stand alone.
 """
 
 import os
