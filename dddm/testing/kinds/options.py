@@ -106,10 +106,10 @@ def schema(subject: Subject) -> None:
     whole = schema_of(Catalogue(parts.values()))
     try:
         json.dumps(whole, allow_nan=False)
-        jsonschema.Draft202012Validator.check_schema(whole)
+        jsonschema.Draft7Validator.check_schema(whole)
     except (ValueError, TypeError, jsonschema.SchemaError) as error:
         raise ConformanceFailure(f"with its options the schema is none: {error}") from error
-    validator = jsonschema.Draft202012Validator(whole)
+    validator = jsonschema.Draft7Validator(whole)
     for table in (subject.table, subject.plain_options()):
         wrong = [error.message for error in validator.iter_errors(_recipe(subject, table))]
         expect(not wrong, f"the schema refuses {table}: {'; '.join(wrong)[:300]}")
