@@ -1,5 +1,6 @@
 """The command line in a process that has toys and no built-in."""
 
+from importlib.metadata import entry_points
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -65,8 +66,11 @@ class Alone:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of a process that finds toys alone."""
-        return environment(DDDM_DISABLE_PLUGINS="dddm", PYTHONPATH=f"{self.site}:{TOYS}")
+        """Of a process that finds toys alone, whatever is installed beside our built-ins."""
+        return environment(
+            DDDM_DISABLE_PLUGINS=",".join(entry_points(group="dddm").names),
+            PYTHONPATH=f"{self.site}:{TOYS}",
+        )
 
     def dddm(self, *words: str | Path, cwd: Path) -> CompletedProcess[str]:
         """Run a command to its end."""
