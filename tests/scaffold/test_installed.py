@@ -18,7 +18,7 @@ every_kind = pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.value)
 
 SHORT = (
     "--set", "train.epochs=1", "--set", "train.batch_images=500",
-    "--set", "sample.0.steps=[1]", "--set", "sample.0.images=10",
+    "--set", "sample.0.steps=[1]", "--set", "sample.0.images=10", "--set", "backbone.channels=8",
 )  # fmt: skip
 
 TOGETHER = """\
