@@ -68,7 +68,7 @@ def _find(reading: Reading, name: object) -> FilePath | None:
     reading.complain(
         f"there is no preset {name!r}, neither one that comes with dddm nor such a file",
         path=_KEY,
-        remedy=nearest(str(name), preset_names()) + "; one of your own is named by its .toml file",
+        remedy=nearest(str(name), preset_names()) + " (one of your own is named by its .toml file)",
         at_value=True,
     )
     return None
