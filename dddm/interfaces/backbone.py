@@ -16,9 +16,10 @@ class Backbone(nn.Module, ABC):
     in `refine`.  A forward pass is one after the other, so that the split changes no number.
 
     First weights come from torch's own generator, which is seeded before.  In eval mode a pass
-    draws nothing and keeps nothing for the next, and what it makes of an image does not depend on
-    what else is in the batch.  All that F depends on is in parameters and buffers; a deep copy
-    shares none of them.  Nothing that is given is changed.
+    draws nothing.  In both modes it keeps nothing for the next, running statistics neither, and
+    what it makes of an image does not depend on what else is in the batch.  All that F depends on
+    is in parameters and buffers; a deep copy shares none of them.  Nothing that is given is
+    changed.
 
     A target of kind `backbone` is called as
     `target(options, shape=ImageShape, classes=number of classes, 0 if the data have none)`.

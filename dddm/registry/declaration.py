@@ -2,12 +2,13 @@
 
 import re
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, Union, final, get_args, get_origin, get_type_hints
 
 import attrs
 
 from dddm.errors import PluginError
+from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.plugin import (
     API_VERSION,
     NOTHING_SAID,
@@ -91,6 +92,7 @@ class Declarations(Registrar):
             raise self._malformed(
                 f"the conformance of {name} is {conformance!r}", "describe it by a Conformance"
             )
+        self._check_conformance(name, conformance)
         first, last = api
         self._check_api(name, first=first, last=last)
         self._check_options(name, options, reserved=_RESERVED.get(kind, {"use"}))
@@ -118,6 +120,29 @@ class Declarations(Registrar):
                 conformance=conformance,
             )
         )
+
+    def _check_conformance(self, name: str, said: Conformance) -> None:
+        """Tables without a tuple around them are what a forgotten comma leaves."""
+        for word, value, item, what in (
+            ("examples", said.examples, Mapping, "table"),
+            ("shapes", said.shapes, ImageShape, "shape"),
+        ):
+            if isinstance(value, item):
+                raise self._malformed(
+                    f"the conformance of {name}: {word} is a {what}, no tuple of {what}s",
+                    f"write a tuple of {what}s: (…,), with a comma before the parenthesis",
+                )
+            if not (isinstance(value, tuple | list) and all(isinstance(v, item) for v in value)):
+                raise self._malformed(
+                    f"the conformance of {name}: {word} is {value!r}", f"write a tuple of {what}s"
+                )
+        for word in ("lacks", "expected_failures"):
+            value = getattr(said, word)
+            if not (isinstance(value, Mapping) and all(map(_is_text, [*value, *value.values()]))):
+                raise self._malformed(
+                    f"the conformance of {name}: {word} is {value!r}",
+                    f'give each its reason: {word}={{"name": "the reason"}}',
+                )
 
     def _check_api(self, name: str, *, first: int, last: int) -> None:
         if not first <= API_VERSION <= last:
@@ -200,6 +225,10 @@ def _takes_numbers(annotation: Any) -> bool:
     if get_origin(annotation) in {Union, types.UnionType, tuple} and inner:
         return _takes_numbers(inner[0])
     return annotation in {int, float}
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _is_number(bound: object) -> bool:

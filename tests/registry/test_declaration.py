@@ -1,5 +1,6 @@
 """A declaration is taken as it is meant, or refused with the plugin, the mistake and the remedy."""
 
+import re
 from types import GenericAlias
 from typing import Any, Literal
 
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dddm.errors import PluginError
-from dddm.interfaces.plugin import API_VERSION, Kind, NoOptions, WeightFile, option
+from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.plugin import API_VERSION, Conformance, Kind, NoOptions, WeightFile, option
 from dddm.registry.declaration import Declarations, is_name, is_option_type, namespace_of
 
 GOOD: dict[str, Any] = {"target": "focal.far:Far", "summary": "A distance."}
@@ -226,3 +228,24 @@ def test_every_composition_of_the_types_is_allowed(annotation: Any) -> None:
 def test_other_types_are_refused(annotation: Any) -> None:
     """What TOML cannot say, or says in two ways."""
     assert not is_option_type(annotation)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"examples": {"width": 8}}, r"examples is a table, no tuple.*\(…,\)"),
+        ({"examples": ("width",)}, "examples is .*write a tuple of tables"),
+        ({"examples": None}, "examples is None"),
+        (
+            {"shapes": ImageShape(channels=1, height=8, width=8)},
+            r"shapes is a shape, no tuple.*\(…,\)",
+        ),
+        ({"lacks": ("select",)}, "lacks is .*the reason"),
+        ({"lacks": {"select": None}}, "lacks is .*the reason"),
+        ({"expected_failures": "backbone.select"}, "expected_failures is .*the reason"),
+    ],
+)
+def test_a_conformance_without_its_comma_is_refused(said: dict[str, Any], words: str) -> None:
+    """Where it is registered, and not as a crash of the kit."""
+    error = refusal(conformance=Conformance(**said))
+    assert re.search(f"(?s){words}", str(error))

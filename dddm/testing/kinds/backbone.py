@@ -142,6 +142,45 @@ def images_on_their_own(subject: Subject) -> None:
 
 
 @BACKBONE.check()
+@torch.no_grad()
+def images_on_their_own_in_training(subject: Subject) -> None:
+    """In training mode too an image's F depends on no other image, and no buffer changes."""
+    for network, batch in networks(subject):
+        network.train()
+        before = {name: value.clone() for name, value in network.named_buffers()}
+        # Dropout drops the same in both passes: they begin from one random state.
+        torch.manual_seed(0)
+        out = batch.through(network)
+        for name, value in network.named_buffers():
+            expect_equal(
+                value,
+                before[name],
+                f"a pass in training mode changed {name}",
+                remedy="keep no running statistics: normalise each image by itself, as GroupNorm "
+                "does",
+            )
+        torch.manual_seed(0)
+        expect_close(
+            _with_other_neighbours(batch).through(network)[:1],
+            out[:1],
+            "in training mode what an image gives depends on what else is in the batch",
+            remedy="normalise each image by itself, as GroupNorm does",
+        )
+
+
+def _with_other_neighbours(batch: Inputs) -> Inputs:
+    """The batch with its first image as it was, and others in the places of the rest."""
+    shape = (len(batch.t) - 1, *batch.x_t.shape[1:])
+    return attrs.evolve(
+        batch,
+        estimate=torch.cat([batch.estimate[:1], 2 * noise(*shape, seed=8)]),
+        x_t=torch.cat([batch.x_t[:1], 2 * noise(*shape, seed=9)]),
+        t=torch.cat([batch.t[:1], batch.t[1:] / 2]),
+        label=None if batch.label is None else batch.label[:1].expand(len(batch.t)),
+    )
+
+
+@BACKBONE.check()
 def gradient_to_every_parameter(subject: Subject) -> None:
     """A gradient reaches every parameter that wants one."""
     for network, batch in networks(subject):

@@ -67,6 +67,30 @@ class BatchNormOfTheBatch(Small):
 
 
 @final
+class BatchNormInTraining(Small):
+    def __init__(self, options: NoOptions, *, shape: ImageShape, classes: int) -> None:
+        super().__init__(options, shape=shape, classes=classes)
+        self.norm = nn.BatchNorm2d(4)
+
+    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
+        return through(self.out, torch.tanh(self.norm(begun + self.of_estimate(estimate))))
+
+
+@final
+class MeanOfTheBatchInTraining(Small):
+    def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Any:
+        begun = super().begin(x_t=x_t, t=t, label=label)
+        return begun - begun.mean(0) if self.training else begun
+
+
+@final
+class DropsInTraining(Small):
+    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
+        out = super().refine(begun, estimate=estimate)
+        return nn.functional.dropout(out, 0.3, training=self.training)
+
+
+@final
 class UnusedLayer(Small):
     def __init__(self, options: NoOptions, *, shape: ImageShape, classes: int) -> None:
         super().__init__(options, shape=shape, classes=classes)
@@ -199,7 +223,15 @@ class Doubles(Small):
 BUGS: Final[list[Bug]] = [
     bug(Kind.BACKBONE, RightBackbone),
     bug(Kind.BACKBONE, CannotSelect),
-    bug(Kind.BACKBONE, BatchNormOfTheBatch, "backbone.images-on-their-own"),
+    bug(Kind.BACKBONE, DropsInTraining),
+    bug(
+        Kind.BACKBONE,
+        BatchNormOfTheBatch,
+        "backbone.images-on-their-own",
+        "backbone.images-on-their-own-in-training",
+    ),
+    bug(Kind.BACKBONE, BatchNormInTraining, "backbone.images-on-their-own-in-training"),
+    bug(Kind.BACKBONE, MeanOfTheBatchInTraining, "backbone.images-on-their-own-in-training"),
     bug(Kind.BACKBONE, UnusedLayer, "backbone.gradient-to-every-parameter"),
     bug(
         Kind.BACKBONE,
