@@ -115,7 +115,8 @@ def _example(
         )
     (component,) = components
     use = read_use(component.kind, component.id, options=options, catalogue=catalogue_of(ctx))
-    return plain(use.options)
+    said = {option.partition("=")[0].partition(".")[0] for option in options}
+    return {name: value for name, value in plain(use.options).items() if name in said}
 
 
 _SIGNS = {"passed": "✓", "left out": "·", "failed as expected": "✓"}
@@ -123,19 +124,22 @@ _SIGNS = {"passed": "✓", "left out": "·", "failed as expected": "✓"}
 
 def _show(report: "Report") -> None:
     shown = None
+    seen: dict[str, str] = {}
     for result in report.results:
         if shown != (result.component, result.example):
             shown = (result.component, result.example)
             click.secho(f"{result.component}", bold=True, nl=False)
             click.echo(f"  {result.kind}, with {result.example}")
-        _show_result(result)
+        _show_result(result, first=seen.setdefault(result.detail, result.name))
     click.echo(f"\n{report.summary}")
 
 
-def _show_result(result: "Result") -> None:
+def _show_result(result: "Result", *, first: str) -> None:
+    """In a line; `first` is the check of which the same was seen first."""
     good = result.outcome.ok
     sign = _SIGNS.get(result.outcome.value, "✗")
-    said = "" if result.outcome.value == "passed" else f"  {result.outcome.value}: {result.detail}"
+    detail = result.detail if good or first == result.name else f"as {first}"
+    said = "" if result.outcome.value == "passed" else f"  {result.outcome.value}: {detail}"
     click.echo(click.style(f"  {sign} ", fg="green" if good else "red"), nl=False)
     click.echo(f"{result.name}{said}")
 
@@ -145,7 +149,4 @@ def _broken(report: "Report") -> Exception:
 
     count = len(report.broken)
     promises = "a promise is broken" if count == 1 else f"{count} promises are broken"
-    return PluginError(
-        "\n".join([promises, *map(str, report.broken)]),
-        remedy="mend the component, or declare in its Conformance what it lacks, with the reason",
-    )
+    return PluginError("\n".join([promises, *report.told]))

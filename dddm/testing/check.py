@@ -40,6 +40,7 @@ class Check:
         promise: in one sentence.
         capability: without which the promise is not made; None where every component makes it.
         once: whether options do not bear on it, so that it is tried with the first example alone.
+        basis: whether nothing of its kind can be tried with an example for which it fails.
         function: tries it; raises `ConformanceFailure`, or `LeftOut` where it cannot be tried.
     """
 
@@ -47,6 +48,7 @@ class Check:
     promise: str
     capability: str | None
     once: bool
+    basis: bool
     function: Try
 
 
@@ -64,7 +66,9 @@ class Suite:
         self.capabilities = dict(capabilities or {})
         self.checks: list[Check] = []
 
-    def check(self, *, capability: str | None = None, once: bool = False) -> Callable[[Try], Try]:
+    def check(
+        self, *, capability: str | None = None, once: bool = False, basis: bool = False
+    ) -> Callable[[Try], Try]:
         """Make a function a check of this suite."""
         assert capability is None or capability in self.capabilities, capability
 
@@ -76,6 +80,7 @@ class Suite:
                     promise=" ".join(words.split()),
                     capability=capability,
                     once=once,
+                    basis=basis,
                     function=function,
                 )
             )

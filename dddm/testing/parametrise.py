@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import pytest
 
 
+_ID_LETTERS = 60
+
+
 @final
 class Trial:
     """One check with one subject; a test calls it."""
@@ -76,5 +79,13 @@ def conformance(
     return pytest.mark.parametrize(
         "check",
         [Trial(check, subject) for check, subject in pairs],
-        ids=[f"{check.name}-{subject.component.name}-{subject.label}" for check, subject in pairs],
+        ids=[
+            f"{check.name}-{subject.component.name}-{_short(subject.label)}"
+            for check, subject in pairs
+        ],
     )
+
+
+def _short(label: str) -> str:
+    """For the name of a test."""
+    return label if len(label) <= _ID_LETTERS else label[: _ID_LETTERS - 1] + "…"

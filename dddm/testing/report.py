@@ -1,6 +1,6 @@
 """What came of the checks.  Imports no torch."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any, final
@@ -85,10 +85,35 @@ class Report:
         return tuple(result for result in self.results if not result.outcome.ok)
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """The broken ones in words; those of which the same was seen at once."""
+        alike: defaultdict[tuple[str, ...], list[Result]] = defaultdict(list)
+        for result in self.broken:
+            key = (result.component, result.kind, result.outcome.value, result.detail)
+            alike[key].append(result)
+        return tuple(_together(results) for results in alike.values())
+
+    @property
     def summary(self) -> str:
         """`31 passed, 2 left out`."""
         counts = Counter(result.outcome for result in self.results)
         return ", ".join(f"{counts[o]} {o.value}" for o in Outcome if counts[o]) or "no checks"
 
     def __str__(self) -> str:
-        return "\n".join([*map(str, self.broken), self.summary])
+        return "\n".join([*self.told, self.summary])
+
+
+def _together(results: Sequence[Result]) -> str:
+    """Results of one component that differ in check and example alone."""
+    first, *others = results
+    if not others:
+        return str(first)
+    examples = "; ".join(dict.fromkeys(result.example for result in results))
+    lines = [
+        f"{first.component} with {examples}: {len(results)} checks {first.outcome.value}",
+        f"  checks: {', '.join(dict.fromkeys(result.name for result in results))}",
+        f"  seen: {first.detail}",
+    ]
+    remedies = dict.fromkeys(result.remedy for result in results if result.remedy is not None)
+    lines += [f"  try: {remedy}" for remedy in list(remedies)[:1]]
+    return "\n".join(lines)

@@ -1,6 +1,5 @@
 """Tries checks on components, each from a known state of torch, and says what came of them."""
 
-import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +12,8 @@ from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
 from dddm.registry.loader import load_catalogue
 from dddm.testing.check import Check, ConformanceFailure
-from dddm.testing.every_check import capabilities_of, checks_of
+from dddm.testing.every_check import COMMON, capabilities_of, checks_of
+from dddm.testing.place import place_in
 from dddm.testing.report import Outcome, Report, Result
 from dddm.testing.subject import LeftOut, Subject, find_components, subjects_of
 from dddm.testing.torch_state import restore_torch, torch_state
@@ -106,13 +106,10 @@ def _refuse_unknown_words(component: Component) -> None:
 
 def attempt(check: Check, subject: Subject) -> Result:
     """Try one check on one subject."""
-    said = subject.component.conformance
-    if check.capability is not None and check.capability in said.lacks:
-        reason = said.lacks[check.capability]
-        return _result(check, subject, Outcome.LEFT_OUT, f"lacks {check.capability}: {reason}")
-    expected = said.expected_failures.get(check.name)
+    expected = subject.component.conformance.expected_failures.get(check.name)
     raised: Exception
     try:
+        _leave_out(check, subject)
         with _undisturbed():
             check.function(subject)
     except LeftOut as reason:
@@ -120,7 +117,7 @@ def attempt(check: Check, subject: Subject) -> Result:
     except ConformanceFailure as failure:
         seen, remedy, raised = failure.seen, failure.remedy, failure
     except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything
-        seen, remedy, raised = _raised(error), None, error
+        seen, remedy, raised = _raised(error, subject.component), None, error
     else:
         if expected is None:
             return _result(check, subject, Outcome.PASSED)
@@ -133,7 +130,31 @@ def attempt(check: Check, subject: Subject) -> Result:
         )
     if expected is not None:
         return _result(check, subject, Outcome.EXPECTED, expected)
+    if check.basis and subject.fault is None:
+        subject.fault = check.name
+    remedy = _or_lack(check, remedy)
     return _result(check, subject, Outcome.FAILED, seen, remedy=remedy, error=raised)
+
+
+def _leave_out(check: Check, subject: Subject) -> None:
+    """Not to be tried: what the component lacks, and what stands on a check that failed.
+
+    Raises:
+        LeftOut: with the reason.
+    """
+    lacks = subject.component.conformance.lacks
+    if check.capability is not None and check.capability in lacks:
+        raise LeftOut(f"lacks {check.capability}: {lacks[check.capability]}")
+    if subject.fault is not None and not any(check in suite.checks for suite in COMMON):
+        raise LeftOut(f"{subject.fault} failed: mend that first")
+
+
+def _or_lack(check: Check, remedy: str | None) -> str | None:
+    """The remedy, and beside it what may be said of a component that is made otherwise."""
+    if check.capability is None:
+        return remedy
+    lacks = f'declare Conformance(lacks={{"{check.capability}": "the reason"}})'
+    return f"{remedy or 'mend it'}; or, where it is meant so, {lacks}"
 
 
 def _result(
@@ -158,11 +179,11 @@ def _result(
     )
 
 
-def _raised(error: Exception) -> str:
-    """The error, and the line that raised it."""
-    *_, last = traceback.extract_tb(error.__traceback__)
+def _raised(error: Exception, component: Component) -> str:
+    """The error, and the component's own line that led to it."""
     words = error.what if isinstance(error, DddmError) else str(error)
-    return f"{type(error).__name__} was raised: {words} ({last.filename}:{last.lineno})"
+    place = place_in(component, error)
+    return f"{type(error).__name__} was raised: {words}" + ("" if place is None else f" ({place})")
 
 
 @contextmanager

@@ -18,9 +18,8 @@ from dddm.recipe.read import SINGLE
 from dddm.recipe.write import inline
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
+from dddm.registry.declaration import namespace_of
 from dddm.support.weights import find_weights
-
-_LABEL_LETTERS = 60
 
 
 @final
@@ -38,6 +37,9 @@ class Subject:
         table: the example, as a recipe writes it, without `use`.
         given: whether the caller chose the example.  Then all that it names must be there; what
             a registration names, such as weights, may be absent from this machine.
+
+    Attributes:
+        fault: name of the check that failed and on which others stand; None while there is none.
     """
 
     def __init__(
@@ -52,13 +54,12 @@ class Subject:
         self.catalogue = catalogue
         self.table = dict(table)
         self.given = given
+        self.fault: str | None = None
 
     @property
     def label(self) -> str:
-        """The example in a few words."""
-        words = ", ".join(f"{name}={_short(value)}" for name, value in self.table.items())
-        words = words or "defaults"
-        return words if len(words) <= _LABEL_LETTERS else words[: _LABEL_LETTERS - 1] + "…"
+        """What the example says, and nothing that it does not say."""
+        return _in_words(self.table) or "defaults"
 
     @property
     def shapes(self) -> tuple[ImageShape, ...]:
@@ -200,8 +201,12 @@ def _made(subject: Subject) -> Any:
     return subject.make()
 
 
-def _short(value: Any) -> str:
-    return "{…}" if isinstance(value, Mapping) else inline(value)
+def _in_words(table: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={_value_in_words(value)}" for name, value in table.items())
+
+
+def _value_in_words(value: Any) -> str:
+    return f"{{{_in_words(value)}}}" if isinstance(value, Mapping) else inline(value)
 
 
 def subjects_of(
@@ -225,7 +230,7 @@ def find_components(
     """Components by id or name, or all of a namespace, an entry point or a distribution.
 
     Raises:
-        PluginError: if there is none; with the nearest names.
+        PluginError: if there is none; with the nearest names, or why its plugin was set aside.
     """
     found = tuple(
         c
@@ -234,6 +239,14 @@ def find_components(
     )
     if found:
         return found
+    for plugin in catalogue.plugins:
+        names = {plugin.name, namespace_of(plugin.name), plugin.package}
+        if plugin.error is not None and name in names:
+            raise PluginError(
+                f"the plugin {plugin.title} was set aside: {plugin.error.what}",
+                where=plugin.error.where,
+                remedy=plugin.error.remedy,
+            )
     if kind is not None:
         return (catalogue.find(kind, name),)
     try:

@@ -54,6 +54,8 @@ def test_a_broken_promise_fails() -> None:
         "toy:near with defaults: metric.symmetric failed\n"
         "  promised: d(a, b) = d(b, a), up to rounding.\n"
         f"  seen: {result.detail}\n"
+        "  try: mend it; or, where it is meant so, declare "
+        'Conformance(lacks={"symmetric": "the reason"})\n'
         "1 failed"
     )
     assert result.detail.startswith("d(a, b) is not d(b, a): off by ")
@@ -133,7 +135,7 @@ def test_what_cannot_be_built_fails_once() -> None:
     report = examine("near", catalogue=Catalogue(toys.components))
     assert [result.name for result in report.broken] == ["component.builds"]
     reasons = [r.detail for r in report.results if r.name.startswith("metric.")]
-    assert set(reasons) == {"it cannot be built: see component.builds"}
+    assert set(reasons) == {"component.builds failed: mend that first"}
 
 
 def test_an_example_that_cannot_be_read_fails_once() -> None:
@@ -157,7 +159,7 @@ def test_what_a_component_raises_is_told_with_its_line() -> None:
     report = examine("near", checks=["metric.gradient"], catalogue=catalogue(OneNumber))
     (result,) = report.broken
     assert "was raised: " in result.detail
-    assert "metric.py:" in result.detail
+    assert "planted/metrics.py:" in result.detail
     assert result.error is not None
     assert "error" not in result.facts
 

@@ -41,7 +41,7 @@ _HARDLY: Final = 1e-6
 _IN_BFLOAT16: Final = 0.1
 
 
-@BACKBONE.check()
+@BACKBONE.check(basis=True)
 @torch.no_grad()
 def shape_of_the_image(subject: Subject) -> None:
     """F is (B, C, H, W), float32, finite, for every shape, odd batches and the ends of time."""
@@ -364,9 +364,10 @@ def lower_precision(subject: Subject) -> None:
 @torch.no_grad()
 def devices(subject: Subject) -> None:
     """On a GPU it computes what it computes on the CPU, to 1e-3."""
+    devices = list(gpus())
     for network, batch in networks(subject):
         out = batch.through(network)
-        for device in gpus():
+        for device in devices:
             network.to(device)
             found = batch.to(device).through(network)
             expect_close(found.cpu(), out, f"on {device} F differs", relative=1e-3)

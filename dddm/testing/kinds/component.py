@@ -27,6 +27,7 @@ from dddm.registry.find import GROUP
 from dddm.support.weights import FOLDERS_VARIABLE
 from dddm.testing import registering
 from dddm.testing.check import ConformanceFailure, Suite, expect
+from dddm.testing.signatures import wrong_signatures
 from dddm.testing.subject import LeftOut, Subject
 from dddm.testing.torch_state import expect_torch_as_before, torch_state
 
@@ -109,22 +110,57 @@ def has_a_summary(subject: Subject) -> None:
     )
 
 
-@COMPONENT.check()
+@COMPONENT.check(basis=True)
 def builds(subject: Subject) -> None:
-    """Its target, called as its interface says, makes a final class of that interface."""
+    """Its target, called as its interface says, makes an instance of that interface."""
     interface = INTERFACES[subject.component.kind]
-    with subject.built() as made:
-        kind = type(made)
+    made = None
+    try:
+        with subject.built() as made:
+            pass
+    except Exception:
+        # That an observer cannot be closed is told by a check of its own.
+        if made is None:
+            raise
+    kind = type(made)
     expect(
         issubclass(kind, interface),
         f"{subject.component.target} made a {kind.__name__}, no {interface.__name__}",
         remedy=f"derive it from {interface.__module__}.{interface.__name__}",
     )
+
+
+@COMPONENT.check(basis=True)
+def signatures(subject: Subject) -> None:
+    """Its methods can be called as the interface says; more arguments with defaults do no harm."""
+    interface = INTERFACES[subject.component.kind]
+    wrong = list(wrong_signatures(_class_of(subject), interface=interface))
+    expect(not wrong, "; ".join(wrong))
+
+
+@COMPONENT.check()
+def is_final(subject: Subject) -> None:
+    """Its class is final: who varies a component wraps it."""
+    kind = _class_of(subject)
     expect(
         bool(getattr(kind, "__final__", False)),
         f"the class {kind.__name__} is not final",
         remedy="decorate it with typing.final: to vary a component, wrap it",
     )
+
+
+def _class_of(subject: Subject) -> type[Any]:
+    """The component's class, without making it where its target names it."""
+    try:
+        target = subject.component.load()
+        if isinstance(target, type):
+            return target
+        with subject.built() as made:
+            return type(made)
+    except LeftOut:
+        raise
+    except Exception as error:
+        raise LeftOut("it cannot be built: see component.builds") from error
 
 
 @COMPONENT.check()

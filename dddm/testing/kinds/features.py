@@ -40,7 +40,7 @@ def _features(subject: Subject) -> Features:
     return features
 
 
-@FEATURES.check()
+@FEATURES.check(basis=True)
 def one_vector_for_each_image(subject: Subject) -> None:
     """`extract` gives (B, D), float32, finite, on the CPU, for odd batches of every shape."""
     for shape in subject.shapes:
@@ -208,9 +208,10 @@ def says_what_it_was_trained_on(subject: Subject) -> None:
 @FEATURES.check(capability="devices")
 def devices(subject: Subject) -> None:
     """Moved to a GPU it gives what it gives on the CPU, to 1e-3, on the CPU."""
+    devices = list(gpus())
     images = pixels(3, subject.shapes[0])
     expected = _features(subject).extract(images)
-    for device in gpus():
+    for device in devices:
         features: Features = subject.make()
         features.to(device)
         for given in (images, images.to(device)):

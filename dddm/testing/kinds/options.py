@@ -133,10 +133,10 @@ def _recipe(subject: Subject, table: Mapping[str, Any]) -> dict[str, Any]:
     return {"extends": "other.toml", key: value}
 
 
-@OPTIONS.check()
+@OPTIONS.check(basis=True)
 def accepted(subject: Subject) -> None:
     """Its own check of options finds nothing wrong with its examples, for images of its shapes."""
-    known = {field.name for field in attrs.fields(subject.component.options)} | {"use"}
+    known = {field.name for field in attrs.fields(type(subject.use.options))} | {"use"}
     for shape in subject.shapes:
         for complaint in subject.complaints(shape):
             if not isinstance(complaint, Complaint):

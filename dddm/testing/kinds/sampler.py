@@ -59,7 +59,7 @@ def _estimates(
     return [found.clone() for found in sampler.sample(model=model, steps=steps, **given)]
 
 
-@SAMPLER.check()
+@SAMPLER.check(basis=True)
 def one_estimate_a_step(subject: Subject) -> None:
     """It yields as many estimates as steps are asked for, (B, C, H, W), float32, finite."""
     for count in BATCHES:
@@ -294,8 +294,9 @@ def exact(subject: Subject) -> None:
 @SAMPLER.check(capability="devices")
 def devices(subject: Subject) -> None:
     """On a GPU it samples what it samples on the CPU, to 1e-3."""
+    devices = list(gpus())
     expected = _estimates(_sampler(subject), _given(subject), steps=4)[-1]
-    for device in gpus():
+    for device in devices:
         given = {name: value.to(device) for name, value in _given(subject).items()}
         found = _estimates(_sampler(subject), given, steps=4)[-1]
         expect(found.device.type == device.type, f"samples are on {found.device}")

@@ -281,9 +281,10 @@ def network_input(subject: Subject) -> None:
 @SCHEDULE.check(capability="devices")
 def devices(subject: Subject) -> None:
     """On a GPU coefficients and draws are there, and equal what they are on the CPU."""
+    devices = list(gpus())
     schedule = _schedule(subject)
     t = _batch_of_times(schedule)
-    for device in gpus():
+    for device in devices:
         for name, function in (("a(t)", schedule.signal), ("s(t)", schedule.noise)):
             found = function(t.to(device))
             expect(found.device.type == device.type, f"{name} is on {found.device}")

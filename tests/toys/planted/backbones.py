@@ -133,6 +133,17 @@ class WantsLabelsUnasked(Small):
 
 
 @final
+class CountsLabels(Small):
+    uses_labels = 3  # type: ignore[assignment]
+
+
+@final
+class RefinesByPosition(Small):
+    def refine(self, begun: Any, guess: Tensor) -> Tensor:  # type: ignore[override]
+        return super().refine(begun, estimate=guess)
+
+
+@final
 class PairsOnly(Small):
     def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
         halves = begun.reshape(2, len(begun) // 2, *begun.shape[1:])
@@ -251,7 +262,9 @@ BUGS: Final[list[Bug]] = [
         IgnoresTheEstimate,
         "backbone.everything-given-matters",
     ),
-    bug(Kind.BACKBONE, WantsLabelsUnasked, "backbone.labels"),
+    bug(Kind.BACKBONE, WantsLabelsUnasked, "backbone.shape-of-the-image"),
+    bug(Kind.BACKBONE, CountsLabels, "backbone.labels"),
+    bug(Kind.BACKBONE, RefinesByPosition, "component.signatures"),
     bug(Kind.BACKBONE, PairsOnly, "backbone.shape-of-the-image"),
     bug(Kind.BACKBONE, DropsInEvaluation, "backbone.always-the-same"),
     bug(Kind.BACKBONE, OwnSeed, "backbone.weights-of-the-seed"),

@@ -138,22 +138,10 @@ class LostOnADevice(Charbonnier):
 BUGS: Final[list[Bug]] = [
     bug(Kind.METRIC, RightMetric),
     bug(Kind.METRIC, MeanOverBatch, "metric.images-on-their-own", "metric.gradient"),
-    bug(
-        Kind.METRIC,
-        OneNumber,
-        "metric.one-number-for-each-image",
-        "metric.images-on-their-own",
-        "metric.gradient",
-        "metric.loss",
-    ),
+    bug(Kind.METRIC, OneNumber, "metric.one-number-for-each-image"),
     bug(Kind.METRIC, SharpCorner, "metric.gradient-at-equality"),
     bug(Kind.METRIC, Asymmetric, "metric.symmetric"),
-    bug(
-        Kind.METRIC,
-        HalfPrecision,
-        "metric.one-number-for-each-image",
-        "metric.loss",
-    ),
+    bug(Kind.METRIC, HalfPrecision, "metric.one-number-for-each-image"),
     bug(Kind.METRIC, WithoutSubtracting, "metric.zero-at-equality"),
     bug(Kind.METRIC, BelowZero, "metric.never-negative"),
     bug(

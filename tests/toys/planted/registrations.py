@@ -208,7 +208,7 @@ BUGS: Final[list[Bug]] = [
     metric(WithoutEnd, "options.schema", "options.defaults", options=Endless),
     metric(Complaining, "options.accepted", options=Options, check=complain),
     metric(NotSummed, "component.has-a-summary", summary="m" * 120),
-    metric(NotFinal, "component.builds"),
+    metric(NotFinal, "component.is-final"),
     metric(NoMetric, "component.builds"),
     metric(SetsTheDefaultDtype, "component.leaves-torch-alone"),
     metric(
