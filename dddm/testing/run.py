@@ -182,8 +182,9 @@ def _result(
 def _raised(error: Exception, component: Component) -> str:
     """The error, and the component's own line that led to it."""
     words = error.what if isinstance(error, DddmError) else str(error)
+    said = f"{type(error).__name__} was raised" + (f": {words}" if words else "")
     place = place_in(component, error)
-    return f"{type(error).__name__} was raised: {words}" + ("" if place is None else f" ({place})")
+    return said if place is None else f"{said} ({place})"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from attrs import frozen
 from click.testing import CliRunner, Result
 from command_line import dddm, succeeded
-from planted.metrics import Asymmetric, RightMetric
+from planted.metrics import Asymmetric, Nothing, RightMetric
 
 from dddm.cli.plugin import COMMANDS, plugin
 from dddm.errors import PluginError, UsageError
@@ -22,10 +22,10 @@ class Options:
     c: float = option(0.01, above=0, help="Where the corner is.")
 
 
-def catalogue() -> Catalogue:
-    """A right metric and a wrong one, of one distribution."""
+def catalogue(*more: type[Any]) -> Catalogue:
+    """A right metric and a wrong one, of one distribution; and more, if wanted."""
     toys = Declarations(plugin="toy", package="dddm-toys", version="1")
-    for target in (RightMetric, Asymmetric):
+    for target in (RightMetric, Asymmetric, *more):
         toys.add(
             Kind.METRIC,
             target.__name__.lower(),
@@ -37,8 +37,8 @@ def catalogue() -> Catalogue:
     return Catalogue(toys.components)
 
 
-def call(*words: str) -> Result:
-    return CliRunner().invoke(plugin, ["test", *words], obj={"catalogue": catalogue()})
+def call(*words: str, more: tuple[type[Any], ...] = ()) -> Result:
+    return CliRunner().invoke(plugin, ["test", *words], obj={"catalogue": catalogue(*more)})
 
 
 def test_the_group_lists_its_commands() -> None:
@@ -68,6 +68,19 @@ def test_a_broken_promise_is_a_plugin_s_error() -> None:
     said = str(done.exception)
     assert said.startswith("a promise is broken\ntoy:asymmetric with c=0.5: metric.symmetric")
     assert "promised: d(a, b) = d(b, a)" in said
+
+
+def test_one_cause_is_shown_once() -> None:
+    """The line of the second check points at the first; the error names both, without a remedy."""
+    checks = ("--check", "metric.always-the-same", "--check", "metric.symmetric")
+    done = call("nothing", *checks, more=(Nothing,))
+    (first, second) = [line for line in done.output.splitlines() if "✗" in line]
+    assert "  ✗ metric.symmetric  failed: RuntimeError was raised: nothing (" in first
+    assert second == "  ✗ metric.always-the-same  failed: as metric.symmetric"
+    said = str(done.exception)
+    assert said.count("RuntimeError") == 1
+    assert "  checks: metric.symmetric, metric.always-the-same\n" in said
+    assert said.count("  try: ") == 1
 
 
 def test_what_is_left_out_says_why() -> None:
@@ -102,8 +115,9 @@ def test_the_checks_are_listed() -> None:
 def test_options_take_the_place_of_the_examples() -> None:
     """As KEY=VALUE, of one component, and checked."""
     done = call("rightmetric", "--check", "metric.symmetric", "--option", "c=0.25")
-    assert "with c=0.25" in done.output
+    assert "with c=0.25\n" in done.output
     assert isinstance(call("rightmetric", "--option", "c=-1").exception, UsageError)
+    assert "with defaults" not in done.output
     several = call("toy", "--option", "c=1").exception
     assert isinstance(several, UsageError)
     assert "name one of toy:asymmetric, toy:rightmetric" in str(several)

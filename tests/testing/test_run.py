@@ -8,7 +8,7 @@ from planted.metrics import Asymmetric, OneNumber, RightMetric
 
 from dddm.errors import PluginError
 from dddm.interfaces.plugin import Conformance, Kind
-from dddm.registry.catalogue import Catalogue
+from dddm.registry.catalogue import Catalogue, PluginStatus
 from dddm.registry.declaration import Declarations
 from dddm.testing import Report, Result, examine
 from dddm.testing.report import Outcome
@@ -144,6 +144,38 @@ def test_an_example_that_cannot_be_read_fails_once() -> None:
     assert [result.name for result in report.broken] == ["options.read"]
     assert "no option 'eps'" in report.broken[0].detail
     assert report.broken[0].example == "eps=1"
+
+
+def test_options_are_not_accepted_that_cannot_be_read() -> None:
+    """What a component's own check says of them is not known."""
+    said = catalogue(examples=({"eps": 1},))
+    (result,) = examine("near", checks=["options.accepted"], catalogue=said).results
+    assert (result.outcome, result.detail) == (
+        Outcome.LEFT_OUT,
+        "its example cannot be read: see options.read",
+    )
+
+
+def test_what_stands_on_a_broken_promise_is_left_out() -> None:
+    """One failure, of each example by itself; what it has no bearing on is tried."""
+    report = examine("near", catalogue=catalogue(OneNumber, examples=({}, {})))
+    assert [r.name for r in report.broken] == ["metric.one-number-for-each-image"] * 2
+    left = {r.name: r.detail for r in report.results if r.outcome is Outcome.LEFT_OUT}
+    assert left["metric.loss"] == "metric.one-number-for-each-image failed: mend that first"
+    assert "options.round-trip" not in left
+
+
+def test_a_plugin_that_was_set_aside_answers_with_its_reason() -> None:
+    """For its own name, its namespace and its distribution."""
+    reason = PluginError("its module is broken", where="toy.py:3", remedy="mend it")
+    plugin = PluginStatus(name="toy.more", package="dddm-toys", version="1", error=reason)
+    for name in ("toy.more", "toy", "dddm-toys"):
+        with pytest.raises(PluginError) as caught:
+            examine(name, catalogue=Catalogue([], plugins=[plugin]))
+        assert str(caught.value) == (
+            "the plugin toy.more of dddm-toys 1 was set aside: its module is broken\n"
+            "  at: toy.py:3\n  try: mend it"
+        )
 
 
 def test_examples_are_tried_one_by_one() -> None:

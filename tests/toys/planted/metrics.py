@@ -42,6 +42,12 @@ class OneNumber(Charbonnier):
 
 
 @final
+class Nothing(Charbonnier):
+    def distance(self, *, estimate: Tensor, target: Tensor) -> Tensor:
+        raise RuntimeError("nothing")
+
+
+@final
 class SharpCorner(Charbonnier):
     def distance(self, *, estimate: Tensor, target: Tensor) -> Tensor:
         return (estimate - target).square().flatten(1).mean(1).sqrt()
@@ -139,6 +145,7 @@ BUGS: Final[list[Bug]] = [
     bug(Kind.METRIC, RightMetric),
     bug(Kind.METRIC, MeanOverBatch, "metric.images-on-their-own", "metric.gradient"),
     bug(Kind.METRIC, OneNumber, "metric.one-number-for-each-image"),
+    bug(Kind.METRIC, Nothing, "metric.one-number-for-each-image"),
     bug(Kind.METRIC, SharpCorner, "metric.gradient-at-equality"),
     bug(Kind.METRIC, Asymmetric, "metric.symmetric"),
     bug(Kind.METRIC, HalfPrecision, "metric.one-number-for-each-image"),

@@ -130,6 +130,12 @@ class Complaining(Charbonnier):
 
 
 @final
+class ComplainingOfNothing(Charbonnier):
+    def __init__(self, options: Any) -> None:
+        super().__init__(NoOptions())
+
+
+@final
 class NotSummed(Charbonnier):
     pass
 
@@ -188,6 +194,10 @@ def complain(options: Options, around: Surroundings) -> Iterator[Complaint]:
     yield Complaint(option="c", what="it is never right")
 
 
+def complain_of_no_option(options: Any, around: Surroundings) -> Iterator[Complaint]:
+    yield Complaint(option="d", what="there is no such option")
+
+
 def metric(target: Any, *caught_by: str, **registration: Any) -> Bug:
     return bug(Kind.METRIC, target, *caught_by, **registration)
 
@@ -207,6 +217,7 @@ BUGS: Final[list[Bug]] = [
     metric(Wanting, "options.read", options=Needy),
     metric(WithoutEnd, "options.schema", "options.defaults", options=Endless),
     metric(Complaining, "options.accepted", options=Options, check=complain),
+    metric(ComplainingOfNothing, "options.accepted", options=Options, check=complain_of_no_option),
     metric(NotSummed, "component.has-a-summary", summary="m" * 120),
     metric(NotFinal, "component.is-final"),
     metric(NoMetric, "component.builds"),
