@@ -25,7 +25,9 @@ dddm plugin test charbonnier --option eps=0.1   # other options than the declare
 dddm plugin test charbonnier --list             # the checks, none tried
 ```
 
-A broken promise is exit code 4, with what was promised, what was seen and what to change. In the
+A broken promise is exit code 4, with what was promised, what was seen, the line of
+the component that led to it, and what to change. What stands on a broken promise is left out: where
+a component cannot be built or called, or its results have another shape, that alone is told. In the
 tests of a plugin it is one test for each check and example:
 
 ```python

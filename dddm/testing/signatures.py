@@ -22,10 +22,9 @@ def wrong_signatures(of: type[Any], *, interface: type[Any]) -> Iterator[str]:
         if name.startswith("_") or not inspect.isfunction(promised) or mine is promised:
             continue
         called = inspect.signature(promised)
+        bound: tuple[None, ...] = (None,)
         if isinstance(mine, staticmethod | classmethod):
             mine, bound = getattr(of, name), ()
-        else:
-            bound = (None,)
         if not inspect.isroutine(mine):
             continue
         if not _takes(mine, bound, called):

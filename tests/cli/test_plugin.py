@@ -25,7 +25,8 @@ class Options:
 def catalogue(*more: type[Any]) -> Catalogue:
     """A right metric and a wrong one, of one distribution; and more, if wanted."""
     toys = Declarations(plugin="toy", package="dddm-toys", version="1")
-    for target in (RightMetric, Asymmetric, *more):
+    targets: tuple[type[Any], ...] = (RightMetric, Asymmetric, *more)
+    for target in targets:
         toys.add(
             Kind.METRIC,
             target.__name__.lower(),

@@ -31,7 +31,7 @@ class Static(Interface):
     """Without an instance."""
 
     @staticmethod
-    def refine(begun: Any, *, estimate: int) -> int:  # type: ignore[override]
+    def refine(begun: Any, *, estimate: int) -> int:
         return estimate
 
 
@@ -58,7 +58,7 @@ class Renamed(Interface):
 class Wanting(Interface):
     """Asks for what callers may leave out."""
 
-    def check(self, shape: int, *, name: str) -> None:
+    def check(self, shape: int, *, name: str) -> None:  # type: ignore[override]
         raise NotImplementedError
 
 
