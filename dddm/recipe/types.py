@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from dddm.interfaces.plugin import Part
+from dddm.registry.values import broken_bound
 
 _LARGEST: Final = 2**63 - 1
 _WORDS: Final = {
@@ -74,14 +75,6 @@ def check_bounds(value: Any, bounds: Mapping[str, float]) -> None:
     Raises:
         ValueError: with the bound.
     """
-    for item in value if isinstance(value, tuple) else (value,):
-        for name, bound in bounds.items():
-            inside = {
-                "at_least": item >= bound,
-                "above": item > bound,
-                "at_most": item <= bound,
-                "below": item < bound,
-            }[name]
-            if not inside:
-                words = name.replace("_", " ")
-                raise ValueError(f"{item:g} is not {words} {bound:g}")
+    broken = broken_bound(value, bounds)
+    if broken is not None:
+        raise ValueError(broken)
