@@ -30,6 +30,15 @@ def describe(annotation: Any) -> str:
     return _WORDS[annotation]
 
 
+def describe_bounded(annotation: Any, bounds: Mapping[str, float]) -> str:
+    """The type with its bounds: `a number of at least 0 and below 1`."""
+    words = [f"{name.replace('_', ' ')} {bound:g}" for name, bound in bounds.items()]
+    if not words:
+        return describe(annotation)
+    joint = " of " if words[0].startswith("at") else " "
+    return describe(annotation) + joint + " and ".join(words)
+
+
 def convert(value: Any, annotation: Any) -> Any:
     """`value` as the annotated type; lists become tuples, whole numbers floats where asked for.
 

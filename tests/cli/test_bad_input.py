@@ -145,7 +145,16 @@ def test_a_run_folder_of_another_recipe(copy: Path) -> None:
     before = (copy / "runs/tiny/recipe.toml").read_bytes()
     done = dddm("run", "tiny.toml", "--set", "train.epochs=4", cwd=copy)
     refused(done, code=3, says=("train.epochs: 3 → 4", "--folder", "runs/tiny/recipe.toml"))
+    assert "nothing was trained" not in done.stderr
     assert (copy / "runs/tiny/recipe.toml").read_bytes() == before
+
+
+def test_a_run_folder_of_a_recipe_that_trained_nothing(copy: Path) -> None:
+    """A run that failed before its first checkpoint may be removed for the recipe put right."""
+    shutil.rmtree(copy / "runs/tiny/checkpoints")
+    done = dddm("run", "tiny.toml", "--set", "train.epochs=4", cwd=copy)
+    refused(done, code=3, says=("nothing was trained there yet: remove", "runs/tiny"))
+    assert (copy / "runs/tiny/recipe.toml").exists()
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
