@@ -11,14 +11,15 @@ _NO_LICENCE: Final = "none"
 
 
 @final
-class _KindWord(click.Choice[str]):
+class _KindWord(click.Choice):  # type: ignore[type-arg]  # it has none before click 8.2
     """The word of a kind; who writes a loss may not know that it is called a metric."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The word itself."""
         if value == "loss":
             self.fail("a loss is a metric: --kind metric", param, ctx)
-        return super().convert(value, param, ctx)
+        word: str = super().convert(value, param, ctx)
+        return word
 
 
 @click.command()

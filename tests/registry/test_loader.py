@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from toy_distributions import HEAD, install, metric, registering
+from toy_distributions import HEAD, install, make_editable, metric, registering
 
 from dddm.errors import PluginError
 from dddm.interfaces.plugin import Kind
@@ -174,7 +174,8 @@ MISTAKES = {
 @pytest.mark.parametrize(("source", "line"), MISTAKES.values(), ids=MISTAKES)
 def test_an_author_is_told_to_mend_and_a_user_to_update(site: Path, source: str, line: int) -> None:
     """Who has the package as an editable install can change it; the line is named."""
-    install(site, "a-toy", editable=True, toy_a=("mine", source))
+    install(site, "a-toy", toy_a=("mine", source))
+    make_editable(site, "a-toy")
     install(site, "b-toy", toy_b=("theirs", source))
     aside = load_catalogue().set_aside
     assert aside["mine"].remedy == f"mend {site / 'toy_a.py'}:{line}"

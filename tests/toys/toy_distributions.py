@@ -25,22 +25,19 @@ def metric(name: str) -> str:
     return f'Kind.METRIC, "{name}", target="nowhere:X", options=Options, summary="A distance."'
 
 
-def install(
-    folder: Path,
-    name: str,
-    *,
-    version: str = "1.0",
-    editable: bool = False,
-    **modules: tuple[str, str],
-) -> None:
+def install(folder: Path, name: str, *, version: str = "1.0", **modules: tuple[str, str]) -> None:
     """Install a distribution: modules by name, each with its entry point and its source."""
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    if editable:
-        (info / "direct_url.json").write_text('{"url": "x", "dir_info": {"editable": true}}')
     lines = ["[dddm]"]
     for module, (point, source) in modules.items():
         lines.append(f"{point} = {module}")
         (folder / f"{module}.py").write_text(textwrap.dedent(source))
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+def make_editable(folder: Path, name: str, *, version: str = "1.0") -> None:
+    """Make an installed distribution look as `pip install -e` leaves it."""
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    (info / "direct_url.json").write_text('{"url": "x", "dir_info": {"editable": true}}')
