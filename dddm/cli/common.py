@@ -148,7 +148,8 @@ def _refuse_unknown(disabled: Sequence[str], catalogue: "Catalogue") -> None:
     from dddm.registry.declaration import namespace_of
 
     plugins = [plugin.name for plugin in catalogue.plugins]
-    known = list(dict.fromkeys([*plugins, *map(namespace_of, plugins)]))
+    packages = [plugin.package for plugin in catalogue.plugins]
+    known = list(dict.fromkeys([*plugins, *map(namespace_of, plugins), *packages]))
     for name in disabled:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)

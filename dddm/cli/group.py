@@ -46,7 +46,7 @@ def _plugin_option(
     multiple=True,
     metavar="no:NAME",
     callback=_plugin_option,
-    help="Switch a plugin off, for instance -p no:dddm.observers.",
+    help="Switch a plugin off, or all of a package; for instance -p no:dddm.observers.",
 )
 @click.version_option(package_name="dddm")
 @click.pass_context

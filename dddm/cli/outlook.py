@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from dddm.tasks.dry_run import Outlook
 
 _WIDTH = 10
+_MILLION, _BILLION = 10**6, 10**9
 
 
 def show_outlook(recipe: "Recipe", outlook: "Outlook") -> None:
@@ -26,13 +27,13 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
         "images",
         f"{facts.train_images:,} of {facts.shape}{classes}; {_bytes(outlook.image_bytes)}",
     )
-    yield "network", f"{outlook.parameters / 1e6:,.1f}M parameters"
+    yield "network", f"{_parameters(outlook.parameters)} parameters"
     # A network need not have anything that is counted.
     once = flops.begin / flops.forward if flops.forward else 0.0
     yield (
         "",
         (
-            f"{flops.forward / 1e9:,.2f} GFLOP a forward pass of one image; of these "
+            f"{_flop(flops.forward)} a forward pass of one image; of these "
             f"{once:.0%} only once for a sample of any number of steps"
         ),
     )
@@ -59,7 +60,7 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
     yield (
         "",
         (
-            f"{_bytes(held)} weights {_bytes(outlook.weights_bytes)}, gradient "
+            f"{_bytes(held)}: weights {_bytes(outlook.weights_bytes)}, gradient "
             f"{_bytes(outlook.gradient_bytes)}, Adam {_bytes(outlook.adam_bytes)}, averages "
             f"{_bytes(outlook.ema_bytes)}"
         ),
@@ -70,6 +71,16 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
     )
     if outlook.samples:
         yield "samples", f"{outlook.samples:,} evaluations of one image"
+
+
+def _parameters(count: int) -> str:
+    """`52.6M`, as papers write it; a small network's to the last one."""
+    return f"{count / 1e6:,.1f}M" if count >= _MILLION else f"{count:,}"
+
+
+def _flop(count: int) -> str:
+    """`17.61 GFLOP`; of a small network with the prefix that shows its digits."""
+    return f"{count / 1e9:,.2f} GFLOP" if count >= _BILLION else f"{_si(count)}FLOP"
 
 
 def _bytes(count: int) -> str:

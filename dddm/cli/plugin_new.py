@@ -1,7 +1,7 @@
 """`dddm plugin new`."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, final
 
 import click
 
@@ -10,12 +10,24 @@ from dddm.interfaces.plugin import Kind
 _NO_LICENCE: Final = "none"
 
 
+@final
+class _KindWord(click.Choice):  # type: ignore[type-arg]  # it has none before click 8.2
+    """The word of a kind; who writes a loss may not know that it is called a metric."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word itself."""
+        if value == "loss":
+            self.fail("a loss is a metric: --kind metric", param, ctx)
+        word: str = super().convert(value, param, ctx)
+        return word
+
+
 @click.command()
 @click.argument("name")
 @click.option(
     "--kind",
     required=True,
-    type=click.Choice([kind.value for kind in Kind]),
+    type=_KindWord([kind.value for kind in Kind]),
     help="What its component is.",
 )
 @click.option(

@@ -11,7 +11,7 @@ from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
 from dddm.recipe.model import Use
 from dddm.recipe.problems import Problem, nearest
-from dddm.recipe.types import check_bounds, convert, describe
+from dddm.recipe.types import check_bounds, convert, describe_bounded
 from dddm.registry.catalogue import Catalogue
 
 
@@ -22,13 +22,18 @@ def hints_of(options: type[Any]) -> Mapping[str, Any]:
 
 @final
 class Reading:
-    """Merged tables that are being read, the components and the problems found so far."""
+    """Merged tables that are being read, the components and the problems found so far.
+
+    Attributes:
+        missing: normalised names of packages that the recipe requires and that are not installed.
+    """
 
     def __init__(self, merged: Merged, catalogue: Catalogue) -> None:
         self.merged = merged
         self.catalogue = catalogue
         self.problems: list[Problem] = []
         self.uses: list[tuple[Path, Use]] = []
+        self.missing: set[str] = set()
 
     def complain(
         self,
@@ -98,6 +103,8 @@ class Reading:
         try:
             component = self.catalogue.find(kind, name)
         except PluginError as error:
+            if self._is_of_missing(name):
+                return None
             self.complain(
                 error.what, path=(*path, "use"), remedy=error.remedy, of_plugin=True, at_value=True
             )
@@ -147,6 +154,14 @@ class Reading:
             self.complain(f"{title} refuses its options: {error}", path=path)
             return None
 
+    def _is_of_missing(self, name: str) -> bool:
+        """Whether a component that is not there is one of a package that is required and missing.
+
+        By convention the package of the namespace `mixer` is called mixer or dddm-mixer.
+        """
+        namespace = name.partition(":")[0]
+        return not self.missing.isdisjoint({namespace, f"dddm-{namespace}"})
+
     def _value(
         self, options: type[Any], field: "attrs.Attribute[Any]", value: Any, *, path: Path
     ) -> Any:
@@ -159,8 +174,7 @@ class Reading:
             self.complain(
                 f"{field.name}: {error}",
                 path=path,
-                remedy=f"write {describe(hints_of(options)[field.name])} here.  "
-                + field.metadata["help"],
+                remedy=f"write {_described(options, field)}.  {field.metadata['help']}",
                 at_value=True,
             )
             return None
@@ -179,9 +193,13 @@ class Reading:
         return None
 
 
+def _described(options: type[Any], field: "attrs.Attribute[Any]") -> str:
+    return describe_bounded(hints_of(options)[field.name], field.metadata["bounds"])
+
+
 def _how_to_add(options: type[Any], field: "attrs.Attribute[Any]", *, path: Path) -> str:
     if "kind" in field.metadata:
         shown = ".".join(map(str, (*path, field.name)))
         return f'add [{shown}] and under it use = "…": {field.metadata["help"]}'
-    shown = describe(hints_of(options)[field.name])
+    shown = _described(options, field)
     return f"add {field.name} = …, {shown}: {field.metadata['help']}"

@@ -3,6 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from dddm.recipe.options import Reading
 
@@ -29,6 +30,7 @@ def check_requirements(reading: Reading) -> None:
         try:
             found = version(requirement.name)
         except PackageNotFoundError:
+            reading.missing.add(canonicalize_name(requirement.name))
             reading.complain(
                 f"the recipe needs {text}, and {requirement.name} is not installed",
                 path=path,

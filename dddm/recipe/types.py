@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from dddm.interfaces.plugin import Part
+from dddm.registry.values import broken_bound
 
 _LARGEST: Final = 2**63 - 1
 _WORDS: Final = {
@@ -27,6 +28,15 @@ def describe(annotation: Any) -> str:
     if origin is Literal:
         return "one of " + ", ".join(f'"{choice}"' for choice in inner)
     return _WORDS[annotation]
+
+
+def describe_bounded(annotation: Any, bounds: Mapping[str, float]) -> str:
+    """The type with its bounds: `a number of at least 0 and below 1`."""
+    words = [f"{name.replace('_', ' ')} {bound:g}" for name, bound in bounds.items()]
+    if not words:
+        return describe(annotation)
+    joint = " of " if words[0].startswith("at") else " "
+    return describe(annotation) + joint + " and ".join(words)
 
 
 def convert(value: Any, annotation: Any) -> Any:
@@ -74,14 +84,6 @@ def check_bounds(value: Any, bounds: Mapping[str, float]) -> None:
     Raises:
         ValueError: with the bound.
     """
-    for item in value if isinstance(value, tuple) else (value,):
-        for name, bound in bounds.items():
-            inside = {
-                "at_least": item >= bound,
-                "above": item > bound,
-                "at_most": item <= bound,
-                "below": item < bound,
-            }[name]
-            if not inside:
-                words = name.replace("_", " ")
-                raise ValueError(f"{item:g} is not {words} {bound:g}")
+    broken = broken_bound(value, bounds)
+    if broken is not None:
+        raise ValueError(broken)

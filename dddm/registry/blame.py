@@ -3,20 +3,24 @@
 import importlib
 import os
 import traceback
+import typing
 from pathlib import Path
 from typing import Final
 
 import pluggy
 
-_OURS: Final = tuple(
-    f"{folder}{os.sep}"
-    for folder in (
-        Path(__file__).parents[1],
-        Path(str(importlib.__file__)).parent,
-        Path(pluggy.__file__).parent,
-    )
+_OURS: Final = (
+    *(
+        f"{folder}{os.sep}"
+        for folder in (
+            Path(__file__).parents[1],
+            Path(str(importlib.__file__)).parent,
+            Path(pluggy.__file__).parent,
+        )
+    ),
+    str(typing.__file__),
 )
-"""Folders of code that calls plugins, and so stands on their tracebacks."""
+"""Code that calls plugins or reads their annotations, and so stands on their tracebacks."""
 
 
 def in_words(error: BaseException) -> str:

@@ -135,6 +135,8 @@ class Catalogue:
         near = difflib.get_close_matches(name, [c.name for c in here] + [c.id for c in here], n=3)
         if near:
             remedy = "did you mean " + " or ".join(near) + "?"
+        elif kind is None:
+            remedy = "is its package installed?  `dddm plugins` lists what is"
         elif here:
             remedy = "choose among " + ", ".join(dict.fromkeys(c.name for c in here))
         else:

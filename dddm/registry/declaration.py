@@ -1,5 +1,6 @@
 """Checks what a plugin declares, and collects it."""
 
+import inspect
 import re
 import types
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,7 @@ from dddm.interfaces.plugin import (
     WeightFile,
 )
 from dddm.registry.component import Component
+from dddm.registry.values import broken_bound, fits
 
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TARGET: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -64,15 +66,13 @@ class Declarations(Registrar):
             PluginError: if it is malformed, or of a name that this plugin has used.
         """
         if not isinstance(kind, Kind):
-            raise self._malformed(f"{kind!r} is no Kind", "use a member of Kind")
+            raise self._malformed(f"{kind!r} is no Kind", f"write {_kind_meant(kind)}")
         if not is_name(name):
-            raise self._malformed(
-                f"{name!r} is no name for a {kind.value}", "join lower-case words by hyphens"
-            )
+            raise self._malformed(f"{name!r} is no name for a {kind.value}", _name_meant(name))
         if not isinstance(target, str) or not _TARGET.fullmatch(target):
             raise self._malformed(
                 f"{target!r}, the target of {name}, is not written as module:Class",
-                "give the place of its class as a string",
+                f"write {_target_meant(target)}",
             )
         if not isinstance(summary, str) or not summary.isprintable() or not summary:
             raise self._malformed(
@@ -159,36 +159,62 @@ class Declarations(Registrar):
             )
         hints = get_type_hints(options)
         for field in attrs.fields(options):
-            if field.name in reserved or field.name.startswith("_"):
-                raise self._malformed(
-                    f"an option of {name} is called {field.name}, which recipes cannot say there",
-                    "call it something else",
-                )
-            if not ({"help", "bounds"} <= field.metadata.keys()):
-                raise self._malformed(
-                    f"option {field.name} of {name} is not made with option(...)",
-                    "make every field with dddm.interfaces.plugin.option or part",
-                )
-            if not isinstance(field.metadata["help"], str):
-                raise self._malformed(
-                    f"the help of option {field.name} of {name} is no text", "say what it does"
-                )
-            bounds = field.metadata["bounds"].values()
-            if bounds and not (_takes_numbers(hints[field.name]) and all(map(_is_number, bounds))):
-                raise self._malformed(
-                    f"option {field.name} of {name} has bounds that are no numbers, or takes none",
-                    "give bounds as numbers, and only to an int, a float, or a list of them",
-                )
-            if "kind" in field.metadata and hints[field.name] is not Part:
-                raise self._malformed(
-                    f"option {field.name} of {name} is made with part(...) and is no Part",
-                    "annotate it with dddm.interfaces.plugin.Part",
-                )
-            if "kind" not in field.metadata and not is_option_type(hints[field.name]):
-                raise self._malformed(
-                    f"option {field.name} of {name} has the type {hints[field.name]}",
-                    "use bool, int, float, str, Literal of strings, tuple[T, ...] or T | None",
-                )
+            self._check_name_and_making(name, field, reserved=reserved)
+            self._check_type(name, field, hints[field.name])
+            self._check_default(name, field, hints[field.name])
+
+    def _check_name_and_making(
+        self, name: str, field: "attrs.Attribute[Any]", *, reserved: set[str]
+    ) -> None:
+        if field.name in reserved or field.name.startswith("_"):
+            raise self._malformed(
+                f"an option of {name} is called {field.name}, which recipes cannot say there",
+                "call it something else",
+            )
+        if not ({"help", "bounds"} <= field.metadata.keys()):
+            raise self._malformed(
+                f"option {field.name} of {name} is not made with option(...)",
+                "make every field with dddm.interfaces.plugin.option or part",
+            )
+        if not isinstance(field.metadata["help"], str):
+            raise self._malformed(
+                f"the help of option {field.name} of {name} is no text", "say what it does"
+            )
+
+    def _check_type(self, name: str, field: "attrs.Attribute[Any]", hint: Any) -> None:
+        bounds = field.metadata["bounds"].values()
+        if bounds and not (_takes_numbers(hint) and all(map(_is_number, bounds))):
+            raise self._malformed(
+                f"option {field.name} of {name} has bounds that are no numbers, or takes none",
+                "give bounds as numbers, and only to an int, a float, or a list of them",
+            )
+        if "kind" in field.metadata and hint is not Part:
+            raise self._malformed(
+                f"option {field.name} of {name} is made with part(...) and is no Part",
+                "annotate it with dddm.interfaces.plugin.Part",
+            )
+        if "kind" not in field.metadata and not is_option_type(hint):
+            raise self._malformed(
+                f"option {field.name} of {name} has the type {hint}",
+                "use bool, int, float, str, Literal of strings, tuple[T, ...] or T | None",
+            )
+
+    def _check_default(self, name: str, field: "attrs.Attribute[Any]", hint: Any) -> None:
+        default = field.default
+        if default is attrs.NOTHING or isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+            return
+        if not fits(default, hint):
+            raise self._malformed(
+                f"option {field.name} of {name} has the default {default!r}, which is not of its "
+                f"type, {inspect.formatannotation(hint)}",
+                "give a default of that type, or annotate the option with its default's type",
+            )
+        broken = broken_bound(default, field.metadata["bounds"])
+        if broken is not None:
+            raise self._malformed(
+                f"the default of option {field.name} of {name} is out of its bounds: {broken}",
+                "give a default within the bounds, or bounds around the default",
+            )
 
     def _malformed(self, what: str, remedy: str) -> PluginError:
         return PluginError(
@@ -204,6 +230,30 @@ def namespace_of(plugin: str) -> str:
 def is_name(text: object) -> bool:
     """Whether this may name a component or a namespace."""
     return isinstance(text, str) and _NAME.fullmatch(text) is not None
+
+
+def _kind_meant(kind: object) -> str:
+    """The member that somebody meant who wrote its word, or all members."""
+    word = {"loss": Kind.METRIC.value}.get(str(kind).lower(), str(kind).lower().replace("_", "-"))
+    members = [member for member in Kind if member.value == word] or list(Kind)
+    return " or ".join(f"Kind.{member.name}" for member in members)
+
+
+def _name_meant(name: object) -> str:
+    """`write "far-off"`, for who wrote FarOff."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", str(name))
+    words = re.findall(r"[a-z0-9]+", apart.lower())
+    meant = f'"{"-".join(words)}", ' if isinstance(name, str) and words else ""
+    return f"write {meant}lower-case words joined by hyphens"
+
+
+def _target_meant(target: object) -> str:
+    """The target as it should be written, or the pattern."""
+    if isinstance(target, type):
+        return f'"{target.__module__}:{target.__qualname__}", as text'
+    module, _, name = str(target).rpartition(".")
+    meant = f"{module}:{name}"
+    return f'"{meant}"' if _TARGET.fullmatch(meant) else 'it as "dddm_mixer.backbone:Mixer"'
 
 
 def is_option_type(annotation: Any) -> bool:

@@ -1,5 +1,6 @@
 """The entry points of plugins, ours first; what of them cannot be read is named."""
 
+import json
 from collections.abc import Iterator
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from typing import Final, final
@@ -27,6 +28,21 @@ class Found:
     def where(self) -> str:
         """As errors name the place."""
         return f"{self.point.value} of {self.package} {self.version}"
+
+    @property
+    def mine(self) -> bool:
+        """Whether it is an editable install, so that who reads an error may be its author."""
+        try:
+            text = None if self.point.dist is None else self.point.dist.read_text("direct_url.json")
+            return text is not None and json.loads(text)["dir_info"]["editable"] is True
+        except Exception:  # noqa: BLE001 - what a damaged installation raises, differs
+            return False
+
+    def mended(self, place: str | None) -> str:
+        """What to do about a failure of its code, which is the author's or the user's to do."""
+        if self.mine:
+            return f"mend {place or 'it'}"
+        return f"update {self.package}, or switch the plugin off: -p no:{self.point.name}"
 
 
 def find_plugins() -> tuple[list[Found], list[PluginStatus]]:

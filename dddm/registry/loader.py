@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Collection, Iterable
-from importlib.metadata import EntryPoint
+from types import FunctionType
 from typing import Final, final
 
 import pluggy
@@ -26,7 +26,8 @@ def load_catalogue(disabled: Collection[str] = ()) -> Catalogue:
     """Load every installed plugin that is not switched off.
 
     Args:
-        disabled: names of entry points, or namespaces; `DDDM_DISABLE_PLUGINS` adds to them.
+        disabled: names of entry points, namespaces, or distributions; `DDDM_DISABLE_PLUGINS` adds
+            to them.
 
     Raises:
         KeyboardInterrupt: at Ctrl-C, and at nothing that a plugin does.
@@ -40,7 +41,7 @@ def load_catalogue(disabled: Collection[str] = ()) -> Catalogue:
     for one in found:
         name = one.point.name
         status = PluginStatus(name=name, package=one.package, version=one.version)
-        if name in off or namespace_of(name) in off:
+        if off & {name, namespace_of(name), one.package}:
             statuses.append(evolve(status, disabled=True))
             continue
         loading = Loading()
@@ -76,7 +77,8 @@ def _refuse_taken_namespace(one: Found, *, owners: dict[str, str]) -> None:
         raise PluginError(
             f"the namespace {namespace!r} belongs to {owner}, and {one.package} claims it too",
             where=where,
-            remedy=f"uninstall one of them, or switch one off: -p no:{one.point.name}",
+            remedy="rename the entry point in the pyproject.toml of the one that is yours; or "
+            f"uninstall one of them, or switch one off: -p no:{one.package}",
         )
 
 
@@ -113,22 +115,22 @@ class Loading:
         failure: BaseException | None = None
         with as_guest() as guest:
             try:
-                self._load(one.point, declarations)
+                self._load(one, declarations)
             except BaseException as error:  # noqa: BLE001 - also SystemExit and what is like it
                 failure = error
         self.remarks = guest.remarks
         self._refuse(one, failure, guest=guest)
         return declarations.components
 
-    def _load(self, point: EntryPoint, declarations: Declarations) -> None:
+    def _load(self, one: Found, declarations: Declarations) -> None:
         began = time.perf_counter()
         try:
-            module = point.load()
+            module = one.point.load()
         finally:
             self.import_seconds = time.perf_counter() - began
         began = time.perf_counter()
         try:
-            _register(point.name, module, declarations)
+            _register(one, module, declarations)
         finally:
             self.register_seconds = time.perf_counter() - began
 
@@ -136,26 +138,55 @@ class Loading:
     def _refuse(one: Found, failure: BaseException | None, *, guest: Guest) -> None:
         if guest.interrupted:
             raise KeyboardInterrupt from failure
+        if failure is None:
+            return
+        place = place_of(failure)
         if isinstance(failure, PluginError):
-            failure.where = failure.where or one.where
+            where = failure.where or one.where
+            failure.where = where if place is None else f"{where}, {place}"
             raise failure
-        if failure is not None:
-            place = place_of(failure)
-            raise PluginError(
-                f"the plugin {one.point.name} failed while it was loaded: {in_words(failure)}",
-                where=one.where if place is None else f"{one.where}, {place}",
-                remedy=f"update {one.package}, or switch the plugin off: -p no:{one.point.name}",
-            ) from failure
+        raise PluginError(
+            f"the plugin {one.point.name} failed while it was loaded: {in_words(failure)}",
+            where=one.where if place is None else f"{one.where}, {place}",
+            remedy=one.mended(place),
+        ) from failure
 
 
-def _register(name: str, module: object, declarations: Declarations) -> None:
+def _register(one: Found, module: object, declarations: Declarations) -> None:
+    """Call a plugin's hook, which pluggy finds by its mark, its name and its argument's name."""
+    place = _place_of_hook(module)
+    where = one.where if place is None else f"{one.where}, {place}"
+    name = one.point.name
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspec)
-    manager.register(module, name=name)
-    manager.check_pending()
+    try:
+        manager.register(module, name=name)
+    except pluggy.PluginValidationError as error:
+        raise PluginError(
+            f"the hook `dddm_register` of the plugin {name} has other arguments than `registrar`",
+            where=where,
+            remedy="dddm_register must call its argument registrar, and have no other",
+        ) from error
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(
+            f"the plugin {name} has a hook of another name than `dddm_register`",
+            where=where,
+            remedy="call the function that is decorated with @hookimpl dddm_register",
+        ) from error
     if not manager.hook.dddm_register.get_hookimpls():
         raise PluginError(
             f"the plugin {name} has no hook `dddm_register`",
+            where=where,
             remedy="decorate it with dddm.interfaces.plugin.hookimpl",
         )
     manager.hook.dddm_register(registrar=declarations)
+
+
+def _place_of_hook(module: object) -> str | None:
+    """File and line of the first function that is marked as a hook."""
+    for value in getattr(module, "__dict__", {}).values():
+        if isinstance(value, FunctionType) and hasattr(value, f"{GROUP}_impl"):
+            return f"{value.__code__.co_filename}:{value.__code__.co_firstlineno}"
+    return None

@@ -10,6 +10,7 @@ from dddm.errors import DataError, RecipeError, UsageError
 from dddm.recipe.difference import difference
 from dddm.recipe.model import Recipe
 from dddm.recipe.write import to_toml
+from dddm.run.checkpoint import list_checkpoints
 from dddm.run.folder import RunFolder
 from dddm.support.files import naming_full_disk, write_whole_text
 
@@ -64,9 +65,18 @@ def _refuse_other_recipe(recipe: Recipe, folder: RunFolder) -> None:
             "this run folder belongs to another recipe:\n"
             + "\n".join(f"    {change}" for change in changes),
             where=str(folder.recipe),
-            remedy="choose another folder with --folder, or give the recipe that the run began "
-            f"with: dddm run {folder.recipe} --folder {folder.path}",
+            remedy=_ways_out(folder),
         )
+
+
+def _ways_out(folder: RunFolder) -> str:
+    ways = (
+        "choose another folder with --folder, or give the recipe that the run began with: "
+        f"dddm run {folder.recipe} --folder {folder.path}"
+    )
+    if list_checkpoints(folder.checkpoints):
+        return ways
+    return f"nothing was trained there yet: remove {folder.path}; or {ways}"
 
 
 def _training(tables: Mapping[str, Any]) -> dict[str, Any]:

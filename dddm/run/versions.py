@@ -41,6 +41,24 @@ def changed_versions(before: Mapping[str, str], now: Mapping[str, str]) -> list[
     ]
 
 
+def how_to_fit(before: Mapping[str, str], uses: Iterable[Use]) -> str:
+    """What to do about a checkpoint that no longer fits what its recipe builds.
+
+    Args:
+        before: the versions that the checkpoint was saved with.
+        uses: the components that are built now.
+    """
+    anew = "or train anew in another folder with --folder"
+    changed = changed_versions(before, versions(uses))
+    if changed:
+        named = ", ".join(changed)
+        return f"go back to the versions it was saved with (saved → here: {named}), {anew}"
+    return (
+        "the versions are those it was saved with, so the network's or store's code has changed "
+        f"since: take it back to what it was, {anew}"
+    )
+
+
 def machine(device: torch.device) -> dict[str, str | int]:
     """What computed it: differences between machines explain differences in the last bits."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()

@@ -14,6 +14,7 @@ from dddm.method.denoiser import ScheduledDenoiser
 from dddm.recipe.model import Recipe
 from dddm.run import checkpoint as checkpoints
 from dddm.run.folder import RunFolder
+from dddm.run.versions import how_to_fit
 from dddm.tasks.build import build_schedule
 from dddm.tasks.training import ema_group
 
@@ -108,10 +109,12 @@ def load_generator(
     try:
         backbone.load_state_dict(dict(found.checkpoint.groups[weights.group]))
     except (KeyError, RuntimeError) as error:
+        # The best weights do not say it themselves.
+        before = found.checkpoint.state.get("versions", about.get("versions", {}))
         raise DataError(
             f"the checkpoint does not fit the recipe's network: {error}",
             where=str(found.checkpoint.folder),
-            remedy="use the versions that its state.json names",
+            remedy=how_to_fit(before, recipe.uses),
         ) from error
     backbone.to(device).eval().requires_grad_(requires_grad=False)
     return Generator(

@@ -12,7 +12,7 @@ from dddm.run import checkpoint as checkpoints
 from dddm.run.checkpoint import Groups
 from dddm.run.processes import Processes
 from dddm.run.resources import free_memory
-from dddm.run.versions import components, machine, versions
+from dddm.run.versions import components, how_to_fit, machine, versions
 from dddm.tasks.optimiser import load_optimiser_state, optimiser_state
 from dddm.tasks.saver import Saved
 from dddm.tasks.store_state import SavedStates, group_of, to_group
@@ -182,6 +182,5 @@ def restore(training: Training, found: checkpoints.Checkpoint) -> None:
         raise DataError(
             f"this checkpoint does not fit what the recipe builds: {error}",
             where=str(found.folder),
-            remedy="the network's or store's code has changed since; use the versions in "
-            "state.json, or train anew in another folder with --folder",
+            remedy=how_to_fit(found.state["versions"], training.recipe.uses),
         ) from error

@@ -5,6 +5,7 @@ Every case goes through the real command line, in a process of its own.
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -145,7 +146,26 @@ def test_a_run_folder_of_another_recipe(copy: Path) -> None:
     before = (copy / "runs/tiny/recipe.toml").read_bytes()
     done = dddm("run", "tiny.toml", "--set", "train.epochs=4", cwd=copy)
     refused(done, code=3, says=("train.epochs: 3 → 4", "--folder", "runs/tiny/recipe.toml"))
+    assert "nothing was trained" not in done.stderr
     assert (copy / "runs/tiny/recipe.toml").read_bytes() == before
+
+
+def test_a_checkpoint_of_another_network(copy: Path) -> None:
+    """It is refused, and with the same versions the network's code is said to have changed."""
+    recipe = copy / "runs/tiny/recipe.toml"
+    text = recipe.read_text()
+    recipe.write_text(re.sub(r"^channels = (\d+)$", r"channels = \g<1>0", text, flags=re.MULTILINE))
+    assert recipe.read_text() != text
+    done = dddm("sample", "runs/tiny", "--steps", "1", "--images", "2", cwd=copy)
+    refused(done, code=7, says=("does not fit the recipe's network", "code has changed since"))
+
+
+def test_a_run_folder_of_a_recipe_that_trained_nothing(copy: Path) -> None:
+    """A run that failed before its first checkpoint may be removed for the recipe put right."""
+    shutil.rmtree(copy / "runs/tiny/checkpoints")
+    done = dddm("run", "tiny.toml", "--set", "train.epochs=4", cwd=copy)
+    refused(done, code=3, says=("nothing was trained there yet: remove", "runs/tiny"))
+    assert (copy / "runs/tiny/recipe.toml").exists()
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:

@@ -45,3 +45,10 @@ def test_without_a_licence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert done.exit_code == 0
     assert "peas:sweet-pea" in done.output
     assert not (tmp_path / "dddm-peas/LICENSE").exists()
+
+
+def test_who_writes_a_loss_is_told_its_kind() -> None:
+    """A loss is a metric here."""
+    done = call("dddm-sweet-pea", "--kind", "loss")
+    assert done.exit_code == 2
+    assert "a loss is a metric: --kind metric" in done.output

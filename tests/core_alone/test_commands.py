@@ -33,7 +33,7 @@ def test_the_recipe_is_checked_shown_and_counted(alone: Alone, place: Path) -> N
     assert 'use = "toy:numbers"' in shown
     counted = alone.succeeded("run", "toy.toml", "--dry-run", cwd=place)
     assert f"{TRAIN_IMAGES} of 1×4×4, 2 classes" in counted
-    assert "0.00 GFLOP a forward pass of one image; of these 0% only once" in counted
+    assert "0 FLOP a forward pass of one image; of these 0% only once" in counted
 
 
 def test_mistakes_are_found_among_toys(alone: Alone, place: Path) -> None:

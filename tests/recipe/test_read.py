@@ -218,6 +218,27 @@ def test_plugins_alone_at_fault_is_a_plugin_error(tmp_path: Path) -> None:
     refused(tmp_path, missing.replace("epochs = 5", "epochs = 0"))
 
 
+@pytest.mark.parametrize("name", ["mixer", "mixer:mixer"])
+def test_a_component_of_a_missing_package_is_one_error(tmp_path: Path, name: str) -> None:
+    """That the package is not installed says why its component is not there."""
+    missing = RECIPE.replace('use = "net"', f'use = "{name}"')
+    alone = refused(tmp_path, missing, kind=PluginError)
+    assert f"there is no backbone called '{name}'" in alone
+    needs = missing.replace("seed = 3", 'requires = ["Dddm_Mixer>=1"]')
+    message = refused(tmp_path, needs, kind=PluginError)
+    assert "the recipe has an error" in message
+    assert "Dddm_Mixer is not installed" in message
+    other = missing.replace("seed = 3", 'requires = ["dddm-elsewhere"]')
+    assert "the recipe has 2 errors" in refused(tmp_path, other, kind=PluginError)
+
+
+def test_the_remedy_repeats_the_bounds(tmp_path: Path) -> None:
+    """What to write is said with what it may be."""
+    message = refused(tmp_path, RECIPE.replace("rate = 0.25", "rate = -0.1"))
+    assert "-0.1 is not" in message
+    assert "try: write a number " in message
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dddm.recipe.types import check_bounds, convert, describe
+from dddm.recipe.types import check_bounds, convert, describe, describe_bounded
 
 plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 values = st.recursive(plain, lambda v: st.lists(v) | st.dictionaries(st.text(), v), max_leaves=8)
@@ -103,3 +103,19 @@ def test_types_in_words() -> None:
     assert describe(int | None) == "a whole number"
     assert describe(tuple[float, ...]) == "a list, each item a number"
     assert describe(Literal["a", "b"]) == 'one of "a", "b"'
+
+
+@pytest.mark.parametrize(
+    ("annotation", "bounds", "words"),
+    [
+        (float, {"at_least": 0}, "a number of at least 0"),
+        (float, {"above": 0, "below": 1}, "a number above 0 and below 1"),
+        (tuple[int, ...], {"at_least": 1}, "a list, each item a whole number of at least 1"),
+        (int, {}, "a whole number"),
+    ],
+)
+def test_a_type_is_said_with_its_bounds(
+    annotation: Any, bounds: dict[str, float], words: str
+) -> None:
+    """As remedies say what to write."""
+    assert describe_bounded(annotation, bounds) == words

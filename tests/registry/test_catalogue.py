@@ -78,6 +78,9 @@ def test_named_finds_every_kind() -> None:
     assert [c.id for c in catalogue.named("pixels")] == ["other:pixels", "toy:pixels"]
     with pytest.raises(PluginError, match="no component called 'pixel'"):
         catalogue.named("pixel")
+    with pytest.raises(PluginError) as caught:
+        catalogue.named("xyzzy")
+    assert caught.value.remedy == "is its package installed?  `dddm plugins` lists what is"
 
 
 def test_facts_are_plain() -> None:

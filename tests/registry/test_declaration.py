@@ -118,6 +118,82 @@ def test_kinds_have_names_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        ({"kind": "backbone"}, "write Kind.BACKBONE"),
+        ({"kind": "loss"}, "write Kind.METRIC"),
+        ({"kind": "target_store"}, "write Kind.TARGET_STORE"),
+        ({"kind": 3}, "Kind.SCHEDULE or Kind.BACKBONE"),
+        ({"name": "Mixer"}, 'write "mixer"'),
+        ({"name": "my_FarOff"}, 'write "my-far-off"'),
+        ({"name": "é"}, "write lower-case words"),
+        ({"target": "focal.far.Far"}, 'write "focal.far:Far"'),
+        ({"target": Options}, f'write "{__name__}:Options", as text'),
+        ({"target": "Far"}, 'write it as "dddm_mixer.backbone:Mixer"'),
+    ],
+)
+def test_what_was_meant_is_proposed(changes: dict[str, Any], remedy: str) -> None:
+    """The remedy is what the author would write, where that can be guessed."""
+    assert remedy in str(refusal(**changes).remedy)
+
+
+def one_option(annotation: Any, default: Any, **bounds: float) -> type[Any]:
+    """An options class of a single option."""
+    body = {
+        "size": option(default, help="What.", **bounds),
+        "__annotations__": {"size": annotation},
+    }
+    return frozen(kw_only=True)(type("One", (), body))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default"),
+    [
+        (int, "64"), (int, 64.0), (int, True), (int, None), (float, "1"), (float, True),
+        (float, float("inf")), (bool, 1), (str, 1), (Literal["a", "b"], "c"), (Literal["a"], 1),
+        (int | None, "64"), (tuple[int, ...], 3), (tuple[int, ...], (1, 2.0)),
+        (tuple[int, ...], [1]), (tuple[int, ...] | None, ("a",)),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_default_of_another_type_is_refused(annotation: Any, default: Any) -> None:
+    """It would fail only in the run, where a recipe's value of that type is refused at once."""
+    error = refusal(options=one_option(annotation, default))
+    assert f"option size of far has the default {default!r}" in error.what
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "bounds", "what"),
+    [
+        (int, 0, {"at_least": 1}, "0 is not at least 1"),
+        (float | None, 0.5, {"above": 0.5}, "0.5 is not above 0.5"),
+        (tuple[int, ...], (1, 9), {"at_most": 8}, "9 is not at most 8"),
+        (tuple[tuple[int, ...], ...], ((1,), (9,)), {"below": 8}, "9 is not below 8"),
+    ],
+)
+def test_a_default_out_of_its_bounds_is_refused(
+    annotation: Any, default: Any, bounds: dict[str, float], what: str
+) -> None:
+    """What a recipe may not say is no default either."""
+    assert what in refusal(options=one_option(annotation, default, **bounds)).what
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default"),
+    [
+        (float, 1), (float | None, None), (int | None, 3), (Literal["a", "b"], "b"),
+        (tuple[float, ...], (1, 2.5)), (tuple[tuple[int, ...], ...], ((1,), ())), (bool, False),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_default_of_its_type_is_taken(annotation: Any, default: Any) -> None:
+    """A float may be a whole number, as in recipes; what may be left out may be None."""
+    taker = declarations()
+    taker.add(Kind.METRIC, "far", **GOOD, options=one_option(annotation, default))
+    assert len(taker.components) == 1
+
+
+@pytest.mark.parametrize(
     ("changes", "what"),
     [
         ({"kind": "metric"}, "'metric' is no Kind"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from toy_distributions import HEAD, install, metric, registering
+from toy_distributions import HEAD, install, make_editable, metric, registering
 
 from dddm.errors import PluginError
 from dddm.interfaces.plugin import Kind
@@ -146,7 +146,72 @@ def test_a_namespace_belongs_to_one_distribution(site: Path) -> None:
     catalogue = load_catalogue()
     assert set(catalogue.set_aside) == {"shared.two", "dddm.more"}
     assert "belongs to a-toy, and b-toy claims it too" in catalogue.set_aside["shared.two"].what
+    remedy = str(catalogue.set_aside["shared.two"].remedy)
+    assert "rename the entry point in the pyproject.toml" in remedy
+    assert "-p no:b-toy" in remedy
     assert catalogue.find(Kind.METRIC, "shared:near").name == "near"
+
+
+@pytest.mark.parametrize(("off", "left"), [("a-toy", "far"), ("b-toy", "near")])
+def test_one_of_two_that_share_a_namespace_is_switched_off_by_its_package(
+    site: Path, off: str, left: str
+) -> None:
+    """Both have one name, so their distributions' names tell them apart; the other is used."""
+    install(site, "a-toy", toy_a=("shared", registering(metric("near"))))
+    install(site, "b-toy", toy_b=("shared", registering(metric("far"))))
+    catalogue = load_catalogue([off])
+    assert not catalogue.set_aside
+    assert [c.id for c in catalogue.components() if c.namespace == "shared"] == [f"shared:{left}"]
+
+
+MISTAKES = {
+    "no help": (f"{HEAD}@frozen\nclass Bad:\n    x: int = option(1)\n", 10),
+    "no summary": (registering('Kind.METRIC, "x", target="a:B"'), 10),
+    "raises": ("x = 1\nraise ValueError('no luck')", 2),
+}
+
+
+@pytest.mark.parametrize(("source", "line"), MISTAKES.values(), ids=MISTAKES)
+def test_an_author_is_told_to_mend_and_a_user_to_update(site: Path, source: str, line: int) -> None:
+    """Who has the package as an editable install can change it; the line is named."""
+    install(site, "a-toy", toy_a=("mine", source))
+    make_editable(site, "a-toy")
+    install(site, "b-toy", toy_b=("theirs", source))
+    aside = load_catalogue().set_aside
+    assert aside["mine"].remedy == f"mend {site / 'toy_a.py'}:{line}"
+    assert aside["theirs"].remedy == "update b-toy, or switch the plugin off: -p no:theirs"
+
+
+HOOKS = {
+    "argument": ("def dddm_register(r): pass", "dddm_register must call its argument registrar"),
+    "name": ("def dddm_registr(registrar): pass", "call the function that is decorated"),
+}
+
+
+@pytest.mark.parametrize(("hook", "remedy"), HOOKS.values(), ids=HOOKS)
+def test_a_hook_that_is_not_ours_is_explained(site: Path, hook: str, remedy: str) -> None:
+    """In words of dddm rather than of pluggy, with the line."""
+    install(site, "a-toy", toy_a=("mine", f"{HEAD}@hookimpl\n{hook}"))
+    error = load_catalogue().set_aside["mine"]
+    assert str(error.remedy).startswith(remedy)
+    assert str(error.where).endswith(f"{site / 'toy_a.py'}:8")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'Kind.METRIC, "Far", target="a:B", summary="s"',
+        'Kind.METRIC, "x", target="a:B", summary="s", options=Unknown',
+    ],
+)
+def test_a_malformed_declaration_has_its_line(site: Path, call: str) -> None:
+    """Also where what cannot be read is an annotation, which the standard library reads."""
+    source = f"{HEAD}@frozen\nclass Unknown:\n    x: 'Nowhere' = option(1, help='')\n"
+    source += registering(call).removeprefix(HEAD)
+    install(site, "a-toy", toy_a=("mine", source))
+    where = str(load_catalogue().set_aside["mine"].where)
+    assert "a-toy 1.0" in where
+    assert where.endswith(f"{site / 'toy_a.py'}:13")
 
 
 def test_one_name_twice_in_a_namespace_is_set_aside(site: Path) -> None:

@@ -9,7 +9,7 @@ from toy_distributions import install, registering
 
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.run.versions import changed_versions, components, versions
+from dddm.run.versions import changed_versions, components, how_to_fit, versions
 
 OBSERVER = 'Kind.OBSERVER, "eye", target="toy_eye:Eye", summary="."'
 METRIC = 'Kind.METRIC, "near", target="toy_eye:Near", summary="."'
@@ -44,3 +44,15 @@ def test_what_both_name_in_another_version_has_changed() -> None:
     before = {"torch": "2.6", "dddm-toy": "1.2", "gone": "1"}
     now = {"torch": "2.6", "dddm-toy": "1.3", "new": "2"}
     assert changed_versions(before, now) == ["dddm-toy 1.2 → 1.3"]
+
+
+def test_what_to_do_about_weights_that_no_longer_fit() -> None:
+    """Versions that differ are named, saved and present; where none does, it is the code."""
+    now = versions([])
+    said = how_to_fit({**now, "torch": "1.0"}, [])
+    assert (
+        f"go back to the versions it was saved with (saved → here: torch 1.0 → {now['torch']})"
+        in said
+    )
+    assert "code has changed since" not in said
+    assert "code has changed since" in how_to_fit(now, [])
