@@ -104,14 +104,9 @@ RAISING = {
     ),
     "refine": (
         ("begun, *, estimate", "begun, *, guess"),
-        "the backbone odd:f cannot be called as its interface says, in refine: TypeError: "
-        "Plain.refine() got an unexpected keyword argument 'estimate'",
+        "the backbone odd:f cannot be called as its interface says, in refine: TypeError: Plain.",
+        "refine() got an unexpected keyword argument 'estimate'\n",
         "odd_parts/backbone.py:16, dddm-odd 1.0\n",
-        TRY_BACKBONE,
-    ),
-    "begin": (
-        ("x_t, t, label", "x_t, time, label"),
-        "the backbone odd:f cannot be called as its interface says, in begin: TypeError: ",
         TRY_BACKBONE,
     ),
     "signature": (
@@ -140,10 +135,9 @@ RAISING = {
         "the backbone Plain gave F of shape (250, 1, 7, 8), not (250, 1, 8, 8)",
     ),
     "module": (
-        ("import torch\nfrom dddm.interfaces.metric", "import torch\ntorch.arrange\n"
-         "from dddm.interfaces.metric"),
+        ("\nclass Odd", "\ntorch.arrange\nclass Odd"),
         "the metric odd:d cannot be loaded: AttributeError: module 'torch' has no attribute",
-        "odd_parts/metric.py:2, odd_parts.metric:Odd of dddm-odd 1.0\n",
+        "odd_parts/metric.py:4, odd_parts.metric:Odd of dddm-odd 1.0\n",
     ),
     "syntax": (
         ("def distance(", "def distance)"),
