@@ -1,7 +1,7 @@
 """Every error that a user can meet, each with the exit code that the command line returns for it.
 
-An error says what is wrong, where, and what to do about it.  Anything that reaches the command
-line and is not a `DddmError` is a defect of ours: it alone is shown with a traceback.
+An error says what is wrong, where, and what to do about it.  Anything else that reaches the
+command line is a defect of a plugin or of ours: these alone are shown with a traceback.
 """
 
 from typing import ClassVar, final

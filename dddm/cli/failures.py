@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from dddm.errors import DddmError, EnvironmentProblem, StoppedEarly
+from dddm.registry.strangers import blame
 from dddm.run.launch import is_worker
 
 DEFECT: Final = 1
@@ -33,6 +34,11 @@ def show_failure(error: Exception) -> int:
     if known is not None:
         show_error(str(known))
         return known.exit_code
+    blamed = blame(error)
+    if blamed is not None:
+        click.echo(blamed.lines, nl=False, err=True)
+        show_error(str(blamed.error))
+        return blamed.error.exit_code
     traceback.print_exception(error)
     show_error(_DEFECT_OF_OURS)
     return DEFECT
@@ -56,8 +62,13 @@ def _show_in_worker(error: Exception, known: DddmError | None) -> int:
         # Another process has failed, and says why; it is to be the first that is noticed.
         time.sleep(_SECONDS_FOR_THE_FIRST)
         return DEFECT
+    blamed = blame(error) if known is None else None
+    if blamed is not None:
+        known = blamed.error
     message = str(known)
-    if known is None:
+    if blamed is not None:
+        message = f"{message}\n{blamed.lines}".rstrip()
+    elif known is None:
         lines = "".join(traceback.format_exception(error))
         message = f"{_DEFECT_OF_OURS}\n{lines}".rstrip()
     leave_error(message)

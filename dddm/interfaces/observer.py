@@ -183,6 +183,7 @@ class RunStopped(Event):
 
     Attributes:
         reason: `finished`, `interrupted` or `failed`.
+        step: that of the newest checkpoint; 0 where there is none.
     """
 
     reason: str

@@ -12,6 +12,7 @@ from torch import Tensor
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.sampler import Denoiser
 from dddm.interfaces.schedule import Schedule
+from dddm.method.promises import refuse_wrong_network
 
 
 @final
@@ -44,6 +45,7 @@ class ScheduledDenoiser(Denoiser):
     ) -> None:
         self._schedule = schedule
         self._precision = precision
+        self._of = type(backbone)
         self._select = backbone.select
         begin, refine = backbone.begin, backbone.refine
         self._begin = torch.compile(begin) if compiled else begin
@@ -65,9 +67,19 @@ class ScheduledDenoiser(Denoiser):
         return _Begun(x_t=x_t, t=t, network=network)
 
     def refine(self, begun: _Begun, *, estimate: Tensor) -> Tensor:
-        """f_θ(x̂, x_t, t), (B, C, H, W), not clamped."""
+        """f_θ(x̂, x_t, t), (B, C, H, W), not clamped.
+
+        Raises:
+            PluginError: if the backbone's F has another shape or dtype.
+        """
         with self._autocast(estimate.device):
             raw = self._refine(begun.network, estimate=estimate)
+        refuse_wrong_network(
+            raw,
+            of=self._of,
+            shape=begun.x_t.shape,
+            dtypes=(begun.x_t.dtype, self._precision),
+        )
         return self._schedule.estimate(x_t=begun.x_t, raw=raw.to(begun.x_t.dtype), t=begun.t)
 
     def select(self, begun: _Begun, *, index: Tensor) -> _Begun:

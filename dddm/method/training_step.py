@@ -11,7 +11,7 @@ The caller steps the optimiser and writes x̂' back to X̂[i], from this same fo
 Legend: B images in the batch, C channels, H rows, W columns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import final
 
 import torch
@@ -24,6 +24,7 @@ from dddm.interfaces.metric import Metric
 from dddm.interfaces.sampler import Denoiser
 from dddm.interfaces.schedule import Schedule, expand_B111
 from dddm.interfaces.target_store import TargetStore
+from dddm.method.promises import refuse_wrong_loss
 
 _INDICES_NAMED = 8
 
@@ -172,6 +173,8 @@ def training_step(
 
     Raises:
         ValueError: if the store refuses the batch's indices.
+        PluginError: if F or the loss is not of the shape and dtype that was promised, or the loss
+            carries no gradient.
     """
     x_0_BCHW = flip(batch.x_0, draws=draws)
     stored_BCHW = flip(store.read(batch.index), draws=draws)
@@ -186,6 +189,7 @@ def training_step(
         previous_estimate=stored_BCHW,
         epoch=epoch,
     )
+    refuse_wrong_loss(loss_B, of=type(metric), estimate=new_estimate_BCHW)
     return Outcome(
         loss=loss_B.mean(),
         loss_B=loss_B.detach(),
@@ -194,8 +198,13 @@ def training_step(
     )
 
 
-def refuse_not_finite(outcome: Outcome, *, batch: Batch, step: int) -> None:
+def refuse_not_finite(
+    outcome: Outcome, *, batch: Batch, step: int, remedy: Callable[[Outcome], str]
+) -> None:
     """Stop before a number that is not finite reaches the store or the weights.
+
+    Args:
+        remedy: says what to do about it.
 
     Raises:
         TrainingFailed: with the step, the images and the terms.
@@ -211,6 +220,5 @@ def refuse_not_finite(outcome: Outcome, *, batch: Batch, step: int) -> None:
         f"training met a number that is not finite in {len(bad)} of {len(batch.index)} images",
         where=f"step {step}, images {images}{more}; the first: loss {outcome.loss_B[worst]:.4g}, "
         f"largest estimate {outcome.estimate[worst].abs().max():.4g}, t = {outcome.t[worst]:g}",
-        remedy="the last checkpoint is whole; use a smaller train.learning_rate or set "
-        "train.gradient_clip = 1.0",
+        remedy=remedy(outcome),
     )

@@ -7,6 +7,7 @@ from attrs import evolve, field, fields, frozen
 
 from dddm.interfaces.plugin import Part, option
 from dddm.registry.component import Component
+from dddm.registry.strangers import build
 from dddm.scores.kinds import NEIGHBOURS, Metric
 from dddm.scores.protocol import Protocol
 
@@ -25,7 +26,7 @@ class Use(Part):
         Raises:
             PluginError: if it cannot be imported.
         """
-        return self.component.load()(self.options, **more)
+        return build(self.component, self.options, **more)
 
     @property
     def parts(self) -> tuple["Use", ...]:

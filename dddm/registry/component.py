@@ -1,6 +1,8 @@
 """One registered component, and how its class is found when it is first used."""
 
+import difflib
 import importlib
+from types import ModuleType
 from typing import Any, final
 
 from attrs import field, frozen
@@ -16,6 +18,7 @@ from dddm.interfaces.plugin import (
     Needs,
     WeightFile,
 )
+from dddm.registry.blame import in_words, place_of, places_of
 
 
 @final
@@ -57,6 +60,11 @@ class Component:
         """Its id, and the package that it is of, as messages name it."""
         return f"{self.id} of {self.package} {self.version}"
 
+    @property
+    def place(self) -> str:
+        """What it registered, and the package that it is of, as the place of an error."""
+        return f"{self.target} of {self.package} {self.version}"
+
     def weights_for(self, options: Any) -> tuple[WeightFile, ...]:
         """The files of weights that it needs with these options.
 
@@ -81,11 +89,31 @@ class Component:
         """
         module_name, _, class_name = self.target.partition(":")
         try:
-            return getattr(importlib.import_module(module_name), class_name)
+            module = importlib.import_module(module_name)
         except (Exception, SystemExit) as error:
-            msg = f"the {self.kind.value} {self.id} cannot be loaded: {error!r}"
+            line = place_of(error, within=places_of(self.target))
             raise PluginError(
-                msg,
-                where=f"{self.target} of {self.package} {self.version}",
+                f"the {self.kind.value} {self.id} cannot be loaded: {in_words(error)}",
+                where=self.place if line is None else f"{line}, {self.place}",
                 remedy=f"reinstall or update {self.package}, or choose another {self.kind.value}",
             ) from error
+        try:
+            return getattr(module, class_name)
+        except AttributeError as error:
+            raise PluginError(
+                f"the {self.kind.value} {self.id} cannot be loaded: {module_name} has no "
+                f"{class_name}",
+                where=self.place,
+                remedy=_near(class_name, module)
+                or f"reinstall or update {self.package}, or choose another {self.kind.value}",
+            ) from error
+
+
+def _near(name: str, module: ModuleType) -> str | None:
+    """What a module has under nearly that name, as a remedy; None if there is no such thing."""
+    names = [known for known in vars(module) if not known.startswith("_")]
+    folded = {known.lower(): known for known in names}
+    close = difflib.get_close_matches(name.lower(), folded, n=1)
+    if not close:
+        return None
+    return f"{module.__name__} has {folded[close[0]]}; did you mean that?"

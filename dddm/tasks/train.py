@@ -6,6 +6,7 @@ Read `train` first, then `_one_step`, which follows the paper line by line:
 
 import time
 from contextlib import ExitStack
+from functools import partial
 
 import attrs
 import torch
@@ -19,6 +20,7 @@ from dddm.run.rate import Rate
 from dddm.support.noise import generator_for, noise_by_index, seed_for
 from dddm.tasks.keep import announce_saved, save
 from dddm.tasks.progress import Progress
+from dddm.tasks.remedies import remedy_for_not_finite
 from dddm.tasks.training import Training
 from dddm.tasks.update import update_weights
 
@@ -140,7 +142,12 @@ def _forward_and_backward(
                 draws=part_draws,
                 epoch=position.epoch,
             )
-            refuse_not_finite(outcome, batch=part, step=position.step + 1)
+            refuse_not_finite(
+                outcome,
+                batch=part,
+                step=position.step + 1,
+                remedy=partial(remedy_for_not_finite, training, batch=part),
+            )
             if following is not None:
                 parts.store.prefetch(following)
             scaled: Tensor = training.scaler.scale(outcome.loss / count)

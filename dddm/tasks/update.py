@@ -5,6 +5,7 @@ from typing import Final
 import torch
 
 from dddm.errors import TrainingFailed
+from dddm.tasks.remedies import remedy_for_gradient, what_is_kept
 from dddm.tasks.training import Training
 
 _MOST_OVERFLOWS: Final = 20
@@ -45,7 +46,7 @@ def _count_overflow(training: Training, norm: float) -> None:
         raise TrainingFailed(
             f"the gradient's norm is {norm}",
             where=where,
-            remedy="the last checkpoint is whole; use a smaller train.learning_rate",
+            remedy=remedy_for_gradient(training),
         )
     position.overflows += 1
     if position.overflows >= _MOST_OVERFLOWS:
@@ -53,7 +54,7 @@ def _count_overflow(training: Training, norm: float) -> None:
             f"float16 gradients overflowed at {position.overflows} steps in a row, the last at a "
             f"scale of {training.scaler.get_scale():g}",
             where=where,
-            remedy='the last checkpoint is whole; use train.precision = "bfloat16"',
+            remedy=f'{what_is_kept(training)}use train.precision = "bfloat16"',
         )
     training.announcer.say(
         f"{where}: float16 gradients overflowed at a scale of {training.scaler.get_scale():g}; "

@@ -90,4 +90,8 @@ def run_stopped(event: RunStopped) -> str:
     """How the run ended."""
     if event.reason == "finished":
         return f"finished in {duration(event.seconds)}: {event.message}"
+    if event.reason == "failed":
+        # The step that failed is in the message; the event's is that of the newest checkpoint.
+        saved = f"saved up to step {event.step:,}" if event.step else "nothing is saved"
+        return f"failed, {saved}: {event.message}"
     return f"{event.reason} at step {event.step:,}: {event.message}"

@@ -21,8 +21,8 @@ def _cannot_keep(numbers: str, *, precision: str) -> TrainingFailed:
     return TrainingFailed(
         f"estimates {numbers} cannot be kept in {precision}",
         where="targets",
-        remedy="the last checkpoint is whole; images are in -1…1, so training has gone astray: use "
-        "a smaller train.learning_rate or set train.gradient_clip = 1.0",
+        remedy="images are in -1…1, so training has gone astray: use a "
+        "smaller train.learning_rate or set train.gradient_clip = 1.0",
     )
 
 

@@ -81,7 +81,7 @@ def test_samples_and_scores_tell_where_and_how_much() -> None:
     [
         ("finished", "finished in 2 min 05 s: why"),
         ("interrupted", "interrupted at step 1,200: why"),
-        ("failed", "failed at step 1,200: why"),
+        ("failed", "failed, saved up to step 1,200: why"),
     ],
 )
 def test_an_end_tells_how_it_came(reason: str, text: str) -> None:

@@ -1,0 +1,169 @@
+"""Errors of strangers' components end with 4 and name whose they are, through the command line."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from command_line import dddm, write_tiny
+from toy_distributions import install, registering
+
+PLUGIN = registering(
+    'Kind.METRIC, "d", target="odd_parts.metric:Odd", summary="A distance."',
+    'Kind.BACKBONE, "f", target="odd_parts.backbone:Plain", summary="A network."',
+)
+
+METRIC = """\
+import torch
+from dddm.interfaces.metric import Metric
+
+class Odd(Metric):
+    def __init__(self, options):
+        self.pool = torch.nn.Conv2d(3, 3, 3)
+
+    def distance(self, *, estimate, target):
+        return (estimate - target).square().flatten(1).mean(1)
+"""
+
+BACKBONE = """\
+import torch
+from dddm.interfaces.backbone import Backbone
+
+class Plain(Backbone):
+    def __init__(self, options, *, shape, classes):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    @property
+    def uses_labels(self):
+        return False
+
+    def begin(self, *, x_t, t, label):
+        return x_t
+
+    def refine(self, begun, *, estimate):
+        return self.weight * (begun + estimate)
+"""
+
+DISTANCE = "(estimate - target).square().flatten(1).mean(1)"
+F = "self.weight * (begun + estimate)"
+OUR_METRIC = 'use = "pseudo-huber"\nc = 0.0043'
+OUR_BACKBONE = """\
+use = "adm"
+channels = 8
+multipliers = [1, 2]
+blocks = 1
+attention = [4]
+classes = true
+"""
+SHORT = (('[evaluate]\nfeatures = "pixels"\n', ""), ("epochs = 3", "epochs = 1"),
+         ("images = 70", "images = 4"))  # fmt: skip
+TRY_METRIC = "try: dddm plugin test odd:d\n"
+TRY_BACKBONE = "try: dddm plugin test odd:f\n"
+
+
+def install_odd(folder: Path, *changes: tuple[str, str]) -> None:
+    """The stranger's package, with pieces of its source replaced."""
+    install(folder / "site", "dddm-odd", odd_plugin=("odd", PLUGIN))
+    parts = folder / "site" / "odd_parts"
+    parts.mkdir()
+    (parts / "__init__.py").touch()
+    sources = {"metric": METRIC, "backbone": BACKBONE}
+    for old, new in changes:
+        assert any(old in source for source in sources.values())
+        sources = {name: source.replace(old, new) for name, source in sources.items()}
+    for name, source in sources.items():
+        (parts / f"{name}.py").write_text(source)
+
+
+def run(
+    folder: Path, *words: str, metric: str = "odd:d", backbone: str = "odd:f"
+) -> subprocess.CompletedProcess[str]:
+    write_tiny(
+        folder, *SHORT, (OUR_METRIC, f'use = "{metric}"'), (OUR_BACKBONE, f'use = "{backbone}"\n')
+    )
+    command = words or ("run", "tiny.toml")
+    return dddm(*command, cwd=folder, PYTHONPATH=str(folder / "site"))
+
+
+def blamed(done: subprocess.CompletedProcess[str], *says: str) -> None:
+    assert done.returncode == 4, done.stderr
+    for words in says:
+        assert words in done.stderr, done.stderr
+    assert "defect of dddm" not in done.stderr
+    assert "dddm/cli" not in done.stderr
+
+
+RAISING = {
+    "distance": (
+        (DISTANCE, "self.pool(estimate)"),
+        "error: the metric odd:d failed in distance: RuntimeError: Given groups=1",
+        "odd_parts/metric.py:9, dddm-odd 1.0\n",
+        TRY_METRIC,
+        "torch/nn/modules/conv.py",
+    ),
+    "refine": (
+        ("begun, *, estimate", "begun, *, guess"),
+        "the backbone odd:f cannot be called as its interface says, in refine: TypeError: Plain.",
+        "refine() got an unexpected keyword argument 'estimate'\n",
+        "odd_parts/backbone.py:16, dddm-odd 1.0\n",
+        TRY_BACKBONE,
+    ),
+    "signature": (
+        ("options, *, shape, classes", "options, shape"),
+        "the backbone odd:f cannot be made: TypeError: Plain.__init__() got an unexpected",
+        "at: odd_parts.backbone:Plain of dddm-odd 1.0\n",
+        TRY_BACKBONE,
+    ),
+    "abstract": (
+        ("def distance", "def distanz"),
+        "the metric odd:d cannot be made: TypeError: Can't instantiate abstract class Odd",
+        TRY_METRIC,
+    ),
+    "scalar": (
+        (DISTANCE, f"{DISTANCE}.mean()"),
+        "the metric Odd gave a loss of shape (), not (250,)",
+        "at: odd_parts.metric:Odd\n",
+    ),
+    "shape": (
+        (F, f"({F})[:, :, 1:]"),
+        "the backbone Plain gave F of shape (250, 1, 7, 8), not (250, 1, 8, 8)",
+    ),
+    "syntax": (
+        ("def distance(", "def distance)"),
+        "the metric odd:d cannot be loaded: SyntaxError: unmatched ')'",
+        "odd_parts/metric.py:8, odd_parts.metric:Odd of dddm-odd 1.0\n",
+    ),
+}  # fmt: skip
+"""What is replaced in the package, and what is said of it."""
+
+
+@pytest.mark.parametrize("name", RAISING)
+def test_a_mistake_of_a_plugin_is_its_own(tmp_path: Path, name: str) -> None:
+    """Exit code 4, the component, what went wrong in words, the place, and how to try it."""
+    change, *says = RAISING[name]
+    assert isinstance(change, tuple)
+    install_odd(tmp_path, change)
+    blamed(run(tmp_path), *map(str, says))
+
+
+def test_a_number_that_is_not_finite_at_first(tmp_path: Path) -> None:
+    """It is the metric's: no learning rate has had a hand in it, and nothing is saved yet."""
+    install_odd(tmp_path, (DISTANCE, f"{DISTANCE} / 0"))
+    done = run(tmp_path)
+    assert done.returncode == 5, done.stderr
+    assert "failed, nothing is saved: training met a number that is not finite" in done.stderr
+    assert "at: step 1, images" in done.stderr
+    assert (
+        "try: no weight was changed before, so the metric odd:d gave it for numbers that are "
+        "finite: dddm plugin test odd:d\n"
+    ) in done.stderr
+    assert "checkpoint" not in done.stderr
+    assert "learning_rate" not in done.stderr
+
+
+def test_a_mistake_in_one_of_several_processes(tmp_path: Path) -> None:
+    """A worker's error arrives with its code; this one is made in eval mode alone."""
+    install_odd(tmp_path, (F, f"{F} if self.training else {{}}['eval']"))
+    done = run(tmp_path, "run", "tiny.toml", "--nproc", "2")
+    says = "the backbone odd:f failed in refine: KeyError: 'eval'"
+    blamed(done, says, "odd_parts/backbone.py:17, dddm-odd 1.0\n", TRY_BACKBONE)
