@@ -72,7 +72,7 @@ def frozen(subject: Subject) -> None:
 
 @OPTIONS.check(once=True)
 def defaults(subject: Subject) -> None:
-    """Each default is of its option's type and within its bounds."""
+    """Each default is a value of its option's type and within its bounds, not a factory of one."""
     hints = hints_of(subject.component.options)
     for field in attrs.fields(subject.component.options):
         if field.default is attrs.NOTHING or field.default is None:

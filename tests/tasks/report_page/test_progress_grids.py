@@ -9,7 +9,7 @@ from dddm.tasks.build import build_split
 from dddm.tasks.report_page.progress_grids import gather_progress
 
 
-def test_grids_of_training_come_in_the_order_of_epochs(tmp_path: Path) -> None:
+def test_grids_come_in_the_order_of_epochs(tmp_path: Path) -> None:
     """Epoch 100,000 follows epoch 2, and files of other names are passed over."""
     folder = RunFolder(tmp_path)
     put_progress(folder, build_split(make_recipe()), epochs=(100_000, 2))

@@ -56,11 +56,6 @@ class Changeable:
 
 
 @attrs.frozen(kw_only=True)
-class DefaultOutside:
-    c: float = option(0.0, above=0, help="Where the corner is.")
-
-
-@attrs.frozen(kw_only=True)
 class Terse:
     c: float = option(0.01, help="c")
 
@@ -71,8 +66,8 @@ class Needy:
 
 
 @attrs.frozen(kw_only=True)
-class Endless:
-    c: float = option(float("inf"), help="Where the corner is.")
+class MadeAnew:
+    c: float = option(attrs.Factory(lambda: 0.01), help="Where the corner is.")
 
 
 @final
@@ -100,12 +95,6 @@ class CanBeChanged(Charbonnier):
 
 
 @final
-class Outside(Charbonnier):
-    def __init__(self, options: Any) -> None:
-        super().__init__(NoOptions())
-
-
-@final
 class Brief(Charbonnier):
     def __init__(self, options: Any) -> None:
         super().__init__(NoOptions())
@@ -118,7 +107,7 @@ class Wanting(Charbonnier):
 
 
 @final
-class WithoutEnd(Charbonnier):
+class OfAFactory(Charbonnier):
     def __init__(self, options: Any) -> None:
         super().__init__(NoOptions())
 
@@ -212,10 +201,9 @@ BUGS: Final[list[Bug]] = [
     metric(TwiceAsMuch, "options.round-trip", options=Doubling),
     metric(Compared, "options.round-trip", options=ComparedByIdentity),
     metric(CanBeChanged, "options.frozen", options=Changeable),
-    metric(Outside, "options.defaults", options=DefaultOutside),
     metric(Brief, "options.helpful", options=Terse),
     metric(Wanting, "options.read", options=Needy),
-    metric(WithoutEnd, "options.schema", "options.defaults", options=Endless),
+    metric(OfAFactory, "options.schema", "options.defaults", options=MadeAnew),
     metric(Complaining, "options.accepted", options=Options, check=complain),
     metric(ComplainingOfNothing, "options.accepted", options=Options, check=complain_of_no_option),
     metric(NotSummed, "component.has-a-summary", summary="m" * 120),
