@@ -36,7 +36,7 @@ def test_here_needs_no_change_of_folder(tmp_path: Path, monkeypatch: pytest.Monk
     ("name", "more", "what"),
     [
         ("dddm focal", {}, "no name for a package"),
-        ("dddm-metrics", {}, "module called dddm_metrics"),
+        ("dddm-recipes", {}, "module called dddm_recipes"),
         ("dddm-sweet-pea", {"component": "Sweet"}, "no name for a metric"),
         ("dddm-sweet-pea", {"author": " "}, "no name of an author"),
         ("dddm-sweet-pea", {"author": "A\nB"}, "no name of an author"),

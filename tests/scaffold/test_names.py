@@ -74,7 +74,7 @@ def test_the_namespace_of_the_built_ins_is_taken(name: str) -> None:
     refuse_clashes(names_of(caught.value.remedy.split()[-1], kind=Kind.METRIC))
 
 
-@pytest.mark.parametrize("name", ["json", "torch", "dddm-metrics", "sys"])
+@pytest.mark.parametrize("name", ["json", "torch", "dddm-recipes", "sys"])
 def test_a_module_that_is_there_is_not_hidden(name: str) -> None:
     """Of the standard library, of another package, of dddm itself, or built in."""
     with pytest.raises(UsageError, match="there is a module called"):

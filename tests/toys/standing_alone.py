@@ -44,15 +44,13 @@ NEEDS_BUILT_INS: Final = {
     "recipe/test_schema.py": "test_shipped_recipes_are_valid",
     "registry/test_loader.py": "test_built_ins_come_in_by_the_same_door",
     "run/test_versions.py": "test_held_components_and_observers_are_recorded",
-    # Packages that are written, beside the built-ins and in runs on digits.
-    "scaffold/test_create.py": "test_nothing_is_written_when_something_is_refused",
+    # Packages that are written, in runs on digits.
     "scaffold/test_installed.py": "test_its_recipe_runs",
-    "scaffold/test_names.py": "test_a_module_that_is_there_is_not_hidden",
     # Whole runs on digits.
     "tasks/report_page/test_facts.py": "test_what_a_run_knows_is_told",
-    "tasks/report_page/test_neighbours.py": IMPORT,
     "tasks/report_page/test_page.py": "test_the_command_is_one_that_a_shell_reads",
     "tasks/report_page/test_progress_grids.py": "test_grids_come_in_the_order_of_epochs",
+    "tasks/report_page/test_showcase.py": "test_what_is_not_there_is_counted",
     "tasks/test_dry_run.py": "test_what_is_foreseen_is_what_happens",
     "tasks/test_evaluate.py": IMPORT,
     "tasks/test_export.py": IMPORT,
