@@ -45,7 +45,7 @@ BROKEN = {
     ),
     "signature": (
         f"{HEAD}@hookimpl\ndef dddm_register(registrar, more): pass",
-        "Argument(s) {'more'} are declared in the hookimpl but can not be found in the hookspec",
+        "dddm_register must call its argument registrar, and have no other",
     ),
     "no-hook": ("x = 1", "has no hook `dddm_register`"),
     "no-module": (None, "ModuleNotFoundError: No module named 'toy_no_module'"),
