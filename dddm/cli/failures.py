@@ -71,10 +71,11 @@ def _show_in_worker(error: Exception, known: DddmError | None) -> int:
     elif known is None:
         lines = "".join(traceback.format_exception(error))
         message = f"{_DEFECT_OF_OURS}\n{lines}".rstrip()
-    leave_error(message)
+    code = DEFECT if known is None else known.exit_code
+    leave_error(message, code=code)
     if LAUNCHER not in os.environ:
         show_error(f"process {rank_here()} of {os.environ.get('WORLD_SIZE')}: {message}")
-    return DEFECT if known is None else known.exit_code
+    return code
 
 
 def _problem_of_the_machine(error: Exception) -> DddmError | None:

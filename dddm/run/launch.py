@@ -130,7 +130,9 @@ def _first_failure(failures: Mapping[int, Any]) -> Ended:
         at = known.get("at", float("inf"))
         ended = failure.exitcode == -signal.SIGTERM
         order = (at, ended, failure.timestamp, rank)
-        found.append((order, rank, failure.exitcode, known.get("message")))
+        # One that has left its error may be told to end before it could.
+        code = known.get("code", failure.exitcode)
+        found.append((order, rank, code, known.get("message")))
     _, rank, code, message = min(found, key=lambda each: each[0])
     return Ended(exit_code=128 - code if code < 0 else code, rank=rank, message=message)
 
@@ -150,15 +152,15 @@ def _code_of_main(folder: Path) -> int | None:
         return None
 
 
-def leave_error(message: str) -> None:
-    """In a worker: leave the error where the agent, and `launch`, look for it."""
+def leave_error(message: str, *, code: int) -> None:
+    """In a worker: leave the error, and the exit code, where the agent and `launch` look for it."""
     if _ERROR_FILE in os.environ:
         now = time.time()
         contents = {
             "message": {
                 "message": message,
                 "extraInfo": {"timestamp": str(int(now)), "py_callstack": ""},
-                "dddm": {"message": message, "at": now},
+                "dddm": {"message": message, "at": now, "code": code},
             }
         }
         Path(os.environ[_ERROR_FILE]).write_text(json.dumps(contents), encoding="utf-8")

@@ -38,9 +38,19 @@ def test_the_error_that_was_left_first_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that went without a word is what the others' errors are about, or was ended."""
-    for rank, message in ((1, "not finite"), (0, "cannot reach process 1")):
+    for rank, message, code in ((1, "not finite", 5), (0, "cannot reach process 1", 6)):
         monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / f"{rank}.json"))
-        leave_error(message)
+        leave_error(message, code=code)
         time.sleep(0.01)
     failures = {rank: failed(tmp_path, rank, code) for rank, code in ((0, 6), (1, 5), (2, -15))}
     assert _first_failure(failures) == Ended(exit_code=5, rank=1, message="not finite")
+
+
+def test_one_that_was_ended_before_it_could_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two fail at once: the code of the first to say so is what it left, though it was ended."""
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "1.json"))
+    leave_error("no space left", code=6)
+    failures = {0: failed(tmp_path, 0, 6), 1: failed(tmp_path, 1, -signal.SIGTERM)}
+    assert _first_failure(failures) == Ended(exit_code=6, rank=1, message="no space left")

@@ -60,7 +60,7 @@ _METRIC: Final = '[metric]\nuse = "pseudo-huber"\nc = 0.0043\n'
     [
         ("its own error", 7, "the seventh image is not an image"),
         ("not a number", 5, "not finite"),
-        ("a bug", 1, "IndexError: nothing at 7"),
+        ("a bug", 4, "failed in distance: IndexError: nothing at 7"),
         ("end", 9, "exit code 9"),
     ],
 )
