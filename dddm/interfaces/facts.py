@@ -1,6 +1,11 @@
-"""What is known of the images before any is read.  Imports no torch."""
+"""What a component says of itself, with given options, before it is built.  Imports no torch.
 
-from typing import final
+A registration gives them by `describe`, so that `dddm check`, the dry run and the documentation can
+tell whether the parts of a recipe fit each other.  A component that describes nothing is taken to
+have the defaults of its kind's facts.
+"""
+
+from typing import Literal, final
 
 from attrs import frozen
 
@@ -42,3 +47,172 @@ class DataFacts:
     shape: ImageShape
     train_images: int
     classes: tuple[str, ...] = ()
+
+
+@final
+@frozen(kw_only=True)
+class MemoryField:
+    """One tensor that an objective remembers for each row of its memory.
+
+    Attributes:
+        shape: of one row, (C, H, W); None for that of an image.
+        initial: what a row holds before it is first written: N(0, I) noise that depends on the
+            seed and the row's index alone, or zeros.
+    """
+
+    name: str
+    shape: tuple[int, int, int] | None = None
+    initial: Literal["noise", "zeros"] = "noise"
+
+
+@final
+@frozen(kw_only=True)
+class SetFacts:
+    """Sets of images that an objective compares: each of one class, generated and real ones.
+
+    Attributes:
+        rows: rows of the batch in one set; they all have its class.
+        real: further real images of that class that a set is compared with.
+    """
+
+    rows: int
+    real: int
+
+
+@final
+@frozen(kw_only=True)
+class ObjectiveFacts:
+    """What an objective needs, and what one of its steps costs.
+
+    Attributes:
+        memory: the fields that it remembers for each row; empty for an objective without memory.
+        memory_rows: how many rows; None for one for each training image.
+        sets: where it compares sets of images; None where each image has a loss of its own.
+        metric: whether it uses the recipe's `[metric]`.
+        evaluations: of the network with gradient, for each image of a step.
+        evaluations_without_gradient: further ones.
+        derivatives: forward-mode derivatives of the network, for each image.
+        distances: evaluations of the metric with gradient, for each image.
+        second_time: whether the network must take a second time.
+        continuous_time: whether times must be real numbers.
+        average: whether it evaluates the averaged network too.
+        gradient_features: whether the features that it holds must be differentiable.
+        estimate: what x̂ is to the network: an estimate of x_0, a fresh latent, or nothing.
+    """
+
+    memory: tuple[MemoryField, ...] = ()
+    memory_rows: int | None = None
+    sets: SetFacts | None = None
+    metric: bool = True
+    evaluations: float = 1.0
+    evaluations_without_gradient: float = 0.0
+    derivatives: float = 0.0
+    distances: float = 1.0
+    second_time: bool = False
+    continuous_time: bool = False
+    average: bool = False
+    gradient_features: bool = False
+    estimate: Literal["estimate", "latent", "none"] = "none"
+
+
+@final
+@frozen(kw_only=True)
+class BackboneFacts:
+    """What a network takes.
+
+    Attributes:
+        estimate: whether x̂ enters it.
+        second_time: whether it takes a second time.
+        forward_mode: whether forward-mode derivatives can be taken of it.
+    """
+
+    estimate: bool = True
+    second_time: bool = False
+    forward_mode: bool = True
+
+
+@final
+@frozen(kw_only=True)
+class ScheduleFacts:
+    """Which times a schedule has.
+
+    Attributes:
+        continuous: whether they are real numbers; otherwise integers.
+        last_time: T.
+    """
+
+    continuous: bool = False
+    last_time: float | None = None
+
+
+@final
+@frozen(kw_only=True)
+class SamplerFacts:
+    """What a sampler does with the network.
+
+    Attributes:
+        second_time: whether it gives the network a second time.
+        refines: whether more than one step is of use only where x̂ enters the network.
+    """
+
+    second_time: bool = False
+    refines: bool = False
+
+
+@final
+@frozen(kw_only=True)
+class FeaturesFacts:
+    """What features offer.
+
+    Attributes:
+        gradient: whether `Features.embed` gives features with gradient.
+        probabilities: whether `Features.examine` gives logits of classes.
+    """
+
+    gradient: bool = False
+    probabilities: bool = False
+
+
+@final
+@frozen(kw_only=True)
+class Measure:
+    """One number of a score.
+
+    Attributes:
+        name: as it stands in `scores.json`: lower-case words joined by hyphens.
+        words: what it is called in tables.
+        better: which of two values speaks for the samples.
+        explained: a sentence for people who read the number.
+    """
+
+    name: str
+    words: str
+    better: Literal["less", "more", "neither"]
+    explained: str
+
+
+@final
+@frozen(kw_only=True)
+class ScoreFacts:
+    """What a score gives, and what it takes.
+
+    Attributes:
+        measures: the numbers that it gives, at least one.
+        fewest_images: generated images, and training images, without which there is no such score.
+        probabilities: whether it needs features that give logits of classes.
+    """
+
+    measures: tuple[Measure, ...]
+    fewest_images: int = 2
+    probabilities: bool = False
+
+
+Facts = (
+    DataFacts
+    | ObjectiveFacts
+    | BackboneFacts
+    | ScheduleFacts
+    | SamplerFacts
+    | FeaturesFacts
+    | ScoreFacts
+)

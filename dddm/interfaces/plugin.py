@@ -35,7 +35,7 @@ from typing import Any, Final, final
 import attrs
 import pluggy
 
-from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.facts import DataFacts, Facts, ImageShape
 
 API_VERSION: Final = 1
 """The version of this interface.  It rises when a plugin written for the last one could break."""
@@ -47,13 +47,18 @@ hookimpl: Final = pluggy.HookimplMarker("dddm")
 class Kind(Enum):
     """The kinds of component; the value is the word that recipes, messages and commands use."""
 
+    OBJECTIVE = "objective"
     SCHEDULE = "schedule"
+    PARAMETRIZATION = "parametrization"
     BACKBONE = "backbone"
     METRIC = "metric"
     TARGET_STORE = "target-store"
+    OPTIMIZER = "optimizer"
+    LEARNING_RATE = "learning-rate"
     DATASET = "dataset"
     SAMPLER = "sampler"
     FEATURES = "features"
+    SCORE = "score"
     OBSERVER = "observer"
 
 
@@ -126,8 +131,11 @@ class Part(ABC):
 Check = Callable[[Any, Surroundings], Iterable[Complaint]]
 """Checks options (an instance of the component's options class) against the rest of the recipe."""
 
-DescribeData = Callable[[Any], DataFacts | None]
-"""Facts of a data set with the given options, or None where its files must be read first."""
+Describe = Callable[[Any], Facts | None]
+"""Facts of a component with the given options, of its kind's class in `dddm.interfaces.facts`.
+
+None says nothing: of a data set, that its files must be read first.
+"""
 
 Needs = Callable[[Any], Iterable[WeightFile]]
 """The files of weights that a component needs with the given options."""
@@ -186,7 +194,7 @@ class Registrar(ABC):
         options: type[Any] = NoOptions,
         api: tuple[int, int] = (API_VERSION, API_VERSION),
         check: Check | None = None,
-        describe: DescribeData | None = None,
+        describe: Describe | None = None,
         weights: Iterable[WeightFile] = (),
         needs: Needs | None = None,
         default: bool = False,
@@ -203,7 +211,7 @@ class Registrar(ABC):
             options: attrs class of its options, whose fields are made with `option`.
             api: first and last version of this interface that it supports.
             check: torch-free check of its options against the rest of the recipe.
-            describe: for data sets: their facts, without torch and without reading images.
+            describe: its facts with given options, without torch and without reading images.
             weights: all files of weights that it may ever need.
             needs: which of these it needs with given options; without it, all of them.
             default: for observers: whether it follows runs whose recipe names no observer.

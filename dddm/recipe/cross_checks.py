@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dddm.errors import PluginError
 from dddm.interfaces.facts import DataFacts
 from dddm.interfaces.plugin import Surroundings
 from dddm.recipe.locate import Path
@@ -40,16 +41,10 @@ def check_together(
 
 
 def _facts(reading: Reading, data: Use) -> DataFacts | None:
-    describe = data.component.describe
     try:
-        return None if describe is None else describe(data.options)
-    except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything
-        reading.complain(
-            f"{data.component.id} cannot describe its images: {error!r}",
-            path=("data",),
-            remedy=f"report this to the authors of {data.component.package}",
-            of_plugin=True,
-        )
+        return data.component.facts(DataFacts, data.options)
+    except PluginError as error:
+        reading.complain(error.what, path=("data",), remedy=error.remedy, of_plugin=True)
         return None
 
 

@@ -11,13 +11,18 @@ from dddm.recipe.types import describe
 from dddm.registry.component import Component
 
 PLACES: Final = {
+    Kind.OBJECTIVE: "[objective]",
     Kind.SCHEDULE: "[schedule]",
+    Kind.PARAMETRIZATION: "[parametrization]",
     Kind.BACKBONE: "[backbone]",
     Kind.METRIC: "[metric]",
     Kind.TARGET_STORE: "[targets]",
+    Kind.OPTIMIZER: "[optimizer]",
+    Kind.LEARNING_RATE: "[learning_rate]",
     Kind.DATASET: "[data]",
     Kind.SAMPLER: "[[sample]]",
     Kind.FEATURES: "[evaluate.features]",
+    Kind.SCORE: "[[evaluate.scores]]",
     Kind.OBSERVER: "[[observe]]",
 }
 """The table of a recipe in which a component of each kind is used."""

@@ -3,7 +3,7 @@
 import difflib
 import importlib
 from types import ModuleType
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 from attrs import field, frozen
 
@@ -13,12 +13,14 @@ from dddm.interfaces.plugin import (
     NOTHING_SAID,
     Check,
     Conformance,
-    DescribeData,
+    Describe,
     Kind,
     Needs,
     WeightFile,
 )
 from dddm.registry.blame import in_words, place_of, places_of
+
+Known = TypeVar("Known")
 
 
 @final
@@ -44,7 +46,7 @@ class Component:
     version: str
     api: tuple[int, int] = (API_VERSION, API_VERSION)
     check: Check | None = None
-    describe: DescribeData | None = None
+    describe: Describe | None = None
     weights: tuple[WeightFile, ...] = ()
     needs: Needs | None = None
     default: bool = False
@@ -80,6 +82,32 @@ class Component:
                 f"{self.id} cannot say which weights it needs: {error!r}",
                 remedy=f"report this to the authors of {self.package}",
             ) from error
+
+    def facts(self, of: type[Known], options: Any) -> Known | None:
+        """What it says of itself with these options; None where it says nothing.
+
+        Args:
+            of: the class of its kind's facts.
+            options: an instance of its options class.
+
+        Raises:
+            PluginError: if it cannot say, or says something else.
+        """
+        if self.describe is None:
+            return None
+        try:
+            said = self.describe(options)
+        except Exception as error:
+            raise PluginError(
+                f"{self.id} cannot describe itself: {error!r}",
+                remedy=f"report this to the authors of {self.package}",
+            ) from error
+        if said is not None and not isinstance(said, of):
+            raise PluginError(
+                f"{self.id} describes itself by {type(said).__name__}, not {of.__name__}",
+                remedy=f"report this to the authors of {self.package}",
+            )
+        return said
 
     def load(self) -> Any:
         """Import and return the component's class.

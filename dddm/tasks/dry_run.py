@@ -133,8 +133,7 @@ def look_ahead(recipe: Recipe) -> Outlook:
 
 
 def _facts_of(recipe: Recipe) -> DataFacts:
-    describe = recipe.data.component.describe
-    facts = None if describe is None else describe(recipe.data.options)
+    facts = recipe.data.component.facts(DataFacts, recipe.data.options)
     if facts is not None:
         return facts
     split = build_split(recipe)

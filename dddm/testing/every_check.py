@@ -28,6 +28,11 @@ SUITES: Final[Mapping[Kind, Suite]] = {
     Kind.SAMPLER: SAMPLER,
     Kind.FEATURES: FEATURES,
     Kind.OBSERVER: OBSERVER,
+    Kind.OBJECTIVE: Suite("objective"),
+    Kind.PARAMETRIZATION: Suite("parametrization"),
+    Kind.OPTIMIZER: Suite("optimizer"),
+    Kind.LEARNING_RATE: Suite("learning-rate"),
+    Kind.SCORE: Suite("score"),
 }
 
 

@@ -13,15 +13,21 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+
 from dddm.errors import DataError
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.features import Features
+from dddm.interfaces.learning_rate import LearningRate
 from dddm.interfaces.metric import Metric
+from dddm.interfaces.objective import Objective
 from dddm.interfaces.observer import Observer
+from dddm.interfaces.parametrization import Parametrization
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.sampler import Sampler
 from dddm.interfaces.schedule import Schedule
+from dddm.interfaces.score import Score
 from dddm.interfaces.target_store import TargetStore
 from dddm.registry.find import GROUP
 from dddm.support.weights import FOLDERS_VARIABLE
@@ -34,13 +40,18 @@ from dddm.testing.torch_state import expect_torch_as_before, torch_state
 COMPONENT: Final = Suite("component")
 
 INTERFACES: Final[Mapping[Kind, type[Any]]] = {
+    Kind.OBJECTIVE: Objective,
     Kind.SCHEDULE: Schedule,
+    Kind.PARAMETRIZATION: Parametrization,
     Kind.BACKBONE: Backbone,
     Kind.METRIC: Metric,
     Kind.TARGET_STORE: TargetStore,
+    Kind.OPTIMIZER: torch.optim.Optimizer,
+    Kind.LEARNING_RATE: LearningRate,
     Kind.DATASET: Dataset,
     Kind.SAMPLER: Sampler,
     Kind.FEATURES: Features,
+    Kind.SCORE: Score,
     Kind.OBSERVER: Observer,
 }
 

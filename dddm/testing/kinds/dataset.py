@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dddm.interfaces.dataset import Dataset, Split
+from dddm.interfaces.facts import DataFacts
 from dddm.testing.check import Suite, expect
 from dddm.testing.material import BATCHES, expect_equal, expect_tensor
 from dddm.testing.subject import LeftOut, Subject
@@ -173,10 +174,9 @@ def opens_again(subject: Subject) -> None:
 @DATASET.check()
 def described(subject: Subject) -> None:
     """What `describe` says without reading is what the training split has."""
-    describe = subject.component.describe
-    if describe is None:
+    if subject.component.describe is None:
         raise LeftOut("it is registered without `describe`")
-    said = describe(subject.use.options)
+    said = subject.component.facts(DataFacts, subject.use.options)
     train = _splits(subject)["train"]
     if said is None:
         raise LeftOut("with these options it is known only once files are read")

@@ -1,0 +1,216 @@
+"""What one training step asks of the network, and what it remembers between epochs.
+
+An objective declares by `ObjectiveFacts` what it needs; the core provides it, and nothing else, in
+a `TrainingStep`.  Random numbers are drawn for the whole batch of all processes and sliced by
+process and by accumulation part, so that no number depends on how the work is shared.
+
+Legend: B rows of this part of the batch, C channels, H rows, W columns; G sets of n rows each
+(B = G n) and m further real images.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, final
+
+import torch
+from attrs import Factory, frozen
+from torch import Tensor
+
+from dddm.interfaces.backbone import Backbone
+from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.metric import Metric
+from dddm.interfaces.sampler import Denoiser
+from dddm.interfaces.schedule import Schedule
+
+
+@final
+@frozen(kw_only=True)
+class TrainingProgress:
+    """How far training has come.
+
+    Attributes:
+        step: optimizer steps done before this one.
+        total_steps: of the whole run.
+        epoch: n, from 0.
+    """
+
+    step: int
+    total_steps: int
+    epoch: int
+
+    @property
+    def fraction(self) -> float:
+        """p, in [0, 1)."""
+        return self.step / self.total_steps
+
+
+@final
+@frozen(kw_only=True, eq=False)
+class RealSets:
+    """Further real images of each set's class, for an objective that compares sets.
+
+    Attributes:
+        index: (G, m), int64, CPU: their indices in the data set, different within a set.
+        x_0: (G, m, C, H, W), float32, in [-1, 1].
+        label: (G,), int64: the class of each set; None where the images have no classes.
+    """
+
+    index: Tensor
+    x_0: Tensor
+    label: Tensor | None
+
+
+@final
+@frozen(kw_only=True, eq=False)
+class Batch:
+    """Rows that are trained on together.
+
+    Attributes:
+        index: (B,), int64, CPU: indices of the images x_0 in their data set.
+        x_0: (B, C, H, W), float32, in [-1, 1].
+        label: (B,), int64, or None where the network uses no classes.
+        rows: (B,), int64, CPU: rows of the objective's memory, all different; equal to `index`
+            where each training image has a row.
+        sets: real images for sets; None for an objective that compares none.  Rows of one set
+            stand beside each other.
+    """
+
+    index: Tensor
+    x_0: Tensor
+    label: Tensor | None
+    rows: Tensor
+    sets: RealSets | None = None
+
+
+@final
+@frozen(kw_only=True, eq=False)
+class TrainingStep:
+    """All that a step may use.
+
+    Attributes:
+        draws: what `Objective.draw` drew, for these rows.
+        denoiser: the network in training mode, whose evaluations carry the gradient.
+        average: the averaged network in eval mode, without gradient; None unless asked for.
+        metric: d; None for an objective that uses none.
+        memory: the fields of these rows, (B, …), float32; empty without memory.
+        frozen_pass: makes a context in which evaluations carry no gradient and begin with the
+            random state that the step began with, so that dropout drops the same.
+        jvp: forward-mode derivative: `jvp(function, primals, tangents)` gives the function's value,
+            which carries the gradient, and its derivative along the tangents.
+    """
+
+    batch: Batch
+    draws: Mapping[str, Tensor]
+    denoiser: Denoiser
+    average: Denoiser | None
+    metric: Metric | None
+    memory: Mapping[str, Tensor]
+    progress: TrainingProgress
+    frozen_pass: Callable[[], AbstractContextManager[None]]
+    jvp: Callable[[Callable[..., Tensor], tuple[Tensor, ...], tuple[Tensor, ...]], Any]
+
+
+@final
+@frozen(kw_only=True, eq=False)
+class Outcome:
+    """What a step gave.
+
+    Attributes:
+        loss: a scalar, the mean over these rows or sets, which carries the gradient.
+        loss_B: each row's own, (B,), float32; None where rows have none.
+        memory: new values of fields, (B, …); fields that are not named stay as they are.
+        written: (B,), bool: which rows of the memory are replaced; None for all.
+        numbers: scalars by name, for the log.
+    """
+
+    loss: Tensor
+    loss_B: Tensor | None = None
+    memory: Mapping[str, Tensor] = Factory(dict)
+    written: Tensor | None = None
+    numbers: Mapping[str, Tensor] = Factory(dict)
+
+
+@final
+@frozen(kw_only=True, eq=False)
+class Diagnosis:
+    """Some training images, and the network in eval mode, for `Objective.diagnose`.
+
+    Attributes:
+        memory: the fields of these rows, as they are kept.
+        noise: N(0, I) of the shape of the images, which depends on the seed, the purpose that is
+            named, and each image's index alone.
+    """
+
+    denoiser: Denoiser
+    batch: Batch
+    memory: Mapping[str, Tensor]
+    progress: TrainingProgress
+    noise: Callable[[str], Tensor]
+
+
+class Objective(ABC):
+    """One training step.  A target of kind `objective` is called as `target(options)`."""
+
+    def to(self, device: torch.device) -> None:
+        """Move whatever the objective holds to `device`.  Without tensors there is nothing."""
+        return
+
+    @abstractmethod
+    def draw(
+        self,
+        *,
+        count: int,
+        shape: ImageShape,
+        schedule: Schedule,
+        progress: TrainingProgress,
+        generator: torch.Generator,
+    ) -> Mapping[str, Tensor]:
+        """Every random number of a step, for the whole batch.
+
+        Args:
+            count: rows of the whole batch.
+
+        Returns:
+            tensors by name, each with `count` as its first dimension, on the generator's device.
+        """
+
+    @abstractmethod
+    def step(self, given: TrainingStep) -> Outcome:
+        """The loss of these rows, and what is to be remembered of them.
+
+        It draws nothing.  The loss of a set depends on that set alone, the loss of a row of an
+        objective without sets on that row alone.
+        """
+
+    def diagnose(self, given: Diagnosis) -> Mapping[str, float]:
+        """Numbers that say how training goes, for log and report; by default none."""
+        del given
+        return {}
+
+    def after_step(self, *, backbone: Backbone, progress: TrainingProgress) -> None:  # noqa: B027 - to do nothing is right
+        """Be told that the weights have changed, as for a teacher of the objective's own."""
+
+    def state(self) -> Mapping[str, Tensor]:
+        """What the objective keeps beside its memory, for a checkpoint; by default nothing."""
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Return to what `state` gave.
+
+        Raises:
+            ValueError: if it does not fit.
+        """
+        if state:
+            raise ValueError(f"{type(self).__name__} keeps no state, and there is {sorted(state)}")
+
+    def optimum(self, *, variance: float, schedule: Schedule) -> Callable[..., Tensor] | None:
+        """The best denoiser where x_0 ~ N(0, variance) and x̂ is noise; None where nobody knows.
+
+        Returns:
+            a function `(x_t, t, second_time, estimate)` → the estimate, all tensors (B, 1, 1, 1)
+            but the times, (B,).  There the objective's expected gradient is zero, for a squared
+            metric, which the conformance kit tries.
+        """
+        del variance, schedule
+        return None

@@ -1,0 +1,30 @@
+"""How the network is called, and how its output becomes an estimate of x_0.
+
+    D(x_t, t) = c_skip(t) x_t + c_out(t) F(c_in(t) x_t, c_noise(t))
+
+Eq. 3 of the paper, x_t − F, is c_skip = c_in = 1 and c_out = −1.  Every schedule has a
+parametrization of its own; a recipe's `[parametrization]` takes its place, so that one network can
+be tried under each.
+
+Shapes: B images of C channels, H rows, W columns.  Times are 1-D tensors of B entries.
+"""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+
+class Parametrization(ABC):
+    """A target of kind `parametrization` is called as `target(options, schedule=Schedule)`."""
+
+    @abstractmethod
+    def network_time(self, t: Tensor) -> Tensor:
+        """c_noise(t), float32, finite: what the network sees of `t`, different at every time."""
+
+    @abstractmethod
+    def network_input(self, *, x_t: Tensor, t: Tensor) -> Tensor:
+        """c_in(t) x_t: what the network sees of `x_t`, scaled to about unit variance."""
+
+    @abstractmethod
+    def estimate(self, *, x_t: Tensor, raw: Tensor, t: Tensor) -> Tensor:
+        """The estimate of x_0, (B, C, H, W), from the network's raw output F."""
