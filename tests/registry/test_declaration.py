@@ -123,7 +123,7 @@ def test_kinds_have_names_of_their_own() -> None:
         ({"kind": "backbone"}, "write Kind.BACKBONE"),
         ({"kind": "loss"}, "write Kind.METRIC"),
         ({"kind": "target_store"}, "write Kind.TARGET_STORE"),
-        ({"kind": 3}, "Kind.SCHEDULE or Kind.BACKBONE"),
+        ({"kind": 3}, "Kind.OBJECTIVE or Kind.SCHEDULE"),
         ({"name": "Mixer"}, 'write "mixer"'),
         ({"name": "my_FarOff"}, 'write "my-far-off"'),
         ({"name": "é"}, "write lower-case words"),
