@@ -81,6 +81,26 @@ class SetFacts:
 
 @final
 @frozen(kw_only=True)
+class DiagnosisFacts:
+    """What the numbers of an objective's diagnosis mean, for the report.
+
+    Attributes:
+        title: of their part of the page.
+        measured: what their axis shows.
+        curves: the numbers that are drawn over the epochs, each with its name in the legend.
+        floor: a number that is drawn as a line across, likewise.
+        explained: paragraphs for readers.
+    """
+
+    title: str
+    measured: str
+    curves: tuple[tuple[str, str], ...]
+    floor: tuple[str, str] | None = None
+    explained: tuple[str, ...] = ()
+
+
+@final
+@frozen(kw_only=True)
 class ObjectiveFacts:
     """What an objective needs, and what one of its steps costs.
 
@@ -98,6 +118,7 @@ class ObjectiveFacts:
         average: whether it evaluates the averaged network too.
         gradient_features: whether the features that it holds must be differentiable.
         estimate: what x̂ is to the network: an estimate of x_0, a fresh latent, or nothing.
+        diagnosis: what `Objective.diagnose` measures; None where it measures nothing.
     """
 
     memory: tuple[MemoryField, ...] = ()
@@ -113,6 +134,7 @@ class ObjectiveFacts:
     average: bool = False
     gradient_features: bool = False
     estimate: Literal["estimate", "latent", "none"] = "none"
+    diagnosis: DiagnosisFacts | None = None
 
 
 @final

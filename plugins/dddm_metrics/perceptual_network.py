@@ -90,20 +90,29 @@ def _normalise(layer_BCHW: Tensor) -> Tensor:
 def make_network(options: PerceptualOptions) -> PerceptualNetwork:
     """The network that the options describe, on the CPU.
 
+    Where torch's default device is `meta`, as in a dry run, it has shapes alone and needs no file.
+
     Raises:
         DataError: if the trunk's file is missing or wrong.
         EnvironmentProblem: if torchvision or lpips is unusable.
     """
-    path = trunk_path(options)
     lpips = _empty_lpips(options.net)
-    state = {f"net.{name}": value for name, value in load_trunk(path, like=_trunk(lpips)).items()}
+    if torch.get_default_device().type != "meta":
+        _fill(lpips, options)
+    if options.pooling == "average":
+        _average_instead_of_max(lpips)
+    return PerceptualNetwork(lpips, size=options.size, bfloat16=options.precision == "bfloat16")
+
+
+def _fill(lpips: nn.Module, options: PerceptualOptions) -> None:
+    state = {
+        f"net.{name}": value
+        for name, value in load_trunk(trunk_path(options), like=_trunk(lpips)).items()
+    }
     state |= _heads(options.net)
     # Each head has two names in lpips, so that one of them is always missing.
     lpips.load_state_dict(state, strict=False, assign=True)
     assert not any(value.is_meta for value in lpips.state_dict().values()), "all are filled"
-    if options.pooling == "average":
-        _average_instead_of_max(lpips)
-    return PerceptualNetwork(lpips, size=options.size, bfloat16=options.precision == "bfloat16")
 
 
 def _empty_lpips(net: str) -> nn.Module:

@@ -1,0 +1,83 @@
+"""What a training step costs, counted on the meta device: nothing is computed.
+
+    for each image    3 F for an evaluation with gradient, F for one without, and F for a derivative
+                      M for a distance with its gradient
+
+with F of one forward pass of the network.  A multiplication with an addition counts as two
+operations, as torch counts them; what is not a matrix product, a convolution or attention is not
+counted.
+"""
+
+from typing import Final, final
+
+import torch
+from attrs import frozen
+from torch.utils.flop_counter import FlopCounterMode
+
+from dddm.interfaces.backbone import Backbone
+from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.metric import Metric
+from dddm.method.flops import Flops, count_flops
+from dddm.recipe.model import Recipe
+
+_PASSES_WITH_GRADIENT: Final = 3
+
+
+@final
+@frozen(kw_only=True)
+class TrainingCost:
+    """Floating point operations of training, for one image.
+
+    Attributes:
+        parameters: of the network.
+        network: of one evaluation.
+        network_flops: of all that the objective asks of the network.
+        metric_flops: of all distances that it takes; None where the metric cannot be counted.
+    """
+
+    parameters: int
+    network: Flops
+    network_flops: float
+    metric_flops: float | None
+
+    @property
+    def flops(self) -> float:
+        """Of one image, as far as it is counted."""
+        return self.network_flops + (self.metric_flops or 0.0)
+
+
+def training_cost(recipe: Recipe, *, facts: DataFacts) -> TrainingCost:
+    """Count what one image of a training step costs."""
+    needs = recipe.needs
+    with torch.device("meta"):
+        backbone: Backbone = recipe.backbone.make(shape=facts.shape, classes=len(facts.classes))
+    network = count_flops(backbone, shape=facts.shape)
+    passes = (
+        _PASSES_WITH_GRADIENT * needs.evaluations
+        + needs.evaluations_without_gradient
+        + needs.derivatives
+    )
+    distance = _distance_flops(recipe, shape=facts.shape)
+    return TrainingCost(
+        parameters=sum(parameter.numel() for parameter in backbone.parameters()),
+        network=network,
+        network_flops=passes * network.forward,
+        metric_flops=None if distance is None else needs.distances * distance,
+    )
+
+
+def _distance_flops(recipe: Recipe, *, shape: ImageShape) -> int | None:
+    """Of one distance and its gradient; None where the metric computes on no meta tensors."""
+    if recipe.metric is None:
+        return 0
+    images = torch.empty(1, *shape.as_tuple, device="meta")
+    try:
+        with torch.device("meta"):
+            metric: Metric = recipe.metric.make()
+        with FlopCounterMode(display=False) as counter:
+            metric.distance(
+                estimate=images.clone().requires_grad_(), target=images
+            ).sum().backward()
+    except (NotImplementedError, RuntimeError):
+        return None
+    return counter.get_total_flops()
