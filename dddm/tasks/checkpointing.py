@@ -262,9 +262,7 @@ def _go_back(training: Training, checkpoint: Checkpoint, *, lost: Mapping[int, s
     """Make the folder look as it did when this checkpoint was the newest."""
     # They are made again when training comes there, with their rows in other places.
     for step in lost:
-        checkpoints.remove(
-            checkpoints.path_of(training.context.folder.checkpoints, step=step)
-        )
+        checkpoints.remove(checkpoints.path_of(training.context.folder.checkpoints, step=step))
     if training.log is not None:
         training.log.cut_back(checkpoint.state["log_bytes"])
 

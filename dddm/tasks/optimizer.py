@@ -142,6 +142,25 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, T
                 loaded[name] = value.to(loaded[name].device)
 
 
+def state_bytes(use: Use, *, parameters: Sequence[nn.Parameter]) -> int:
+    """What the recipe's optimizer keeps of these parameters; seen in one step of small ones."""
+    small = [tuple(min(side, _TRIAL_SIDE) for side in p.shape) for p in parameters]
+    made = {shape: nn.Parameter(torch.zeros(shape)) for shape in small}
+    optimizer: torch.optim.Optimizer = use.make(parameters=list(made.values()), learning_rate=1e-3)
+    for parameter in made.values():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    each = {
+        shape: sum(
+            value.element_size()
+            for value in optimizer.state[parameter].values()
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.ndim
+        )
+        for shape, parameter in made.items()
+    }
+    return sum(p.numel() * each[shape] for p, shape in zip(parameters, small, strict=True))
+
+
 def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
     return [p for group in optimizer.param_groups for p in group["params"]]
 

@@ -65,7 +65,9 @@ class Progress:
             classes=len(parts.split.classes) if parts.backbone.uses_labels else 0,
         )
         model = training.averaged_denoiser()
-        return draw_images(model=model, sampler=self._sampler, order=order, device=training.context.device)
+        return draw_images(
+            model=model, sampler=self._sampler, order=order, device=training.context.device
+        )
 
     def _draw_grid(self, training: Training) -> None:
         """A grid at 10 steps, or the recipe's nearest number below; one class a column."""

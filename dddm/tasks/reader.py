@@ -58,8 +58,8 @@ class Reader:
             if rows.real is None
             else RealSets(
                 index=rows.real,
-                x_0=x_0[count:].unflatten(0, tuple(rows.real.shape)),
-                label=None if label is None else label[:count].unflatten(0, (len(rows.real), -1))[:, 0],
+                x_0=x_0[count:].reshape(*rows.real.shape, *x_0.shape[1:]),
+                label=None if label is None else label[:count].reshape(len(rows.real), -1)[:, 0],
             ),
         )
 

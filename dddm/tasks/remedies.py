@@ -31,9 +31,8 @@ def remedy_for_gradient(training: Training) -> str:
     recipe = training.context.recipe
     used = [use for use in (recipe.objective, recipe.metric, recipe.backbone) if use is not None]
     kinds = " or ".join(f"the {use.component.kind.value}" for use in used)
-    return (
-        f"no weight was changed before, so it comes of {kinds}: "
-        + ", and ".join(_look_at(use) for use in used)
+    return f"no weight was changed before, so it comes of {kinds}: " + ", and ".join(
+        _look_at(use) for use in used
     )
 
 

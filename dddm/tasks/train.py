@@ -65,9 +65,7 @@ def _one_step(training: Training, *, rows: EpochRows, rate: Rate) -> bool:
         "train", recipe.seed, position.epoch, position.batch, device=context.device
     )
     parts.backbone.train()
-    parts.memory.begin_epoch(
-        parts.plan.memory_epoch(epoch=position.epoch, step=position.step)
-    )
+    parts.memory.begin_epoch(parts.plan.memory_epoch(epoch=position.epoch, step=position.step))
     last = position.batch + 1 == parts.plan.batches_per_epoch
     upcoming = None if last else rows(position.batch + 1)
     batch = training.reader.read(rows(position.batch), upcoming=upcoming)

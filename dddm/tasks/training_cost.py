@@ -46,11 +46,17 @@ class TrainingCost:
         return self.network_flops + (self.metric_flops or 0.0)
 
 
+def meta_backbone(recipe: Recipe, *, facts: DataFacts) -> Backbone:
+    """The recipe's network with shapes alone."""
+    with torch.device("meta"):
+        backbone: Backbone = recipe.backbone.make(shape=facts.shape, classes=len(facts.classes))
+    return backbone
+
+
 def training_cost(recipe: Recipe, *, facts: DataFacts) -> TrainingCost:
     """Count what one image of a training step costs."""
     needs = recipe.needs
-    with torch.device("meta"):
-        backbone: Backbone = recipe.backbone.make(shape=facts.shape, classes=len(facts.classes))
+    backbone = meta_backbone(recipe, facts=facts)
     network = count_flops(backbone, shape=facts.shape)
     passes = (
         _PASSES_WITH_GRADIENT * needs.evaluations
@@ -75,9 +81,9 @@ def _distance_flops(recipe: Recipe, *, shape: ImageShape) -> int | None:
         with torch.device("meta"):
             metric: Metric = recipe.metric.make()
         with FlopCounterMode(display=False) as counter:
-            metric.distance(
-                estimate=images.clone().requires_grad_(), target=images
-            ).sum().backward()
+            estimate = images.clone().requires_grad_()
+            found = metric.distance(estimate=estimate, target=images).sum()
+            torch.autograd.grad(found, estimate)
     except (NotImplementedError, RuntimeError):
         return None
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())

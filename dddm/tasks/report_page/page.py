@@ -124,9 +124,7 @@ def gather(recipe: Recipe, *, folder: RunFolder, real: Split | None, no_real: st
         training_scores=training_score_chart(history.scores),
         training_score_steps=tuple(counted(steps, "step") for steps in history.scores),
         training_score_images=recipe.train.score_images,
-        diagnosis=None
-        if facts is None
-        else diagnosis_chart(history.diagnosis, facts=facts),
+        diagnosis=None if facts is None else diagnosis_chart(history.diagnosis, facts=facts),
         diagnosis_facts=facts,
         diagnose_every=recipe.train.diagnose_every_epochs,
         progress=progress,
