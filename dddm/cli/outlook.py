@@ -51,7 +51,7 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
         "",
         f"of an image: evaluations of the network {_passes(recipe)}, {_flop(round(cost.network_flops))}",
     )
-    if recipe.metric is not None:
+    if recipe.metric is not None and cost.metric_flops != 0:
         metric = recipe.metric.component.name
         counted = cost.metric_flops
         of_metric = "not counted" if counted is None else _flop(round(counted))

@@ -112,7 +112,7 @@ class ObjectiveFacts:
         evaluations: of the network with gradient, for each image of a step.
         evaluations_without_gradient: further ones.
         derivatives: forward-mode derivatives of the network, for each image.
-        distances: evaluations of the metric with gradient, for each image.
+        targets: how many images each estimate with gradient is compared with by the metric.
         second_time: whether the network must take a second time.
         continuous_time: whether times must be real numbers.
         average: whether it evaluates the averaged network too.
@@ -128,7 +128,7 @@ class ObjectiveFacts:
     evaluations: float = 1.0
     evaluations_without_gradient: float = 0.0
     derivatives: float = 0.0
-    distances: float = 1.0
+    targets: int = 1
     second_time: bool = False
     continuous_time: bool = False
     average: bool = False

@@ -44,7 +44,8 @@ class TargetStore(ABC):
     """Rows of shape (C, H, W), keyed by the image's index in its data set.
 
     Before it is written, a row is N(0, I) noise that depends on the seed and the index alone (see
-    `dddm.support.noise`), or zeros.  Within one epoch a row may be written once; `begin_epoch` starts anew.
+    `dddm.support.noise`), or zeros.  Within one epoch a row may be written once; `begin_epoch`
+    starts anew.
 
     A target of kind `target-store` is called as `target(options)`, then opened once.
     """

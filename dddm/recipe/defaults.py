@@ -1,6 +1,7 @@
 """What a recipe means where it says nothing, and what it says but once.  Imports no torch.
 
-Default components are part of the format of recipes: another package cannot change what a recipe means.
+Default components are part of the format of recipes: another package cannot change what a recipe
+means.
 """
 
 from typing import Final

@@ -30,5 +30,6 @@ def steps_of(recipe: Recipe, *, batches_per_epoch: int, cost: TrainingCost | Non
         return train.steps
     if train.images is not None:
         return math.ceil(train.images / train.batch_images)
-    assert train.training_flops is not None and cost is not None, "a recipe says one of the four"
+    assert train.training_flops is not None, "a recipe says one of the four"
+    assert cost is not None
     return max(round(train.training_flops / (cost.flops * train.batch_images)), 1)

@@ -17,10 +17,10 @@ from dddm.recipe.model import Recipe, SampleJob
 from dddm.scores.frechet import Statistics, frechet_distance, statistics_of
 from dddm.support.files import naming_full_disk
 from dddm.support.pictures import grid, png_bytes
+from dddm.tasks.checkpointing import keep_best
 from dddm.tasks.draw import build_sampler
 from dddm.tasks.extract import extract, real_features
 from dddm.tasks.judge import refuse_unfit
-from dddm.tasks.checkpointing import keep_best
 from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_images
 from dddm.tasks.training import Best, Training
 

@@ -1,7 +1,7 @@
 """What a training step costs, counted on the meta device: nothing is computed.
 
     for each image    3 F for an evaluation with gradient, F for one without, and F for a derivative
-                      M for a distance with its gradient
+                      M for the distances of an estimate with their gradient
 
 with F of one forward pass of the network.  A multiplication with an addition counts as two
 operations, as torch counts them; what is not a matrix product, a convolution or attention is not
@@ -63,27 +63,28 @@ def training_cost(recipe: Recipe, *, facts: DataFacts) -> TrainingCost:
         + needs.evaluations_without_gradient
         + needs.derivatives
     )
-    distance = _distance_flops(recipe, shape=facts.shape)
+    distances = _distances_flops(recipe, shape=facts.shape)
     return TrainingCost(
         parameters=sum(parameter.numel() for parameter in backbone.parameters()),
         network=network,
         network_flops=passes * network.forward,
-        metric_flops=None if distance is None else needs.distances * distance,
+        metric_flops=None if distances is None else needs.evaluations * distances,
     )
 
 
-def _distance_flops(recipe: Recipe, *, shape: ImageShape) -> int | None:
-    """Of one distance and its gradient; None where the metric computes on no meta tensors."""
+def _distances_flops(recipe: Recipe, *, shape: ImageShape) -> int | None:
+    """Of an estimate's distances and their gradient; None where meta tensors will not do."""
     if recipe.metric is None:
         return 0
     images = torch.empty(1, *shape.as_tuple, device="meta")
     try:
         with torch.device("meta"):
             metric: Metric = recipe.metric.make()
+            metric.to(torch.device("meta"))
         with FlopCounterMode(display=False) as counter:
             estimate = images.clone().requires_grad_()
-            found = metric.distance(estimate=estimate, target=images).sum()
-            torch.autograd.grad(found, estimate)
+            found = metric.distances(estimate=estimate, targets=(images,) * recipe.needs.targets)
+            torch.autograd.grad(torch.stack(found).sum(), estimate)
     except (NotImplementedError, RuntimeError):
         return None
     return int(counter.get_total_flops())

@@ -10,6 +10,7 @@ Legend: B images of C channels (features, in a layer), H rows, W columns.
 """
 
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, final
 
@@ -58,15 +59,14 @@ class PerceptualNetwork(nn.Module):
             image: (B, 3 or 1, H, W), in [-1, 1]; a single channel is shown as grey.
         """
         image_B3HW = self._scale(self._resize(image.to(torch.float32)))
-        kind = image.device.type
-        with torch.autocast(kind, dtype=torch.bfloat16, enabled=self._bfloat16):
+        with _autocast(image.device, bfloat16=self._bfloat16):
             layers = self._trunk(image_B3HW)
-        with torch.autocast(kind, enabled=False):
+        with _autocast(image.device, bfloat16=False):
             return tuple(_normalise(layer_BCHW.to(torch.float32)) for layer_BCHW in layers)
 
     def compare(self, features: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> Tensor:
         """L, (B,), float32, from the features of two batches."""
-        with torch.autocast(features[0].device.type, enabled=False):
+        with _autocast(features[0].device, bfloat16=False):
             terms = [
                 head((mine_BCHW - theirs_BCHW).square()).mean(dim=(1, 2, 3))
                 for head, mine_BCHW, theirs_BCHW in zip(self._heads, features, others, strict=True)
@@ -80,6 +80,13 @@ class PerceptualNetwork(nn.Module):
         return nn.functional.interpolate(
             image_BCHW, size=size, mode="bilinear", align_corners=False
         )
+
+
+def _autocast(device: torch.device, *, bfloat16: bool) -> AbstractContextManager[object]:
+    """Compute in bfloat16 or, whatever training computes in, in float32; on meta it is the same."""
+    if device.type == "meta":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16)
 
 
 def _normalise(layer_BCHW: Tensor) -> Tensor:

@@ -10,12 +10,16 @@ _LEAK = DiagnosisFacts(
     curves=(("given_store", "given store"), ("given_noise", "given noise")),
     floor=("data_variance", "data variance"),
     explained=(
-        "At t = T next to nothing of an image is left in what the network sees: if its error is "
-        "low given the store's estimate but not given noise, the store has come to hold the "
-        "answer.  Samples start from noise, so only the second curve speaks of them; the loss, "
-        "which is measured with the store's estimates, does not.",
-        "The dashed line is the variance of the data: the error of answering with the mean image "
-        "every time.",
+        (
+            "At t = T next to nothing of an image is left in what the network sees: if its error "
+            "is low given the store's estimate but not given noise, the store has come to hold the "
+            "answer.  Samples start from noise, so only the second curve speaks of them; the loss, "
+            "which is measured with the store's estimates, does not."
+        ),
+        (
+            "The dashed line is the variance of the data: the error of answering with the mean "
+            "image every time."
+        ),
     ),
 )
 
@@ -25,7 +29,7 @@ def describe_directly_denoising(options: DirectlyDenoisingOptions) -> ObjectiveF
     return ObjectiveFacts(
         memory=(MemoryField(name="estimate"),),
         estimate="estimate",
-        distances=2.0 if options.guided_mix else 1.0,
+        targets=2 if options.guided_mix else 1,
         diagnosis=_LEAK,
     )
 

@@ -50,7 +50,7 @@ class DirectlyDenoising(Objective):
         progress: TrainingProgress,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        """t and ε; for estimate dropout, which x̂ are dropped and the noise in their place."""
+        """Times and ε; for estimate dropout, which x̂ are dropped and the noise in their place."""
         del progress
         device, size = generator.device, (count, *shape.as_tuple)
         draws = {
