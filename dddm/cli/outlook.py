@@ -47,10 +47,8 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
     )
     objective = recipe.objective.component.name
     yield "", f"about {_si(outlook.training_flops)}FLOP, by the objective {objective}"
-    yield (
-        "",
-        f"of an image: evaluations of the network {_passes(recipe)}, {_flop(round(cost.network_flops))}",
-    )
+    of_network = _flop(round(cost.network_flops))
+    yield "", f"of an image: evaluations of the network {_passes(recipe)}, {of_network}"
     if recipe.metric is not None and cost.metric_flops != 0:
         metric = recipe.metric.component.name
         counted = cost.metric_flops
