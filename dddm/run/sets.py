@@ -13,7 +13,7 @@ to shard k mod S and has class (k div S) mod C.
 """
 
 import math
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 import torch
@@ -22,11 +22,20 @@ from torch import Tensor
 
 from dddm.errors import DataError, RecipeError
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import SetFacts
+from dddm.interfaces.facts import ObjectiveFacts, SetFacts
 from dddm.interfaces.shards import Shards
 from dddm.recipe import shards as sharding
 from dddm.run.batches import EpochRows, StepRows
 from dddm.support.noise import generator_for, seed_for
+
+
+MemoryRows = Literal["none", "images", "own"]
+
+
+def _kind_of_rows(needs: ObjectiveFacts) -> MemoryRows:
+    if not needs.memory:
+        return "none"
+    return "images" if needs.memory_rows is None else "own"
 
 
 @final
@@ -38,8 +47,8 @@ class SetPlan:
         images: N, in the training split.
         batch_images: G n, rows of a batch.
         shards: S, which divides G.
-        memory_rows: of the objective's memory.
-        rows_are_images: whether these are the training images.
+        memory: what its rows are: training images, others of the objective's own, or nothing.
+        memory_rows: how many they are.
     """
 
     images: int
@@ -47,8 +56,8 @@ class SetPlan:
     shards: int
     seed: int
     sets: SetFacts
+    memory: MemoryRows
     memory_rows: int
-    rows_are_images: bool
     _images_of_class: tuple[Tensor, ...] = field(eq=False, repr=False)
 
     @classmethod
@@ -59,20 +68,21 @@ class SetPlan:
         batch_images: int,
         shards: int | None,
         seed: int,
-        sets: SetFacts,
-        memory_rows: int | None,
+        needs: ObjectiveFacts,
         labels: bool,
     ) -> "SetPlan":
         """Choose the shards where the recipe does not, and refuse what cannot be cut.
 
         Args:
-            memory_rows: of the objective's own; None where rows are training images.
+            needs: of the objective, which compares sets.
             labels: whether the network uses classes; without, all images are of one.
 
         Raises:
             RecipeError: if sets cannot be shared by the shards.
             DataError: if a class has too few images.
         """
+        sets = needs.sets
+        assert sets is not None, "other objectives have a BatchPlan"
         count = batch_images // sets.rows
         shards = shards or sharding.default_shards(count)
         if count % shards:
@@ -106,8 +116,8 @@ class SetPlan:
             shards=shards,
             seed=seed,
             sets=sets,
-            memory_rows=len(split) if memory_rows is None else memory_rows,
-            rows_are_images=memory_rows is None,
+            memory=_kind_of_rows(needs),
+            memory_rows=needs.memory_rows or len(split),
             images_of_class=by_class,
         )
         plan._refuse_small_pools()
@@ -157,17 +167,23 @@ class SetPlan:
         def rows(batch: int) -> StepRows:
             number = epoch * self.batches_per_epoch + batch
             label = [self._class_at(number * self._count + place) for place in places]
-            row_Gn = self._rows(number, places, label)
+            row_Gn = None if self.memory == "none" else self._rows(number, places, label)
             index, real = [], []
-            for place, of_class, own_n in zip(places, label, row_Gn, strict=True):
+            for at, (place, of_class) in enumerate(zip(places, label, strict=True)):
                 images = self._images_of_class[of_class]
-                if self.rows_are_images:
-                    images = torch.cat([own_n, self._others(images, own_n, number, place)])
+                if row_Gn is not None and self.memory == "images":
+                    others = self._others(images, row_Gn[at], number, place)
+                    images = torch.cat([row_Gn[at], others])
                 else:
                     images = images[self._chosen(len(images), size + self.sets.real, number, place)]
                 index.append(images[:size])
                 real.append(images[size:])
-            return StepRows(index=torch.cat(index), rows=row_Gn.flatten(), real=torch.stack(real))
+            index_B = torch.cat(index)
+            return StepRows(
+                index=index_B,
+                rows=index_B if row_Gn is None else row_Gn.flatten(),
+                real=torch.stack(real),
+            )
 
         return rows
 
@@ -195,7 +211,7 @@ class SetPlan:
 
     def _pool(self, shard: int, label: int) -> Tensor:
         """All rows of one class in one shard."""
-        if self.rows_are_images:
+        if self.memory == "images":
             index = self._images_of_class[label]
             return index[index % self.shards == shard]
         stride = self.shards * len(self._images_of_class)
@@ -212,8 +228,12 @@ class SetPlan:
         return torch.from_numpy(lot.choice(available, count, replace=False, shuffle=True))
 
     def _refuse_small_pools(self) -> None:
+        if self.memory == "none":
+            return
         classes = len(self._images_of_class)
-        most = math.ceil((self._count // self.shards) / classes) + (classes > 1)
+        each = self._count // self.shards
+        # Neighbours in the sequence of sets may have one class where a turn ends.
+        most = math.ceil(each / classes) + (classes > 1 and each > 1)
         least = min(len(self._pool(s, c)) for s in range(self.shards) for c in range(classes))
         if least < most * self.sets.rows:
             raise RecipeError(

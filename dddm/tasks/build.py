@@ -100,8 +100,7 @@ def plan_batches(recipe: Recipe, *, split: Split, labels: bool) -> BatchPlan | S
         batch_images=train.batch_images,
         shards=train.shards,
         seed=recipe.seed,
-        sets=needs.sets,
-        memory_rows=needs.memory_rows,
+        needs=needs,
         labels=labels,
     )
 
