@@ -70,7 +70,11 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
         "activations come on top; train.accumulate lowers them, and the backbone's options may",
     )
     if outlook.samples:
-        yield "samples", f"{outlook.samples:,} evaluations of one image"
+        yield "samples", f"{outlook.evaluations:,} network evaluations of one image"
+        for cost in outlook.samples:
+            steps = ", ".join(f"{count:,}" for count in cost.steps)
+            each = f"{cost.images:,} images × {cost.evaluations_of_image:,} evaluations"
+            yield "", f"{cost.sampler} at {steps} steps: {each}"
 
 
 def _parameters(count: int) -> str:

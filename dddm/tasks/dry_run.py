@@ -7,18 +7,37 @@ what one row takes.  Images are read only where the data set cannot say what it 
 from typing import Any, Final, final
 
 import torch
-from attrs import frozen
+from attrs import asdict, frozen
 
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.facts import DataFacts
 from dddm.interfaces.target_store import Footprint, TargetStore
 from dddm.method.flops import Flops, count_flops
 from dddm.recipe.model import Recipe
+from dddm.recipe.sample_spec import SampleSpec
 from dddm.run.batches import BatchPlan
 from dddm.tasks.build import build_split, kept_snapshots
+from dddm.tasks.sample import build_sampler, evaluations_of_image
 
 _FLOAT32_BYTES: Final = 4
 _ADAM_AVERAGES: Final = 2
+
+
+@final
+@frozen(kw_only=True)
+class SampleCost:
+    """Network evaluations of one `[[sample]]` table.
+
+    Attributes:
+        evaluations_of_image: for one image at all step counts.
+        evaluations: for all images.
+    """
+
+    sampler: str
+    steps: tuple[int, ...]
+    images: int
+    evaluations_of_image: int
+    evaluations: int
 
 
 @final
@@ -37,7 +56,7 @@ class Outlook:
         ema_bytes: all averages of the weights.
         store: the target store with every row in it, in all processes together.
         image_bytes: the training images as uint8.
-        samples: network evaluations, each of one image, that `[[sample]]` asks for.
+        samples: what each `[[sample]]` asks for.
     """
 
     facts: DataFacts
@@ -51,7 +70,7 @@ class Outlook:
     ema_bytes: int
     store: Footprint
     image_bytes: int
-    samples: int
+    samples: tuple[SampleCost, ...]
 
     @property
     def steps(self) -> int:
@@ -62,6 +81,11 @@ class Outlook:
     def training_flops(self) -> int:
         """Of the whole run: a step costs three forward passes, two of them for the gradient."""
         return 3 * self.flops.forward * self.steps * self.plan.batch_images
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations, each of one image, of all samples."""
+        return sum(cost.evaluations for cost in self.samples)
 
     @property
     def as_table(self) -> dict[str, Any]:
@@ -96,7 +120,10 @@ class Outlook:
                 "target_store_disk": self.store.disk,
                 "target_store_device": self.store.device,
             },
-            "sampling": {"evaluations_of_one_image": self.samples},
+            "sampling": {
+                "evaluations": self.evaluations,
+                "jobs": [asdict(cost) for cost in self.samples],
+            },
         }
 
 
@@ -128,7 +155,18 @@ def look_ahead(recipe: Recipe) -> Outlook:
         ema_bytes=(1 + len(recipe.train.more_emas)) * each,
         store=_footprint(recipe, facts),
         image_bytes=facts.train_images * facts.shape.values,
-        samples=sum(job.settings.images * max(job.settings.steps) for job in recipe.sample),
+        samples=tuple(_sample_cost(SampleSpec.of_job(job)) for job in recipe.sample),
+    )
+
+
+def _sample_cost(spec: SampleSpec) -> SampleCost:
+    each = evaluations_of_image(build_sampler(spec), spec.steps)
+    return SampleCost(
+        sampler=spec.name,
+        steps=spec.steps,
+        images=spec.images,
+        evaluations_of_image=each,
+        evaluations=spec.images * each,
     )
 
 

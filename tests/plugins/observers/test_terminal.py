@@ -141,6 +141,7 @@ def test_a_score_during_training_says_after_which_epoch(
                 metric="fd-pixels@64",
                 sampler="fixed-time",
                 steps=2,
+                evaluations=2,
                 value=3.5,
                 epoch=4,
             )
