@@ -42,6 +42,7 @@ def path_of(trained: Trained, sampler: Sampler, *, images: int, steps: int) -> d
         first_estimate=first,
         label=label,
         steps=steps,
+        noise=torch.zeros,  # these samplers draw nothing
     )
     wanted = set(marks(steps))
     return {step: estimate for step, estimate in enumerate(run, start=1) if step in wanted}

@@ -17,16 +17,19 @@ import torch
 from torch import Tensor, nn
 
 from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.plugin import Kind
 from dddm.method.denoiser import ScheduledDenoiser
-from dddm.recipe.read import read_recipe
+from dddm.recipe.read import read_recipe, read_use
+from dddm.recipe.sample_spec import SampleSpec
 from dddm.registry.loader import load_catalogue
 from dddm.tasks.build import build_schedule
-from dddm.tasks.sample import Order, draw_images
+from dddm.tasks.generator import Generator
+from dddm.tasks.sample import generate_images
 from dddm_samplers.fixed_time import FixedTime
 from dddm_samplers.options import FixedTimeOptions
 
 
-def build(name: str, *, shape: ImageShape, classes: int) -> ScheduledDenoiser:
+def build(name: str, *, shape: ImageShape, classes: int) -> Generator:
     """The recipe's network, with random numbers where training would start from zeros."""
     recipe = read_recipe(name, catalogue=load_catalogue())
     torch.manual_seed(0)
@@ -35,7 +38,16 @@ def build(name: str, *, shape: ImageShape, classes: int) -> ScheduledDenoiser:
         if not parameter.any():
             nn.init.normal_(parameter, std=0.02)
     backbone.requires_grad_(requires_grad=False)  # so that `plain` keeps nothing for gradients
-    return ScheduledDenoiser(schedule=build_schedule(recipe), backbone=backbone.eval())
+    return Generator(
+        model=ScheduledDenoiser(schedule=build_schedule(recipe), backbone=backbone.eval()),
+        backbone=backbone,
+        device=torch.device("cpu"),
+        shape=shape,
+        classes=tuple(map(str, range(classes))),
+        step=0,
+        checkpoint_sha256=None,
+        weights="none",
+    )
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -67,7 +79,8 @@ def main(recipe: str, pixels: int, images: int, steps: int, rounds: int) -> None
     """Print both ratios."""
     shape = ImageShape(channels=3, height=pixels, width=pixels)
     classes = 1000 if recipe.startswith("imagenet") else 0
-    model = build(recipe, shape=shape, classes=classes)
+    generator = build(recipe, shape=shape, classes=classes)
+    model = generator.model
     x_T, first = torch.randn(2, images, *shape.as_tuple)
     t = model.schedule.grid(steps=1).expand(images)
     label = torch.arange(images) if classes else None
@@ -75,7 +88,14 @@ def main(recipe: str, pixels: int, images: int, steps: int, rounds: int) -> None
     def once() -> Tensor:
         sampler = FixedTime(FixedTimeOptions())
         return list(
-            sampler.sample(model=model, x_T=x_T, first_estimate=first, label=label, steps=steps)
+            sampler.sample(
+                model=model,
+                x_T=x_T,
+                first_estimate=first,
+                label=label,
+                steps=steps,
+                noise=torch.zeros,
+            )
         )[-1]
 
     def again(*, as_in_training: bool) -> Tensor:
@@ -100,13 +120,16 @@ def main(recipe: str, pixels: int, images: int, steps: int, rounds: int) -> None
         print(f"{name}: {took:.2f} s for {steps} steps, {steps * images / took:.2f} evaluations/s")
     print(f"ratio: {found['plain loop'] / found['begin once']:.3f}")
 
-    order = Order(
-        steps=(1,), images=images, seed=0, shape=shape, classes=classes, block_images=images
+    spec = SampleSpec(
+        sampler=read_use(Kind.SAMPLER, "fixed-time", options=[], catalogue=load_catalogue()),
+        steps=(1,),
+        images=images,
+        seed=0,
+        block_images=images,
     )
 
     def drawn() -> dict[int, Tensor]:
-        sampler, device = FixedTime(FixedTimeOptions()), torch.device("cpu")
-        return draw_images(model=model, sampler=sampler, order=order, device=device)
+        return generate_images(spec, generator=generator)
 
     def bare() -> Tensor:
         return model.evaluate(x_t=x_T, t=t, label=label, estimate=first)

@@ -57,6 +57,8 @@ def export(  # noqa: PLR0917 - click passes them by name
     folder = find_run(None if run is None else str(run))
     recipe = read_recipe(folder.recipe, catalogue=catalogue_of(ctx))
 
+    from dddm.run.announce import Announcer
+    from dddm.run.context import RunContext
     from dddm.run.device import choose_device
     from dddm.tasks.export import SUFFIXES, Format, refuse_missing_packages
     from dddm.tasks.export import export as export_generator
@@ -64,13 +66,13 @@ def export(  # noqa: PLR0917 - click passes them by name
 
     chosen: Format = "onnx" if kind == "onnx" else "torch"
     refuse_missing_packages(chosen)
-    generator = load_generator(
-        recipe,
+    context = RunContext(
+        recipe=recipe,
         folder=folder,
         device=choose_device("cpu"),
-        say=lambda sentence: click.echo(sentence, err=True),
-        weights=Weights(ema=ema, best=best),
+        announcer=Announcer.of_notices(lambda text: click.echo(text, err=True)),
     )
+    generator = load_generator(context, weights=Weights(ema=ema, best=best))
     path = out if out is not None else folder.path / f"one-step{SUFFIXES[chosen]}"
     apart = export_generator(generator, kind=chosen, path=path)
     if as_json:

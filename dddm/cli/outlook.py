@@ -74,7 +74,11 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
         ),
     )
     if outlook.samples:
-        yield "samples", f"{outlook.samples:,} evaluations of one image"
+        yield "samples", f"{outlook.evaluations:,} network evaluations of one image"
+        for job in outlook.samples:
+            steps = ", ".join(f"{count:,}" for count in job.steps)
+            each = f"{job.images:,} images × {job.evaluations_of_image:,} evaluations"
+            yield "", f"{job.sampler} at {steps} steps: {each}"
 
 
 def _passes(recipe: "Recipe") -> str:

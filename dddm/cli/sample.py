@@ -17,7 +17,8 @@ from dddm.cli.several import launch_again, nproc_option
     type=click.IntRange(min=1),
     default=(1,),
     show_default=True,
-    help="Network evaluations for each image; may be given several times.",
+    help="Steps of the sampler; may be given several times.  fixed-time makes one network "
+    "evaluation in each.",
 )
 @click.option("--images", type=click.IntRange(min=1), default=64, show_default=True)
 @click.option(
@@ -118,6 +119,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
     with listening() as stop:
         from dddm.interfaces.plugin import Kind
         from dddm.recipe.read import read_recipe, read_use
+        from dddm.recipe.sample_spec import SampleSpec
         from dddm.run.find import find_run
 
         catalogue = catalogue_of(ctx)
@@ -125,11 +127,21 @@ def sample(  # noqa: PLR0917 - click passes them by name
         recipe = read_recipe(folder.recipe, catalogue=catalogue)
         if tolerance is not None:
             options = (*options, f"tolerance={tolerance!r}")
-        use = read_use(Kind.SAMPLER, sampler, options=options, catalogue=catalogue)
+        spec = SampleSpec(
+            sampler=read_use(Kind.SAMPLER, sampler, options=options, catalogue=catalogue),
+            steps=steps,
+            images=images,
+            seed=seed,
+            labels=None if labels is None else tuple(labels.split(",")),
+            separate=True,
+            block_images=block_images,
+        )
         if nproc is None or is_worker():
+            from dddm.run.announce import Announcer
+            from dddm.run.context import RunContext
             from dddm.run.device import choose_device
             from dddm.run.processes import join
-            from dddm.tasks.by_hand import draw_by_hand
+            from dddm.tasks.generate import generate_from_run
             from dddm.tasks.generator import Weights
             from dddm.tasks.observers import observers_for
 
@@ -140,22 +152,16 @@ def sample(  # noqa: PLR0917 - click passes them by name
                     if processes.main
                     else []
                 )
-                folders = draw_by_hand(
-                    recipe,
+                context = RunContext(
+                    recipe=recipe,
                     folder=folder,
-                    use=use,
-                    steps=steps,
-                    images=images,
-                    seed=seed,
-                    labels=labels,
-                    out=out,
-                    weights=Weights(ema=ema, best=best),
-                    block_images=block_images,
                     device=chosen,
-                    observers=observers,
+                    announcer=Announcer(observers, stop=stop),
                     stop=stop,
                     processes=processes,
                 )
+                weights = Weights(ema=ema, best=best)
+                folders = generate_from_run(spec, context=context, weights=weights, out=out)
             if not processes.main:
                 return
             if as_json:

@@ -10,6 +10,7 @@ from dddm.scores.compare import Comparison
 from dddm.scores.kinds import KINDS, best_of
 from dddm.scores.over_seeds import DEVIATION
 from dddm.scores.record import Floor, Score
+from dddm.support.quantities import evaluations_note
 
 _NONE: Final = "–"
 _FIRST: Final = ("fd", "nearest")
@@ -63,7 +64,8 @@ def score_table(scores: Iterable[Score]) -> Table:
     for name in ("steps", "images", "FD", "resample", "held-out", "nearest", "close"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        facts = (str(fact or _NONE) for fact in _set_of(*row.values()))
+        score = next(iter(row.values()))
+        facts = (score.sampler, _steps(score), str(score.images or _NONE))
         table.add_row(*facts, *_frechet(row.get("fd")), *_nearest(row.get("nearest")))
     return table
 
@@ -91,8 +93,8 @@ def other_scores_table(scores: Iterable[Score]) -> Table | None:
     for name in ("steps", *(_HEADINGS.get(kind, kind) for kind in kinds)):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        sampler, steps, _ = _set_of(*row.values())
-        table.add_row(sampler, str(steps or _NONE), *(_value(row.get(kind)) for kind in kinds))
+        score = next(iter(row.values()))
+        table.add_row(score.sampler, _steps(score), *(_value(row.get(kind)) for kind in kinds))
         deviations = [_deviation(row.get(kind)) for kind in kinds]
         if any(deviations):
             table.add_row("", "±", *deviations)
@@ -121,7 +123,7 @@ def comparison_table(found: Comparison, *, names: tuple[str, str]) -> Table:
             for value in values
         )
         named = _HEADINGS.get(pair.one.metric, pair.one.metric)
-        table.add_row(named, pair.one.sampler, str(pair.one.steps), *cells)
+        table.add_row(named, pair.one.sampler, _steps(pair.one), *cells)
     return table
 
 
@@ -169,6 +171,12 @@ def _rows(scores: Iterable[Score]) -> list[dict[str, Score]]:
             rows.append({})
         rows[-1][score.metric] = score
     return rows
+
+
+def _steps(score: Score) -> str:
+    """The number of steps, and of network evaluations where that is another."""
+    note = evaluations_note(score.steps, score.evaluations)
+    return f"{score.steps or _NONE}{note}"
 
 
 def _set_of(score: Score, *_others: Score) -> tuple[str, int, int]:

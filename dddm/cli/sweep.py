@@ -85,7 +85,6 @@ def rich_table(table: "SweepTable") -> "Table":
     from rich import box
     from rich.table import Table
 
-    from dddm.tasks.report_page.wording import counted
     from dddm.tasks.sweep_page.markdown import explanation, facts_of
 
     shown = Table(
@@ -101,7 +100,7 @@ def rich_table(table: "SweepTable") -> "Table":
     )
     shown.add_column("entry", no_wrap=True)
     for column in table.columns:
-        heading = f"{column.metric}\n{column.sampler}\n{counted(column.steps, 'step')}"
+        heading = f"{column.metric}\n{column.sampler}\n{column.counted_steps}"
         shown.add_column(heading, justify="right", no_wrap=True)
     for name in ("training", "parameters"):
         shown.add_column(name, justify="right", no_wrap=True)

@@ -125,12 +125,13 @@ class DataProgress(Event):
 @final
 @frozen(kw_only=True)
 class SampleProgress(Event):
-    """One more evaluation of the network on a block of samples.
+    """One more step of the sampler on a block of samples.
 
     Attributes:
         steps: the step counts that are being drawn.
         images_done: finished at all of them.
-        evaluations_done: of blocks; how far the work is.
+        evaluations_done: network evaluations, each of a whole block; how far the work is.
+        evaluations: network evaluations of this process in all; fewer where images leave early.
         seconds_left: of these samples, estimated.
     """
 
@@ -146,10 +147,15 @@ class SampleProgress(Event):
 @final
 @frozen(kw_only=True)
 class SamplesDrawn(Event):
-    """Samples of one sampler at one number of steps are on the disk."""
+    """Samples of one sampler at one number of steps are on the disk.
+
+    Attributes:
+        evaluations: network evaluations for one image.
+    """
 
     sampler: str
     steps: int
+    evaluations: int
     images: int
     grid: Path
 
@@ -160,12 +166,14 @@ class ScoreMeasured(Event):
     """One score is known.
 
     Attributes:
+        evaluations: network evaluations for one image.
         epoch: n, from 0, of a score during training; None for one of the finished run.
     """
 
     metric: str
     sampler: str
     steps: int
+    evaluations: int
     value: float
     epoch: int | None = None
 

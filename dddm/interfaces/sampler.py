@@ -1,12 +1,19 @@
 """How samples are drawn from a trained network (algorithm 2 and its kin)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor
 
 from dddm.interfaces.schedule import Schedule
+
+StepNoise = Callable[[int], Tensor]
+"""N(0, I) noise of a step, (B, C, H, W), float32, on the device of x_T.
+
+Row b depends on the seed, the number of image b and the step alone; different steps share no
+numbers.  A step is any whole number from 0, so that a sampler may draw several times in one.
+"""
 
 
 class Denoiser(ABC):
@@ -62,24 +69,33 @@ class Denoiser(ABC):
 class Sampler(ABC):
     """Turns noise into estimates, one a step.
 
-    It draws nothing: all noise is given.  What becomes of an image does not depend on what else is
-    in the batch, and neither what is given nor what was yielded is changed.
+    All noise is given: a sampler that draws asks `noise`, never torch's global random state.  What
+    becomes of an image does not depend on what else is in the batch, and neither what is given nor
+    what was yielded is changed.
 
-    A target of kind `sampler` is called as `target(options)`.
+    A target of kind `sampler` is called as `target(options)`.  A registration describes it by
+    `SamplerFacts`.
     """
 
     @property
     @abstractmethod
-    def nested(self) -> bool:
+    def prefix_consistent(self) -> bool:
         """Whether the first k estimates of a longer run are those of a run of k steps.
 
         Then one pass serves several step counts.
         """
 
     @property
-    def exact(self) -> "Sampler | None":
+    def reference_sampler(self) -> "Sampler | None":
         """The sampler whose result this one saves work on; None where it takes no short cut."""
         return None
+
+    def evaluations(self, steps: int) -> int:
+        """Network evaluations for one image in a run of `steps` steps.
+
+        An upper bound where there is a `reference_sampler`.  A second-order sampler says 2k − 1.
+        """
+        return steps
 
     @abstractmethod
     def sample(
@@ -90,15 +106,17 @@ class Sampler(ABC):
         first_estimate: Tensor,
         label: Tensor | None,
         steps: int,
+        noise: StepNoise,
     ) -> Iterator[Tensor]:
         """Yield `steps` estimates, each (B, C, H, W) in [-1, 1]; the last is the sample.
 
         Args:
-            model: what to evaluate, once a step.
+            model: the network, evaluated `evaluations(steps)` times.
             x_T: where to start, (B, C, H, W), from `Schedule.prior`.
             first_estimate: x̂ before the first step, (B, C, H, W): N(0, I) noise.
             label: (B,), int64, or None.
             steps: how many, at least 1.
+            noise: fresh noise, for samplers that draw.
 
         Raises:
             ValueError: if the schedule has not that many times.

@@ -39,6 +39,19 @@ class Follower:
 
 
 @final
+class _Notices(Observer):
+    """See `Announcer.of_notices`."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def notice(self, event: Event) -> None:
+        """Pass on a notice."""
+        if isinstance(event, Notice):
+            self._say(event.text)
+
+
+@final
 class Announcer:
     """Passes events on to observers, in order.
 
@@ -64,6 +77,11 @@ class Announcer:
         for follower, failure in failures:
             if failure is not None:
                 self._blame(follower, failure, when="it was made, and is left out")
+
+    @classmethod
+    def of_notices(cls, say: Callable[[str], None]) -> "Announcer":
+        """Passes on notices alone, as text."""
+        return cls([Follower(title="notices", make=lambda: _Notices(say))])
 
     @staticmethod
     def _make(follower: Follower) -> BaseException | None:

@@ -28,7 +28,6 @@ from dddm.recipe import shards as sharding
 from dddm.run.batches import EpochRows, StepRows
 from dddm.support.noise import generator_for, seed_for
 
-
 MemoryRows = Literal["none", "images", "own"]
 
 

@@ -17,7 +17,7 @@ import torch
 from dddm.errors import DataError
 from dddm.run.sample_files import ARRAYS, Samples, read_facts
 
-_NEEDED = {"sampler": str, "steps": int, "images": int}
+_NEEDED = {"sampler": str, "steps": int, "evaluations": int, "images": int}
 _DAMAGE = (OSError, ValueError, EOFError, KeyError, struct.error, zipfile.BadZipFile, zlib.error)
 _READ_BYTES: Final = 1 << 20
 _LOCAL_HEADER: Final = struct.Struct("<26xHH")

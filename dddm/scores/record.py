@@ -43,7 +43,8 @@ class Score:
             `fid`, where it was taken on what the protocol says that the recipe names.
         value: `KINDS` say whether less or more is better; for `nearest` see `details`.
         sampler: name of the sampler.
-        steps: network evaluations for one image; 0 for images of which nobody knows.
+        steps: of the sampler; 0 for images of which nobody knows.
+        evaluations: network evaluations for one image; 0 for images of which nobody knows.
         images: generated images that were scored.
         reference_images: training images that they were compared with.
         floors: what real images reach.
@@ -63,6 +64,11 @@ class Score:
     floors: tuple[Floor, ...]
     details: dict[str, float] = field(factory=dict)
     provenance: dict[str, Any] = field(factory=dict)
+    evaluations: int = field()
+
+    @evaluations.default
+    def _one_a_step(self) -> int:
+        return self.steps
 
     @property
     def features(self) -> str:

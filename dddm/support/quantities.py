@@ -29,6 +29,16 @@ def duration(seconds: float) -> str:
     return f"{whole // _DAY} d {whole % _DAY // _HOUR:02d} h"
 
 
+def counted_steps(steps: int, evaluations: int) -> str:
+    """`5 steps (9 evaluations)`; `5 steps` where a step is one network evaluation."""
+    return counted(steps, "step") + evaluations_note(steps, evaluations)
+
+
+def evaluations_note(steps: int, evaluations: int) -> str:
+    """What stands behind a number of steps: ` (9 evaluations)`, or nothing where they are equal."""
+    return "" if evaluations == steps else f" ({counted(evaluations, 'evaluation')})"
+
+
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """`1 step`, `1,500 images`, `2 processes`."""
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"

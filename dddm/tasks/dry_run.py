@@ -6,19 +6,38 @@ what one row takes.  Images are read only where the data set cannot say what it 
 
 from typing import Any, Final, final
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from dddm.interfaces.facts import DataFacts
 from dddm.interfaces.target_store import Footprint
 from dddm.recipe.model import Recipe
+from dddm.recipe.sample_spec import SampleSpec
 from dddm.recipe.shards import batches_per_epoch, default_shards
 from dddm.tasks.build import build_split
 from dddm.tasks.duration import facts_of, steps_of
 from dddm.tasks.memory import footprint_of
 from dddm.tasks.optimizer import state_bytes
+from dddm.tasks.sample import build_sampler, evaluations_of_image
 from dddm.tasks.training_cost import TrainingCost, meta_backbone, training_cost
 
 _FLOAT32_BYTES: Final = 4
+
+
+@final
+@frozen(kw_only=True)
+class SampleCost:
+    """Network evaluations of one `[[sample]]` table.
+
+    Attributes:
+        evaluations_of_image: for one image at all step counts.
+        evaluations: for all images.
+    """
+
+    sampler: str
+    steps: tuple[int, ...]
+    images: int
+    evaluations_of_image: int
+    evaluations: int
 
 
 @final
@@ -39,7 +58,7 @@ class Outlook:
         store: the target stores with every row in them, in all processes together; None for an
             objective without memory.
         image_bytes: the training images as uint8.
-        samples: network evaluations, each of one image, that `[[sample]]` asks for.
+        samples: what each `[[sample]]` asks for.
     """
 
     facts: DataFacts
@@ -54,12 +73,17 @@ class Outlook:
     ema_bytes: int
     store: Footprint | None
     image_bytes: int
-    samples: int
+    samples: tuple[SampleCost, ...]
 
     @property
     def training_flops(self) -> float:
         """Of the whole run, network and metric."""
         return self.cost.flops * self.steps * self.batch_images
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations, each of one image, of all samples."""
+        return sum(cost.evaluations for cost in self.samples)
 
     @property
     def as_table(self) -> dict[str, Any]:
@@ -94,7 +118,10 @@ class Outlook:
                 "ema": self.ema_bytes,
                 **self._store_bytes,
             },
-            "sampling": {"evaluations_of_one_image": self.samples},
+            "sampling": {
+                "evaluations": self.evaluations,
+                "jobs": [asdict(cost) for cost in self.samples],
+            },
         }
 
     @property
@@ -140,7 +167,18 @@ def look_ahead(recipe: Recipe) -> Outlook:
         if needs.memory
         else None,
         image_bytes=facts.train_images * facts.shape.values,
-        samples=sum(job.settings.images * max(job.settings.steps) for job in recipe.sample),
+        samples=tuple(_sample_cost(SampleSpec.of_job(job)) for job in recipe.sample),
+    )
+
+
+def _sample_cost(spec: SampleSpec) -> SampleCost:
+    each = evaluations_of_image(build_sampler(spec), spec.steps)
+    return SampleCost(
+        sampler=spec.name,
+        steps=spec.steps,
+        images=spec.images,
+        evaluations_of_image=each,
+        evaluations=spec.images * each,
     )
 
 

@@ -18,6 +18,7 @@ from dddm.run.stored_samples import load_samples, sample_folders
 from dddm.scores.beside import RECIPE, beside
 from dddm.scores.record import Score, read_scores, scores_to_text
 from dddm.support.files import sha256_of, write_whole_text
+from dddm.support.quantities import counted_steps
 from dddm.tasks.judge import Bench, RealImages
 from dddm.tasks.score import ImageSet, score_sets
 
@@ -38,8 +39,8 @@ def evaluate(
         asked_by: who wants to know: the recipe, or a preset that stands in its place.
 
     Returns:
-        scores in the order of the features, then of the recipe's samplers, by rising step count;
-        none where the recipe has no table `[evaluate]`.
+        scores in the order of the features, then of the recipe's samplers, by rising network
+        evaluations; none where the recipe has no table `[evaluate]`.
 
     Raises:
         StoppedEarly: when asked to stop; the scores before stay.
@@ -96,7 +97,7 @@ def _load_sets(recipe: Recipe, folder: RunFolder) -> list[ImageSet]:
 
     def place(one: ImageSet) -> tuple[int, str, int]:
         known = order.index(one.sampler) if one.sampler in order else len(order)
-        return (known, one.sampler, one.steps)
+        return (known, one.sampler, one.evaluations)
 
     return sorted(sets, key=place)
 
@@ -109,7 +110,8 @@ def _image_set(samples: Samples, *, sha256: str) -> ImageSet:
         shape=ImageShape(channels=channels, height=height, width=width),
         sampler=sampler,
         steps=steps,
-        named=f"{sampler} at {steps} steps",
+        evaluations=samples.facts["evaluations"],
+        named=f"{sampler} at {counted_steps(steps, samples.facts['evaluations'])}",
         facts={**samples.facts, "sha256": sha256, **_content(samples)},
     )
 

@@ -1,6 +1,5 @@
 """A trained generator: the averaged weights of a run's newest checkpoint, ready to sample."""
 
-from collections.abc import Callable
 from typing import Final, final
 
 import torch
@@ -11,9 +10,8 @@ from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.sampler import Denoiser
 from dddm.method.denoiser import ScheduledDenoiser
-from dddm.recipe.model import Recipe
 from dddm.run import checkpoint as checkpoints
-from dddm.run.folder import RunFolder
+from dddm.run.context import RunContext
 from dddm.run.versions import how_to_fit
 from dddm.tasks.build import build_parametrization, build_schedule
 from dddm.tasks.training import ema_group
@@ -26,19 +24,21 @@ class Generator:
 
     Attributes:
         backbone: the network that the model computes with.
+        device: where it computes.
         shape: of one image.
         classes: names of the classes that the network is conditioned on; empty for none.
         step: optimizer steps that the weights have behind them.
-        checkpoint_sha256: of the checkpoint's manifest.
+        checkpoint_sha256: of the checkpoint's manifest; None while it is being trained.
         weights: which of the run's weights they are, in words.
     """
 
     model: Denoiser
     backbone: Backbone
+    device: torch.device
     shape: ImageShape
     classes: tuple[str, ...]
     step: int
-    checkpoint_sha256: str
+    checkpoint_sha256: str | None
     weights: str
 
 
@@ -68,27 +68,18 @@ NEWEST: Final = Weights()
 """The average `ema` of the newest checkpoint."""
 
 
-def load_generator(
-    recipe: Recipe,
-    *,
-    folder: RunFolder,
-    device: torch.device,
-    say: Callable[[str], None],
-    weights: Weights = NEWEST,
-) -> Generator:
+def load_generator(context: RunContext, *, weights: Weights = NEWEST) -> Generator:
     """Load averaged weights of the newest whole checkpoint, or the best.
-
-    Args:
-        say: told, in a sentence, of checkpoints that were damaged and passed over.
 
     Raises:
         DataError: if there is no checkpoint, or it does not fit the recipe's network.
         UsageError: if the run keeps no such weights.
     """
-    _refuse_unkept(recipe, weights, folder=folder)
+    recipe, folder = context.recipe, context.folder
+    _refuse_unkept(context, weights)
     found = checkpoints.newest_whole(folder.best if weights.best else folder.checkpoints)
     for sentence in found.damaged:
-        say(f"{sentence}; the one before it is used")
+        context.announcer.say(f"{sentence}; the one before it is used")
     if found.checkpoint is None:
         raise DataError(
             "this run has no checkpoint yet",
@@ -116,7 +107,7 @@ def load_generator(
             where=str(found.checkpoint.folder),
             remedy=how_to_fit(before, recipe.uses),
         ) from error
-    backbone.to(device).eval().requires_grad_(requires_grad=False)
+    backbone.to(context.device).eval().requires_grad_(requires_grad=False)
     schedule = build_schedule(recipe)
     parametrization = build_parametrization(recipe, schedule=schedule)
     return Generator(
@@ -124,6 +115,7 @@ def load_generator(
             schedule=schedule, backbone=backbone, parametrization=parametrization
         ),
         backbone=backbone,
+        device=context.device,
         shape=shape,
         classes=classes if backbone.uses_labels else (),
         step=found.checkpoint.step,
@@ -132,8 +124,8 @@ def load_generator(
     )
 
 
-def _refuse_unkept(recipe: Recipe, weights: Weights, *, folder: RunFolder) -> None:
-    kept = recipe.train.extra_ema_decays
+def _refuse_unkept(context: RunContext, weights: Weights) -> None:
+    kept = context.recipe.train.extra_ema_decays
     if weights.ema is not None and weights.ema not in kept:
         raise UsageError(
             f"this run keeps no average with decay {weights.ema:g}",
@@ -147,7 +139,7 @@ def _refuse_unkept(recipe: Recipe, weights: Weights, *, folder: RunFolder) -> No
             where="--best",
             remedy="give --best or --ema, not both",
         )
-    if weights.best and not checkpoints.list_checkpoints(folder.best):
+    if weights.best and not checkpoints.list_checkpoints(context.folder.best):
         raise UsageError(
             "this run keeps no best weights",
             where="--best",

@@ -8,20 +8,22 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, final
 
+from attrs import evolve
 from torch import Tensor
 
 from dddm.interfaces.features import Features
 from dddm.interfaces.observer import SamplesDrawn, ScoreMeasured
 from dddm.interfaces.sampler import Sampler
 from dddm.recipe.model import Recipe, SampleJob
+from dddm.recipe.sample_spec import BLOCK_IMAGES, SampleSpec
 from dddm.scores.frechet import Statistics, frechet_distance, statistics_of
 from dddm.support.files import naming_full_disk
 from dddm.support.pictures import grid, png_bytes
 from dddm.tasks.checkpointing import keep_best
-from dddm.tasks.draw import build_sampler
 from dddm.tasks.extract import extract, real_features
+from dddm.tasks.generator import NEWEST, Generator
 from dddm.tasks.judge import refuse_unfit
-from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_images
+from dddm.tasks.sample import build_sampler, generate_images
 from dddm.tasks.training import Best, Training
 
 _GRID_STEPS = 10
@@ -50,24 +52,25 @@ class Progress:
 
     @cached_property
     def _sampler(self) -> Sampler:
-        return build_sampler(self._job.sampler)
+        return build_sampler(SampleSpec.of_job(self._job))
 
     def _samples(
         self, training: Training, *, steps: Sequence[int], images: int
     ) -> dict[int, Tensor]:
         """Images (N, C, H, W), uint8, for each number of steps."""
         parts = training.parts
-        order = Order(
-            steps=tuple(steps),
-            images=images,
-            seed=self._job.settings.seed,
+        generator = Generator(
+            model=training.averaged_denoiser(),
+            backbone=training.ema.backbone,
+            device=training.context.device,
             shape=parts.split.shape,
-            classes=len(parts.split.classes) if parts.backbone.uses_labels else 0,
+            classes=parts.split.classes if parts.backbone.uses_labels else (),
+            step=training.position.step,
+            checkpoint_sha256=None,
+            weights=str(NEWEST),
         )
-        model = training.averaged_denoiser()
-        return draw_images(
-            model=model, sampler=self._sampler, order=order, device=training.context.device
-        )
+        spec = evolve(SampleSpec.of_job(self._job), steps=tuple(steps), images=images)
+        return generate_images(spec, generator=generator, sampler=self._sampler)
 
     def _draw_grid(self, training: Training) -> None:
         """A grid at 10 steps, or the recipe's nearest number below; one class a column."""
@@ -86,6 +89,7 @@ class Progress:
             SamplesDrawn,
             sampler=self._job.sampler.component.name,
             steps=steps,
+            evaluations=self._sampler.evaluations(steps),
             images=whole_rows,
             grid=path,
         )
@@ -111,6 +115,7 @@ class Progress:
                 metric=name,
                 sampler=self._job.sampler.component.name,
                 steps=steps,
+                evaluations=self._sampler.evaluations(steps),
                 value=values[steps],
                 epoch=training.position.epoch,
             )

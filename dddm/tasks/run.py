@@ -11,7 +11,8 @@ from dddm.errors import DddmError, StoppedEarly
 from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.observer import DataProgress, RunStopped
-from dddm.recipe.model import Recipe, SampleJob
+from dddm.recipe.model import Recipe
+from dddm.recipe.sample_spec import SampleSpec
 from dddm.run import checkpoint as checkpoints
 from dddm.run.announce import Announcer, Follower
 from dddm.run.context import RunContext
@@ -23,7 +24,7 @@ from dddm.run.stopping import StopRequest
 from dddm.run.versions import machine, versions
 from dddm.tasks.build import TrainingParts, build_for_training
 from dddm.tasks.checkpointing import find_latest, passed_over, resume
-from dddm.tasks.draw import Request, draw_request
+from dddm.tasks.generate import generate
 from dddm.tasks.generator import load_generator
 from dddm.tasks.judge import Bench, refuse_unfit
 from dddm.tasks.progress import Progress
@@ -48,9 +49,11 @@ def run(
         DddmError: for whatever goes wrong; StoppedEarly when asked to stop.
     """
     found = find_latest(folder, processes=processes)
-    work = partial(_work, recipe, found, folder, device=device, stop=stop, processes=processes)
+    context = partial(
+        RunContext, recipe=recipe, folder=folder, device=device, stop=stop, processes=processes
+    )
     if not processes.main:
-        work(announcer=Announcer(()), log=None)
+        _work(context(announcer=Announcer(())), found, log=None)
         return folder.report
     log_bytes = 0 if found.checkpoint is None else found.checkpoint.state["log_bytes"]
     log = EventLog(folder.events, keep_bytes=None if _trained(found) else log_bytes)
@@ -59,7 +62,7 @@ def run(
     try:
         for sentence in found.damaged:
             announcer.say(passed_over(sentence))
-        work(announcer=announcer, log=log)
+        _work(context(announcer=announcer), found, log=log)
         stop.obey(where="after the scores", saved=True)
         page = _report(recipe, folder)
     except BaseException as error:
@@ -78,41 +81,13 @@ def run(
 
 
 def _work(
-    recipe: Recipe,
-    found: checkpoints.LatestCheckpoint,
-    folder: RunFolder,
-    *,
-    device: torch.device,
-    announcer: Announcer,
-    log: EventLog | None,
-    stop: StopRequest,
-    processes: Processes,
+    context: RunContext, found: checkpoints.LatestCheckpoint, *, log: EventLog | None
 ) -> None:
     """What all processes do together, one step after the other."""
-    _train(
-        recipe,
-        found,
-        folder,
-        device=device,
-        announcer=announcer,
-        log=log,
-        stop=stop,
-        processes=processes,
-    )
-    stop.agree(processes)
-    stop.obey(where="after training", saved=True)
-    changed = _sample(
-        recipe, folder, device=device, announcer=announcer, stop=stop, processes=processes
-    )
-    _evaluate(
-        recipe,
-        folder,
-        changed=changed,
-        device=device,
-        announcer=announcer,
-        stop=stop,
-        processes=processes,
-    )
+    _train(context, found, log=log)
+    context.stop.agree(context.processes)
+    context.stop.obey(where="after training", saved=True)
+    _evaluate(context, changed=_sample(context))
 
 
 def _in_words(error: BaseException) -> str:
@@ -136,34 +111,19 @@ def _trained(found: checkpoints.LatestCheckpoint) -> bool:
 
 
 def _train(
-    recipe: Recipe,
-    found: checkpoints.LatestCheckpoint,
-    folder: RunFolder,
-    *,
-    device: torch.device,
-    announcer: Announcer,
-    log: EventLog | None,
-    stop: StopRequest,
-    processes: Processes,
+    context: RunContext, found: checkpoints.LatestCheckpoint, *, log: EventLog | None
 ) -> None:
     """Train what is left of the run."""
+    recipe, folder, processes = context.recipe, context.folder, context.processes
     if _trained(found):
         return
     if recipe.train.compile:
-        refuse_without_compiler(device)
-    processes.from_main(lambda: _prepare_data(recipe, announcer=announcer, stop=stop))
-    context = RunContext(
-        recipe=recipe,
-        folder=folder,
-        device=device,
-        announcer=announcer,
-        stop=stop,
-        processes=processes,
-    )
+        refuse_without_compiler(context.device)
+    processes.from_main(lambda: _prepare_data(context))
     parts = build_for_training(context)
     _refuse_unfit_features(recipe, shape=parts.split.shape)
     if processes.main:
-        _note_parts(recipe, folder, parts=parts, device=device, processes=processes)
+        _note_parts(context, parts)
     training = Training(context=context, parts=parts, log=log)
     try:
         resume(training, found)
@@ -176,22 +136,15 @@ def _train(
         _note_seconds(folder, train=training.position.train_seconds)
 
 
-def _note_parts(
-    recipe: Recipe,
-    folder: RunFolder,
-    *,
-    parts: TrainingParts,
-    device: torch.device,
-    processes: Processes,
-) -> None:
+def _note_parts(context: RunContext, parts: TrainingParts) -> None:
     shape = parts.split.shape
-    folder.note_about(
+    context.folder.note_about(
         image_shape={"channels": shape.channels, "height": shape.height, "width": shape.width},
         classes=list(parts.split.classes),
         data_manifest=parts.split.manifest,
-        versions=versions(recipe.uses),
-        machine=machine(device),
-        processes=processes.count,
+        versions=versions(context.recipe.uses),
+        machine=machine(context.device),
+        processes=context.processes.count,
     )
 
 
@@ -201,14 +154,14 @@ def _refuse_unfit_features(recipe: Recipe, *, shape: ImageShape) -> None:
         refuse_unfit(recipe.evaluate, shape=shape)
 
 
-def _prepare_data(recipe: Recipe, *, announcer: Announcer, stop: StopRequest) -> None:
+def _prepare_data(context: RunContext) -> None:
     """Let the data set do what is done once, such as packing; it goes on where it was stopped."""
 
     def progress(what: str, done: int, total: int) -> None:
-        announcer.announce(DataProgress, what=what, done=done, total=total)
-        stop.obey(where=f"{what}: {done} of {total} images", saved=True)
+        context.announcer.announce(DataProgress, what=what, done=done, total=total)
+        context.stop.obey(where=f"{what}: {done} of {total} images", saved=True)
 
-    data: Dataset = recipe.data.make()
+    data: Dataset = context.recipe.data.make()
     data.prepare(progress=progress)
 
 
@@ -218,53 +171,35 @@ def _note_seconds(folder: RunFolder, **seconds: float) -> None:
     folder.note_about(seconds={**before, **rounded})
 
 
-def sample_folders(recipe: Recipe, folder: RunFolder) -> list[tuple[SampleJob, dict[int, Path]]]:
+def sample_folders(recipe: Recipe, folder: RunFolder) -> list[tuple[SampleSpec, dict[int, Path]]]:
     """Where each job's samples go: `fixed-time-100`, with a number where that name is taken."""
     taken: set[str] = set()
     places = []
-    for job in recipe.sample:
+    for spec in map(SampleSpec.of_job, recipe.sample):
         paths = {}
-        for steps in job.settings.steps:
-            name = plain = f"{job.sampler.component.name}-{steps}"
+        for steps in spec.steps:
+            name = plain = f"{spec.name}-{steps}"
             count = 1
             while name in taken:
                 count += 1
                 name = f"{plain}-{count}"
             taken.add(name)
             paths[steps] = folder.samples / name
-        places.append((job, paths))
+        places.append((spec, paths))
     return places
 
 
-def _sample(
-    recipe: Recipe,
-    folder: RunFolder,
-    *,
-    device: torch.device,
-    announcer: Announcer,
-    stop: StopRequest,
-    processes: Processes,
-) -> bool:
-    """Draw the samples that are not there yet; whether there were any."""
-    if not recipe.sample:
+def _sample(context: RunContext) -> bool:
+    """Generate the samples that are not there yet; whether there were any."""
+    if not context.recipe.sample:
         return False
     began = time.perf_counter()
-    generator = load_generator(recipe, folder=folder, device=device, say=announcer.say)
+    generator = load_generator(context)
     changed = False
-    for job, paths in sample_folders(recipe, folder):
-        request = Request(
-            use=job.sampler, folders=paths, images=job.settings.images, seed=job.settings.seed
-        )
-        changed |= draw_request(
-            request,
-            generator=generator,
-            device=device,
-            announcer=announcer,
-            stop=stop,
-            processes=processes,
-        )
-    if changed and processes.main:
-        _note_seconds(folder, sample=time.perf_counter() - began)
+    for spec, folders in sample_folders(context.recipe, context.folder):
+        changed |= generate(spec, context=context, generator=generator, folders=folders)
+    if changed and context.processes.main:
+        _note_seconds(context.folder, sample=time.perf_counter() - began)
     return changed
 
 
@@ -275,16 +210,8 @@ def _report(recipe: Recipe, folder: RunFolder) -> Path:
     return report(recipe, folder=folder)
 
 
-def _evaluate(
-    recipe: Recipe,
-    folder: RunFolder,
-    *,
-    changed: bool,
-    device: torch.device,
-    announcer: Announcer,
-    stop: StopRequest,
-    processes: Processes,
-) -> None:
+def _evaluate(context: RunContext, *, changed: bool) -> None:
+    recipe, folder, processes = context.recipe, context.folder, context.processes
     if recipe.evaluate is None or not recipe.sample:
         return
     scored_as = recipe.tables["evaluate"]
@@ -295,10 +222,10 @@ def _evaluate(
 
     began = time.perf_counter()
     bench = Bench(
-        notify=announcer.notify,
-        clock=announcer.clock,
-        device=device,
-        stop=stop,
+        notify=context.announcer.notify,
+        clock=context.announcer.clock,
+        device=context.device,
+        stop=context.stop,
         processes=processes,
     )
     evaluate(recipe, folder=folder, bench=bench)

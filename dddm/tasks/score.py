@@ -34,7 +34,8 @@ class ImageSet:
     Attributes:
         images: uint8, (N, C, H, W) where they are a tensor.
         sampler: who made them.
-        steps: network evaluations for one image; 0 where nobody knows.
+        steps: of the sampler; 0 where nobody knows.
+        evaluations: network evaluations for one image; 0 where nobody knows.
         named: what messages call them.
         facts: where they come from, for the scores' provenance.
     """
@@ -43,6 +44,7 @@ class ImageSet:
     shape: ImageShape
     sampler: str
     steps: int
+    evaluations: int
     named: str
     facts: dict[str, Any]
 
@@ -102,6 +104,7 @@ def score_sets(
                         metric=score.name,
                         sampler=score.sampler,
                         steps=score.steps,
+                        evaluations=score.evaluations,
                         value=score.value,
                     )
                 )
@@ -239,6 +242,7 @@ def _record(
         value=measured.value,
         sampler=images.sampler,
         steps=images.steps,
+        evaluations=images.evaluations,
         images=taken.images,
         reference_images=taken.training_images,
         floors=measured.floors,

@@ -99,6 +99,7 @@ def score_images(
         shape=split.shape,
         sampler=path.absolute().name,
         steps=0,
+        evaluations=0,
         named=str(path),
         facts=_facts(path, split),
     )

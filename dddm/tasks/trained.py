@@ -5,23 +5,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-import torch
 from attrs import frozen
 from torch import Tensor
 
-from dddm.errors import UsageError
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.sampler import Denoiser
 from dddm.recipe.read import read_recipe, read_use
+from dddm.recipe.sample_spec import SampleSpec
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
+from dddm.run.announce import Announcer
+from dddm.run.context import RunContext
 from dddm.run.device import choose_device
 from dddm.run.find import find_run
-from dddm.tasks.by_hand import choose_labels
-from dddm.tasks.draw import build_sampler, refuse_too_many_steps
 from dddm.tasks.generator import Generator, Weights, load_generator
-from dddm.tasks.sample import Order, draw_images
+from dddm.tasks.sample import build_sampler, generate_images, refuse_too_many_steps
 
 
 @final
@@ -35,7 +34,6 @@ class Trained:
 
     folder: Path
     _generator: Generator
-    _device: torch.device
     _catalogue: Catalogue
 
     @property
@@ -72,7 +70,7 @@ class Trained:
 
         Args:
             images: how many; they are computed 64 at a time.
-            steps: network evaluations for each image.
+            steps: of the sampler; algorithm 2 makes one network evaluation for an image in each.
             seed: image k's noise and class depend on it and k alone.
             labels: names or numbers of classes that images take in turn; None takes all in turn.
             sampler: a sampler's name; `fixed-time` is algorithm 2.
@@ -85,27 +83,17 @@ class Trained:
             UsageError: for a count below 1, an unknown class or option, or more steps than times.
             PluginError: if there is no such sampler.
         """
-        for name, count, least in (("images", images, 1), ("steps", steps, 1), ("seed", seed, 0)):
-            if count < least:
-                raise UsageError(f"{name} is {count}; it must be at least {least}", where=name)
         words = [f"{name}={_literal(value)}" for name, value in (options or {}).items()]
-        use = read_use(Kind.SAMPLER, sampler, options=words, catalogue=self._catalogue)
-        built = build_sampler(use)
-        refuse_too_many_steps(use, sampler=built, generator=self._generator, steps=[steps])
-        order = Order(
+        spec = SampleSpec(
+            sampler=read_use(Kind.SAMPLER, sampler, options=words, catalogue=self._catalogue),
             steps=(steps,),
             images=images,
             seed=seed,
-            shape=self.shape,
-            classes=len(self.classes),
-            labels=None
-            if labels is None
-            else choose_labels(",".join(map(str, labels)), classes=self.classes),
+            labels=None if labels is None else tuple(map(str, labels)),
         )
-        drawn = draw_images(
-            model=self._generator.model, sampler=built, order=order, device=self._device
-        )
-        return drawn[steps]
+        built = build_sampler(spec)
+        refuse_too_many_steps(spec, sampler=built, schedule=self._generator.model.schedule)
+        return generate_images(spec, generator=self._generator, sampler=built)[steps]
 
 
 def _literal(value: Any) -> str:
@@ -117,13 +105,14 @@ def open_run(run: str | Path | None, *, device: str, ema: float | None, best: bo
     """What `dddm.load` does."""
     catalogue = load_catalogue()
     folder = find_run(None if run is None else str(run))
-    recipe = read_recipe(folder.recipe, catalogue=catalogue)
-    chosen = choose_device(device)
-
-    def say(sentence: str) -> None:
-        warnings.warn(sentence, stacklevel=4)
-
-    generator = load_generator(
-        recipe, folder=folder, device=chosen, say=say, weights=Weights(ema=ema, best=best)
+    notices: list[str] = []
+    context = RunContext(
+        recipe=read_recipe(folder.recipe, catalogue=catalogue),
+        folder=folder,
+        device=choose_device(device),
+        announcer=Announcer.of_notices(notices.append),
     )
-    return Trained(folder=folder.path, generator=generator, device=chosen, catalogue=catalogue)
+    generator = load_generator(context, weights=Weights(ema=ema, best=best))
+    for text in notices:
+        warnings.warn(text, stacklevel=3)
+    return Trained(folder=folder.path, generator=generator, catalogue=catalogue)

@@ -10,6 +10,7 @@ from dddm.testing.kinds.component import COMPONENT
 from dddm.testing.kinds.dataset import DATASET
 from dddm.testing.kinds.features import FEATURES
 from dddm.testing.kinds.metric import METRIC
+from dddm.testing.kinds.objective import OBJECTIVE
 from dddm.testing.kinds.observer import OBSERVER
 from dddm.testing.kinds.options import OPTIONS
 from dddm.testing.kinds.sampler import SAMPLER
@@ -28,7 +29,7 @@ SUITES: Final[Mapping[Kind, Suite]] = {
     Kind.SAMPLER: SAMPLER,
     Kind.FEATURES: FEATURES,
     Kind.OBSERVER: OBSERVER,
-    Kind.OBJECTIVE: Suite("objective"),
+    Kind.OBJECTIVE: OBJECTIVE,
     Kind.PARAMETRIZATION: Suite("parametrization"),
     Kind.OPTIMIZER: Suite("optimizer"),
     Kind.LEARNING_RATE: Suite("learning-rate"),

@@ -13,10 +13,11 @@ from dddm.interfaces.schedule import Schedule
 
 @final
 class PlainSchedule(Schedule):
-    """x_t = cos(θ) x_0 + sin(θ) ε with θ = π t / 2T, t = 1…T."""
+    """x_t = cos(θ) x_0 + sin(θ) ε with θ = π t / 2T, t = 1…T, or real in (0, T]."""
 
-    def __init__(self, timesteps: int = 1000) -> None:
+    def __init__(self, timesteps: int = 1000, *, continuous: bool = False) -> None:
         self._timesteps = timesteps
+        self._continuous = continuous
 
     @property
     def last_time(self) -> int:
@@ -24,7 +25,10 @@ class PlainSchedule(Schedule):
         return self._timesteps
 
     def draw_times(self, *, count: int, generator: torch.Generator) -> Tensor:
-        """U{1…T}."""
+        """U{1…T}, int64, or U(0, T], float64."""
+        if self._continuous:
+            uniform = torch.rand(count, generator=generator, dtype=torch.float64)
+            return self._timesteps * (1 - uniform)
         return torch.randint(1, self._timesteps + 1, (count,), generator=generator)
 
     def signal(self, t: Tensor) -> Tensor:
@@ -50,6 +54,8 @@ class PlainSchedule(Schedule):
         Raises:
             ValueError: if there are not that many times.
         """
+        if self._continuous and steps >= 1:
+            return self._timesteps * torch.arange(steps, 0, -1, dtype=torch.float64) / steps
         if not 1 <= steps <= self._timesteps:
             raise ValueError(f"{steps} steps, and there are times 1…{self._timesteps}")
         return self._timesteps - torch.arange(steps) * self._timesteps // steps
@@ -72,6 +78,7 @@ class Begun:
     x_t: Tensor
     t: Tensor
     label: Tensor | None
+    second_time: Tensor | None = None
 
 
 Function = Callable[[Begun, Tensor], Tensor]
@@ -97,15 +104,19 @@ class PlainDenoiser(Denoiser):
         """The one that it was made with."""
         return self._schedule
 
-    def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Begun:
+    def begin(
+        self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None
+    ) -> Begun:
         """Note the arguments."""
-        self.begun.append(Begun(x_t=x_t.clone(), t=t.clone(), label=label))
+        second = None if second_time is None else second_time.clone()
+        self.begun.append(Begun(x_t=x_t.clone(), t=t.clone(), label=label, second_time=second))
         return self.begun[-1]
 
     def select(self, begun: Begun, *, index: Tensor) -> Begun:
         """The same of some images."""
         label = None if begun.label is None else begun.label[index]
-        return Begun(x_t=begun.x_t[index], t=begun.t[index], label=label)
+        second = None if begun.second_time is None else begun.second_time[index]
+        return Begun(x_t=begun.x_t[index], t=begun.t[index], label=label, second_time=second)
 
     def refine(self, begun: Begun, *, estimate: Tensor) -> Tensor:
         """Apply f."""

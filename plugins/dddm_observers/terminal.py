@@ -103,7 +103,7 @@ class Terminal(Observer):
         work = wording.sample_progress(event)
         self._display.progress(
             work,
-            unit="evaluation",
+            unit="network evaluation",
             done=event.evaluations_done,
             total=event.evaluations,
             facts=wording.sample_facts(event),

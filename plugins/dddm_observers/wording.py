@@ -9,7 +9,7 @@ from dddm.interfaces.observer import (
     ScoreMeasured,
     StepDone,
 )
-from dddm.support.quantities import counted, duration, size
+from dddm.support.quantities import counted, counted_steps, duration, size
 
 
 def run_started(event: RunStarted) -> list[str]:
@@ -75,16 +75,16 @@ def sample_facts(event: SampleProgress) -> str:
 
 def samples_drawn(event: SamplesDrawn) -> str:
     """What was drawn, and where to look at it."""
-    steps, images = counted(event.steps, "step"), counted(event.images, "image")
+    steps = counted_steps(event.steps, event.evaluations)
+    images = counted(event.images, "image")
     return f"{event.sampler}, {steps}: {images}, {event.grid}"
 
 
 def score_measured(event: ScoreMeasured) -> str:
     """One score, with the epoch after which it was taken during training."""
     after = "" if event.epoch is None else f"after epoch {event.epoch + 1:,}, "
-    return (
-        f"{after}{event.sampler}, {counted(event.steps, 'step')}: {event.metric} {event.value:.4g}"
-    )
+    steps = counted_steps(event.steps, event.evaluations)
+    return f"{after}{event.sampler}, {steps}: {event.metric} {event.value:.4g}"
 
 
 def run_stopped(event: RunStopped) -> str:

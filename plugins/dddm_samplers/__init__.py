@@ -1,7 +1,14 @@
 """Built-in samplers."""
 
+from dddm.interfaces.facts import SamplerFacts
 from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
 from dddm_samplers.options import AcceleratedOptions, AnnealedOptions, FixedTimeOptions
+
+
+def describe(options: object) -> SamplerFacts:
+    """Of samplers that stay at one time: only x̂ changes from step to step."""
+    del options
+    return SamplerFacts(refines=True)
 
 
 @hookimpl
@@ -13,6 +20,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_samplers.fixed_time:FixedTime",
         options=FixedTimeOptions,
         summary="Algorithm 2: x_T and T stay fixed while the estimate is refined.",
+        describe=describe,
         conformance=Conformance(examples=({}, {"tolerance": 1e-4})),
     )
     registrar.add(
@@ -21,6 +29,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_samplers.accelerated:Accelerated",
         options=AcceleratedOptions,
         summary="Algorithm 2 with Anderson's mixing of its last steps; ours, not the paper's.",
+        describe=describe,
         conformance=Conformance(examples=({}, {"history": 1})),
     )
     registrar.add(

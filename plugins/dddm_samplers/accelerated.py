@@ -17,7 +17,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from dddm.interfaces.sampler import Denoiser, Sampler
+from dddm.interfaces.sampler import Denoiser, Sampler, StepNoise
 from dddm_samplers.options import AcceleratedOptions
 
 
@@ -31,7 +31,7 @@ class Accelerated(Sampler):
         self._ridge = options.ridge
 
     @property
-    def nested(self) -> bool:
+    def prefix_consistent(self) -> bool:
         """True: a longer run goes through the estimates of a shorter one."""
         return True
 
@@ -43,12 +43,14 @@ class Accelerated(Sampler):
         first_estimate: Tensor,
         label: Tensor | None,
         steps: int,
+        noise: StepNoise,
     ) -> Iterator[Tensor]:
         """Yield `steps` estimates, (B, C, H, W), one for each evaluation of the network.
 
         Raises:
             ValueError: if `steps` is below 1.
         """
+        del noise  # deterministic
         if steps < 1:
             raise ValueError(f"{steps} steps were asked for; there must be at least 1")
         t_B = model.schedule.grid(steps=1).to(x_T.device).expand(len(x_T))

@@ -14,7 +14,7 @@ from typing import final
 
 from torch import Tensor
 
-from dddm.interfaces.sampler import Denoiser, Sampler
+from dddm.interfaces.sampler import Denoiser, Sampler, StepNoise
 from dddm.interfaces.schedule import Schedule, expand_B111
 from dddm_samplers.options import AnnealedOptions
 
@@ -27,7 +27,7 @@ class Annealed(Sampler):
         self._clamp = options.clamp
 
     @property
-    def nested(self) -> bool:
+    def prefix_consistent(self) -> bool:
         """False: the times depend on how many there are."""
         return False
 
@@ -39,12 +39,14 @@ class Annealed(Sampler):
         first_estimate: Tensor,
         label: Tensor | None,
         steps: int,
+        noise: StepNoise,
     ) -> Iterator[Tensor]:
         """Yield `steps` estimates, (B, C, H, W), at falling times.
 
         Raises:
             ValueError: if the schedule has not that many times.
         """
+        del noise  # deterministic
         t_sB = model.schedule.grid(steps=steps).to(x_T.device)[:, None].expand(-1, len(x_T))
         x_t_BCHW, estimate_BCHW = x_T, first_estimate
         for step, t_B in enumerate(t_sB):

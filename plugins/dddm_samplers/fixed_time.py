@@ -15,7 +15,7 @@ import torch
 from attrs import evolve
 from torch import Tensor
 
-from dddm.interfaces.sampler import Denoiser, Sampler
+from dddm.interfaces.sampler import Denoiser, Sampler, StepNoise
 from dddm_samplers.options import FixedTimeOptions
 
 
@@ -29,12 +29,12 @@ class FixedTime(Sampler):
         self._tolerance = options.tolerance
 
     @property
-    def nested(self) -> bool:
+    def prefix_consistent(self) -> bool:
         """True: a longer run goes through the estimates of a shorter one."""
         return True
 
     @property
-    def exact(self) -> "FixedTime | None":
+    def reference_sampler(self) -> "FixedTime | None":
         """Algorithm 2 without a tolerance."""
         return FixedTime(evolve(self._options, tolerance=0.0)) if self._tolerance else None
 
@@ -46,6 +46,7 @@ class FixedTime(Sampler):
         first_estimate: Tensor,
         label: Tensor | None,
         steps: int,
+        noise: StepNoise,
     ) -> Iterator[Tensor]:
         """Yield `steps` estimates, (B, C, H, W); what depends on x_T alone is computed once.
 
@@ -53,6 +54,7 @@ class FixedTime(Sampler):
             ValueError: if `steps` is below 1.
             UsageError: with a tolerance, if the network cannot let images leave the batch.
         """
+        del noise  # deterministic
         if steps < 1:
             raise ValueError(f"{steps} steps were asked for; there must be at least 1")
         t_B = model.schedule.grid(steps=1).to(x_T.device).expand(len(x_T))

@@ -34,7 +34,7 @@ def run_folder(tmp_path: Path) -> RunFolder:
     folder.note_about(name="digits")
     split = Digits(NoOptions()).splits()["held-out"]
     index = torch.arange(40)
-    facts = {"sampler": "fixed-time", "steps": 10, "images": 40, "seed": 0}
+    facts = {"sampler": "fixed-time", "steps": 10, "evaluations": 10, "images": 40, "seed": 0}
     samples = Samples(images=split.images(index), label=split.labels(index), facts=facts)
     write_samples(folder.samples / "fixed-time-10", samples, columns=10)
     return folder
@@ -159,7 +159,7 @@ def two_runs(run_folder: RunFolder, tmp_path: Path) -> tuple[Path, Path]:
     shutil.copytree(run_folder.path, other)
     split = Digits(NoOptions()).splits()["train"]
     index = torch.arange(40)
-    facts = {"sampler": "fixed-time", "steps": 10, "images": 40, "seed": 1}
+    facts = {"sampler": "fixed-time", "steps": 10, "evaluations": 10, "images": 40, "seed": 1}
     samples = Samples(images=split.images(index), label=split.labels(index), facts=facts)
     shutil.rmtree(other / "samples" / "fixed-time-10")
     write_samples(other / "samples" / "fixed-time-10", samples, columns=10)

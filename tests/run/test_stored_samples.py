@@ -13,7 +13,7 @@ from dddm.errors import DataError
 from dddm.run.sample_files import Samples, write_samples
 from dddm.run.stored_samples import load_samples, sample_folders
 
-FACTS = {"sampler": "fixed-time", "steps": 2, "images": 6}
+FACTS = {"sampler": "fixed-time", "steps": 2, "evaluations": 2, "images": 6}
 
 
 def write(folder: Path, *, labels: bool = True) -> Samples:

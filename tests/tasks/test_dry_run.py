@@ -37,6 +37,19 @@ def test_nothing_is_made(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["tiny.toml"]
 
 
+def test_all_passes_are_counted(tmp_path: Path) -> None:
+    """Annealed sampling makes a pass for each step count: 1 + 5 + 10 evaluations an image."""
+    changes = (
+        ('use = "fixed-time"', 'use = "annealed"'),
+        ("[1, 2]", "[1, 5, 10]"),
+        ("= 70", "= 64"),
+    )
+    path = write_tiny(tmp_path, *changes)
+    text = succeeded(dddm("run", path, "--dry-run", cwd=tmp_path))
+    assert "1,024 network evaluations of one image" in text
+    assert "annealed at 1, 5, 10 steps: 64 images × 16 evaluations" in text
+
+
 @pytest.mark.parametrize(
     ("store", "says"),
     [
@@ -55,10 +68,21 @@ def test_where_the_store_will_be(tmp_path: Path, store: str, says: tuple[str, ..
 
 
 def test_as_json(tmp_path: Path) -> None:
-    """The same for programs: one evaluation for each image and step of the longest count."""
+    """The same for programs: network evaluations in one pass, for one image and for all."""
     path = write_tiny(tmp_path)
     table = json.loads(succeeded(dddm("run", path, "--dry-run", "--json", cwd=tmp_path)))
-    assert table["sampling"]["evaluations_of_one_image"] == 70 * 2
+    assert table["sampling"] == {
+        "evaluations": 70 * 2,
+        "jobs": [
+            {
+                "sampler": "fixed-time",
+                "steps": [1, 2],
+                "images": 70,
+                "evaluations_of_image": 2,
+                "evaluations": 70 * 2,
+            }
+        ],
+    }
     assert table["training"]["steps"] == 18
     network = table["network"]
     assert network["flops_forward"] == network["flops_begin"] + network["flops_refine"] > 0

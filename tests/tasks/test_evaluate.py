@@ -147,6 +147,7 @@ def put_samples(
         "sampler_id": f"dddm:{sampler}",
         "sampler_options": {"clamp": True},
         "steps": steps,
+        "evaluations": steps,
         "images": len(images),
         "seed": 0,
         "weights": "ema",
@@ -244,7 +245,12 @@ def test_scores_are_written_and_told(
     assert read_scores(folder.scores) == scores
     assert [type(event) for event in events] == [ScoreMeasured] * 6
     assert events[0] == ScoreMeasured(
-        seconds=1.5, metric="fd-pixels@20", sampler="fixed-time", steps=2, value=scores[0].value
+        seconds=1.5,
+        metric="fd-pixels@20",
+        sampler="fixed-time",
+        steps=2,
+        evaluations=2,
+        value=scores[0].value,
     )
     assert [score.value for score in score_all(recipe, folder)[0]] == [
         score.value for score in scores

@@ -1,33 +1,45 @@
 """Samples depend on the seed and their number alone."""
 
 from collections.abc import Iterator
-from typing import final
+from typing import Any, final
 
 import pytest
 import torch
 from torch import Tensor
+from toy_plugins import toy_catalogue
+from toy_samplers import Heun, Restarting
 from toys import SHAPE, ToyBackbone, ToySchedule
 
-from dddm.interfaces.sampler import Denoiser, Sampler
+from dddm.interfaces.plugin import Kind
+from dddm.interfaces.sampler import Denoiser, Sampler, StepNoise
 from dddm.method.denoiser import ScheduledDenoiser
-from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_blocks, draw_images, marks, passes_of
+from dddm.recipe.model import Use
+from dddm.recipe.sample_spec import BLOCK_IMAGES, SampleSpec
+from dddm.tasks.generator import Generator
+from dddm.tasks.sample import (
+    evaluations_of_image,
+    generate_blocks,
+    generate_images,
+    label_of,
+    marks,
+)
 
 
 @final
 class ToySampler(Sampler):
-    """Algorithm 2 without clamping; `nested` as it is told.
+    """Algorithm 2 without clamping; `prefix_consistent` as it is told.
 
     Attributes:
         estimates: of the last call, from the first estimate on.
     """
 
-    def __init__(self, *, nested: bool) -> None:
-        self._nested = nested
+    def __init__(self, *, prefixes: bool) -> None:
+        self._prefixes = prefixes
         self.estimates: list[Tensor] = []
 
     @property
-    def nested(self) -> bool:
-        return self._nested
+    def prefix_consistent(self) -> bool:
+        return self._prefixes
 
     def sample(
         self,
@@ -37,6 +49,7 @@ class ToySampler(Sampler):
         first_estimate: Tensor,
         label: Tensor | None,
         steps: int,
+        noise: StepNoise,
     ) -> Iterator[Tensor]:
         t = model.schedule.grid(steps=1).expand(len(x_T))
         begun, estimate = model.begin(x_t=x_T, t=t, label=label), first_estimate
@@ -47,13 +60,31 @@ class ToySampler(Sampler):
             yield estimate
 
 
+def spec(*steps: int, images: int, seed: int = 0, **more: Any) -> SampleSpec:
+    """Of a sampler that each test brings itself."""
+    use = Use(component=toy_catalogue().find(Kind.SAMPLER, "toy:steps"), options=None)
+    return SampleSpec(sampler=use, steps=steps, images=images, seed=seed, **more)
+
+
+def generator() -> Generator:
+    backbone = ToyBackbone()
+    return Generator(
+        model=ScheduledDenoiser(schedule=ToySchedule(), backbone=backbone),
+        backbone=backbone,
+        device=torch.device("cpu"),
+        shape=SHAPE,
+        classes=(),
+        step=0,
+        checkpoint_sha256=None,
+        weights="ema",
+    )
+
+
 def drawn(
-    images: int, *, steps: tuple[int, ...] = (1, 3), nested: bool = True, seed: int = 0
+    images: int, *, steps: tuple[int, ...] = (1, 3), prefixes: bool = True, seed: int = 0
 ) -> dict[int, Tensor]:
-    model = ScheduledDenoiser(schedule=ToySchedule(), backbone=ToyBackbone())
-    order = Order(steps=steps, images=images, seed=seed, shape=SHAPE, classes=0)
-    sampler = ToySampler(nested=nested)
-    return draw_images(model=model, sampler=sampler, order=order, device=torch.device("cpu"))
+    wanted = spec(*steps, images=images, seed=seed)
+    return generate_images(wanted, generator=generator(), sampler=ToySampler(prefixes=prefixes))
 
 
 @pytest.mark.parametrize("images", [1, 5, BLOCK_IMAGES, BLOCK_IMAGES + 1])
@@ -65,45 +96,65 @@ def test_image_k_is_the_same_however_many_are_asked_for(images: int) -> None:
         assert torch.equal(many[steps][:images], few[steps])
 
 
-def test_one_pass_of_a_nested_sampler_gives_what_several_give() -> None:
+def test_one_pass_of_a_prefix_consistent_sampler_gives_what_several_give() -> None:
     """Recording steps 1 and 3 on the way equals runs of 1 and of 3 steps."""
-    together, apart = drawn(7, nested=True), drawn(7, nested=False)
+    together, apart = drawn(7, prefixes=True), drawn(7, prefixes=False)
     for steps in (1, 3):
         assert torch.equal(together[steps], apart[steps])
 
 
-@pytest.mark.parametrize("nested", [True, False])
-def test_progress_counts_every_evaluation(nested: bool) -> None:  # noqa: FBT001
-    """It rises by one to the announced total, and blocks are reported when they are finished."""
-    model = ScheduledDenoiser(schedule=ToySchedule(), backbone=ToyBackbone())
-    sampler = ToySampler(nested=nested)
-    order = Order(steps=(3, 1), images=BLOCK_IMAGES + 2, seed=0, shape=SHAPE, classes=0)
+@pytest.mark.parametrize(
+    ("sampler", "evaluations"),
+    [
+        (ToySampler(prefixes=True), 3),
+        (ToySampler(prefixes=False), 1 + 3),
+        (Heun(None), 1 + 5),
+        (Restarting(None), 1 + 3),
+    ],
+)
+def test_progress_counts_every_evaluation(sampler: Sampler, evaluations: int) -> None:
+    """It rises to the announced total, and blocks are reported when they are finished."""
+    wanted = spec(3, 1, images=BLOCK_IMAGES + 2)
+    assert evaluations_of_image(sampler, wanted.steps) == evaluations
     seen: list[tuple[int, int]] = []
-    device = torch.device("cpu")
-    for _ in draw_blocks(
-        model=model,
+    blocks = generate_blocks(
+        wanted,
+        generator=generator(),
         sampler=sampler,
-        order=order,
-        device=device,
         progress=lambda blocks, evaluations: seen.append((blocks, evaluations)),
-    ):
-        pass
-    total = order.blocks * sum(passes_of(order, sampler))
-    assert total == 2 * (3 if nested else 4)
-    assert [evaluations for _, evaluations in seen] == list(range(1, total + 1))
-    assert seen[total // 2 - 1][0] == 1
-    assert [blocks for blocks, _ in seen].count(2) == 1
+    )
+    for block in blocks:
+        assert block.evaluations == evaluations * BLOCK_IMAGES
+    made = [evaluations for _, evaluations in seen]
+    assert made == sorted(set(made))
+    if not isinstance(sampler, Heun):
+        assert made == list(range(1, 2 * evaluations + 1))
+    assert (1, evaluations) in seen
+    assert [found for found in seen if found[0] == 2] == [(2, 2 * evaluations)]
+
+
+@pytest.mark.parametrize("block_images", [5, BLOCK_IMAGES])
+def test_noise_of_a_step_is_that_of_the_image(block_images: int) -> None:
+    """A sampler that draws gives image k whatever its block, their number and their order."""
+    many, few = spec(1, 4, images=100), spec(4, images=7, block_images=block_images)
+    expected = generate_images(many, generator=generator(), sampler=Restarting(None))[4]
+    torch.manual_seed(3)
+    found = generate_images(few, generator=generator(), sampler=Restarting(None))[4]
+    # Another block size may tip the rounding of a value.
+    assert (found.int() - expected[:7].int()).abs().max() <= (block_images != BLOCK_IMAGES)
+    (alone,) = generate_blocks(many, generator=generator(), sampler=Restarting(None), numbers=[1])
+    assert torch.equal(alone.images[4][: 100 - BLOCK_IMAGES], expected[BLOCK_IMAGES:])
+    other = spec(4, images=7, seed=1)
+    assert not torch.equal(
+        generate_images(other, generator=generator(), sampler=Restarting(None))[4], found
+    )
 
 
 def test_a_block_is_the_same_alone() -> None:
     """Whichever process draws a block, and whatever it drew before: the same bits."""
-    model = ScheduledDenoiser(schedule=ToySchedule(), backbone=ToyBackbone())
-    order = Order(steps=(1, 3), images=3 * BLOCK_IMAGES, seed=0, shape=SHAPE, classes=0)
-    whole = drawn(3 * BLOCK_IMAGES)
-    device, sampler = torch.device("cpu"), ToySampler(nested=True)
-    for block in draw_blocks(
-        model=model, sampler=sampler, order=order, device=device, numbers=[2, 0]
-    ):
+    whole, sampler = drawn(3 * BLOCK_IMAGES), ToySampler(prefixes=True)
+    wanted = spec(1, 3, images=3 * BLOCK_IMAGES)
+    for block in generate_blocks(wanted, generator=generator(), sampler=sampler, numbers=[2, 0]):
         place = slice(block.number * BLOCK_IMAGES, (block.number + 1) * BLOCK_IMAGES)
         for steps in (1, 3):
             assert torch.equal(block.images[steps], whole[steps][place])
@@ -111,10 +162,8 @@ def test_a_block_is_the_same_alone() -> None:
 
 def test_another_block_size_changes_rounding_alone() -> None:
     """Blocks of 5 give the images of blocks of 64, up to one level of 255 where rounding tips."""
-    model = ScheduledDenoiser(schedule=ToySchedule(), backbone=ToyBackbone())
-    order = Order(steps=(3,), images=12, seed=0, shape=SHAPE, classes=0, block_images=5)
-    device = torch.device("cpu")
-    small = draw_images(model=model, sampler=ToySampler(nested=True), order=order, device=device)[3]
+    wanted = spec(3, images=12, block_images=5)
+    small = generate_images(wanted, generator=generator(), sampler=ToySampler(prefixes=True))[3]
     assert (small.int() - drawn(12, steps=(3,))[3].int()).abs().max() <= 1
 
 
@@ -125,13 +174,12 @@ def test_marks_are_round_numbers_and_the_last() -> None:
     assert marks(1000) == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
 
 
-@pytest.mark.parametrize("nested", [True, False])
-def test_the_change_of_estimates_is_their_distance(nested: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize("prefixes", [True, False])
+def test_the_change_of_estimates_is_their_distance(prefixes: bool) -> None:  # noqa: FBT001
     """At each mark it is the root mean square of the difference to the step before."""
-    model = ScheduledDenoiser(schedule=ToySchedule(), backbone=ToyBackbone())
-    order = Order(steps=(1, 2, 4), images=1, seed=0, shape=SHAPE, classes=0)
-    sampler, device = ToySampler(nested=nested), torch.device("cpu")
-    (block,) = draw_blocks(model=model, sampler=sampler, order=order, device=device)
+    sampler = ToySampler(prefixes=prefixes)
+    wanted = spec(1, 2, 4, images=1)
+    (block,) = generate_blocks(wanted, generator=generator(), sampler=sampler)
     assert {steps: change.shape[1] for steps, change in block.change.items()} == {1: 1, 2: 2, 4: 3}
     for column, mark in enumerate(marks(4)):
         apart = (
@@ -151,13 +199,10 @@ def test_another_seed_gives_other_images() -> None:
 
 def test_classes_are_taken_in_turn() -> None:
     """Image k has class k modulo the classes, or modulo the labels asked for."""
-    order = Order(steps=(1,), images=5, seed=0, shape=SHAPE, classes=3)
-    index = torch.arange(5)
-    labels = order.label_of(index)
+    index, classes = torch.arange(5), ("cat", "dog", "owl")
+    labels = label_of(spec(1, images=5), index, classes=classes)
     assert labels is not None
     assert labels.tolist() == [0, 1, 2, 0, 1]
-    asked = Order(steps=(1,), images=5, seed=0, shape=SHAPE, classes=3, labels=(2, 0)).label_of(
-        index
-    )
+    asked = label_of(spec(1, images=5, labels=("owl", "0")), index, classes=classes)
     assert asked is not None
     assert asked.tolist() == [2, 0, 2, 0, 2]

@@ -71,7 +71,7 @@ def test_each_way_to_keep_images_gives_the_same(
     """PNGs, a file of ADM's layout, and a folder that `dddm sample` wrote."""
     pngs = score(write_pngs(tmp_path / "theirs", digits), None, catalogue)
     np.savez(tmp_path / "theirs.npz", digits.permute(0, 2, 3, 1).numpy())
-    facts = {"sampler": "x", "steps": 1, "images": 40}
+    facts = {"sampler": "x", "steps": 1, "evaluations": 1, "images": 40}
     samples = Samples(images=digits, label=None, facts=facts)
     write_samples(tmp_path / "drawn", samples, columns=None, separate=True)
     others = [score(tmp_path / name, None, catalogue) for name in ("theirs.npz", "drawn")]

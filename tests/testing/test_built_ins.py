@@ -23,7 +23,7 @@ from dddm_features.resnet20_network import ResNet20
 EVERY: Final = load_catalogue().components()
 KNOWN: Final = (
     "there is no GPU here", "the weights ", "what it needs is not here",
-    "it says that its runs are not nested", "there is no largest number of real times",
+    "it says that it is not prefix-consistent", "there is no largest number of real times",
     "with these options it is known only once files are read",
 )  # fmt: skip
 """How reasons begin for which something of a built-in may be left out."""

@@ -135,6 +135,7 @@ def put_samples(
         "sampler_id": f"dddm:{sampler}",
         "sampler_options": {"clamp": True},
         "steps": steps,
+        "evaluations": steps,
         "images": images,
         "seed": 7,
         "classes": [str(digit) for digit in range(10)] if labels else [],

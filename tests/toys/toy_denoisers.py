@@ -1,6 +1,12 @@
 """Denoisers of a few lines, for the samplers; those of the conformance kit."""
 
+from torch import Tensor
+
 from dddm.testing.plain_denoiser import Begun, mixing
 from dddm.testing.plain_denoiser import PlainDenoiser as ToyDenoiser
 
-__all__ = ["Begun", "ToyDenoiser", "mixing"]
+__all__ = ["Begun", "ToyDenoiser", "mixing", "no_noise"]
+
+
+def no_noise(step: int) -> Tensor:
+    raise AssertionError(f"a deterministic sampler asks for the noise of step {step}")

@@ -11,6 +11,7 @@ from dddm.interfaces.dataset import Split
 from dddm.interfaces.facts import DiagnosisFacts
 from dddm.recipe.model import Recipe
 from dddm.run.folder import RunFolder
+from dddm.support.quantities import evaluations_note
 from dddm.tasks.report_page.charts import (
     LossChart,
     diagnosis_chart,
@@ -176,5 +177,6 @@ def render(page: Page) -> str:
     environment.filters["number"] = number
     environment.filters["spread"] = spread
     environment.filters["counted"] = counted
+    environment.globals["evaluations_note"] = evaluations_note
     style = (_HERE / "style.css").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(page=page, style=style)

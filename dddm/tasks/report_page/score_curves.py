@@ -1,4 +1,4 @@
-"""Scores over steps: the curve of the paper's figure 5 from the scores of one table."""
+"""Scores over network evaluations, as the paper's figure 5, from the scores of one table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, final
@@ -15,7 +15,7 @@ _FRECHET: Final = "fd"
 @final
 @frozen(kw_only=True)
 class ScoreCurves:
-    """A score over steps.
+    """A score over network evaluations.
 
     Attributes:
         samplers: one for each line, in the order of the lines' colours.
@@ -35,7 +35,7 @@ class ScoreCurves:
 def curves_of(
     tables: Sequence[ScoreTable], paper: Mapping[str, Beside] | None = None
 ) -> tuple[ScoreCurves, ...]:
-    """A chart for each Fréchet distance that some sampler has at two step counts or more.
+    """A chart for each Fréchet distance that a sampler has at two numbers of evaluations or more.
 
     Args:
         paper: what the paper prints, by the tables' names.
@@ -70,6 +70,8 @@ def curves_of(
 
 def _line(rows: Sequence[Row]) -> Line:
     return Line(
-        values={row.score.steps: row.score.value for row in rows},
-        deviations={row.score.steps: row.deviation for row in rows if row.deviation is not None},
+        values={row.score.evaluations: row.score.value for row in rows},
+        deviations={
+            row.score.evaluations: row.deviation for row in rows if row.deviation is not None
+        },
     )

@@ -73,7 +73,7 @@ def refuse_unusable(scores: Iterable[Score], *, path: Path) -> None:
                 floor.value,
                 0.0 if floor.generated_value is None else floor.generated_value,
             ]
-        counts = [score.steps, score.images, score.reference_images]
+        counts = [score.steps, score.evaluations, score.images, score.reference_images]
         counts += [floor.images for floor in score.floors]
         names = [score.name, score.metric, score.sampler, *(floor.name for floor in score.floors)]
         whole = all(type(name) is str for name in names) and all(map(_is_number, numbers))

@@ -29,10 +29,12 @@ class Shown:
     """Samples at one number of steps.
 
     Attributes:
+        evaluations: network evaluations for one image.
         images: how many there are in all.
     """
 
     steps: int
+    evaluations: int
     images: int
     picture: Picture
 
@@ -167,6 +169,7 @@ def _panel(group: Sequence[Samples], *, real: Split | None, neighbours: Neighbou
         shown=tuple(
             Shown(
                 steps=one.facts["steps"],
+                evaluations=one.facts["evaluations"],
                 images=len(one.images),
                 picture=make_picture(grid(one.images[choice.index], columns=choice.columns)),
             )

@@ -1,4 +1,4 @@
-"""Charts over numbers of steps, as figure 5 of the paper: scores, and how far estimates move."""
+"""Charts as figure 5 of the paper: scores over evaluations, changes of estimates over steps."""
 
 from collections.abc import Mapping, Sequence
 from typing import final
@@ -21,8 +21,8 @@ class Line:
     """A score of one sampler.
 
     Attributes:
-        values: by step count.
-        deviations: over seeds, by step count, where there are several seeds.
+        values: by network evaluations for one image.
+        deviations: over seeds, in the same way, where there are several seeds.
     """
 
     values: Mapping[int, float]
@@ -36,13 +36,13 @@ def score_chart(
     name: str,
     paper: Mapping[int, float] | None = None,
 ) -> str | None:
-    """Scores over steps, one line a sampler, floors as dashed lines across; log axes.
+    """Scores over evaluations, one line a sampler, floors as dashed lines across; log axes.
 
-    None where no sampler has two step counts.  The score's axis is linear if a score or floor is
-    not above 0.
+    None where no sampler has two numbers of evaluations.  The score's axis is linear if a score or
+    floor is not above 0.
 
     Args:
-        paper: what the paper prints, by step count: diamonds without a line.
+        paper: what the paper prints, by network evaluations: diamonds without a line.
     """
     if max((len(line.values) for line in lines), default=0) < 2:  # noqa: PLR2004 - a line has two ends
         return None
@@ -55,8 +55,8 @@ def score_chart(
     def draw(axes: Axes) -> None:
         for k, line in enumerate(lines):
             colour = SERIES[k % len(SERIES)]
-            steps = sorted(line.values)
-            axes.plot(steps, [line.values[count] for count in steps], color=colour, marker="o")
+            counts = sorted(line.values)
+            axes.plot(counts, [line.values[count] for count in counts], color=colour, marker="o")
             for count, ends in _bars(line).items():
                 axes.plot([count, count], ends, color=colour, marker="_", linewidth=1.2)
         for floor in floors:
@@ -66,17 +66,19 @@ def score_chart(
             sorted(printed), [printed[count] for count in sorted(printed)], color=INK,
             linestyle="", marker="D", markerfacecolor="none", markersize=6,
         )  # fmt: skip
-        counts = {count for line in lines for count in line.values} | set(printed)
-        over_step_counts(axes, counts, label="steps (network evaluations)")
+        every_count = {count for line in lines for count in line.values} | set(printed)
+        over_step_counts(axes, every_count, label="network evaluations")
         if np.min(every) > 0:
             log_y(axes, every)
         axes.set_title("Fréchet distance; less is better")
 
-    return chart(name, draw, description="Fréchet distance over step counts, with its floor")
+    return chart(
+        name, draw, description="Fréchet distance over network evaluations, with its floor"
+    )
 
 
 def _bars(line: Line) -> dict[int, tuple[float, float]]:
-    """One standard deviation down and up, by step count."""
+    """One standard deviation down and up, by network evaluations."""
     return {
         count: (
             line.values[count] - min(deviation, _LOWEST_BAR * abs(line.values[count])),

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dddm.scores.kinds import Better, better_of
 from dddm.tasks.report_page.svg import FLOOR, INK, SERIES, SETTINGS, chart_svg
-from dddm.tasks.report_page.wording import counted, number
+from dddm.tasks.report_page.wording import number
 from dddm.tasks.sweep_page.columns import Column, SweepTable
 
 _PANEL_INCHES: Final = 2.4
@@ -60,7 +60,7 @@ def bars_of(table: SweepTable) -> tuple[Bars, ...]:
             deviations=any(d is not None for column in columns for d in column.deviations),
             panels=tuple(
                 _chart(names, column, name=f"bars-{k}-{column.steps}", width_inches=width_inches)
-                for column in sorted(columns, key=lambda each: each.steps)
+                for column in sorted(columns, key=lambda each: each.evaluations)
             ),
             width_inches=width_inches,
         )
@@ -75,7 +75,7 @@ def _chart(names: Sequence[str], column: Column, *, name: str, width_inches: flo
         figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
         figure.patch.set_visible(False)
         _draw(figure.add_subplot(), names, column)
-        description = f"{column.metric} of each entry at {counted(column.steps, 'step')}"
+        description = f"{column.metric} of each entry at {column.counted_steps}"
         return chart_svg(figure, name=name, description=description)
 
 
@@ -99,4 +99,4 @@ def _draw(axes: Axes, names: Sequence[str], column: Column) -> None:
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_yticks(range(len(names)), names)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=3))
-    axes.set_title(counted(column.steps, "step"))
+    axes.set_title(column.counted_steps)

@@ -11,6 +11,7 @@ from dddm.recipe.paper import in_words
 from dddm.scores.kinds import best_of
 from dddm.scores.over_seeds import DEVIATION
 from dddm.scores.record import Score
+from dddm.support.quantities import counted_steps
 from dddm.tasks.report_page.beside_paper import beside_paper
 from dddm.tasks.report_page.score_rows import tables_of
 from dddm.tasks.report_page.wording import number
@@ -27,6 +28,7 @@ class Column:
     Attributes:
         metric: such as `fd`, with features and image count where entries differ in these.
         score_name: with features and image count in any case, as `fd-pixels@70`.
+        evaluations: network evaluations for one image.
         values: one for each entry; None where it has no such score.
         deviations: over seeds, one for each entry; None where there is one set of samples.
         printed: what the paper prints of each entry, where it can be compared; else empty.
@@ -39,6 +41,7 @@ class Column:
     score_name: str
     sampler: str
     steps: int
+    evaluations: int
     values: tuple[float | None, ...]
     deviations: tuple[float | None, ...]
     printed: tuple[str, ...]
@@ -49,6 +52,11 @@ class Column:
     def name(self) -> str:
         """`fd@fixed-time-10`."""
         return f"{self.metric}@{self.sampler}-{self.steps}"
+
+    @property
+    def counted_steps(self) -> str:
+        """`5 steps (9 evaluations)`."""
+        return counted_steps(self.steps, self.evaluations)
 
     def is_best(self, row: int) -> bool:
         """Whether an entry has the best score, or one that is shown by the same figures."""
@@ -150,6 +158,7 @@ def _column(
         score_name=key[0],
         sampler=key[1],
         steps=key[2],
+        evaluations=scores[0].evaluations,
         values=tuple(None if score is None else score.value for score in found),
         deviations=tuple(None if s is None else s.details.get(DEVIATION) for s in found),
         printed=tuple(map(_printed, results, found)),

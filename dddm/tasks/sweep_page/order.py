@@ -6,7 +6,7 @@ from typing import Final, final
 
 from attrs import frozen
 
-from dddm.tasks.report_page.wording import counted, number
+from dddm.tasks.report_page.wording import number
 from dddm.tasks.sweep_page.columns import Column, SweepTable
 
 _FRECHET: Final = "fd"
@@ -15,7 +15,7 @@ _FRECHET: Final = "fd"
 @final
 @frozen(kw_only=True)
 class Ranking:
-    """Entries by their score at a sampler's smallest step count.
+    """Entries by their score at a sampler's fewest network evaluations.
 
     Attributes:
         where: score, sampler and step count.
@@ -32,7 +32,7 @@ class Ranking:
 def rankings_of(table: SweepTable) -> tuple[Ranking, ...]:
     """One for each Fréchet distance and sampler that two entries or more have."""
     first: dict[tuple[str, str], Column] = {}
-    for column in sorted(table.columns, key=lambda each: each.steps):
+    for column in sorted(table.columns, key=lambda each: each.evaluations):
         if column.score_name.split("-")[0] == _FRECHET and column.best is not None:
             first.setdefault((column.score_name, column.sampler), column)
     return tuple(_ranking(table, column) for column in first.values())
@@ -54,7 +54,7 @@ def _ranking(table: SweepTable, column: Column) -> Ranking:
         )
         words.append(f"{'≈' if alike else '<'} {name} {number(value)}")
     return Ranking(
-        where=f"{column.score_name}, {column.sampler}, {counted(column.steps, 'step')}",
+        where=f"{column.score_name}, {column.sampler}, {column.counted_steps}",
         order=" ".join(words),
         over_seeds=any(deviation is not None for deviation in column.deviations),
     )

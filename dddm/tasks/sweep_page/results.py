@@ -71,7 +71,16 @@ class EntryResult:
 
 
 def _score(score: Score) -> dict[str, Any]:
-    names = ("metric", "name", "value", "sampler", "steps", "images", "reference_images")
+    names = (
+        "metric",
+        "name",
+        "value",
+        "sampler",
+        "steps",
+        "evaluations",
+        "images",
+        "reference_images",
+    )
     return {name: getattr(score, name) for name in names}
 
 

@@ -195,23 +195,6 @@ def several_targets(subject: Subject) -> None:
         )
 
 
-@METRIC.check()
-def loss(subject: Subject) -> None:
-    """`loss` gives (B,), float32, finite, with a finite gradient, in every epoch."""
-    shape = subject.shapes[0]
-    target, before = pictures(3, shape), pictures(3, shape, seed=1)
-    for epoch in (0, 1, 100):
-        estimate = pictures(3, shape, seed=2).requires_grad_()
-        found = _metric(subject).loss(
-            estimate=estimate, target=target, previous_estimate=before, epoch=epoch
-        )
-        what = f"the loss in epoch {epoch}"
-        expect_tensor(found, shape=(3,), dtype=torch.float32, what=what)
-        expect(found.requires_grad, f"{what} carries no gradient")
-        (slope,) = torch.autograd.grad(found.sum(), estimate)
-        expect(bool(slope.isfinite().all()), f"the gradient of {what} is not finite")
-
-
 @METRIC.check(once=True)
 def says_what_it_was_trained_on(subject: Subject) -> None:
     """`trained_on` is the name of a data set, or None."""

@@ -95,7 +95,9 @@ def every_event(folder: Path) -> tuple[Event, ...]:
             save_seconds=0.02,
             stalled_seconds=0.01,
         ),
-        ScoreMeasured(seconds=3.2, metric="fd", sampler="steps", steps=1, value=5.0, epoch=0),
+        ScoreMeasured(
+            seconds=3.2, metric="fd", sampler="steps", steps=1, evaluations=1, value=5.0, epoch=0
+        ),
         _step(3),
         _step(4),
         EpochDone(seconds=5.0, epoch=1, step=4, loss=0.3, diagnosis=None),
@@ -109,8 +111,8 @@ def every_event(folder: Path) -> tuple[Event, ...]:
             evaluations=2,
             seconds_left=0.0,
         ),
-        SamplesDrawn(seconds=6.1, sampler="steps", steps=1, images=16, grid=grid),
-        ScoreMeasured(seconds=7.0, metric="fd", sampler="steps", steps=1, value=4.0),
+        SamplesDrawn(seconds=6.1, sampler="steps", steps=1, evaluations=1, images=16, grid=grid),
+        ScoreMeasured(seconds=7.0, metric="fd", sampler="steps", steps=1, evaluations=1, value=4.0),
         RunStopped(seconds=8.0, reason="finished", step=4, message="see the report"),
     )
 

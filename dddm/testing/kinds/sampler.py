@@ -9,7 +9,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from dddm.interfaces.sampler import Sampler
+from dddm.interfaces.sampler import Sampler, StepNoise
+from dddm.support.noise import noise_by_index
 from dddm.testing.check import Suite, expect
 from dddm.testing.material import (
     BATCHES,
@@ -34,6 +35,10 @@ SAMPLER: Final = Suite(
 _STEPS: Final = (1, 2, 7)
 _MANY: Final = 30
 _NEAR: Final = 1e-3
+_SCHEDULES: Final = {
+    "whole times 1…1000": PlainSchedule(),
+    "real times in (0, 1]": PlainSchedule(1, continuous=True),
+}
 
 
 def _sampler(subject: Subject) -> Sampler:
@@ -51,77 +56,119 @@ def _given(subject: Subject, count: int = 3) -> dict[str, Any]:
     }
 
 
+def _step_noise(given: dict[str, Any], *, first: int = 0) -> StepNoise:
+    """Noise of each step, for images that are numbered from `first`."""
+    x_T: Tensor = given["x_T"]
+    index_B = torch.arange(first, first + len(x_T))
+
+    def step_noise(step: int) -> Tensor:
+        whole = isinstance(step, int) and step >= 0
+        expect(whole, f"it asks for the noise of step {step!r}", remedy="give a whole number")
+        purpose = f"conformance step {step}"
+        drawn = noise_by_index(seed=3, purpose=purpose, index=index_B, shape=x_T.shape[1:])
+        return drawn.to(x_T.device)
+
+    return step_noise
+
+
 def _estimates(
-    sampler: Sampler, given: dict[str, Any], *, steps: int, model: PlainDenoiser | None = None
+    sampler: Sampler,
+    given: dict[str, Any],
+    *,
+    steps: int,
+    model: PlainDenoiser | None = None,
+    first: int = 0,
 ) -> list[Tensor]:
-    """All that is yielded, copied at once."""
+    """All that is yielded, copied at once; of images that are numbered from `first`."""
     model = model or PlainDenoiser(PlainSchedule(), mixing)
-    return [found.clone() for found in sampler.sample(model=model, steps=steps, **given)]
+    run = sampler.sample(model=model, steps=steps, noise=_step_noise(given, first=first), **given)
+    return [found.clone() for found in run]
 
 
 @SAMPLER.check(basis=True)
 def one_estimate_a_step(subject: Subject) -> None:
     """It yields as many estimates as steps are asked for, (B, C, H, W), float32, finite."""
-    for count in BATCHES:
-        for steps in _STEPS:
-            found = _estimates(_sampler(subject), _given(subject, count), steps=steps)
-            expect(len(found) == steps, f"{len(found)} estimates for {steps} steps")
-            for estimate in found:
-                shape = (count, *subject.shapes[0].as_tuple)
-                expect_tensor(estimate, shape=shape, dtype=torch.float32, what="an estimate")
+    for (name, schedule), count, steps in itertools.product(_SCHEDULES.items(), BATCHES, _STEPS):
+        model = PlainDenoiser(schedule, mixing)
+        found = _estimates(_sampler(subject), _given(subject, count), steps=steps, model=model)
+        expect(len(found) == steps, f"{len(found)} estimates for {steps} steps with {name}")
+        for estimate in found:
+            shape = (count, *subject.shapes[0].as_tuple)
+            expect_tensor(estimate, shape=shape, dtype=torch.float32, what="an estimate")
 
 
 @SAMPLER.check()
-def one_evaluation_a_step(subject: Subject) -> None:
-    """The network is evaluated once a step, or less often where the sampler names an exact one."""
-    sampler = _sampler(subject)
+def evaluations(subject: Subject) -> None:
+    """A run of k steps evaluates the network `evaluations(k)` times for each image.
+
+    Where the sampler names a reference sampler, this is the most that it may be.
+    """
+    sampler, given = _sampler(subject), _given(subject)
     for steps in _STEPS:
+        said = sampler.evaluations(steps)
+        expect(isinstance(said, int), f"evaluations({steps}) is {said!r}")
         model = PlainDenoiser(PlainSchedule(), mixing)
-        before = 0
-        for number, _ in enumerate(
-            sampler.sample(model=model, steps=steps, **_given(subject)), start=1
-        ):
-            made = len(model.refined) - before
-            before = len(model.refined)
-            most = number if sampler.exact is None else steps
-            expect(before <= most, f"{before} evaluations for the first {number} estimates")
-            expect(made == 1 or sampler.exact is not None, f"{made} evaluations for one estimate")
+        run = sampler.sample(model=model, steps=steps, noise=_step_noise(given), **given)
+        next(run)
+        at_once = steps > 1 and sum(map(len, model.refined)) >= said * len(given["x_T"])
         expect(
-            len(model.refined) == steps or sampler.exact is not None,
-            f"{len(model.refined)} evaluations for {steps} steps",
+            not at_once,
+            "all evaluations are made before the first estimate is yielded",
+            remedy="yield each estimate as soon as it is there: that is how progress is known",
+        )
+        for _ in run:
+            pass
+        made = sum(map(len, model.refined)) / len(given["x_T"])
+        short_cut = sampler.reference_sampler is not None
+        expect(
+            made == said or (short_cut and made < said),
+            f"{made:g} evaluations for an image in {steps} steps, and it says {said}",
+            remedy="count the calls of `refine` in `evaluations`",
         )
 
 
 @SAMPLER.check()
 def begins_at_the_end_of_time(subject: Subject) -> None:
     """The network first sees x_T as it was given, at T, with the labels, and the first estimate."""
-    model, given = PlainDenoiser(PlainSchedule(), mixing), _given(subject)
-    _estimates(_sampler(subject), given, steps=3, model=model)
-    expect(bool(model.begun), "`begin` was never called")
-    first = model.begun[0]
-    expect(
-        first.t.shape == (3,) and bool((first.t == model.schedule.last_time).all()),
-        f"it begins at t = {first.t.tolist()}, and T is {model.schedule.last_time:g}",
-        remedy="take the times from model.schedule.grid",
-    )
-    expect_equal(first.x_t, given["x_T"], "it begins with another x_T")
-    seen = first.label
-    expect(seen is not None and torch.equal(seen, given["label"]), f"it gives the labels {seen}")
-    expect_equal(model.refined[0], given["first_estimate"], "another first estimate is refined")
+    for schedule in _SCHEDULES.values():
+        model, given = PlainDenoiser(schedule, mixing), _given(subject)
+        _estimates(_sampler(subject), given, steps=3, model=model)
+        expect(bool(model.begun), "`begin` was never called")
+        begun = model.begun[0]
+        expect(
+            begun.t.shape == (3,) and bool((begun.t == schedule.last_time).all()),
+            f"it begins at t = {begun.t.tolist()}, and T is {schedule.last_time:g}",
+            remedy="take the times from model.schedule.grid",
+        )
+        expect_equal(begun.x_t, given["x_T"], "it begins with another x_T")
+        seen = begun.label
+        same = seen is not None and torch.equal(seen, given["label"])
+        expect(same, f"it gives the labels {seen}")
+        expect_equal(model.refined[0], given["first_estimate"], "another first estimate is refined")
 
 
 @SAMPLER.check()
 def times_are_the_schedule_s(subject: Subject) -> None:
-    """At every step the time is one of the schedule's, for each image, and labels stay."""
-    model, given = PlainDenoiser(PlainSchedule(), mixing), _given(subject)
-    _estimates(_sampler(subject), given, steps=5, model=model)
-    for begun in model.begun:
-        inside = (begun.t > 0) & (begun.t <= model.schedule.last_time)
-        expect(bool(inside.all()), f"the network sees t = {begun.t.tolist()}")
-        expect(
-            not begun.t.is_floating_point(), f"times are {begun.t.dtype}, the schedule's are not"
-        )
-        expect(begun.label is not None, "the labels were left out")
+    """Times are in (0, T], a second one in [0, t], both typed as the schedule's; labels stay."""
+    for name, schedule in _SCHEDULES.items():
+        model, real = PlainDenoiser(schedule, mixing), schedule.grid(steps=1).is_floating_point()
+        _estimates(_sampler(subject), _given(subject), steps=5, model=model)
+        for begun in model.begun:
+            inside = (begun.t > 0) & (begun.t <= schedule.last_time)
+            expect(bool(inside.all()), f"the network sees t = {begun.t.tolist()} of {name}")
+            expect(begun.t.is_floating_point() == real, f"times are {begun.t.dtype} for {name}")
+            second = begun.second_time
+            if second is not None:
+                expect(
+                    second.shape == begun.t.shape and second.is_floating_point() == real,
+                    f"second times are {second.dtype} {tuple(second.shape)} for {name}",
+                )
+                before = (second >= 0) & (second <= begun.t)
+                expect(
+                    bool(before.all()),
+                    f"the second time is {second.tolist()} at t = {begun.t.tolist()}",
+                )
+            expect(begun.label is not None, "the labels were left out")
 
 
 @SAMPLER.check()
@@ -140,7 +187,10 @@ def within_range(subject: Subject) -> None:
 
 @SAMPLER.check()
 def always_the_same(subject: Subject) -> None:
-    """The same noise gives the same samples, bit for bit, whatever torch's random state is."""
+    """The same noise gives the same samples, bit for bit, whatever torch's random state is.
+
+    That of a step too: a sampler that draws asks the function that it is given.
+    """
     first = _estimates(_sampler(subject), _given(subject), steps=4)
     torch.manual_seed(1)
     for one, other in zip(
@@ -150,7 +200,7 @@ def always_the_same(subject: Subject) -> None:
             other,
             one,
             "a second time samples differ",
-            remedy="draw nothing: all noise is given",
+            remedy="take all noise from `noise(step)`, none from torch's global state",
         )
 
 
@@ -160,7 +210,9 @@ def images_on_their_own(subject: Subject) -> None:
     given = _given(subject, 5)
     together = _estimates(_sampler(subject), given, steps=4)[-1]
     alone = [
-        _estimates(_sampler(subject), {name: v[k, None] for name, v in given.items()}, steps=4)[-1]
+        _estimates(
+            _sampler(subject), {name: v[k, None] for name, v in given.items()}, steps=4, first=k
+        )[-1]
         for k in range(5)
     ]
     expect_close(together, torch.cat(alone), "a sample depends on what else is in the batch")
@@ -173,7 +225,8 @@ def inputs_unchanged(subject: Subject) -> None:
     kept = {name: value.clone() for name, value in given.items()}
     model = PlainDenoiser(PlainSchedule(), mixing)
     yielded, copies = [], []
-    for estimate in _sampler(subject).sample(model=model, steps=5, **given):
+    step_noise = _step_noise(given)
+    for estimate in _sampler(subject).sample(model=model, steps=5, noise=step_noise, **given):
         yielded.append(estimate)
         copies.append(estimate.clone())
     for name, value in kept.items():
@@ -228,12 +281,13 @@ def finds_a_fixed_point(subject: Subject) -> None:
 
 
 @SAMPLER.check()
-def nested(subject: Subject) -> None:
-    """If it says it is `nested`, the first k estimates of a longer run are those of k steps."""
+def prefix_consistent(subject: Subject) -> None:
+    """If it says it is `prefix_consistent`, the first k of more estimates are those of k steps."""
     sampler = _sampler(subject)
-    expect(isinstance(sampler.nested, bool), f"nested is {sampler.nested!r}")
-    if not sampler.nested:
-        raise LeftOut("it says that its runs are not nested")
+    said = sampler.prefix_consistent
+    expect(isinstance(said, bool), f"prefix_consistent is {said!r}")
+    if not said:
+        raise LeftOut("it says that it is not prefix-consistent")
     longer = _estimates(sampler, _given(subject), steps=7)
     for steps in (1, 2, 4):
         shorter = _estimates(sampler, _given(subject), steps=steps)
@@ -243,7 +297,7 @@ def nested(subject: Subject) -> None:
                 other,
                 f"a run of {steps} steps is not the beginning of one of 7",
                 relative=1e-5,
-                remedy="let `nested` be False",
+                remedy="let `prefix_consistent` be False",
             )
 
 
@@ -282,13 +336,11 @@ def more_steps_than_times(subject: Subject) -> None:
 
 
 @SAMPLER.check()
-def exact(subject: Subject) -> None:
-    """`exact` is None, or a sampler that takes no short cut itself."""
-    found = _sampler(subject).exact
-    expect(
-        found is None or (isinstance(found, Sampler) and found.exact is None),
-        f"it is {found!r}" + ("" if found is None else f", whose exact is {found.exact!r}"),
-    )
+def reference_sampler(subject: Subject) -> None:
+    """`reference_sampler` is None, or a sampler that takes no short cut itself."""
+    found = _sampler(subject).reference_sampler
+    right = found is None or (isinstance(found, Sampler) and found.reference_sampler is None)
+    expect(right, f"it is {found!r}, which takes a short cut or is not a sampler")
 
 
 @SAMPLER.check(capability="devices")

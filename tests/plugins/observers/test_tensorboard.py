@@ -60,12 +60,20 @@ def drawn(folder: Path, *, steps: int, color: int) -> SamplesDrawn:
     """A grid of one grey, on the disk."""
     path = folder / f"grid-{steps}-{color}.png"
     Image.new("L", (8, 4), color).save(path)
-    return SamplesDrawn(seconds=1, sampler="fixed-time", steps=steps, images=9, grid=path)
+    return SamplesDrawn(
+        seconds=1, sampler="fixed-time", steps=steps, evaluations=steps, images=9, grid=path
+    )
 
 
 def score(value: float, *, epoch: int | None) -> ScoreMeasured:
     return ScoreMeasured(
-        seconds=1, metric="fd", sampler="annealed", steps=10, value=value, epoch=epoch
+        seconds=1,
+        metric="fd",
+        sampler="annealed",
+        steps=10,
+        evaluations=10,
+        value=value,
+        epoch=epoch,
     )
 
 

@@ -62,8 +62,8 @@ def test_a_pipe_gets_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "training: step 1/4, epoch 1/2, loss 0.125",
         f"training: step 3/4, epoch 2/2, loss 0.04167, {REST}, {CHECKPOINT}",
         f"training: step 4/4, epoch 2/2, loss 0.03125, {REST}",
-        "fixed-time at 1, 10 steps: evaluation 10/20, 64 of 128 images, 2 min 05 s left",
-        "fixed-time at 1, 10 steps: evaluation 20/20, 128 of 128 images",
+        "fixed-time at 1, 10 steps: network evaluation 10/20, 64 of 128 images, 2 min 05 s left",
+        "fixed-time at 1, 10 steps: network evaluation 20/20, 128 of 128 images",
         f"fixed-time, 1 step: 128 images, {STARTED.folder / 'grid.png'}",
         "fixed-time, 1 step: fd 4.432",
         "finished in 2 min 10 s: see report.html",
@@ -80,7 +80,7 @@ def test_sampling_alone_is_followed_too(capsys: pytest.CaptureFixture[str]) -> N
     """Where no run was started, as in `dddm sample`, progress is shown all the same."""
     observe([drawn(64, seconds=1.0), step(3, seconds=1.0)])
     assert capsys.readouterr().err.splitlines() == [
-        "fixed-time at 1, 10 steps: evaluation 10/20, 64 of 128 images, 2 min 05 s left",
+        "fixed-time at 1, 10 steps: network evaluation 10/20, 64 of 128 images, 2 min 05 s left",
         "training: step 3, epoch 2, loss 0.04167, 2,500 images/s, 2 min 05 s left",
     ]
 
@@ -141,6 +141,7 @@ def test_a_score_during_training_says_after_which_epoch(
                 metric="fd-pixels@64",
                 sampler="fixed-time",
                 steps=2,
+                evaluations=2,
                 value=3.5,
                 epoch=4,
             )

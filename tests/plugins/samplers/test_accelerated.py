@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from toy_denoisers import Begun, ToyDenoiser, mixing
+from toy_denoisers import Begun, ToyDenoiser, mixing, no_noise
 
 from dddm_samplers.accelerated import Accelerated, least_residual_weights
 from dddm_samplers.fixed_time import FixedTime
@@ -36,7 +36,9 @@ def error_after(steps: int, *, history: int) -> float:
     x_T, first = noises(0)
     sampler = Accelerated(AcceleratedOptions(history=history, ridge=1e-14, clamp=False))
     model = ToyDenoiser(SCHEDULE, slowly)
-    *_, last = sampler.sample(model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=steps)
+    *_, last = sampler.sample(
+        model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=steps, noise=no_noise
+    )
     assert len(model.refined) == steps
     return float((last - 0.3 * x_T.tanh()).abs().max())
 
@@ -59,6 +61,7 @@ def test_a_history_of_one_is_algorithm_2(seed: int, steps: int, clamp: bool) -> 
                 first_estimate=first,
                 label=LABEL,
                 steps=steps,
+                noise=no_noise,
             )
         )
         for sampler in (
@@ -91,7 +94,7 @@ def test_a_fixed_point_stays() -> None:
     model = ToyDenoiser(SCHEDULE, lambda _begun, estimate: estimate)
     sampler = Accelerated(AcceleratedOptions(clamp=False))
     for estimate in sampler.sample(
-        model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=6
+        model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=6, noise=no_noise
     ):
         torch.testing.assert_close(estimate, first)
 
@@ -107,5 +110,6 @@ def test_no_steps() -> None:
                 first_estimate=first,
                 label=LABEL,
                 steps=0,
+                noise=no_noise,
             )
         )

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from toy_denoisers import Begun, ToyDenoiser, mixing
+from toy_denoisers import Begun, ToyDenoiser, mixing, no_noise
 
 from dddm_samplers.annealed import Annealed, implied_noise
 from dddm_samplers.options import AnnealedOptions
@@ -34,7 +34,9 @@ def run(
 ) -> list[Tensor]:
     """All estimates of a run with labels."""
     return list(
-        sampler.sample(model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=steps)
+        sampler.sample(
+            model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=steps, noise=no_noise
+        )
     )
 
 
@@ -133,6 +135,7 @@ def test_permuting_the_batch_permutes_the_samples(seed: int, order: list[int]) -
             first_estimate=first[order],
             label=LABEL[order],
             steps=4,
+            noise=no_noise,
         )
     )[-1]
     assert torch.equal(permuted, samples[order])
@@ -141,7 +144,7 @@ def test_permuting_the_batch_permutes_the_samples(seed: int, order: list[int]) -
 def test_is_not_nested() -> None:
     """The first estimates of a longer run are not those of a shorter one, as `nested` says."""
     x_T, first = noises(0)
-    assert not SAMPLER.nested
+    assert not SAMPLER.prefix_consistent
     short = run(ToyDenoiser(SCHEDULE, mixing), x_T, first, steps=2)
     long = run(ToyDenoiser(SCHEDULE, mixing), x_T, first, steps=4)
     assert not torch.allclose(short[1], long[1])

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from toy_denoisers import Begun, ToyDenoiser, mixing
+from toy_denoisers import Begun, ToyDenoiser, mixing, no_noise
 
 from dddm.interfaces.schedule import Schedule
 from dddm_samplers.annealed import Annealed, implied_noise
@@ -65,7 +65,9 @@ def test_annealing_is_ddim_in_the_ratio_of_noise_to_signal(
     x_T = schedule.prior(noise=noise)
     model = oracle(schedule, variance=variance)
     found = list(
-        UNCLAMPED.sample(model=model, x_T=x_T, first_estimate=first, label=None, steps=steps)
+        UNCLAMPED.sample(
+            model=model, x_T=x_T, first_estimate=first, label=None, steps=steps, noise=no_noise
+        )
     )
     times = schedule.grid(steps=steps)
     rho = (schedule.noise(times) / schedule.signal(times)).tolist()
@@ -88,6 +90,7 @@ def test_annealing_over_many_times_samples_the_data(name: str, variance: float) 
         first_estimate=first,
         label=None,
         steps=1000,
+        noise=no_noise,
     )
     torch.testing.assert_close(sample, math.sqrt(variance) * noise, rtol=0.02, atol=0)
 
@@ -113,7 +116,11 @@ def test_algorithm_2_stays_at_the_last_time(name: str) -> None:
     model = ToyDenoiser(schedule, mixing)
     sampler = FixedTime(FixedTimeOptions())
     x_T = schedule.prior(noise=noise)
-    found = list(sampler.sample(model=model, x_T=x_T, first_estimate=first, label=None, steps=4))
+    found = list(
+        sampler.sample(
+            model=model, x_T=x_T, first_estimate=first, label=None, steps=4, noise=no_noise
+        )
+    )
     (begun,) = model.begun
     assert torch.equal(begun.x_t, x_T)
     assert begun.t.dtype == schedule.draw_times(count=1, generator=torch.Generator()).dtype
@@ -128,5 +135,9 @@ def test_continuous_time_has_no_largest_number_of_steps() -> None:
     noise, first = noises(0)
     model = ToyDenoiser(schedule, mixing)
     sampler = Annealed(AnnealedOptions())
-    list(sampler.sample(model=model, x_T=noise, first_estimate=first, label=None, steps=1500))
+    list(
+        sampler.sample(
+            model=model, x_T=noise, first_estimate=first, label=None, steps=1500, noise=no_noise
+        )
+    )
     assert len({begun.t[0].item() for begun in model.begun}) == 1500

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from toy_denoisers import Begun, ToyDenoiser, mixing
+from toy_denoisers import Begun, ToyDenoiser, mixing, no_noise
 
 from dddm_samplers.fixed_time import FixedTime
 from dddm_samplers.options import FixedTimeOptions
@@ -34,7 +34,14 @@ def noises(seed: int) -> tuple[Tensor, Tensor]:
 def estimates(x_T: Tensor, first: Tensor, *, steps: int, label: Tensor = LABEL) -> list[Tensor]:
     """All estimates of a run."""
     return list(
-        SAMPLER.sample(model=denoiser(), x_T=x_T, first_estimate=first, label=label, steps=steps)
+        SAMPLER.sample(
+            model=denoiser(),
+            x_T=x_T,
+            first_estimate=first,
+            label=label,
+            steps=steps,
+            noise=no_noise,
+        )
     )
 
 
@@ -73,7 +80,7 @@ def test_steps_add_up(seed: int, a: int, b: int) -> None:
 def test_is_nested(seed: int, fewer: int, more: int) -> None:
     """The first estimates of a longer run are those of a shorter one, as `nested` says."""
     x_T, first = noises(seed)
-    assert SAMPLER.nested
+    assert SAMPLER.prefix_consistent
     long = estimates(x_T, first, steps=fewer + more)
     for ours, theirs in zip(estimates(x_T, first, steps=fewer), long, strict=False):
         assert torch.equal(ours, theirs)
@@ -93,7 +100,9 @@ def test_evaluates_once_a_step_and_begins_once(steps: int) -> None:
     """Exactly s evaluations; what depends on x_T alone is computed for all of them at once."""
     model = denoiser()
     x_T, first = noises(0)
-    for _ in SAMPLER.sample(model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=steps):
+    for _ in SAMPLER.sample(
+        model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=steps, noise=no_noise
+    ):
         pass
     assert len(model.refined) == steps
     assert len(model.begun) == 1
@@ -105,7 +114,9 @@ def test_evaluates_no_further_than_it_is_asked() -> None:
     """An estimate is computed when it is wanted, so that progress can be shown and stopped."""
     model = denoiser()
     x_T, first = noises(0)
-    run = SAMPLER.sample(model=model, x_T=x_T, first_estimate=first, label=None, steps=9)
+    run = SAMPLER.sample(
+        model=model, x_T=x_T, first_estimate=first, label=None, steps=9, noise=no_noise
+    )
     next(run)
     assert len(model.refined) == 1
 
@@ -129,7 +140,7 @@ def test_estimates_are_clamped_at_each_step_unless_told_not_to() -> None:
         return [
             estimate.item()
             for estimate in sampler.sample(
-                model=model, x_T=x_T, first_estimate=first, label=None, steps=3
+                model=model, x_T=x_T, first_estimate=first, label=None, steps=3, noise=no_noise
             )
         ]
 
@@ -141,7 +152,9 @@ def test_steps_may_outnumber_times() -> None:
     """T stays fixed, so a schedule of 25 times serves for 30 steps."""
     model = ToyDenoiser(linear(LinearOptions(timesteps=25)), mixing)
     x_T, first = noises(0)
-    run = SAMPLER.sample(model=model, x_T=x_T, first_estimate=first, label=None, steps=30)
+    run = SAMPLER.sample(
+        model=model, x_T=x_T, first_estimate=first, label=None, steps=30, noise=no_noise
+    )
     assert len(list(run)) == 30
 
 
@@ -166,7 +179,9 @@ def run_with(
     x_T, first = noises(0)
     model = denoiser(f)
     sampler = FixedTime(FixedTimeOptions(tolerance=tolerance))
-    found = sampler.sample(model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=steps)
+    found = sampler.sample(
+        model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=steps, noise=no_noise
+    )
     return list(found), model
 
 
@@ -200,7 +215,9 @@ def test_estimates_that_were_given_away_stay() -> None:
     x_T, first = noises(0)
     sampler = FixedTime(FixedTimeOptions(tolerance=1e-3))
     model = denoiser(towards)
-    run = sampler.sample(model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=10)
+    run = sampler.sample(
+        model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=10, noise=no_noise
+    )
     kept = [(estimate, estimate.clone()) for estimate in run]
     assert all(torch.equal(now, then) for now, then in kept)
 
@@ -209,7 +226,7 @@ def test_without_a_tolerance_nobody_leaves() -> None:
     """Also not at a fixed point: the paper's sampler makes every step; it takes no short cut."""
     _, model = run_with(0.0, steps=5, f=lambda _begun, estimate: estimate.clamp(-1, 1))
     assert [len(estimate) for estimate in model.refined] == [3] * 5
-    assert SAMPLER.exact is None
-    exact = FixedTime(FixedTimeOptions(clamp=False, tolerance=0.1)).exact
+    assert SAMPLER.reference_sampler is None
+    exact = FixedTime(FixedTimeOptions(clamp=False, tolerance=0.1)).reference_sampler
     assert exact is not None
-    assert exact.exact is None
+    assert exact.reference_sampler is None

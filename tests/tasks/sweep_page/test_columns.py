@@ -70,9 +70,9 @@ def test_without_scores_there_is_a_row_for_each_entry(tmp_path: Path) -> None:
 @given(st.lists(st.floats(0, 1e4), min_size=2, max_size=6))
 def test_the_best_are_those_that_look_best(values: list[float]) -> None:
     """Whoever reads the same figures as the least sees them marked alike."""
-    column = Column(metric="fd", score_name="fd", sampler="s", steps=1, values=tuple(values),
-                    deviations=(None,) * len(values), printed=("",) * len(values),
-                    best=min(values), floor=None)  # fmt: skip
+    column = Column(metric="fd", score_name="fd", sampler="s", steps=1, evaluations=1,
+                    values=tuple(values), deviations=(None,) * len(values),
+                    printed=("",) * len(values), best=min(values), floor=None)  # fmt: skip
     marked = [column.is_best(k) for k in range(len(values))]
     assert marked == [number(value) == number(min(values)) for value in values]
     assert marked[values.index(min(values))]

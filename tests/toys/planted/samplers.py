@@ -1,20 +1,21 @@
 """A right sampler, and wrong ones."""
 
 from collections.abc import Iterator
-from typing import Final, final
+from typing import Any, Final, final
 
 import torch
 from torch import Tensor
+from toy_samplers import Heun, Jumping, Restarting
 
 from dddm.interfaces.plugin import Kind, NoOptions
-from dddm.interfaces.sampler import Denoiser, Sampler
+from dddm.interfaces.sampler import Denoiser, Sampler, StepNoise
 from planted.bug import Bug, bug
 
 
 class Refining(Sampler):
     """Algorithm 2."""
 
-    nested: bool = True
+    prefix_consistent: bool = True
 
     def __init__(self, options: NoOptions) -> None:
         pass
@@ -27,6 +28,7 @@ class Refining(Sampler):
         first_estimate: Tensor,
         label: Tensor | None,
         steps: int,
+        noise: StepNoise,
     ) -> Iterator[Tensor]:
         t = self.times(model, len(x_T)).to(x_T.device)
         begun = model.begin(x_t=self.start(x_T), t=t, label=label)
@@ -59,6 +61,21 @@ class RightSampler(Refining):
 
 
 @final
+class RightHeun(Heun):
+    pass
+
+
+@final
+class RightRestarting(Restarting):
+    pass
+
+
+@final
+class RightJumping(Jumping):
+    pass
+
+
+@final
 class IgnoresSteps(Refining):
     def count(self, steps: int) -> int:
         return 2
@@ -71,6 +88,42 @@ class EvaluatesTwice(Refining):
     ) -> Tensor:
         model.refine(begun, estimate=estimate)
         return super().refined(model, begun, estimate, step=step, steps=steps)
+
+
+@final
+class EvaluatesAllAtOnce(Refining):
+    def sample(self, *, steps: int, **given: Any) -> Iterator[Tensor]:
+        return iter(list(super().sample(steps=steps, **given)))
+
+
+@final
+class CountsAsFirstOrder(Heun):
+    def evaluations(self, steps: int) -> int:
+        return steps
+
+
+@final
+class AsksByTime(Restarting):
+    def asked(self, noise: StepNoise, *, step: int, t: Tensor) -> Tensor:
+        return noise(t[0])  # type: ignore[arg-type]  # the bug
+
+
+@final
+class DrawsForItself(Restarting):
+    def asked(self, noise: StepNoise, *, step: int, t: Tensor) -> Tensor:
+        return torch.randn_like(noise(step))
+
+
+@final
+class LooksAhead(Jumping):
+    def second(self, t: Tensor, target: Tensor) -> Tensor:
+        return t + 1
+
+
+@final
+class RealSecondTimes(Jumping):
+    def second(self, t: Tensor, target: Tensor) -> Tensor:
+        return target.float()
 
 
 @final
@@ -95,9 +148,15 @@ class DropsTheLabels(Refining):
         first_estimate: Tensor,
         label: Tensor | None,
         steps: int,
+        noise: StepNoise,
     ) -> Iterator[Tensor]:
         return super().sample(
-            model=model, x_T=x_T, first_estimate=first_estimate, label=None, steps=steps
+            model=model,
+            x_T=x_T,
+            first_estimate=first_estimate,
+            label=None,
+            steps=steps,
+            noise=noise,
         )
 
 
@@ -156,6 +215,7 @@ class ForgetsTheEstimate(Refining):
         first_estimate: Tensor,
         label: Tensor | None,
         steps: int,
+        noise: StepNoise,
     ) -> Iterator[Tensor]:
         begun = model.begin(x_t=x_T, t=self.times(model, len(x_T)), label=label)
         for step in range(steps):
@@ -164,7 +224,7 @@ class ForgetsTheEstimate(Refining):
 
 
 @final
-class ClaimsToBeNested(Refining):
+class ClaimsPrefixes(Refining):
     def refined(
         self, model: Denoiser, begun: object, estimate: Tensor, *, step: int, steps: int
     ) -> Tensor:
@@ -191,10 +251,16 @@ class WantsLabels(Refining):
         first_estimate: Tensor,
         label: Tensor | None,
         steps: int,
+        noise: StepNoise,
     ) -> Iterator[Tensor]:
         assert label is not None
         return super().sample(
-            model=model, x_T=x_T, first_estimate=first_estimate, label=label.long(), steps=steps
+            model=model,
+            x_T=x_T,
+            first_estimate=first_estimate,
+            label=label.long(),
+            steps=steps,
+            noise=noise,
         )
 
 
@@ -208,21 +274,24 @@ class EndsWithTheTimes(Refining):
         first_estimate: Tensor,
         label: Tensor | None,
         steps: int,
+        noise: StepNoise,
     ) -> Iterator[Tensor]:
+        last_time = model.schedule.last_time  # 1 where times are real
         return super().sample(
             model=model,
             x_T=x_T,
             first_estimate=first_estimate,
             label=label,
-            steps=min(steps, int(model.schedule.last_time)),
+            steps=steps if last_time == 1 else min(steps, int(last_time)),
+            noise=noise,
         )
 
 
 @final
-class NeverExact(Refining):
+class ShortCutOfAShortCut(Refining):
     @property
-    def exact(self) -> Sampler | None:
-        return NeverExact(NoOptions())
+    def reference_sampler(self) -> Sampler | None:
+        return ShortCutOfAShortCut(NoOptions())
 
 
 @final
@@ -236,8 +305,17 @@ class SamplesOnTheCpu(Refining):
 
 BUGS: Final[list[Bug]] = [
     bug(Kind.SAMPLER, RightSampler),
+    bug(Kind.SAMPLER, RightHeun),
+    bug(Kind.SAMPLER, RightRestarting),
+    bug(Kind.SAMPLER, RightJumping),
     bug(Kind.SAMPLER, IgnoresSteps, "sampler.one-estimate-a-step"),
-    bug(Kind.SAMPLER, EvaluatesTwice, "sampler.one-evaluation-a-step"),
+    bug(Kind.SAMPLER, EvaluatesTwice, "sampler.evaluations"),
+    bug(Kind.SAMPLER, EvaluatesAllAtOnce, "sampler.evaluations"),
+    bug(Kind.SAMPLER, CountsAsFirstOrder, "sampler.evaluations"),
+    bug(Kind.SAMPLER, AsksByTime, "sampler.one-estimate-a-step"),
+    bug(Kind.SAMPLER, DrawsForItself, "sampler.always-the-same", "sampler.images-on-their-own"),
+    bug(Kind.SAMPLER, LooksAhead, "sampler.times-are-the-schedule-s"),
+    bug(Kind.SAMPLER, RealSecondTimes, "sampler.times-are-the-schedule-s"),
     bug(Kind.SAMPLER, BeginsEarlier, "sampler.begins-at-the-end-of-time"),
     bug(Kind.SAMPLER, RealTimes, "sampler.times-are-the-schedule-s"),
     bug(Kind.SAMPLER, DropsTheLabels, "sampler.begins-at-the-end-of-time"),
@@ -247,10 +325,10 @@ BUGS: Final[list[Bug]] = [
     bug(Kind.SAMPLER, WritesIntoTheLast, "sampler.inputs-unchanged"),
     bug(Kind.SAMPLER, YieldsAMixture, "sampler.stays-at-a-fixed-point"),
     bug(Kind.SAMPLER, ForgetsTheEstimate, "sampler.finds-a-fixed-point"),
-    bug(Kind.SAMPLER, ClaimsToBeNested, "sampler.nested"),
+    bug(Kind.SAMPLER, ClaimsPrefixes, "sampler.prefix-consistent"),
     bug(Kind.SAMPLER, StopsHalfWay, "sampler.every-step-counts"),
     bug(Kind.SAMPLER, WantsLabels, "sampler.without-labels"),
     bug(Kind.SAMPLER, EndsWithTheTimes, "sampler.more-steps-than-times"),
-    bug(Kind.SAMPLER, NeverExact, "sampler.exact"),
+    bug(Kind.SAMPLER, ShortCutOfAShortCut, "sampler.reference-sampler"),
 ]
 ON_A_DEVICE: Final = bug(Kind.SAMPLER, SamplesOnTheCpu, "sampler.devices")

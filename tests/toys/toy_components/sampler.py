@@ -5,12 +5,12 @@ from typing import final
 
 from torch import Tensor
 
-from dddm.interfaces.sampler import Denoiser, Sampler
+from dddm.interfaces.sampler import Denoiser, Sampler, StepNoise
 
 
 @final
 class Again(Sampler):
-    nested = True
+    prefix_consistent = True
 
     def __init__(self, options: object) -> None:
         pass
@@ -23,6 +23,7 @@ class Again(Sampler):
         first_estimate: Tensor,
         label: Tensor | None,
         steps: int,
+        noise: StepNoise,
     ) -> Iterator[Tensor]:
         t_B = model.schedule.grid(steps=1).expand(len(x_T))
         begun = model.begin(x_t=x_T, t=t_B, label=label)
