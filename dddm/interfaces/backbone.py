@@ -1,4 +1,4 @@
-"""The network F_θ(x̂, x_t, t) of eq. 3."""
+"""The network F_θ(x̂, x_t, t) of eq. 3, or F_θ(x_t, t, r) of methods that have a second time r."""
 
 from abc import ABC, abstractmethod
 from typing import Any, final
@@ -15,6 +15,10 @@ class Backbone(nn.Module, ABC):
     (x_t, t, label) alone is computed once, in `begin`, and what depends on the estimate each time,
     in `refine`.  A forward pass is one after the other, so that the split changes no number.
 
+    A network may take no estimate (`takes_estimate`), and it may take a second time
+    (`takes_second_time`), as a jump from t to r does.  Only the `begin` of a network that takes one
+    has a further argument, `second_time`.
+
     First weights come from torch's own generator, which is seeded before.  In eval mode a pass
     draws nothing.  In both modes it keeps nothing for the next, running statistics neither, and
     what it makes of an image does not depend on what else is in the batch.  All that F depends on
@@ -30,13 +34,27 @@ class Backbone(nn.Module, ABC):
     def uses_labels(self) -> bool:
         """Whether the network is conditioned on class labels."""
 
+    @property
+    def takes_estimate(self) -> bool:
+        """Whether x̂ enters the network."""
+        return True
+
+    @property
+    def takes_second_time(self) -> bool:
+        """Whether `begin` has the further argument `second_time`."""
+        return False
+
     @abstractmethod
     def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Any:
         """Compute what does not depend on the estimate.
 
+        A network that takes a second time has the argument `second_time: Tensor` beside these: the
+        second times r, as the network's times, (B,), float32.  It is always given.
+
         Args:
-            x_t: noisy images as `Schedule.network_input` gives them, (B, C, H, W).
-            t: times as `Schedule.network_time` gives them, (B,), float32, in (0, 1000].
+            x_t: noisy images as `Parametrization.network_input` gives them, (B, C, H, W).
+            t: times as `Parametrization.network_time` gives them, (B,), float32: any finite
+                numbers, as 1000 t/T in (0, 1000] or ¼ ln σ around 0.
             label: classes, (B,), int64; None for a network without classes.
 
         Returns:
@@ -44,8 +62,13 @@ class Backbone(nn.Module, ABC):
         """
 
     @abstractmethod
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        """Compute F, (B, C, H, W), from what `begin` returned and the estimate, (B, C, H, W)."""
+    def refine(self, begun: Any, *, estimate: Any) -> Tensor:
+        """Compute F, (B, C, H, W), from what `begin` returned and the estimate.
+
+        Args:
+            begun: what `begin` returned.
+            estimate: a tensor (B, C, H, W); None for a network that takes no estimate.
+        """
 
     def select(self, begun: Any, *, index: Tensor) -> Any:
         """What `begin` would have returned for these images of the batch alone.
@@ -65,7 +88,32 @@ class Backbone(nn.Module, ABC):
 
     @final  # type: ignore[misc]  # torch declares an attribute where it means a method
     def forward(
-        self, *, estimate: Tensor, x_t: Tensor, t: Tensor, label: Tensor | None = None
+        self,
+        *,
+        x_t: Tensor,
+        t: Tensor,
+        estimate: Tensor | None = None,
+        label: Tensor | None = None,
+        second_time: Tensor | None = None,
     ) -> Tensor:
-        """F(x̂, x_t, t), (B, C, H, W)."""
-        return self.refine(self.begin(x_t=x_t, t=t, label=label), estimate=estimate)
+        """F(x̂, x_t, t) or F(x_t, t, r), (B, C, H, W).
+
+        Args:
+            x_t: as in `begin`.
+            t: as in `begin`.
+            estimate: ignored by a network that takes none.
+            label: as in `begin`.
+            second_time: ignored by a network that takes none; None for t itself.
+        """
+        more = second_time_argument(self, t=t, second_time=second_time)
+        begun = self.begin(x_t=x_t, t=t, label=label, **more)
+        return self.refine(begun, estimate=estimate if self.takes_estimate else None)
+
+
+def second_time_argument(
+    backbone: Backbone, *, t: Tensor, second_time: Tensor | None
+) -> dict[str, Any]:
+    """What `begin` is given beside x_t, t and label: t itself stands in for a second time."""
+    if not backbone.takes_second_time:
+        return {}
+    return {"second_time": t if second_time is None else second_time}

@@ -18,13 +18,16 @@ class Denoiser(ABC):
         """The forward process that the network was trained on."""
 
     @abstractmethod
-    def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Any:
-        """What of f depends on (x_t, t, label) alone; for one or many calls of `refine`.
+    def begin(
+        self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None
+    ) -> Any:
+        """What of f depends on all but the estimate; for one or many calls of `refine`.
 
         Args:
             x_t: (B, C, H, W), as the schedule gives it.
             t: (B,), as the schedule draws it.
             label: (B,), int64, or None.
+            second_time: (B,), of the dtype of t, in [0, t]; None for a network of one time.
         """
 
     @abstractmethod
@@ -42,9 +45,18 @@ class Denoiser(ABC):
             UsageError: if the network cannot tell.
         """
 
-    def evaluate(self, *, x_t: Tensor, t: Tensor, label: Tensor | None, estimate: Tensor) -> Tensor:
+    def evaluate(
+        self,
+        *,
+        x_t: Tensor,
+        t: Tensor,
+        label: Tensor | None,
+        estimate: Tensor,
+        second_time: Tensor | None = None,
+    ) -> Tensor:
         """`begin` and then `refine`: what training does, once for each image."""
-        return self.refine(self.begin(x_t=x_t, t=t, label=label), estimate=estimate)
+        more = {} if second_time is None else {"second_time": second_time}
+        return self.refine(self.begin(x_t=x_t, t=t, label=label, **more), estimate=estimate)
 
 
 class Sampler(ABC):

@@ -10,7 +10,7 @@ import torch
 from attrs import frozen
 from torch.utils.flop_counter import FlopCounterMode
 
-from dddm.interfaces.backbone import Backbone
+from dddm.interfaces.backbone import Backbone, second_time_argument
 from dddm.interfaces.facts import ImageShape
 
 
@@ -41,7 +41,8 @@ def count_flops(backbone: Backbone, *, shape: ImageShape) -> Flops:
     backbone.eval()
     with torch.no_grad():
         with FlopCounterMode(display=False) as first:
-            begun = backbone.begin(x_t=image_BCHW, t=t_B, label=label_B)
+            more = second_time_argument(backbone, t=t_B, second_time=None)
+            begun = backbone.begin(x_t=image_BCHW, t=t_B, label=label_B, **more)
         with FlopCounterMode(display=False) as second:
-            backbone.refine(begun, estimate=image_BCHW)
+            backbone.refine(begun, estimate=image_BCHW if backbone.takes_estimate else None)
     return Flops(begin=first.get_total_flops(), refine=second.get_total_flops())

@@ -60,6 +60,25 @@ def build_optimizer(
     return optimizer
 
 
+def state_bytes(use: Use, *, parameters: Sequence[nn.Parameter]) -> int:
+    """What the recipe's optimizer keeps of these parameters; seen in one step of small ones."""
+    small = [tuple(min(side, _TRIAL_SIDE) for side in p.shape) for p in parameters]
+    made = {shape: nn.Parameter(torch.zeros(shape)) for shape in small}
+    optimizer: torch.optim.Optimizer = use.make(parameters=list(made.values()), learning_rate=1e-3)
+    for parameter in made.values():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    each = {
+        shape: sum(
+            value.element_size()
+            for value in optimizer.state[parameter].values()
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.ndim
+        )
+        for shape, parameter in made.items()
+    }
+    return sum(p.numel() * each[shape] for p, shape in zip(parameters, small, strict=True))
+
+
 def refuse_unsaveable(make: Make, *, parameters: Sequence[nn.Parameter], title: str) -> None:
     """Try, on small parameters like these, whether an optimizer goes on exactly from a saved state.
 

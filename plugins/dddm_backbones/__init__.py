@@ -1,7 +1,7 @@
 """Built-in backbones."""
 
 from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
-from dddm_backbones.options import AdmOptions, check_adm
+from dddm_backbones.options import AdmOptions, check_adm, describe_adm
 
 _SMALL = {"channels": 4, "multipliers": [1, 2], "blocks": 1, "attention": [4], "head_width": 4}
 
@@ -15,6 +15,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_backbones.adm:Adm",
         options=AdmOptions,
         check=check_adm,
+        describe=describe_adm,
         summary="The U-Net of Dhariwal & Nichol (2021), into which the estimate enters.",
         conformance=Conformance(
             examples=(
@@ -23,6 +24,7 @@ def dddm_register(registrar: Registrar) -> None:
                 {**_SMALL, "estimate": "transformer", "scale_shift_norm": False},
                 {**_SMALL, "estimate": "concatenation", "attention": [], "channels_last": True},
                 {**_SMALL, "dropout": 0.2, "checkpointing": True, "heads": 2},
+                {**_SMALL, "estimate": "none", "second_time": True, "classes": True},
             ),
         ),
     )

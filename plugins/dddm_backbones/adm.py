@@ -4,14 +4,14 @@ Down: a convolution, then for each stage `blocks` residual blocks, each followed
 the recipe asks for it, and a halving.  Middle: block, attention, block.  Up: the same as down with
 one block more in each stage, each taking what the way down left behind.
 
-x̂ enters at the attention blocks, or as further channels of x_t.  All steps before the one in which
-it first enters are computed in `begin`; without gradients, so is all that the way up makes of what
-these left behind, which many steps of sampling share.
+x̂ enters at the attention blocks, as further channels of x_t, or not at all.  All steps before the
+one in which it first enters are computed in `begin`; without gradients, so is all that the way up
+makes of what these left behind, which many steps of sampling share.
 
 Legend: B images, C channels, H rows, W columns, E width of the embedding, M tokens of width P.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, final
 
 import torch
@@ -22,7 +22,14 @@ from dddm.errors import RecipeError
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm_backbones.attention import EstimateTokens
-from dddm_backbones.layers import Embedding, SkipPart, convolution, group_norm, starting_at_zero
+from dddm_backbones.layers import (
+    Embedding,
+    SecondTime,
+    SkipPart,
+    convolution,
+    group_norm,
+    starting_at_zero,
+)
 from dddm_backbones.options import AdmOptions, complaints
 from dddm_backbones.steps import Step, StepMaker
 from dddm_backbones.transformer import EstimatePixels
@@ -33,7 +40,8 @@ class Begun(NamedTuple):
     """What the network knows before it sees x̂; a tuple, because torch.compile sees through one.
 
     Attributes:
-        h: the feature map so far; for concatenation, x_t's part of the first convolution.
+        h: the feature map so far; for concatenation, x_t's part of the first convolution; without
+            x̂, what the last step leaves.
         skips: what the way down has left behind so far; with `parts`, nothing.
         parts: what the last steps of the way up make of it, in their order; empty with `skips`.
         done: how many steps of the way down are done.
@@ -82,6 +90,9 @@ class Adm(Backbone):
         )
         self.last_norm = group_norm(widths[0])
         self.last = starting_at_zero(convolution(widths[0], shape.channels))
+        # The last to be made, so that all other weights begin as they do without it.
+        self.second_time = SecondTime(channels=options.channels) if options.second_time else None
+        self._takes_estimate = options.estimate != "none"
         self._heights = heights
         self._layout = torch.channels_last if options.channels_last else torch.contiguous_format
         if options.channels_last:
@@ -92,9 +103,25 @@ class Adm(Backbone):
         """Whether the network is conditioned on class labels."""
         return self.embedding.label is not None
 
-    def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Begun:
-        """Everything up to where x̂ first enters."""
-        embedding_BE = self.embedding(t=t, label=label)
+    @property
+    def takes_estimate(self) -> bool:
+        """Whether x̂ enters the network."""
+        return self._takes_estimate
+
+    @property
+    def takes_second_time(self) -> bool:
+        """Whether a second time is embedded beside the first."""
+        return self.second_time is not None
+
+    def begin(
+        self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None
+    ) -> Begun:
+        """Everything up to where x̂ first enters.
+
+        Raises:
+            ValueError: if a second time is missing, or given to a network that takes none.
+        """
+        embedding_BE = self._embed(t=t, label=label, second_time=second_time)
         h_BCHW = self.first(x_t.contiguous(memory_format=self._layout))
         skips, done = [h_BCHW], 0
         if self.first_estimate is None:
@@ -104,6 +131,9 @@ class Adm(Backbone):
                 h_BCHW = step(h_BCHW, embedding_BE, {})
                 skips.append(h_BCHW)
                 done += 1
+        if not self._takes_estimate:
+            h_BCHW = self._to_last_step(h_BCHW, skips, [], embedding_BE, {})
+            return Begun(h=h_BCHW, skips=(), parts=(), done=done, embedding=embedding_BE)
         parts: list[SkipPart] = []
         if self.first_estimate is None and not (self.training or torch.is_grad_enabled()):
             takers = [step for step in self._way_up() if step.takes_skip][-len(skips) :]
@@ -123,8 +153,11 @@ class Adm(Backbone):
             embedding=begun.embedding[index],
         )
 
-    def refine(self, begun: Begun, *, estimate: Tensor) -> Tensor:
+    def refine(self, begun: Begun, *, estimate: Tensor | None) -> Tensor:
         """F, (B, C, H, W)."""
+        if not self._takes_estimate:
+            return self._leave(begun.h)
+        assert estimate is not None, "x̂ enters this network"
         h_BCHW, skips, embedding_BE = begun.h, list(begun.skips), begun.embedding
         estimate = estimate.contiguous(memory_format=self._layout)
         if self.first_estimate is not None:
@@ -134,15 +167,40 @@ class Adm(Backbone):
         for step in self.down[begun.done :]:
             h_BCHW = step(h_BCHW, embedding_BE, tokens)
             skips.append(h_BCHW)
+        return self._leave(self._to_last_step(h_BCHW, skips, begun.parts, embedding_BE, tokens))
+
+    def _embed(self, *, t: Tensor, label: Tensor | None, second_time: Tensor | None) -> Tensor:
+        embedding_BE: Tensor = self.embedding(t=t, label=label)
+        if self.second_time is None:
+            if second_time is not None:
+                raise ValueError("this network takes no second time: say second_time = true")
+            return embedding_BE
+        if second_time is None:
+            raise ValueError("this network takes a second time, and none was given")
+        second_BE: Tensor = self.second_time(second_time)
+        return embedding_BE + second_BE
+
+    def _to_last_step(
+        self,
+        h_BCHW: Tensor,
+        skips: list[Tensor],
+        parts: Sequence[SkipPart],
+        embedding_BE: Tensor,
+        tokens: dict[int, Tensor],
+    ) -> Tensor:
+        """The middle and the way up."""
         for step in self.middle:
             h_BCHW = step(h_BCHW, embedding_BE, tokens)
-        parts = iter(begun.parts)
+        remaining = iter(parts)
         for step in self._way_up():
             if step.takes_skip and not skips:
-                h_BCHW = step.finish(h_BCHW, embedding_BE, tokens, next(parts))
+                h_BCHW = step.finish(h_BCHW, embedding_BE, tokens, next(remaining))
             else:
                 skip_BCHW = skips.pop() if step.takes_skip else None
                 h_BCHW = step(h_BCHW, embedding_BE, tokens, skip_BCHW)
+        return h_BCHW
+
+    def _leave(self, h_BCHW: Tensor) -> Tensor:
         raw_BCHW: Tensor = self.last(functional.silu(self.last_norm(h_BCHW)))
         return raw_BCHW.contiguous()
 
@@ -179,6 +237,8 @@ def _entrances(
         # so x_t's part can be computed once.
         part = nn.Conv2d(shape.channels, options.channels, kernel_size=3, padding=1, bias=False)
         return part, nn.ModuleDict(), None
+    if options.estimate == "none":
+        return None, nn.ModuleDict(), None
     if options.estimate == "transformer":
         pixels = EstimatePixels(
             shape=shape, width_of_position=options.channels, positions=options.positions

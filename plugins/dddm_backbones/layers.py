@@ -64,7 +64,7 @@ class Embedding(nn.Module):
         self.label = nn.Embedding(classes, self.width) if classes else None
 
     def forward(self, *, t: Tensor, label: Tensor | None) -> Tensor:
-        """(B, E) from t, (B,), in (0, 1000], and labels, (B,), int64.
+        """(B, E) from the network's times, (B,), and labels, (B,), int64.
 
         Raises:
             ValueError: if labels are missing or, on the CPU, unknown.  An accelerator checks them
@@ -81,6 +81,24 @@ class Embedding(nn.Module):
             known = f"0…{self.label.num_embeddings - 1}"
             raise ValueError(f"a label is none of the classes that are known, {known}") from error
         return embedding_BE + label_BE
+
+
+@final
+class SecondTime(nn.Module):
+    """A second time, (B,), as a vector (B, E) that begins as zero, like a network without it."""
+
+    def __init__(self, *, channels: int) -> None:
+        super().__init__()
+        self._channels = channels
+        width = 4 * channels
+        self.enter = nn.Linear(channels, width)
+        self.leave = starting_at_zero(nn.Linear(width, width))
+
+    def forward(self, second_time_B: Tensor) -> Tensor:
+        """(B, E)."""
+        h_BE = functional.silu(self.enter(sinusoids(second_time_B, width=self._channels)))
+        embedding_BE: Tensor = self.leave(h_BE)
+        return embedding_BE
 
 
 @final

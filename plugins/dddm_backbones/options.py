@@ -6,7 +6,7 @@ from typing import Literal, final
 
 from attrs import frozen
 
-from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.facts import BackboneFacts, DataFacts, ImageShape
 from dddm.interfaces.plugin import Complaint, Surroundings, option
 
 
@@ -27,13 +27,20 @@ class AdmOptions:
         (),
         at_least=1,
         help="Heights, in pixels, of the feature maps at which attention stands; the estimate "
-        'enters there unless estimate = "concatenation".',
+        'enters there unless estimate = "concatenation" or "none".',
     )
-    estimate: Literal["attention", "cross-attention", "transformer", "concatenation"] = option(
-        "attention",
-        help="How x̂ enters: as further keys and values of the attention blocks, in "
-        "cross-attention blocks of its own after them, in transformer blocks in their place (the "
-        "reference code's form, when positions = false), or as further channels of x_t.",
+    estimate: Literal["attention", "cross-attention", "transformer", "concatenation", "none"] = (
+        option(
+            "attention",
+            help="How x̂ enters: as further keys and values of the attention blocks, in "
+            "cross-attention blocks of its own after them, in transformer blocks in their place "
+            "(the reference code's form, when positions = false), as further channels of x_t, or "
+            "not at all.",
+        )
+    )
+    second_time: bool = option(
+        default=False,
+        help="Embed a second time beside the first, for objectives that ask for one.",
     )
     positions: bool = option(
         default=True,
@@ -85,6 +92,19 @@ class AdmOptions:
     def heads_at(self, channels: int) -> int:
         """Attention heads of a map or transformer block of so many channels."""
         return self.heads if self.heads is not None else max(1, channels // self.head_width)
+
+
+def describe_adm(options: AdmOptions) -> BackboneFacts:
+    """What the network takes.
+
+    torch derives forward neither what the backward pass computes again, nor a group norm with the
+    channels last; see `dddm.method.forward_mode`.
+    """
+    return BackboneFacts(
+        estimate=options.estimate != "none",
+        second_time=options.second_time,
+        forward_mode=not (options.checkpointing or options.channels_last),
+    )
 
 
 def check_adm(options: AdmOptions, surroundings: Surroundings) -> Iterator[Complaint]:

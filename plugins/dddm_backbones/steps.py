@@ -161,7 +161,7 @@ class StepMaker:
             heads = options.heads_at(width)
             return [Transformer(channels, width=width, heads=heads, tokens=self._tokens)]
         heads = options.heads_at(channels)
-        enters = height in options.attention and options.estimate != "concatenation"
+        enters = height in options.attention and options.estimate not in {"concatenation", "none"}
         tokens = self._tokens if enters else None
         if options.estimate == "cross-attention" and enters:
             return [
