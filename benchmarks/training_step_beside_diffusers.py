@@ -88,7 +88,7 @@ def theirs(recipe: Recipe) -> Callable[[Given], None]:
     )
     follow: Any = get_ema_multi_avg_fn
     average = AveragedModel(network, multi_avg_fn=follow(0.9999))
-    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.train.learning_rate)
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-4)
     schedule = build_schedule(recipe)
 
     def step(given: Given) -> None:
