@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "toys"))
 from command_line import write_tiny
 from stored import stored_rows
 
-_GROUPS: Final = ("model", "ema", "optimiser")
+_GROUPS: Final = ("model", "ema", "optimizer")
 _KILLS_A_TRIAL: Final = 8
 _WAIT_SECONDS: Final = 0.2
 _BUSY: Final = 6

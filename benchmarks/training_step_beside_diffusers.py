@@ -32,7 +32,6 @@ from dddm.registry.loader import load_catalogue
 from dddm.support.torchvision_operators import import_torchvision
 from dddm.tasks.build import build_metric, build_schedule
 from dddm.tasks.dry_run import look_ahead
-from dddm.tasks.optimiser import make_optimiser
 
 CPU: Final = torch.device("cpu")
 HUBER_C: Final = 0.03
@@ -55,7 +54,7 @@ def ours(recipe: Recipe, *, precision: torch.dtype = torch.float32) -> Callable[
     schedule, metric = build_schedule(recipe), build_metric(recipe, device=CPU)
     model = ScheduledDenoiser(schedule=schedule, backbone=backbone, precision=precision)
     average = MovingAverage(backbone, decay=0.9999, warmup=False)
-    optimiser = make_optimiser(backbone, recipe.train)
+    optimiser = recipe.optimizer.make(parameters=list(backbone.parameters()), learning_rate=1e-4)
 
     def step(given: Given) -> None:
         x_t = schedule.diffuse(x_0=given.x_0, t=given.t, noise=given.noise)
@@ -89,7 +88,7 @@ def theirs(recipe: Recipe) -> Callable[[Given], None]:
     )
     follow: Any = get_ema_multi_avg_fn
     average = AveragedModel(network, multi_avg_fn=follow(0.9999))
-    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.train.learning_rate)
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-4)
     schedule = build_schedule(recipe)
 
     def step(given: Given) -> None:

@@ -4,23 +4,22 @@ A target of kind `optimizer` is called as
 
     target(options, parameters=[nn.Parameter, …], learning_rate=the first step's rate)
 
-and returns a `torch.optim.Optimizer` over these parameters and no others.  Before each step the
-learning rate is set as `lr` of every parameter group, times the group's own `lr_scale` where it has
-one.  All that the optimizer keeps is in its `state`: for each parameter tensors and numbers by
-name, which a checkpoint saves and a resumed run goes on with.
+and returns a `torch.optim.Optimizer` over these parameters and no others, whose `step()` needs
+nothing but gradients: no closure.  A parameter whose gradient is None stays as it is.
+
+Before each step the learning rate is set as `lr` of every parameter group, times the group's own
+`lr_scale` where it has one.  At a rate of 0 a step changes no weight: weight decay scales with it.
+
+All that the optimizer keeps is in its `state`: for each parameter dense tensors, numbers and None
+by name, which a checkpoint saves and a resumed run goes on with, bit for bit.  This is tried on
+small parameters before training begins.  A step draws no random numbers: every process makes it by
+itself, and all must come to the same weights.
 """
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
-from torch import nn
 
-
-class MakeOptimizer(Protocol):
-    """What a target of kind `optimizer` is: a function, or a class with such an `__init__`."""
-
-    def __call__(
-        self, options: Any, /, *, parameters: Sequence[nn.Parameter], learning_rate: float
-    ) -> torch.optim.Optimizer:
-        """Make an optimizer of these parameters."""
+MakeOptimizer: TypeAlias = Callable[..., torch.optim.Optimizer]
+"""What a target of kind `optimizer` is: a function, or a class with such an `__init__`."""

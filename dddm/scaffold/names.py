@@ -24,9 +24,10 @@ TAKEN: Final = frozenset(
         "Any", "Backbone", "Begun", "Block", "Callable", "Complaint", "Conformance",
         "DataError", "DataFacts", "Dataset", "Denoiser", "EnvironmentProblem", "EpochDone",
         "Event", "Features", "Final", "Footprint", "Half", "ImageShape", "InMemorySplit",
-        "Iterator", "Kind", "Mapping", "Metric", "NamedTuple", "NoOptions", "Observer",
-        "Path", "PurePath", "Registrar", "RunStarted", "Sampler", "Schedule", "ShardState",
-        "Shards", "SimpleNamespace", "Split", "Surroundings", "TargetStore", "Tensor",
+        "Iterator", "Kind", "LearningRate", "Mapping", "Metric", "NamedTuple", "NoOptions",
+        "Observer", "Path", "PurePath", "Registrar", "RunStarted", "Sampler", "Schedule",
+        "Sequence", "ShardState", "Shards", "SimpleNamespace", "Split", "Surroundings",
+        "TargetStore", "Tensor",
     }
 )  # fmt: skip
 """Names that the templates import or define, which a component's class must not have."""

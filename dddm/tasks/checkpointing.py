@@ -15,8 +15,8 @@ from dddm.run.folder import RunFolder
 from dddm.run.processes import Processes
 from dddm.run.resources import free_memory
 from dddm.run.versions import changed_versions, components, how_to_fit, machine, versions
+from dddm.support.optimizer_state import load_optimizer_state, optimizer_state
 from dddm.support.quantities import counted
-from dddm.tasks.optimizer import load_optimizer_state, optimizer_state
 from dddm.tasks.saver import Saved
 from dddm.tasks.training import Best, Position, Training
 

@@ -18,9 +18,9 @@ from dddm.method.step import make_step, micro_batches, refuse_not_finite
 from dddm.run.batches import EpochRows, StepRows
 from dddm.run.rate import Rate
 from dddm.support.noise import generator_for, noise_by_index, seed_for
+from dddm.support.optimizer_state import set_learning_rate
 from dddm.tasks.checkpointing import announce_saved, save
 from dddm.tasks.memory import gather_rows
-from dddm.tasks.optimizer import set_learning_rate
 from dddm.tasks.progress import Progress
 from dddm.tasks.remedies import remedy_for_not_finite
 from dddm.tasks.training import Training

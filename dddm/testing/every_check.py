@@ -9,9 +9,11 @@ from dddm.testing.kinds.backbone import BACKBONE
 from dddm.testing.kinds.component import COMPONENT
 from dddm.testing.kinds.dataset import DATASET
 from dddm.testing.kinds.features import FEATURES
+from dddm.testing.kinds.learning_rate import LEARNING_RATE
 from dddm.testing.kinds.metric import METRIC
 from dddm.testing.kinds.objective import OBJECTIVE
 from dddm.testing.kinds.observer import OBSERVER
+from dddm.testing.kinds.optimizer import OPTIMIZER
 from dddm.testing.kinds.options import OPTIONS
 from dddm.testing.kinds.sampler import SAMPLER
 from dddm.testing.kinds.schedule import SCHEDULE
@@ -31,8 +33,8 @@ SUITES: Final[Mapping[Kind, Suite]] = {
     Kind.OBSERVER: OBSERVER,
     Kind.OBJECTIVE: OBJECTIVE,
     Kind.PARAMETRIZATION: Suite("parametrization"),
-    Kind.OPTIMIZER: Suite("optimizer"),
-    Kind.LEARNING_RATE: Suite("learning-rate"),
+    Kind.OPTIMIZER: OPTIMIZER,
+    Kind.LEARNING_RATE: LEARNING_RATE,
     Kind.SCORE: Suite("score"),
 }
 

@@ -137,6 +137,10 @@ class Subject:
         elif self.component.kind is Kind.OBSERVER:
             assert folder is not None, "an observer may write into its folder"
             more = {"folder": folder}
+        elif self.component.kind is Kind.OPTIMIZER:
+            from dddm.testing.parameters import parameters_of_every_kind
+
+            more = {"parameters": parameters_of_every_kind(), "learning_rate": 1e-3}
         with self.needing_what_may_be_absent():
             return self.use.make(**more)
 

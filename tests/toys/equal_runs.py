@@ -17,11 +17,11 @@ def steps_of(run_folder: Path) -> list[dict[str, Any]]:
 
 
 def assert_equal_runs(one: Path, other: Path) -> None:
-    """Weights, average, optimiser, store, losses, diagnostics and samples are the same bits."""
+    """Weights, average, optimizer, store, losses, diagnostics and samples are the same bits."""
     assert torch.equal(stored_rows(one), stored_rows(other))
     newest, others = (list_checkpoints(run / "checkpoints")[0] for run in (one, other))
     assert newest.name == others.name
-    for name in ("model", "ema", "optimiser"):
+    for name in ("model", "ema", "optimizer"):
         ours, theirs = (load_file(path / f"{name}.safetensors") for path in (newest, others))
         assert ours.keys() == theirs.keys()
         for key, tensor in ours.items():

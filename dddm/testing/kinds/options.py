@@ -109,6 +109,8 @@ def schema(subject: Subject) -> None:
         jsonschema.Draft7Validator.check_schema(whole)
     except (ValueError, TypeError, jsonschema.SchemaError) as error:
         raise ConformanceFailure(f"with its options the schema is none: {error}") from error
+    if _recipe(subject, {}).keys() - whole["properties"]:
+        raise LeftOut(f"recipes have no table for a {subject.component.kind.value} yet")
     validator = jsonschema.Draft7Validator(whole)
     for table in (subject.table, subject.plain_options()):
         wrong = [error.message for error in validator.iter_errors(_recipe(subject, table))]
@@ -129,6 +131,8 @@ def _recipe(subject: Subject, table: Mapping[str, Any]) -> dict[str, Any]:
         Kind.SAMPLER: ("sample", [{**used, "steps": [1]}]),
         Kind.FEATURES: ("evaluate", {"features": used}),
         Kind.OBSERVER: ("observe", [used]),
+        Kind.OPTIMIZER: ("optimizer", used),
+        Kind.LEARNING_RATE: ("learning_rate", used),
     }[subject.component.kind]
     return {"extends": "other.toml", key: value}
 

@@ -12,12 +12,8 @@ from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import Use
 from dddm.registry.component import Component
 from dddm.registry.loader import load_catalogue
-from dddm.tasks.optimizer import (
-    build_optimizer,
-    load_optimizer_state,
-    optimizer_state,
-    set_learning_rate,
-)
+from dddm.support.optimizer_state import load_optimizer_state, optimizer_state, set_learning_rate
+from dddm.tasks.optimizer import build_optimizer
 
 BUILT_IN = [
     pytest.param(component, options, id=f"{component.name}-{options or 'defaults'}")

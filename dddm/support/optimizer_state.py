@@ -1,0 +1,160 @@
+"""The state of any optimizer as named tensors, for a checkpoint without pickle; its learning rate.
+
+State that can be kept is what stands in `optimizer.state` for a parameter: dense tensors, numbers
+and None, by name.  A tensor is named `parameter's number.name`; what follows a # says what is not
+plain about an entry:
+
+    3.exp_avg         a tensor of the shape of parameter 3, or of one number
+    3.row_var#shaped  a tensor of another shape
+    3.steps#int       a Python number: int64, float64 or bool
+    3.max_avg#none    None
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from dddm.errors import PluginError
+
+_MARK: Final = "#"
+_SHAPED: Final = "shaped"
+_NONE: Final = "none"
+_NUMBERS: Final[Mapping[str, tuple[type, torch.dtype]]] = {
+    "bool": (bool, torch.bool),
+    "int": (int, torch.int64),
+    "float": (float, torch.float64),
+}
+_LARGEST_INT: Final = 2**63 - 1
+_MISFIT: Final = object()
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set `lr` of every parameter group: the rate, times the group's `lr_scale` if it has one."""
+    for group in optimizer.param_groups:
+        scaled = rate * group.get("lr_scale", 1.0)
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(scaled)
+        else:
+            group["lr"] = scaled
+
+
+def optimizer_state(
+    optimizer: torch.optim.Optimizer, *, title: str | None = None
+) -> dict[str, Tensor]:
+    """All of the state, by name; tensors are the optimizer's own, not copies.
+
+    Args:
+        optimizer: whose per-parameter state is tensors, numbers and None.
+        title: what errors call it; None for its class's name.
+
+    Raises:
+        PluginError: if it holds anything else.
+    """
+    title = type(optimizer).__name__ if title is None else title
+    numbers = {id(p): number for number, p in enumerate(parameters_of(optimizer))}
+    state: dict[str, Tensor] = {}
+    for parameter, entries in optimizer.state.items():
+        if id(parameter) not in numbers or not isinstance(entries, Mapping):
+            name = parameter if isinstance(parameter, str) else "an entry"
+            raise unsaveable(title, f"{name!r} in its state, which is not of a parameter")
+        for name, value in entries.items():
+            if not isinstance(name, str) or _MARK in name:
+                raise unsaveable(title, f"{name!r}, which cannot be the name of a tensor")
+            mark, tensor = _as_tensor(value, shape=parameter.shape, name=name, title=title)
+            state[f"{numbers[id(parameter)]}.{name}{mark}"] = tensor
+    return state
+
+
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
+    """Return to what `optimizer_state` gave; the settings stay those of the recipe.
+
+    Parameters of which it has nothing, such as frozen ones, begin without state.
+
+    Raises:
+        ValueError: if the state is of other parameters.
+    """
+    parameters = parameters_of(optimizer)
+    by_number: dict[int, dict[str, Any]] = {}
+    for key, tensor in state.items():
+        digits, _, marked = key.partition(".")
+        name, _, mark = marked.partition(_MARK)
+        number = int(digits)
+        if number >= len(parameters):
+            raise ValueError(f"there is no parameter {number} for the optimizer's state")
+        value = _from_tensor(tensor, mark=mark, like=parameters[number])
+        if value is _MISFIT:
+            raise ValueError(
+                f"the optimizer's state of parameter {number} is of another shape: {name}"
+            )
+        by_number.setdefault(number, {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": by_number})
+    # torch gives floating-point state the parameter's dtype; a run that goes on keeps its own.
+    for number, entries in by_number.items():
+        loaded = optimizer.state[parameters[number]]
+        for name, value in entries.items():
+            if isinstance(value, Tensor) and loaded[name].dtype != value.dtype:
+                loaded[name] = value.to(loaded[name].device)
+
+
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """In the order of its groups, which is that of their numbers."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def unsaveable(title: str, what: str) -> PluginError:
+    """The error of an optimizer that keeps what no checkpoint can hold."""
+    return PluginError(
+        f"the optimizer {title} keeps {what}; a checkpoint cannot hold it",
+        remedy="keep tensors, numbers and None by name in `self.state[parameter]`, and nothing "
+        "anywhere else",
+    )
+
+
+def _as_tensor(value: Any, *, shape: torch.Size, name: str, title: str) -> tuple[str, Tensor]:
+    """A mark for the name, and the tensor to save."""
+    if value is None:
+        return _MARK + _NONE, torch.empty(0, dtype=torch.uint8)
+    if type(value) in {Tensor, nn.Parameter}:
+        tensor: Tensor = value.detach()
+        if tensor.layout is torch.strided and not tensor.is_quantized and not tensor.is_complex():
+            # A view would bring all of its storage along.
+            whole = tensor.untyped_storage().nbytes() == tensor.nbytes
+            plain = tensor.shape in {shape, ()}
+            return "" if plain else _MARK + _SHAPED, tensor if whole else tensor.clone()
+    for mark, (kind, dtype) in _NUMBERS.items():
+        if type(value) is kind and not (isinstance(value, int) and abs(value) > _LARGEST_INT):
+            return _MARK + mark, torch.tensor(value, dtype=dtype)
+    raise unsaveable(title, f"{name!r}, {_described(value)}, in its state")
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a {value.layout} {type(value).__name__} of {value.dtype}"
+    if type(value) is int:
+        return f"an integer of {value.bit_length()} bits"
+    return f"of type {type(value).__name__}"
+
+
+def _from_tensor(tensor: Tensor, *, mark: str, like: Tensor) -> Any:
+    if mark == _NONE:
+        return None
+    if mark in _NUMBERS:
+        kind, _ = _NUMBERS[mark]
+        return kind(tensor.item())
+    if mark == _SHAPED:
+        return tensor.clone()
+    if tensor.shape not in {like.shape, ()}:
+        return _MISFIT
+    return _laid_out_like(like, tensor)
+
+
+def _laid_out_like(parameter: Tensor, tensor: Tensor) -> Tensor:
+    """A copy, in the memory order of the parameter if it holds one number for each of its own.
+
+    Fused Adam walks through memory: moments in another order would meet other weights.
+    """
+    if tensor.shape != parameter.shape or not tensor.ndim:
+        return tensor.clone()
+    return torch.empty_like(parameter, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
