@@ -13,6 +13,7 @@ PACKAGES = (
     "dddm_features",
     "dddm_metrics",
     "dddm_observers",
+    "dddm_parametrizations",
     "dddm_samplers",
     "dddm_schedules",
     "dddm_stores",

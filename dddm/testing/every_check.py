@@ -12,6 +12,7 @@ from dddm.testing.kinds.features import FEATURES
 from dddm.testing.kinds.metric import METRIC
 from dddm.testing.kinds.observer import OBSERVER
 from dddm.testing.kinds.options import OPTIONS
+from dddm.testing.kinds.parametrization import PARAMETRIZATION
 from dddm.testing.kinds.sampler import SAMPLER
 from dddm.testing.kinds.schedule import SCHEDULE
 from dddm.testing.kinds.target_store import TARGET_STORE
@@ -29,7 +30,7 @@ SUITES: Final[Mapping[Kind, Suite]] = {
     Kind.FEATURES: FEATURES,
     Kind.OBSERVER: OBSERVER,
     Kind.OBJECTIVE: Suite("objective"),
-    Kind.PARAMETRIZATION: Suite("parametrization"),
+    Kind.PARAMETRIZATION: PARAMETRIZATION,
     Kind.OPTIMIZER: Suite("optimizer"),
     Kind.LEARNING_RATE: Suite("learning-rate"),
     Kind.SCORE: Suite("score"),

@@ -11,6 +11,7 @@ from planted import (
     features,
     metrics,
     observers,
+    parametrizations,
     registrations,
     samplers,
     schedules,
@@ -23,14 +24,15 @@ from dddm.interfaces.plugin import Kind
 from dddm.testing import checks_of, examine
 
 MODULES = (
-    backbones, datasets, features, metrics, observers, registrations, samplers, schedules, stores,
+    backbones, datasets, features, metrics, observers, parametrizations, registrations, samplers,
+    schedules, stores,
 )  # fmt: skip
 EVERY = [bug for module in MODULES for bug in module.BUGS]
 RIGHT = [bug for bug in EVERY if not bug.caught_by]
 WRONG = [bug for bug in EVERY if bug.caught_by]
 ON_A_DEVICE = [
     metrics.ON_A_DEVICE, schedules.ON_A_DEVICE, backbones.ON_A_DEVICE, stores.ON_A_DEVICE,
-    samplers.ON_A_DEVICE, features.ON_A_DEVICE,
+    samplers.ON_A_DEVICE, features.ON_A_DEVICE, parametrizations.ON_A_DEVICE,
 ]  # fmt: skip
 REGISTERING = "component.registers-quietly"
 
@@ -82,7 +84,7 @@ def test_a_mistake_on_a_device_is_caught(bug: Bug) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [metrics, schedules, backbones, stores, samplers, features],
+    "module", [metrics, schedules, backbones, stores, samplers, features, parametrizations],
     ids=lambda module: module.__name__,
 )  # fmt: skip
 def test_checks_of_devices_pass_a_right_toy(
