@@ -347,7 +347,8 @@ class _Tanh(torch.autograd.Function):
 
 class OwnFunction(Small):
     def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        h_BCHW: Tensor = _Tanh.apply(begun + self.of_estimate(estimate))
+        apply: Any = _Tanh.apply
+        h_BCHW: Tensor = apply(begun + self.of_estimate(estimate))
         return through(self.out, h_BCHW)
 
 
