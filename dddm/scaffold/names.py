@@ -25,8 +25,8 @@ TAKEN: Final = frozenset(
         "DataError", "DataFacts", "Dataset", "Denoiser", "EnvironmentProblem", "EpochDone",
         "Event", "Features", "Final", "Footprint", "Half", "ImageShape", "InMemorySplit",
         "Iterator", "Kind", "Mapping", "Metric", "NamedTuple", "NoOptions", "Observer",
-        "Path", "PurePath", "Registrar", "RunStarted", "Sampler", "Schedule", "ShardState",
-        "Shards", "SimpleNamespace", "Split", "Surroundings", "TargetStore", "Tensor",
+        "Parametrization", "Path", "PurePath", "Registrar", "RunStarted", "Sampler", "Schedule",
+        "ScheduleFacts", "ShardState", "Shards", "SimpleNamespace", "Split", "Surroundings", "TargetStore", "Tensor",
     }
 )  # fmt: skip
 """Names that the templates import or define, which a component's class must not have."""

@@ -37,8 +37,9 @@ class Inputs:
         return self._each(lambda tensor: tensor.to(device))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Inputs":
-        given: dict[str, Any] = attrs.asdict(self, recurse=False)
-        return Inputs(**{name: v if v is None else change(v) for name, v in given.items()})
+        given = attrs.asdict(self, recurse=False).items()
+        changed: dict[str, Any] = {n: None if v is None else change(v) for n, v in given}
+        return Inputs(**changed)
 
     def through(self, network: Backbone) -> Tensor:
         """F, (B, C, H, W)."""
