@@ -26,7 +26,8 @@ TAKEN: Final = frozenset(
         "Event", "Features", "Final", "Footprint", "Half", "ImageShape", "InMemorySplit",
         "Iterator", "Kind", "Mapping", "Metric", "NamedTuple", "NoOptions", "Observer",
         "Parametrization", "Path", "PurePath", "Registrar", "RunStarted", "Sampler", "Schedule",
-        "ScheduleFacts", "ShardState", "Shards", "SimpleNamespace", "Split", "Surroundings", "TargetStore", "Tensor",
+        "ScheduleFacts", "ShardState", "Shards", "SimpleNamespace", "Split", "Surroundings",
+        "TargetStore", "Tensor",
     }
 )  # fmt: skip
 """Names that the templates import or define, which a component's class must not have."""

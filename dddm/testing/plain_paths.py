@@ -78,7 +78,7 @@ class PlainPath(Schedule):
         return scale_B111.to(x_t.dtype) * x_t
 
 
-PATHS: Final = (
+PATHS: Final[tuple[PlainPath, ...]] = (
     PlainPath(
         name="discrete",
         a=lambda t: torch.cos(t * (0.99 * math.pi / 2 / _TIMESTEPS)),
@@ -89,3 +89,9 @@ PATHS: Final = (
     PlainPath(name="linear", a=lambda t: 1 - t, s=lambda t: t * 1, last=1.0),
     PlainPath(name="exploding", a=torch.ones_like, s=lambda t: t * 1, last=_LARGEST_SIGMA),
 )
+"""The three, for tests of parametrizations."""
+
+
+def plain_paths() -> tuple[Schedule, ...]:
+    """A small schedule of each kind of path, for tests: discrete, linear and exploding."""
+    return PATHS
