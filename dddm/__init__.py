@@ -30,7 +30,7 @@ def load(
     Args:
         run: its folder; None for the newest under `./runs`.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
-        ema: decay of one of the recipe's `train.more_emas` instead of that of `train.ema`.
+        ema: decay of one of the recipe's `train.extra_ema_decays` instead of that of `train.ema`.
         best: take the weights that scored best during training.
 
     Raises:

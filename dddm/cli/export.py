@@ -21,7 +21,7 @@ from dddm.cli.common import catalogue_of, json_option, show_json
     "--ema",
     type=float,
     metavar="DECAY",
-    help="The average with this decay, one of the recipe's train.more_emas.",
+    help="The average with this decay, one of the recipe's train.extra_ema_decays.",
 )
 @click.option("--best", is_flag=True, help="The weights that scored best during training.")
 @click.option(

@@ -21,13 +21,13 @@ def show_outlook(recipe: "Recipe", outlook: "Outlook") -> None:
 
 
 def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
-    facts, flops, plan = outlook.facts, outlook.flops, outlook.plan
+    facts, cost, flops = outlook.facts, outlook.cost, outlook.cost.network
     classes = f", {len(facts.classes):,} classes" if facts.classes else ""
     yield (
         "images",
         f"{facts.train_images:,} of {facts.shape}{classes}; {_bytes(outlook.image_bytes)}",
     )
-    yield "network", f"{_parameters(outlook.parameters)} parameters"
+    yield "network", f"{_parameters(cost.parameters)} parameters"
     # A network need not have anything that is counted.
     once = flops.begin / flops.forward if flops.forward else 0.0
     yield (
@@ -40,37 +40,65 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
     yield (
         "training",
         (
-            f"{outlook.epochs:,} epochs of {plan.batches_per_epoch:,} steps of "
-            f"{plan.batch_images:,} images: {outlook.steps:,} steps"
+            f"{outlook.steps:,} steps of {outlook.batch_images:,} images, "
+            f"{outlook.steps / outlook.steps_per_epoch:,.4g} epochs of "
+            f"{outlook.steps_per_epoch:,} steps"
         ),
     )
-    yield "", f"about {_si(outlook.training_flops)}FLOP, three forward passes an image"
-    if plan.stale_images:
-        yield "", f"{plan.stale_images:,} images of each epoch stand in no batch (drop_last)"
-    held = outlook.weights_bytes + outlook.gradient_bytes + outlook.adam_bytes + outlook.ema_bytes
+    objective = recipe.objective.component.name
+    yield "", f"about {_si(outlook.training_flops)}FLOP, by the objective {objective}"
+    of_network = _flop(round(cost.network_flops))
+    yield "", f"of an image: evaluations of the network {_passes(recipe)}, {of_network}"
+    if recipe.metric is not None and cost.metric_flops != 0:
+        metric = recipe.metric.component.name
+        counted = cost.metric_flops
+        of_metric = "not counted" if counted is None else _flop(round(counted))
+        yield "", f"of an image: the metric {metric} with its gradient, {of_metric}"
+    if outlook.stale_images:
+        yield "", f"{outlook.stale_images:,} images of each epoch stand in no batch (drop_last)"
+    held = outlook.weights_bytes, outlook.gradient_bytes, outlook.optimizer_bytes, outlook.ema_bytes
+    weights, gradient, optimizer, averages = map(_bytes, held)
     yield (
         "memory",
-        f"{_bytes(outlook.store.memory)} target store ({recipe.targets.component.name})",
+        (
+            f"{_bytes(sum(held))}: weights {weights}, gradient {gradient}, "
+            f"{recipe.optimizer.component.name} {optimizer}, averages {averages}"
+        ),
     )
-    if outlook.store.disk:
-        kept = f"with the versions that checkpoints need: {_bytes(outlook.store.disk)} at most"
-        yield "", f"its rows on the disk, {kept}"
-    if outlook.store.device:
-        yield "", f"{_bytes(outlook.store.device)} of it in the device's memory"
+    yield from _store_rows(recipe, outlook)
     yield (
         "",
         (
-            f"{_bytes(held)}: weights {_bytes(outlook.weights_bytes)}, gradient "
-            f"{_bytes(outlook.gradient_bytes)}, Adam {_bytes(outlook.adam_bytes)}, averages "
-            f"{_bytes(outlook.ema_bytes)}"
+            "activations come on top; train.accumulation_steps lowers them, and the backbone's "
+            "options may"
         ),
-    )
-    yield (
-        "",
-        "activations come on top; train.accumulate lowers them, and the backbone's options may",
     )
     if outlook.samples:
         yield "samples", f"{outlook.samples:,} evaluations of one image"
+
+
+def _passes(recipe: "Recipe") -> str:
+    """How often the network is evaluated, and how."""
+    needs = recipe.needs
+    kinds = {
+        "with gradient": needs.evaluations,
+        "without": needs.evaluations_without_gradient,
+        "forward-mode": needs.derivatives,
+    }
+    return ", ".join(f"{count:g} {how}" for how, count in kinds.items() if count)
+
+
+def _store_rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
+    """Nothing for an objective without memory."""
+    store = outlook.store
+    if store is None or recipe.targets is None:
+        return
+    yield "", f"{_bytes(store.memory)} target store ({recipe.targets.component.name})"
+    if store.disk:
+        kept = f"with the versions that checkpoints need: {_bytes(store.disk)} at most"
+        yield "", f"its rows on the disk, {kept}"
+    if store.device:
+        yield "", f"{_bytes(store.device)} of it in the device's memory"
 
 
 def _parameters(count: int) -> str:

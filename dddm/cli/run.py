@@ -110,7 +110,7 @@ def run(  # noqa: PLR0917 - click passes them by name
             )
             return
         if nproc is not None and not is_worker():
-            refuse_too_many(nproc, batch_images=read.train.batch_images, shards=read.train.shards)
+            refuse_too_many(nproc, batch_images=read.batch_units, shards=read.train.shards)
         else:
             page = _run_here(read, path, device=device, catalogue=catalogue, stop=stop)
             if page is not None:

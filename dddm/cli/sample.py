@@ -56,7 +56,7 @@ from dddm.cli.several import launch_again, nproc_option
     "--ema",
     type=float,
     metavar="DECAY",
-    help="Draw from the average with this decay, one of the recipe's train.more_emas.",
+    help="Draw from the average with this decay, one of the recipe's train.extra_ema_decays.",
 )
 @click.option(
     "--best", is_flag=True, help="Draw from the weights that scored best during training."

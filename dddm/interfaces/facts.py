@@ -81,6 +81,26 @@ class SetFacts:
 
 @final
 @frozen(kw_only=True)
+class DiagnosisFacts:
+    """What the numbers of an objective's diagnosis mean, for the report.
+
+    Attributes:
+        title: of their part of the page.
+        measured: what their axis shows.
+        curves: the numbers that are drawn over the epochs, each with its name in the legend.
+        floor: a number that is drawn as a line across, likewise.
+        explained: paragraphs for readers.
+    """
+
+    title: str
+    measured: str
+    curves: tuple[tuple[str, str], ...]
+    floor: tuple[str, str] | None = None
+    explained: tuple[str, ...] = ()
+
+
+@final
+@frozen(kw_only=True)
 class ObjectiveFacts:
     """What an objective needs, and what one of its steps costs.
 
@@ -92,12 +112,13 @@ class ObjectiveFacts:
         evaluations: of the network with gradient, for each image of a step.
         evaluations_without_gradient: further ones.
         derivatives: forward-mode derivatives of the network, for each image.
-        distances: evaluations of the metric with gradient, for each image.
+        targets: how many images each estimate with gradient is compared with by the metric.
         second_time: whether the network must take a second time.
         continuous_time: whether times must be real numbers.
         average: whether it evaluates the averaged network too.
         gradient_features: whether the features that it holds must be differentiable.
         estimate: what x̂ is to the network: an estimate of x_0, a fresh latent, or nothing.
+        diagnosis: what `Objective.diagnose` measures; None where it measures nothing.
     """
 
     memory: tuple[MemoryField, ...] = ()
@@ -107,12 +128,13 @@ class ObjectiveFacts:
     evaluations: float = 1.0
     evaluations_without_gradient: float = 0.0
     derivatives: float = 0.0
-    distances: float = 1.0
+    targets: int = 1
     second_time: bool = False
     continuous_time: bool = False
     average: bool = False
     gradient_features: bool = False
     estimate: Literal["estimate", "latent", "none"] = "none"
+    diagnosis: DiagnosisFacts | None = None
 
 
 @final

@@ -48,16 +48,3 @@ class Metric(ABC):
             targets: each (B, C, H, W); none carries a gradient.
         """
         return tuple(self.distance(estimate=estimate, target=target) for target in targets)
-
-    def loss(
-        self, *, estimate: Tensor, target: Tensor, previous_estimate: Tensor, epoch: int
-    ) -> Tensor:
-        """What training minimises, (B,), float32: the distance, unless a metric says otherwise.
-
-        Args:
-            estimate: x̂', what the network makes of x̂ now, (B, C, H, W).
-            target: x_0, (B, C, H, W).
-            previous_estimate: x̂, what the store holds from the epoch before, (B, C, H, W).
-            epoch: n, from 0.
-        """
-        return self.distance(estimate=estimate, target=target)

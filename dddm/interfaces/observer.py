@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import final
 
-from attrs import frozen
+from attrs import field, frozen
 
 
 @frozen(kw_only=True)
@@ -27,7 +27,8 @@ class RunStarted(Event):
     Attributes:
         processes: how many share the work.
         store_memory_bytes: what the target stores of all processes take when every row is in them;
-            `store_disk_bytes` and `store_device_bytes` likewise, at most.
+            `store_disk_bytes` and `store_device_bytes` likewise, at most; None for an objective
+            without memory.
     """
 
     name: str
@@ -40,23 +41,24 @@ class RunStarted(Event):
     parameters: int
     train_images: int
     stale_images: int
-    store_memory_bytes: int
-    store_disk_bytes: int
-    store_device_bytes: int
+    store_memory_bytes: int | None = None
+    store_disk_bytes: int | None = None
+    store_device_bytes: int | None = None
     processes: int = 1
 
 
 @final
 @frozen(kw_only=True)
 class StepDone(Event):
-    """One optimiser step.
+    """One optimizer step.
 
     Attributes:
         step: steps done so far, from 1.
         epoch: n, the epoch that the step belongs to, from 0.
-        loss: mean of the metric over the batch.
+        loss: of the objective, mean over the batch.
         images_per_second: over the last steps.
         seconds_left: of training, estimated; None before there is a rate.
+        numbers: what else the objective says of the step, by name.
     """
 
     step: int
@@ -66,6 +68,7 @@ class StepDone(Event):
     gradient_norm: float | None
     images_per_second: float | None
     seconds_left: float | None
+    numbers: Mapping[str, float] = field(factory=dict)
 
 
 @final
@@ -76,14 +79,13 @@ class EpochDone(Event):
     Attributes:
         epoch: n, from 0.
         loss: mean over the epoch.
-        leak: the leak diagnostic, where it was due: mean squared error of the estimate at t = T,
-            `given_store` and `given_noise`, beside `data_variance`.
+        diagnosis: what the objective says of training, by name, where that was due.
     """
 
     epoch: int
     step: int
     loss: float
-    leak: Mapping[str, float] | None
+    diagnosis: Mapping[str, float] | None
 
 
 @final

@@ -1,9 +1,12 @@
-"""X̂, the target store: one estimate of each training image (algorithm 1)."""
+"""X̂, the target store: one estimate of each training image (algorithm 1).
+
+More generally it keeps one field of an objective's memory, whose rows may be others than images.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
 import torch
 from attrs import frozen
@@ -41,7 +44,8 @@ class TargetStore(ABC):
     """Rows of shape (C, H, W), keyed by the image's index in its data set.
 
     Before it is written, a row is N(0, I) noise that depends on the seed and the index alone (see
-    `dddm.support.noise`).  Within one epoch a row may be written once; `begin_epoch` starts anew.
+    `dddm.support.noise`), or zeros.  Within one epoch a row may be written once; `begin_epoch`
+    starts anew.
 
     A target of kind `target-store` is called as `target(options)`, then opened once.
     """
@@ -60,6 +64,7 @@ class TargetStore(ABC):
         folder: Path,
         device: torch.device,
         kept_snapshots: int,
+        initial: Literal["noise", "zeros"] = "noise",
     ) -> None:
         """Make the store ready; this must take seconds however many rows there are.
 
@@ -71,6 +76,7 @@ class TargetStore(ABC):
                 of all processes, so that a file belongs to one shard.
             device: where `read` returns estimates and `write` gets them.
             kept_snapshots: how many of the newest snapshots `restore` must be able to return to.
+            initial: what a row is before it is written.
 
         Raises:
             EnvironmentProblem: if the machine lacks what it takes.

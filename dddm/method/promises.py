@@ -1,15 +1,20 @@
-"""What networks and metrics give is what their interfaces promise, or training stops.
+"""What networks, metrics and objectives give is what their interfaces promise, or training stops.
 
 A loss of another shape would train: torch takes its mean all the same.  Attributes alone are
 compared, so that the device is not waited for.
 """
 
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast, final
 
 import torch
 from torch import Tensor
 
 from dddm.errors import PluginError
+from dddm.interfaces.metric import Metric
+from dddm.interfaces.objective import Outcome
+
+_FLOATING: Final = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 def refuse_wrong_network(
@@ -25,17 +30,90 @@ def refuse_wrong_network(
         raise _broken(f"the backbone {of.__name__} gave F {wrong}", by=of)
 
 
-def refuse_wrong_loss(given: object, *, of: type[Any], estimate: Tensor) -> None:
-    """Refuse a loss that is not one float32 for each image, with the estimate's gradient.
+@final
+class CheckedMetric(Metric):
+    """A metric whose distances are one float32 for each image, with the estimate's gradient."""
 
-    Raises:
-        PluginError: if it is another.
-    """
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+
+    @property
+    def trained_on(self) -> str | None:
+        """As the metric says."""
+        return self._metric.trained_on
+
+    def to(self, device: torch.device) -> None:
+        """Move the metric."""
+        self._metric.to(device)
+
+    def distance(self, *, estimate: Tensor, target: Tensor) -> Tensor:
+        """That of the metric.
+
+        Raises:
+            PluginError: if it is of another shape or dtype, or carries no gradient.
+        """
+        found = self._metric.distance(estimate=estimate, target=target)
+        _refuse_wrong_distance(found, of=type(self._metric), estimate=estimate)
+        return found
+
+    def distances(self, *, estimate: Tensor, targets: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Those of the metric.
+
+        Raises:
+            PluginError: if one is of another shape or dtype, or carries no gradient.
+        """
+        every = self._metric.distances(estimate=estimate, targets=targets)
+        for found in every:
+            _refuse_wrong_distance(found, of=type(self._metric), estimate=estimate)
+        return every
+
+
+def _refuse_wrong_distance(given: object, *, of: type[Any], estimate: Tensor) -> None:
     wrong = _wrong_tensor(given, shape=estimate.shape[:1], dtypes=(torch.float32,))
     if wrong is None and estimate.requires_grad and not cast("Tensor", given).requires_grad:
         wrong = "without gradient, though the estimate has one"
     if wrong is not None:
-        raise _broken(f"the metric {of.__name__} gave a loss {wrong}", by=of)
+        raise _broken(f"the metric {of.__name__} gave a distance {wrong}", by=of)
+
+
+def refuse_wrong_outcome(
+    given: object, *, of: type[Any], memory: Mapping[str, Tensor], rows: int
+) -> None:
+    """Refuse what an objective's step gave if it is not an `Outcome` as its interface promises.
+
+    Args:
+        memory: the fields that the objective has.
+        rows: B, of the batch.
+
+    Raises:
+        PluginError: if it is another.
+    """
+    wrong = _wrong_outcome(given, memory=memory, rows=rows)
+    if wrong is not None:
+        raise _broken(f"the objective {of.__name__} gave {wrong}", by=of)
+
+
+def _wrong_outcome(given: object, *, memory: Mapping[str, Tensor], rows: int) -> str | None:
+    if not isinstance(given, Outcome):
+        return f"{type(given).__name__}, no Outcome"
+    wrong = _wrong_tensor(given.loss, shape=torch.Size(), dtypes=(torch.float32,))
+    if wrong is None and not given.loss.requires_grad:
+        wrong = "without gradient"
+    if wrong is not None:
+        return f"a loss {wrong}"
+    if given.loss_B is not None:
+        wrong = _wrong_tensor(given.loss_B, shape=torch.Size([rows]), dtypes=(torch.float32,))
+        if wrong is not None:
+            return f"a loss for each row {wrong}"
+    for name, tensor in given.memory.items():
+        if name not in memory:
+            return f"the field {name!r}, which its memory does not have"
+        wrong = _wrong_tensor(tensor, shape=memory[name].shape, dtypes=_FLOATING)
+        if wrong is None and tensor.requires_grad:
+            wrong = "with a gradient, which would be kept"
+        if wrong is not None:
+            return f"{name} for its memory {wrong}"
+    return None
 
 
 def _wrong_tensor(

@@ -6,8 +6,10 @@ from typing import Any
 from dddm.errors import PluginError
 from dddm.interfaces.facts import DataFacts
 from dddm.interfaces.plugin import Surroundings
+from dddm.recipe.defaults import DURATIONS
 from dddm.recipe.locate import Path
 from dddm.recipe.model import Evaluation, SampleJob, TrainSettings, Use
+from dddm.recipe.needs import check_needs, needs_of
 from dddm.recipe.options import Reading
 from dddm.recipe.shards import batches_per_epoch, default_shards
 from dddm.scores.kinds import FEWEST
@@ -32,9 +34,15 @@ def check_together(
     data = next((use for path, use in uses if path == ("data",)), None)
     facts = None if data is None else _facts(reading, data)
     if train is not None:
-        _check_train(reading, train, images=None if facts is None else facts.train_images)
+        _check_train(
+            reading,
+            train,
+            images=None if facts is None else facts.train_images,
+            rows=_rows_of_a_set(reading, dict(uses)),
+        )
     if evaluate is not None:
         _check_counts(reading, evaluate, sample)
+    check_needs(reading, uses=dict(uses), train=train, sample=sample)
     surroundings = Surroundings(data=facts, tables=tables)
     for path, use in uses:
         _check_component(reading, use, path=path, surroundings=surroundings)
@@ -82,51 +90,65 @@ def _stands(tables: Any, path: Path) -> bool:
     return True
 
 
-def _check_train(reading: Reading, train: TrainSettings, *, images: int | None) -> None:
-    if list(train.learning_rate_drops) != sorted(set(train.learning_rate_drops)):
+def _rows_of_a_set(reading: Reading, uses: Mapping[Path, Use]) -> int:
+    """Images that shards cannot part: one, or a set where the objective compares sets."""
+    objective = uses.get(("objective",))
+    needs = None if objective is None else needs_of(reading, objective)
+    return 1 if needs is None or needs.sets is None else needs.sets.rows
+
+
+def _check_train(reading: Reading, train: TrainSettings, *, images: int | None, rows: int) -> None:
+    _check_duration(reading, train)
+    if train.batch_images % train.accumulation_steps:
         reading.complain(
-            "learning_rate_drops must rise",
-            path=("train", "learning_rate_drops"),
-            remedy="write, for instance, learning_rate_drops = [0.5, 0.75]",
-            at_value=True,
-        )
-    if len(train.adam_betas) != 2:  # noqa: PLR2004 - Adam has two
-        reading.complain(
-            f"adam_betas: Adam has two averaging factors, not {len(train.adam_betas)}",
-            path=("train", "adam_betas"),
-            remedy="write adam_betas = [0.9, 0.999]",
-            at_value=True,
-        )
-    if train.batch_images % train.accumulate:
-        reading.complain(
-            f"a batch of {train.batch_images} images cannot be worked off in {train.accumulate} "
-            "equal parts",
-            path=("train", "accumulate"),
+            f"accumulation_steps: a batch of {train.batch_images} images cannot be accumulated "
+            f"over {train.accumulation_steps} equal micro-batches",
+            path=("train", "accumulation_steps"),
             remedy=f"use a divisor of {train.batch_images}",
             at_value=True,
         )
-    decays = (train.ema, *train.more_emas)
+    decays = (train.ema, *train.extra_ema_decays)
     if len(set(decays)) < len(decays):
         reading.complain(
-            "more_emas: each decay is kept once, and `ema` is kept already",
-            path=("train", "more_emas"),
+            "extra_ema_decays: each decay is kept once, and `ema` is kept already",
+            path=("train", "extra_ema_decays"),
             remedy="leave out what stands twice",
             at_value=True,
         )
     _check_scores(reading, train)
-    if train.shards is not None and train.batch_images % train.shards:
+    units = train.batch_images // rows
+    if train.shards is not None and units and units % train.shards:
         reading.complain(
-            f"{train.batch_images} images cannot be shared equally by {train.shards} shards",
+            f"{units} {'images' if rows == 1 else 'sets of images'} cannot be shared equally by "
+            f"{train.shards} shards",
             path=("train", "shards"),
-            remedy=f"use a divisor of {train.batch_images}, or leave shards out",
+            remedy=f"use a divisor of {units}, or leave shards out",
             at_value=True,
         )
-    elif images is not None and not _fills_a_batch(images, train):
+    elif images is not None and not _fills_a_batch(images, train, rows=rows):
         reading.complain(
             f"a batch of {train.batch_images} images is more than the {images} training images "
             "can fill",
             path=("train", "batch_images"),
             remedy=f"use {images} or fewer",
+            at_value=True,
+        )
+
+
+def _check_duration(reading: Reading, train: TrainSettings) -> None:
+    """Exactly one setting says how long training takes."""
+    said = [name for name in DURATIONS if getattr(train, name) is not None]
+    if not said:
+        reading.complain(
+            "[train] does not say how long",
+            path=("train",),
+            remedy="write epochs, steps, images or training_flops",
+        )
+    if len(said) > 1:
+        reading.complain(
+            f"{said[1]}: [train] says how long by {said[0]} already",
+            path=("train", said[1]),
+            remedy=f"leave {' or '.join(said)} out",
             at_value=True,
         )
 
@@ -166,7 +188,9 @@ def _check_scores(reading: Reading, train: TrainSettings) -> None:
         )
 
 
-def _fills_a_batch(images: int, train: TrainSettings) -> bool:
+def _fills_a_batch(images: int, train: TrainSettings, *, rows: int) -> bool:
     batch = train.batch_images
+    if rows > 1:  # a set takes its images from anywhere
+        return images >= batch
     shards = train.shards or default_shards(batch)
     return batches_per_epoch(images=images, batch_images=batch, shards=shards) > 0

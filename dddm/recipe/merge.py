@@ -5,15 +5,19 @@ Tables merge deeply; a table whose `use` changes is replaced, and so is `[evalua
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, final
 
+from dddm.recipe.defaults import DEFAULTS, DURATIONS
 from dddm.recipe.locate import Path
 from dddm.recipe.problems import Origin
 from dddm.recipe.source import Source
 
 _SHORT: Final = ("evaluate", "features")
 """Where a name alone is short for a table with `use`."""
+
+_ONE_OF: Final[Mapping[Path, tuple[tuple[str, ...], ...]]] = {("train",): (DURATIONS,)}
+"""Keys of which one takes the place of the others."""
 
 _WITH_PRESET: Final = ("evaluate",)
 """The table in which a preset decides what is not written."""
@@ -33,8 +37,18 @@ def _chooses_another(tables: dict[str, Any], *, over: dict[str, Any], path: Path
     """Whether tables laid over others at `path` are about something else, so that these go."""
     if path == _WITH_PRESET and "preset" in tables:
         return bool(tables["preset"] != over.get("preset"))
-    used = over.get("use")
-    return "use" in over and not same_component(tables.get("use", used), used)
+    default = DEFAULTS.get(str(path[0])) if len(path) == 1 else None
+    used = over.get("use", default if over else None)
+    return used is not None and not same_component(tables.get("use", used), used)
+
+
+def _drop_alternatives(into: dict[str, Any], tables: Mapping[str, Any], *, path: Path) -> None:
+    """Where one of several keys is laid over another of them, the other goes."""
+    for keys in _ONE_OF.get(path, ()):
+        if any(key in tables for key in keys):
+            for key in keys:
+                if key not in tables:
+                    into.pop(key, None)
 
 
 @final
@@ -105,6 +119,7 @@ class Merged:
             if _chooses_another({last: value}, over=at, path=path[:-1]):
                 self._forget(path[:-1])
                 at.clear()
+            _drop_alternatives(at, {last: value}, path=path[:-1])
             at[last] = value
         elif isinstance(at, list) and isinstance(last, int):
             at[last] = value
@@ -142,6 +157,7 @@ class Merged:
             self._forget(path)
             into.clear()
             self._origins[path] = stands(path)
+        _drop_alternatives(into, tables, path=path)
         for key, value in tables.items():
             here = (*path, key)
             if isinstance(value, dict):

@@ -5,6 +5,7 @@ from typing import Any, Literal, final
 
 from attrs import evolve, field, fields, frozen
 
+from dddm.interfaces.facts import ObjectiveFacts
 from dddm.interfaces.plugin import Part, option
 from dddm.registry.component import Component
 from dddm.registry.strangers import build
@@ -69,16 +70,25 @@ def _plain_value(value: Any) -> Any:
 @final
 @frozen(kw_only=True)
 class TrainSettings:
-    """Table `[train]`: algorithm 1 and its optimiser."""
+    """Table `[train]`: how long and in which steps; exactly one of the first four says how long."""
 
-    epochs: int = option(at_least=1, help="How often each training image is visited.")
-    batch_images: int = option(at_least=1, help="Images in one optimiser step.")
-    learning_rate: float = option(above=0, help="Adam's step size.")
-    accumulate: int = option(
+    epochs: int | None = option(None, at_least=1, help="How often each training image is visited.")
+    steps: int | None = option(None, at_least=1, help="Optimizer steps.")
+    images: int | None = option(
+        None, at_least=1, help="Training images visited in all, rounded up to whole steps."
+    )
+    training_flops: float | None = option(
+        None,
+        above=0,
+        help="Floating point operations of the whole run; the steps follow from what one costs, as "
+        "`dddm run --dry-run` counts it.",
+    )
+    batch_images: int = option(at_least=1, help="Images in one optimizer step.")
+    accumulation_steps: int = option(
         1,
         at_least=1,
-        help="Parts in which a batch is worked off one after the other, where all of it does not "
-        "fit; up to rounding nothing else changes.",
+        help="Equal micro-batches whose gradients are accumulated for one step, where a whole "
+        "batch does not fit; up to rounding nothing else changes.",
     )
     precision: Literal["float32", "bfloat16", "float16"] = option(
         "float32",
@@ -88,28 +98,12 @@ class TrainSettings:
     compile: bool = option(default=False, help="Let torch.compile make kernels for the network.")
     flips: bool = option(
         default=False,
-        help="Show each image in a mirror half of the time, its estimate likewise; not the "
-        "paper's.",
+        help="Show each image in a mirror half of the time, what is remembered of it likewise; "
+        "not the paper's.",
     )
     data_on_device: bool = option(
         default=False, help="Keep the training images in the device's memory."
     )
-    learning_rate_warmup_steps: int = option(
-        0, at_least=0, help="Steps over which the learning rate rises from nothing."
-    )
-    learning_rate_drops: tuple[float, ...] = option(
-        (),
-        above=0,
-        below=1,
-        help="Fractions of training, rising, at each of which the learning rate falls.",
-    )
-    learning_rate_drop_factor: float = option(
-        0.25, above=0, below=1, help="What each drop multiplies the learning rate by."
-    )
-    adam_betas: tuple[float, ...] = option(
-        (0.9, 0.999), at_least=0, below=1, help="Adam's two averaging factors."
-    )
-    adam_eps: float = option(1e-8, above=0, help="Adam's ε.")
     gradient_clip: float | None = option(
         None, above=0, help="Largest norm of the gradient; without it the gradient is not clipped."
     )
@@ -119,18 +113,12 @@ class TrainSettings:
     ema_warmup: bool = option(
         False, help="Use min(ema, (1+k)/(10+k)) at step k, for runs too short for their decay."
     )
-    more_emas: tuple[float, ...] = option(
+    extra_ema_decays: tuple[float, ...] = option(
         (),
         at_least=0,
         below=1,
         help="Decays of further averages that are kept beside `ema`; `dddm sample --ema` draws "
         "from them.",
-    )
-    estimate_dropout: float = option(
-        0.0,
-        at_least=0,
-        at_most=1,
-        help="Probability of replacing x̂ by fresh noise in training; ours, not the paper's.",
     )
     shards: int | None = option(
         None,
@@ -159,7 +147,7 @@ class TrainSettings:
         1000, at_least=2, help="Samples for each score during training; more give lower distances."
     )
     diagnose_every_epochs: int = option(
-        1, at_least=1, help="How often the leak diagnostic is measured."
+        1, at_least=1, help="How often the objective's diagnosis is made."
     )
     log_every_steps: int = option(1, at_least=1, help="How often a step is written to the log.")
 
@@ -268,6 +256,9 @@ class Recipe:
         origins: where each value came from, by its dotted key: `default`, `digits.toml:12` or
             `--set …`.
         sample: what is drawn; a table that asks for several seeds is a job for each of them.
+        parametrization: None for the schedule's own.
+        metric: None where the objective uses none.
+        targets: None where the objective has no memory.
         observe: observers; None where the recipe names none and the default ones follow the run.
         paper: what the paper prints of it; nothing depends on that.
     """
@@ -275,10 +266,14 @@ class Recipe:
     name: str
     seed: int
     data: Use
+    objective: Use
     schedule: Use
+    parametrization: Use | None
     backbone: Use
-    metric: Use
-    targets: Use
+    metric: Use | None
+    targets: Use | None
+    optimizer: Use
+    learning_rate: Use
     train: TrainSettings
     sample: tuple[SampleJob, ...]
     evaluate: Evaluation | None
@@ -289,14 +284,41 @@ class Recipe:
     origins: dict[str, str] = field(factory=dict, eq=False)
 
     @property
+    def needs(self) -> ObjectiveFacts:
+        """What its objective needs.
+
+        Raises:
+            PluginError: if the objective cannot say.
+        """
+        objective = self.objective
+        return objective.component.facts(ObjectiveFacts, objective.options) or ObjectiveFacts()
+
+    @property
+    def batch_units(self) -> int:
+        """What shards share of a batch: its images, or its sets where the objective compares sets.
+
+        Raises:
+            PluginError: if the objective cannot say.
+        """
+        sets = self.needs.sets
+        return self.train.batch_images // (1 if sets is None else sets.rows)
+
+    @property
     def uses(self) -> tuple[Use, ...]:
         """Every component that its tables name; those that these hold are `parts` of them."""
-        return (
+        single = (
             self.data,
+            self.objective,
             self.schedule,
+            self.parametrization,
             self.backbone,
             self.metric,
             self.targets,
+            self.optimizer,
+            self.learning_rate,
+        )
+        return (
+            *(use for use in single if use is not None),
             *(job.sampler for job in self.sample),
             *(() if self.evaluate is None else self.evaluate.features),
             *(self.observe or ()),

@@ -81,15 +81,17 @@ class Reading:
         *,
         path: Path,
         reserved: frozenset[str] = frozenset(),
+        default: str | None = None,
     ) -> Use | None:
         """The component that `table` uses; None, with problems, where that cannot be.
 
         Args:
             path: of the table.
             reserved: keys of the table that are not the component's own.
+            default: the component that is meant where the table names none.
         """
         shown = ".".join(map(str, path))
-        name = table.get("use")
+        name = table.get("use", default)
         if not isinstance(name, str):
             names = ", ".join(c.name for c in self.catalogue.components(kind))
             self.complain(

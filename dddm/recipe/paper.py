@@ -25,7 +25,10 @@ from dddm.recipe.options import Reading
 from dddm.scores.kinds import KINDS
 
 KEY: Final = "paper"
-_DECIDES: Final = frozenset({"data", "schedule", "backbone", "metric", "targets", "train"})
+_DECIDES: Final = frozenset({
+    "data", "objective", "schedule", "parametrization", "backbone", "metric", "targets",
+    "optimizer", "learning_rate", "train",
+})  # fmt: skip
 """Tables that decide which recipe is trained."""
 
 

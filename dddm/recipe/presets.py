@@ -1,6 +1,6 @@
 """Presets: files that say how samples are scored, so that a recipe or a command can name them.
 
-A preset is TOML with `format = 1`, a `summary` and a table `[evaluate]` as recipes have it.  It is
+A preset is TOML with `format = 2`, a `summary` and a table `[evaluate]` as recipes have it.  It is
 laid beneath what the recipe's own `[evaluate]` says, and the checked recipe holds the values alone.
 Imports no torch.
 """
@@ -17,7 +17,7 @@ from dddm.recipe.source import Source
 
 _TABLE: Final = "evaluate"
 _KEY: Final[Path] = (_TABLE, "preset")
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _KEYS: Final = ("format", "summary", _TABLE)
 
 

@@ -3,16 +3,18 @@
 defaults < the file it extends < the file < `--set`.  All errors are shown at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
-from typing import Final
+from typing import Any, Final
 
 from attrs import fields
 
 from dddm.errors import UsageError
+from dddm.interfaces.facts import ObjectiveFacts
 from dddm.interfaces.plugin import Kind
 from dddm.recipe import paper
 from dddm.recipe.cross_checks import check_together
+from dddm.recipe.defaults import DEFAULTS
 from dddm.recipe.evaluation import evaluation_of, put_preset
 from dddm.recipe.layers import read_layers
 from dddm.recipe.merge import Merged
@@ -23,6 +25,7 @@ from dddm.recipe.model import (
     TrainSettings,
     Use,
 )
+from dddm.recipe.needs import needs_of
 from dddm.recipe.options import Reading
 from dddm.recipe.overrides import apply_override
 from dddm.recipe.problems import Problem, nearest, refuse
@@ -30,18 +33,31 @@ from dddm.recipe.requirements import check_requirements
 from dddm.recipe.resolve import fingerprint_of, origins_of, resolve
 from dddm.registry.catalogue import Catalogue
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 SINGLE: Final = {
     "data": Kind.DATASET,
+    "objective": Kind.OBJECTIVE,
     "schedule": Kind.SCHEDULE,
+    "parametrization": Kind.PARAMETRIZATION,
     "backbone": Kind.BACKBONE,
     "metric": Kind.METRIC,
     "targets": Kind.TARGET_STORE,
+    "optimizer": Kind.OPTIMIZER,
+    "learning_rate": Kind.LEARNING_RATE,
 }
 """Tables of one component each."""
 
+OPTIONAL: Final = ("parametrization",)
+"""Those that stand for nothing where they are left out."""
+
 _SEEDS: Final = 2**63
+_FROM_FORMAT_1: Final = (
+    "write format = 2; train.learning_rate… became the table [learning_rate] with `rate`, "
+    "train.adam_… [optimizer], train.estimate_dropout and the metric guided-mix options of "
+    "[objective], train.accumulate accumulation_steps, train.more_emas extra_ema_decays, and "
+    "evaluate.metrics evaluate.scores"
+)
 
 KEYS: Final = (
     "format", "name", "seed", "requires", "extends", *SINGLE, "train", "sample", "evaluate",
@@ -104,7 +120,7 @@ def check(merged: Merged, catalogue: Catalogue) -> tuple[Recipe | None, list[Pro
 
 def _check(reading: Reading) -> Recipe | None:
     _check_top(reading)
-    uses = {name: _single(reading, name, kind) for name, kind in SINGLE.items()}
+    uses = _single_components(reading)
     train: TrainSettings | None = None
     train_table = reading.table("train")
     if train_table is not None:
@@ -142,7 +158,15 @@ def _check(reading: Reading) -> Recipe | None:
     recipe = Recipe(
         name=tables["name"],
         seed=tables.get("seed", 0),
-        **found,
+        data=found["data"],
+        objective=found["objective"],
+        schedule=found["schedule"],
+        parametrization=found.get("parametrization"),
+        backbone=found["backbone"],
+        metric=found.get("metric"),
+        targets=found.get("targets"),
+        optimizer=found["optimizer"],
+        learning_rate=found["learning_rate"],
         train=train,
         sample=tuple(one for job in sample for one in job.by_seed()),
         evaluate=evaluate,
@@ -171,7 +195,9 @@ def _check_top(reading: Reading) -> None:
         reading.complain(
             "the recipe must say in which format it is written",
             path=("format",) if "format" in tables else (),
-            remedy=f"write format = {FORMAT} as its first line",
+            remedy=_FROM_FORMAT_1
+            if tables.get("format") == 1
+            else f"write format = {FORMAT} as its first line",
             at_value=True,
         )
     name = tables.get("name")
@@ -198,11 +224,47 @@ def may_name_a_folder(name: str) -> bool:
     return name[:1].isalnum() and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)
 
 
-def _single(reading: Reading, name: str, kind: Kind) -> Use | None:
-    table = reading.table(name)
+def _single_components(reading: Reading) -> dict[str, Use | None]:
+    """The components of the tables that hold one each; of those that are left out, the defaults."""
+    objective = _single(reading, "objective")
+    needs = None if objective is None else needs_of(reading, objective)
+    unused = set() if needs is None else set(_unused(reading, needs))
+    return {
+        "objective": objective,
+        **{
+            name: _single(reading, name)
+            for name in SINGLE
+            if name != "objective" and name not in unused
+        },
+    }
+
+
+def _single(reading: Reading, name: str) -> Use | None:
+    default = DEFAULTS.get(name)
+    if name not in reading.merged.tables and (default is not None or name in OPTIONAL):
+        table: dict[str, Any] | None = None if default is None else {}
+    else:
+        table = reading.table(name)
     if table is None:
         return None
-    return reading.use(kind, table, path=(name,))
+    return reading.use(SINGLE[name], table, path=(name,), default=default)
+
+
+def _unused(reading: Reading, needs: ObjectiveFacts) -> Iterator[str]:
+    """Tables that the objective has no use for; a problem for each that is there all the same."""
+    for name, used, why in (
+        ("targets", bool(needs.memory), "keeps no estimates"),
+        ("metric", needs.metric, "uses no metric"),
+    ):
+        if used:
+            continue
+        if name in reading.merged.tables:
+            reading.complain(
+                f"the objective {why}, so [{name}] has no meaning",
+                path=(name,),
+                remedy=f"leave [{name}] out, or choose another objective",
+            )
+        yield name
 
 
 def _sample_jobs(reading: Reading) -> tuple[SampleJob, ...]:

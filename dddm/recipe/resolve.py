@@ -22,7 +22,7 @@ def resolve(
     observe: Sequence[Use] | None,
 ) -> dict[str, Any]:
     """Plain tables that read back to the same recipe."""
-    tables: dict[str, Any] = {"format": 1, "name": name, "seed": seed}
+    tables: dict[str, Any] = {"format": 2, "name": name, "seed": seed}
     if requires:
         tables["requires"] = list(requires)
     tables |= {table: plain_use(use) for table, use in uses.items()}

@@ -17,11 +17,12 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 import attrs
 
 from dddm.interfaces.plugin import Kind
+from dddm.recipe.defaults import DEFAULTS
 from dddm.recipe.describe import default_of
 from dddm.recipe.model import EvaluateSettings, Printed, SampleSettings, TrainSettings
 from dddm.recipe.options import hints_of
 from dddm.recipe.presets import preset_summaries
-from dddm.recipe.read import FORMAT, SINGLE
+from dddm.recipe.read import FORMAT, OPTIONAL, SINGLE
 from dddm.recipe.shipped import preset_names
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
@@ -93,10 +94,10 @@ def _keys(catalogue: Catalogue) -> Schema:
             "type": "string",
             "examples": ["base.toml", "digits"],
         },
-        **{name: _component_table(catalogue, kind) for name, kind in SINGLE.items()},
+        **{name: _single(catalogue, name) for name in SINGLE},
         "train": {
             "title": "train",
-            "description": "Algorithm 1 and its optimiser.",
+            "description": "How long training takes and in which steps.",
             **_settings_table(TrainSettings),
         },
         "sample": _array_of(catalogue, Kind.SAMPLER, settings=SampleSettings),
@@ -110,6 +111,14 @@ def _keys(catalogue: Catalogue) -> Schema:
         },
         "sweep": _sweep(),
     }
+
+
+def _single(catalogue: Catalogue, name: str) -> Schema:
+    """A table of one component; where `use` may be left out, with the default's options."""
+    table = _component_table(catalogue, SINGLE[name])
+    if name in DEFAULTS:
+        table["properties"]["use"]["default"] = DEFAULTS[name].partition(":")[2]
+    return table
 
 
 def _sweep() -> Schema:
@@ -135,9 +144,11 @@ def _sweep() -> Schema:
 
 def _needs(catalogue: Catalogue) -> Schema:
     """What a recipe must say that extends no other."""
-    tables = {name: _component_needs(catalogue, kind) for name, kind in SINGLE.items()}
+    asked = [name for name in SINGLE if name not in {*DEFAULTS, *OPTIONAL}]
+    tables = {name: _component_needs(catalogue, SINGLE[name]) for name in asked}
     return {
-        "required": ["format", "name", *SINGLE, "train"],
+        # Only an objective that uses no metric does without one: `dddm check` knows which do.
+        "required": ["format", "name", *(name for name in asked if name != "metric"), "train"],
         "properties": {
             **tables,
             "train": {"required": _required(TrainSettings)},

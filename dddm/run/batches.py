@@ -6,6 +6,7 @@ whole shards, so its part of each batch is known without asking the others, and 
 which row of the target store.
 """
 
+from collections.abc import Callable
 from typing import final
 
 import torch
@@ -16,6 +17,30 @@ from dddm.errors import RecipeError
 from dddm.interfaces.shards import Shards
 from dddm.recipe import shards as sharding
 from dddm.support.noise import generator_for
+
+
+@final
+@frozen(kw_only=True, eq=False)
+class StepRows:
+    """What one step of one process works on, by index; int64, CPU.
+
+    Attributes:
+        index: (B,), of images.
+        rows: (B,), of the objective's memory.
+        real: (G, m), of the images that each set is compared with; None without sets.
+    """
+
+    index: Tensor
+    rows: Tensor
+    real: Tensor | None = None
+
+    def first_rows(self, parts: int) -> Tensor:
+        """Rows of the first of so many equal micro-batches."""
+        return self.rows[: len(self.rows) // parts]
+
+
+EpochRows = Callable[[int], StepRows]
+"""Gives the rows of one batch of an epoch, by its number."""
 
 
 @final
@@ -71,6 +96,11 @@ class BatchPlan:
         """Images that no batch of an epoch reaches, so that their estimates stay as they are."""
         return self.images - self.batches_per_epoch * self.batch_images
 
+    @property
+    def memory_rows(self) -> int:
+        """How many rows an objective's memory has: one for each image."""
+        return self.images
+
     def shards_of(self, *, rank: int, processes: int) -> Shards:
         """The shards of one process.
 
@@ -86,6 +116,20 @@ class BatchPlan:
         """Which images of each batch one process works on; it owns them."""
         each = self.batch_images // processes
         return slice(rank * each, (rank + 1) * each)
+
+    def memory_epoch(self, *, epoch: int, step: int) -> int:
+        """The period in which a row of the memory is written once: the epoch."""
+        del step
+        return epoch
+
+    def own_rows(self, epoch: int, *, part: slice) -> EpochRows:
+        """What one process works on in epoch n: `part` of each batch."""
+        own_NB = self.epoch(epoch)[:, part]
+
+        def rows(batch: int) -> StepRows:
+            return StepRows(index=own_NB[batch], rows=own_NB[batch])
+
+        return rows
 
     def epoch(self, epoch: int) -> Tensor:
         """Image indices of every batch of epoch n: (batches, batch_images), int64, all distinct.

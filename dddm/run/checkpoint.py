@@ -26,7 +26,7 @@ from dddm.support.files import aside_of, naming_full_disk, sha256_of, sync_file,
 
 Groups = Mapping[str, Mapping[str, Tensor]]
 
-_FORMAT = 2
+_FORMAT = 3
 _STATE = "state.json"
 _MANIFEST = "manifest.json"
 
@@ -69,7 +69,7 @@ class Checkpoint:
     """A checkpoint on the disk, found whole.
 
     Attributes:
-        step: optimiser steps done.
+        step: optimizer steps done.
         groups: tensors by group and name.
         state: what else was saved.
         sha256: of the manifest, which holds the checksums of all else.
@@ -84,7 +84,7 @@ class Checkpoint:
 
 @final
 @frozen(kw_only=True)
-class Found:
+class LatestCheckpoint:
     """The newest whole checkpoint, and what was wrong with newer ones.
 
     Attributes:
@@ -246,12 +246,12 @@ def _damaged(path: Path, how: str) -> DataError:
     )
 
 
-def newest_whole(folder: Path, *, lost: Mapping[int, str] | None = None) -> Found:
+def newest_whole(folder: Path, *, lost: Mapping[int, str] | None = None) -> LatestCheckpoint:
     """The newest checkpoint that is whole; damaged ones are passed over, and named.
 
     Args:
         folder: of the checkpoints.
-        lost: why those of some steps cannot be gone on from although they are whole.
+        lost: why those of some steps cannot be resumed from although they are whole.
 
     Raises:
         DataError: if there are checkpoints and none of them is whole.
@@ -263,16 +263,16 @@ def newest_whole(folder: Path, *, lost: Mapping[int, str] | None = None) -> Foun
             damaged.append(f"checkpoint {path.name} lacks its estimates: {lost[step_of(path)]}")
             continue
         try:
-            return Found(checkpoint=read(path), damaged=tuple(damaged))
+            return LatestCheckpoint(checkpoint=read(path), damaged=tuple(damaged))
         except DataError as error:
             damaged.append(error.what)
     if damaged:
         raise DataError(
-            "no checkpoint of this run can be gone on from: " + "; ".join(damaged),
+            "no checkpoint of this run can be resumed from: " + "; ".join(damaged),
             where=str(folder),
-            remedy="restore the folder from a copy, or train anew in another one with --folder",
+            remedy="restore the folder from a copy, or train again in another one with --folder",
         )
-    return Found(checkpoint=None, damaged=())
+    return LatestCheckpoint(checkpoint=None, damaged=())
 
 
 def keep_newest(folder: Path, *, count: int, every_steps: int | None = None) -> None:

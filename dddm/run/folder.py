@@ -56,9 +56,9 @@ class RunFolder:
         return self.path / "best"
 
     @property
-    def store(self) -> Path:
-        """Folder that a target store on disk may use."""
-        return self.path / "store"
+    def memory(self) -> Path:
+        """Folder that target stores on disk may use, one within it for each field."""
+        return self.path / "memory"
 
     @property
     def progress(self) -> Path:

@@ -9,12 +9,13 @@ from typing import Any, Final
 from dddm.errors import DataError, RecipeError, UsageError
 from dddm.recipe.difference import difference
 from dddm.recipe.model import Recipe
+from dddm.recipe.read import SINGLE
 from dddm.recipe.write import to_toml
 from dddm.run.checkpoint import list_checkpoints
 from dddm.run.folder import RunFolder
 from dddm.support.files import naming_full_disk, write_whole_text
 
-TRAINING_TABLES: Final = ("seed", "data", "schedule", "backbone", "metric", "targets", "train")
+TRAINING_TABLES: Final = ("seed", *SINGLE, "train")
 """What decides the weights.  Samples and scores may be asked for anew of a trained run."""
 
 

@@ -1,6 +1,5 @@
 """Whether this machine holds what a target store will take; asked before training begins."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Final
@@ -76,7 +75,7 @@ def refuse_what_does_not_fit(
 
 def _allocated(folder: Path) -> int:
     """Bytes that the files of a folder take on the disk; a sparse file less than its size."""
-    return sum(file.stat().st_blocks * 512 for file in os.scandir(folder) if file.is_file())
+    return sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file())
 
 
 def _too_little(

@@ -14,6 +14,15 @@ def event_name(event: Event) -> str:
 
 
 def to_line(event: Event) -> str:
-    """One line of JSON, without the line's end; paths become strings."""
+    """One line of JSON, without the line's end; paths become strings.
+
+    What an objective without memory does not have is left out.
+    """
     fields = attrs.asdict(event)
+    for name in [name for name, value in fields.items() if _is_absent(name, value)]:
+        del fields[name]
     return json.dumps({"event": event_name(event), **fields}, default=str, ensure_ascii=False)
+
+
+def _is_absent(name: str, value: object) -> bool:
+    return (name.startswith("store_") and value is None) or (name == "numbers" and not value)

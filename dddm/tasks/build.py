@@ -8,17 +8,21 @@ from attrs import frozen
 from dddm.errors import DataError, UsageError
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.dataset import Split
+from dddm.interfaces.learning_rate import LearningRate
 from dddm.interfaces.metric import Metric
+from dddm.interfaces.objective import Objective
+from dddm.interfaces.parametrization import Parametrization
 from dddm.interfaces.schedule import Schedule
-from dddm.interfaces.shards import Shards
-from dddm.interfaces.target_store import Footprint, TargetStore
+from dddm.interfaces.target_store import Footprint
+from dddm.method.promises import CheckedMetric
 from dddm.recipe.model import Recipe
 from dddm.run.batches import BatchPlan
-from dddm.run.folder import RunFolder
-from dddm.run.processes import Processes
-from dddm.run.resources import refuse_what_does_not_fit
-from dddm.support.files import naming_full_disk
+from dddm.run.context import RunContext
+from dddm.run.sets import SetPlan
 from dddm.support.noise import seed_for
+from dddm.tasks.duration import total_steps
+from dddm.tasks.memory import Memory, footprint_of, open_memory
+from dddm.tasks.optimizer import build_optimizer
 from dddm.tasks.reader import ResidentSplit
 
 
@@ -26,6 +30,14 @@ def build_schedule(recipe: Recipe) -> Schedule:
     """The forward process."""
     schedule: Schedule = recipe.schedule.make()
     return schedule
+
+
+def build_parametrization(recipe: Recipe, *, schedule: Schedule) -> Parametrization | None:
+    """How estimates are formed; None for the schedule's own way."""
+    if recipe.parametrization is None:
+        return None
+    parametrization: Parametrization = recipe.parametrization.make(schedule=schedule)
+    return parametrization
 
 
 def build_split(recipe: Recipe) -> Split:
@@ -49,121 +61,131 @@ def build_backbone(recipe: Recipe, *, split: Split, device: torch.device) -> Bac
     return backbone.to(device)
 
 
-def build_metric(recipe: Recipe, *, device: torch.device) -> Metric:
-    """The distance that training minimises."""
-    metric: Metric = recipe.metric.make()
+def build_metric(recipe: Recipe, *, device: torch.device) -> Metric | None:
+    """The distance that training minimises; None for an objective that uses none."""
+    if recipe.metric is None:
+        return None
+    metric = CheckedMetric(recipe.metric.make())
     metric.to(device)
     return metric
 
 
-def kept_snapshots(recipe: Recipe) -> int:
-    """Of how many checkpoints the store must keep the rows: never below two.
+def build_objective(recipe: Recipe, *, device: torch.device) -> Objective:
+    """What one training step asks of the network."""
+    objective: Objective = recipe.objective.make()
+    objective.to(device)
+    return objective
 
-    While a checkpoint is saved, the one before must stay whole.
-    """
-    return max(recipe.train.keep_checkpoints, 2)
 
+def plan_batches(recipe: Recipe, *, split: Split, labels: bool) -> BatchPlan | SetPlan:
+    """Which images stand in which batch.
 
-def open_store(
-    recipe: Recipe,
-    *,
-    split: Split,
-    shards: Shards,
-    folder: RunFolder,
-    device: torch.device,
-    processes: Processes,
-) -> TargetStore:
-    """The target store, holding N(0, I) noise for every training image that this process owns.
+    Args:
+        labels: whether the network uses classes.
 
     Raises:
-        EnvironmentProblem: if the machine will not hold it.
+        RecipeError: if batches cannot be cut as the recipe says.
+        DataError: if a class has too few images for the objective's sets.
     """
-    store: TargetStore = recipe.targets.make()
-    kept = kept_snapshots(recipe)
-    with naming_full_disk(folder.store):
-        folder.store.mkdir(parents=True, exist_ok=True)
-    refuse_what_does_not_fit(
-        store.footprint(rows=shards.rows, shape=split.shape, kept_snapshots=kept),
-        folder=folder.store,
-        device=device,
-        processes=processes,
-    )
-    store.open(
-        shards=shards,
-        shape=split.shape,
+    needs, train = recipe.needs, recipe.train
+    if needs.sets is None:
+        return BatchPlan.make(
+            images=len(split),
+            batch_images=train.batch_images,
+            shards=train.shards,
+            seed=recipe.seed,
+        )
+    return SetPlan.make(
+        split=split,
+        batch_images=train.batch_images,
+        shards=train.shards,
         seed=recipe.seed,
-        folder=folder.store,
-        device=device,
-        kept_snapshots=kept,
-    )
-    return store
-
-
-def plan_batches(recipe: Recipe, *, split: Split) -> BatchPlan:
-    """Which images stand in which batch."""
-    return BatchPlan.make(
-        images=len(split),
-        batch_images=recipe.train.batch_images,
-        shards=recipe.train.shards,
-        seed=recipe.seed,
+        needs=needs,
+        labels=labels,
     )
 
 
 @final
 @frozen(kw_only=True)
 class TrainingParts:
-    """All that algorithm 1 needs.
+    """All that training needs.
 
     Attributes:
-        footprint: what the target stores of all processes take together.
+        parametrization: None for the schedule's own.
+        metric: None for an objective that uses none.
+        footprint: what the target stores of all processes take together; None without memory.
     """
 
     split: Split
-    plan: BatchPlan
+    plan: BatchPlan | SetPlan
+    total_steps: int
+    objective: Objective
     schedule: Schedule
+    parametrization: Parametrization | None
     backbone: Backbone
-    metric: Metric
-    store: TargetStore
-    footprint: Footprint
+    metric: Metric | None
+    memory: Memory
+    optimizer: torch.optim.Optimizer
+    learning_rate: LearningRate
+    footprint: Footprint | None
 
 
-def build_for_training(
-    recipe: Recipe, *, folder: RunFolder, device: torch.device, processes: Processes
-) -> TrainingParts:
+def build_for_training(context: RunContext) -> TrainingParts:
     """Build and open everything that training needs.
 
     Raises:
         DddmError: for whatever a component refuses.
     """
+    recipe, processes, device = context.recipe, context.processes, context.device
     split = build_split(recipe)
-    plan = plan_batches(recipe, split=split)
+    backbone = build_backbone(recipe, split=split, device=device)
+    plan = plan_batches(recipe, split=split, labels=backbone.uses_labels)
     shards = plan.shards_of(rank=processes.rank, processes=processes.count)
-    _refuse_unequal_parts(recipe, processes=processes)
-    store = open_store(
-        recipe, split=split, shards=shards, folder=folder, device=device, processes=processes
+    _refuse_unequal_parts(context)
+    steps = total_steps(recipe, split=split, batches_per_epoch=plan.batches_per_epoch)
+    rate: LearningRate = recipe.learning_rate.make()
+    optimizer = build_optimizer(
+        recipe.optimizer,
+        parameters=list(backbone.parameters()),
+        learning_rate=rate.at(step=0, total_steps=steps),
     )
-    if recipe.train.data_on_device:
-        split = ResidentSplit(split, device=device)
+    memory = open_memory(context, shards=shards, image=split.shape)
+    schedule = build_schedule(recipe)
+    needs = recipe.needs
     return TrainingParts(
-        split=split,
+        split=ResidentSplit(split, device=device) if recipe.train.data_on_device else split,
         plan=plan,
-        schedule=build_schedule(recipe),
-        backbone=build_backbone(recipe, split=split, device=device),
+        total_steps=steps,
+        objective=build_objective(recipe, device=device),
+        schedule=schedule,
+        parametrization=build_parametrization(recipe, schedule=schedule),
+        backbone=backbone,
         metric=build_metric(recipe, device=device),
-        store=store,
-        footprint=store.footprint(
-            rows=len(split), shape=split.shape, kept_snapshots=kept_snapshots(recipe)
-        ),
+        memory=memory,
+        optimizer=optimizer,
+        learning_rate=rate,
+        footprint=footprint_of(
+            recipe.targets,
+            fields=needs.memory,
+            rows=plan.memory_rows,
+            image=split.shape,
+            keep_checkpoints=recipe.train.keep_checkpoints,
+        )
+        if needs.memory
+        else None,
     )
 
 
-def _refuse_unequal_parts(recipe: Recipe, *, processes: Processes) -> None:
+def _refuse_unequal_parts(context: RunContext) -> None:
     """Refuse accumulation that cannot cut the part of one process."""
-    train = recipe.train
-    if train.batch_images // processes.count % train.accumulate:
+    recipe, count = context.recipe, context.processes.count
+    needs, steps = recipe.needs, recipe.train.accumulation_steps
+    mine = recipe.batch_units // count
+    if mine % steps:
+        what = "images" if needs.sets is None else "sets of images"
         raise UsageError(
-            f"each of {processes.count} processes has {train.batch_images // processes.count} "
-            f"images of a batch, which cannot be worked off in {train.accumulate} equal parts",
-            where="train.accumulate",
-            remedy=f"use a train.accumulate that divides {train.batch_images // processes.count}",
+            f"each of {count} processes has {mine} {what} of a batch, which cannot be accumulated "
+            f"over {steps} equal micro-batches",
+            where="train.accumulation_steps",
+            remedy=f"use a train.accumulation_steps that divides {mine}",
         )

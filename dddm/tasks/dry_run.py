@@ -6,19 +6,19 @@ what one row takes.  Images are read only where the data set cannot say what it 
 
 from typing import Any, Final, final
 
-import torch
 from attrs import frozen
 
-from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.facts import DataFacts
-from dddm.interfaces.target_store import Footprint, TargetStore
-from dddm.method.flops import Flops, count_flops
+from dddm.interfaces.target_store import Footprint
 from dddm.recipe.model import Recipe
-from dddm.run.batches import BatchPlan
-from dddm.tasks.build import build_split, kept_snapshots
+from dddm.recipe.shards import batches_per_epoch, default_shards
+from dddm.tasks.build import build_split
+from dddm.tasks.duration import facts_of, steps_of
+from dddm.tasks.memory import footprint_of
+from dddm.tasks.optimizer import state_bytes
+from dddm.tasks.training_cost import TrainingCost, meta_backbone, training_cost
 
 _FLOAT32_BYTES: Final = 4
-_ADAM_AVERAGES: Final = 2
 
 
 @final
@@ -28,40 +28,38 @@ class Outlook:
 
     Attributes:
         facts: of the training images.
-        parameters: of the network.
-        flops: of one evaluation for one image.
-        plan: which images stand in which batch.
+        cost: of training, for one image.
+        steps: optimizer steps of the whole run.
+        steps_per_epoch: batches after which as many images were visited as there are.
+        stale_images: that stand in no batch of an epoch.
         weights_bytes: of the network's parameters, float32.
         gradient_bytes: the same again.
-        adam_bytes: Adam's two averages.
+        optimizer_bytes: what the optimizer keeps of each parameter.
         ema_bytes: all averages of the weights.
-        store: the target store with every row in it, in all processes together.
+        store: the target stores with every row in them, in all processes together; None for an
+            objective without memory.
         image_bytes: the training images as uint8.
         samples: network evaluations, each of one image, that `[[sample]]` asks for.
     """
 
     facts: DataFacts
-    parameters: int
-    flops: Flops
-    plan: BatchPlan
-    epochs: int
+    cost: TrainingCost
+    steps: int
+    steps_per_epoch: int
+    batch_images: int
+    stale_images: int
     weights_bytes: int
     gradient_bytes: int
-    adam_bytes: int
+    optimizer_bytes: int
     ema_bytes: int
-    store: Footprint
+    store: Footprint | None
     image_bytes: int
     samples: int
 
     @property
-    def steps(self) -> int:
-        """Optimiser steps of the whole run."""
-        return self.epochs * self.plan.batches_per_epoch
-
-    @property
-    def training_flops(self) -> int:
-        """Of the whole run: a step costs three forward passes, two of them for the gradient."""
-        return 3 * self.flops.forward * self.steps * self.plan.batch_images
+    def training_flops(self) -> float:
+        """Of the whole run, network and metric."""
+        return self.cost.flops * self.steps * self.batch_images
 
     @property
     def as_table(self) -> dict[str, Any]:
@@ -75,29 +73,36 @@ class Outlook:
                 "bytes": self.image_bytes,
             },
             "network": {
-                "parameters": self.parameters,
-                "flops_begin": self.flops.begin,
-                "flops_refine": self.flops.refine,
-                "flops_forward": self.flops.forward,
+                "parameters": self.cost.parameters,
+                "flops_begin": self.cost.network.begin,
+                "flops_refine": self.cost.network.refine,
+                "flops_forward": self.cost.network.forward,
             },
             "training": {
-                "epochs": self.epochs,
+                "epochs": self.steps / self.steps_per_epoch,
                 "steps": self.steps,
-                "batch_images": self.plan.batch_images,
-                "stale_images_each_epoch": self.plan.stale_images,
+                "batch_images": self.batch_images,
+                "stale_images_each_epoch": self.stale_images,
                 "flops": self.training_flops,
+                "flops_of_image_network": self.cost.network_flops,
+                "flops_of_image_metric": self.cost.metric_flops,
             },
             "bytes": {
                 "weights": self.weights_bytes,
                 "gradient": self.gradient_bytes,
-                "adam": self.adam_bytes,
+                "optimizer": self.optimizer_bytes,
                 "ema": self.ema_bytes,
-                "target_store_memory": self.store.memory,
-                "target_store_disk": self.store.disk,
-                "target_store_device": self.store.device,
+                **self._store_bytes,
             },
             "sampling": {"evaluations_of_one_image": self.samples},
         }
+
+    @property
+    def _store_bytes(self) -> dict[str, int]:
+        if self.store is None:
+            return {}
+        places = {"memory": self.store.memory, "disk": self.store.disk, "device": self.store.device}
+        return {f"target_store_{place}": taken for place, taken in places.items()}
 
 
 def look_ahead(recipe: Recipe) -> Outlook:
@@ -107,41 +112,46 @@ def look_ahead(recipe: Recipe) -> Outlook:
         DddmError: for whatever a component refuses.
     """
     facts = _facts_of(recipe)
-    with torch.device("meta"):
-        backbone: Backbone = recipe.backbone.make(shape=facts.shape, classes=len(facts.classes))
-    parameters = sum(parameter.numel() for parameter in backbone.parameters())
-    each = parameters * _FLOAT32_BYTES
+    cost = training_cost(recipe, facts=facts)
+    train, needs = recipe.train, recipe.needs
+    each = cost.parameters * _FLOAT32_BYTES
+    per_epoch = _batches_per_epoch(recipe, facts)
+    rows = facts.train_images if needs.memory_rows is None else needs.memory_rows
     return Outlook(
         facts=facts,
-        parameters=parameters,
-        flops=count_flops(backbone, shape=facts.shape),
-        plan=BatchPlan.make(
-            images=facts.train_images,
-            batch_images=recipe.train.batch_images,
-            shards=recipe.train.shards,
-            seed=recipe.seed,
-        ),
-        epochs=recipe.train.epochs,
+        cost=cost,
+        steps=steps_of(recipe, batches_per_epoch=per_epoch, cost=cost),
+        steps_per_epoch=per_epoch,
+        batch_images=train.batch_images,
+        stale_images=0 if needs.sets else facts.train_images - per_epoch * train.batch_images,
         weights_bytes=each,
         gradient_bytes=each,
-        adam_bytes=_ADAM_AVERAGES * each,
-        ema_bytes=(1 + len(recipe.train.more_emas)) * each,
-        store=_footprint(recipe, facts),
+        optimizer_bytes=state_bytes(
+            recipe.optimizer, parameters=list(meta_backbone(recipe, facts=facts).parameters())
+        ),
+        ema_bytes=(1 + len(train.extra_ema_decays)) * each,
+        store=footprint_of(
+            recipe.targets,
+            fields=needs.memory,
+            rows=rows,
+            image=facts.shape,
+            keep_checkpoints=train.keep_checkpoints,
+        )
+        if needs.memory
+        else None,
         image_bytes=facts.train_images * facts.shape.values,
         samples=sum(job.settings.images * max(job.settings.steps) for job in recipe.sample),
     )
 
 
 def _facts_of(recipe: Recipe) -> DataFacts:
-    facts = recipe.data.component.facts(DataFacts, recipe.data.options)
-    if facts is not None:
-        return facts
-    split = build_split(recipe)
-    return DataFacts(shape=split.shape, train_images=len(split), classes=split.classes)
+    said = recipe.data.component.facts(DataFacts, recipe.data.options)
+    return facts_of(build_split(recipe)) if said is None else said
 
 
-def _footprint(recipe: Recipe, facts: DataFacts) -> Footprint:
-    store: TargetStore = recipe.targets.make()
-    return store.footprint(
-        rows=facts.train_images, shape=facts.shape, kept_snapshots=kept_snapshots(recipe)
-    )
+def _batches_per_epoch(recipe: Recipe, facts: DataFacts) -> int:
+    batch = recipe.train.batch_images
+    if recipe.needs.sets is not None:
+        return max(facts.train_images // batch, 1)
+    shards = recipe.train.shards or default_shards(batch)
+    return batches_per_epoch(images=facts.train_images, batch_images=batch, shards=shards)

@@ -15,7 +15,7 @@ from dddm.recipe.model import Recipe
 from dddm.run import checkpoint as checkpoints
 from dddm.run.folder import RunFolder
 from dddm.run.versions import how_to_fit
-from dddm.tasks.build import build_schedule
+from dddm.tasks.build import build_parametrization, build_schedule
 from dddm.tasks.training import ema_group
 
 
@@ -28,7 +28,7 @@ class Generator:
         backbone: the network that the model computes with.
         shape: of one image.
         classes: names of the classes that the network is conditioned on; empty for none.
-        step: optimiser steps that the weights have behind them.
+        step: optimizer steps that the weights have behind them.
         checkpoint_sha256: of the checkpoint's manifest.
         weights: which of the run's weights they are, in words.
     """
@@ -48,7 +48,7 @@ class Weights:
     """Which of a run's weights samples are drawn from.
 
     Attributes:
-        ema: decay of one of the recipe's `more_emas`; None for that of `ema`.
+        ema: decay of one of the recipe's `extra_ema_decays`; None for that of `ema`.
         best: the weights that scored best during training instead of the newest.
     """
 
@@ -117,8 +117,12 @@ def load_generator(
             remedy=how_to_fit(before, recipe.uses),
         ) from error
     backbone.to(device).eval().requires_grad_(requires_grad=False)
+    schedule = build_schedule(recipe)
+    parametrization = build_parametrization(recipe, schedule=schedule)
     return Generator(
-        model=ScheduledDenoiser(schedule=build_schedule(recipe), backbone=backbone),
+        model=ScheduledDenoiser(
+            schedule=schedule, backbone=backbone, parametrization=parametrization
+        ),
         backbone=backbone,
         shape=shape,
         classes=classes if backbone.uses_labels else (),
@@ -129,7 +133,7 @@ def load_generator(
 
 
 def _refuse_unkept(recipe: Recipe, weights: Weights, *, folder: RunFolder) -> None:
-    kept = recipe.train.more_emas
+    kept = recipe.train.extra_ema_decays
     if weights.ema is not None and weights.ema not in kept:
         raise UsageError(
             f"this run keeps no average with decay {weights.ema:g}",

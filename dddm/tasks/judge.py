@@ -125,7 +125,7 @@ def make_judge(
         DataError: if a feature is not finite.
         StoppedEarly: when asked to stop.
     """
-    warnings = () if recipe is None else tuple(_related(recipe.metric, use, features))
+    warnings = () if recipe is None else tuple(_related(recipe, use, features))
     features.to(bench.device)
 
     def of(split: Split, name: str) -> RealFeatures:
@@ -183,7 +183,12 @@ def _reference(real: RealImages, train: RealFeatures) -> dict[str, Any]:
 
 
 def _trained_with(recipe: Recipe) -> dict[str, Any]:
-    return {"recipe_sha256": recipe.fingerprint, "metric": _named(recipe.metric)}
+    metric = None if recipe.metric is None else _named(recipe.metric)
+    return {
+        "recipe_sha256": recipe.fingerprint,
+        "objective": _named(recipe.objective),
+        "metric": metric,
+    }
 
 
 @final
@@ -218,11 +223,12 @@ def _named(use: Use) -> dict[str, Any]:
     return {"id": use.component.id, "options": plain(use.options)}
 
 
-def _related(metric: Use, use: Use, features: Features) -> Iterator[str]:
+def _related(recipe: Recipe, use: Use, features: Features) -> Iterator[str]:
     """A sentence where features and the metric that was trained with learned from the same data."""
-    name = metric.component.name
-    if features.trained_on is None:
+    metric = recipe.metric
+    if features.trained_on is None or metric is None:
         return
+    name = metric.component.name
     try:
         made: Metric = metric.make()
     except DataError as error:  # a run may be scored where the weights of its loss are not

@@ -1,73 +1,57 @@
-"""The network in several processes: DistributedDataParallel averages the gradients.
+"""A step in several processes: DistributedDataParallel averages the gradients.
 
-All processes have equal parts of each batch, so that the average is the whole batch's gradient.
+What is wrapped is the objective's step, not one evaluation of the network: an objective may
+evaluate it several times, with and without gradient, and take derivatives of it; the gradient of
+its loss is averaged all the same.  All processes have equal parts of each batch, so that the
+average is the whole batch's gradient.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, final
 
-import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.sampler import Denoiser
-from dddm.interfaces.schedule import Schedule
-from dddm.run.processes import Processes
+from dddm.interfaces.objective import Outcome
+from dddm.run.context import RunContext
+
+MakeStep = Callable[[], Outcome]
 
 
 @final
-class _Evaluation(nn.Module):
-    """`Denoiser.evaluate` as the module whose parameters are watched."""
+class _Step(nn.Module):
+    """A step as the module whose parameters are watched."""
 
-    def __init__(self, model: Denoiser, backbone: Backbone) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         super().__init__()
-        self._model = model
         self.backbone = backbone
 
-    def forward(self, x_t: Tensor, t: Tensor, label: Tensor | None, estimate: Tensor) -> Tensor:
-        """f_θ(x̂, x_t, t)."""
-        return self._model.evaluate(x_t=x_t, t=t, label=label, estimate=estimate)
+    def forward(self, make: MakeStep) -> tuple[Tensor, Outcome]:
+        """The loss, where it is looked for, and all else."""
+        outcome = make()
+        return outcome.loss, outcome
 
 
 @final
-class ParallelDenoiser(Denoiser):
-    """A denoiser whose `evaluate` leads to averaged gradients; `begin` and `refine` do not."""
+class ParallelStep:
+    """Makes steps whose backward passes average gradients over the processes."""
 
-    def __init__(
-        self, model: Denoiser, *, backbone: Backbone, device: torch.device, processes: Processes
-    ) -> None:
-        self._model = model
+    def __init__(self, backbone: Backbone, *, context: RunContext) -> None:
+        device = context.device
         self._parallel = DistributedDataParallel(
-            _Evaluation(model, backbone),
+            _Step(backbone),
             device_ids=[device] if device.type == "cuda" else None,
             # Otherwise gradients are summed in another order after the first step than in it, and
             # a resumed run differs in its last bits; two numbers have but one order.
-            find_unused_parameters=device.type == "cpu" and processes.count > 2,  # noqa: PLR2004
+            find_unused_parameters=device.type == "cpu" and context.processes.count > 2,  # noqa: PLR2004
         )
 
-    @property
-    def schedule(self) -> Schedule:
-        """The forward process."""
-        return self._model.schedule
-
-    def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Any:
-        """What of f depends on (x_t, t, label) alone."""
-        return self._model.begin(x_t=x_t, t=t, label=label)
-
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        """f_θ(x̂, x_t, t)."""
-        return self._model.refine(begun, estimate=estimate)
-
-    def select(self, begun: Any, *, index: Tensor) -> Any:
-        """What `begin` would have returned for these images alone."""
-        return self._model.select(begun, index=index)
-
-    def evaluate(self, *, x_t: Tensor, t: Tensor, label: Tensor | None, estimate: Tensor) -> Tensor:
-        """f_θ(x̂, x_t, t); its backward pass averages gradients over the processes."""
-        evaluated: Tensor = self._parallel(x_t, t, label, estimate)
-        return evaluated
+    def __call__(self, make: MakeStep) -> Outcome:
+        """What `make` gives."""
+        found: tuple[Any, Outcome] = self._parallel(make)
+        return found[1]
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -13,15 +13,14 @@ from torch import Tensor
 from dddm.interfaces.features import Features
 from dddm.interfaces.observer import SamplesDrawn, ScoreMeasured
 from dddm.interfaces.sampler import Sampler
-from dddm.method.denoiser import ScheduledDenoiser
 from dddm.recipe.model import Recipe, SampleJob
 from dddm.scores.frechet import Statistics, frechet_distance, statistics_of
 from dddm.support.files import naming_full_disk
 from dddm.support.pictures import grid, png_bytes
+from dddm.tasks.checkpointing import keep_best
 from dddm.tasks.draw import build_sampler
 from dddm.tasks.extract import extract, real_features
 from dddm.tasks.judge import refuse_unfit
-from dddm.tasks.keep import keep_best
 from dddm.tasks.sample import BLOCK_IMAGES, Order, draw_images
 from dddm.tasks.training import Best, Training
 
@@ -65,8 +64,10 @@ class Progress:
             shape=parts.split.shape,
             classes=len(parts.split.classes) if parts.backbone.uses_labels else 0,
         )
-        model = ScheduledDenoiser(schedule=parts.schedule, backbone=training.ema.backbone)
-        return draw_images(model=model, sampler=self._sampler, order=order, device=training.device)
+        model = training.averaged_denoiser()
+        return draw_images(
+            model=model, sampler=self._sampler, order=order, device=training.context.device
+        )
 
     def _draw_grid(self, training: Training) -> None:
         """A grid at 10 steps, or the recipe's nearest number below; one class a column."""
@@ -77,11 +78,11 @@ class Progress:
         classes = len(split.classes) if training.parts.backbone.uses_labels else 0
         columns = classes if 1 < classes <= BLOCK_IMAGES // 2 else None
         whole_rows = BLOCK_IMAGES // columns * columns if columns else BLOCK_IMAGES
-        path = training.folder.progress / f"epoch-{training.position.epoch + 1:05d}.png"
+        path = training.context.folder.progress / f"epoch-{training.position.epoch + 1:05d}.png"
         with naming_full_disk(path):
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(png_bytes(grid(images_NCHW[:whole_rows], columns=columns)))
-        training.announcer.announce(
+        training.context.announcer.announce(
             SamplesDrawn,
             sampler=self._job.sampler.component.name,
             steps=steps,
@@ -105,7 +106,7 @@ class Progress:
         for steps, images_NCHW in samples.items():
             found = statistics_of(extract(features, images_NCHW).features)
             values[steps] = frechet_distance(found, reference)
-            training.announcer.announce(
+            training.context.announcer.announce(
                 ScoreMeasured,
                 metric=name,
                 sampler=self._job.sampler.component.name,
@@ -125,8 +126,8 @@ class Progress:
             assert self._recipe.evaluate is not None
             split = training.parts.split
             features, *_ = refuse_unfit(self._recipe.evaluate, shape=split.shape)
-            features.to(training.device)
-            real = real_features(features, split, device=training.device)
+            features.to(training.context.device)
+            real = real_features(features, split, device=training.context.device)
             self._judged = (features, real.statistics)
         return self._judged
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.facts import ImageShape
-from dddm.method.training_step import Batch
+from dddm.interfaces.objective import Batch, RealSets
+from dddm.run.batches import StepRows
 from dddm.support.images import from_uint8
 from dddm.support.side_thread import side_thread
 
@@ -34,19 +35,32 @@ class Reader:
         self._thread = side_thread("dddm-reader")
         self._ahead: tuple[Tensor, Future[_Raw]] | None = None
 
-    def read(self, index: Tensor, *, upcoming: Tensor | None = None) -> Batch:
-        """The images with indices `index`, (B,), int64; `upcoming` are read in the meantime."""
+    def read(self, rows: StepRows, *, upcoming: StepRows | None = None) -> Batch:
+        """The images of a step; those of `upcoming` are read in the meantime."""
+        index = _images_of(rows)
         ahead, self._ahead = self._ahead, None
         if ahead is not None and torch.equal(ahead[0], index):
             image_BCHW, label_B = ahead[1].result()
         else:
             image_BCHW, label_B = self._raw(index)
         if upcoming is not None:
-            self._ahead = (upcoming, self._thread.submit(self._raw, upcoming))
+            following = _images_of(upcoming)
+            self._ahead = (following, self._thread.submit(self._raw, following))
+        x_0 = from_uint8(image_BCHW.to(self._device, non_blocking=True))
+        label = None if label_B is None else label_B.to(self._device, non_blocking=True)
+        count = len(rows.index)
         return Batch(
-            index=index,
-            x_0=from_uint8(image_BCHW.to(self._device, non_blocking=True)),
-            label=None if label_B is None else label_B.to(self._device, non_blocking=True),
+            index=rows.index,
+            x_0=x_0[:count],
+            label=None if label is None else label[:count],
+            rows=rows.rows,
+            sets=None
+            if rows.real is None
+            else RealSets(
+                index=rows.real,
+                x_0=x_0[count:].reshape(*rows.real.shape, *x_0.shape[1:]),
+                label=None if label is None else label[:count].reshape(len(rows.real), -1)[:, 0],
+            ),
         )
 
     def close(self) -> None:
@@ -65,6 +79,11 @@ class Reader:
         if self._device.type != "cuda" or tensor.is_cuda:
             return tensor
         return tensor.pin_memory()
+
+
+def _images_of(rows: StepRows) -> Tensor:
+    """Indices of all images of a step, those of the sets last."""
+    return rows.index if rows.real is None else torch.cat([rows.index, rows.real.flatten()])
 
 
 @final

@@ -1,6 +1,6 @@
 """What to do about a number that is not finite: it depends on how far training has come."""
 
-from dddm.method.training_step import Batch, Outcome
+from dddm.interfaces.objective import Batch, Outcome
 from dddm.recipe.model import Use
 from dddm.registry.strangers import is_ours
 from dddm.run.checkpoint import list_checkpoints
@@ -9,12 +9,15 @@ from dddm.tasks.training import Training
 
 def remedy_for_not_finite(training: Training, outcome: Outcome, *, batch: Batch) -> str:
     """Of a loss or an estimate of this batch."""
-    recipe = training.recipe
+    recipe = training.context.recipe
     if not bool(batch.x_0.isfinite().all()):
         return f"the images are not finite themselves: {_look_at(recipe.data)}"
     if training.position.step > 0:
         return f"{remedy_for_gradient(training)} or set train.gradient_clip = 1.0"
-    use = recipe.metric if bool(outcome.estimate.isfinite().all()) else recipe.backbone
+    finite = all(bool(rows.isfinite().all()) for rows in outcome.memory.values())
+    use = recipe.metric if outcome.memory and finite else recipe.backbone
+    if use is None or not outcome.memory:
+        use = recipe.objective
     return (
         f"no weight was changed before, so the {use.component.kind.value} {use.component.id} gave "
         f"it for numbers that are finite: {_look_at(use)}"
@@ -24,17 +27,18 @@ def remedy_for_not_finite(training: Training, outcome: Outcome, *, batch: Batch)
 def remedy_for_gradient(training: Training) -> str:
     """Of a gradient."""
     if training.position.step > 0:
-        return f"{what_is_kept(training)}use a smaller train.learning_rate"
-    metric, backbone = training.recipe.metric, training.recipe.backbone
-    return (
-        "no weight was changed before, so it comes of the metric or of the backbone: "
-        f"{_look_at(metric)}, and {_look_at(backbone)}"
+        return f"{what_is_kept(training)}use a smaller learning_rate.rate"
+    recipe = training.context.recipe
+    used = [use for use in (recipe.objective, recipe.metric, recipe.backbone) if use is not None]
+    kinds = " or ".join(f"the {use.component.kind.value}" for use in used)
+    return f"no weight was changed before, so it comes of {kinds}: " + ", and ".join(
+        _look_at(use) for use in used
     )
 
 
 def what_is_kept(training: Training) -> str:
     """That the last checkpoint is whole, where there is one."""
-    there = list_checkpoints(training.folder.checkpoints)
+    there = list_checkpoints(training.context.folder.checkpoints)
     return "the last checkpoint is whole; " if there else ""
 
 

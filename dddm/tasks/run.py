@@ -14,6 +14,7 @@ from dddm.interfaces.observer import DataProgress, RunStopped
 from dddm.recipe.model import Recipe, SampleJob
 from dddm.run import checkpoint as checkpoints
 from dddm.run.announce import Announcer, Follower
+from dddm.run.context import RunContext
 from dddm.run.device import refuse_without_compiler
 from dddm.run.event_log import EventLog
 from dddm.run.folder import RunFolder
@@ -21,11 +22,11 @@ from dddm.run.processes import ALONE, Processes, is_consequence
 from dddm.run.stopping import StopRequest
 from dddm.run.versions import machine, versions
 from dddm.tasks.build import TrainingParts, build_for_training
+from dddm.tasks.checkpointing import find_latest, passed_over, resume
 from dddm.tasks.draw import Request, draw_request
 from dddm.tasks.generator import load_generator
 from dddm.tasks.judge import Bench, refuse_unfit
 from dddm.tasks.progress import Progress
-from dddm.tasks.take_up import find, passed_over, take_up
 from dddm.tasks.train import train
 from dddm.tasks.training import Training
 
@@ -46,13 +47,13 @@ def run(
     Raises:
         DddmError: for whatever goes wrong; StoppedEarly when asked to stop.
     """
-    found = find(folder, processes=processes)
+    found = find_latest(folder, processes=processes)
     work = partial(_work, recipe, found, folder, device=device, stop=stop, processes=processes)
     if not processes.main:
         work(announcer=Announcer(()), log=None)
         return folder.report
     log_bytes = 0 if found.checkpoint is None else found.checkpoint.state["log_bytes"]
-    log = EventLog(folder.events, keep_bytes=None if _trained(recipe, found) else log_bytes)
+    log = EventLog(folder.events, keep_bytes=None if _trained(found) else log_bytes)
     logging = Follower(title="the event log", make=lambda: log)
     announcer = Announcer([logging, *observers], stop=stop)
     try:
@@ -78,7 +79,7 @@ def run(
 
 def _work(
     recipe: Recipe,
-    found: checkpoints.Found,
+    found: checkpoints.LatestCheckpoint,
     folder: RunFolder,
     *,
     device: torch.device,
@@ -126,16 +127,17 @@ def _saved_step(folder: RunFolder) -> int:
     return checkpoints.step_of(saved[0]) if saved else 0
 
 
-def _trained(recipe: Recipe, found: checkpoints.Found) -> bool:
+def _trained(found: checkpoints.LatestCheckpoint) -> bool:
+    """Whether the newest checkpoint is that of the last step."""
     if found.checkpoint is None:
         return False
-    epochs_done: int = found.checkpoint.state["position"]["epoch"]
-    return epochs_done >= recipe.train.epochs
+    steps: int = found.checkpoint.state["total_steps"]
+    return found.checkpoint.step >= steps
 
 
 def _train(
     recipe: Recipe,
-    found: checkpoints.Found,
+    found: checkpoints.LatestCheckpoint,
     folder: RunFolder,
     *,
     device: torch.device,
@@ -145,32 +147,31 @@ def _train(
     processes: Processes,
 ) -> None:
     """Train what is left of the run."""
-    if _trained(recipe, found):
+    if _trained(found):
         return
     if recipe.train.compile:
         refuse_without_compiler(device)
     processes.from_main(lambda: _prepare_data(recipe, announcer=announcer, stop=stop))
-    parts = build_for_training(recipe, folder=folder, device=device, processes=processes)
-    _refuse_unfit_features(recipe, shape=parts.split.shape)
-    if processes.main:
-        _note_parts(recipe, folder, parts=parts, device=device, processes=processes)
-    training = Training(
+    context = RunContext(
         recipe=recipe,
         folder=folder,
         device=device,
-        parts=parts,
         announcer=announcer,
-        log=log,
         stop=stop,
         processes=processes,
     )
+    parts = build_for_training(context)
+    _refuse_unfit_features(recipe, shape=parts.split.shape)
+    if processes.main:
+        _note_parts(recipe, folder, parts=parts, device=device, processes=processes)
+    training = Training(context=context, parts=parts, log=log)
     try:
-        take_up(training, found)
+        resume(training, found)
         train(training, progress=Progress(recipe))
     finally:
         training.saver.close()
         training.reader.close()
-        parts.store.close()
+        parts.memory.close()
     if processes.main:
         _note_seconds(folder, train=training.position.train_seconds)
 

@@ -1,87 +1,94 @@
-"""Training: algorithm 1 over all epochs, with diagnostics and pictures.
+"""The training loop, which knows no objective: batches, draws, memory, diagnoses and checkpoints.
 
-Read `train` first, then `_one_step`, which follows the paper line by line:
-`dddm.method.training_step` holds the line that matters.
+Read `train` first, then `_one_step`: what a step asks of the network is the objective's.
 """
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 
-import attrs
 import torch
 from torch import Tensor
 
+from dddm.interfaces.objective import Batch, Diagnosis, Outcome, TrainingProgress
 from dddm.interfaces.observer import EpochDone, RunStarted, StepDone
-from dddm.method.leak import Leak, measure_leak
-from dddm.method.learning_rate import learning_rate_at
-from dddm.method.training_step import Batch, Draws, draw, refuse_not_finite, training_step
+from dddm.method.draws import Draws, draw, equal_parts
+from dddm.method.step import make_step, micro_batches, refuse_not_finite
+from dddm.run.batches import EpochRows, StepRows
 from dddm.run.rate import Rate
 from dddm.support.noise import generator_for, noise_by_index, seed_for
-from dddm.tasks.keep import announce_saved, save
+from dddm.tasks.checkpointing import announce_saved, save
+from dddm.tasks.memory import gather_rows
+from dddm.tasks.optimizer import set_learning_rate
 from dddm.tasks.progress import Progress
 from dddm.tasks.remedies import remedy_for_not_finite
 from dddm.tasks.training import Training
 from dddm.tasks.update import update_weights
 
-_LEAK_IMAGES = 256
+_DIAGNOSED_ROWS = 256
 
 
 def train(training: Training, *, progress: Progress) -> None:
-    """Train from where `training` stands to the end of the last epoch.
+    """Train from where `training` stands to the last step.
 
     Raises:
         TrainingFailed: at a number that is not finite; the last checkpoint stays.
         StoppedEarly: when asked to stop; everything is saved.
     """
-    position, plan = training.position, training.parts.plan
+    position, plan, context = training.position, training.parts.plan, training.context
     rate = Rate()
     _announce_start(training)
-    stopping = training.stop.agree(training.processes)
-    while position.epoch < training.recipe.train.epochs:
-        index_NB = plan.epoch(position.epoch)
-        if position.batch == 0:
-            training.parts.store.begin_epoch(position.epoch)
-        while position.batch < plan.batches_per_epoch:
+    stopping = context.stop.agree(context.processes)
+    while position.step < training.total_steps:
+        rows = plan.own_rows(position.epoch, part=training.own)
+        while position.batch < plan.batches_per_epoch and position.step < training.total_steps:
             if stopping:
                 save(training)
                 announce_saved(training, training.saver.wait())
-                training.stop.obey(where=f"step {position.step}", saved=True)
-            stopping = _one_step(training, index_NB=index_NB, rate=rate)
+                context.stop.obey(where=f"step {position.step}", saved=True)
+            stopping = _one_step(training, rows=rows, rate=rate)
             announce_saved(training, training.saver.finished())
         _finish_epoch(training, progress=progress)
     announce_saved(training, training.saver.wait())
 
 
-def _one_step(training: Training, *, index_NB: Tensor, rate: Rate) -> bool:
+def _one_step(training: Training, *, rows: EpochRows, rate: Rate) -> bool:
     """One batch; whether all processes are to stop before the next."""
     began = time.perf_counter()
-    parts, position, settings = training.parts, training.position, training.recipe.train
-    seed, device = training.recipe.seed, training.device
+    parts, position, context = training.parts, training.position, training.context
+    recipe = context.recipe
+    settings = recipe.train
     # Dropout inside a network is the one thing that draws from the global generator.
-    torch.manual_seed(seed_for("dropout", seed, position.step, training.processes.rank))
-    generator = generator_for("train", seed, position.epoch, position.batch, device=device)
+    torch.manual_seed(seed_for("dropout", recipe.seed, position.step, context.processes.rank))
+    generator = generator_for(
+        "train", recipe.seed, position.epoch, position.batch, device=context.device
+    )
     parts.backbone.train()
-
-    own_NB = index_NB[:, training.own]
-    upcoming = own_NB[position.batch + 1] if position.batch + 1 < len(own_NB) else None
-    batch = training.reader.read(own_NB[position.batch], upcoming=upcoming)
+    parts.memory.begin_epoch(parts.plan.memory_epoch(epoch=position.epoch, step=position.step))
+    last = position.batch + 1 == parts.plan.batches_per_epoch
+    upcoming = None if last else rows(position.batch + 1)
+    batch = training.reader.read(rows(position.batch), upcoming=upcoming)
+    progress = _progress(training)
     # Drawn for the whole batch, so that no number depends on how many processes share it.
     draws = draw(
-        schedule=parts.schedule,
-        images=settings.batch_images,
+        parts.objective,
+        count=settings.batch_images,
         shape=parts.split.shape,
+        schedule=parts.schedule,
+        progress=progress,
         generator=generator,
-        estimate_dropout=settings.estimate_dropout,
         flips=settings.flips,
     )[training.own]
-    own_loss, estimate_BCHW = _forward_and_backward(
-        training, batch=batch, draws=draws, upcoming=upcoming
+    outcome = _forward_and_backward(
+        training, batch=batch, draws=draws, progress=progress, upcoming=upcoming
     )
-    loss, stopping = _share(training, own_loss)
-    learning_rate = _set_learning_rate(training)
-    parts.store.write(batch.index, estimate=estimate_BCHW)
+    loss, numbers, stopping = _share(training, outcome)
+    learning_rate = parts.learning_rate.at(step=position.step, total_steps=training.total_steps)
+    set_learning_rate(parts.optimizer, learning_rate)
+    parts.memory.write(batch.rows, values=outcome.memory, written=outcome.written)
     norm = update_weights(training)
+    parts.objective.after_step(backbone=parts.backbone, progress=progress)
 
     position.step += 1
     position.batch += 1
@@ -90,7 +97,7 @@ def _one_step(training: Training, *, index_NB: Tensor, rate: Rate) -> bool:
     position.train_seconds += time.perf_counter() - began
     if position.step % settings.log_every_steps == 0:
         per_second = rate.steps_per_second
-        training.announcer.announce(
+        context.announcer.announce(
             StepDone,
             step=position.step,
             epoch=position.epoch,
@@ -99,152 +106,165 @@ def _one_step(training: Training, *, index_NB: Tensor, rate: Rate) -> bool:
             gradient_norm=norm,
             images_per_second=per_second and per_second * settings.batch_images,
             seconds_left=rate.seconds_left(training.total_steps - position.step),
+            numbers=numbers,
         )
     return stopping
 
 
-def _share(training: Training, own_loss: float) -> tuple[float, bool]:
-    """The loss of the whole batch, and whether any process was asked to stop."""
-    processes, stop = training.processes, training.stop
-    if processes.count == 1:
-        return own_loss, stop.made
-    loss_sum, asked = processes.sums([own_loss, float(stop.made)])
-    if asked:
-        stop.ask("a request to another process")
-    return loss_sum / processes.count, asked > 0
+def _progress(training: Training) -> TrainingProgress:
+    position = training.position
+    return TrainingProgress(
+        step=position.step, total_steps=training.total_steps, epoch=position.epoch
+    )
+
+
+def _share(training: Training, outcome: Outcome) -> tuple[float, dict[str, float], bool]:
+    """Loss and numbers of the whole batch, and whether any process was asked to stop."""
+    processes, stop = training.context.processes, training.context.stop
+    own = [float(value) for value in (outcome.loss, *outcome.numbers.values())]
+    if processes.count > 1:
+        *sums, asked = processes.sums([*own, float(stop.made)])
+        if asked:
+            stop.ask("a request to another process")
+        own = [value / processes.count for value in sums]
+    return own[0], dict(zip(outcome.numbers, own[1:], strict=True)), stop.made
 
 
 def _forward_and_backward(
-    training: Training, *, batch: Batch, draws: Draws, upcoming: Tensor | None
-) -> tuple[float, Tensor]:
-    """This process's loss and new estimates; the whole batch's gradient is in the weights.
+    training: Training,
+    *,
+    batch: Batch,
+    draws: Draws,
+    progress: TrainingProgress,
+    upcoming: StepRows | None,
+) -> Outcome:
+    """What this process's rows gave; the whole batch's gradient is in the weights.
 
-    With accumulation the batch is worked off part by part; the gradient is that of the mean, and
-    travels between processes with the last part only.
+    With accumulation, one micro-batch follows another; the gradient is that of the mean, and
+    travels between processes with the last one only.
     """
-    parts, position = training.parts, training.position
-    count = training.recipe.train.accumulate
-    training.optimiser.zero_grad()
-    losses, estimates = [], []
-    cut = list(batch.parts(count))
-    first_of_next = None if upcoming is None else upcoming[: len(upcoming) // count]
-    read_next = [*(part.index for part in cut[1:]), first_of_next]
-    worked_off = zip(cut, draws.parts(count), read_next, strict=True)
-    for number, (part, part_draws, following) in enumerate(worked_off, start=1):
+    parts, recipe = training.parts, training.context.recipe
+    count = recipe.train.accumulation_steps
+    parts.optimizer.zero_grad()
+    outcomes = []
+    cut = list(micro_batches(batch, count))
+    first_of_next = None if upcoming is None else upcoming.first_rows(count)
+    read_next = [*(part.rows for part in cut[1:]), first_of_next]
+    slices = equal_parts(len(batch.rows), count)
+    for number, (part, place, following) in enumerate(
+        zip(cut, slices, read_next, strict=True), start=1
+    ):
+        make = partial(
+            make_step,
+            training.steps,
+            batch=part,
+            draws=draws[place],
+            memory=parts.memory.read(part.rows),
+            progress=progress,
+        )
         with ExitStack() as stack:
             if training.parallel is not None and number < count:
                 stack.enter_context(training.parallel.alone())
-            outcome = training_step(
-                model=training.parallel or training.model,
-                metric=parts.metric,
-                store=parts.store,
-                batch=part,
-                draws=part_draws,
-                epoch=position.epoch,
-            )
+            outcome = make() if training.parallel is None else training.parallel(make)
             refuse_not_finite(
                 outcome,
                 batch=part,
-                step=position.step + 1,
+                step=training.position.step + 1,
                 remedy=partial(remedy_for_not_finite, training, batch=part),
             )
             if following is not None:
-                parts.store.prefetch(following)
+                parts.memory.prefetch(following)
             scaled: Tensor = training.scaler.scale(outcome.loss / count)
             scaled.backward()  # type: ignore[no-untyped-call]  # torch does not type it
-        losses.append(outcome.loss.detach())
-        estimates.append(outcome.estimate)
-    return torch.stack(losses).mean().item(), torch.cat(estimates)
+        outcomes.append(outcome)
+    return _joined(outcomes)
 
 
-def _set_learning_rate(training: Training) -> float:
-    settings = training.recipe.train
-    rate = learning_rate_at(
-        warmup_steps=settings.learning_rate_warmup_steps,
-        step=training.position.step,
-        total_steps=training.total_steps,
-        first=settings.learning_rate,
-        drops=settings.learning_rate_drops,
-        factor=settings.learning_rate_drop_factor,
+def _joined(outcomes: list[Outcome]) -> Outcome:
+    """Of all micro-batches together, without gradient."""
+    loss = torch.stack([outcome.loss.detach() for outcome in outcomes]).mean()
+    written = [outcome.written for outcome in outcomes if outcome.written is not None]
+    return Outcome(
+        loss=loss,
+        memory={
+            name: torch.cat([outcome.memory[name] for outcome in outcomes])
+            for name in outcomes[0].memory
+        },
+        written=torch.cat(written) if written else None,
+        numbers={
+            name: torch.stack([outcome.numbers[name].detach() for outcome in outcomes]).mean()
+            for name in outcomes[0].numbers
+        },
     )
-    for group in training.optimiser.param_groups:
-        group["lr"] = rate
-    return rate
 
 
 def _finish_epoch(training: Training, *, progress: Progress) -> None:
-    position, settings = training.position, training.recipe.train
-    epoch, batches = position.epoch, training.parts.plan.batches_per_epoch
-    last = epoch + 1 == settings.epochs
-    leak = None
+    """After the last batch of an epoch, or of the run, which may end within one."""
+    position, settings = training.position, training.context.recipe.train
+    epoch, batches = position.epoch, position.batch
+    last = position.step == training.total_steps
+    diagnosis = None
     if last or (epoch + 1) % settings.diagnose_every_epochs == 0:
-        leak = _diagnose(training)
-    training.announcer.announce(
+        diagnosis = _diagnose(training)
+    training.context.announcer.announce(
         EpochDone,
         epoch=epoch,
         step=position.step,
         loss=position.loss_sum / batches,
-        leak=None if leak is None else attrs.asdict(leak),
+        diagnosis=diagnosis,
     )
-    if training.processes.main:
+    if training.context.processes.main:
         progress.after_epoch(training)
     position.epoch, position.batch, position.loss_sum = epoch + 1, 0, 0.0
     if last or (epoch + 1) % settings.checkpoint_every_epochs == 0:
         save(training)
 
 
-def _diagnose(training: Training) -> Leak | None:
-    """The leak diagnostic; all processes give their estimates, and the first measures."""
-    parts, seed = training.parts, training.recipe.seed
-    index_B = torch.arange(min(_LEAK_IMAGES, len(parts.split)))
-    stored_BCHW = _gather_estimates(training, index_B)
-    if stored_BCHW is None:
+def _diagnose(training: Training) -> Mapping[str, float] | None:
+    """The objective's diagnosis; all processes give their rows, and the first makes it."""
+    parts, context = training.parts, training.context
+    seed, shape = context.recipe.seed, parts.split.shape.as_tuple
+    rows_B = torch.arange(min(_DIAGNOSED_ROWS, parts.plan.memory_rows))
+    memory = gather_rows(parts.memory, context, rows_B)
+    if memory is None:
         return None
-    batch = training.reader.read(index_B)
+    index_B = torch.arange(min(_DIAGNOSED_ROWS, len(parts.split)))
+    batch = training.reader.read(StepRows(index=index_B, rows=rows_B))
     parts.backbone.eval()
-    shape = parts.split.shape.as_tuple
-    noise_BCHW, noise_estimate_BCHW = (
-        noise_by_index(seed=seed, purpose=purpose, index=index_B, shape=shape).to(training.device)
-        for purpose in ("leak x_T", "leak estimate")
-    )
-    return measure_leak(
-        model=training.model,
-        x_0=batch.x_0,
-        stored_estimate=stored_BCHW,
-        noise=noise_BCHW,
-        noise_estimate=noise_estimate_BCHW,
-        label=batch.label,
-    )
 
+    def noise(purpose: str) -> Tensor:
+        drawn = noise_by_index(seed=seed, purpose=purpose, index=index_B, shape=shape)
+        return drawn.to(context.device)
 
-def _gather_estimates(training: Training, index_B: Tensor) -> Tensor | None:
-    """Rows of the target store from the processes that own them; None but in the first."""
-    parts, processes = training.parts, training.processes
-    shards = parts.plan.shards_of(rank=processes.rank, processes=processes.count)
-    own = index_B[torch.isin(index_B % shards.count, torch.tensor(shards.owned))]
-    gathered = processes.gather((own, parts.store.peek(own).cpu()))
-    if not processes.main:
-        return None
-    index, rows = (torch.cat(pieces) for pieces in zip(*gathered, strict=True))
-    return rows[index.argsort()].to(training.device)
+    found = parts.objective.diagnose(
+        Diagnosis(
+            denoiser=training.steps.denoiser,
+            batch=batch,
+            memory=memory,
+            progress=_progress(training),
+            noise=noise,
+        )
+    )
+    return dict(found) or None
 
 
 def _announce_start(training: Training) -> None:
-    parts, settings = training.parts, training.recipe.train
-    training.announcer.announce(
+    parts, context = training.parts, training.context
+    settings, store = context.recipe.train, parts.footprint
+    context.announcer.announce(
         RunStarted,
-        name=training.recipe.name,
-        folder=training.folder.path,
+        name=context.recipe.name,
+        folder=context.folder.path,
         total_steps=training.total_steps,
-        total_epochs=settings.epochs,
+        total_epochs=-(-training.total_steps // parts.plan.batches_per_epoch),
         batch_images=settings.batch_images,
         first_step=training.position.step,
-        device=str(training.device),
+        device=str(context.device),
         parameters=sum(p.numel() for p in parts.backbone.parameters()),
         train_images=len(parts.split),
         stale_images=parts.plan.stale_images,
-        store_memory_bytes=parts.footprint.memory,
-        store_disk_bytes=parts.footprint.disk,
-        store_device_bytes=parts.footprint.device,
-        processes=training.processes.count,
+        store_memory_bytes=None if store is None else store.memory,
+        store_disk_bytes=None if store is None else store.disk,
+        store_device_bytes=None if store is None else store.device,
+        processes=context.processes.count,
     )

@@ -8,15 +8,11 @@ from attrs import define, field, frozen
 
 from dddm.method.denoiser import ScheduledDenoiser
 from dddm.method.ema import MovingAverage
-from dddm.recipe.model import Recipe
-from dddm.run.announce import Announcer
+from dddm.method.step import StepParts
+from dddm.run.context import RunContext
 from dddm.run.event_log import EventLog
-from dddm.run.folder import RunFolder
-from dddm.run.processes import Processes
-from dddm.run.stopping import StopRequest
 from dddm.tasks.build import TrainingParts
-from dddm.tasks.optimiser import make_optimiser
-from dddm.tasks.parallel import ParallelDenoiser
+from dddm.tasks.parallel import ParallelStep
 from dddm.tasks.reader import Reader
 from dddm.tasks.saver import Saver
 
@@ -64,27 +60,21 @@ def ema_group(decay: float) -> str:
 @final
 @define(kw_only=True)
 class Training:
-    """A training run in this process: everything that a checkpoint holds, and what surrounds it.
+    """A training run in this process.
 
     Attributes:
         log: the event log; None in all processes but the first.
-        model: the network as this process evaluates it.
-        parallel: the same with averaged gradients, where there are several processes.
+        steps: what steps of this run have in common.
+        parallel: makes steps with averaged gradients; None for a run of one process.
     """
 
-    recipe: Recipe
-    folder: RunFolder
-    device: torch.device
+    context: RunContext
     parts: TrainingParts
-    announcer: Announcer
     log: EventLog | None
-    stop: StopRequest
-    processes: Processes
     ema: MovingAverage = field(init=False)
-    more_emas: Mapping[str, MovingAverage] = field(init=False)
-    model: ScheduledDenoiser = field(init=False)
-    parallel: ParallelDenoiser | None = field(default=None, init=False)
-    optimiser: torch.optim.Adam = field(init=False)
+    extra_emas: Mapping[str, MovingAverage] = field(init=False)
+    steps: StepParts = field(init=False)
+    parallel: ParallelStep | None = field(default=None, init=False)
     scaler: torch.amp.GradScaler = field(init=False)
     reader: Reader = field(init=False)
     saver: Saver = field(init=False)
@@ -92,34 +82,52 @@ class Training:
     position: Position = field(factory=Position, init=False)
 
     def __attrs_post_init__(self) -> None:
-        train, backbone = self.recipe.train, self.parts.backbone
+        context, parts = self.context, self.parts
+        train, backbone = context.recipe.train, parts.backbone
         self.ema = MovingAverage(backbone, decay=train.ema, warmup=train.ema_warmup)
-        self.more_emas = {
+        self.extra_emas = {
             ema_group(decay): MovingAverage(backbone, decay=decay, warmup=train.ema_warmup)
-            for decay in train.more_emas
+            for decay in train.extra_ema_decays
         }
-        self.model = ScheduledDenoiser(
-            schedule=self.parts.schedule,
-            backbone=backbone,
-            precision=PRECISIONS[train.precision],
-            compiled=train.compile,
+        needs = context.recipe.needs
+        self.steps = StepParts(
+            objective=parts.objective,
+            denoiser=ScheduledDenoiser(
+                schedule=parts.schedule,
+                backbone=backbone,
+                parametrization=parts.parametrization,
+                precision=PRECISIONS[train.precision],
+                compiled=train.compile,
+            ),
+            average=self.averaged_denoiser() if needs.average else None,
+            metric=parts.metric,
+            mirrored=frozenset(
+                one.name for one in needs.memory if one.shape is None and needs.memory_rows is None
+            ),
         )
-        if self.processes.joined:
-            self.parallel = ParallelDenoiser(
-                self.model, backbone=backbone, device=self.device, processes=self.processes
-            )
-        self.optimiser = make_optimiser(backbone, train)
-        self.saver = Saver(self.processes)
-        self.reader = Reader(self.parts.split, device=self.device, labels=backbone.uses_labels)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=train.precision == "float16")
+        if context.processes.joined:
+            self.parallel = ParallelStep(backbone, context=context)
+        self.saver = Saver(context.processes)
+        self.reader = Reader(parts.split, device=context.device, labels=backbone.uses_labels)
+        self.scaler = torch.amp.GradScaler(
+            context.device.type, enabled=train.precision == "float16"
+        )
+
+    def averaged_denoiser(self) -> ScheduledDenoiser:
+        """The averaged network, from which samples are drawn."""
+        return ScheduledDenoiser(
+            schedule=self.parts.schedule,
+            backbone=self.ema.backbone,
+            parametrization=self.parts.parametrization,
+        )
 
     @property
     def own(self) -> slice:
-        """Which images of each batch are this process's."""
-        processes = self.processes
+        """Which rows of each batch are this process's."""
+        processes = self.context.processes
         return self.parts.plan.part_of(rank=processes.rank, processes=processes.count)
 
     @property
     def total_steps(self) -> int:
-        """Optimiser steps of the whole run."""
-        return self.recipe.train.epochs * self.parts.plan.batches_per_epoch
+        """Optimizer steps of the whole run."""
+        return self.parts.total_steps

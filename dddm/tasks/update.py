@@ -12,16 +12,16 @@ _MOST_OVERFLOWS: Final = 20
 
 
 def update_weights(training: Training) -> float:
-    """Clip, step the optimiser and the averages; the gradient's norm before clipping.
+    """Clip, step the optimizer and the averages; the gradient's norm before clipping.
 
     Under float16, gradients that overflow leave the step out and halve the scale, as usual.
 
     Raises:
-        TrainingFailed: if the norm is not finite, before the optimiser sees it; under float16,
+        TrainingFailed: if the norm is not finite, before the optimizer sees it; under float16,
             only if that happens many times in a row.
     """
-    limit = training.recipe.train.gradient_clip
-    training.scaler.unscale_(training.optimiser)
+    limit = training.context.recipe.train.gradient_clip
+    training.scaler.unscale_(training.parts.optimizer)
     norm = float(
         torch.nn.utils.clip_grad_norm_(
             training.parts.backbone.parameters(), float("inf") if limit is None else limit
@@ -30,11 +30,11 @@ def update_weights(training: Training) -> float:
     overflowed = not norm < float("inf")
     if overflowed:
         _count_overflow(training, norm)
-    training.scaler.step(training.optimiser)
+    training.scaler.step(training.parts.optimizer)
     training.scaler.update()
     if not overflowed:
         training.position.overflows = 0
-        for average in (training.ema, *training.more_emas.values()):
+        for average in (training.ema, *training.extra_emas.values()):
             average.update(training.parts.backbone, update=training.position.step)
     return norm
 
@@ -56,7 +56,7 @@ def _count_overflow(training: Training, norm: float) -> None:
             where=where,
             remedy=f'{what_is_kept(training)}use train.precision = "bfloat16"',
         )
-    training.announcer.say(
+    training.context.announcer.say(
         f"{where}: float16 gradients overflowed at a scale of {training.scaler.get_scale():g}; "
         f"this step changes no weight, {position.overflows} in a row"
     )

@@ -9,7 +9,6 @@ from dddm_metrics.lpips_options import (
     needs,
 )
 from dddm_metrics.options import (
-    GuidedMixOptions,
     PseudoHuberElementwiseOptions,
     PseudoHuberOptions,
 )
@@ -69,12 +68,4 @@ def dddm_register(registrar: Registrar) -> None:
         conformance=Conformance(
             examples=tuple({"size": 32, "form": form} for form in ("pseudo", "sqrt", "plain"))
         ),
-    )
-    registrar.add(
-        Kind.METRIC,
-        "guided-mix",
-        target="dddm_metrics.guided_mix:GuidedMix",
-        options=GuidedMixOptions,
-        summary="w d(f, x_0) + (1 − w) d(f, x̂), w = 1/(epoch + 1), of any metric d.",
-        conformance=Conformance(examples=({"of": {"use": "dddm:pseudo-huber", "c": 0.0043}},)),
     )

@@ -4,7 +4,7 @@ from typing import final
 
 from attrs import frozen
 
-from dddm.interfaces.plugin import Kind, Part, option, part
+from dddm.interfaces.plugin import option
 
 
 @final
@@ -27,11 +27,3 @@ class PseudoHuberElementwiseOptions:
     c: float = option(
         1.4e-4, above=0, help="Difference at which the square turns into the absolute value."
     )
-
-
-@final
-@frozen(kw_only=True)
-class GuidedMixOptions:
-    """Options of `guided-mix`."""
-
-    of: Part = part(Kind.METRIC, help="The distance d that is mixed.")

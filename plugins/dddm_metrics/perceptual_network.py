@@ -10,6 +10,7 @@ Legend: B images of C channels (features, in a layer), H rows, W columns.
 """
 
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, final
 
@@ -58,15 +59,14 @@ class PerceptualNetwork(nn.Module):
             image: (B, 3 or 1, H, W), in [-1, 1]; a single channel is shown as grey.
         """
         image_B3HW = self._scale(self._resize(image.to(torch.float32)))
-        kind = image.device.type
-        with torch.autocast(kind, dtype=torch.bfloat16, enabled=self._bfloat16):
+        with _autocast(image.device, bfloat16=self._bfloat16):
             layers = self._trunk(image_B3HW)
-        with torch.autocast(kind, enabled=False):
+        with _autocast(image.device, bfloat16=False):
             return tuple(_normalise(layer_BCHW.to(torch.float32)) for layer_BCHW in layers)
 
     def compare(self, features: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> Tensor:
         """L, (B,), float32, from the features of two batches."""
-        with torch.autocast(features[0].device.type, enabled=False):
+        with _autocast(features[0].device, bfloat16=False):
             terms = [
                 head((mine_BCHW - theirs_BCHW).square()).mean(dim=(1, 2, 3))
                 for head, mine_BCHW, theirs_BCHW in zip(self._heads, features, others, strict=True)
@@ -82,6 +82,13 @@ class PerceptualNetwork(nn.Module):
         )
 
 
+def _autocast(device: torch.device, *, bfloat16: bool) -> AbstractContextManager[object]:
+    """Compute in bfloat16 or, whatever training computes in, in float32; on meta it is the same."""
+    if device.type == "meta":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16)
+
+
 def _normalise(layer_BCHW: Tensor) -> Tensor:
     """Each place's feature vector at length 1, with a finite slope where it is all zeros."""
     return layer_BCHW * torch.rsqrt(layer_BCHW.square().sum(dim=1, keepdim=True) + _EPSILON)
@@ -90,20 +97,29 @@ def _normalise(layer_BCHW: Tensor) -> Tensor:
 def make_network(options: PerceptualOptions) -> PerceptualNetwork:
     """The network that the options describe, on the CPU.
 
+    Where torch's default device is `meta`, as in a dry run, it has shapes alone and needs no file.
+
     Raises:
         DataError: if the trunk's file is missing or wrong.
         EnvironmentProblem: if torchvision or lpips is unusable.
     """
-    path = trunk_path(options)
     lpips = _empty_lpips(options.net)
-    state = {f"net.{name}": value for name, value in load_trunk(path, like=_trunk(lpips)).items()}
+    if torch.get_default_device().type != "meta":
+        _fill(lpips, options)
+    if options.pooling == "average":
+        _average_instead_of_max(lpips)
+    return PerceptualNetwork(lpips, size=options.size, bfloat16=options.precision == "bfloat16")
+
+
+def _fill(lpips: nn.Module, options: PerceptualOptions) -> None:
+    state = {
+        f"net.{name}": value
+        for name, value in load_trunk(trunk_path(options), like=_trunk(lpips)).items()
+    }
     state |= _heads(options.net)
     # Each head has two names in lpips, so that one of them is always missing.
     lpips.load_state_dict(state, strict=False, assign=True)
     assert not any(value.is_meta for value in lpips.state_dict().values()), "all are filled"
-    if options.pooling == "average":
-        _average_instead_of_max(lpips)
-    return PerceptualNetwork(lpips, size=options.size, bfloat16=options.precision == "bfloat16")
 
 
 def _empty_lpips(net: str) -> nn.Module:

@@ -6,7 +6,7 @@ sampling steps, as in the paper's figure 5, has that number as its step.
 | Tag | Over |
 | --- | --- |
 | `train/loss`, `train/learning-rate`, `train/gradient-norm`, `train/images-per-second` | training |
-| `epoch/loss`; `leak/given-store` and the diagnostic's other numbers | training |
+| `epoch/loss`; `diagnosis/given-store` and what else the objective measures | training |
 | `scores-in-training/METRIC/SAMPLER-STEPS`, `samples-in-training/SAMPLER-STEPS` | training |
 | `scores/METRIC/SAMPLER`, `samples/SAMPLER` | sampling steps |
 | `recipe`, the checked recipe as text | training; once for each start |
@@ -98,6 +98,7 @@ class TensorBoard(Observer):
             "learning-rate": event.learning_rate,
             "gradient-norm": event.gradient_norm,
             "images-per-second": event.images_per_second,
+            **{name.replace("_", "-"): number for name, number in event.numbers.items()},
         }
         for name, number in numbers.items():
             if number is not None:
@@ -106,8 +107,8 @@ class TensorBoard(Observer):
     def _after_epoch(self, event: EpochDone) -> None:
         self._step = event.step
         self._number("epoch/loss", event.loss, step=event.step)
-        for name, number in (event.leak or {}).items():
-            self._number(f"leak/{name.replace('_', '-')}", number, step=event.step)
+        for name, number in (event.diagnosis or {}).items():
+            self._number(f"diagnosis/{name.replace('_', '-')}", number, step=event.step)
 
     def _samples(self, event: SamplesDrawn) -> None:
         if self._last_step is None:

@@ -19,14 +19,15 @@ def run_started(event: RunStarted) -> list[str]:
         f"{counted(event.train_images, 'image')}, {counted(event.total_epochs, 'epoch')}, "
         f"{counted(event.total_steps, 'step')} of {counted(event.batch_images, 'image')}"
     )
-    lines = [work, f"target store {_store(event)}, run folder {event.folder}"]
+    store = "" if event.store_memory_bytes is None else f"target store {_store(event)}, "
+    lines = [work, f"{store}run folder {event.folder}"]
     if event.stale_images:
         lines.append(
             f"each epoch leaves out {counted(event.stale_images, 'image')}, which do not fill a "
-            "batch; their estimates stay as they are"
+            "batch" + ("; their estimates stay as they are" if store else "")
         )
     if event.first_step:
-        lines.append(f"going on after step {event.first_step:,}")
+        lines.append(f"resuming after step {event.first_step:,}")
     return lines
 
 

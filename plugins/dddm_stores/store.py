@@ -9,7 +9,7 @@ Legend: n rows of a shard, B images asked for, C channels, H rows, W columns, R 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Final, final
+from typing import Final, Literal, final
 
 import torch
 from torch import Tensor
@@ -40,6 +40,7 @@ class RowStore(TargetStore):
         self._shape = (0, 0, 0)
         self._seed = 0
         self._device = torch.device("cpu")
+        self._initial: Literal["noise", "zeros"] = "noise"
         self._epoch = _NEVER
         self._first_row_S = torch.empty(0, dtype=torch.int64)
         self._written_n = torch.empty(0, dtype=torch.int32)
@@ -60,6 +61,7 @@ class RowStore(TargetStore):
         folder: Path,
         device: torch.device,
         kept_snapshots: int,
+        initial: Literal["noise", "zeros"] = "noise",
     ) -> None:
         """Make room; no row is touched.
 
@@ -68,6 +70,7 @@ class RowStore(TargetStore):
         """
         self._shards, self._shape, self._seed = shards, shape.as_tuple, seed
         self._device = device
+        self._initial = initial
         self._epoch = _NEVER
         self._first_row_S = torch.full((shards.count,), -1)
         first = 0
@@ -220,9 +223,7 @@ class RowStore(TargetStore):
         noise_B = self._written_n[where.row] == _NEVER
         if not noise_B.any():
             return self._known(where)
-        noise = noise_by_index(
-            seed=self._seed, purpose="store", index=index[noise_B], shape=self._shape
-        )
+        noise = self._unwritten(index[noise_B])
         if noise_B.all():
             return noise
         rows_BCHW = torch.empty(len(index), *self._shape, device=self._place.device)
@@ -231,6 +232,12 @@ class RowStore(TargetStore):
         for chosen, part in self._place.parts(where[known]):
             rows_BCHW[known[chosen]] = self._decoded(part)
         return rows_BCHW
+
+    def _unwritten(self, index: Tensor) -> Tensor:
+        """What rows are before they are written, (B, C, H, W)."""
+        if self._initial == "zeros":
+            return torch.zeros(len(index), *self._shape)
+        return noise_by_index(seed=self._seed, purpose="store", index=index, shape=self._shape)
 
     def _known(self, where: Where) -> Tensor:
         """Rows that were written, (B, C, H, W), float32."""

@@ -12,9 +12,10 @@ from attrs import frozen
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from dddm.interfaces.facts import DiagnosisFacts
 from dddm.tasks.report_page.axes import chart, floor_line, log_y, marker, plain
 from dddm.tasks.report_page.curves import running_mean, thin
-from dddm.tasks.report_page.history import LeakPoint
+from dddm.tasks.report_page.history import DiagnosisPoint
 from dddm.tasks.report_page.svg import SERIES
 
 _PARTS_OF_WINDOW: Final = 40
@@ -77,36 +78,37 @@ def learning_rate_chart(*, step: Sequence[int], learning_rate: Sequence[float]) 
     return chart("learning-rate", draw, description="Learning rate over training steps")
 
 
-def leak_chart(points: Sequence[LeakPoint]) -> str | None:
-    """Error at t = T given the store and given noise, and the data's variance; None if empty."""
+def diagnosis_chart(points: Sequence[DiagnosisPoint], *, facts: DiagnosisFacts) -> str | None:
+    """The objective's numbers over the epochs, as its facts say; None where there are none."""
+    names = [name for name, _ in (*facts.curves, *([facts.floor] if facts.floor else []))]
+    points = [point for point in points if all(name in point.numbers for name in names)]
     if not points:
         return None
     epochs = np.asarray([point.epochs for point in points])
     shown = thin(len(points))
     curves = {
-        SERIES[0]: [point.given_store for point in points],
-        SERIES[1]: [point.given_noise for point in points],
+        colour: [point.numbers[name] for point in points]
+        for colour, (name, _) in zip(SERIES, facts.curves, strict=False)
     }
-    variance = [point.data_variance for point in points]
 
     def draw(axes: Axes) -> None:
         for colour, values in curves.items():
             axes.plot(
                 epochs[shown], np.asarray(values)[shown], color=colour, marker=marker(len(points))
             )
-        # The variance does not change with training: a line across says so at one point too.
-        floor_line(axes, float(np.median(variance)))
+        if facts.floor is not None:
+            # It does not change with training: a line across says so at one point too.
+            floor_line(axes, float(np.median([point.numbers[facts.floor[0]] for point in points])))
         axes.set_ylim(bottom=0)
-        axes.set_title("mean squared error of the estimate at t = T")
+        axes.set_title(facts.measured)
         axes.set_xlabel("epochs", loc="right")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(plain))
 
-    description = (
-        "Error of the estimate at t = T over epochs, given the store and given noise, "
-        "beside the variance of the data"
-    )
-    return chart("leak", draw, description=description)
+    words = " and ".join(words for _, words in facts.curves)
+    beside = "" if facts.floor is None else f", beside {facts.floor[1]}"
+    description = f"{facts.measured} over epochs: {words}{beside}"
+    return chart("diagnosis", draw, description=description)
 
 
 def training_score_chart(scores: Mapping[int, Mapping[int, float]]) -> str | None:

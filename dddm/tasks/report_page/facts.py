@@ -100,16 +100,17 @@ def sentence_of(recipe: Recipe, *, history: History, about: About) -> str:
         size = f" of {width} × {height} pixels"
     data = recipe.data.component.name
     return (
-        f"A directly denoising diffusion model, trained on {images}{size} ({data}).  It turns "
-        "noise into images in as few or as many network evaluations as one asks for."
+        f"An image generator, trained on {images}{size} ({data}) by the objective "
+        f"{recipe.objective.component.name}.  It turns noise into images."
     )
 
 
 def facts_of(recipe: Recipe, *, history: History, about: About) -> tuple[Fact, ...]:
     """Epochs, parameters, speed, time, device and date, as far as they are known."""
-    total = recipe.train.epochs
-    done = history.epochs_done
-    epochs = counted(total, "epoch") if done >= total else f"{done:,} of {total:,} epochs"
+    total, done = history.total_epochs or recipe.train.epochs, history.epochs_done
+    epochs = counted(done, "epoch")
+    if total is not None:
+        epochs = counted(total, "epoch") if done >= total else f"{done:,} of {total:,} epochs"
     facts = [Fact(name="training", text=epochs, more=_steps(history))]
     if history.parameters is not None:
         text = f"{history.parameters:,}"

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -10,18 +10,14 @@ from attrs import define, field, frozen
 
 from dddm.run.event_log import read_events
 
-_LEAK: tuple[str, ...] = ("given_store", "given_noise", "data_variance")
-
 
 @final
 @frozen(kw_only=True)
-class LeakPoint:
-    """The leak diagnostic after `epochs` epochs: mean squared errors at t = T."""
+class DiagnosisPoint:
+    """The objective's diagnosis after `epochs` epochs: finite numbers by name."""
 
     epochs: int
-    given_store: float
-    given_noise: float
-    data_variance: float
+    numbers: Mapping[str, float]
 
 
 @final
@@ -30,8 +26,8 @@ class History:
     """A run as its log tells it; what the log does not say is None or empty.
 
     Attributes:
-        step: numbers of the logged optimiser steps, from 1, ascending.
-        loss: mean of the metric over the batch, one for each of them.
+        step: numbers of the logged optimizer steps, from 1, ascending.
+        loss: of the objective, mean over the batch, one for each of them.
         learning_rate: one for each of them.
         scores: Fréchet distances during training: by step count, by epochs done.
         epochs_done: whole epochs.
@@ -43,11 +39,12 @@ class History:
     step: tuple[int, ...] = ()
     loss: tuple[float, ...] = ()
     learning_rate: tuple[float, ...] = ()
-    leak: tuple[LeakPoint, ...] = ()
+    diagnosis: tuple[DiagnosisPoint, ...] = ()
     scores: dict[int, dict[int, float]] = field(factory=dict)
     epochs_done: int = 0
     steps_done: int = 0
     total_steps: int | None = None
+    total_epochs: int | None = None
     parameters: int | None = None
     device: str | None = None
     train_images: int | None = None
@@ -116,11 +113,12 @@ def read_history(path: Path) -> History:
         step=tuple(steps),
         loss=tuple(loss for loss, _ in steps.values()),
         learning_rate=tuple(rate for _, rate in steps.values()),
-        leak=tuple(_leak_points(seen)),
+        diagnosis=tuple(_diagnoses(seen)),
         scores=dict(sorted(seen.scores.items())),
         epochs_done=epochs[-1] + 1 if epochs else 0,
         steps_done=max(done, default=0),
         total_steps=_whole(seen.start, "total_steps"),
+        total_epochs=_whole(seen.start, "total_epochs"),
         parameters=_whole(seen.start, "parameters"),
         device=str(seen.start["device"]) if "device" in seen.start else None,
         train_images=_whole(seen.start, "train_images"),
@@ -135,9 +133,10 @@ def _whole(entry: dict[str, Any], name: str) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _leak_points(seen: _Pass) -> Iterator[LeakPoint]:
+def _diagnoses(seen: _Pass) -> Iterator[DiagnosisPoint]:
     for epoch in sorted(seen.epochs):
-        leak = seen.epochs[epoch].get("leak") or {}
-        errors = {name: float(leak.get(name, math.nan)) for name in _LEAK}
-        if all(math.isfinite(error) for error in errors.values()):
-            yield LeakPoint(epochs=epoch + 1, **errors)
+        said = seen.epochs[epoch].get("diagnosis")
+        if isinstance(said, dict):
+            numbers = {str(name): float(number) for name, number in said.items()}
+            if numbers and all(math.isfinite(number) for number in numbers.values()):
+                yield DiagnosisPoint(epochs=epoch + 1, numbers=numbers)

@@ -8,11 +8,12 @@ import jinja2
 from attrs import frozen
 
 from dddm.interfaces.dataset import Split
+from dddm.interfaces.facts import DiagnosisFacts
 from dddm.recipe.model import Recipe
 from dddm.run.folder import RunFolder
 from dddm.tasks.report_page.charts import (
     LossChart,
-    leak_chart,
+    diagnosis_chart,
     learning_rate_chart,
     loss_chart,
     training_score_chart,
@@ -57,13 +58,15 @@ class Page:
     no_samples: str
     over_steps: tuple[OverSteps, ...]
     scores: ScoresPart
-    metric: str
+    objective: str
+    metric: str | None
     loss: LossChart | None
     learning_rate: str | None
     training_scores: str | None
     training_score_steps: tuple[str, ...]
     training_score_images: int
-    leak: str | None
+    diagnosis: str | None
+    diagnosis_facts: DiagnosisFacts | None
     diagnose_every: int
     progress: tuple[ProgressGrid, ...]
     progress_total: int
@@ -100,6 +103,7 @@ def gather(recipe: Recipe, *, folder: RunFolder, real: Split | None, no_real: st
         missing_samples=gallery.missing,
         missing_scores=recipe.evaluate is not None and not scores.any and bool(recipe.sample),
     )
+    facts = recipe.needs.diagnosis
     damage = [about.damage, history.damage, *gallery.damage]
     return Page(
         name=recipe.name,
@@ -113,13 +117,15 @@ def gather(recipe: Recipe, *, folder: RunFolder, real: Split | None, no_real: st
         no_samples=_no_samples(recipe),
         scores=scores,
         over_steps=gather_over_steps(gallery.panels),
-        metric=recipe.metric.component.name,
+        objective=recipe.objective.component.name,
+        metric=None if recipe.metric is None else recipe.metric.component.name,
         loss=loss_chart(step=history.step, loss=history.loss),
         learning_rate=learning_rate_chart(step=history.step, learning_rate=history.learning_rate),
         training_scores=training_score_chart(history.scores),
         training_score_steps=tuple(counted(steps, "step") for steps in history.scores),
         training_score_images=recipe.train.score_images,
-        leak=leak_chart(history.leak),
+        diagnosis=None if facts is None else diagnosis_chart(history.diagnosis, facts=facts),
+        diagnosis_facts=facts,
         diagnose_every=recipe.train.diagnose_every_epochs,
         progress=progress,
         progress_total=progress_total,

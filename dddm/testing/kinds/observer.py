@@ -64,7 +64,7 @@ def every_event(folder: Path) -> tuple[Event, ...]:
     grid = folder / "grid.png"
     if folder.is_dir():
         Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(grid)
-    leak = {"given_store": 0.2, "given_noise": 0.4, "data_variance": 0.3}
+    diagnosis = {"given_store": 0.2, "given_noise": 0.4, "data_variance": 0.3}
     return (
         DataProgress(seconds=0.0, what="packing images", done=10, total=10),
         RunStarted(
@@ -86,7 +86,7 @@ def every_event(folder: Path) -> tuple[Event, ...]:
         Notice(seconds=0.2, text="[a notice] with x̂ and 100 %"),
         _step(1),
         _step(2),
-        EpochDone(seconds=3.0, epoch=0, step=2, loss=0.4, leak=leak),
+        EpochDone(seconds=3.0, epoch=0, step=2, loss=0.4, diagnosis=diagnosis),
         CheckpointSaved(
             seconds=3.1,
             step=2,
@@ -98,7 +98,7 @@ def every_event(folder: Path) -> tuple[Event, ...]:
         ScoreMeasured(seconds=3.2, metric="fd", sampler="steps", steps=1, value=5.0, epoch=0),
         _step(3),
         _step(4),
-        EpochDone(seconds=5.0, epoch=1, step=4, loss=0.3, leak=None),
+        EpochDone(seconds=5.0, epoch=1, step=4, loss=0.3, diagnosis=None),
         SampleProgress(
             seconds=6.0,
             sampler="steps",

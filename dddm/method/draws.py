@@ -1,0 +1,81 @@
+"""The random numbers of a step: drawn for the whole batch, sliced by process and micro-batch.
+
+Legend: B rows.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import final
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from dddm.errors import PluginError
+from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.objective import Objective, TrainingProgress
+from dddm.interfaces.schedule import Schedule, expand_B111
+
+
+@final
+@frozen(kw_only=True, eq=False)
+class Draws:
+    """Random numbers of some rows.
+
+    Attributes:
+        own: what the objective drew, by name, each (B, …).
+        flipped: (B,), bool: which images are seen in a mirror; None without flips.
+    """
+
+    own: Mapping[str, Tensor]
+    flipped: Tensor | None
+
+    def __getitem__(self, part: slice) -> "Draws":
+        """The numbers of some of the rows."""
+        return Draws(
+            own={name: tensor[part] for name, tensor in self.own.items()},
+            flipped=None if self.flipped is None else self.flipped[part],
+        )
+
+    def flip(self, image: Tensor) -> Tensor:
+        """Mirror left and right where the draws say so, (B, C, H, W); its own inverse."""
+        if self.flipped is None:
+            return image
+        return torch.where(expand_B111(self.flipped), image.flip(-1), image)
+
+
+def draw(
+    objective: Objective,
+    *,
+    count: int,
+    shape: ImageShape,
+    schedule: Schedule,
+    progress: TrainingProgress,
+    generator: torch.Generator,
+    flips: bool,
+) -> Draws:
+    """Draw everything for `count` rows.
+
+    Raises:
+        PluginError: if the objective's draws cannot be sliced by rows.
+    """
+    own = objective.draw(
+        count=count, shape=shape, schedule=schedule, progress=progress, generator=generator
+    )
+    for name, tensor in own.items():
+        if tensor.shape[:1] != (count,):
+            raise PluginError(
+                f"the objective {type(objective).__name__} drew {name!r} of shape "
+                f"{tuple(tensor.shape)} for {count} rows",
+                where=f"{type(objective).__module__}:{type(objective).__qualname__}",
+                remedy="draw one entry for each row, so that processes can share them",
+            )
+    flipped_B = (
+        torch.rand(count, generator=generator, device=generator.device) < 1 / 2 if flips else None
+    )
+    return Draws(own=own, flipped=flipped_B)
+
+
+def equal_parts(length: int, count: int) -> Iterator[slice]:
+    """`count` slices of equal length; `count` divides `length`."""
+    each = length // count
+    return (slice(start, start + each) for start in range(0, length, each))

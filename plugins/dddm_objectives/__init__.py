@@ -1,0 +1,48 @@
+"""Built-in training objectives."""
+
+from dddm.interfaces.facts import DiagnosisFacts, MemoryField, ObjectiveFacts
+from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
+from dddm_objectives.options import DirectlyDenoisingOptions
+
+_LEAK = DiagnosisFacts(
+    title="Leak diagnostic",
+    measured="mean squared error of the estimate at t = T",
+    curves=(("given_store", "given store"), ("given_noise", "given noise")),
+    floor=("data_variance", "data variance"),
+    explained=(
+        (
+            "At t = T next to nothing of an image is left in what the network sees: if its error "
+            "is low given the store's estimate but not given noise, the store has come to hold the "
+            "answer.  Samples start from noise, so only the second curve speaks of them; the loss, "
+            "which is measured with the store's estimates, does not."
+        ),
+        (
+            "The dashed line is the variance of the data: the error of answering with the mean "
+            "image every time."
+        ),
+    ),
+)
+
+
+def describe_directly_denoising(options: DirectlyDenoisingOptions) -> ObjectiveFacts:
+    """One estimate for each training image, one evaluation, and a second distance if mixed."""
+    return ObjectiveFacts(
+        memory=(MemoryField(name="estimate"),),
+        estimate="estimate",
+        targets=2 if options.guided_mix else 1,
+        diagnosis=_LEAK,
+    )
+
+
+@hookimpl
+def dddm_register(registrar: Registrar) -> None:
+    """Declare the built-in objectives."""
+    registrar.add(
+        Kind.OBJECTIVE,
+        "directly-denoising",
+        target="dddm_objectives.directly_denoising:DirectlyDenoising",
+        options=DirectlyDenoisingOptions,
+        describe=describe_directly_denoising,
+        summary="The paper's: the network is given its own estimate of the epoch before.",
+        conformance=Conformance(examples=({}, {"estimate_dropout": 0.5}, {"guided_mix": True})),
+    )

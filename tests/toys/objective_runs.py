@@ -1,0 +1,140 @@
+"""Runs of the toy objectives: in this process, or as a script in several.
+
+    torchrun --nproc-per-node 4 objective_runs.py FOLDER plain sets …
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from dddm.recipe.read import read_recipe
+from dddm.registry.catalogue import Catalogue
+from dddm.registry.loader import load_catalogue
+from dddm.run.announce import Follower
+from dddm.run.event_log import read_events
+from dddm.run.folder import RunFolder
+from dddm.run.prepare import prepare_folder
+from dddm.run.processes import ALONE, Processes, join
+from dddm.run.stopping import StopRequest
+from dddm.tasks.run import run
+
+TOYS: Final = ("plain", "twice", "taught", "flowing", "sets", "chain", "counting")
+_TAKES_ESTIMATE: Final = frozenset({"chain"})
+_NO_METRIC: Final = frozenset({"flowing", "sets", "chain"})
+
+RECIPE: Final = """\
+format = 2
+name = "toy-objective"
+seed = 5
+
+[data]
+use = "digits"
+
+[objective]
+use = "toys:{name}"
+
+[schedule]
+use = "{schedule}"
+
+[backbone]
+use = "adm"
+channels = 8
+multipliers = [1, 2]
+blocks = 1
+attention = [4]
+classes = {classes}
+estimate = "{estimate}"
+second_time = {second_time}
+{dropout}
+
+{metric}
+[learning_rate]
+rate = 2e-3
+
+[train]
+steps = {steps}
+batch_images = 64
+ema = 0.9
+flips = true
+checkpoint_every_epochs = 1
+"""
+
+
+def recipe_text(name: str, *, steps: int = 6, classes: bool = True, dropout: float = 0.0) -> str:
+    """A recipe that trains by a toy."""
+    return RECIPE.format(
+        name=name,
+        steps=steps,
+        schedule="vp-continuous" if name == "flowing" else "vp",
+        classes=str(classes).lower(),
+        estimate="attention" if name in _TAKES_ESTIMATE else "none",
+        second_time=str(name == "flowing").lower(),
+        metric="" if name in _NO_METRIC else '[metric]\nuse = "l2"\n',
+        dropout=f"dropout = {dropout}" if dropout else "",
+    )
+
+
+def install_toys(folder: Path) -> None:
+    """Make the toys' package look installed, where `folder` is on the path."""
+    info = folder / "dddm_toys-1.0.dist-info"
+    info.mkdir(parents=True, exist_ok=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dddm-toys\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[dddm]\ntoys = toy_objectives\n")
+
+
+def run_toy(
+    folder: Path,
+    name: str,
+    *overrides: str,
+    catalogue: Catalogue,
+    processes: Processes = ALONE,
+    observers: Sequence[Follower] = (),
+    **text: int | float | bool,
+) -> RunFolder:
+    """Run a toy's recipe, as `dddm run` does."""
+    place = folder / name
+    file = folder / f"{name}.toml"
+
+    def write() -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(recipe_text(name, **text))  # type: ignore[arg-type]
+
+    processes.from_main(write)
+    recipe = read_recipe(file, overrides=overrides, catalogue=catalogue)
+    processes.from_main(lambda: prepare_folder(recipe, place) and None)
+    run(
+        recipe,
+        folder=RunFolder(place),
+        device=torch.device("cpu"),
+        observers=observers,
+        stop=StopRequest(),
+        processes=processes,
+    )
+    return RunFolder(place)
+
+
+def losses_of(folder: RunFolder) -> list[float]:
+    return [event["loss"] for event in read_events(folder.events, event="step-done")]
+
+
+def main(words: Sequence[str]) -> None:
+    """Run the toys that are named, one after the other, in all processes together."""
+    folder, accumulation, *names = words
+    torch.set_num_threads(1)
+    catalogue = load_catalogue()
+    with join(torch.device("cpu")) as processes:
+        for name in names:
+            run_toy(
+                Path(folder),
+                name,
+                f"train.accumulation_steps={accumulation}",
+                catalogue=catalogue,
+                processes=processes,
+            )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
