@@ -15,6 +15,7 @@ PACKAGES = (
     "dddm_metrics",
     "dddm_observers",
     "dddm_optimizers",
+    "dddm_parametrizations",
     "dddm_samplers",
     "dddm_schedules",
     "dddm_stores",

@@ -15,11 +15,22 @@ from torch import Tensor
 
 
 class Parametrization(ABC):
-    """A target of kind `parametrization` is called as `target(options, schedule=Schedule)`."""
+    """D(x_t, t) of a path x_t = a(t) x_0 + s(t) ε.
+
+    Coefficients are computed from the schedule's a(t) and s(t), in float64; where a(T) = 0, as on
+    the linear path, nothing may divide by it.  An image's numbers depend on its own time alone.
+
+    A target of kind `parametrization` is called as `target(options, schedule=Schedule)`.  It may
+    refuse a path that it cannot be used on by a RecipeError, but no variance preserving one at
+    whose end something is left of the image.
+    """
 
     @abstractmethod
     def network_time(self, t: Tensor) -> Tensor:
-        """c_noise(t), float32, finite: what the network sees of `t`, different at every time."""
+        """c_noise(t), float32: what the network sees of `t`, different at every time.
+
+        Finite, also at 0, which a second time may be.
+        """
 
     @abstractmethod
     def network_input(self, *, x_t: Tensor, t: Tensor) -> Tensor:
@@ -27,4 +38,7 @@ class Parametrization(ABC):
 
     @abstractmethod
     def estimate(self, *, x_t: Tensor, raw: Tensor, t: Tensor) -> Tensor:
-        """The estimate of x_0, (B, C, H, W), from the network's raw output F."""
+        """The estimate of x_0, (B, C, H, W), float32, from the network's raw output F.
+
+        At T it depends on F.
+        """

@@ -1,5 +1,8 @@
 """The forward process: how noise enters an image, and how an estimate is formed from F's output.
 
+A schedule has a parametrization of its own, `estimate`, `network_time` and `network_input`, which
+holds where a recipe chooses no other (`dddm.interfaces.parametrization`).
+
 Shapes: B images of C channels, H rows, W columns.  Times are 1-D tensors of B entries.
 """
 
@@ -18,7 +21,8 @@ def expand_B111(coefficient_B: Tensor) -> Tensor:
 class Schedule(ABC):
     """The coefficients of `x_t = a(t) x_0 + s(t) ε`, the last time T, and eq. 3's combination.
 
-    A target of kind `schedule` is called as `target(options)`.
+    A target of kind `schedule` is called as `target(options)`.  A registration describes it by
+    `ScheduleFacts`; without, it is taken to be discrete.
     """
 
     @property
@@ -30,8 +34,8 @@ class Schedule(ABC):
     def draw_times(self, *, count: int, generator: torch.Generator) -> Tensor:
         """Draw `count` training times, (count,), on the generator's device.
 
-        A discrete schedule draws integers from U{1…T} (int64), a continuous one real numbers from
-        (0, T] (float64).
+        A discrete schedule draws integers from {1…T} (int64), a continuous one real numbers from
+        (0, T] (float64), from any distribution: uniform, log-normal, logit-normal.
         """
 
     @abstractmethod
@@ -60,7 +64,7 @@ class Schedule(ABC):
 
     @abstractmethod
     def network_time(self, t: Tensor) -> Tensor:
-        """What the network sees of `t`, float32: in (0, 1000] whatever T is."""
+        """What the network sees of `t`, float32: any finite numbers, different at every time."""
 
     @abstractmethod
     def network_input(self, *, x_t: Tensor, t: Tensor) -> Tensor:

@@ -25,8 +25,9 @@ TAKEN: Final = frozenset(
         "DataError", "DataFacts", "Dataset", "Denoiser", "EnvironmentProblem", "EpochDone",
         "Event", "Features", "Final", "Footprint", "Half", "ImageShape", "InMemorySplit",
         "Iterator", "Kind", "LearningRate", "Mapping", "Metric", "NamedTuple", "NoOptions",
-        "Observer", "Path", "PurePath", "Registrar", "RunStarted", "Sampler", "Schedule",
-        "Sequence", "ShardState", "Shards", "SimpleNamespace", "Split", "Surroundings",
+        "Observer", "Parametrization", "Path", "PurePath", "Registrar", "RunStarted", "Sampler",
+        "Schedule", "ScheduleFacts", "Sequence", "ShardState", "Shards", "SimpleNamespace", "Split",
+        "Surroundings",
         "TargetStore", "Tensor",
     }
 )  # fmt: skip

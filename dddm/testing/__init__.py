@@ -22,9 +22,11 @@ of `dddm.interfaces.plugin`.  Every check and capability is listed in docs/testi
 from dddm.testing.check import Check, ConformanceFailure
 from dddm.testing.every_check import checks_of
 from dddm.testing.parametrise import conformance
+from dddm.testing.plain_paths import plain_paths
 from dddm.testing.report import Report, Result
 from dddm.testing.run import examine
 
 __all__ = [
     "Check", "ConformanceFailure", "Report", "Result", "checks_of", "conformance", "examine",
+    "plain_paths",
 ]  # fmt: skip

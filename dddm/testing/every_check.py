@@ -15,6 +15,7 @@ from dddm.testing.kinds.objective import OBJECTIVE
 from dddm.testing.kinds.observer import OBSERVER
 from dddm.testing.kinds.optimizer import OPTIMIZER
 from dddm.testing.kinds.options import OPTIONS
+from dddm.testing.kinds.parametrization import PARAMETRIZATION
 from dddm.testing.kinds.sampler import SAMPLER
 from dddm.testing.kinds.schedule import SCHEDULE
 from dddm.testing.kinds.target_store import TARGET_STORE
@@ -32,7 +33,7 @@ SUITES: Final[Mapping[Kind, Suite]] = {
     Kind.FEATURES: FEATURES,
     Kind.OBSERVER: OBSERVER,
     Kind.OBJECTIVE: OBJECTIVE,
-    Kind.PARAMETRIZATION: Suite("parametrization"),
+    Kind.PARAMETRIZATION: PARAMETRIZATION,
     Kind.OPTIMIZER: OPTIMIZER,
     Kind.LEARNING_RATE: LEARNING_RATE,
     Kind.SCORE: Suite("score"),

@@ -3,7 +3,7 @@
 Legend: B images, C channels, H rows, W columns.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, final
 
 import attrs
@@ -11,7 +11,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from dddm.interfaces.backbone import Backbone
+from dddm.interfaces.backbone import Backbone, second_time_argument
 from dddm.interfaces.facts import ImageShape
 from dddm.testing.material import noise, perturb
 from dddm.testing.subject import Subject
@@ -20,38 +20,36 @@ from dddm.testing.subject import Subject
 @final
 @frozen(kw_only=True)
 class Inputs:
-    """A batch as training gives it to a network: x̂, x_t, t and labels or None."""
+    """A batch as training gives it to a network: x_t, t, and what else it takes, or None."""
 
-    estimate: Tensor
+    estimate: Tensor | None
     x_t: Tensor
     t: Tensor
     label: Tensor | None
+    second_time: Tensor | None = None
 
     def rows(self, index: Tensor) -> "Inputs":
         """Some of the images, in another order."""
-        label = None if self.label is None else self.label[index]
-        return Inputs(
-            estimate=self.estimate[index], x_t=self.x_t[index], t=self.t[index], label=label
-        )
+        return self._each(lambda tensor: tensor[index])
 
     def to(self, device: torch.device) -> "Inputs":
         """The same on a device."""
-        label = None if self.label is None else self.label.to(device)
-        return Inputs(
-            estimate=self.estimate.to(device),
-            x_t=self.x_t.to(device),
-            t=self.t.to(device),
-            label=label,
-        )
+        return self._each(lambda tensor: tensor.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Inputs":
+        given = attrs.asdict(self, recurse=False).items()
+        changed: dict[str, Any] = {n: None if v is None else change(v) for n, v in given}
+        return Inputs(**changed)
 
     def through(self, network: Backbone) -> Tensor:
         """F, (B, C, H, W)."""
-        out: Tensor = network(estimate=self.estimate, x_t=self.x_t, t=self.t, label=self.label)
+        out: Tensor = network(**attrs.asdict(self, recurse=False))
         return out
 
     def begun(self, network: Backbone) -> Any:
         """What `begin` makes of it."""
-        return network.begin(x_t=self.x_t, t=self.t, label=self.label)
+        more = second_time_argument(network, t=self.t, second_time=self.second_time)
+        return network.begin(x_t=self.x_t, t=self.t, label=self.label, **more)
 
 
 def network_of(subject: Subject, shape: ImageShape, *, moved: bool = True) -> Backbone:
@@ -63,13 +61,14 @@ def network_of(subject: Subject, shape: ImageShape, *, moved: bool = True) -> Ba
 
 
 def inputs_of(subject: Subject, network: Backbone, shape: ImageShape, *, count: int = 5) -> Inputs:
-    """Noise at times from 1 to 1000; labels for a network that uses them."""
+    """Noise at times from 1 to 1000, with what else the network takes."""
     labels = torch.arange(count) % subject.classes
     return Inputs(
-        estimate=noise(count, *shape.as_tuple, seed=2),
+        estimate=noise(count, *shape.as_tuple, seed=2) if network.takes_estimate else None,
         x_t=noise(count, *shape.as_tuple, seed=3),
         t=torch.linspace(1, 1000, count),
         label=labels if network.uses_labels else None,
+        second_time=torch.linspace(1, 400, count) if network.takes_second_time else None,
     )
 
 

@@ -11,6 +11,7 @@ from dddm.errors import DataError, EnvironmentProblem, PluginError
 from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm.interfaces.observer import Observer
 from dddm.interfaces.plugin import Complaint, Kind, Surroundings
+from dddm.interfaces.schedule import Schedule
 from dddm.recipe.merge import Merged
 from dddm.recipe.model import Use, plain
 from dddm.recipe.options import Reading
@@ -20,6 +21,7 @@ from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
 from dddm.registry.declaration import namespace_of
 from dddm.support.weights import find_weights
+from dddm.testing.plain_paths import PATHS
 
 
 @final
@@ -118,12 +120,19 @@ class Subject:
                     return f"the weights {file.name} are not here"
         return None
 
-    def build(self, *, shape: ImageShape | None = None, folder: Path | None = None) -> Any:
+    def build(
+        self,
+        *,
+        shape: ImageShape | None = None,
+        folder: Path | None = None,
+        schedule: Schedule | None = None,
+    ) -> Any:
         """Make the component anew.
 
         Args:
             shape: of images, for a backbone; None for the first.
             folder: of a run, for an observer, which needs one.
+            schedule: for a parametrization; None for a plain one.
 
         Raises:
             LeftOut: if what it needs is not on this machine.
@@ -141,6 +150,8 @@ class Subject:
             from dddm.testing.parameters import parameters_of_every_kind
 
             more = {"parameters": parameters_of_every_kind(), "learning_rate": 1e-3}
+        elif self.component.kind is Kind.PARAMETRIZATION:
+            more = {"schedule": PATHS[0] if schedule is None else schedule}
         with self.needing_what_may_be_absent():
             return self.use.make(**more)
 

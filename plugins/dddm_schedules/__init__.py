@@ -4,10 +4,15 @@ from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
 from dddm_schedules.options import (
     ContinuousOptions,
     CosineOptions,
+    FlowOptions,
+    KarrasOptions,
     LinearOptions,
     VeOptions,
     check_linear,
-    check_ve,
+    check_sigma,
+    describe_discrete,
+    describe_karras,
+    describe_unit,
 )
 
 
@@ -19,6 +24,7 @@ def dddm_register(registrar: Registrar) -> None:
         "vp",
         target="dddm_schedules.linear:linear",
         options=LinearOptions,
+        describe=describe_discrete,
         check=check_linear,
         summary="Variance preserving with linear β; the paper's.",
         conformance=Conformance(examples=({}, {"timesteps": 50})),
@@ -28,6 +34,7 @@ def dddm_register(registrar: Registrar) -> None:
         "vp-cosine",
         target="dddm_schedules.cosine:cosine",
         options=CosineOptions,
+        describe=describe_discrete,
         summary="Variance preserving with the cosine ᾱ of Nichol & Dhariwal (2021).",
         conformance=Conformance(examples=({}, {"timesteps": 50})),
     )
@@ -36,6 +43,7 @@ def dddm_register(registrar: Registrar) -> None:
         "vp-continuous",
         target="dddm_schedules.continuous:Continuous",
         options=ContinuousOptions,
+        describe=describe_unit,
         summary="`vp` with real times in (0, 1] instead of T steps.",
     )
     registrar.add(
@@ -43,7 +51,29 @@ def dddm_register(registrar: Registrar) -> None:
         "ve",
         target="dddm_schedules.variance_exploding:VarianceExploding",
         options=VeOptions,
-        check=check_ve,
+        describe=describe_discrete,
+        check=check_sigma,
         summary="Variance exploding with geometric σ; the follow-up paper's.",
         conformance=Conformance(examples=({}, {"timesteps": 50, "sigma_max": 80.0})),
+    )
+    registrar.add(
+        Kind.SCHEDULE,
+        "linear",
+        target="dddm_schedules.flow:Flow",
+        options=FlowOptions,
+        describe=describe_unit,
+        summary="The linear path of rectified flow, (1−t) x_0 + t ε.",
+        conformance=Conformance(
+            examples=({}, {"times": "logit-normal"}, {"times": "logit-normal", "mean": 0.5})
+        ),
+    )
+    registrar.add(
+        Kind.SCHEDULE,
+        "karras",
+        target="dddm_schedules.karras:Karras",
+        options=KarrasOptions,
+        check=check_sigma,
+        describe=describe_karras,
+        summary="EDM's: x_0 + σ ε with log-normal σ, preconditioned (Karras et al. 2022).",
+        conformance=Conformance(examples=({}, {"sigma_max": 50.0, "rho": 5.0, "log_mean": 0.0})),
     )

@@ -1,10 +1,11 @@
 """Options of the built-in schedules.  Imports no torch."""
 
 from collections.abc import Iterator
-from typing import final
+from typing import Literal, final
 
 from attrs import frozen
 
+from dddm.interfaces.facts import ScheduleFacts
 from dddm.interfaces.plugin import Complaint, Surroundings, option
 
 
@@ -56,7 +57,52 @@ class VeOptions:
     )
 
 
-def check_ve(options: VeOptions, surroundings: Surroundings) -> Iterator[Complaint]:
+@final
+@frozen(kw_only=True)
+class FlowOptions:
+    """Options of `linear`."""
+
+    times: Literal["uniform", "logit-normal"] = option(
+        "uniform", help="How training times are distributed in (0, 1]."
+    )
+    mean: float = option(0.0, help="Of logit-normal times: mean of ln t/(1−t); above 0 for noise.")
+    std: float = option(1.0, above=0, help="Of logit-normal times: deviation of ln t/(1−t).")
+
+
+@final
+@frozen(kw_only=True)
+class KarrasOptions:
+    """Options of `karras`; the defaults are EDM's."""
+
+    sigma_min: float = option(0.002, above=0, help="The last σ of a grid.")
+    sigma_max: float = option(80.0, above=0, help="The σ from which samples start.")
+    rho: float = option(7.0, above=0, help="ρ: how much of a grid lies at small σ.")
+    log_mean: float = option(-1.2, help="P_mean: mean of ln σ in training.")
+    log_std: float = option(1.2, above=0, help="P_std: deviation of ln σ in training.")
+    sigma_data: float = option(
+        0.5, above=0, help="About the standard deviation of the images, for c_skip, c_out, c_in."
+    )
+
+
+def describe_discrete(options: LinearOptions | CosineOptions | VeOptions) -> ScheduleFacts:
+    """Times 1…T."""
+    return ScheduleFacts(continuous=False, last_time=float(options.timesteps))
+
+
+def describe_unit(options: ContinuousOptions | FlowOptions) -> ScheduleFacts:
+    """Times in (0, 1]."""
+    del options
+    return ScheduleFacts(continuous=True, last_time=1.0)
+
+
+def describe_karras(options: KarrasOptions) -> ScheduleFacts:
+    """Times in (0, σ_max]."""
+    return ScheduleFacts(continuous=True, last_time=options.sigma_max)
+
+
+def check_sigma(
+    options: VeOptions | KarrasOptions, surroundings: Surroundings
+) -> Iterator[Complaint]:
     """The noise must rise with t."""
     del surroundings  # nothing else in a recipe bears on it
     if options.sigma_min >= options.sigma_max:

@@ -35,7 +35,7 @@ class VarianceExploding(Schedule):
     """The schedule `ve`.
 
     Raises:
-        ValueError: if σ does not rise; `options.check_ve` tells a user so beforehand.
+        ValueError: if σ does not rise; `options.check_sigma` tells a user so beforehand.
     """
 
     def __init__(self, options: VeOptions) -> None:

@@ -25,6 +25,7 @@ KNOWN: Final = (
     "there is no GPU here", "the weights ", "what it needs is not here",
     "it says that it is not prefix-consistent", "there is no largest number of real times",
     "with these options it is known only once files are read", "recipes have no table for a ",
+    "its facts say that it has no forward-mode derivative",
 )  # fmt: skip
 """How reasons begin for which something of a built-in may be left out."""
 

@@ -13,6 +13,7 @@ from planted import (
     metrics,
     observers,
     optimizers,
+    parametrizations,
     registrations,
     samplers,
     schedules,
@@ -25,8 +26,8 @@ from dddm.interfaces.plugin import Kind
 from dddm.testing import checks_of, examine
 
 MODULES = (
-    backbones, datasets, features, learning_rates, metrics, observers, optimizers, registrations,
-    samplers, schedules, stores,
+    backbones, datasets, features, learning_rates, metrics, observers, optimizers,
+    parametrizations, registrations, samplers, schedules, stores,
 )  # fmt: skip
 EVERY = [bug for module in MODULES for bug in module.BUGS]
 RIGHT = [bug for bug in EVERY if not bug.caught_by]
@@ -34,6 +35,7 @@ WRONG = [bug for bug in EVERY if bug.caught_by]
 ON_A_DEVICE = [
     metrics.ON_A_DEVICE, schedules.ON_A_DEVICE, backbones.ON_A_DEVICE, stores.ON_A_DEVICE,
     samplers.ON_A_DEVICE, features.ON_A_DEVICE, optimizers.ON_A_DEVICE,
+    parametrizations.ON_A_DEVICE,
 ]  # fmt: skip
 REGISTERING = "component.registers-quietly"
 
@@ -85,7 +87,8 @@ def test_a_mistake_on_a_device_is_caught(bug: Bug) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [metrics, schedules, backbones, stores, samplers, features, optimizers],
+    "module",
+    [metrics, schedules, backbones, stores, samplers, features, optimizers, parametrizations],
     ids=lambda module: module.__name__,
 )  # fmt: skip
 def test_checks_of_devices_pass_a_right_toy(

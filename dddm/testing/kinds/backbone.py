@@ -4,7 +4,7 @@ Legend: B images, C channels, H rows, W columns.
 """
 
 import copy
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import torch
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from dddm.errors import UsageError
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.facts import ImageShape
-from dddm.testing.check import Suite, expect
+from dddm.interfaces.facts import BackboneFacts, ImageShape
+from dddm.method.forward_mode import jvp
+from dddm.testing.check import ConformanceFailure, Suite, expect
 from dddm.testing.material import (
     BATCHES,
     expect_close,
@@ -38,7 +39,16 @@ BACKBONE: Final = Suite(
 
 _ROUNDING: Final = 1e-6
 _HARDLY: Final = 1e-6
+_UNSEEN: Final = 1e-5
+"""Of F's size: what rounding may change where a parameter of size 1 is added and cancels."""
 _IN_BFLOAT16: Final = 0.1
+_UNUSED: Final = {
+    "estimate": "let takes_estimate be False where the estimate is ignored",
+    "label": "let uses_labels be False where labels are ignored",
+    "second_time": "let takes_second_time be False where it is ignored",
+}
+_STEP: Final = 1e-2
+_DERIVATIVE: Final = 0.05
 
 
 @BACKBONE.check(basis=True)
@@ -104,7 +114,8 @@ def begin_once_refine_often(subject: Subject) -> None:
     for network, batch in networks(subject):
         begun = batch.begun(network)
         for seed in (5, 6, 5):
-            other = attrs.evolve(batch, estimate=noise(*batch.x_t.shape, seed=seed))
+            estimate = noise(*batch.x_t.shape, seed=seed) if network.takes_estimate else None
+            other = attrs.evolve(batch, estimate=estimate)
             expect_equal(
                 network.refine(begun, estimate=other.estimate),
                 other.through(network),
@@ -173,16 +184,21 @@ def _with_other_neighbours(batch: Inputs) -> Inputs:
     shape = (len(batch.t) - 1, *batch.x_t.shape[1:])
     return attrs.evolve(
         batch,
-        estimate=torch.cat([batch.estimate[:1], 2 * noise(*shape, seed=8)]),
+        estimate=None
+        if batch.estimate is None
+        else torch.cat([batch.estimate[:1], 2 * noise(*shape, seed=8)]),
         x_t=torch.cat([batch.x_t[:1], 2 * noise(*shape, seed=9)]),
         t=torch.cat([batch.t[:1], batch.t[1:] / 2]),
+        second_time=None
+        if batch.second_time is None
+        else torch.cat([batch.second_time[:1], batch.second_time[1:] / 2]),
         label=None if batch.label is None else batch.label[:1].expand(len(batch.t)),
     )
 
 
 @BACKBONE.check()
 def gradient_to_every_parameter(subject: Subject) -> None:
-    """A gradient reaches every parameter that wants one."""
+    """A gradient reaches every parameter that wants one, or F does not change with it."""
     for network, batch in networks(subject):
         scalar = (batch.through(network) * noise(*batch.x_t.shape, seed=4)).sum()
         wanted = {n: p for n, p in network.named_parameters() if p.requires_grad}
@@ -193,7 +209,12 @@ def gradient_to_every_parameter(subject: Subject) -> None:
             name: 0.0 if slope is None else float(slope.abs().max())
             for name, slope in zip(wanted, found, strict=True)
         }
-        unused = [name for name in size if not size[name] > _ROUNDING * max(size.values())]
+        small = [name for name in size if not size[name] > _ROUNDING * max(size.values())]
+        # What is rounding, and not nothing, was computed: the parameter is used.  It is in order
+        # if F does not change with it either, as with a bias on keys, which softmax cannot see.
+        unused = [
+            name for name in small if not size[name] or _matters(wanted[name], network, batch)
+        ]
         expect(
             not unused,
             f"none reaches {', '.join(unused[:5])}",
@@ -201,24 +222,33 @@ def gradient_to_every_parameter(subject: Subject) -> None:
         )
 
 
+@torch.no_grad()
+def _matters(parameter: nn.Parameter, network: Backbone, batch: Inputs) -> bool:
+    """Whether F changes with this parameter by more than rounding."""
+    before = batch.through(network)
+    kept = parameter.clone()
+    parameter.add_(noise(*parameter.shape, seed=5))
+    after = batch.through(network)
+    parameter.copy_(kept)
+    return float((after - before).abs().max()) > _UNSEEN * float(before.abs().max())
+
+
 @BACKBONE.check()
 @torch.no_grad()
 def everything_given_matters(subject: Subject) -> None:
-    """F changes with the estimate, x_t, t, and the label where the network uses labels."""
+    """F changes with x_t, t, and the estimate, label and second time where it takes them."""
     for network, batch in networks(subject):
         out = batch.through(network)
         scale = float(out.abs().max())
-        for name in ("estimate", "x_t", "t", "label"):
+        for name in ("estimate", "x_t", "t", "label", "second_time"):
             given = getattr(batch, name)
             if given is None:
                 continue
             changed = attrs.evolve(batch, **{name: given.flip(0)}).through(network)
             expect(
                 float((changed - out).abs().max()) > _HARDLY * scale,
-                f"F is the same with another {name}",
-                remedy="let uses_labels be False where labels are ignored"
-                if name == "label"
-                else None,
+                f"F is the same with another {name.replace('_', ' ') if name != 'x_t' else name}",
+                remedy=_UNUSED.get(name),
             )
 
 
@@ -234,6 +264,73 @@ def labels(subject: Subject) -> None:
         bool(batch.through(network).isfinite().all()),
         "F is not finite" + (" for some class" if network.uses_labels else " without labels"),
     )
+
+
+@BACKBONE.check()
+def what_it_takes(subject: Subject) -> None:
+    """Its facts say, before it is built, whether it takes an estimate and a second time."""
+    network = network_of(subject, subject.shapes[0])
+    describe = subject.component.describe
+    facts = None if describe is None else describe(subject.use.options)
+    if not isinstance(facts, BackboneFacts):
+        facts = BackboneFacts()
+    for name, said, found in (
+        ("takes_estimate", facts.estimate, network.takes_estimate),
+        ("takes_second_time", facts.second_time, network.takes_second_time),
+    ):
+        expect(isinstance(found, bool), f"{name} is {found!r}")
+        expect(
+            found == said,
+            f"{name} is {found}, and its facts say {said}",
+            remedy="register it with describe=, a function from options to BackboneFacts",
+        )
+
+
+@BACKBONE.check()
+def forward_mode(subject: Subject) -> None:
+    """Along all that it is given a network has the derivative of finite differences, to 5%."""
+    describe = subject.component.describe
+    facts = None if describe is None else describe(subject.use.options)
+    if isinstance(facts, BackboneFacts) and not facts.forward_mode:
+        raise LeftOut("its facts say that it has no forward-mode derivative")
+    for network, batch in networks(subject):
+        given = attrs.asdict(batch, recurse=False)
+        names = [name for name, v in given.items() if v is not None and name != "label"]
+
+        def through(
+            *values: Tensor,
+            network: Backbone = network,
+            names: list[str] = names,
+            batch: Any = batch,
+        ) -> Tensor:
+            changed: Inputs = attrs.evolve(batch, **dict(zip(names, values, strict=True)))
+            return changed.through(network)
+
+        at = tuple(given[name] for name in names)
+        along = tuple(noise(*value.shape, seed=6) for value in at)
+        try:
+            value, derivative = jvp(through, at, along)
+        except UsageError as error:
+            raise ConformanceFailure(
+                error.what,
+                remedy="compute with what torch.func.jvp knows, or describe the network by "
+                "BackboneFacts(forward_mode=False)",
+            ) from error
+        expect(value.requires_grad, "its value carries no gradient")
+        with torch.no_grad():
+            ahead, behind = (
+                through(*(v + sign * _STEP * d for v, d in zip(at, along, strict=True)))
+                for sign in (1, -1)
+            )
+            expect_close(value.detach(), through(*at), "its value is not what a pass gives")
+        expect_close(
+            derivative.detach(),
+            (ahead - behind) / (2 * _STEP),
+            "its derivative is not that of finite differences",
+            relative=_DERIVATIVE,
+            remedy="compute with what torch.func.jvp knows, or describe the network by "
+            "BackboneFacts(forward_mode=False)",
+        )
 
 
 @BACKBONE.check()
@@ -280,7 +377,9 @@ def inputs_unchanged(subject: Subject) -> None:
     """A pass changes none of the tensors that it is given."""
     for network, batch in networks(subject):
         before = {
-            name: value.clone() for name, value in attrs.asdict(batch).items() if value is not None
+            name: value.clone()
+            for name, value in attrs.asdict(batch, recurse=False).items()
+            if value is not None
         }
         batch.through(network)
         for name, kept in before.items():

@@ -125,6 +125,7 @@ def _recipe(subject: Subject, table: Mapping[str, Any]) -> dict[str, Any]:
     key, value = {
         Kind.DATASET: ("data", used),
         Kind.SCHEDULE: ("schedule", used),
+        Kind.PARAMETRIZATION: ("parametrization", used),
         Kind.BACKBONE: ("backbone", used),
         Kind.METRIC: ("metric", used),
         Kind.TARGET_STORE: ("targets", used),

@@ -8,6 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from dddm.interfaces.facts import ScheduleFacts
 from dddm.interfaces.schedule import Schedule
 from dddm.support.noise import generator_for
 from dddm.testing.check import Suite, expect, expecting
@@ -24,7 +25,9 @@ SCHEDULE: Final = Suite(
 
 _MOST_TIMES: Final = 4096
 _DRAWS_A_TIME: Final = 20
-_NETWORK_TIMES: Final = 1000.0
+_BINS: Final = 10
+_UNEVEN: Final = 1.5
+"""How often the likeliest tenth of the range may be drawn, of the mean, in an even distribution."""
 _SPREAD: Final = 0.5
 """About the standard deviation of images in [-1, 1]."""
 _OF_UNIT_VARIANCE: Final = (0.25, 4.0)
@@ -71,7 +74,10 @@ def last_time(subject: Subject) -> None:
 
 @SCHEDULE.check()
 def draws_within_range(subject: Subject) -> None:
-    """Times are drawn from 1…T as int64, or from (0, T] as float64, and cover the whole range."""
+    """Times are drawn from 1…T as int64, or from (0, T] as float64; where evenly, from all of it.
+
+    Any other distribution may leave out what it likes, as a log-normal one does of large noise.
+    """
     schedule = _schedule(subject)
     last = schedule.last_time
     discrete = _is_discrete(schedule)
@@ -85,6 +91,9 @@ def draws_within_range(subject: Subject) -> None:
         f"times from {least:g} to {most:g} were drawn, and T is {last:g}",
         remedy="draw from 1…T, both in it: at 0 there is nothing to learn",
     )
+    expect(least < most, f"{len(drawn)} draws all gave {least:g}")
+    if not _drawn_evenly(drawn):
+        return
     if discrete and last <= _MOST_TIMES:
         missing = sorted(set(range(1, int(last) + 1)) - set(drawn.tolist()))
         expect(
@@ -97,6 +106,37 @@ def draws_within_range(subject: Subject) -> None:
             least < last / 100 and most > last * 0.99,
             f"{count} times were drawn between {least:g} and {most:g} alone, and T is {last:g}",
         )
+
+
+def _drawn_evenly(drawn: Tensor) -> bool:
+    """Whether no part of the range that was drawn from was drawn far more often than others."""
+    least, most = float(drawn.min()), float(drawn.max())
+    bins = max(2, min(_BINS, int(most - least))) if not drawn.is_floating_point() else _BINS
+    counts = torch.histc(drawn.double(), bins=bins, min=least, max=most)
+    return float(counts.max()) < _UNEVEN * float(counts.mean())
+
+
+@SCHEDULE.check()
+def described(subject: Subject) -> None:
+    """Its facts say, before it is built, whether its times are real, and which is the last."""
+    schedule = _schedule(subject)
+    describe = subject.component.describe
+    facts = None if describe is None else describe(subject.use.options)
+    if not isinstance(facts, ScheduleFacts):
+        facts = ScheduleFacts()
+    remedy = "register it with describe=, a function from options to ScheduleFacts"
+    continuous = not _is_discrete(schedule)
+    expect(
+        facts.continuous == continuous,
+        f"it draws {'real numbers' if continuous else 'integers'}, and its facts say "
+        f"continuous = {facts.continuous}",
+        remedy=remedy,
+    )
+    expect(
+        facts.last_time is None or facts.last_time == schedule.last_time,
+        f"T is {schedule.last_time:g}, and its facts say {facts.last_time}",
+        remedy=remedy,
+    )
 
 
 @SCHEDULE.check()
@@ -242,18 +282,17 @@ def grid_refuses(subject: Subject) -> None:
 
 @SCHEDULE.check()
 def network_time(subject: Subject) -> None:
-    """The network sees times as float32 in (0, 1000], which rise with t."""
+    """The network sees times as finite float32, a different one at every time."""
     schedule = _schedule(subject)
     t = _times(schedule)[1:]
     found = schedule.network_time(t)
     expect_tensor(found, shape=tuple(t.shape), dtype=torch.float32, what="the network's time")
-    least, most = float(found.min()), float(found.max())
+    alike = len(found) - len(set(found.tolist()))
     expect(
-        least > 0 and most <= _NETWORK_TIMES,
-        f"the network sees times from {least:g} to {most:g}",
-        remedy="give it 1000·t/T",
+        not alike,
+        f"the network sees {alike} of {len(t)} times twice",
+        remedy="give it 1000·t/T, or ¼ ln σ, in float32",
     )
-    expect(bool((found.diff() > 0).all()), "the network's times do not rise with t")
 
 
 @SCHEDULE.check()

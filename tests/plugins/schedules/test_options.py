@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dddm.interfaces.plugin import Surroundings
 from dddm_schedules.linear import linear
-from dddm_schedules.options import LinearOptions, VeOptions, check_linear, check_ve
+from dddm_schedules.options import LinearOptions, VeOptions, check_linear, check_sigma
 from dddm_schedules.variance_exploding import VarianceExploding
 
 SURROUNDINGS = Surroundings(data=None, tables={})
@@ -39,7 +39,7 @@ def test_complaint_names_the_option_and_the_remedy() -> None:
 def test_check_of_ve_complains_exactly_where_sigma_does_not_rise(low: float, high: float) -> None:
     """Options without a complaint give a rising σ; those with one are refused."""
     options = VeOptions(timesteps=5, sigma_min=low, sigma_max=high)
-    complaints = list(check_ve(options, SURROUNDINGS))
+    complaints = list(check_sigma(options, SURROUNDINGS))
     if complaints:
         assert [complaint.option for complaint in complaints] == ["sigma_max"]
         assert f"above {low:g}" in str(complaints[0].remedy)

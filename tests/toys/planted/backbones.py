@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.facts import BackboneFacts, ImageShape
 from dddm.interfaces.plugin import Kind, NoOptions
 from planted.bug import Bug, bug
 
@@ -231,8 +231,158 @@ class Doubles(Small):
         return super().refine(begun, estimate=estimate).double()
 
 
+class Attending(Small):
+    """Attention whose keys have a bias of their own, which softmax cannot see."""
+
+    def __init__(self, options: NoOptions, *, shape: ImageShape, classes: int) -> None:
+        super().__init__(options, shape=shape, classes=classes)
+        self.query = nn.Linear(4, 4)
+        self.key = nn.Linear(4, 4)
+        self.value = nn.Linear(4, 4)
+
+    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
+        h_BCHW = torch.tanh(begun + self.of_estimate(estimate))
+        h_BNC = h_BCHW.flatten(2).mT
+        attended_BNC = nn.functional.scaled_dot_product_attention(
+            self.query(h_BNC), self.key(h_BNC), self.value(h_BNC)
+        )
+        return through(self.out, h_BCHW + attended_BNC.mT.reshape(h_BCHW.shape))
+
+
+@final
+class KeysWithBias(Attending):
+    pass
+
+
+@final
+class TimesZero(Small):
+    def __init__(self, options: NoOptions, *, shape: ImageShape, classes: int) -> None:
+        super().__init__(options, shape=shape, classes=classes)
+        self.silent = nn.Conv2d(4, 4, 1)
+
+    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
+        h_BCHW = torch.tanh(begun + self.of_estimate(estimate))
+        return through(self.out, h_BCHW + 0 * self.silent(h_BCHW))
+
+
+@final
+class GradientNearlyStopped(Small):
+    """It acts on F in full, and its gradient is a hundred-millionth of what it should be."""
+
+    def __init__(self, options: NoOptions, *, shape: ImageShape, classes: int) -> None:
+        super().__init__(options, shape=shape, classes=classes)
+        self.shift = nn.Parameter(torch.zeros(4, 1, 1))
+
+    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
+        shift = self.shift.detach() + 1e-8 * (self.shift - self.shift.detach())
+        return through(self.out, torch.tanh(begun + shift + self.of_estimate(estimate)))
+
+
+class WithoutEstimate(Small):
+    takes_estimate: bool = False
+
+    def __init__(self, options: NoOptions, *, shape: ImageShape, classes: int) -> None:
+        super().__init__(options, shape=shape, classes=classes)
+        del self.of_estimate
+
+    def refine(self, begun: Any, *, estimate: Any) -> Tensor:
+        assert estimate is None
+        return through(self.out, torch.tanh(begun))
+
+
+@final
+class TakesNoEstimate(WithoutEstimate):
+    pass
+
+
+@final
+class HidesThatItTakesNone(WithoutEstimate):
+    pass
+
+
+class Jump(Small):
+    takes_second_time: bool = True
+
+    def begin(
+        self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None
+    ) -> Any:
+        assert second_time is not None
+        return super().begin(x_t=x_t, t=t - 3 * second_time, label=label)
+
+
+@final
+class TakesTwoTimes(Jump):
+    pass
+
+
+@final
+class HidesItsSecondTime(Jump):
+    pass
+
+
+@final
+class IgnoresItsSecondTime(Small):
+    takes_second_time: bool = True
+
+    def begin(
+        self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None
+    ) -> Any:
+        return super().begin(x_t=x_t, t=t, label=label)
+
+
+class _Tanh(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return torch.tanh(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Any) -> Any:
+        (out,) = ctx.saved_tensors
+        return slopes[0] * (1 - out * out)
+
+
+class OwnFunction(Small):
+    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
+        apply: Any = _Tanh.apply
+        h_BCHW: Tensor = apply(begun + self.of_estimate(estimate))
+        return through(self.out, h_BCHW)
+
+
+@final
+class BackwardAlone(OwnFunction):
+    pass
+
+
+@final
+class SaysBackwardAlone(OwnFunction):
+    pass
+
+
+def describing(**facts: Any) -> Any:
+    return lambda options: BackboneFacts(**facts)
+
+
 BUGS: Final[list[Bug]] = [
     bug(Kind.BACKBONE, RightBackbone),
+    bug(Kind.BACKBONE, KeysWithBias),
+    bug(Kind.BACKBONE, TakesNoEstimate, describe=describing(estimate=False)),
+    bug(Kind.BACKBONE, TakesTwoTimes, describe=describing(second_time=True)),
+    bug(Kind.BACKBONE, SaysBackwardAlone, describe=describing(forward_mode=False)),
+    bug(Kind.BACKBONE, HidesThatItTakesNone, "backbone.what-it-takes"),
+    bug(Kind.BACKBONE, HidesItsSecondTime, "backbone.what-it-takes"),
+    bug(
+        Kind.BACKBONE,
+        IgnoresItsSecondTime,
+        "backbone.everything-given-matters",
+        describe=describing(second_time=True),
+    ),
+    bug(Kind.BACKBONE, BackwardAlone, "backbone.forward-mode"),
+    bug(Kind.BACKBONE, TimesZero, "backbone.gradient-to-every-parameter"),
+    bug(Kind.BACKBONE, GradientNearlyStopped, "backbone.gradient-to-every-parameter"),
     bug(Kind.BACKBONE, CannotSelect),
     bug(Kind.BACKBONE, DropsInTraining),
     bug(

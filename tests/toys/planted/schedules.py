@@ -1,10 +1,11 @@
 """A right schedule, and wrong ones."""
 
-from typing import Final, final
+from typing import Any, Final, final
 
 import torch
 from torch import Tensor
 
+from dddm.interfaces.facts import ScheduleFacts
 from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.interfaces.schedule import Schedule, expand_B111
 from planted.bug import Bug, bug
@@ -145,9 +146,100 @@ class GridOfAnything(Cosine):
 
 
 @final
-class NetworkSeesZero(Cosine):
+class NetworkSeesFewTimes(Cosine):
     def network_time(self, t: Tensor) -> Tensor:
-        return (t.float() - 1) * (1000 / LAST)
+        return (t.float() / 2).round()
+
+
+@final
+class NetworkSeesInfinity(Cosine):
+    def network_time(self, t: Tensor) -> Tensor:
+        return (t.float() - 1).log()
+
+
+@final
+class NetworkSeesLogarithms(Cosine):
+    """Which fall below 0, and fall as t rises."""
+
+    def network_time(self, t: Tensor) -> Tensor:
+        return -t.float().log() / 4
+
+
+class RealTimes(Cosine):
+    """The same with real times in (0, 20]."""
+
+    def uniform(self, count: int, generator: torch.Generator) -> Tensor:
+        return 1 - torch.rand(count, generator=generator, dtype=torch.float64)
+
+    def normal(self, count: int, generator: torch.Generator) -> Tensor:
+        return torch.randn(count, generator=generator, dtype=torch.float64)
+
+    def draw_times(self, *, count: int, generator: torch.Generator) -> Tensor:
+        return LAST * self.uniform(count, generator)
+
+    def grid(self, *, steps: int) -> Tensor:
+        return LAST * torch.arange(steps, 0, -1, dtype=torch.float64) / steps
+
+
+@final
+class RightRealTimes(RealTimes):
+    pass
+
+
+@final
+class LogNormalTimes(RealTimes):
+    def draw_times(self, *, count: int, generator: torch.Generator) -> Tensor:
+        return (1.2 * self.normal(count, generator) - 1.2).exp().clamp(max=LAST)
+
+
+@final
+class LogitNormalTimes(RealTimes):
+    def draw_times(self, *, count: int, generator: torch.Generator) -> Tensor:
+        return LAST * self.normal(count, generator).sigmoid()
+
+
+@final
+class LogNormalWholeTimes(Cosine):
+    """As iCT draws its times: those of much noise hardly ever."""
+
+    def draw_times(self, *, count: int, generator: torch.Generator) -> Tensor:
+        normal = torch.randn(count, generator=generator)
+        return (0.7 * normal + 1.0).exp().ceil().clamp(1, LAST).long()
+
+
+@final
+class BeyondT(RealTimes):
+    def draw_times(self, *, count: int, generator: torch.Generator) -> Tensor:
+        return (1.2 * self.normal(count, generator) + 1.2).exp()
+
+
+@final
+class HalfOfTheTimes(RealTimes):
+    def draw_times(self, *, count: int, generator: torch.Generator) -> Tensor:
+        return LAST / 2 * self.uniform(count, generator)
+
+
+@final
+class OneTime(RealTimes):
+    def draw_times(self, *, count: int, generator: torch.Generator) -> Tensor:
+        return 0 * self.uniform(count, generator) + LAST
+
+
+@final
+class HidesItsRealTimes(RealTimes):
+    pass
+
+
+@final
+class SaysAnotherLastTime(RealTimes):
+    pass
+
+
+def describing(**facts: Any) -> Any:
+    return lambda options: ScheduleFacts(**facts)
+
+
+REAL: Final = describing(continuous=True, last_time=20.0)
 
 
 @final
@@ -164,6 +256,21 @@ class TableOnTheCpu(Cosine):
 
 BUGS: Final[list[Bug]] = [
     bug(Kind.SCHEDULE, RightSchedule),
+    bug(Kind.SCHEDULE, NetworkSeesLogarithms),
+    bug(Kind.SCHEDULE, LogNormalWholeTimes),
+    bug(Kind.SCHEDULE, RightRealTimes, describe=REAL),
+    bug(Kind.SCHEDULE, LogNormalTimes, describe=REAL),
+    bug(Kind.SCHEDULE, LogitNormalTimes, describe=REAL),
+    bug(Kind.SCHEDULE, BeyondT, "schedule.draws-within-range", describe=REAL),
+    bug(Kind.SCHEDULE, HalfOfTheTimes, "schedule.draws-within-range", describe=REAL),
+    bug(Kind.SCHEDULE, OneTime, "schedule.draws-within-range", describe=REAL),
+    bug(Kind.SCHEDULE, HidesItsRealTimes, "schedule.described"),
+    bug(
+        Kind.SCHEDULE,
+        SaysAnotherLastTime,
+        "schedule.described",
+        describe=describing(continuous=True, last_time=1.0),
+    ),
     bug(
         Kind.SCHEDULE,
         LastTimeBetween,
@@ -195,7 +302,8 @@ BUGS: Final[list[Bug]] = [
     bug(Kind.SCHEDULE, GridRises, "schedule.grid-falls"),
     bug(Kind.SCHEDULE, GridEndsAtZero, "schedule.grid-falls"),
     bug(Kind.SCHEDULE, GridOfAnything, "schedule.grid-refuses"),
-    bug(Kind.SCHEDULE, NetworkSeesZero, "schedule.network-time"),
+    bug(Kind.SCHEDULE, NetworkSeesFewTimes, "schedule.network-time"),
+    bug(Kind.SCHEDULE, NetworkSeesInfinity, "schedule.network-time"),
     bug(Kind.SCHEDULE, Exploding, "schedule.network-input"),
 ]
 ON_A_DEVICE: Final = bug(Kind.SCHEDULE, TableOnTheCpu, "schedule.devices")
