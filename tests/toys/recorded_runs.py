@@ -20,7 +20,6 @@ from trunks import save_trunk
 from whole_runs import (
     ADM,
     DIGITS,
-    GUIDED_MIX,
     IMAGES,
     MMAP_FLOAT16,
     PSEUDO_HUBER,
@@ -92,7 +91,7 @@ def ve(folder: Path) -> FinishedRun:
 
 def guided_mix(folder: Path) -> FinishedRun:
     """A loss with a weight that changes in every epoch."""
-    return run_setting(_on_digits(metric=GUIDED_MIX.format(of=HUBER), epochs=3), folder)
+    return run_setting(_on_digits(guided_mix=True, epochs=3), folder)
 
 
 def every_option(folder: Path) -> FinishedRun:

@@ -19,11 +19,15 @@ from torch import Tensor
 # ------------------------------------------------------------------ names that a release may change
 
 RECIPE: Final = """\
-format = 1
+format = 2
 name = "whole-run"
 seed = {seed}
 [data]
 {data}
+[objective]
+use = "directly-denoising"
+estimate_dropout = {estimate_dropout}
+guided_mix = {guided_mix}
 [schedule]
 {schedule}
 [backbone]
@@ -32,20 +36,21 @@ seed = {seed}
 {metric}
 [targets]
 {store}
+[learning_rate]
+use = "steps"
+rate = {learning_rate}
+warmup_steps = {warmup_steps}
+drops = {drops}
+factor = {drop_factor}
 [train]
 epochs = {epochs}
 batch_images = {batch_images}
-learning_rate = {learning_rate}
-learning_rate_warmup_steps = {warmup_steps}
-learning_rate_drops = {drops}
-learning_rate_drop_factor = {drop_factor}
-accumulate = {accumulation_steps}
+accumulation_steps = {accumulation_steps}
 flips = {flips}
-estimate_dropout = {estimate_dropout}
 {gradient_clip}
 ema = {ema_decay}
 ema_warmup = {ema_warmup}
-more_emas = {extra_ema_decays}
+extra_ema_decays = {extra_ema_decays}
 checkpoint_every_epochs = {epochs}
 diagnose_every_epochs = {epochs}
 {samplers}
@@ -78,7 +83,6 @@ c = {c}
 size = {size}
 trunk_file = "{trunk_file}"
 trunk_sha256 = "{trunk_sha256}\""""
-GUIDED_MIX: Final = 'use = "guided-mix"\n[metric.of]\n{of}'
 RAM: Final = 'use = "ram"'
 MMAP_FLOAT16: Final = 'use = "mmap"\nprecision = "float16"'
 
@@ -101,12 +105,12 @@ LOSS: Final = "loss"
 CHECKPOINTS: Final = "checkpoints/step-*"
 WEIGHTS: Final = "model.safetensors"
 AVERAGES: Final = "ema*.safetensors"
-OPTIMIZER: Final = "optimiser.safetensors"
-STORE: Final = "store-*.safetensors"
+OPTIMIZER: Final = "optimizer.safetensors"
+STORE: Final = "memory-estimate-*.safetensors"
 ROWS: Final = "rows"
 WRITTEN: Final = "written"
 PLACES: Final = "at"
-STORE_FILE: Final = "store/shard-{shard}.rows"
+STORE_FILE: Final = "memory/estimate/shard-{shard}.rows"
 STORE_FILE_VERSIONS: Final = 3
 SAMPLES: Final = "samples/*/samples.npz"
 SAMPLE_IMAGES: Final = "arr_0"
@@ -135,6 +139,7 @@ class Setting:
     accumulation_steps: int = 1
     flips: bool = False
     estimate_dropout: float = 0.0
+    guided_mix: bool = False
     gradient_clip: float | None = None
     ema_decay: float = 0.9
     ema_warmup: bool = False
@@ -159,6 +164,7 @@ class Setting:
             accumulation_steps=self.accumulation_steps,
             flips=str(self.flips).lower(),
             estimate_dropout=self.estimate_dropout,
+            guided_mix=str(self.guided_mix).lower(),
             gradient_clip="" if clip is None else GRADIENT_CLIP.format(clip),
             ema_decay=self.ema_decay,
             ema_warmup=str(self.ema_warmup).lower(),
