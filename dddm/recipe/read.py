@@ -17,6 +17,7 @@ from dddm.recipe.cross_checks import check_together
 from dddm.recipe.defaults import DEFAULTS
 from dddm.recipe.evaluation import evaluation_of, put_preset
 from dddm.recipe.layers import read_layers
+from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
 from dddm.recipe.model import (
     Recipe,
@@ -28,7 +29,7 @@ from dddm.recipe.model import (
 from dddm.recipe.needs import needs_of
 from dddm.recipe.options import Reading
 from dddm.recipe.overrides import apply_override
-from dddm.recipe.problems import Problem, nearest, refuse
+from dddm.recipe.problems import Origin, Problem, nearest, refuse
 from dddm.recipe.requirements import check_requirements
 from dddm.recipe.resolve import fingerprint_of, origins_of, resolve
 from dddm.registry.catalogue import Catalogue
@@ -251,20 +252,33 @@ def _single(reading: Reading, name: str) -> Use | None:
 
 
 def _unused(reading: Reading, needs: ObjectiveFacts) -> Iterator[str]:
-    """Tables that the objective has no use for; a problem for each that is there all the same."""
+    """Tables that the objective has no use for; a problem for each that was written with it.
+
+    One that stands in a recipe that this one extends was written for another objective.
+    """
+    chosen = _layer(reading.merged.origin(("objective",)))
     for name, used, why in (
         ("targets", bool(needs.memory), "keeps no estimates"),
         ("metric", needs.metric, "uses no metric"),
     ):
         if used:
             continue
-        if name in reading.merged.tables:
+        written = reading.merged.tables.get(name)
+        path: Path = (name, "use") if isinstance(written, dict) and "use" in written else (name,)
+        if written is not None and _layer(reading.merged.origin(path)) in {chosen, None}:
             reading.complain(
                 f"the objective {why}, so [{name}] has no meaning",
-                path=(name,),
+                path=path,
                 remedy=f"leave [{name}] out, or choose another objective",
             )
         yield name
+
+
+def _layer(origin: Origin | None) -> tuple[object, ...] | None:
+    """What is written together: a file but for its sweep, or an entry of it; None for `--set`."""
+    if origin is None or origin.source is None:
+        return None
+    return (origin.source.file, *(origin.path[:2] if origin.path[:1] == ("sweep",) else ()))
 
 
 def _sample_jobs(reading: Reading) -> tuple[SampleJob, ...]:

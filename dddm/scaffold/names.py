@@ -21,14 +21,15 @@ _SEPARATORS: Final = re.compile(r"[-_.]+")
 
 TAKEN: Final = frozenset(
     {
-        "Any", "Backbone", "Begun", "Block", "Callable", "Complaint", "Conformance",
-        "DataError", "DataFacts", "Dataset", "Denoiser", "EnvironmentProblem", "EpochDone",
-        "Event", "Features", "Final", "Footprint", "Half", "ImageShape", "InMemorySplit",
-        "Iterator", "Kind", "LearningRate", "Mapping", "Metric", "NamedTuple", "NoOptions",
-        "Observer", "Parametrization", "Path", "PurePath", "Registrar", "RunStarted", "Sampler",
-        "Schedule", "ScheduleFacts", "Sequence", "ShardState", "Shards", "SimpleNamespace", "Split",
-        "Surroundings",
-        "TargetStore", "Tensor",
+        "Any", "Backbone", "Batch", "Begun", "Block", "Callable", "Complaint", "Conformance",
+        "DataError", "DataFacts", "Dataset", "Denoiser", "Draws", "EnvironmentProblem",
+        "EpochDone", "Event", "Features", "Final", "Footprint", "Half", "ImageShape",
+        "InMemorySplit", "Iterator", "Kind", "LearningRate", "Mapping", "Metric", "NamedTuple",
+        "NoOptions", "Objective", "ObjectiveFacts", "Observer", "Outcome", "Parametrization",
+        "Path", "PlainSchedule", "PurePath", "Registrar", "RunStarted", "Sampler", "Schedule",
+        "ScheduleFacts", "Sequence", "ShardState", "Shards", "SimpleNamespace", "Split",
+        "SquaredError", "StepParts", "Surroundings", "TargetStore", "Tensor", "TinyDenoiser",
+        "TrainingProgress", "TrainingStep",
     }
 )  # fmt: skip
 """Names that the templates import or define, which a component's class must not have."""

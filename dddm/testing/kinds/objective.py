@@ -38,7 +38,7 @@ def steps(subject: Subject) -> None:
     for shape in subject.shapes:
         for step in _STEPS:
             outcome = bench(subject, shape=shape, step=step).step()
-            expect(bool(outcome.loss.isfinite()), f"the loss is {float(outcome.loss)}")
+            expect(bool(outcome.loss.isfinite()), f"the loss is {float(outcome.loss.detach())}")
             if outcome.loss_B is not None:
                 expect_close(
                     outcome.loss_B.mean(),

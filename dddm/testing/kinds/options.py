@@ -124,6 +124,7 @@ def _recipe(subject: Subject, table: Mapping[str, Any]) -> dict[str, Any]:
     used = {**table, "use": subject.component.id}
     key, value = {
         Kind.DATASET: ("data", used),
+        Kind.OBJECTIVE: ("objective", used),
         Kind.SCHEDULE: ("schedule", used),
         Kind.PARAMETRIZATION: ("parametrization", used),
         Kind.BACKBONE: ("backbone", used),
