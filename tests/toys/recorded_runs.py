@@ -19,6 +19,8 @@ from torch import Tensor
 from trunks import save_trunk
 from whole_runs import (
     ADM,
+    ALGORITHM_2,
+    ANNEALED,
     DIGITS,
     IMAGES,
     MMAP_FLOAT16,
@@ -35,8 +37,9 @@ from whole_runs import (
     smooth_images,
 )
 
-SMALL: Final = ADM.format(channels=8, attention=4, dropout=0.0)
+SMALL: Final = ADM.format(channels=8, attention=4, entrance="attention", dropout=0.0)
 HUBER: Final = PSEUDO_HUBER.format(c=0.0043)
+EXTRA_DECAY: Final = 0.5
 
 
 def _on_digits(**changes: Any) -> Setting:
@@ -47,7 +50,7 @@ def _on_digits(**changes: Any) -> Setting:
         "metric": HUBER,
         "epochs": 2,
         "batch_images": 250,
-        "samplers": (("fixed-time", (1, 2), 32),),
+        "samplers": ((ALGORITHM_2, (1, 2), 32),),
     }
     return Setting(**{**settings, **changes})
 
@@ -64,7 +67,7 @@ def small_cifar10(folder: Path) -> FinishedRun:
     setting = Setting(
         data=IMAGES.format(path=folder / "images.npz"),
         schedule=VP.format(timesteps=1000),
-        network=ADM.format(channels=8, attention=16, dropout=0.3),
+        network=ADM.format(channels=8, attention=16, entrance="attention", dropout=0.3),
         metric=PSEUDO_LPIPS.format(c=6.9e-5, size=16, **trunk),
         epochs=2,
         batch_images=16,
@@ -72,20 +75,20 @@ def small_cifar10(folder: Path) -> FinishedRun:
         accumulation_steps=2,
         flips=True,
         ema_decay=0.5,
-        samplers=(("fixed-time", (1, 2, 10), 16),),
+        samplers=((ALGORITHM_2, (1, 2, 10), 16),),
     )
     return run_setting(setting, folder)
 
 
 def vp_continuous(folder: Path) -> FinishedRun:
     """Real times, and the annealed sampler, which visits several."""
-    samplers = (("fixed-time", (1, 2), 32), ("annealed", (5,), 32))
+    samplers = ((ALGORITHM_2, (1, 2), 32), (ANNEALED, (5,), 32))
     return run_setting(_on_digits(schedule=VP_CONTINUOUS, samplers=samplers), folder)
 
 
 def ve(folder: Path) -> FinishedRun:
     """The variance exploding schedule, and the annealed sampler."""
-    samplers = (("fixed-time", (1, 2), 32), ("annealed", (5,), 32))
+    samplers = ((ALGORITHM_2, (1, 2), 32), (ANNEALED, (5,), 32))
     return run_setting(_on_digits(schedule=VE.format(timesteps=50), samplers=samplers), folder)
 
 
@@ -102,7 +105,7 @@ def every_option(folder: Path) -> FinishedRun:
         estimate_dropout=0.3,
         gradient_clip=5.0,
         ema_warmup=True,
-        extra_ema_decays=(0.5,),
+        extra_ema_decays=(EXTRA_DECAY,),
         warmup_steps=4,
         drops=(0.5, 0.8),
         drop_factor=0.5,
@@ -120,8 +123,6 @@ RUNS: Final[tuple[Callable[[Path], FinishedRun], ...]] = (
     guided_mix,
     every_option,
 )
-HALVES: Final = {"every_option"}
-"""Runs whose store holds float16."""
 
 
 def _digest(pieces: Iterable[str | bytes]) -> str:
@@ -141,17 +142,19 @@ def _named(tensors: Mapping[str, Tensor]) -> str:
     return _digest(f"{name} {_content(tensors[name])}\n" for name in sorted(tensors))
 
 
-def hashes(finished: FinishedRun, *, rows: torch.dtype) -> dict[str, str]:
+def hashes(finished: FinishedRun, *, every_option: bool) -> dict[str, str]:
     """SHA-256 of each thing that a run leaves; the names of files and groups are not in it."""
-    written, estimates = finished.rows(rows)
+    written, estimates = finished.rows(torch.float16 if every_option else torch.float32)
     found = {
         "losses": _digest(f"{loss.hex()}\n" for loss in finished.losses()),
         "weights": _named(finished.weights()),
         # Without names: an optimizer may call what it keeps as it likes.
         "moments": _digest(sorted(_content(each) for each in finished.moments().values())),
-        "averages": _digest(sorted(_named(average) for average in finished.averages())),
+        "average": _named(finished.average()),
         "rows": _digest([_content(written), _content(estimates)]),
     }
+    if every_option:
+        found["further average"] = _named(finished.average(EXTRA_DECAY))
     for name, images in finished.samples().items():
         found[f"samples {name}"] = _content(torch.from_numpy(images))
     return found
@@ -179,8 +182,7 @@ def record() -> dict[str, Any]:
     found = {}
     for make in RUNS:
         with tempfile.TemporaryDirectory() as folder:
-            rows = torch.float16 if make.__name__ in HALVES else torch.float32
-            found[make.__name__] = hashes(make(Path(folder)), rows=rows)
+            found[make.__name__] = hashes(make(Path(folder)), every_option=make is every_option)
     return {"machine": machine(), "runs": found}
 
 

@@ -1,13 +1,13 @@
 """A run from outside: a recipe's text goes in, the files of its folder come out.
 
-Whatever depends on today's recipe keys, file names and names of checkpoint groups stands in the
-first part of this file, and nowhere else in the tests that use it.
+Whatever depends on today's recipe keys, file names, names of checkpoint groups and modules stands
+in the first part of this file, and nowhere else in the tests that use it.
 """
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,9 @@ guided_mix = {guided_mix}
 {metric}
 [targets]
 {store}
+[optimizer]
+betas = {betas}
+eps = {eps}
 [learning_rate]
 use = "steps"
 rate = {learning_rate}
@@ -75,6 +78,7 @@ multipliers = [1, 2]
 blocks = 1
 attention = [{attention}]
 classes = true
+estimate = "{entrance}"
 dropout = {dropout}"""
 PSEUDO_HUBER: Final = 'use = "pseudo-huber"\nc = {c}'
 PSEUDO_LPIPS: Final = """\
@@ -84,6 +88,8 @@ size = {size}
 trunk_file = "{trunk_file}"
 trunk_sha256 = "{trunk_sha256}\""""
 RAM: Final = 'use = "ram"'
+ALGORITHM_2: Final = "fixed-time"
+ANNEALED: Final = "annealed"
 MMAP_FLOAT16: Final = 'use = "mmap"\nprecision = "float16"'
 
 SHIPPED_DIGITS: Final = (
@@ -96,15 +102,13 @@ SHIPPED_DIGITS: Final = (
 )
 """The recipe that is shipped, as it is but for how long it takes."""
 
-NETWORK_CLASS: Final = ("dddm_backbones.adm:Adm", "dddm_backbones.options:AdmOptions")
-SEED_OF_FIRST_WEIGHTS: Final = "weights"
-
 EVENTS: Final = "events.jsonl"
 STEP: Final = "step-done"
 LOSS: Final = "loss"
 CHECKPOINTS: Final = "checkpoints/step-*"
 WEIGHTS: Final = "model.safetensors"
-AVERAGES: Final = "ema*.safetensors"
+AVERAGE: Final = "ema.safetensors"
+EXTRA_AVERAGE: Final = "ema-{decay:g}.safetensors"
 OPTIMIZER: Final = "optimizer.safetensors"
 STORE: Final = "memory-estimate-*.safetensors"
 ROWS: Final = "rows"
@@ -114,6 +118,39 @@ STORE_FILE: Final = "memory/estimate/shard-{shard}.rows"
 STORE_FILE_VERSIONS: Final = 3
 SAMPLES: Final = "samples/*/samples.npz"
 SAMPLE_IMAGES: Final = "arr_0"
+
+
+def make_network(
+    *, entrance: str, seed: int, image_shape: tuple[int, int, int], classes: int, **options: Any
+) -> Any:
+    """The product's network with its first weights, which depend on the seed of the run."""
+    from dddm.interfaces.facts import ImageShape
+    from dddm.support.noise import seed_for
+    from dddm_backbones.adm import Adm
+    from dddm_backbones.options import AdmOptions
+
+    channels, height, width = image_shape
+    torch.manual_seed(seed_for("weights", seed))
+    shape = ImageShape(channels=channels, height=height, width=width)
+    told: Any = {"estimate": entrance, "classes": True, **options}
+    return Adm(AdmOptions(**told), shape=shape, classes=classes)
+
+
+def evaluate_network(
+    network: Any, *, estimate: Tensor, x_t: Tensor, t: Tensor, label: Tensor
+) -> Tensor:
+    """F_θ(x̂, x_t, t), where x_t and t are as the network is to see them."""
+    raw: Tensor = network.refine(network.begin(x_t=x_t, t=t, label=label), estimate=estimate)
+    return raw
+
+
+def batches_of(*, images: int, batch_images: int, seed: int, epoch: int) -> Tensor:
+    """Indices of the images in every batch of an epoch, (batches, B)."""
+    from dddm.run.batches import BatchPlan
+
+    plan = BatchPlan.make(images=images, batch_images=batch_images, shards=None, seed=seed)
+    return plan.epoch(epoch)
+
 
 # ------------------------------------------------------------------------------- a run's two sides
 
@@ -140,6 +177,8 @@ class Setting:
     flips: bool = False
     estimate_dropout: float = 0.0
     guided_mix: bool = False
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
     gradient_clip: float | None = None
     ema_decay: float = 0.9
     ema_warmup: bool = False
@@ -165,6 +204,8 @@ class Setting:
             flips=str(self.flips).lower(),
             estimate_dropout=self.estimate_dropout,
             guided_mix=str(self.guided_mix).lower(),
+            betas=list(self.betas),
+            eps=self.eps,
             gradient_clip="" if clip is None else GRADIENT_CLIP.format(clip),
             ema_decay=self.ema_decay,
             ema_warmup=str(self.ema_warmup).lower(),
@@ -196,9 +237,11 @@ class FinishedRun:
         """The last weights."""
         return self._group(WEIGHTS)
 
-    def averages(self) -> list[dict[str, Tensor]]:
-        """The weights' moving averages, in the order of their groups' names."""
-        return [self._group(path.name) for path in sorted(self._checkpoint.glob(AVERAGES))]
+    def average(self, extra_decay: float | None = None) -> dict[str, Tensor]:
+        """The weights' moving average, or the further one of that decay."""
+        if extra_decay is None:
+            return self._group(AVERAGE)
+        return self._group(EXTRA_AVERAGE.format(decay=extra_decay))
 
     def moments(self) -> dict[str, Tensor]:
         """What the optimizer keeps of each weight."""
