@@ -25,8 +25,9 @@ TAKEN: Final = frozenset(
         "DataError", "DataFacts", "Dataset", "Denoiser", "EnvironmentProblem", "EpochDone",
         "Event", "Features", "Final", "Footprint", "Half", "ImageShape", "InMemorySplit",
         "Iterator", "Kind", "Mapping", "Metric", "NamedTuple", "NoOptions", "Observer",
-        "Path", "PurePath", "Registrar", "RunStarted", "Sampler", "Schedule", "ShardState",
-        "Shards", "SimpleNamespace", "Split", "Surroundings", "TargetStore", "Tensor",
+        "Path", "PurePath", "Registrar", "RunStarted", "Sampler", "SamplerFacts", "Schedule",
+        "ShardState", "Shards", "SimpleNamespace", "Split", "StepNoise", "Surroundings",
+        "TargetStore", "Tensor",
     }
 )  # fmt: skip
 """Names that the templates import or define, which a component's class must not have."""
