@@ -26,10 +26,10 @@ TAKEN: Final = frozenset(
         "EpochDone", "Event", "Features", "Final", "Footprint", "Half", "ImageShape",
         "InMemorySplit", "Iterator", "Kind", "LearningRate", "Mapping", "Metric", "NamedTuple",
         "NoOptions", "Objective", "ObjectiveFacts", "Observer", "Outcome", "Parametrization",
-        "Path", "PlainSchedule", "PurePath", "Registrar", "RunStarted", "Sampler", "Schedule",
-        "ScheduleFacts", "Sequence", "ShardState", "Shards", "SimpleNamespace", "Split",
-        "SquaredError", "StepParts", "Surroundings", "TargetStore", "Tensor", "TinyDenoiser",
-        "TrainingProgress", "TrainingStep",
+        "Path", "PlainSchedule", "PurePath", "Registrar", "RunStarted", "Sampler", "SamplerFacts",
+        "Schedule", "ScheduleFacts", "Sequence", "ShardState", "Shards", "SimpleNamespace",
+        "Split", "SquaredError", "StepNoise", "StepParts", "Surroundings", "TargetStore",
+        "Tensor", "TinyDenoiser", "TrainingProgress", "TrainingStep",
     }
 )  # fmt: skip
 """Names that the templates import or define, which a component's class must not have."""

@@ -171,7 +171,7 @@ def test_a_tolerance_says_what_it_saves(trained: Path) -> None:
     done = dddm("sample", *out, "early", "--tolerance", "0.01", cwd=trained)
     assert done.returncode == 0, done.stderr
     facts = json.loads((trained / "early/manifest.json").read_text())
-    assert "of the evaluations were saved" in done.stderr
+    assert "of the network evaluations were saved" in done.stderr
     saved = facts["saved"]
     assert facts["evaluations_of_an_image"] == pytest.approx(60 * (1 - saved["of_evaluations"]))
     assert saved["compared_images"] == 64

@@ -54,6 +54,13 @@ def row(text: str) -> list[str]:
     return re.split(r"\s{2,}", text.strip())
 
 
+def test_evaluations_are_shown_where_they_are_not_the_steps() -> None:
+    """A second-order sampler's row says both; the column is that of the steps."""
+    heun = attrs.evolve(frechet(5, 3.4), sampler="heun", evaluations=9)
+    (shown,) = [row(line) for line in lines(frechet(5, 44.1), heun) if "heun" in line]
+    assert shown[:3] == ["heun", "5 (9 evaluations)", "1500"]
+
+
 def test_one_row_for_each_set() -> None:
     """FD and nearest of one set share a row; nothing is cut off in 80 columns."""
     shown = lines(frechet(1, 44.123), nearest(1), frechet(100, 3.4), nearest(100))

@@ -6,7 +6,7 @@ from typing import final
 import pytest
 
 from dddm.errors import EnvironmentProblem, StoppedEarly
-from dddm.interfaces.observer import Event, Notice, Observer
+from dddm.interfaces.observer import Event, Notice, Observer, RunStopped
 from dddm.run.announce import Announcer, Follower
 from dddm.run.stopping import StopRequest, listening
 
@@ -157,3 +157,12 @@ def test_an_observers_interrupt_is_not_the_users() -> None:
         announcer.say("one")
     with listening():
         announcer.say("two")
+
+
+def test_notices_alone_can_be_followed() -> None:
+    """As where a command or Python code has no observers: sentences, and no other event."""
+    texts: list[str] = []
+    announcer = Announcer.of_notices(texts.append)
+    announcer.say("a damaged checkpoint is passed over")
+    announcer.announce(RunStopped, reason="finished", step=1, message="")
+    assert texts == ["a damaged checkpoint is passed over"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dddm.support.quantities import counted, duration, size
+from dddm.support.quantities import counted, counted_steps, duration, size
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,9 @@ def test_counts() -> None:
     assert counted(1, "step") == "1 step"
     assert counted(0, "step") == "0 steps"
     assert counted(50_000, "image") == "50,000 images"
+
+
+def test_evaluations_stand_beside_steps_where_they_differ() -> None:
+    """Most samplers make one network evaluation a step, and say nothing of it."""
+    assert counted_steps(1, 1) == "1 step"
+    assert counted_steps(5, 9) == "5 steps (9 evaluations)"

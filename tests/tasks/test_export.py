@@ -44,6 +44,7 @@ def generator(**options: Any) -> Generator:
     return Generator(
         model=ScheduledDenoiser(schedule=linear(LinearOptions()), backbone=backbone),
         backbone=backbone,
+        device=torch.device("cpu"),
         shape=SHAPE,
         classes=classes,
         step=3,

@@ -5,9 +5,11 @@ from typing import Any, final
 
 import pytest
 import torch
+from attrs import evolve
 from torch import Tensor
+from toy_denoisers import ToyDenoiser, mixing
 from toy_plugins import toy_catalogue
-from toy_samplers import Heun, Restarting
+from toy_samplers import Heun, Jumping, Restarting
 from toys import SHAPE, ToyBackbone, ToySchedule
 
 from dddm.interfaces.plugin import Kind
@@ -206,3 +208,16 @@ def test_classes_are_taken_in_turn() -> None:
     asked = label_of(spec(1, images=5, labels=("owl", "0")), index, classes=classes)
     assert asked is not None
     assert asked.tolist() == [2, 0, 2, 0, 2]
+
+
+def test_a_second_time_comes_to_the_network() -> None:
+    """Whatever stands between a sampler and the network passes it on, as it is given."""
+    model = ToyDenoiser(ToySchedule(), mixing)
+    generate_images(
+        spec(3, images=2, block_images=2),
+        generator=evolve(generator(), model=model),
+        sampler=Jumping(None),
+    )
+    seconds = [begun.second_time for begun in model.begun]
+    times = [begun.t[0].item() for begun in model.begun]
+    assert [None if r is None else r[0].item() for r in seconds] == [*times[1:], 0]
