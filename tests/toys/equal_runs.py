@@ -17,11 +17,11 @@ def steps_of(run_folder: Path) -> list[dict[str, Any]]:
 
 
 def assert_equal_runs(one: Path, other: Path) -> None:
-    """Weights, average, optimiser, store, losses, diagnostics and samples are the same bits."""
+    """Weights, average, optimizer, store, losses, diagnostics and samples are the same bits."""
     assert torch.equal(stored_rows(one), stored_rows(other))
     newest, others = (list_checkpoints(run / "checkpoints")[0] for run in (one, other))
     assert newest.name == others.name
-    for name in ("model", "ema", "optimiser"):
+    for name in ("model", "ema", "optimizer"):
         ours, theirs = (load_file(path / f"{name}.safetensors") for path in (newest, others))
         assert ours.keys() == theirs.keys()
         for key, tensor in ours.items():
@@ -31,7 +31,7 @@ def assert_equal_runs(one: Path, other: Path) -> None:
     for name in ("step", "epoch", "loss", "learning_rate", "gradient_norm"):
         assert [e[name] for e in steps[0]] == [e[name] for e in steps[1]]
     epochs = [list(read_events(r / "events.jsonl", event="epoch-done")) for r in (one, other)]
-    for name in ("epoch", "loss", "leak"):
+    for name in ("epoch", "loss", "diagnosis"):
         assert [e[name] for e in epochs[0]] == [e[name] for e in epochs[1]]
     for sample in ("fixed-time-1", "fixed-time-2"):
         with (
