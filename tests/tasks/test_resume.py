@@ -116,7 +116,9 @@ def test_estimates_in_files_go_back_to_the_checkpoint_before(
     """The newest checkpoint is damaged: the files still hold the rows of the one before it."""
     write_tiny(tmp_path, *UNSCORED, ON_DISK)
     shutil.copytree(undisturbed_on_disk, tmp_path / "run")
-    newest = tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}" / "memory-estimate-0000.safetensors"
+    newest = (
+        tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}" / "memory-estimate-0000.safetensors"
+    )
     contents = bytearray(newest.read_bytes())
     contents[len(contents) // 2] ^= 1
     newest.write_bytes(contents if damage == "flipped" else contents[:-7])
@@ -147,7 +149,9 @@ def test_an_estimate_that_changed_on_the_disk_sends_the_run_back(
     write_tiny(tmp_path, *UNSCORED, ON_DISK)
     assert start_and_signal(tmp_path, after_steps=14, number=signal.SIGTERM) == 75
     newest, before = checkpoints.list_checkpoints(tmp_path / "run" / "checkpoints")
-    now, then = (load_file(saved / "memory-estimate-0000.safetensors") for saved in (newest, before))
+    now, then = (
+        load_file(saved / "memory-estimate-0000.safetensors") for saved in (newest, before)
+    )
     moved = [
         (name.partition(".")[0], int(place))
         for name, at_n in now.items()
@@ -214,7 +218,9 @@ def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path: Path, uninterrupte
     """The run says which file is damaged, goes on from the one before, and ends the same."""
     write_tiny(tmp_path, *UNSCORED)
     shutil.copytree(uninterrupted, tmp_path / "run")
-    newest = tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}" / "memory-estimate-0000.safetensors"
+    newest = (
+        tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}" / "memory-estimate-0000.safetensors"
+    )
     contents = bytearray(newest.read_bytes())
     contents[len(contents) // 2] ^= 1
     newest.write_bytes(contents)

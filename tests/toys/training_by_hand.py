@@ -63,7 +63,11 @@ def an_epoch(training: Training) -> None:
 def contents(training: Training) -> tuple[int, Tensor, Tensor]:
     """What a checkpoint is to bring back: step, X̂, a weight."""
     first = next(iter(training.parts.backbone.parameters()))
-    return training.position.step, training.parts.memory.peek(EVERY)["estimate"], first.detach().clone()
+    return (
+        training.position.step,
+        training.parts.memory.peek(EVERY)["estimate"],
+        first.detach().clone(),
+    )
 
 
 def is_same(one: tuple[int, Tensor, Tensor], other: tuple[int, Tensor, Tensor]) -> bool:

@@ -184,32 +184,18 @@ def far_out(subject: Subject) -> None:
 
 @METRIC.check()
 def several_targets(subject: Subject) -> None:
-    """`distances` gives for each target what `distance` gives."""
-    one = pictures(3, subject.shapes[0])
+    """`distances` gives for each target what `distance` gives, with its gradient."""
+    one = pictures(3, subject.shapes[0]).requires_grad_()
     targets = [pictures(3, subject.shapes[0], seed=seed) for seed in (1, 2)]
     found = _metric(subject).distances(estimate=one, targets=targets)
     expect(len(found) == len(targets), f"{len(found)} distances for {len(targets)} targets")
     for several, target in zip(found, targets, strict=True):
-        expect_close(
-            several, _distance(_metric(subject), one, target), "`distances` differ from `distance`"
+        alone = _distance(_metric(subject), one, target)
+        expect_close(several.detach(), alone.detach(), "`distances` differ from `distance`")
+        expect(
+            several.requires_grad or not alone.requires_grad,
+            "`distances` carry no gradient, and `distance` does",
         )
-
-
-@METRIC.check()
-def loss(subject: Subject) -> None:
-    """`loss` gives (B,), float32, finite, with a finite gradient, in every epoch."""
-    shape = subject.shapes[0]
-    target, before = pictures(3, shape), pictures(3, shape, seed=1)
-    for epoch in (0, 1, 100):
-        estimate = pictures(3, shape, seed=2).requires_grad_()
-        found = _metric(subject).loss(
-            estimate=estimate, target=target, previous_estimate=before, epoch=epoch
-        )
-        what = f"the loss in epoch {epoch}"
-        expect_tensor(found, shape=(3,), dtype=torch.float32, what=what)
-        expect(found.requires_grad, f"{what} carries no gradient")
-        (slope,) = torch.autograd.grad(found.sum(), estimate)
-        expect(bool(slope.isfinite().all()), f"the gradient of {what} is not finite")
 
 
 @METRIC.check(once=True)
