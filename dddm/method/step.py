@@ -129,11 +129,17 @@ def _frozen_pass(state: Tensor, *, device: torch.device) -> Iterator[None]:
 
 
 def refuse_not_finite(
-    outcome: Outcome, *, batch: Batch, step: int, remedy: Callable[[Outcome], str]
+    outcome: Outcome,
+    *,
+    batch: Batch,
+    draws: Draws,
+    step: int,
+    remedy: Callable[[Outcome], str],
 ) -> None:
     """Stop before a number that is not finite reaches the memory or the weights.
 
     Args:
+        draws: of these rows; a number that was drawn for each of them, such as t, is named.
         remedy: says what to do about it.
 
     Raises:
@@ -153,6 +159,11 @@ def refuse_not_finite(
     terms += [
         f"largest {name} {float(rows[worst].abs().max()):.4g}"
         for name, rows in outcome.memory.items()
+    ]
+    terms += [
+        f"{name} = {float(drawn_B[worst]):g}"
+        for name, drawn_B in draws.own.items()
+        if drawn_B.ndim == 1 and drawn_B.dtype != torch.bool
     ]
     raise TrainingFailed(
         f"training met a number that is not finite in {len(bad)} of {len(batch.index)} images",

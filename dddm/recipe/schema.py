@@ -12,12 +12,13 @@ options of all components that may be used in it, and what depends on `use` says
 import json
 import types
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import attrs
 
 from dddm.interfaces.plugin import Kind
-from dddm.recipe.defaults import DEFAULTS
+from dddm.recipe.defaults import DEFAULTS, DURATIONS
 from dddm.recipe.describe import default_of
 from dddm.recipe.model import EvaluateSettings, Printed, SampleSettings, TrainSettings
 from dddm.recipe.options import hints_of
@@ -99,6 +100,7 @@ def _keys(catalogue: Catalogue) -> Schema:
             "title": "train",
             "description": "How long training takes and in which steps.",
             **_settings_table(TrainSettings),
+            "not": {"anyOf": [{"required": list(two)} for two in combinations(DURATIONS, 2)]},
         },
         "sample": _array_of(catalogue, Kind.SAMPLER, settings=SampleSettings),
         "evaluate": _evaluate(catalogue),
@@ -114,7 +116,7 @@ def _keys(catalogue: Catalogue) -> Schema:
 
 
 def _single(catalogue: Catalogue, name: str) -> Schema:
-    """A table of one component; where `use` may be left out, with the default's options."""
+    """A table of one component; it says which is the default, where there is one."""
     table = _component_table(catalogue, SINGLE[name])
     if name in DEFAULTS:
         table["properties"]["use"]["default"] = DEFAULTS[name].partition(":")[2]
@@ -151,7 +153,11 @@ def _needs(catalogue: Catalogue) -> Schema:
         "required": ["format", "name", *(name for name in asked if name != "metric"), "train"],
         "properties": {
             **tables,
-            "train": {"required": _required(TrainSettings)},
+            **{name: _default_needs(catalogue, name) for name in DEFAULTS},
+            "train": {
+                "required": _required(TrainSettings),
+                "anyOf": [{"required": [name]} for name in DURATIONS],
+            },
             "evaluate": {
                 "if": {"not": {"required": ["preset"]}},
                 "then": {
@@ -176,6 +182,17 @@ def _component_needs(catalogue: Catalogue, kind: Kind) -> Schema:
         if _required(component.options)
     ]
     return {"required": ["use"], **({"allOf": cases} if cases else {})}
+
+
+def _default_needs(catalogue: Catalogue, name: str) -> Schema:
+    """What a table must say, and may say without `use`: options of the default."""
+    kind = SINGLE[name]
+    cases = _component_needs(catalogue, kind).get("allOf", [])
+    default = next((c for c in catalogue.components(kind) if c.id == DEFAULTS[name]), None)
+    if default is not None:
+        own = _own_keys(default, _outline(catalogue, kind)["properties"], always={})
+        cases = [*cases, {"if": {"not": {"required": ["use"]}}, "then": own}]
+    return {"allOf": cases} if cases else {}
 
 
 def _required(options: type[Any]) -> list[str]:

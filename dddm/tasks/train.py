@@ -169,6 +169,7 @@ def _forward_and_backward(
             refuse_not_finite(
                 outcome,
                 batch=part,
+                draws=draws[place],
                 step=training.position.step + 1,
                 remedy=partial(remedy_for_not_finite, training, batch=part),
             )

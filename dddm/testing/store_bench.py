@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, final
+from typing import Final, Literal, final
 
 import torch
 from safetensors.torch import load, save
@@ -43,7 +43,13 @@ class Bench:
         said = self._subject.component.conformance.relative_error
         return said(self._subject.use.options) if callable(said) else said
 
-    def opened(self, shards: Shards, *, seed: int = SEED) -> TargetStore:
+    def opened(
+        self,
+        shards: Shards,
+        *,
+        seed: int = SEED,
+        initial: Literal["noise", "zeros"] = "noise",
+    ) -> TargetStore:
         """A new store, as in a new process, with the folder that the others have had."""
         store: TargetStore = self._subject.make()
         store.open(
@@ -53,6 +59,7 @@ class Bench:
             folder=self._folder,
             device=self._device,
             kept_snapshots=self.kept_snapshots,
+            initial=initial,
         )
         self._opened.append(store)
         store.begin_epoch(0)

@@ -37,8 +37,8 @@ RECIPES = [
     (("classes = true", "classes = 1"), 3, ("tiny.toml:18:11", "true or false")),
     (("epochs = 3", "epochs = true"), 3, ("tiny.toml:28:10", "found true")),
     (("epochs = 3", "epochs = -3"), 3, ("tiny.toml:28:10", "at least 1")),
-    (("batch_images = 250", "batch_images = 2000"), 3, ("tiny.toml:29:16", "use 1500 or fewer")),
-    (("batch_images = 250", "batch_images = 250\nshards = 7"), 3, ("tiny.toml:30:10", "divisor")),
+    (("batch_images = 250", "batch_images = 2000"), 3, ("tiny.toml:35:16", "use 1500 or fewer")),
+    (("batch_images = 250", "batch_images = 250\nshards = 7"), 3, ("tiny.toml:36:10", "divisor")),
     (("multipliers = [1, 2]", "multipliers = [1, 2, 2, 2, 2]"), 3,
      ("tiny.toml:15:15", "use no more stages than 4")),
     (("attention = [4]", "attention = [3]"), 3, ("tiny.toml:17:13", "8, 4 pixels high")),
@@ -48,20 +48,21 @@ RECIPES = [
     (("timesteps = 50", "timesteps = 15"), 3, ("tiny.toml", "use more than 20 timesteps")),
     (("c = 0.0043", "c = 0"), 3, ("tiny.toml:22:5", "above 0")),
     (("c = 0.0043", ""), 3, ("tiny.toml:20:1", "add c")),
-    (("learning_rate = 2e-3", "learning_rate = inf"), 3, ("tiny.toml:30:17", "not finite")),
+    (("rate = 2e-3", "rate = inf"), 3, ("tiny.toml:31:8", "not finite")),
     (("steps = [1, 2]", "steps = []\nimages = [3]"), 3, ("tiny.toml",)),
-    (("steps = [1, 2]", "steps = [0]"), 3, ("tiny.toml:38:9", "at least 1")),
-    (('features = "pixels"', 'features = "fid"'), 4, ("tiny.toml:42:12", "pixels")),
-    (('features = "pixels"', 'preset = "cifar10"'), 3, ("tiny.toml:42:10", "cifar10-paper")),
-    (("batch_images = 250", "batch_images = 250\naccumulate = 3"), 3,
-     ("tiny.toml:30:14", "a divisor of 250")),
-    (("ema = 0.9", "more_emas = [0.5, 0.9]\nema = 0.9"), 3, ("tiny.toml:32:13", "stands twice")),
-    (("epochs = 3", 'epochs = 3\nprecision = "float8"'), 3, ("tiny.toml:29:13", "bfloat16")),
+    (("steps = [1, 2]", "steps = [0]"), 3, ("tiny.toml:42:9", "at least 1")),
+    (('features = "pixels"', 'features = "fid"'), 4, ("tiny.toml:46:12", "pixels")),
+    (('features = "pixels"', 'preset = "cifar10"'), 3, ("tiny.toml:46:10", "cifar10-paper")),
+    (("batch_images = 250", "batch_images = 250\naccumulation_steps = 3"), 3,
+     ("tiny.toml:36:22", "a divisor of 250")),
+    (("ema = 0.9", "extra_ema_decays = [0.5, 0.9]\nema = 0.9"), 3,
+     ("tiny.toml:36:20", "stands twice")),
+    (("epochs = 3", 'epochs = 3\nprecision = "float8"'), 3, ("tiny.toml:35:13", "bfloat16")),
     (("epochs = 3", "epochs = 3\nscore_every_epochs = 1\nscore_steps = []"), 3,
-     ("tiny.toml:30:15", "score_steps = [1, 2]")),
+     ("tiny.toml:36:15", "score_steps = [1, 2]")),
     (("seed = 5", 'seed = 5\nrequires = ["dddm-focal>=1.2"]'), 4,
      ("tiny.toml:4:13", "python -m pip install 'dddm-focal>=1.2'")),
-    (("format = 1", "format = 2"), 3, ("tiny.toml:1:10", "format = 1")),
+    (("format = 2", "format = 1"), 3, ("tiny.toml:1:10", "write format = 2; train.learning")),
     (("[schedule]", "[shedule]"), 3, ("tiny.toml:8:1", "did you mean schedule?")),
     (("[targets]", "[targets"), 3, ("tiny.toml:24", "TOML")),
     (('name = "tiny"', 'name = "../../tiny"'), 3, ("tiny.toml:2:8", "letters")),
@@ -255,11 +256,11 @@ def test_a_saved_recipe_that_is_damaged(copy: Path) -> None:
 def test_a_number_that_is_not_finite(tmp_path: Path) -> None:
     """A learning rate that is far too large stops the run; the last checkpoint is whole."""
     write_tiny(
-        tmp_path, UNSCORED, ("learning_rate = 2e-3", "learning_rate = 1e30"),
+        tmp_path, UNSCORED, ("rate = 2e-3", "rate = 1e30"),
         ("checkpoint_every_epochs = 2", "checkpoint_every_epochs = 1"),
     )  # fmt: skip
     done = dddm("run", "tiny.toml", cwd=tmp_path)
-    refused(done, code=5, says=("finite", "step ", "images ", "learning_rate"))
+    refused(done, code=5, says=("finite", "step ", "images ", "learning_rate.rate", "t = "))
     events = (tmp_path / "runs/tiny/events.jsonl").read_text().splitlines()
     assert json.loads(events[-1])["reason"] == "failed"
 

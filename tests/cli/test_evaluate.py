@@ -271,7 +271,7 @@ def test_a_preset_adds_its_scores(run_folder: RunFolder) -> None:
 
 
 OWN = """\
-format = 1
+format = 2
 summary = "digits and pixels"
 
 [evaluate]

@@ -36,7 +36,6 @@ PACKAGES = {
         Kind.METRIC,
         Metric,
         [
-            "guided-mix",
             "l1",
             "l2",
             "lpips",

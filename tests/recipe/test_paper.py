@@ -64,7 +64,7 @@ def test_they_are_no_part_of_the_fingerprint(tmp_path: Path) -> None:
 def test_a_recipe_that_extends_another_does_not_inherit_them(tmp_path: Path) -> None:
     """Figures are of the file they stand in: neither of another file, nor of a sweep's entries."""
     (tmp_path / "base.toml").write_text(RECIPE + FIGURES, encoding="utf-8")
-    above = 'extends = "base.toml"\nformat = 1\nname = "above"\n'
+    above = 'extends = "base.toml"\nformat = 2\nname = "above"\n'
     assert read(tmp_path, above).paper == ()
     assert [one.source for one in read(tmp_path, above + SAYS).paper] == ["figure 2"]
     entries = '[[sweep]]\nname = "a"\n[[sweep]]\nname = "b"\n'

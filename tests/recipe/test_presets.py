@@ -17,7 +17,7 @@ from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
 
 OWN = """\
-format = 1
+format = 2
 summary = "what I measure"
 
 [evaluate]
@@ -123,15 +123,15 @@ def test_a_preset_replaces_what_stood_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("own", "says"),
     [
-        (OWN.replace("format = 1", "format = 2"), "in which format"),
+        (OWN.replace("format = 2", "format = 1"), "in which format"),
         (OWN.replace("summary", "sumary"), "did you mean summary?"),
-        ("format = 1\n", "has a table [evaluate]"),
+        ("format = 2\n", "has a table [evaluate]"),
         (OWN.replace("[evaluate]", '[evaluate]\npreset = "x"'), "cannot name another"),
         (OWN.replace('"kid", "fd"', '"kit"'), "mine.toml:5:11"),
         (OWN.replace("images = 64", "images = 0"), "mine.toml:12:10"),
         (OWN.replace('name = "mine"\n', ""), "[evaluate.protocol] needs the option 'name'"),
         (OWN.split("[evaluate.protocol]", maxsplit=1)[0] + "protocol = 3", "protocol is a table"),
-        (OWN.replace("format = 1", "format ="), "mine.toml:1:"),
+        (OWN.replace("format = 2", "format ="), "mine.toml:1:"),
     ],
 )
 def test_a_wrong_preset_is_shown_where_it_is_wrong(tmp_path: Path, own: str, says: str) -> None:

@@ -37,7 +37,7 @@ def test_a_right_recipe_becomes_typed_objects(tmp_path: Path) -> None:
     """Components are found, options typed, defaults filled in, ids made full."""
     recipe = read(tmp_path)
     assert recipe.backbone.options.size == 2
-    assert recipe.train.learning_rate == 1e-3
+    assert recipe.learning_rate.options.rate == 1e-3
     assert [job.settings.steps for job in recipe.sample] == [(1, 2), (3,)]
     assert recipe.sample[1].settings.images == 64
     assert recipe.tables["data"] == {"use": "toy:images"}
@@ -92,12 +92,12 @@ def test_order_is_default_base_file_set(tmp_path: Path) -> None:
     )
     recipe = read(tmp_path, text, "train.batch_images=10", "backbone.list=[3]")
     assert (recipe.train.epochs, recipe.train.batch_images) == (6, 10)
-    assert recipe.train.learning_rate == 1e-3
+    assert recipe.learning_rate.options.rate == 1e-3
     assert recipe.backbone.options.list == (3,)
     assert len(recipe.sample) == 1
     origins = recipe.origins
     assert origins["train.epochs"].endswith("toy.toml:3")
-    assert origins["train.learning_rate"].endswith(f"base.toml:{line_of('learning_rate')}")
+    assert origins["learning_rate.rate"].endswith(f"base.toml:{line_of('rate = 1e-3')}")
     assert origins["train.batch_images"] == "--set train.batch_images=10"
     assert origins["train.ema"] == "default"
     assert origins["evaluate.features.use"].endswith(f"base.toml:{line_of('features')}")
@@ -128,11 +128,11 @@ def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
         "did you mean name?",
         ":6:7: there is no dataset called 'image'",
         "did you mean images",
-        ":13:8: size: expected a whole number, found 2.0",
-        ":14:8: rate: 1 is not below 1",
-        ":15:1: the backbone net has no option 'wrd'",
+        ":16:8: size: expected a whole number, found 2.0",
+        ":17:8: rate: 1 is not below 1",
+        ":18:1: the backbone net has no option 'wrd'",
         "did you mean word?",
-        "    13 | size = 2.0\n       |        ^",
+        "    16 | size = 2.0\n       |        ^",
         "epochs: expected a whole number, found true",
         "steps: 0 is not at least 1",
         "'pixels' is the name of several features components",
@@ -144,11 +144,12 @@ def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (('use = "kept"', "# none"), "[targets] must say which target-store to use"),
-        (('[targets]\nuse = "kept"\n', ""), "the table [targets] is missing"),
-        (("format = 1\n", ""), "format = 1"),
-        (("format = 1", "format = 2"), "format = 1"),
-        (("format = 1", "format = true"), "format = 1"),
+        (('[metric]\nuse = "near"\nsize = 1\nrate = 0.25\n', ""), "the table [metric] is missing"),
+        (('[metric]\nuse = "near"\n', "[metric]\n"), "[metric] must say which metric to use"),
+        (("format = 2\n", ""), "format = 2"),
+        (("format = 2", "format = 1"), "train.learning_rate… became the table [learning_rate]"),
+        (("format = 2", "format = 3"), "write format = 2"),
+        (("format = 2", "format = true"), "format = 2"),
         (('name = "toy"', 'name = "../toy"'), "also names its run folder"),
         (("seed = 3", "seed = -1"), "at least 0"),
         (("seed = 3", 'seed = "3"'), "expected a whole number"),
@@ -168,8 +169,10 @@ def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
         (("size = 2", "size = 2\nrate = 0.25"), "the same as the metric's"),
         (("batch_images = 20", "batch_images = 101"), "more than the 100 training images"),
         (("batch_images = 20", "batch_images = 20\nshards = 3"), "shared equally by 3 shards"),
-        (("epochs = 5", "epochs = 5\nlearning_rate_drops = [0.7, 0.3]"), "must rise"),
-        (("epochs = 5", "epochs = 5\nadam_betas = [0.9]"), "two averaging factors"),
+        (("epochs = 5", "epochs = 5\nlearning_rate = 1e-3"), "no option 'learning_rate'"),
+        (("rate = 1e-3", "rate = 0"), "0 is not above 0"),
+        (("batch_images = 20", "batch_images = 20\naccumulation_steps = 3"), "over 3 equal micro"),
+        (("epochs = 5", "epochs = 5\nextra_ema_decays = [0.9999]"), "`ema` is kept already"),
         (('[[sample]]\nuse = "steps"', '[sample]\nuse = "steps"'), "sample"),
         (("steps = [3]", "steps = []"), "no step count"),
         (('features = "toy:pixels"', ""), "in which features"),
@@ -265,7 +268,7 @@ def test_set_takes_bare_words_and_makes_tables(tmp_path: Path) -> None:
     """`--set metric.use=far` needs no quotes, and tables that are not there are made."""
     text = RECIPE.replace('[evaluate]\nfeatures = "toy:pixels"\n', "")
     recipe = read(tmp_path, text, "metric.use=far", "evaluate.features=toy:pixels", "seed=0x10")
-    assert recipe.metric.component.name == "far"
+    assert recipe.tables["metric"] == {"use": "other:far"}
     assert recipe.evaluate is not None
     assert recipe.seed == 16
 
@@ -273,9 +276,9 @@ def test_set_takes_bare_words_and_makes_tables(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("format = 1\nname = \n", "toy.toml:2:8"),
-        ("format = 1\n[data\n", "toy.toml:2"),
-        ('format = 1\nname = "x', "no TOML"),
+        ("format = 2\nname = \n", "toy.toml:2:8"),
+        ("format = 2\n[data\n", "toy.toml:2"),
+        ('format = 2\nname = "x', "no TOML"),
         ("a = 1\na = 2\n", "toy.toml:2"),
     ],
 )
@@ -302,7 +305,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 )
 def test_extends_that_lead_nowhere(tmp_path: Path, extends: str, words: str) -> None:
     """A circle, a missing base and a wrong type are named at the line of `extends`."""
-    message = refused(tmp_path, f"format = 1\nextends = {extends}\n")
+    message = refused(tmp_path, f"format = 2\nextends = {extends}\n")
     assert words in message
     assert "toy.toml:2:" in message
 
@@ -342,5 +345,5 @@ def test_a_folder_does_not_hide_a_recipe_of_its_name(tmp_path: Path) -> None:
     """`extends = "digits"` means the recipe that comes with dddm, beside a folder `digits` too."""
     (tmp_path / "digits").mkdir()
     file = tmp_path / "mine.toml"
-    file.write_text('format = 1\nextends = "digits"\nname = "mine"\n', encoding="utf-8")
+    file.write_text('format = 2\nextends = "digits"\nname = "mine"\n', encoding="utf-8")
     assert read_recipe(file, catalogue=load_catalogue()).name == "mine"

@@ -136,8 +136,8 @@ def test_what_is_wrong_with_the_base_is_not_said_of_entries(tmp_path: Path) -> N
     message = refused(tmp_path, SWEEP.replace("epochs = 5", "epochs = 0"))
     assert "an error" in message
     assert "entry" not in message
-    missing = SWEEP.replace('[targets]\nuse = "kept"\n', "")
-    assert refused(tmp_path, missing).count("[targets] is missing") == 1
+    missing = SWEEP.replace('[schedule]\nuse = "plain"\n', "")
+    assert refused(tmp_path, missing).count("[schedule] is missing") == 1
 
 
 def test_errors_that_entries_share_name_them(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_errors_that_entries_share_name_them(tmp_path: Path) -> None:
         ("[[sweep]]\nname = '.'", "an entry needs a name of letters"),
         ("[[sweep]]\nname = 'Sweep.json'", "cannot be called Sweep.json"),
         ("[[sweep]]\nname = 'a'\n[[sweep]]\nname = 'A'", "there is an entry 'A' already"),
-        ("[[sweep]]\nname = 'a'\nformat = 1", "an entry cannot change format"),
+        ("[[sweep]]\nname = 'a'\nformat = 2", "an entry cannot change format"),
         ("[[sweep]]\nname = 'a'\nextends = 'b'", "an entry cannot change extends"),
         ("[[sweep]]\nname = 'a'\n[[sweep.sweep]]\nname = 'b'", "an entry cannot hold a sweep"),
         ("[[sweep]]\nname = 'a'\nmetric = 3", "entry a: metric must be a table"),

@@ -64,13 +64,14 @@ def test_it_is_built_without_memory(name: str) -> None:
     outlook = look_ahead(RECIPES[name])
     assert outlook.steps > 0
     each = 2 if name.startswith("imagenet64") else 4  # the size that the paper names
+    assert outlook.store is not None
     assert outlook.store.memory == each * outlook.image_bytes
     if name in PAPERS:
         parameters, near, gflops, flops_near, steps = PAPERS[name]
-        assert outlook.parameters / 1e6 == pytest.approx(parameters, rel=near)
+        assert outlook.cost.parameters / 1e6 == pytest.approx(parameters, rel=near)
         assert outlook.steps == steps
         if gflops is not None:
-            assert outlook.flops.forward / 1e9 == pytest.approx(gflops, rel=flops_near)
+            assert outlook.cost.network.forward / 1e9 == pytest.approx(gflops, rel=flops_near)
 
 
 def test_deep_has_twice_the_blocks() -> None:
@@ -157,6 +158,7 @@ def test_a_shrunken_copy_trains_and_samples(name: str, files_of: Path, tmp_path:
 
 def _trunk(recipe: Recipe, folder: Path) -> list[str]:
     """Overrides that put a random trunk, and no resizing, where the recipe has a perceptual one."""
+    assert recipe.metric is not None
     uses = {
         "metric": recipe.metric,
         **{f"metric.{name}": part for name, part in _parts(recipe.metric).items()},

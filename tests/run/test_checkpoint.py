@@ -24,7 +24,7 @@ def groups(seed: int = 0) -> dict[str, dict[str, Tensor]]:
             "rows": torch.randn(6, 2, generator=generator),
             "flags": torch.tensor([True, False]),
         },
-        "optimiser": {"0.step": torch.tensor(3.0)},
+        "optimizer": {"0.step": torch.tensor(3.0)},
     }
 
 
@@ -128,7 +128,7 @@ def test_a_manifest_cannot_lead_out_of_its_folder(tmp_path: Path) -> None:
 def test_when_all_are_damaged_it_says_so(tmp_path: Path) -> None:
     """Training must not silently begin anew where checkpoints were."""
     (save(tmp_path, 3) / "state.json").unlink()
-    with pytest.raises(DataError, match="no checkpoint of this run can be gone on from"):
+    with pytest.raises(DataError, match="no checkpoint of this run can be resumed from"):
         checkpoints.newest_whole(tmp_path)
 
 

@@ -13,11 +13,11 @@ def test_events_are_read_back_in_order(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl")
     log.notice(Notice(seconds=0.5, text="ü"))
     log.notice(drawn(64, seconds=1.0))
-    log.notice(EpochDone(seconds=2, epoch=0, step=3, loss=0.5, leak={"given_noise": 1.0}))
+    log.notice(EpochDone(seconds=2, epoch=0, step=3, loss=0.5, diagnosis={"given_noise": 1.0}))
     log.close()
     first, second = read_events(tmp_path / "events.jsonl")
     assert (first["event"], first["text"]) == ("notice", "ü")
-    assert second["leak"] == {"given_noise": 1.0}
+    assert second["diagnosis"] == {"given_noise": 1.0}
     assert [e["epoch"] for e in read_events(tmp_path / "events.jsonl", event="epoch-done")] == [0]
 
 

@@ -13,6 +13,14 @@ from dddm.run.versions import changed_versions, components, how_to_fit, versions
 
 OBSERVER = 'Kind.OBSERVER, "eye", target="toy_eye:Eye", summary="."'
 METRIC = 'Kind.METRIC, "near", target="toy_eye:Near", summary="."'
+MIX = 'Kind.METRIC, "mix", target="toy_eye:Mix", summary=".", options=Mixing'
+MIXING = """
+from dddm.interfaces.plugin import Part, part
+
+@frozen(kw_only=True)
+class Mixing:
+    of: Part = part(Kind.METRIC, help="What it mixes.")
+"""
 
 
 def test_held_components_and_observers_are_recorded(
@@ -20,19 +28,23 @@ def test_held_components_and_observers_are_recorded(
 ) -> None:
     """Every component of the recipe, also one within another, with its package and version."""
     install(
-        tmp_path, "dddm-toy", version="1.2", toy_versions=("toy", registering(OBSERVER, METRIC))
+        tmp_path,
+        "dddm-toy",
+        version="1.2",
+        toy_versions=("toy", registering(OBSERVER, METRIC, MIX) + MIXING),
     )
     monkeypatch.syspath_prepend(tmp_path)
     path = write_tiny(
         tmp_path,
-        ('use = "pseudo-huber"\nc = 0.0043', 'use = "guided-mix"\n[metric.of]\nuse = "toy:near"'),
+        ('use = "pseudo-huber"\nc = 0.0043', 'use = "toy:mix"\n[metric.of]\nuse = "toy:near"'),
         ("[[sample]]", '[[observe]]\nuse = "toy:eye"\n\n[[sample]]'),
     )
     recipe = read_recipe(path, catalogue=load_catalogue())
     ours = f"dddm {version('dddm')}"
     assert components(recipe.uses) == {
-        **{f"dddm:{name}": ours for name in ("digits", "vp", "adm", "guided-mix", "ram")},
-        **{f"dddm:{name}": ours for name in ("fixed-time", "pixels")},
+        **{f"dddm:{name}": ours for name in ("digits", "directly-denoising", "vp", "adm", "ram")},
+        **{f"dddm:{name}": ours for name in ("adam", "constant", "fixed-time", "pixels")},
+        "toy:mix": "dddm-toy 1.2",
         "toy:near": "dddm-toy 1.2",
         "toy:eye": "dddm-toy 1.2",
     }

@@ -11,7 +11,7 @@ from dddm.recipe.read import read_recipe
 from dddm.run.weights import refuse_missing_weights, weights_named, weights_of
 
 RECIPE = """\
-format = 1
+format = 2
 name = "weighty"
 seed = 0
 
@@ -21,12 +21,17 @@ use = "plain"
 use = "plain"
 [backbone]
 use = "plain"
+[objective]
+use = "plain"
+[optimizer]
+use = "plain"
+[learning_rate]
+use = "plain"
 [targets]
 use = "plain"
 [train]
 epochs = 1
 batch_images = 1
-learning_rate = 1.0
 [[sample]]
 use = "plain"
 steps = [1]

@@ -22,7 +22,7 @@ SHORT = (
 )  # fmt: skip
 
 TOGETHER = """\
-format = 1
+format = 2
 name = "together"
 
 [data]
@@ -45,7 +45,6 @@ use = "new-target-store"
 [train]
 epochs = 2
 batch_images = 100
-learning_rate = 1e-3
 checkpoint_every_epochs = 1
 
 [[sample]]

@@ -63,7 +63,7 @@ def test_a_disk_that_fills_up_costs_nothing_but_time(
     )
     run = tmp_path / "undisturbed" / "run"
     last, before = checkpoints.list_checkpoints(run / "checkpoints")
-    kept = sum(file.stat().st_blocks * 512 for file in (run / "store").iterdir())
+    kept = sum(file.stat().st_blocks * 512 for file in (run / "memory" / "estimate").iterdir())
     size = int(checkpoints.size_bytes(last) * 1.5 + kept) // 1000
     again = " ".join(words)
     script = f"""

@@ -154,7 +154,7 @@ def test_an_observer_asks_a_run_to_stop_and_it_goes_on_as_if_nothing_had_been(
     assert "other versions" not in resumed.stderr
     ours, theirs = (folder / "run" for folder in (tmp_path, undisturbed))
     assert losses_of(ours) == losses_of(theirs)
-    for name in ("model", "ema", "optimiser", "store-0000"):
+    for name in ("model", "ema", "optimizer", "memory-estimate-0000"):
         for tensor, other in zip(group(ours, name), group(theirs, name), strict=True):
             assert torch.equal(tensor, other)
 
@@ -171,7 +171,7 @@ def test_all_processes_stop_where_an_observer_of_the_first_asks(tmp_path: Path, 
     saved = checkpoints.newest_whole(tmp_path / "run" / "checkpoints").checkpoint
     assert saved is not None
     assert saved.step == 5
-    assert {"store-0000", "store-0001"} <= set(saved.groups)
+    assert {"memory-estimate-0000", "memory-estimate-0001"} <= set(saved.groups)
     assert len(losses_of(tmp_path / "run")) == 5
 
 

@@ -81,10 +81,10 @@ def test_four_processes_with_accumulation_and_a_store_on_the_disk_are_one(
 ) -> None:
     """Nor does it matter that each works its part off in two, and where estimates are kept."""
     write_shared(tmp_path, LONG, ('use = "ram"', 'use = "mmap"'))
-    more = ("--set", "train.accumulate=2", *NO_SAMPLES)
+    more = ("--set", "train.accumulation_steps=2", *NO_SAMPLES)
     succeeded(dddm("run", "tiny.toml", "--folder", "run", "--nproc", "4", *more, cwd=tmp_path))
     assert_equal_to_rounding(alone, tmp_path / "run")
-    assert len(list((tmp_path / "run" / "store").glob("*.rows"))) == 64
+    assert len(list((tmp_path / "run" / "memory" / "estimate").glob("*.rows"))) == 64
 
 
 @pytest.mark.parametrize("store", ["ram", "mmap"])
@@ -103,7 +103,7 @@ def test_a_run_goes_on_with_another_number_of_processes(
         assert error.count("give the same command again") == 1
     done = dddm("run", "tiny.toml", "--folder", "run", *NO_SAMPLES, cwd=tmp_path)
     succeeded(done)
-    assert "saved by 4 processes, gone on with by 1" in done.stderr
+    assert "saved by 4 processes, resumed on 1" in done.stderr
     assert_equal_to_rounding(alone, tmp_path / "run")
 
 
@@ -150,9 +150,9 @@ def test_an_estimate_that_one_process_has_lost_sends_both_back(tmp_path: Path, t
     process.communicate(timeout=60)
     assert process.returncode == 75
     before, saved = sorted((run / "checkpoints").glob("step-*"))
-    then, now = (load_file(each / "store-0001.safetensors") for each in (before, saved))
+    then, now = (load_file(each / "memory-estimate-0001.safetensors") for each in (before, saved))
     name = next(key for key in now if key.endswith(".at") and (now[key] != then[key]).any())
-    file = run / "store" / f"shard-{name.removesuffix('.at')}.rows"
+    file = run / "memory" / "estimate" / f"shard-{name.removesuffix('.at')}.rows"
     contents = bytearray(file.read_bytes())
     for place in now[name][now[name] != then[name]].tolist():
         contents[place * 4 * 64] ^= 1
@@ -214,7 +214,7 @@ def test_processes_that_cannot_share_the_shards_are_refused(tmp_path: Path) -> N
 def test_accumulation_that_cannot_cut_a_part_is_refused(tmp_path: Path) -> None:
     """The first process to refuse is named, with its own error and exit code."""
     write_shared(tmp_path)
-    words = ("--set", "train.accumulate=256")
+    words = ("--set", "train.accumulation_steps=256")
     done = dddm("run", "tiny.toml", "--nproc", "2", *words, cwd=tmp_path)
     assert done.returncode == 2
     assert "each of 2 processes has 128 images of a batch" in done.stderr

@@ -10,7 +10,7 @@ from dddm.run.checkpoint import list_checkpoints, read
 from dddm.run.event_log import read_events
 from dddm.run.folder import RunFolder
 
-OPTIONS = ("train.score_every_epochs=1", "train.score_images=70", "train.more_emas=[0.5]")
+OPTIONS = ("train.score_every_epochs=1", "train.score_images=70", "train.extra_ema_decays=[0.5]")
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ def test_the_page_is_well_formed_and_in_the_order_in_which_one_reads(
         "scores",
         "score-over-steps",
         "training",
-        "leak",
+        "diagnosis",
         "progress",
         "nearest",
         "recipe",
@@ -211,7 +211,7 @@ def test_an_empty_run_has_a_page_that_says_what_is_missing(tmp_path: Path) -> No
     assert "needs Fréchet distances" in page.words("score-over-steps")
     assert "no samples of one sampler at two step counts" in page.words("over-the-steps")
     assert "no two steps of training yet" in page.words("training")
-    assert "has not been measured yet" in page.words("leak")
+    assert "Leak diagnostic: not measured yet" in page.words("diagnosis")
     assert "one is due every 2 epochs" in page.words("progress")
     assert "no score for the nearest-neighbour check" in page.words("nearest")
     assert "no recipe.toml" in page.words("recipe")

@@ -116,13 +116,15 @@ def test_estimates_in_files_go_back_to_the_checkpoint_before(
     """The newest checkpoint is damaged: the files still hold the rows of the one before it."""
     write_tiny(tmp_path, *UNSCORED, ON_DISK)
     shutil.copytree(undisturbed_on_disk, tmp_path / "run")
-    newest = tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}" / "store-0000.safetensors"
+    newest = (
+        tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}" / "memory-estimate-0000.safetensors"
+    )
     contents = bytearray(newest.read_bytes())
     contents[len(contents) // 2] ^= 1
     newest.write_bytes(contents if damage == "flipped" else contents[:-7])
     done = run(tmp_path)
     succeeded(done)
-    assert "going on from the one before" in done.stderr
+    assert "resuming from the one before" in done.stderr
     assert_equal_runs(tmp_path / "run", undisturbed_on_disk)
 
 
@@ -133,7 +135,7 @@ def test_files_of_estimates_that_are_gone_are_named(
     write_tiny(tmp_path, *UNSCORED, ON_DISK)
     shutil.copytree(undisturbed_on_disk, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}")
-    shutil.rmtree(tmp_path / "run" / "store")
+    shutil.rmtree(tmp_path / "run" / "memory" / "estimate")
     done = run(tmp_path)
     assert done.returncode == 7, done.stderr
     assert "shard-0000.rows is missing" in done.stderr
@@ -147,7 +149,9 @@ def test_an_estimate_that_changed_on_the_disk_sends_the_run_back(
     write_tiny(tmp_path, *UNSCORED, ON_DISK)
     assert start_and_signal(tmp_path, after_steps=14, number=signal.SIGTERM) == 75
     newest, before = checkpoints.list_checkpoints(tmp_path / "run" / "checkpoints")
-    now, then = (load_file(saved / "store-0000.safetensors") for saved in (newest, before))
+    now, then = (
+        load_file(saved / "memory-estimate-0000.safetensors") for saved in (newest, before)
+    )
     moved = [
         (name.partition(".")[0], int(place))
         for name, at_n in now.items()
@@ -155,7 +159,7 @@ def test_an_estimate_that_changed_on_the_disk_sends_the_run_back(
         for place in at_n[at_n != then[name]]
     ]
     shard, place = moved[len(moved) // 2]
-    rows = tmp_path / "run" / "store" / f"shard-{shard}.rows"
+    rows = tmp_path / "run" / "memory" / "estimate" / f"shard-{shard}.rows"
     contents = bytearray(rows.read_bytes())
     contents[place * ROW_BYTES + 7] ^= 4
     rows.write_bytes(contents)
@@ -164,7 +168,7 @@ def test_an_estimate_that_changed_on_the_disk_sends_the_run_back(
     assert (
         f"{newest.name} lacks its estimates: {rows.name} no longer holds 1 estimate" in done.stderr
     )
-    assert "going on from the one before it" in done.stderr
+    assert "resuming from the one before it" in done.stderr
     said = [
         event["text"] for event in read_events(tmp_path / "run" / "events.jsonl", event="notice")
     ]
@@ -179,12 +183,12 @@ def test_estimates_that_no_checkpoint_has_are_named(
     write_tiny(tmp_path, *UNSCORED, ON_DISK)
     shutil.copytree(undisturbed_on_disk, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}")
-    rows = tmp_path / "run" / "store" / "shard-0001.rows"
+    rows = tmp_path / "run" / "memory" / "estimate" / "shard-0001.rows"
     rows.write_bytes(bytes(byte ^ 1 for byte in rows.read_bytes()))
     before = checkpoints.list_checkpoints(tmp_path / "run" / "checkpoints")
     done = run(tmp_path)
     assert done.returncode == 7, done.stderr
-    assert "no checkpoint of this run can be gone on from" in done.stderr
+    assert "no checkpoint of this run can be resumed from" in done.stderr
     assert "shard-0001.rows no longer holds" in done.stderr
     assert "--folder" in done.stderr
     assert "Traceback" not in done.stderr
@@ -214,14 +218,16 @@ def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path: Path, uninterrupte
     """The run says which file is damaged, goes on from the one before, and ends the same."""
     write_tiny(tmp_path, *UNSCORED)
     shutil.copytree(uninterrupted, tmp_path / "run")
-    newest = tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}" / "store-0000.safetensors"
+    newest = (
+        tmp_path / "run" / "checkpoints" / f"step-{STEPS:08d}" / "memory-estimate-0000.safetensors"
+    )
     contents = bytearray(newest.read_bytes())
     contents[len(contents) // 2] ^= 1
     newest.write_bytes(contents)
     done = run(tmp_path)
     succeeded(done)
-    assert "store-0000.safetensors" in done.stderr
-    assert "going on from the one before" in done.stderr
+    assert "memory-estimate-0000.safetensors" in done.stderr
+    assert "resuming from the one before" in done.stderr
     assert_equal_runs(tmp_path / "run", uninterrupted)
 
 

@@ -12,7 +12,7 @@ import safetensors.torch
 from training_by_hand import an_epoch, close, contents, is_same, training_in
 
 from dddm.errors import DddmError
-from dddm.tasks.keep import save
+from dddm.tasks.checkpointing import save
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from training_by_hand import an_epoch, close, contents, is_same, training_in
 
 from dddm.errors import EnvironmentProblem
 from dddm.run import checkpoint as checkpoints
-from dddm.tasks import keep
-from dddm.tasks.keep import save
+from dddm.tasks import checkpointing
+from dddm.tasks.checkpointing import save
 
 
 @pytest.mark.parametrize("store", ["ram", "mmap"])
@@ -32,7 +32,7 @@ def test_it_holds_the_moment_that_it_was_asked_for(
     asked_for = contents(training)
     save(training)
     assert training.saver.finished() is None
-    assert checkpoints.list_checkpoints(training.folder.checkpoints) == []
+    assert checkpoints.list_checkpoints(training.context.folder.checkpoints) == []
     an_epoch(training)
     assert not is_same(contents(training), asked_for)
     go_on.set()
@@ -53,7 +53,7 @@ def test_the_next_save_waits_for_the_one_before(tmp_path: Path) -> None:
         an_epoch(training)
         save(training)
     close(training)
-    kept = checkpoints.list_checkpoints(training.folder.checkpoints)
+    kept = checkpoints.list_checkpoints(training.context.folder.checkpoints)
     assert [checkpoints.step_of(path) for path in kept] == [24, 18]
     assert all(checkpoints.read(path) for path in kept)
 
@@ -62,13 +62,13 @@ def test_without_room_for_copies_it_is_complete_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then training waits for the disk, which costs time and no memory."""
-    monkeypatch.setattr(keep, "free_memory", lambda: 1000)
+    monkeypatch.setattr(checkpointing, "free_memory", lambda: 1000)
     training = training_in(tmp_path, store="ram")
     an_epoch(training)
-    monkeypatch.setattr(keep, "_copied", None)
+    monkeypatch.setattr(checkpointing, "_copied", None)
     save(training)
     assert training.saver.wait() is None
-    (path,) = checkpoints.list_checkpoints(training.folder.checkpoints)
+    (path,) = checkpoints.list_checkpoints(training.context.folder.checkpoints)
     assert checkpoints.read(path).step == 6
     close(training)
 
@@ -88,4 +88,4 @@ def test_what_goes_wrong_is_raised_in_training(
         training.saver.wait()
     save(training)
     close(training)
-    assert checkpoints.list_checkpoints(training.folder.checkpoints) == []
+    assert checkpoints.list_checkpoints(training.context.folder.checkpoints) == []

@@ -103,7 +103,7 @@ def test_a_stopped_sweep_goes_on_with_the_entry_that_is_not_finished(
 
 def test_an_entry_that_fails_does_not_keep_the_others_from_running(tmp_path: Path) -> None:
     """Its error stands in the table and on stderr, its exit code is the sweep's."""
-    fast = '[[sweep]]\nname = "fast"\ntrain = { learning_rate = 1e30 }\n'
+    fast = '[[sweep]]\nname = "fast"\nlearning_rate = { rate = 1e30 }\n'
     write_sweep(
         tmp_path, ('[evaluate]\nfeatures = "pixels"\n', ""), entries=fast + ENTRY.format("l1")
     )

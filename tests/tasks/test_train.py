@@ -23,14 +23,14 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 def test_accumulation_changes_nothing_but_rounding(tmp_path: Path, plain: RunFolder) -> None:
     """Five parts of 50 images lead to the losses, weights and estimates of one batch of 250."""
-    parts = run_tiny(tmp_path, "train.accumulate=5")
+    parts = run_tiny(tmp_path, "train.accumulation_steps=5")
     assert losses_of(parts) == pytest.approx(losses_of(plain), rel=1e-3)
     torch.testing.assert_close(stored_rows(parts.path), stored_rows(plain.path), atol=2e-3, rtol=0)
 
 
-@pytest.mark.parametrize("accumulate", [1, 5])
+@pytest.mark.parametrize("count", [1, 5])
 def test_the_store_is_told_what_is_read_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     """All but the first estimates of an epoch, also those of parts of a batch."""
     told: list[Tensor] = []
@@ -47,8 +47,8 @@ def test_the_store_is_told_what_is_read_next(
 
     monkeypatch.setattr(RowStore, "prefetch", note)
     monkeypatch.setattr(RowStore, "read", compare)
-    run_tiny(tmp_path, f"train.accumulate={accumulate}", "train.epochs=2", "sample=[]")
-    assert len(told) == 2 * (6 * accumulate - 1)
+    run_tiny(tmp_path, f"train.accumulation_steps={count}", "train.epochs=2", "sample=[]")
+    assert len(told) == 2 * (6 * count - 1)
     assert unforeseen == 2
 
 
@@ -79,7 +79,7 @@ def test_float16_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 def test_several_averages(tmp_path: Path, plain: RunFolder) -> None:
     """Each decay has an average of its own; the one that `ema` names is as without the others."""
-    several = run_tiny(tmp_path, "train.more_emas=[0.0, 0.5]")
+    several = run_tiny(tmp_path, "train.extra_ema_decays=[0.0, 0.5]")
     for name, tensor in newest(several, "ema").items():
         assert torch.equal(tensor, newest(plain, "ema")[name])
     model, last = newest(several, "model"), newest(several, "ema-0")
@@ -90,7 +90,7 @@ def test_several_averages(tmp_path: Path, plain: RunFolder) -> None:
 
 def test_warm_up(tmp_path: Path) -> None:
     """The learning rate rises by equal amounts over the steps that are asked for."""
-    warm = run_tiny(tmp_path, "train.learning_rate_warmup_steps=4", "train.epochs=1")
+    warm = run_tiny(tmp_path, "learning_rate.warmup_steps=4", "train.epochs=1")
     rates = [event["learning_rate"] for event in read_events(warm.events, event="step-done")]
     assert rates == pytest.approx([5e-4, 1e-3, 1.5e-3, 2e-3, 2e-3, 2e-3])
 

@@ -21,15 +21,15 @@ def test_what_was_seen_often_is_told_once() -> None:
     """With the names of all checks and all examples, and one remedy; another cause by itself."""
     report = Report(
         results=[
-            broken("metric.loss", "TypeError"),
+            broken("metric.far-out", "TypeError"),
             broken("metric.gradient", "TypeError"),
             broken("metric.symmetric", "off by 3"),
-            broken("metric.loss", "TypeError", example="c=0.5"),
+            broken("metric.far-out", "TypeError", example="c=0.5"),
         ]
     )
     assert str(report) == (
         "toy:near with defaults; c=0.5: 3 checks failed\n"
-        "  checks: metric.loss, metric.gradient\n"
+        "  checks: metric.far-out, metric.gradient\n"
         "  seen: TypeError\n"
         "  try: mend it\n"
         "toy:near with defaults: metric.symmetric failed\n"

@@ -161,7 +161,9 @@ def test_what_stands_on_a_broken_promise_is_left_out() -> None:
     report = examine("near", catalogue=catalogue(OneNumber, examples=({}, {})))
     assert [r.name for r in report.broken] == ["metric.one-number-for-each-image"] * 2
     left = {r.name: r.detail for r in report.results if r.outcome is Outcome.LEFT_OUT}
-    assert left["metric.loss"] == "metric.one-number-for-each-image failed: mend that first"
+    assert (
+        left["metric.several-targets"] == "metric.one-number-for-each-image failed: mend that first"
+    )
     assert "options.round-trip" not in left
 
 

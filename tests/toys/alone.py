@@ -10,12 +10,15 @@ from command_line import dddm, environment, succeeded
 TOYS = Path(__file__).parent
 
 RECIPE = """\
-format = 1
+format = 2
 name = "toy"
 seed = 4
 
 [data]
 use = "ramps"
+
+[objective]
+use = "remember"
 
 [schedule]
 use = "circle"
@@ -30,10 +33,16 @@ use = "square"
 [targets]
 use = "tensors"
 
+[optimizer]
+use = "descent"
+
+[learning_rate]
+use = "flat"
+rate = 0.02
+
 [train]
 epochs = 6
 batch_images = 12
-learning_rate = 0.02
 ema = 0.9
 ema_warmup = true
 sample_every_epochs = 3

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 TINY = """\
-format = 1
+format = 2
 name = "tiny"
 seed = 5
 
@@ -34,11 +34,15 @@ c = 0.0043
 [targets]
 use = "ram"
 
+[objective]
+estimate_dropout = 0.1
+
+[learning_rate]
+rate = 2e-3
+
 [train]
 epochs = 3
 batch_images = 250
-learning_rate = 2e-3
-estimate_dropout = 0.1
 ema = 0.9
 ema_warmup = true
 checkpoint_every_epochs = 2

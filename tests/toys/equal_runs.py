@@ -31,7 +31,7 @@ def assert_equal_runs(one: Path, other: Path) -> None:
     for name in ("step", "epoch", "loss", "learning_rate", "gradient_norm"):
         assert [e[name] for e in steps[0]] == [e[name] for e in steps[1]]
     epochs = [list(read_events(r / "events.jsonl", event="epoch-done")) for r in (one, other)]
-    for name in ("epoch", "loss", "leak"):
+    for name in ("epoch", "loss", "diagnosis"):
         assert [e[name] for e in epochs[0]] == [e[name] for e in epochs[1]]
     for sample in ("fixed-time-1", "fixed-time-2"):
         with (

@@ -98,14 +98,16 @@ def training_events(folder: RunFolder, *, steps: int = STEPS) -> list[Event]:
             )
         )
         if step % 3 == 0:
-            leak = {
+            diagnosis = {
                 "given_store": 0.3 / (epoch + 1),
                 "given_noise": 0.3 + 0.1 * epoch,
                 "data_variance": 0.29,
                 "lipschitz": 0.5,
             }
             events.append(
-                EpochDone(seconds=float(step), epoch=epoch, step=step, loss=1.0, leak=leak)
+                EpochDone(
+                    seconds=float(step), epoch=epoch, step=step, loss=1.0, diagnosis=diagnosis
+                )
             )
     return events
 

@@ -33,7 +33,7 @@ STARTED: Final = RunStarted(
     store_disk_bytes=0,
     store_device_bytes=0,
 )
-LEAK: Final = {"given_store": 0.25, "given_noise": 0.5, "data_variance": 0.3, "lipschitz": 0.1}
+DIAGNOSIS: Final = {"given_store": 0.25, "given_noise": 0.5, "data_variance": 0.3, "lipschitz": 0.1}
 
 
 def step(number: int, *, seconds: float, rate: float | None = 2500.0) -> StepDone:
@@ -69,7 +69,7 @@ EVENTS: Final[list[Event]] = [
     Notice(seconds=0.5, text="[no] markup, and x̂"),
     step(1, seconds=1.0, rate=None),
     step(2, seconds=2.0),
-    EpochDone(seconds=2.0, epoch=0, step=2, loss=0.1, leak=LEAK),
+    EpochDone(seconds=2.0, epoch=0, step=2, loss=0.1, diagnosis=DIAGNOSIS),
     CheckpointSaved(
         seconds=2.5,
         step=2,
@@ -80,7 +80,7 @@ EVENTS: Final[list[Event]] = [
     ),
     step(3, seconds=11.0),
     step(4, seconds=12.0),
-    EpochDone(seconds=12.0, epoch=1, step=4, loss=0.05, leak=None),
+    EpochDone(seconds=12.0, epoch=1, step=4, loss=0.05, diagnosis=None),
     drawn(64, seconds=13.0),
     drawn(128, seconds=14.0),
     SamplesDrawn(

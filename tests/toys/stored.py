@@ -12,7 +12,7 @@ from dddm.interfaces.target_store import TargetStore
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.run import checkpoint as checkpoints
-from dddm.tasks.store_state import SavedStates
+from dddm.tasks.memory import SavedStates
 
 
 def stored_rows(run: Path) -> Tensor:
@@ -20,12 +20,13 @@ def stored_rows(run: Path) -> Tensor:
     recipe = read_recipe(str(run / "recipe.toml"), catalogue=load_catalogue())
     found = checkpoints.newest_whole(run / "checkpoints").checkpoint
     assert found is not None
-    states = SavedStates(found.groups)
+    states = SavedStates(found.groups, field="estimate")
     split = recipe.data.make().splits()["train"]
     shards = Shards(images=len(split), count=len(states), owned=tuple(range(len(states))))
+    assert recipe.targets is not None
     store: TargetStore = recipe.targets.make()
     with tempfile.TemporaryDirectory() as copied:
-        shutil.copytree(run / "store", copied, dirs_exist_ok=True)
+        shutil.copytree(run / "memory" / "estimate", copied, dirs_exist_ok=True)
         store.open(
             shards=shards,
             shape=split.shape,

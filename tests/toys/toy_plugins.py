@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.facts import DataFacts, ImageShape, MemoryField, ObjectiveFacts
 from dddm.interfaces.plugin import Complaint, Kind, NoOptions, Surroundings, option
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.declaration import Declarations
@@ -30,18 +30,67 @@ def describe(options: Any) -> DataFacts:
     )
 
 
+@frozen(kw_only=True)
+class RateOptions:
+    """Of a learning rate."""
+
+    rate: float = option(2e-4, above=0, help="The rate.")
+
+
+@frozen(kw_only=True)
+class DirectOptions:
+    """Of the objective that a recipe has by default."""
+
+    dropout: float = option(0.0, at_least=0, at_most=1, help="How often x̂ is noise.")
+
+
+@frozen(kw_only=True)
+class StoreOptions:
+    """Of the store that a recipe has by default."""
+
+    large: bool = option(default=False, help="Whether.")
+
+
+@frozen(kw_only=True)
+class AdamOptions:
+    """Of the optimizer that a recipe has by default."""
+
+    eps: float = option(1e-8, above=0, help="Added to the denominator.")
+
+
+def describe_remember(options: Any) -> ObjectiveFacts:
+    return ObjectiveFacts(memory=(MemoryField(name="estimate"),), estimate="estimate")
+
+
+def describe_forget(options: Any) -> ObjectiveFacts:
+    return ObjectiveFacts(estimate="estimate")
+
+
+def describe_self_taught(options: Any) -> ObjectiveFacts:
+    return ObjectiveFacts(memory=(MemoryField(name="estimate"),), estimate="estimate", metric=False)
+
+
 def check(options: ToyOptions, surroundings: Surroundings) -> Iterator[Complaint]:
     assert surroundings.data is not None
     if options.size > surroundings.data.shape.height:
         yield Complaint(option="size", what="larger than the image", remedy="use 4 or less")
-    if surroundings.tables["metric"].get("rate") == options.rate:
+    if surroundings.tables.get("metric", {}).get("rate") == options.rate:
         yield Complaint(option="rate", what="the same as the metric's")
 
 
 def toy_catalogue() -> Catalogue:
-    """Namespace `toy`, and a second one, `other`, with a metric of the same name."""
+    """Namespace `toy`, a second one, `other`, and toys under the ids of a recipe's defaults."""
     toy = Declarations(plugin="toy", package="toys", version="1.0")
     toy.add(Kind.DATASET, "images", target="toys:X", summary=".", describe=describe)
+    for name, describing in (
+        ("remember", describe_remember),
+        ("forget", describe_forget),
+        ("self-taught", describe_self_taught),
+    ):
+        toy.add(Kind.OBJECTIVE, name, target="toys:X", summary=".", describe=describing)
+    toy.add(Kind.PARAMETRIZATION, "straight", target="toys:X", summary=".")
+    toy.add(Kind.OPTIMIZER, "descent", target="toys:X", summary=".", options=NoOptions)
+    toy.add(Kind.LEARNING_RATE, "flat", target="toys:X", summary=".", options=RateOptions)
     toy.add(Kind.SCHEDULE, "plain", target="toys:X", summary=".")
     toy.add(Kind.BACKBONE, "net", target="toys:X", summary=".", options=ToyOptions, check=check)
     toy.add(Kind.METRIC, "near", target="toys:X", summary=".", options=ToyOptions)
@@ -52,16 +101,31 @@ def toy_catalogue() -> Catalogue:
     other = Declarations(plugin="other.more", package="others", version="2.0")
     other.add(Kind.METRIC, "far", target="toys:X", summary=".")
     other.add(Kind.FEATURES, "pixels", target="toys:X", summary=".")
-    return Catalogue([*toy.components, *other.components])
+    ours = Declarations(plugin="dddm", package="dddm", version="3.0")
+    ours.add(
+        Kind.OBJECTIVE,
+        "directly-denoising",
+        target="toys:X",
+        summary=".",
+        options=DirectOptions,
+        describe=describe_remember,
+    )
+    ours.add(Kind.TARGET_STORE, "ram", target="toys:X", summary=".", options=StoreOptions)
+    ours.add(Kind.OPTIMIZER, "adam", target="toys:X", summary=".", options=AdamOptions)
+    ours.add(Kind.LEARNING_RATE, "constant", target="toys:X", summary=".", options=RateOptions)
+    return Catalogue([*toy.components, *other.components, *ours.components])
 
 
 RECIPE = """\
-format = 1
+format = 2
 name = "toy"
 seed = 3
 
 [data]
 use = "images"
+
+[objective]
+use = "remember"
 
 [schedule]
 use = "plain"
@@ -78,10 +142,16 @@ rate = 0.25
 [targets]
 use = "kept"
 
+[optimizer]
+use = "descent"
+
+[learning_rate]
+use = "flat"
+rate = 1e-3
+
 [train]
 epochs = 5
 batch_images = 20
-learning_rate = 1e-3
 
 [[sample]]
 use = "steps"

@@ -11,12 +11,11 @@ from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.run import checkpoint as checkpoints
 from dddm.run.announce import Announcer
+from dddm.run.context import RunContext
 from dddm.run.event_log import EventLog
 from dddm.run.folder import RunFolder
-from dddm.run.processes import ALONE
-from dddm.run.stopping import StopRequest
 from dddm.tasks.build import build_for_training
-from dddm.tasks.keep import restore
+from dddm.tasks.checkpointing import restore
 from dddm.tasks.training import Training
 
 CPU: Final = torch.device("cpu")
@@ -24,23 +23,15 @@ EVERY: Final = torch.arange(1500)
 
 
 def training_in(folder: Path, *, store: str) -> Training:
-    """A run in this process, taken up from its newest whole checkpoint if there is one."""
+    """A run in this process, resumed from its newest whole checkpoint if there is one."""
     recipe = read_recipe(
         write_tiny(folder, ('use = "ram"', f'use = "{store}"')), catalogue=load_catalogue()
     )
     place = RunFolder(folder / "run")
     found = checkpoints.newest_whole(place.checkpoints)
     log = EventLog(place.events)
-    training = Training(
-        recipe=recipe,
-        folder=place,
-        device=CPU,
-        parts=build_for_training(recipe, folder=place, device=CPU, processes=ALONE),
-        announcer=Announcer(()),
-        log=log,
-        stop=StopRequest(),
-        processes=ALONE,
-    )
+    context = RunContext(recipe=recipe, folder=place, device=CPU, announcer=Announcer(()))
+    training = Training(context=context, parts=build_for_training(context), log=log)
     if found.checkpoint is not None:
         restore(training, found.checkpoint)
     return training
@@ -50,18 +41,18 @@ def close(training: Training) -> None:
     """Let go of files and threads, as the end of a process does."""
     training.saver.close()
     training.reader.close()
-    training.parts.store.close()
+    training.parts.memory.close()
     assert training.log is not None
     training.log.close()
 
 
 def an_epoch(training: Training) -> None:
     """Change weights and every estimate, as an epoch does."""
-    position, store = training.position, training.parts.store
+    position, memory = training.position, training.parts.memory
     generator = torch.Generator().manual_seed(position.epoch)
-    store.begin_epoch(position.epoch)
+    memory.begin_epoch(position.epoch)
     rows = torch.randn(len(EVERY), 1, 8, 8, generator=generator)
-    store.write(EVERY, estimate=rows)
+    memory.write(EVERY, values={"estimate": rows}, written=None)
     with torch.no_grad():
         for parameter in training.parts.backbone.parameters():
             parameter.add_(1)
@@ -72,7 +63,11 @@ def an_epoch(training: Training) -> None:
 def contents(training: Training) -> tuple[int, Tensor, Tensor]:
     """What a checkpoint is to bring back: step, X̂, a weight."""
     first = next(iter(training.parts.backbone.parameters()))
-    return training.position.step, training.parts.store.peek(EVERY), first.detach().clone()
+    return (
+        training.position.step,
+        training.parts.memory.peek(EVERY)["estimate"],
+        first.detach().clone(),
+    )
 
 
 def is_same(one: tuple[int, Tensor, Tensor], other: tuple[int, Tensor, Tensor]) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 from attrs import frozen
 
+from dddm.interfaces.facts import MemoryField, ObjectiveFacts
 from dddm.interfaces.plugin import Kind, Part, WeightFile, option, part
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.declaration import Declarations
@@ -33,6 +34,10 @@ class MixOptions:
     of: Part = part(Kind.METRIC, help="What it mixes.")
 
 
+def remember(options: object) -> ObjectiveFacts:
+    return ObjectiveFacts(memory=(MemoryField(name="estimate"),), estimate="estimate")
+
+
 def needs(options: NetOptions) -> list[WeightFile]:
     return [weight_file("large.pth" if options.large else "small.pth")]
 
@@ -46,6 +51,10 @@ def weighty_catalogue(*, url: str = "https://example.org/") -> Catalogue:
         needs=needs)  # fmt: skip
     add(Kind.METRIC, "mix", target="x:X", summary=".", options=MixOptions)
     add(Kind.FEATURES, "deep", target="x:X", summary=".", weights=files[:1])
-    for kind in (Kind.DATASET, Kind.SCHEDULE, Kind.BACKBONE, Kind.TARGET_STORE, Kind.SAMPLER):
+    for kind in (
+        Kind.DATASET, Kind.SCHEDULE, Kind.BACKBONE, Kind.TARGET_STORE, Kind.SAMPLER,
+        Kind.OPTIMIZER, Kind.LEARNING_RATE,
+    ):  # fmt: skip
         add(kind, "plain", target="x:X", summary=".")
+    add(Kind.OBJECTIVE, "plain", target="x:X", summary=".", describe=remember)
     return Catalogue(toy.components)

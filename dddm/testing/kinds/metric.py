@@ -184,14 +184,17 @@ def far_out(subject: Subject) -> None:
 
 @METRIC.check()
 def several_targets(subject: Subject) -> None:
-    """`distances` gives for each target what `distance` gives."""
-    one = pictures(3, subject.shapes[0])
+    """`distances` gives for each target what `distance` gives, with its gradient."""
+    one = pictures(3, subject.shapes[0]).requires_grad_()
     targets = [pictures(3, subject.shapes[0], seed=seed) for seed in (1, 2)]
     found = _metric(subject).distances(estimate=one, targets=targets)
     expect(len(found) == len(targets), f"{len(found)} distances for {len(targets)} targets")
     for several, target in zip(found, targets, strict=True):
-        expect_close(
-            several, _distance(_metric(subject), one, target), "`distances` differ from `distance`"
+        alone = _distance(_metric(subject), one, target)
+        expect_close(several.detach(), alone.detach(), "`distances` differ from `distance`")
+        expect(
+            several.requires_grad or not alone.requires_grad,
+            "`distances` carry no gradient, and `distance` does",
         )
 
 

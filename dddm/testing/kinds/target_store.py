@@ -37,6 +37,19 @@ _OFF: Final = 0.05
 
 
 @TARGET_STORE.check()
+def begins_as_zeros(subject: Subject) -> None:
+    """Opened with `initial="zeros"`, a row is zeros before it is written, and then what was."""
+    with bench(subject) as at:
+        store = at.opened(SHARDS, initial="zeros")
+        expect(not store.read(OWNED).any(), "a row that was not written is not zeros")
+        expect(not store.peek(OWNED).any(), "`peek` sees something else than `read`")
+        given = noise(2, *at.shape.as_tuple, seed=5)
+        store.write(OWNED[:2], estimate=given)
+        at.expect_kept(store.read(OWNED[:2]), given, "after a write")
+        expect(not store.read(OWNED[2:]).any(), "a write of other rows changes rows of zeros")
+
+
+@TARGET_STORE.check()
 def begins_as_noise(subject: Subject) -> None:
     """Before it is written a row is N(0, I), by seed and index alone, however it is read."""
     with bench(subject) as at:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from command_line import dddm, succeeded, write_tiny
 from PIL import Image
-from run_events import EVENTS, LEAK, STARTED, step
+from run_events import DIAGNOSIS, EVENTS, STARTED, step
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dddm.errors import EnvironmentProblem
@@ -87,11 +87,11 @@ def test_steps_become_curves(tmp_path: Path) -> None:
 
 
 def test_epochs_become_curves(tmp_path: Path) -> None:
-    """The epoch's loss at its last step, and the leak diagnostic's numbers where it was due."""
+    """The epoch's loss at its last step, and the diagnosis's numbers where it was due."""
     found = observe([e for e in EVENTS if isinstance(e, EpochDone)], tmp_path)
     assert numbers(found, "epoch/loss") == pytest.approx({2: 0.1, 4: 0.05})
-    for name, value in LEAK.items():
-        assert numbers(found, f"leak/{name.replace('_', '-')}") == pytest.approx({2: value})
+    for name, value in DIAGNOSIS.items():
+        assert numbers(found, f"diagnosis/{name.replace('_', '-')}") == pytest.approx({2: value})
 
 
 def test_scores_of_the_finished_run_stand_over_sampling_steps(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_scores_of_the_finished_run_stand_over_sampling_steps(tmp_path: Path) ->
 def test_scores_during_training_stand_over_training(tmp_path: Path) -> None:
     """One curve for each number of sampling steps, at the training step of the epoch's end."""
     epochs = [
-        EpochDone(seconds=1, epoch=epoch, step=2 * epoch + 2, loss=0.1, leak=None)
+        EpochDone(seconds=1, epoch=epoch, step=2 * epoch + 2, loss=0.1, diagnosis=None)
         for epoch in (0, 1)
     ]
     found = observe(
@@ -203,12 +203,12 @@ def observed(folder: Path) -> None:
 
 
 def test_a_recipe_that_names_it_is_followed(tmp_path: Path) -> None:
-    """Through the real command line: six steps, the leak, grids of training and of the end."""
+    """Through the real command line: six steps, the diagnosis, grids of training and of the end."""
     observed(tmp_path)
     succeeded(dddm("run", "tiny.toml", "--folder", "run", cwd=tmp_path))
     found = read(tmp_path / "run")
     assert set(numbers(found, "train/loss")) == {1, 2, 3, 4, 5, 6}
-    assert set(numbers(found, "leak/given-noise")) == {6}
+    assert set(numbers(found, "diagnosis/given-noise")) == {6}
     assert [p.step for p in found.Images("samples-in-training/fixed-time-2")] == [6]
     assert [p.step for p in found.Images("samples/fixed-time")] == [1, 2]
     assert "recipe/text_summary" in found.Tags()["tensors"]

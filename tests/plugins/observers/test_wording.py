@@ -36,7 +36,21 @@ def test_a_start_tells_of_stale_images_and_of_going_on() -> None:
     """Images that no batch holds are counted; a resumed run says where it stands."""
     lines = wording.run_started(attrs.evolve(STARTED, stale_images=48, first_step=2))
     assert "leaves out 48 images" in lines[2]
-    assert lines[3] == "going on after step 2"
+    assert lines[3] == "resuming after step 2"
+
+
+def test_without_memory_there_is_no_store_to_tell_of() -> None:
+    """Neither where it is, nor that estimates of left-out images stay as they are."""
+    bare = attrs.evolve(
+        STARTED,
+        stale_images=48,
+        store_memory_bytes=None,
+        store_disk_bytes=None,
+        store_device_bytes=None,
+    )
+    lines = wording.run_started(bare)
+    assert lines[1].startswith("run folder ")
+    assert lines[2].endswith("which do not fill a batch")
 
 
 def test_a_step_tells_what_is_known() -> None:

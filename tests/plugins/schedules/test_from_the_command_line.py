@@ -42,7 +42,7 @@ def test_a_run_trains_samples_and_scores(name: str, tmp_path: Path) -> None:
     (epoch,) = read_events(run / "events.jsonl", event="epoch-done")
     measured = list(read_events(run / "events.jsonl", event="score-measured"))
     assert len(losses) == 6
-    assert all(map(math.isfinite, [*losses, *epoch["leak"].values()]))
+    assert all(map(math.isfinite, [*losses, *epoch["diagnosis"].values()]))
     assert all(math.isfinite(event["value"]) for event in measured)
     assert {event["sampler"] for event in measured} == {"fixed-time", "annealed"}
     for sampler in ("fixed-time", "annealed"):

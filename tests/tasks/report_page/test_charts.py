@@ -3,16 +3,18 @@
 import math
 import re
 
+import attrs
 import matplotlib as mpl
 import pytest
 
+from dddm.interfaces.facts import DiagnosisFacts
 from dddm.tasks.report_page.charts import (
-    leak_chart,
+    diagnosis_chart,
     learning_rate_chart,
     loss_chart,
     training_score_chart,
 )
-from dddm.tasks.report_page.history import LeakPoint
+from dddm.tasks.report_page.history import DiagnosisPoint
 
 
 def points_of(svg: str, colour: str) -> int:
@@ -59,25 +61,54 @@ def test_learning_rates_are_drawn_from_zero() -> None:
     assert learning_rate_chart(step=[1], learning_rate=[1e-3]) is None
 
 
-def leak(epochs: int) -> LeakPoint:
-    """A point of the diagnostic."""
-    return LeakPoint(epochs=epochs, given_store=0.3, given_noise=0.4, data_variance=0.29)
+FACTS = DiagnosisFacts(
+    title="Leak",
+    measured="mean squared error",
+    curves=(("given_store", "given store"), ("given_noise", "given noise")),
+    floor=("data_variance", "data variance"),
+)
 
 
-def test_the_leak_chart_shows_both_curves_and_the_variance() -> None:
+def point(epochs: int, **more: float) -> DiagnosisPoint:
+    """A point of the diagnosis."""
+    numbers = {"given_store": 0.3, "given_noise": 0.4, "data_variance": 0.29, **more}
+    return DiagnosisPoint(epochs=epochs, numbers=numbers)
+
+
+def test_a_diagnosis_shows_its_curves_and_its_floor() -> None:
     """Two curves in two colours and a dashed line, at one point as at a thousand."""
     for count in (1, 20, 1000):
-        svg = leak_chart([leak(k + 1) for k in range(count)])
+        svg = diagnosis_chart([point(k + 1) for k in range(count)], facts=FACTS)
         assert svg is not None
         for colour in ("var(--series-1)", "var(--series-2)", "var(--floor)"):
             assert colour in svg
-    assert leak_chart([]) is None
+        assert "mean squared error" in svg
+    assert diagnosis_chart([], facts=FACTS) is None
+
+
+def test_a_diagnosis_without_a_floor_has_no_line_across() -> None:
+    """One curve is one colour."""
+    facts = attrs.evolve(FACTS, curves=FACTS.curves[:1], floor=None)
+    svg = diagnosis_chart([point(1), point(2)], facts=facts)
+    assert svg is not None
+    assert "var(--series-1)" in svg
+    assert "var(--series-2)" not in svg
+    assert "var(--floor)" not in svg
+
+
+def test_points_that_lack_a_number_are_left_out() -> None:
+    """An objective that once did not measure what it declares costs one point, and no page."""
+    bare = DiagnosisPoint(epochs=1, numbers={"given_store": 0.3})
+    assert diagnosis_chart([bare], facts=FACTS) is None
+    svg = diagnosis_chart([bare, point(2)], facts=FACTS)
+    assert svg is not None
+    assert svg == diagnosis_chart([point(2)], facts=FACTS)
 
 
 def test_drawing_leaves_no_setting_behind() -> None:
     """What a user of matplotlib has set is as it was."""
     before = dict(mpl.rcParams)
-    leak_chart([leak(1)])
+    diagnosis_chart([point(1)], facts=FACTS)
     assert dict(mpl.rcParams) == before
 
 

@@ -24,7 +24,9 @@ def test_a_whole_run_is_read(tmp_path: Path) -> None:
     assert history.step == tuple(range(1, STEPS + 1))
     assert history.loss == tuple(2.0 / step for step in range(1, STEPS + 1))
     assert history.learning_rate[-1] == 5e-4
-    assert [point.epochs for point in history.leak] == [1, 2, 3, 4]
+    assert [point.epochs for point in history.diagnosis] == [1, 2, 3, 4]
+    assert history.diagnosis[1].numbers["given_noise"] == pytest.approx(0.4)
+    assert history.total_epochs == 4
     assert (history.epochs_done, history.steps_done, history.total_steps) == (4, STEPS, STEPS)
     assert (history.parameters, history.train_images, history.device) == (361_234, 1500, "cpu")
     assert history.images_per_second == 1007.0
@@ -64,13 +66,14 @@ def test_epochs_without_the_diagnostic_have_no_point(tmp_path: Path) -> None:
     """Neither a missing diagnostic nor one that is not finite is drawn."""
     folder = RunFolder(tmp_path)
     broken = {"given_store": math.nan, "given_noise": 1.0, "data_variance": 1.0}
-    leaks: list[dict[str, float] | None] = [None, {}, broken]
+    said: list[dict[str, float] | None] = [None, {}, broken]
     events = [
-        EpochDone(seconds=1.0, epoch=k, step=k, loss=1.0, leak=leak) for k, leak in enumerate(leaks)
+        EpochDone(seconds=1.0, epoch=k, step=k, loss=1.0, diagnosis=one)
+        for k, one in enumerate(said)
     ]
     log_events(folder, events)
     history = history_of(folder)
-    assert history.leak == ()
+    assert history.diagnosis == ()
     assert history.epochs_done == 3
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, final
+from typing import Final, Literal, final
 
 import torch
 from torch import Tensor
@@ -37,7 +37,9 @@ class Table(TargetStore):
         folder: Path,
         device: torch.device,
         kept_snapshots: int,
+        initial: Literal["noise", "zeros"] = "noise",
     ) -> None:
+        self.initial = initial
         self.shards, self.shape, self.seed, self.device = shards, shape.as_tuple, seed, device
         self.folder = folder
         self.own = {int(k) for shard in shards.owned for k in shards.images_of(shard)}
@@ -53,12 +55,15 @@ class Table(TargetStore):
             raise ValueError("foreign images")
         return images
 
+    def first(self, image: int) -> Tensor:
+        return self.noise(image) if self.initial == "noise" else torch.zeros(self.shape)
+
     def noise(self, image: int) -> Tensor:
         index = torch.tensor([image])
         return noise_by_index(seed=self.seed, purpose="store", index=index, shape=self.shape)[0]
 
     def read(self, index: Tensor) -> Tensor:
-        rows = [self.rows[k] if k in self.rows else self.noise(k) for k in self.find(index)]
+        rows = [self.rows[k] if k in self.rows else self.first(k) for k in self.find(index)]
         return torch.stack(rows).to(self.device) if rows else torch.empty(0, *self.shape)
 
     def peek(self, index: Tensor) -> Tensor:
@@ -121,6 +126,12 @@ class RightStore(Table):
 class NoiseInTurn(Table):
     def noise(self, image: int) -> Tensor:
         return torch.randn(self.shape)
+
+
+@final
+class AlwaysNoise(Table):
+    def first(self, image: int) -> Tensor:
+        return self.noise(image)
 
 
 @final
@@ -352,6 +363,7 @@ BUGS: Final[list[Bug]] = [
         "target-store.shares-nothing",
         conformance=Conformance(relative_error=2**-11),
     ),
+    bug(Kind.TARGET_STORE, AlwaysNoise, "target-store.begins-as-zeros"),
     bug(Kind.TARGET_STORE, NoiseInTurn, "target-store.begins-as-noise"),
     bug(Kind.TARGET_STORE, NoiseOfPlace, "target-store.begins-as-noise"),
     bug(Kind.TARGET_STORE, KeepsTheGraph, "target-store.floating-dtypes"),

@@ -2,7 +2,13 @@
 
 from attrs import frozen
 
-from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.facts import (
+    DataFacts,
+    DiagnosisFacts,
+    ImageShape,
+    MemoryField,
+    ObjectiveFacts,
+)
 from dddm.interfaces.plugin import Kind, Registrar, hookimpl, option
 
 SHAPE = ImageShape(channels=1, height=4, width=4)
@@ -19,6 +25,13 @@ class NetworkOptions:
 
 
 @frozen(kw_only=True)
+class RateOptions:
+    """Of the learning rate."""
+
+    rate: float = option(0.01, above=0, help="The rate.")
+
+
+@frozen(kw_only=True)
 class ObserverOptions:
     """Of the observer."""
 
@@ -30,12 +43,37 @@ def describe(options: object) -> DataFacts:
     return DataFacts(shape=SHAPE, train_images=TRAIN_IMAGES, classes=CLASSES)
 
 
+def describe_objective(options: object) -> ObjectiveFacts:
+    return ObjectiveFacts(
+        memory=(MemoryField(name="estimate"),),
+        estimate="estimate",
+        diagnosis=DiagnosisFacts(
+            title="Spread", measured="standard deviation of X̂", curves=(("spread", "of X̂"),)
+        ),
+    )
+
+
 @hookimpl
 def dddm_register(registrar: Registrar) -> None:
     """Declare one of each; the targets import torch, this module does not."""
     add = registrar.add
     at = "toy_components"
     add(Kind.DATASET, "ramps", target=f"{at}.data:Ramps", summary="Ramps.", describe=describe)
+    add(
+        Kind.OBJECTIVE,
+        "remember",
+        target=f"{at}.objective:Remember",
+        summary="Algorithm 1.",
+        describe=describe_objective,
+    )
+    add(Kind.OPTIMIZER, "descent", target=f"{at}.optimizer:descent", summary="With momentum.")
+    add(
+        Kind.LEARNING_RATE,
+        "flat",
+        target=f"{at}.rate:Flat",
+        options=RateOptions,
+        summary="One rate.",
+    )
     add(Kind.SCHEDULE, "circle", target="toys:ToySchedule", summary="cos and sin.")
     add(
         Kind.BACKBONE,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
 import torch
 from torch import Tensor
@@ -33,13 +33,13 @@ class Tensors(TargetStore):
         folder: Path,
         device: torch.device,
         kept_snapshots: int,
+        initial: Literal["noise", "zeros"] = "noise",
     ) -> None:
         self._count = shards.count
         for shard in shards.owned:
             index = shards.images_of(shard)
-            self._rows[shard] = noise_by_index(
-                seed=seed, purpose="store", index=index, shape=shape.as_tuple
-            )
+            noise = noise_by_index(seed=seed, purpose="store", index=index, shape=shape.as_tuple)
+            self._rows[shard] = noise if initial == "noise" else torch.zeros_like(noise)
             self._written[shard] = torch.full((len(index),), -1)
 
     def begin_epoch(self, epoch: int) -> None:
