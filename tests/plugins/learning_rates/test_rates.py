@@ -42,7 +42,8 @@ def test_steps_are_those_of_version_0_1(
     for step in range(total_steps):
         fallen = sum(step >= drop * total_steps for drop in drops)
         warm = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
-        assert rate.at(step=step, total_steps=total_steps) == 2e-3 * 0.3**fallen * warm
+        expected = 2e-3 * 0.3**fallen * warm
+        assert rate.at(step=step, total_steps=total_steps) == expected
 
 
 def test_steps_fall_where_they_are_told_to() -> None:
@@ -50,6 +51,13 @@ def test_steps_fall_where_they_are_told_to() -> None:
     rate = Steps(StepsOptions(rate=1.0, drops=(0.5, 0.8)))
     found = [rate.at(step=step, total_steps=10) for step in range(10)]
     assert found == [1.0] * 5 + [0.25] * 3 + [0.0625] * 2
+
+
+def test_steps_warm_up_while_they_fall() -> None:
+    """It rises by equal amounts to the full rate, and drops count from there."""
+    rate = Steps(StepsOptions(rate=1.0, drops=(0.5,), factor=0.5, warmup_steps=4))
+    found = [rate.at(step=step, total_steps=10) for step in range(7)]
+    assert found == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0, 0.5, 0.5])
 
 
 def test_cosine() -> None:
