@@ -101,7 +101,7 @@ def rich_table(table: "SweepTable") -> "Table":
     )
     shown.add_column("entry", no_wrap=True)
     for column in table.columns:
-        heading = f"{column.metric}\n{column.sampler}\n{counted(column.steps, 'step')}"
+        heading = f"{column.title}\n{column.sampler}\n{counted(column.steps, 'step')}"
         shown.add_column(heading, justify="right", no_wrap=True)
     for name in ("training", "parameters"):
         shown.add_column(name, justify="right", no_wrap=True)

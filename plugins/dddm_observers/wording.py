@@ -82,7 +82,7 @@ def score_measured(event: ScoreMeasured) -> str:
     """One score, with the epoch after which it was taken during training."""
     after = "" if event.epoch is None else f"after epoch {event.epoch + 1:,}, "
     return (
-        f"{after}{event.sampler}, {counted(event.steps, 'step')}: {event.metric} {event.value:.4g}"
+        f"{after}{event.sampler}, {counted(event.steps, 'step')}: {event.score} {event.value:.4g}"
     )
 
 

@@ -85,7 +85,7 @@ def test_any_changed_value_changes_the_fingerprint(tmp_path: Path) -> None:
 
 def test_order_is_default_base_file_set(tmp_path: Path) -> None:
     """Each later layer wins, tables merge deeply, arrays are replaced whole."""
-    (tmp_path / "base.toml").write_text(RECIPE + "metrics = ['fd']\n")
+    (tmp_path / "base.toml").write_text(RECIPE + "scores = ['fd']\n")
     text = (
         'extends = "base.toml"\n[train]\nepochs = 6\n[backbone]\nlist = [1, 2]\n'
         '[[sample]]\nuse = "steps"\nsize = 1\nsteps = [9]\n'
@@ -174,13 +174,17 @@ def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
         (("steps = [3]", "steps = []"), "no step count"),
         (('features = "toy:pixels"', ""), "in which features"),
         (('features = "toy:pixels"', "features = 3"), "in which features"),
-        (("[evaluate]", "[evaluate]\nmetrics = ['fid']"), 'one of "fd", "kid"'),
+        (("[evaluate]", "[evaluate]\nmetrics = ['fd']"), "among features, protocol, scores"),
+        (("[evaluate]", "[evaluate]\nscores = ['fid']"), "no score called 'fid'"),
+        (("[evaluate]", "[evaluate]\nscores = 'fd'"), "what is measured, in an array"),
+        (("[evaluate]", "[evaluate]\nscores = []"), "what is measured, in an array"),
+        (("[evaluate]", "[evaluate]\nscores = ['fd', 'toy:fd']"), "scores: toy:fd is named twice"),
         (
             ("steps = [3]", "steps = [3]\nimages = 1"),
             'the score "fd" takes 2 images, not 1',
         ),
         (
-            ("[evaluate]", "[evaluate]\nmetrics = ['kid']\nneighbour_images = 3"),
+            ("[evaluate]", "[evaluate]\nscores = [{use = 'kid', sampled = 3}]"),
             "3 is not at least 4",
         ),
         (("[evaluate]", "[[observe]]\nuse = 'ear'\n[evaluate]"), "no observer called 'ear'"),

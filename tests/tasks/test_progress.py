@@ -27,7 +27,7 @@ def test_each_epoch_is_scored(scored: RunFolder) -> None:
         if event["epoch"] is not None
     ]
     assert [(e["epoch"], e["steps"]) for e in scores] == [(n, s) for n in range(3) for s in (1, 2)]
-    assert {event["metric"] for event in scores} == {"fd-pixels@70"}
+    assert {event["score"] for event in scores} == {"fd-pixels@70"}
 
 
 def test_the_best_weights_are_kept(scored: RunFolder) -> None:

@@ -84,6 +84,6 @@ EVENTS: Final[list[Event]] = [
     drawn(64, seconds=13.0),
     drawn(128, seconds=14.0),
     SamplesDrawn(seconds=14.0, sampler="fixed-time", steps=1, images=128, grid=FOLDER / "grid.png"),
-    ScoreMeasured(seconds=15.0, metric="fd", sampler="fixed-time", steps=1, value=4.43212),
+    ScoreMeasured(seconds=15.0, score="fd", sampler="fixed-time", steps=1, value=4.43212),
     RunStopped(seconds=130.0, reason="finished", step=4, message="see report.html"),
 ]

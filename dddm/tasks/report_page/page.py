@@ -8,7 +8,8 @@ import jinja2
 from attrs import frozen
 
 from dddm.interfaces.dataset import Split
-from dddm.recipe.model import Recipe
+from dddm.interfaces.facts import Measure
+from dddm.recipe.model import Recipe, score_facts
 from dddm.run.folder import RunFolder
 from dddm.tasks.report_page.charts import (
     LossChart,
@@ -116,7 +117,7 @@ def gather(recipe: Recipe, *, folder: RunFolder, real: Split | None, no_real: st
         metric=recipe.metric.component.name,
         loss=loss_chart(step=history.step, loss=history.loss),
         learning_rate=learning_rate_chart(step=history.step, learning_rate=history.learning_rate),
-        training_scores=training_score_chart(history.scores),
+        training_scores=training_score_chart(history.scores, measure=_deciding(recipe)),
         training_score_steps=tuple(counted(steps, "step") for steps in history.scores),
         training_score_images=recipe.train.score_images,
         leak=leak_chart(history.leak),
@@ -129,6 +130,13 @@ def gather(recipe: Recipe, *, folder: RunFolder, real: Split | None, no_real: st
         command=_command(folder),
         versions=tuple(about.versions.items()),
     )
+
+
+def _deciding(recipe: Recipe) -> Measure | None:
+    """What is measured during training; None where the recipe asks for no scores."""
+    if recipe.evaluate is None:
+        return None
+    return score_facts(recipe.evaluate.scores[0]).measures[0]
 
 
 def _no_samples(recipe: Recipe) -> str:

@@ -95,7 +95,7 @@ def every_event(folder: Path) -> tuple[Event, ...]:
             save_seconds=0.02,
             stalled_seconds=0.01,
         ),
-        ScoreMeasured(seconds=3.2, metric="fd", sampler="steps", steps=1, value=5.0, epoch=0),
+        ScoreMeasured(seconds=3.2, score="fd", sampler="steps", steps=1, value=5.0, epoch=0),
         _step(3),
         _step(4),
         EpochDone(seconds=5.0, epoch=1, step=4, loss=0.3, leak=None),
@@ -110,7 +110,7 @@ def every_event(folder: Path) -> tuple[Event, ...]:
             seconds_left=0.0,
         ),
         SamplesDrawn(seconds=6.1, sampler="steps", steps=1, images=16, grid=grid),
-        ScoreMeasured(seconds=7.0, metric="fd", sampler="steps", steps=1, value=4.0),
+        ScoreMeasured(seconds=7.0, score="fd", sampler="steps", steps=1, value=4.0),
         RunStopped(seconds=8.0, reason="finished", step=4, message="see the report"),
     )
 

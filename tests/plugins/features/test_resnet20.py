@@ -14,8 +14,8 @@ from torch import Tensor
 from dddm.errors import DataError
 from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm.interfaces.plugin import Surroundings
-from dddm.scores.frechet import frechet_distance, statistics_of
 from dddm.support.files import sha256_of
+from dddm.support.moments import statistics_of
 from dddm_features.resnet20 import ResNet20Features, read_resnet20
 from dddm_features.resnet20_file import resnet20_path
 from dddm_features.resnet20_network import Block, ResNet20, normalise
@@ -23,6 +23,7 @@ from dddm_features.resnet20_options import (
     ResNet20Options,
     check_resnet20,
 )
+from dddm_scores.frechet import frechet_distance
 
 
 def random_state() -> dict[str, Tensor]:

@@ -65,7 +65,7 @@ def drawn(folder: Path, *, steps: int, color: int) -> SamplesDrawn:
 
 def score(value: float, *, epoch: int | None) -> ScoreMeasured:
     return ScoreMeasured(
-        seconds=1, metric="fd", sampler="annealed", steps=10, value=value, epoch=epoch
+        seconds=1, score="fd", sampler="annealed", steps=10, value=value, epoch=epoch
     )
 
 

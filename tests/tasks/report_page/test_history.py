@@ -105,7 +105,7 @@ def test_scores_during_training_are_gathered_by_steps(tmp_path: Path) -> None:
         folder,
         [
             ScoreMeasured(
-                seconds=1.0, metric="fd", sampler="f", steps=steps, value=value, epoch=epoch
+                seconds=1.0, score="fd", sampler="f", steps=steps, value=value, epoch=epoch
             )
             for epoch, steps, value in ((1, 2, 4.0), (1, 1, 5.0), (3, 1, 3.0), (None, 1, 9.0))
         ],
