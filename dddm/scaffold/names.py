@@ -22,11 +22,13 @@ _SEPARATORS: Final = re.compile(r"[-_.]+")
 TAKEN: Final = frozenset(
     {
         "Any", "Backbone", "Begun", "Block", "Callable", "Complaint", "Conformance",
-        "DataError", "DataFacts", "Dataset", "Denoiser", "EnvironmentProblem", "EpochDone",
-        "Event", "Features", "Final", "Footprint", "Half", "ImageShape", "InMemorySplit",
-        "Iterator", "Kind", "Mapping", "Metric", "NamedTuple", "NoOptions", "Observer",
-        "Path", "PurePath", "Registrar", "RunStarted", "Sampler", "Schedule", "ShardState",
-        "Shards", "SimpleNamespace", "Split", "Surroundings", "TargetStore", "Tensor",
+        "DataError", "DataFacts", "Dataset", "Denoiser", "EnvironmentProblem",
+        "EpochDone", "Event", "Extraction", "Features", "Final", "Floor", "Footprint",
+        "Half", "ImageShape", "InMemorySplit", "Iterator", "Kind", "Mapping", "Measure",
+        "Measurement", "Metric", "NamedTuple", "NoOptions", "Observer", "Path",
+        "PurePath", "Reference", "Registrar", "RunStarted", "Sampler", "Schedule",
+        "Score", "ScoreFacts", "Sequence", "ShardState", "Shards", "SimpleNamespace",
+        "Split", "Surroundings", "TargetStore", "Tensor",
     }
 )  # fmt: skip
 """Names that the templates import or define, which a component's class must not have."""

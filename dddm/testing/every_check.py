@@ -14,6 +14,7 @@ from dddm.testing.kinds.observer import OBSERVER
 from dddm.testing.kinds.options import OPTIONS
 from dddm.testing.kinds.sampler import SAMPLER
 from dddm.testing.kinds.schedule import SCHEDULE
+from dddm.testing.kinds.score import SCORE
 from dddm.testing.kinds.target_store import TARGET_STORE
 
 COMMON: Final = (COMPONENT, OPTIONS)
@@ -32,7 +33,7 @@ SUITES: Final[Mapping[Kind, Suite]] = {
     Kind.PARAMETRIZATION: Suite("parametrization"),
     Kind.OPTIMIZER: Suite("optimizer"),
     Kind.LEARNING_RATE: Suite("learning-rate"),
-    Kind.SCORE: Suite("score"),
+    Kind.SCORE: SCORE,
 }
 
 

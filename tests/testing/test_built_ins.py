@@ -24,7 +24,8 @@ EVERY: Final = load_catalogue().components()
 KNOWN: Final = (
     "there is no GPU here", "the weights ", "what it needs is not here",
     "it says that its runs are not nested", "there is no largest number of real times",
-    "with these options it is known only once files are read",
+    "with these options it is known only once files are read", "it says that it needs logits",
+    "it does not say that it has a gradient",
 )  # fmt: skip
 """How reasons begin for which something of a built-in may be left out."""
 

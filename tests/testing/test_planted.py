@@ -14,6 +14,7 @@ from planted import (
     registrations,
     samplers,
     schedules,
+    scores,
     stores,
 )
 from planted.bug import Bug
@@ -23,7 +24,8 @@ from dddm.interfaces.plugin import Kind
 from dddm.testing import checks_of, examine
 
 MODULES = (
-    backbones, datasets, features, metrics, observers, registrations, samplers, schedules, stores,
+    backbones, datasets, features, metrics, observers, registrations, samplers, schedules, scores,
+    stores,
 )  # fmt: skip
 EVERY = [bug for module in MODULES for bug in module.BUGS]
 RIGHT = [bug for bug in EVERY if not bug.caught_by]

@@ -128,6 +128,7 @@ def _recipe(subject: Subject, table: Mapping[str, Any]) -> dict[str, Any]:
         Kind.TARGET_STORE: ("targets", used),
         Kind.SAMPLER: ("sample", [{**used, "steps": [1]}]),
         Kind.FEATURES: ("evaluate", {"features": used}),
+        Kind.SCORE: ("evaluate", {"scores": [used]}),
         Kind.OBSERVER: ("observe", [used]),
     }[subject.component.kind]
     return {"extends": "other.toml", key: value}

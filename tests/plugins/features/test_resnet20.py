@@ -69,7 +69,7 @@ def test_logits_are_the_network_s_own(tmp_path: Path, images: Tensor) -> None:
     found = features.examine(images)
     assert torch.equal(found.features, features.extract(images))
     network = read_resnet20(Path(str(options.weights)))
-    torch.testing.assert_close(found.logits, network(normalise(images)))
+    torch.testing.assert_close(found.logits, network(normalise(images.float() / 255)))
 
 
 def test_folding_changes_rounding_alone() -> None:
