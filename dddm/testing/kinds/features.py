@@ -180,7 +180,7 @@ def embed_has_a_gradient(subject: Subject) -> None:
     """The gradient of `embed` is finite and reaches every image."""
     features = _with_gradient(subject)
     for shape in subject.shapes:
-        images = pictures(3, shape).requires_grad_(requires_grad=True)
+        images = pictures(3, shape).requires_grad_()
         before = images.detach().clone()
         found = features.embed(images)
         expect(

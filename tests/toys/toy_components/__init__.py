@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.facts import DataFacts, ImageShape, Measure, ScoreFacts
 from dddm.interfaces.plugin import Kind, Registrar, hookimpl, option
 
 SHAPE = ImageShape(channels=1, height=4, width=4)
@@ -30,6 +30,11 @@ def describe(options: object) -> DataFacts:
     return DataFacts(shape=SHAPE, train_images=TRAIN_IMAGES, classes=CLASSES)
 
 
+def describe_score(options: object) -> ScoreFacts:
+    means = Measure(name="means", words="Means", better="less", explained="how far means are apart")
+    return ScoreFacts(measures=(means,), fewest_images=1)
+
+
 @hookimpl
 def dddm_register(registrar: Registrar) -> None:
     """Declare one of each; the targets import torch, this module does not."""
@@ -48,6 +53,14 @@ def dddm_register(registrar: Registrar) -> None:
     add(Kind.TARGET_STORE, "tensors", target=f"{at}.store:Tensors", summary="One a shard.")
     add(Kind.SAMPLER, "again", target=f"{at}.sampler:Again", summary="Algorithm 2.")
     add(Kind.FEATURES, "values", target=f"{at}.features:Values", summary="All pixels.")
+    add(
+        Kind.SCORE,
+        "means",
+        target=f"{at}.score:Means",
+        summary="How far means are apart.",
+        describe=describe_score,
+        default=True,
+    )
     add(
         Kind.OBSERVER,
         "words",
