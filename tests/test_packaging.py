@@ -15,6 +15,7 @@ PACKAGES = (
     "dddm_observers",
     "dddm_samplers",
     "dddm_schedules",
+    "dddm_scores",
     "dddm_stores",
 )
 

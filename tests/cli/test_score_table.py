@@ -8,6 +8,7 @@ from measures import measure_of
 from rich.console import Console
 
 from dddm.cli.score_table import other_scores_table, score_table
+from dddm.interfaces.facts import Measure
 from dddm.interfaces.measurement import Floor
 from dddm.scores.record import ScoreRecord
 
@@ -135,3 +136,29 @@ def test_a_mean_over_seeds_has_its_deviation() -> None:
     assert row(shown[at + 2])[0] == "real"
     assert not any("…" in line for line in shown)
     assert other_scores_table([fd]) is None
+
+
+def test_a_strangers_score_is_shown_in_its_own_words() -> None:
+    """With its heading, direction, explanation and factor, and real images in the last row."""
+    sliced = Measure(
+        name="sliced",
+        words="Sliced Wasserstein",
+        better="less",
+        explained="how far features must be moved",
+        heading="SW·10²",
+        times=100,
+    )
+    mine = attrs.evolve(
+        frechet(1, 0.5),
+        measure=sliced,
+        floors=(Floor(name="held-out", value=0.25, images=9),),
+    )
+    table = other_scores_table([mine])
+    assert table is not None
+    out = io.StringIO()
+    Console(file=out, width=80).print(table)
+    shown = out.getvalue()
+    assert row(shown.splitlines()[1]) == ["sampler", "steps", "SW·10²"]
+    assert "SW·10²: Sliced Wasserstein: how far features must be moved; less is better" in shown
+    assert [row(line)[-1] for line in shown.splitlines() if "fixed-time" in line] == ["50.0"]
+    assert ["real", "–", "25.0"] in [row(line) for line in shown.splitlines()]

@@ -187,6 +187,10 @@ def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
             ("[evaluate]", "[evaluate]\nscores = [{use = 'kid', sampled = 3}]"),
             "3 is not at least 4",
         ),
+        (
+            ("epochs = 5", "epochs = 5\nscore_every_epochs = 1\nscore_images = 1"),
+            'score_images: the score "fd" takes 2 images, not 1',
+        ),
         (("[evaluate]", "[[observe]]\nuse = 'ear'\n[evaluate]"), "no observer called 'ear'"),
     ],
 )  # fmt: skip
@@ -348,3 +352,25 @@ def test_a_folder_does_not_hide_a_recipe_of_its_name(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('format = 1\nextends = "digits"\nname = "mine"\n', encoding="utf-8")
     assert read_recipe(file, catalogue=load_catalogue()).name == "mine"
+
+
+def test_a_check_does_not_decide_during_training(tmp_path: Path) -> None:
+    """The first score must tell better weights from worse ones."""
+    scored = RECIPE.replace("[evaluate]", "[evaluate]\nscores = ['nearest', 'fd']")
+    assert read(tmp_path, scored).evaluate is not None
+    with pytest.raises(RecipeError, match="does not say which of two values is better"):
+        read(tmp_path, scored.replace("epochs = 5", "epochs = 5\nscore_every_epochs = 1"))
+
+
+def test_scores_are_names_or_tables(tmp_path: Path) -> None:
+    """In an array, or as tables of their own; without any, the default ones are taken."""
+    named = "[evaluate]\nscores = ['fd', { use = 'kid', sampled = 5 }]"
+    tables = "[[evaluate.scores]]\nuse = 'fd'\n[[evaluate.scores]]\nuse = 'kid'\nsampled = 5\n"
+    one = read(tmp_path, RECIPE.replace("[evaluate]", named))
+    assert read(tmp_path, RECIPE + tables).fingerprint == one.fingerprint
+    assert one.evaluate is not None
+    assert [use.component.name for use in one.evaluate.scores] == ["fd", "kid"]
+    assert one.evaluate.scores[1].options.sampled == 5
+    by_default = read(tmp_path).evaluate
+    assert by_default is not None
+    assert [use.component.name for use in by_default.scores] == ["fd", "nearest"]
