@@ -159,6 +159,7 @@ def test_a_strangers_score_is_shown_in_its_own_words() -> None:
     Console(file=out, width=80).print(table)
     shown = out.getvalue()
     assert row(shown.splitlines()[1]) == ["sampler", "steps", "SW·10²"]
-    assert "SW·10²: Sliced Wasserstein: how far features must be moved; less is better" in shown
+    said = "SW·10²: Sliced Wasserstein: how far features must be moved; less is better"
+    assert said in " ".join(shown.split())
     assert [row(line)[-1] for line in shown.splitlines() if "fixed-time" in line] == ["50.0"]
     assert ["real", "–", "25.0"] in [row(line) for line in shown.splitlines()]

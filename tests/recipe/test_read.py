@@ -187,10 +187,6 @@ def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
             ("[evaluate]", "[evaluate]\nscores = [{use = 'kid', sampled = 3}]"),
             "3 is not at least 4",
         ),
-        (
-            ("epochs = 5", "epochs = 5\nscore_every_epochs = 1\nscore_images = 1"),
-            'score_images: the score "fd" takes 2 images, not 1',
-        ),
         (("[evaluate]", "[[observe]]\nuse = 'ear'\n[evaluate]"), "no observer called 'ear'"),
     ],
 )  # fmt: skip
@@ -360,6 +356,9 @@ def test_a_check_does_not_decide_during_training(tmp_path: Path) -> None:
     assert read(tmp_path, scored).evaluate is not None
     with pytest.raises(RecipeError, match="does not say which of two values is better"):
         read(tmp_path, scored.replace("epochs = 5", "epochs = 5\nscore_every_epochs = 1"))
+    few = RECIPE.replace("[evaluate]", "[evaluate]\nscores = ['kid']")
+    with pytest.raises(RecipeError, match='score_images: the score "kid" takes 4 images, not 3'):
+        read(tmp_path, few, "train.score_every_epochs=1", "train.score_images=3")
 
 
 def test_scores_are_names_or_tables(tmp_path: Path) -> None:
