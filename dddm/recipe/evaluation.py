@@ -77,6 +77,7 @@ def _features(reading: Reading, table: Mapping[str, Any]) -> tuple[Use, ...]:
 
 def _scores(reading: Reading, table: Mapping[str, Any]) -> tuple[Use, ...]:
     """The scores, each a name or a table; the default ones where none are named."""
+    names = _names(reading, Kind.SCORE)
     by_default = [c.id for c in reading.catalogue.components(Kind.SCORE) if c.default]
     found = table.get("scores", by_default)
     uses = _uses(reading, Kind.SCORE, found) if isinstance(found, list) else None
@@ -84,7 +85,10 @@ def _scores(reading: Reading, table: Mapping[str, Any]) -> tuple[Use, ...]:
         reading.complain(
             "[evaluate] must say in scores what is measured, in an array",
             path=("evaluate", "scores") if "scores" in table else ("evaluate",),
-            remedy=f'write scores = ["…"], of {_names(reading, Kind.SCORE)}',
+            remedy=f'write scores = ["…"], of {names}'
+            if names
+            else "install a plugin that has scores",
+            of_plugin=not names,
         )
         return ()
     return uses
