@@ -9,14 +9,14 @@ import torch
 
 from dddm.interfaces.features import Extraction
 from dddm.interfaces.plugin import Kind
+from dddm.interfaces.score import Reference
+from dddm.recipe.read import read_use
 from dddm.registry.loader import load_catalogue
-from dddm.scores.kinds import Metric
-from dddm.scores.measure import measure
-from dddm.scores.reference import Reference
 from dddm.support.noise import generator_for
 from dddm.tasks.extract import extract
+from dddm.tasks.score import take
 
-METRICS: tuple[Metric, ...] = (
+SCORES = (
     "fd", "kid", "is", "precision-recall", "density-coverage", "authenticity"
 )  # fmt: skip
 
@@ -43,13 +43,19 @@ def main() -> None:
         "one half / the other": (rows(train, order[:half]), rows(train, order[half:])),
         "test / training": (test, train),
     }
-    print("| real images / real images | " + " | ".join(("counts", *METRICS)) + " |")
-    print("| --- |" + " ---: |" * (len(METRICS) + 1))
+    print("| real images / real images | " + " | ".join(("counts", *SCORES)) + " |")
+    print("| --- |" + " ---: |" * (len(SCORES) + 1))
     for name, (one, other) in pairs.items():
         reference = Reference(train=other.features, held_out=None)
-        found = dict(measure(METRICS, generated=one, reference=reference))
+        found = {
+            measure: measured
+            for score in SCORES
+            for measure, measured in take(
+                read_use(Kind.SCORE, score, catalogue=catalogue), generated=one, reference=reference
+            ).items()
+        }
         cells = [f"{len(one.features):,} / {len(other.features):,}"]
-        cells += [f"{found[metric].value:.4f}" for metric in ("fd", "kid", "is")]
+        cells += [f"{found[measure].value:.4f}" for measure in ("fd", "kid", "is")]
         cells += [f"{found[p].value:.3f}, {found[r].value:.3f}" for p, r in PAIRS]
         cells += [f"{found['authenticity'].value:.3f}"]
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)

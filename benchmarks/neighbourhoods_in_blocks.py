@@ -14,7 +14,7 @@ import click
 import torch
 from torch import Tensor
 
-from dddm.scores.neighbourhoods import compare_neighbourhoods, neighbourhoods_of
+from dddm_scores.neighbourhoods import compare_neighbourhoods, neighbourhoods_of
 
 
 def features_of(count: int, dimensions: int, *, seed: int) -> Tensor:

@@ -51,26 +51,27 @@ def network() -> Any:
 def ours(generated: Tensor, real: Tensor, *, neighbours: int) -> dict[str, float]:
     """By our own functions, one extraction."""
     from dddm.interfaces.features import Extraction
-    from dddm.scores.kinds import Metric
-    from dddm.scores.measure import measure
-    from dddm.scores.reference import Reference
+    from dddm.interfaces.score import Reference
+    from dddm.recipe.read import read_use
     from dddm.tasks.extract import extract
+    from dddm.tasks.score import take
+
+    catalogue = load_catalogue()
+
+    def values(score: str, generated: Extraction, reference: Reference) -> dict[str, float]:
+        use = read_use(Kind.SCORE, score, catalogue=catalogue)
+        measured = take(use, generated=generated, reference=reference)
+        return {name: one.value for name, one in measured.items()}
 
     features = network()
     one, other = extract(features, generated), extract(features, real)
     whole = Reference(train=other.features, held_out=None)
-    found = {}
-    distances: tuple[Metric, ...] = ("is", "kid")
-    for name, measured in measure(distances, generated=one, reference=whole):
-        found[name] = measured.value
-    from dddm.scores.frechet import frechet_distance, statistics_of
-
-    found["fd"] = frechet_distance(statistics_of(one.features), whole.train_statistics)
+    found: dict[str, float] = {}
+    for score in ("is", "kid", "fd"):
+        found |= values(score, one, whole)
     some = Extraction(features=one.features[:neighbours])
     fewer = Reference(train=other.features[:neighbours], held_out=None)
-    for name, measured in measure(("precision-recall",), generated=some, reference=fewer):
-        found[name] = measured.value
-    return found
+    return found | values("precision-recall", some, fewer)
 
 
 @final

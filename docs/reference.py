@@ -17,7 +17,7 @@ from attrs import frozen
 
 from dddm.interfaces.plugin import API_VERSION, Kind
 from dddm.recipe.describe import PLACES, options_of
-from dddm.recipe.model import EvaluateSettings, Printed, SampleSettings, TrainSettings
+from dddm.recipe.model import Printed, SampleSettings, TrainSettings
 from dddm.recipe.schema import schema_of
 from dddm.recipe.write import inline
 from dddm.registry.catalogue import Catalogue
@@ -40,7 +40,7 @@ LONG: Final = 88
 HOOKS: Final = "dddm/registry/hookspec.py"
 INTERFACES: Final = (
     "schedule", "backbone", "metric", "target_store", "shards", "dataset", "facts", "findings",
-    "sampler", "features", "observer",
+    "sampler", "features", "score", "measurement", "observer",
 )  # fmt: skip
 """In the order of `dddm/interfaces/__init__.py`, each with what it alone needs behind it."""
 
@@ -287,12 +287,18 @@ def _options_table(options: type[Any]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _beside_settings(evaluate: dict[str, Any]) -> str:
-    """What `[evaluate]` holds that is no plain option, as a list."""
+def _keys_of(evaluate: dict[str, Any]) -> str:
+    """What `[evaluate]` holds, as a list."""
     return "\n".join(
         f"- `{name}`: {evaluate['properties'][name]['description']}"
-        for name in ("preset", "features", "protocol")
+        for name in ("preset", "features", "scores", "protocol")
     )
+
+
+_BY_DEFAULT: Final = {
+    Kind.OBSERVER: "Follows runs whose recipe names no observer.",
+    Kind.SCORE: "Taken where `[evaluate]` names no scores.",
+}
 
 
 def recipe_page(catalogue: Catalogue) -> str:
@@ -321,16 +327,17 @@ An option that is left out by default is switched off, or follows from others as
     settings = {
         "[train]": ("Algorithm 1 and its optimiser.", TrainSettings),
         "[[sample]], any sampler": ("Beside `use` and the sampler's own options.", SampleSettings),
-        "[evaluate]": (_beside_settings(evaluate), EvaluateSettings),
         "[evaluate.protocol]": (protocol, Protocol),
         "[[paper]]": ("What the paper prints of the recipe's row; it decides nothing.", Printed),
     }
     for title, (words, options) in settings.items():
+        if options is Protocol:
+            parts.append(f"## [evaluate]\n\n{_keys_of(evaluate)}\n")
         parts.append(f"## {title}\n\n{words}\n\n{_options_table(options)}")
     for kind in Kind:
         parts.append(f"## {PLACES[kind]}: {kind.value}\n")
         for one in catalogue.components(kind):
-            by_default = "  Follows runs whose recipe names no observer." if one.default else ""
+            by_default = f"  {_BY_DEFAULT[kind]}" if one.default else ""
             parts.append(
                 f"### `{one.name}`, {kind.value}\n\n{one.summary}{by_default}\n\n"
                 f"{_options_table(one.options)}"

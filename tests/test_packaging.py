@@ -18,6 +18,7 @@ PACKAGES = (
     "dddm_parametrizations",
     "dddm_samplers",
     "dddm_schedules",
+    "dddm_scores",
     "dddm_stores",
 )
 

@@ -8,8 +8,7 @@ from dddm.cli.common import show_json
 from dddm.errors import DataError
 from dddm.run.find import find_run
 from dddm.scores.compare import Comparison, Pair, compare
-from dddm.scores.kinds import better_of
-from dddm.scores.record import Score, read_scores
+from dddm.scores.record import ScoreRecord, read_scores
 
 
 def show_comparison(runs: tuple[Path, Path], *, as_json: bool) -> None:
@@ -23,7 +22,7 @@ def show_comparison(runs: tuple[Path, Path], *, as_json: bool) -> None:
         raise DataError(
             "no score of these runs can be compared: " + _first_reason(found),
             where=f"{runs[0]} and {runs[1]}",
-            remedy="score both with the same features, metrics, images and number of samples",
+            remedy="score both with the same features, scores, images and number of samples",
         )
     if as_json:
         show_json([_plain(pair) for pair in found.pairs])
@@ -41,7 +40,7 @@ def show_comparison(runs: tuple[Path, Path], *, as_json: bool) -> None:
         click.echo(f"only in {runs[number]}: {_called(score)}", err=True)
 
 
-def _scores_of(run: Path) -> tuple[Score, ...]:
+def _scores_of(run: Path) -> tuple[ScoreRecord, ...]:
     folder = find_run(str(run))
     scores = read_scores(folder.scores)
     if not scores:
@@ -56,19 +55,19 @@ def _scores_of(run: Path) -> tuple[Score, ...]:
 def _first_reason(found: Comparison) -> str:
     for pair in found.pairs:
         return f"{_called(pair.one)}: {'; '.join(pair.why_not)}"
-    return "they have no metric, sampler and number of steps in common"
+    return "they have no score, sampler and number of steps in common"
 
 
-def _called(score: Score) -> str:
-    return f"{score.metric} of {score.sampler} at {score.steps} steps"
+def _called(score: ScoreRecord) -> str:
+    return f"{score.measure.name} of {score.sampler} at {score.steps} steps"
 
 
 def _plain(pair: Pair) -> dict[str, object]:
     return {
-        "metric": pair.one.metric,
+        "score": pair.one.measure.name,
         "sampler": pair.one.sampler,
         "steps": pair.one.steps,
-        "better": better_of(pair.one.metric),
+        "better": pair.one.measure.better,
         "values": None if pair.why_not else [pair.one.value, pair.other.value],
         "why_not": list(pair.why_not),
     }

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dddm.recipe.model import Recipe
     from dddm.registry.catalogue import Catalogue
     from dddm.run.folder import RunFolder
-    from dddm.scores.record import Score
+    from dddm.scores.record import ScoreRecord
 
 
 @click.command()
@@ -72,7 +72,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
     less is better) stand those of real images at the same count; "nearest" is the median distance
     to the nearest training image, beside that of held-out images, and "close" the share of samples
     nearer to a training image than 99 % of held-out images are: about 1 % is expected, far more
-    means copying.  Other scores that the recipe asks for (evaluate.metrics) have a table of their
+    means copying.  Other scores that the recipe asks for (evaluate.scores) have a table of their
     own, beside those of held-out images.
 
     With --preset the scores of that preset are added to the file; what is there stays.
@@ -111,7 +111,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
         from dddm.cli.evaluate_images import how_to_score, score_folder
 
         how = how_to_score(against, preset=preset, catalogue=catalogue)
-        refuse_missing_weights(how[1].features)
+        refuse_missing_weights((*how[1].features, *how[1].scores))
         if nproc is not None and not is_worker():
             ctx.exit(launch_again(ctx, processes=nproc))
         scores = score_folder(images, against=against, how=how, device=device, catalogue=catalogue)
@@ -128,7 +128,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
                 remedy="score by a preset, `--preset no-weights`; or add to the recipe [evaluate] "
                 'with features = "pixels", and run it again',
             )
-        refuse_missing_weights(recipe.evaluate.features)
+        refuse_missing_weights((*recipe.evaluate.features, *recipe.evaluate.scores))
         if nproc is not None and not is_worker():
             ctx.exit(launch_again(ctx, processes=nproc))
         scores = _score_run(recipe, folder, preset=preset, device=device, catalogue=catalogue)
@@ -180,13 +180,13 @@ def _score_run(
     preset: str | None,
     device: str,
     catalogue: "Catalogue",
-) -> "tuple[Score, ...] | None":
+) -> "tuple[ScoreRecord, ...] | None":
     """The scores; None in a process that is not the first."""
     from dddm.run.announce import Announcer
     from dddm.run.device import choose_device
     from dddm.run.processes import join
     from dddm.run.stopping import StopRequest
-    from dddm.scores.beside import RECIPE
+    from dddm.scores.merge_scores import RECIPE
     from dddm.tasks.evaluate import evaluate as evaluate_run
     from dddm.tasks.judge import Bench
     from dddm.tasks.observers import observers_for
@@ -215,7 +215,7 @@ def _score_run(
     return scores if processes.main else None
 
 
-def show_scores(scores: "tuple[Score, ...]") -> None:
+def show_scores(scores: "tuple[ScoreRecord, ...]") -> None:
     """Print the scores on stdout, one row for each set of samples."""
     from rich.console import Console
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dddm.interfaces.observer import Event
     from dddm.recipe.model import Evaluation, Recipe
     from dddm.registry.catalogue import Catalogue
-    from dddm.scores.record import Score
+    from dddm.scores.record import ScoreRecord
 
 
 def how_to_score(
@@ -61,7 +61,7 @@ def score_folder(
     how: tuple["Recipe | None", "Evaluation"],
     device: str,
     catalogue: "Catalogue",
-) -> "tuple[Score, ...] | None":
+) -> "tuple[ScoreRecord, ...] | None":
     """The scores; None in a process that is not the first."""
     from dddm.cli.image_progress import showing_images
     from dddm.interfaces.observer import DataProgress, Notice

@@ -1,38 +1,31 @@
-"""Scores as a table: one row for each set of samples, real images' scores beside theirs."""
+"""Scores as a table: one row for each set of samples, real images' scores beside theirs.
 
-from collections.abc import Iterable, Iterator
+Every word is one that a score's measure says of itself.  Measures with floors that hold for one
+set of samples alone, and checks, which neither of two values is better in, stand in the first
+table with these beside them; all others stand in a second one, real images in its last row.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from rich import box
 from rich.table import Table
 
+from dddm.interfaces.facts import Measure
+from dddm.interfaces.measurement import Floor
 from dddm.scores.compare import Comparison
-from dddm.scores.kinds import KINDS, best_of
 from dddm.scores.over_seeds import DEVIATION
-from dddm.scores.record import Floor, Score
+from dddm.scores.record import ScoreRecord
 from dddm.support.quantities import evaluations_note
 
 _NONE: Final = "–"
-_FIRST: Final = ("fd", "nearest")
-_TIMES_1000: Final = ("kid",)
-_HEADINGS: Final = {
-    "kid": "kid·10³",
-    "precision": "prec.",
-    "density": "dens.",
-    "coverage": "cover.",
-    "authenticity": "auth.",
-}
-_CAPTION: Final = """\
-FD: Fréchet distance of generated images; less is better
-resample: FD of as many training images, drawn again with repetition
-held-out: FD of real / generated images, {count} of each
-nearest: median distance to a training image, generated / held-out
-close: nearer to one than 99 % of held-out images; 1 % is usual"""
+_Row = dict[str, ScoreRecord]
+"""Scores of one set of samples, by the name of their measure."""
 
 
-def tables(scores: Iterable[Score]) -> Iterator[Table]:
+def tables(scores: Iterable[ScoreRecord]) -> Iterator[Table]:
     """All tables, those of the same features together."""
-    by_features: dict[str, list[Score]] = {}
+    by_features: dict[str, list[ScoreRecord]] = {}
     for score in scores:
         by_features.setdefault(score.features, []).append(score)
     for alike in by_features.values() or [[]]:
@@ -42,65 +35,68 @@ def tables(scores: Iterable[Score]) -> Iterator[Table]:
             yield others
 
 
-def score_table(scores: Iterable[Score]) -> Table:
+def score_table(scores: Iterable[ScoreRecord]) -> Table:
     """The table; its title names the features and the number of training images.
 
-    Columns: sampler, steps, images; FD with its floors; nearest with what held-out images have.
+    Columns: sampler, steps, images; each measure with its floors, or beside what held-out images
+    have and with the details that it declares.
     """
     rows = _rows(scores)
     every = [score for row in rows for score in row.values()]
-    table = Table(
-        title=_title(every),
-        title_justify="left",
-        title_style="",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-        caption="\n".join([_CAPTION.format(count=_held_out_count(every)), *_warnings(every)]),
-        caption_justify="left",
-        caption_style="",
-    )
-    table.add_column("sampler", no_wrap=True)
-    for name in ("steps", "images", "FD", "resample", "held-out", "nearest", "close"):
-        table.add_column(name, justify="right", no_wrap=True)
+    measures = [measure for measure in _measures(rows) if _stands_first(rows, measure)]
+    table = _table("sampler", "steps", "images")
+    table.title, table.title_justify, table.title_style = _title(every), "left", ""
+    explained = [line for measure in measures for line in _explained_first(rows, measure)]
+    table.caption = "\n".join([*explained, *_warnings(every)])
+    for measure in measures:
+        for name in _columns(rows, measure):
+            table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         score = next(iter(row.values()))
         facts = (score.sampler, _steps(score), str(score.images or _NONE))
-        table.add_row(*facts, *_frechet(row.get("fd")), *_nearest(row.get("nearest")))
+        cells = [cell for measure in measures for cell in _cells(rows, row, measure)]
+        table.add_row(*facts, *cells)
     return table
 
 
-def other_scores_table(scores: Iterable[Score]) -> Table | None:
+def other_scores_table(scores: Iterable[ScoreRecord]) -> Table | None:
     """What else was measured, real images in the last row; None where there is nothing else.
 
     A mean over seeds has its standard deviation below it.
 
-    Columns: sampler, steps; one for each further score.
+    Columns: sampler, steps; one for each further measure.
     """
     rows = _rows(scores)
-    kinds = [kind for kind in KINDS if kind not in _FIRST and any(kind in row for row in rows)]
-    if not kinds:
+    measures = [measure for measure in _measures(rows) if not _stands_first(rows, measure)]
+    if not measures:
         return None
+    table = _table("sampler", "steps", *map(_heading, measures))
+    table.caption = "\n".join(map(_explained, measures))
+    for row in rows:
+        sampler, steps, _ = _set_of(*row.values())
+        found = [row.get(measure.name) for measure in measures]
+        table.add_row(sampler, str(steps or _NONE), *map(_value, found))
+        deviations = list(map(_deviation, found))
+        if any(deviations):
+            table.add_row("", "±", *deviations)
+    real = [_real(rows, measure) for measure in measures]
+    if set(real) != {_NONE}:
+        table.add_row("real", _NONE, *real)
+    return table
+
+
+def _table(*columns: str) -> Table:
+    """An empty table, the first column of words and the others of numbers."""
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
-        caption="\n".join(_explained(kind) for kind in kinds),
         caption_justify="left",
         caption_style="",
     )
-    table.add_column("sampler", no_wrap=True)
-    for name in ("steps", *(_HEADINGS.get(kind, kind) for kind in kinds)):
+    table.add_column(columns[0], no_wrap=True)
+    for name in columns[1:]:
         table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        score = next(iter(row.values()))
-        table.add_row(score.sampler, _steps(score), *(_value(row.get(kind)) for kind in kinds))
-        deviations = [_deviation(row.get(kind)) for kind in kinds]
-        if any(deviations):
-            table.add_row("", "±", *deviations)
-    real = [_real(rows, kind) for kind in kinds]
-    if set(real) != {_NONE}:
-        table.add_row("real", _NONE, *real)
     return table
 
 
@@ -114,105 +110,170 @@ def comparison_table(found: Comparison, *, names: tuple[str, str]) -> Table:
     for pair in found.pairs:
         if pair.why_not:
             continue
+        measure = pair.one.measure
         values = [pair.one.value, pair.other.value]
-        best = None if values[0] == values[1] else best_of(pair.one.metric, values)
+        best = None if values[0] == values[1] else measure.best(values)
         cells = (
-            f"[bold]{_scaled(value, pair.one.metric)}[/bold]"
-            if value == best
-            else _scaled(value, pair.one.metric)
+            f"[bold]{_scaled(value, measure)}[/bold]" if value == best else _scaled(value, measure)
             for value in values
         )
-        named = _HEADINGS.get(pair.one.metric, pair.one.metric)
-        table.add_row(named, pair.one.sampler, _steps(pair.one), *cells)
+        table.add_row(_heading(measure), pair.one.sampler, _steps(pair.one), *cells)
     return table
 
 
-def _explained(metric: str) -> str:
-    kind = KINDS[metric]
-    named = _HEADINGS.get(metric, metric)
-    return f"{named} {kind.words}: {kind.explained}; {kind.better} is better"
+def _measures(rows: Sequence[_Row]) -> list[Measure]:
+    """Each measure once, in the order in which scores first have them."""
+    return list({name: score.measure for row in rows for name, score in row.items()}.values())
 
 
-def _value(score: Score | None) -> str:
-    return _NONE if score is None else _scaled(score.value, score.metric)
+def _stands_first(rows: Sequence[_Row], measure: Measure) -> bool:
+    if measure.better == "neither":
+        return True
+    scores = [row[measure.name] for row in rows if measure.name in row]
+    return any(
+        f.name == "resample" or f.generated_value is not None for s in scores for f in s.floors
+    )
 
 
-def _deviation(score: Score | None) -> str:
+def _floor_names(rows: Sequence[_Row], measure: Measure) -> list[str]:
+    scores = [row[measure.name] for row in rows if measure.name in row]
+    return list(dict.fromkeys(floor.name for score in scores for floor in score.floors))
+
+
+def _columns(rows: Sequence[_Row], measure: Measure) -> Iterator[str]:
+    yield _heading(measure)
+    if measure.better != "neither":
+        yield from _floor_names(rows, measure)
+    yield from (detail.words for detail in measure.details)
+
+
+def _cells(rows: Sequence[_Row], row: _Row, measure: Measure) -> Iterator[str]:
+    score = row.get(measure.name)
+    if measure.better == "neither":
+        held_out = None if score is None else _floor(score, "held-out")
+        real = "" if held_out is None else f"/{_scaled(held_out.value, measure)}"
+        yield _value(score) + real
+    else:
+        yield _value(score) + ("" if not _deviation(score) else f"±{_deviation(score)}")
+        for name in _floor_names(rows, measure):
+            yield _floor_cell(None if score is None else _floor(score, name), measure)
+    for detail in measure.details:
+        found = None if score is None else score.details.get(detail.name)
+        if found is None:
+            yield _NONE
+        else:
+            yield f"{found:.1%}" if detail.percent else _number(found)
+
+
+def _floor_cell(floor: Floor | None, measure: Measure) -> str:
+    """A floor; where generated images were scored at its count too, that value behind it."""
+    if floor is None:
+        return _NONE
+    value = _scaled(floor.value, measure)
+    if floor.generated_value is None:
+        return value
+    return f"{value}/{_scaled(floor.generated_value, measure)}"
+
+
+def _explained_first(rows: Sequence[_Row], measure: Measure) -> Iterator[str]:
+    yield _explained(measure)
+    names = _floor_names(rows, measure)
+    heading = _heading(measure)
+    if measure.better == "neither":
+        if "held-out" in names:
+            yield f"{heading} generated / held-out images"
+    else:
+        if "resample" in names:
+            yield f"resample: {heading} of as many training images, drawn again with repetition"
+        if "held-out" in names:
+            count = _held_out_count(rows, measure)
+            yield f"held-out: {heading} of real / generated images, {count} of each"
+    for detail in measure.details:
+        yield f"{detail.words}: {detail.explained}"
+
+
+def _heading(measure: Measure) -> str:
+    return measure.heading or measure.name
+
+
+def _explained(measure: Measure) -> str:
+    better = "" if measure.better == "neither" else f"; {measure.better} is better"
+    return f"{_heading(measure)}: {measure.words}: {measure.explained}{better}"
+
+
+def _value(score: ScoreRecord | None) -> str:
+    return _NONE if score is None else _scaled(score.value, score.measure)
+
+
+def _deviation(score: ScoreRecord | None) -> str:
     """The standard deviation over seeds; nothing where there is one set of samples."""
     deviation = None if score is None else score.details.get(DEVIATION)
-    return "" if score is None or deviation is None else _scaled(deviation, score.metric)
+    return "" if score is None or deviation is None else _scaled(deviation, score.measure)
 
 
-def _with_deviation(score: Score) -> str:
-    """The value, and its standard deviation where it is a mean over seeds."""
-    deviation = _deviation(score)
-    return _value(score) + (f"±{deviation}" if deviation else "")
-
-
-def _real(rows: list[dict[str, Score]], kind: str) -> str:
+def _real(rows: Sequence[_Row], measure: Measure) -> str:
     """What held-out images reach, or training images where there are none."""
     for name in ("held-out", "training"):
         for row in rows:
-            floor = _floor(row[kind], name) if kind in row else None
+            floor = _floor(row[measure.name], name) if measure.name in row else None
             if floor is not None:
-                return _scaled(floor.value, kind)
+                return _scaled(floor.value, measure)
     return _NONE
 
 
-def _scaled(value: float, metric: str) -> str:
-    return _number(1000 * value if metric in _TIMES_1000 else value)
+def _scaled(value: float, measure: Measure) -> str:
+    return _number(measure.times * value)
 
 
-def _rows(scores: Iterable[Score]) -> list[dict[str, Score]]:
-    """The scores of each set of samples, by metric."""
-    rows: list[dict[str, Score]] = []
+def _rows(scores: Iterable[ScoreRecord]) -> list[_Row]:
+    """The scores of each set of samples, by measure."""
+    rows: list[_Row] = []
     for score in scores:
-        if not rows or score.metric in rows[-1] or _set_of(score) != _set_of(*rows[-1].values()):
+        name = score.measure.name
+        if not rows or name in rows[-1] or _set_of(score) != _set_of(*rows[-1].values()):
             rows.append({})
-        rows[-1][score.metric] = score
+        rows[-1][name] = score
     return rows
 
 
-def _steps(score: Score) -> str:
+def _steps(score: ScoreRecord) -> str:
     """The number of steps, and of network evaluations where that is another."""
     note = evaluations_note(score.steps, score.evaluations)
     return f"{score.steps or _NONE}{note}"
 
 
-def _set_of(score: Score, *_others: Score) -> tuple[str, int, int]:
+def _set_of(score: ScoreRecord, *_others: ScoreRecord) -> tuple[str, int, int]:
     """Which set of samples scores are about."""
     return (score.sampler, score.steps, score.images)
 
 
-def _title(scores: list[Score]) -> str:
+def _title(scores: list[ScoreRecord]) -> str:
     if not scores:
         return "no scores"
     features = sorted({score.features for score in scores})
-    known = sorted({_published(score) for score in scores} - {""})
+    known = {
+        f"{_heading(score.measure)} is {score.measure.published.upper()}": None
+        for score in scores
+        if score.measure.published is not None and score.published_name is not None
+    }
     images = scores[0].reference_images
-    also = f"; FD is {' and '.join(known)}" if known else ""
+    also = "".join(f"; {one}" for one in known)
     return f"against {images:,} training images, features: {', '.join(features)}{also}"
 
 
-def _published(score: Score) -> str:
-    """What others call a Fréchet distance that keeps to their protocol; empty for any other."""
-    named_otherwise = score.metric == "fd" and not score.name.startswith("fd-")
-    return score.name.upper() if named_otherwise else ""
-
-
-def _warnings(scores: list[Score]) -> list[str]:
+def _warnings(scores: list[ScoreRecord]) -> list[str]:
     warnings = dict.fromkeys(warning for score in scores for warning in score.warnings)
     return [f"mind: {warning}" for warning in warnings]
 
 
-def _held_out_count(scores: list[Score]) -> str:
-    """How many images the held-out floors of FD are taken over; usually one number."""
-    floors = [_floor(score, "held-out") for score in scores if score.metric == "fd"]
+def _held_out_count(rows: Sequence[_Row], measure: Measure) -> str:
+    """How many images the held-out floors are taken over; usually one number."""
+    floors = [_floor(row[measure.name], "held-out") for row in rows if measure.name in row]
     counts = sorted({floor.images for floor in floors if floor is not None})
-    return " or ".join(str(count) for count in counts) or "as many"
+    return " or ".join(str(count) for count in counts)
 
 
-def _floor(score: Score, name: str) -> Floor | None:
+def _floor(score: ScoreRecord, name: str) -> Floor | None:
     return next((floor for floor in score.floors if floor.name == name), None)
 
 
@@ -220,25 +281,3 @@ def _number(value: float) -> str:
     """About three digits; what is 0 but for rounding is shown as 0."""
     decimals = sum(abs(value) < limit for limit in (100, 10, 1))
     return f"{round(value, decimals) or 0.0:,.{decimals}f}"
-
-
-def _frechet(score: Score | None) -> tuple[str, str, str]:
-    """FD; that of a resample at the same count; held-out's beside as many generated images'."""
-    if score is None:
-        return (_NONE, _NONE, _NONE)
-    resample, held_out = _floor(score, "resample"), _floor(score, "held-out")
-    beside = _NONE
-    if held_out is not None and held_out.generated_value is not None:
-        beside = f"{_number(held_out.value)}/{_number(held_out.generated_value)}"
-    return (_with_deviation(score), _NONE if resample is None else _number(resample.value), beside)
-
-
-def _nearest(score: Score | None) -> tuple[str, str]:
-    """Median distance beside held-out images'; share of images that are close."""
-    if score is None:
-        return (_NONE, _NONE)
-    held_out, share = score.details.get("held_out_median"), score.details.get("close_share")
-    beside = _number(score.value)
-    if held_out is not None:
-        beside = f"{beside}/{_number(held_out)}"
-    return (beside, _NONE if share is None else f"{share:.1%}")

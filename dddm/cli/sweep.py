@@ -100,7 +100,7 @@ def rich_table(table: "SweepTable") -> "Table":
     )
     shown.add_column("entry", no_wrap=True)
     for column in table.columns:
-        heading = f"{column.metric}\n{column.sampler}\n{column.counted_steps}"
+        heading = f"{column.title}\n{column.sampler}\n{column.counted_steps}"
         shown.add_column(heading, justify="right", no_wrap=True)
     for name in ("training", "parameters"):
         shown.add_column(name, justify="right", no_wrap=True)

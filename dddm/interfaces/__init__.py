@@ -17,5 +17,6 @@
 | `sampler` | how samples are drawn from a trained network | algorithm 2 |
 | `features` | the space in which samples are judged | §5 |
 | `score` | a number from two sets of features | §5 |
+| `measurement` | what a score gives (imports no torch) | |
 | `observer` | what follows a run | |
 """

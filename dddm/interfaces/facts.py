@@ -5,6 +5,7 @@ tell whether the parts of a recipe fit each other.  A component that describes n
 have the defaults of its kind's facts.
 """
 
+from collections.abc import Iterable
 from typing import Literal, final
 
 from attrs import frozen
@@ -195,6 +196,27 @@ class FeaturesFacts:
     probabilities: bool = False
 
 
+Better = Literal["less", "more", "neither"]
+
+
+@final
+@frozen(kw_only=True)
+class Detail:
+    """A further number of a measure that tables show beside its value.
+
+    Attributes:
+        name: in `Measurement.details`: lower-case words joined by underscores.
+        words: the heading of its column.
+        explained: what it is, for people who read it; a clause without a full stop.
+        percent: whether it is a share, and shown in percent.
+    """
+
+    name: str
+    words: str
+    explained: str
+    percent: bool = False
+
+
 @final
 @frozen(kw_only=True)
 class Measure:
@@ -203,14 +225,30 @@ class Measure:
     Attributes:
         name: as it stands in `scores.json`: lower-case words joined by hyphens.
         words: what it is called in tables.
-        better: which of two values speaks for the samples.
-        explained: a sentence for people who read the number.
+        better: which of two values speaks for the samples; `neither` for a check, such as one on
+            copying, in which both extremes are bad.
+        explained: what it is, for people who read it; a clause without a full stop.
+        heading: of its column on a terminal; without it, `name`.
+        times: what a value is multiplied by there, as `heading` should say.
+        published: what papers call it where a protocol is kept; without it, `name`.
+        details: further numbers that tables show beside it.
     """
 
     name: str
     words: str
-    better: Literal["less", "more", "neither"]
+    better: Better
     explained: str
+    heading: str | None = None
+    times: int = 1
+    published: str | None = None
+    details: tuple[Detail, ...] = ()
+
+    def best(self, values: Iterable[float]) -> float | None:
+        """The best of some values; None where there are none or none is better than another."""
+        every = list(values)
+        if self.better == "neither" or not every:
+            return None
+        return min(every) if self.better == "less" else max(every)
 
 
 @final
@@ -219,7 +257,8 @@ class ScoreFacts:
     """What a score gives, and what it takes.
 
     Attributes:
-        measures: the numbers that it gives, at least one.
+        measures: the numbers that it gives, at least one; of these, the first is the one that
+            decides where one number must, as during training.
         fewest_images: generated images, and training images, without which there is no such score.
         probabilities: whether it needs features that give logits of classes.
     """

@@ -1,13 +1,20 @@
-"""The space in which generated and real images are compared."""
+"""The space in which generated and real images are compared.
+
+Legend: B images, C channels, H rows, W columns, D = features, K logits.
+"""
 
 from abc import ABC, abstractmethod
-from typing import final
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar, final
 
 import torch
-from attrs import frozen
+from attrs import field, frozen
 from torch import Tensor
 
+from dddm.errors import UsageError
 from dddm.interfaces.facts import ImageShape
+
+Computed = TypeVar("Computed")
 
 
 @final
@@ -23,6 +30,20 @@ class Extraction:
 
     features: Tensor
     logits: Tensor | None = None
+    _computed: dict[Hashable, Any] = field(factory=dict, init=False, repr=False)
+
+    def once(self, key: Hashable, compute: Callable[[], Computed]) -> Computed:
+        """What `compute` gives, computed for the first that asks: scores share what they need.
+
+        Args:
+            key: what it is, with every option that it depends on, and the reference where it
+                depends on that; beginning with the name of the module that computes it.
+            compute: from this extraction and what is in `key` alone.
+        """
+        if key not in self._computed:
+            self._computed[key] = compute()
+        found: Computed = self._computed[key]
+        return found
 
 
 class Features(ABC):
@@ -71,3 +92,20 @@ class Features(ABC):
     def examine(self, images: Tensor) -> Extraction:
         """All that scores need of images (B, C, H, W), uint8, 0…255, from one pass."""
         return Extraction(features=self.extract(images))
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Vectors (B, D), float32, with gradient, for losses that compare distributions.
+
+        Those of images that are whole numbers of 0…255 are what `extract` gives for these, to
+        rounding.  The facts of features that have it say `FeaturesFacts(gradient=True)`.
+
+        Args:
+            images: (B, C, H, W), float32, in [-1, 1], on the features' device.
+
+        Raises:
+            UsageError: if these features have no gradient.
+        """
+        raise UsageError(
+            f"the features {type(self).__name__} have no gradient",
+            remedy="use features that have one: their facts say FeaturesFacts(gradient=True)",
+        )

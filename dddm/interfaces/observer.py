@@ -166,11 +166,12 @@ class ScoreMeasured(Event):
     """One score is known.
 
     Attributes:
+        score: its name, with features and image count, as `fd-digits-classifier@1500`.
         evaluations: network evaluations for one image.
         epoch: n, from 0, of a score during training; None for one of the finished run.
     """
 
-    metric: str
+    score: str
     sampler: str
     steps: int
     evaluations: int

@@ -214,7 +214,8 @@ class Registrar(ABC):
             describe: its facts with given options, without torch and without reading images.
             weights: all files of weights that it may ever need.
             needs: which of these it needs with given options; without it, all of them.
-            default: for observers: whether it follows runs whose recipe names no observer.
+            default: for observers: whether it follows runs whose recipe names no observer; for
+                scores: whether it is taken where `[evaluate]` names no scores.
             conformance: what the conformance kit should know of it.
 
         Raises:

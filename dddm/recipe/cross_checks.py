@@ -4,15 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dddm.errors import PluginError
-from dddm.interfaces.facts import DataFacts
+from dddm.interfaces.facts import DataFacts, FeaturesFacts, ScoreFacts
 from dddm.interfaces.plugin import Surroundings
 from dddm.recipe.defaults import DURATIONS
 from dddm.recipe.locate import Path
-from dddm.recipe.model import Evaluation, SampleJob, TrainSettings, Use
+from dddm.recipe.model import Evaluation, SampleJob, TrainSettings, Use, score_facts
 from dddm.recipe.needs import check_needs, needs_of
 from dddm.recipe.options import Reading
 from dddm.recipe.shards import batches_per_epoch, default_shards
-from dddm.scores.kinds import FEWEST
 
 
 def check_together(
@@ -41,7 +40,7 @@ def check_together(
             rows=_rows_of_a_set(reading, dict(uses)),
         )
     if evaluate is not None:
-        _check_counts(reading, evaluate, sample)
+        _check_scores(reading, evaluate, sample=sample, train=train)
     check_needs(reading, uses=dict(uses), train=train, sample=sample)
     surroundings = Surroundings(data=facts, tables=tables)
     for path, use in uses:
@@ -115,7 +114,7 @@ def _check_train(reading: Reading, train: TrainSettings, *, images: int | None, 
             remedy="leave out what stands twice",
             at_value=True,
         )
-    _check_scores(reading, train)
+    _check_score_every_epochs(reading, train)
     units = train.batch_images // rows
     if train.shards is not None and units and units % train.shards:
         reading.complain(
@@ -153,22 +152,86 @@ def _check_duration(reading: Reading, train: TrainSettings) -> None:
         )
 
 
-def _check_counts(reading: Reading, evaluate: Evaluation, sample: Sequence[SampleJob]) -> None:
-    """There are samples enough for every score."""
-    for number, job in enumerate(sample):
-        for metric in evaluate.settings.metrics:
-            if job.settings.images < FEWEST[metric]:
+def _check_scores(
+    reading: Reading,
+    evaluate: Evaluation,
+    *,
+    sample: Sequence[SampleJob],
+    train: TrainSettings | None,
+) -> None:
+    """Every score says what it gives, features have what it needs, and there are images enough."""
+    givers: dict[str, str] = {}
+    for place, use in enumerate(evaluate.scores):
+        path, name = ("evaluate", "scores", place), use.component.name
+        try:
+            facts = score_facts(use)
+        except PluginError as error:
+            reading.complain(error.what, path=path, remedy=error.remedy, of_plugin=True)
+            continue
+        for measure in facts.measures:
+            if measure.name in givers:
                 reading.complain(
-                    f'images: the score "{metric}" takes {FEWEST[metric]} images, not '
+                    f"the scores {givers[measure.name]} and {use.component.id} both measure "
+                    f'"{measure.name}"',
+                    path=path,
+                    remedy="leave one of them out",
+                )
+            givers[measure.name] = use.component.id
+        if facts.probabilities:
+            _check_probabilities(reading, evaluate, score=name, path=path)
+        for number, job in enumerate(sample):
+            if job.settings.images < facts.fewest_images:
+                reading.complain(
+                    f'images: the score "{name}" takes {facts.fewest_images} images, not '
                     f"{job.settings.images}",
                     path=("sample", number, "images"),
-                    remedy=f'draw {FEWEST[metric]} or more, or leave "{metric}" out of '
-                    "evaluate.metrics",
+                    remedy=f'draw {facts.fewest_images} or more, or leave "{name}" out of '
+                    "evaluate.scores",
                     at_value=_stands(reading.merged.tables, ("sample", number, "images")),
                 )
+        if place == 0 and train is not None and train.score_every_epochs is not None:
+            _check_deciding(reading, train, score=name, facts=facts)
 
 
-def _check_scores(reading: Reading, train: TrainSettings) -> None:
+def _check_probabilities(reading: Reading, evaluate: Evaluation, *, score: str, path: Path) -> None:
+    """No features that are known to give no logits."""
+    for features in evaluate.features:
+        try:
+            known = features.component.facts(FeaturesFacts, features.options)
+        except PluginError as error:
+            reading.complain(error.what, path=path, remedy=error.remedy, of_plugin=True)
+            continue
+        if known is not None and not known.probabilities:
+            reading.complain(
+                f'the score "{score}" needs features that give logits of classes, and '
+                f"{features.component.name} give none",
+                path=path,
+                remedy=f'leave "{score}" out, or use other features',
+            )
+
+
+def _check_deciding(
+    reading: Reading, train: TrainSettings, *, score: str, facts: ScoreFacts
+) -> None:
+    """The first score tells better weights from worse ones while they are trained."""
+    if facts.measures[0].better == "neither":
+        reading.complain(
+            f'score_every_epochs: the first score, "{score}", does not say which of two values is '
+            "better",
+            path=("train", "score_every_epochs"),
+            remedy="put another score first in evaluate.scores",
+        )
+    if train.score_images < facts.fewest_images:
+        reading.complain(
+            f'score_images: the score "{score}" takes {facts.fewest_images} images, not '
+            f"{train.score_images}",
+            path=("train", "score_images"),
+            remedy=f"use {facts.fewest_images} or more",
+            at_value=_stands(reading.merged.tables, ("train", "score_images")),
+        )
+
+
+def _check_score_every_epochs(reading: Reading, train: TrainSettings) -> None:
     if train.score_every_epochs is None:
         return
     for table, word in (("evaluate", "[evaluate]"), ("sample", "[[sample]]")):

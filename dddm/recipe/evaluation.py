@@ -1,17 +1,20 @@
-"""The table `[evaluate]`: in which features samples are scored, and by which metrics."""
+"""The table `[evaluate]`: in which features samples are scored, and by which scores."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
-from dddm.recipe.model import EvaluateSettings, Evaluation, Use
+from dddm.recipe.model import Evaluation, Use
 from dddm.recipe.options import Reading
 from dddm.recipe.presets import lay_preset
-from dddm.recipe.problems import refuse
+from dddm.recipe.problems import nearest, refuse
 from dddm.registry.catalogue import Catalogue
 from dddm.scores.protocol import Protocol
+
+KEYS: Final = ("features", "scores", "protocol")
+"""What `[evaluate]` may say beside `preset`."""
 
 
 def read_evaluation(preset: str, *, catalogue: Catalogue) -> Evaluation:
@@ -43,44 +46,80 @@ def evaluation_of(reading: Reading) -> Evaluation | None:
     table = reading.table("evaluate")
     if table is None or not lay_preset(reading, table):
         return None
+    for key in table.keys() - set(KEYS):
+        reading.complain(
+            f"[evaluate] has no option {key!r}",
+            path=("evaluate", key),
+            remedy=nearest(key, KEYS),
+        )
     features = _features(reading, table)
-    settings = reading.options(
-        EvaluateSettings,
-        {key: value for key, value in table.items() if key not in {"features", "protocol"}},
-        path=("evaluate",),
-        title="[evaluate]",
-    )
+    scores = _scores(reading, table)
     protocol = _protocol(reading, table)
-    if not features or settings is None:
+    if not features or not scores:
         return None
-    return Evaluation(features=features, settings=settings, protocol=protocol)
+    return Evaluation(features=features, scores=scores, protocol=protocol)
 
 
 def _features(reading: Reading, table: Mapping[str, Any]) -> tuple[Use, ...]:
     """The features, each a name or a table, one of them or an array; none, with a problem."""
-    path: Path = ("evaluate", "features")
     found = table.get("features")
+    uses = _uses(reading, Kind.FEATURES, found)
+    if uses is None:
+        reading.complain(
+            "[evaluate] must say in which features images are compared",
+            path=("evaluate", "features") if "features" in table else ("evaluate",),
+            remedy=f'write features = "…", one of {_names(reading, Kind.FEATURES)}; or '
+            'preset = "…"',
+        )
+        return ()
+    return uses
+
+
+def _scores(reading: Reading, table: Mapping[str, Any]) -> tuple[Use, ...]:
+    """The scores, each a name or a table; the default ones where none are named."""
+    names = _names(reading, Kind.SCORE)
+    by_default = [c.id for c in reading.catalogue.components(Kind.SCORE) if c.default]
+    found = table.get("scores", by_default)
+    uses = _uses(reading, Kind.SCORE, found) if isinstance(found, list) else None
+    if uses is None:
+        reading.complain(
+            "[evaluate] must say in scores what is measured, in an array",
+            path=("evaluate", "scores") if "scores" in table else ("evaluate",),
+            remedy=f'write scores = ["…"], of {names}'
+            if names
+            else "install a plugin that has scores",
+            of_plugin=not names,
+        )
+        return ()
+    return uses
+
+
+def _uses(reading: Reading, kind: Kind, found: Any) -> tuple[Use, ...] | None:
+    """Components, each a name or a table, one of them or an array; None where it is neither."""
+    path: Path = ("evaluate", _KEY_OF[kind])
     each: list[Any] = found if isinstance(found, list) else [found]
     whole: list[Any] = [{"use": one} if isinstance(one, str) else one for one in each]
     if not whole or not all(isinstance(one, dict) for one in whole):
-        names = ", ".join(c.name for c in reading.catalogue.components(Kind.FEATURES))
-        reading.complain(
-            "[evaluate] must say in which features images are compared",
-            path=path if "features" in table else ("evaluate",),
-            remedy=f'write features = "…", one of {names}; or preset = "…"',
-        )
-        return ()
+        return None
     paths = [(*path, k) if isinstance(found, list) else path for k in range(len(whole))]
-    uses = [reading.use(Kind.FEATURES, one, path=at) for one, at in zip(whole, paths, strict=True)]
+    uses = [reading.use(kind, one, path=at) for one, at in zip(whole, paths, strict=True)]
     ids = [use.component.id for use in uses if use is not None]
-    if len(set(ids)) < len(ids):
+    twice = next((one for one in ids if ids.count(one) > 1), None)
+    if twice is not None:
         reading.complain(
-            "features: the same features stand twice",
+            f"{_KEY_OF[kind]}: {twice} is named twice",
             path=path,
             remedy="leave one of them out",
             at_value=True,
         )
     return tuple(use for use in uses if use is not None)
+
+
+_KEY_OF: Final = {Kind.FEATURES: "features", Kind.SCORE: "scores"}
+
+
+def _names(reading: Reading, kind: Kind) -> str:
+    return ", ".join(component.name for component in reading.catalogue.components(kind))
 
 
 def _protocol(reading: Reading, table: Mapping[str, Any]) -> Protocol | None:

@@ -5,11 +5,11 @@ from typing import Any, Literal, final
 
 from attrs import evolve, field, fields, frozen
 
-from dddm.interfaces.facts import ObjectiveFacts
+from dddm.errors import PluginError
+from dddm.interfaces.facts import ObjectiveFacts, ScoreFacts
 from dddm.interfaces.plugin import Part, option
 from dddm.registry.component import Component
 from dddm.registry.strangers import build
-from dddm.scores.kinds import NEIGHBOURS, Metric
 from dddm.scores.protocol import Protocol
 
 
@@ -34,6 +34,20 @@ class Use(Part):
         """The components that this one holds."""
         values = (getattr(self.options, field.name) for field in fields(type(self.options)))
         return tuple(value for value in values if isinstance(value, Use))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides what it computes, as far as the core knows: plain values, for cache keys.
+
+        Every option is in it, also one that the component's own fingerprint leaves out, and the
+        version of the package, whose code may have changed.
+        """
+        return {
+            "id": self.component.id,
+            "package": f"{self.component.package} {self.component.version}",
+            "options": plain(self.options),
+            "parts": [part.identity for part in self.parts],
+        }
 
     @property
     def as_it_comes(self) -> bool:
@@ -65,6 +79,22 @@ def _plain_value(value: Any) -> Any:
     if isinstance(value, Use):
         return plain_use(value)
     return list(value) if isinstance(value, tuple) else value
+
+
+def score_facts(use: Use) -> ScoreFacts:
+    """What a score gives with its options, and what it takes.
+
+    Raises:
+        PluginError: if its registration does not say.
+    """
+    facts = use.component.facts(ScoreFacts, use.options)
+    if facts is None or not facts.measures:
+        raise PluginError(
+            f"the score {use.component.id} does not say what it measures",
+            remedy=f"report this to the authors of {use.component.package}: a score is registered "
+            "with describe=…, which gives ScoreFacts with one measure or more",
+        )
+    return facts
 
 
 @final
@@ -137,8 +167,9 @@ class TrainSettings:
     score_every_epochs: int | None = option(
         None,
         at_least=1,
-        help="How often samples are drawn and scored during training; the averaged weights that "
-        "score best at the first of `score_steps` are kept under best/.",
+        help="How often samples are drawn and scored during training, by the first of "
+        "evaluate.scores; the averaged weights that score best at the first of `score_steps` are "
+        "kept under best/.",
     )
     score_steps: tuple[int, ...] = option(
         (1, 2), at_least=1, help="Step counts that are scored during training."
@@ -187,36 +218,17 @@ class SampleJob:
 
 @final
 @frozen(kw_only=True)
-class EvaluateSettings:
-    """What table `[evaluate]` says beside `features`."""
-
-    metrics: tuple[Metric, ...] = option(
-        ("fd", "nearest"),
-        help="fd: Fréchet distance to the training images.  kid: kernel distance to them.  is: "
-        "Inception Score.  precision-recall, density-coverage, authenticity: how the two sets lie "
-        "among each other, by 3 nearest neighbours.  nearest: distance to the nearest training "
-        "image, as a check on copying.",
-    )
-    neighbour_images: int | None = option(
-        None,
-        at_least=NEIGHBOURS + 1,
-        help="Training images, drawn by lot, that precision, recall and their kin are taken "
-        "against; without it all whose features are kept (at most 50,000).",
-    )
-
-
-@final
-@frozen(kw_only=True)
 class Evaluation:
     """Table `[evaluate]`.
 
     Attributes:
         features: every score is taken in each of them.
+        scores: what is measured; during training the first of them decides.
         protocol: what scores must keep to if they are to be compared with others'; None for none.
     """
 
     features: tuple[Use, ...]
-    settings: EvaluateSettings
+    scores: tuple[Use, ...]
     protocol: Protocol | None = None
 
 
@@ -226,8 +238,8 @@ class Printed:
     """One `[[paper]]` table: what the paper prints of the recipe's row.  It decides nothing."""
 
     source: str = option(help="Where it is printed: a table and its row, or a figure.")
-    metric: Literal["fd", "is", "precision", "recall"] | None = option(
-        None, help="Which score `values` are; fd in Inception's features is FID."
+    score: str | None = option(
+        None, help="Which measure of a score `values` are; fd in Inception's features is FID."
     )
     sampler: str | None = option(None, help="The sampler that `values` were drawn by.")
     features: str | None = option(None, help="The features that `values` were measured in.")
@@ -321,5 +333,6 @@ class Recipe:
             *(use for use in single if use is not None),
             *(job.sampler for job in self.sample),
             *(() if self.evaluate is None else self.evaluate.features),
+            *(() if self.evaluate is None else self.evaluate.scores),
             *(self.observe or ()),
         )

@@ -2,7 +2,7 @@
 
     [[paper]]
     source = "table 1, DDDM, T = 1000"
-    metric = "fd"
+    score = "fd"
     sampler = "fixed-time"
     features = "inception"
     images = 50000
@@ -22,7 +22,6 @@ from attrs import evolve
 from dddm.recipe.locate import Path
 from dddm.recipe.model import Printed, plain
 from dddm.recipe.options import Reading
-from dddm.scores.kinds import KINDS
 
 KEY: Final = "paper"
 _DECIDES: Final = frozenset({
@@ -49,16 +48,16 @@ def _is_whole(reading: Reading, printed: Printed, *, path: Path) -> bool:
         reading.complain(
             f"values: {len(printed.values)} figures for {len(printed.steps)} step counts",
             path=(*path, "values") if printed.values else path,
-            remedy="write one figure for each step count; a metric that lacks one has a "
+            remedy="write one figure for each step count; a score that lacks one has a "
             "[[paper]] of its own",
             at_value=bool(printed.values),
         )
         return False
-    if printed.values and (printed.metric is None or printed.sampler is None):
+    if printed.values and (printed.score is None or printed.sampler is None):
         reading.complain(
-            "figures without a metric and a sampler cannot stand beside anything",
+            "figures without a score and a sampler cannot stand beside anything",
             path=path,
-            remedy='write, for instance, metric = "fd" and sampler = "fixed-time"',
+            remedy='write, for instance, score = "fd" and sampler = "fixed-time"',
         )
         return False
     if not printed.values and printed.says is None:
@@ -94,9 +93,13 @@ def to_tables(printed: tuple[Printed, ...]) -> list[dict[str, Any]]:
     return [{name: v for name, v in plain(one).items() if v != []} for one in printed]
 
 
-def in_words(printed: Printed) -> str:
-    """`table 3: Fréchet distance 2.86 at 1 step (inception, 50,000 images)`, or what is said."""
-    if printed.metric is None:
+def in_words(printed: Printed, *, words: Mapping[str, str]) -> str:
+    """`table 3: Fréchet distance 2.86 at 1 step (inception, 50,000 images)`, or what is said.
+
+    Args:
+        words: what measures are called, by name; others are called by their name.
+    """
+    if printed.score is None:
         return f"{printed.source}: {printed.says}"
     figures = " / ".join(map(figure, printed.values))
     steps = " / ".join(f"{count:,}" for count in printed.steps)
@@ -106,8 +109,8 @@ def in_words(printed: Printed) -> str:
         measured.append(f"{printed.images:,} images")
     how = f" ({', '.join(measured)})" if measured else ""
     told = "" if printed.says is None else f"; {printed.says}"
-    words = KINDS[printed.metric].words
-    return f"{printed.source}: {words} {figures} at {steps} {counted}{how}{told}"
+    called = words.get(printed.score, printed.score)
+    return f"{printed.source}: {called} {figures} at {steps} {counted}{how}{told}"
 
 
 def figure(value: float) -> str:

@@ -3,11 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
 from dddm.recipe.model import Evaluation, SampleJob, TrainSettings, Use, plain, plain_use
+
+_NAMES: Final = (("evaluate", "features"), ("evaluate", "scores"))
+"""Where a component may stand as a name alone."""
 
 
 def resolve(
@@ -32,7 +35,7 @@ def resolve(
     if evaluate is not None:
         features = [plain_use(use) for use in evaluate.features]
         tables["evaluate"] = {
-            **plain(evaluate.settings),
+            "scores": [plain_use(use) for use in evaluate.scores],
             "features": features if len(features) > 1 else features[0],
         }
         if evaluate.protocol is not None:
@@ -54,7 +57,7 @@ def origins_of(tables: Mapping[str, Any], merged: Merged) -> dict[str, str]:
     for path in _leaves(tables, ()):
         written = path
         # A name alone is short for a table with `use`.
-        if path[:2] == ("evaluate", "features") and not _is_written(merged, path):
+        if path[:2] in _NAMES and path[-1] == "use" and not _is_written(merged, path):
             written = path[:-1]
         found = merged.origin(written) if _is_written(merged, written) else None
         origins[".".join(map(str, path))] = "default" if found is None else found.short

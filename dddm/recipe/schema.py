@@ -20,7 +20,7 @@ import attrs
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.defaults import DEFAULTS, DURATIONS
 from dddm.recipe.describe import default_of
-from dddm.recipe.model import EvaluateSettings, Printed, SampleSettings, TrainSettings
+from dddm.recipe.model import Printed, SampleSettings, TrainSettings
 from dddm.recipe.options import hints_of
 from dddm.recipe.presets import preset_summaries
 from dddm.recipe.read import FORMAT, OPTIONAL, SINGLE
@@ -161,7 +161,7 @@ def _needs(catalogue: Catalogue) -> Schema:
             "evaluate": {
                 "if": {"not": {"required": ["preset"]}},
                 "then": {
-                    "required": [*_required(EvaluateSettings), "features"],
+                    "required": ["features"],
                     "properties": {
                         "features": {
                             "if": {"type": "object"},
@@ -201,11 +201,6 @@ def _required(options: type[Any]) -> list[str]:
 
 def _evaluate(catalogue: Catalogue) -> Schema:
     name = _name(catalogue, Kind.FEATURES)
-    several = {
-        "type": "array",
-        "items": {"anyOf": [name, _whole_table(catalogue, Kind.FEATURES)]},
-        "minItems": 1,
-    }
     own = {
         "preset": {
             "description": "Where values come from that do not stand beside it: "
@@ -217,19 +212,39 @@ def _evaluate(catalogue: Catalogue) -> Schema:
         "features": {
             "description": "The spaces in which images are compared: a name or a table with `use`, "
             "or several of them in an array.",
-            "anyOf": [name, _component_table(catalogue, Kind.FEATURES), several],
+            "anyOf": [
+                name,
+                _component_table(catalogue, Kind.FEATURES),
+                _names_or_tables(catalogue, Kind.FEATURES),
+            ],
+        },
+        "scores": {
+            "description": "What is measured, each a name or a table with `use`; the first decides "
+            "where one number must, as during training.  Without it: "
+            + ", ".join(one.name for one in catalogue.components(Kind.SCORE) if one.default)
+            + ".",
+            **_names_or_tables(catalogue, Kind.SCORE),
         },
         "protocol": {
             "description": "On what a score must be taken to be the one that others publish.",
             **_settings_table(Protocol),
         },
     }
-    settings = _settings_table(EvaluateSettings)
     return {
         "title": "evaluate",
         "description": "How samples are scored.",
-        **settings,
-        "properties": own | settings["properties"],
+        "type": "object",
+        "properties": own,
+        "additionalProperties": False,
+    }
+
+
+def _names_or_tables(catalogue: Catalogue, kind: Kind) -> Schema:
+    """An array of components, each a name or a table with `use`."""
+    return {
+        "type": "array",
+        "items": {"anyOf": [_name(catalogue, kind), _whole_table(catalogue, kind)]},
+        "minItems": 1,
     }
 
 

@@ -23,13 +23,14 @@ TAKEN: Final = frozenset(
     {
         "Any", "Backbone", "Batch", "Begun", "Block", "Callable", "Complaint", "Conformance",
         "DataError", "DataFacts", "Dataset", "Denoiser", "Draws", "EnvironmentProblem",
-        "EpochDone", "Event", "Features", "Final", "Footprint", "Half", "ImageShape",
-        "InMemorySplit", "Iterator", "Kind", "LearningRate", "Mapping", "Metric", "NamedTuple",
-        "NoOptions", "Objective", "ObjectiveFacts", "Observer", "Outcome", "Parametrization",
-        "Path", "PlainSchedule", "PurePath", "Registrar", "RunStarted", "Sampler", "SamplerFacts",
-        "Schedule", "ScheduleFacts", "Sequence", "ShardState", "Shards", "SimpleNamespace",
-        "Split", "SquaredError", "StepNoise", "StepParts", "Surroundings", "TargetStore",
-        "Tensor", "TinyDenoiser", "TrainingProgress", "TrainingStep",
+        "EpochDone", "Event", "Extraction", "Features", "Final", "Floor", "Footprint", "Half",
+        "ImageShape", "InMemorySplit", "Iterator", "Kind", "LearningRate", "Mapping", "Measure",
+        "Measurement", "Metric", "NamedTuple", "NoOptions", "Objective", "ObjectiveFacts",
+        "Observer", "Outcome", "Parametrization", "Path", "PlainSchedule", "PurePath",
+        "Reference", "Registrar", "RunStarted", "Sampler", "SamplerFacts", "Schedule",
+        "ScheduleFacts", "Score", "ScoreFacts", "Sequence", "ShardState", "Shards",
+        "SimpleNamespace", "Split", "SquaredError", "StepNoise", "StepParts", "Surroundings",
+        "TargetStore", "Tensor", "TinyDenoiser", "TrainingProgress", "TrainingStep",
     }
 )  # fmt: skip
 """Names that the templates import or define, which a component's class must not have."""

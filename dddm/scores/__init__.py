@@ -1,4 +1,4 @@
-"""How samples are judged: formulas on tensors of features alone.
+"""What is kept of scores, what they are called, and which of them may be compared.
 
-They know no recipe, file or device.  Features are (N, D) for N images and D dimensions.
+How samples are scored is in plugins: `dddm.interfaces.score`.
 """

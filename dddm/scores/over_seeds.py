@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from dddm.scores.record import Floor, Score
+from dddm.interfaces.measurement import Floor
+from dddm.scores.record import ScoreRecord
 
 DEVIATION: Final = "deviation_over_seeds"
 """In `details`: of the value, with divisor n − 1."""
@@ -21,9 +22,9 @@ _MAY_DIFFER: Final = frozenset({
 })  # fmt: skip
 
 
-def over_seeds(scores: Sequence[Score]) -> tuple[Score, ...]:
+def over_seeds(scores: Sequence[ScoreRecord]) -> tuple[ScoreRecord, ...]:
     """Scores in their order, those that differ in the seed alone as one."""
-    groups: dict[tuple[str, int], list[Score]] = {}
+    groups: dict[tuple[str, int], list[ScoreRecord]] = {}
     seen: Counter[tuple[str, str]] = Counter()
     for score in scores:
         about, seed = _but_for_seed(score), str(_samples_of(score).get("seed"))
@@ -33,19 +34,19 @@ def over_seeds(scores: Sequence[Score]) -> tuple[Score, ...]:
     return tuple(group[0] if len(group) == 1 else _mean_of(group) for group in groups.values())
 
 
-def _but_for_seed(score: Score) -> str:
+def _but_for_seed(score: ScoreRecord) -> str:
     samples = _samples_of(score)
     known = {name: fact for name, fact in samples.items() if name not in _MAY_DIFFER}
-    about = [score.metric, score.name, score.sampler, score.steps, known]
+    about = [score.measure.name, score.name, score.sampler, score.steps, known]
     return json.dumps(about, sort_keys=True, default=str)
 
 
-def _samples_of(score: Score) -> dict[str, Any]:
+def _samples_of(score: ScoreRecord) -> dict[str, Any]:
     samples = score.provenance.get("samples")
     return samples if isinstance(samples, dict) else {}
 
 
-def _mean_of(group: Sequence[Score]) -> Score:
+def _mean_of(group: Sequence[ScoreRecord]) -> ScoreRecord:
     first = group[0]
     sets = [
         {

@@ -5,16 +5,12 @@ training set: over fewer it is larger for the same samples.  Imports no torch.
 """
 
 from collections.abc import Iterator
-from typing import Final, final
+from typing import final
 
 from attrs import frozen
 
+from dddm.interfaces.facts import Measure
 from dddm.interfaces.plugin import option
-from dddm.scores.kinds import NEIGHBOURS
-
-_OF_NEIGHBOURS: Final = frozenset({"precision", "recall", "density", "coverage", "authenticity"})
-_PUBLISHED: Final = {"fd": "fid"}
-"""What papers call a score in Inception's features; other scores are called as here."""
 
 
 @final
@@ -32,10 +28,11 @@ class Protocol:
         at_least=1,
         help="Training images that it is taken against; without it all, however many.",
     )
-    neighbour_images: int | None = option(
+    sampled_training_images: int | None = option(
         None,
-        at_least=NEIGHBOURS + 1,
-        help="Training images that precision and its kin are taken against; without it all.",
+        at_least=1,
+        help="Training images that scores are taken against which can be taken against some of "
+        "them, such as precision and recall; without it all.",
     )
     published_names: bool = option(
         default=False,
@@ -49,37 +46,37 @@ class Taken:
     """What a score was taken on.
 
     Attributes:
-        metric: one of `dddm.scores.kinds.KINDS`.
+        measure: what was measured.
         features: full id of the features.
         as_they_come: whether these have no option that was changed, such as weights of one's own.
         images: generated images.
         training_images: those of the data set that the score is taken against.
-        neighbour_images: training images that precision and its kin are taken against.
+        sampled_training_images: training images that it is taken against, where a score can be
+            taken against some of them; None for any other.
     """
 
-    metric: str
+    measure: Measure
     features: str
     as_they_come: bool
     images: int
     training_images: int
-    neighbour_images: int
+    sampled_training_images: int | None
 
     @property
     def plain_name(self) -> str:
-        """Metric, features and number of images, as `fd-digits-classifier@1500`."""
-        return f"{self._measure}@{self.images}"
+        """Measure, features and number of images, as `fd-digits-classifier@1500`."""
+        return f"{self._in_features}@{self.images}"
 
     @property
-    def _measure(self) -> str:
-        return f"{self.metric}-{self.features.rpartition(':')[2]}"
+    def _in_features(self) -> str:
+        return f"{self.measure.name}-{self.features.rpartition(':')[2]}"
 
     def name(self, protocol: Protocol | None) -> str:
         """What the score is called: without a number only where the protocol is kept."""
         if protocol is None or any(self.departures(protocol)):
             return self.plain_name
-        return (
-            _PUBLISHED.get(self.metric, self.metric) if protocol.published_names else self._measure
-        )
+        published = self.measure.published or self.measure.name
+        return published if protocol.published_names else self._in_features
 
     def departures(self, protocol: Protocol) -> Iterator[str]:
         """Where the score was not taken as the protocol says; nothing where it was."""
@@ -89,9 +86,9 @@ class Taken:
             yield f"features {self.features} with options of one's own"
         counts = [("generated images", self.images, protocol.images)]
         counts += [("training images", self.training_images, protocol.training_images or 0)]
-        if self.metric in _OF_NEIGHBOURS:
-            all_or_some = protocol.neighbour_images or self.training_images
-            counts += [("training images' neighbourhoods", self.neighbour_images, all_or_some)]
+        if self.sampled_training_images is not None:
+            all_or_some = protocol.sampled_training_images or self.training_images
+            counts += [("sampled training images", self.sampled_training_images, all_or_some)]
         for what, here, there in counts:
             if there and here != there:
                 yield f"{here:,} {what}, not {there:,}"

@@ -3,58 +3,38 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, final
+from typing import Any, final, get_args
 
 import attrs
 from attrs import field, frozen
 
 from dddm.errors import DataError
+from dddm.interfaces.facts import Better, Detail, Measure
+from dddm.interfaces.measurement import Floor
 
 
 @final
 @frozen(kw_only=True)
-class Floor:
-    """What real images reach where generated ones are scored: no sampler needs to do better.
-
-    Attributes:
-        name: `resample`: training images drawn again, with repetition, as many as were generated;
-            `training`: training images, as many as were generated, or all;
-            `held-out`: real images that training never saw.
-        value: of these real images.
-        images: how many they are.
-        generated_value: of the first `images` generated images, where a score depends on how many
-            images it is taken over; otherwise None.
-    """
-
-    name: str
-    value: float
-    images: int
-    generated_value: float | None = None
-
-
-@final
-@frozen(kw_only=True)
-class Score:
+class ScoreRecord:
     """One number about one sampler at one number of steps.
 
     Attributes:
-        metric: one of `dddm.scores.kinds.KINDS`.
+        measure: what it is a value of, in the words that its score said when it was taken: so a
+            record is read where the plugin that measured it is absent.
         name: with features and image count, as `fd-digits-classifier@1500`; without the count, as
             `fid`, where it was taken on what the protocol says that the recipe names.
-        value: `KINDS` say whether less or more is better; for `nearest` see `details`.
+        value: `measure.better` says whether less or more is better.
         sampler: name of the sampler.
         steps: of the sampler; 0 for images of which nobody knows.
         evaluations: network evaluations for one image; 0 for images of which nobody knows.
         images: generated images that were scored.
         reference_images: training images that they were compared with.
         floors: what real images reach.
-        details: for `kid` and `is` the deviation over subsets and splits; for `nearest`:
-            `held_out_median`; `close_threshold`, below which 1 % of held-out
-            images lie; `close_share`, the share of generated images that lie below it.
+        details: further numbers; those that the measure declares are shown beside the value.
         provenance: what is needed to repeat it; `warnings` is a list of sentences.
     """
 
-    metric: str
+    measure: Measure
     name: str
     value: float
     sampler: str
@@ -78,6 +58,12 @@ class Score:
         return known or self.name.partition("@")[0].partition("-")[2]
 
     @property
+    def published_name(self) -> str | None:
+        """What others call it, where it was taken on what their protocol says; else None."""
+        known = self.measure.published or self.measure.name
+        return self.name if self.name == known else None
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader of it should know, sentences."""
         found = self.provenance.get("warnings")
@@ -85,26 +71,33 @@ class Score:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        return {**attrs.asdict(self), "floors": [attrs.asdict(floor) for floor in self.floors]}
+        return attrs.asdict(
+            self, value_serializer=lambda _of, _field, v: list(v) if isinstance(v, tuple) else v
+        )
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Score":
+    def from_json(cls, values: dict[str, Any]) -> "ScoreRecord":
         """From what `to_json` gave.
 
         Raises:
             TypeError: if a field is missing or unknown.
+            ValueError: if `better` is not one of the three words.
         """
+        about = dict(values["measure"])
+        about["details"] = tuple(Detail(**detail) for detail in about.get("details", ()))
+        if about["better"] not in get_args(Better):
+            raise ValueError(f"better is {about['better']!r}, not {' or '.join(get_args(Better))}")
         floors = tuple(Floor(**floor) for floor in values.get("floors", ()))
-        return cls(**{**values, "floors": floors})
+        return cls(**{**values, "measure": Measure(**about), "floors": floors})
 
 
-def scores_to_text(scores: Iterable[Score]) -> str:
+def scores_to_text(scores: Iterable[ScoreRecord]) -> str:
     """The contents of `scores.json`."""
     plain = [score.to_json() for score in scores]
     return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def read_scores(path: Path) -> tuple[Score, ...]:
+def read_scores(path: Path) -> tuple[ScoreRecord, ...]:
     """The scores in a `scores.json`; none where there is no such file.
 
     Raises:
@@ -114,9 +107,9 @@ def read_scores(path: Path) -> tuple[Score, ...]:
         return ()
     try:
         return tuple(
-            Score.from_json(values) for values in json.loads(path.read_text(encoding="utf-8"))
+            ScoreRecord.from_json(values) for values in json.loads(path.read_text(encoding="utf-8"))
         )
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise DataError(
             f"the scores cannot be read: {error}",
             where=str(path),

@@ -15,8 +15,8 @@ from dddm.recipe.model import Recipe
 from dddm.run.folder import RunFolder
 from dddm.run.sample_files import ARRAYS, Samples
 from dddm.run.stored_samples import load_samples, sample_folders
-from dddm.scores.beside import RECIPE, beside
-from dddm.scores.record import Score, read_scores, scores_to_text
+from dddm.scores.merge_scores import RECIPE, merge_scores
+from dddm.scores.record import ScoreRecord, read_scores, scores_to_text
 from dddm.support.files import sha256_of, write_whole_text
 from dddm.support.quantities import counted_steps
 from dddm.tasks.judge import Bench, RealImages
@@ -25,7 +25,7 @@ from dddm.tasks.score import ImageSet, score_sets
 
 def evaluate(
     recipe: Recipe, *, folder: RunFolder, bench: Bench, asked_by: str = RECIPE
-) -> tuple[Score, ...]:
+) -> tuple[ScoreRecord, ...]:
     """Score all samples under `folder.samples`, and write `scores.json`, whole or not at all.
 
     Sets that differ in their seed alone have one score: the mean, with its standard deviation.
@@ -61,12 +61,12 @@ def evaluate(
     )
     if bench.processes.main:
         present = {one.facts["sha256"] for one in sets}
-        every = beside(before, scores, asked_by=asked_by, samples=present)
+        every = merge_scores(before, scores, asked_by=asked_by, samples=present)
         write_whole_text(folder.scores, scores_to_text(every))
     return scores
 
 
-def _scores_before(folder: RunFolder, *, asked_by: str, bench: Bench) -> Sequence[Score]:
+def _scores_before(folder: RunFolder, *, asked_by: str, bench: Bench) -> Sequence[ScoreRecord]:
     """What stands in `scores.json`; the recipe's own scores may take the place of a damaged one.
 
     Raises:
@@ -77,7 +77,7 @@ def _scores_before(folder: RunFolder, *, asked_by: str, bench: Bench) -> Sequenc
     except DataError as error:
         if asked_by != RECIPE:
             raise
-        bench.notify(Notice(seconds=bench.clock(), text=f"{error.what}; they are taken anew"))
+        bench.notify(Notice(seconds=bench.clock(), text=f"{error.what}; they are taken again"))
         return ()
 
 

@@ -4,9 +4,9 @@ Legend: N images, D feature dimensions, K of the images whose features are kept.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Final, final
+from typing import Any, Final, final
 
 import torch
 from attrs import frozen
@@ -16,17 +16,16 @@ from dddm.errors import DataError, EnvironmentProblem
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.features import Extraction, Features
 from dddm.run.processes import ALONE, Processes
-from dddm.scores.frechet import Statistics, statistics_of
-from dddm.scores.moments import Moments
 from dddm.support.cache import cache_folder, key_of
 from dddm.support.checked_tensors import load_checked, save_checked
+from dddm.support.moments import Moments, Statistics, statistics_of
 from dddm.support.noise import generator_for
 
 BATCH_IMAGES: Final = 256
 MOST_KEPT: Final = 50_000
 """Real images whose features are kept; of a larger set these are drawn by lot."""
 _WORTH_KEEPING_SECONDS: Final = 2.0
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 @final
@@ -100,6 +99,7 @@ def real_features(
     features: Features,
     split: Split,
     *,
+    identity: Mapping[str, Any],
     device: torch.device,
     processes: Processes = ALONE,
     progress: Callable[[int], None] = lambda _done: None,
@@ -107,13 +107,24 @@ def real_features(
 ) -> RealFeatures:
     """Features of a split's images, from the cache where they were computed before.
 
+    Args:
+        features: what computes them.
+        split: of a data set; its manifest stands for its images.
+        identity: of the features, as the core knows it (`Use.identity`): a fingerprint of their
+            own may leave out an option, and then another option's would be taken from the cache.
+        device: where they are computed.
+        processes: share the work.
+        progress: told how many images are done.
+        most_kept: images whose features are kept.
+
     Raises:
         DataError: if a feature is not finite.
     """
     key = key_of(
         {
             "format": _FORMAT,
-            "features": features.fingerprint,
+            "features": identity,
+            "fingerprint": features.fingerprint,
             "images": split.manifest,
             "kept": min(most_kept, len(split)),
             "torch": torch.__version__,

@@ -1,7 +1,7 @@
 """What samples are scored with: features, the real images', and where all of it comes from."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, final
 
 import torch
@@ -13,11 +13,11 @@ from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Features
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.observer import DataProgress, Event
-from dddm.recipe.model import Evaluation, Recipe, Use, plain
+from dddm.interfaces.score import Reference
+from dddm.recipe.model import Evaluation, Recipe, Use, score_facts
 from dddm.run.processes import ALONE, Processes
 from dddm.run.stopping import StopRequest
 from dddm.run.versions import machine, versions
-from dddm.scores.reference import Reference
 from dddm.tasks.extract import RealFeatures, real_features
 
 _SECONDS_BETWEEN_LINES: Final = 1.0
@@ -95,13 +95,15 @@ def refuse_unfit(evaluation: Evaluation, *, shape: ImageShape) -> tuple[Features
     for use in evaluation.features:
         features: Features = use.make()
         features.check_shape(shape)
-        if "is" in evaluation.settings.metrics and not features.guesses:
-            raise RecipeError(
-                f"an Inception Score needs features that guess classes, and {use.component.name} "
-                "guess none",
-                where="evaluate.metrics",
-                remedy='leave "is" out, or use other features, such as "inception"',
-            )
+        for score in evaluation.scores:
+            if score_facts(score).probabilities and not features.guesses:
+                name = score.component.name
+                raise RecipeError(
+                    f'the score "{name}" needs features that give logits of classes, and '
+                    f"{use.component.name} give none",
+                    where="evaluate.scores",
+                    remedy=f'leave "{name}" out, or use other features',
+                )
         made.append(features)
     return tuple(made)
 
@@ -111,7 +113,7 @@ def make_judge(
     features: Features,
     *,
     real: RealImages,
-    neighbour_images: int | None,
+    scores: Sequence[Use],
     recipe: Recipe | None,
     bench: Bench,
 ) -> Judge:
@@ -132,6 +134,7 @@ def make_judge(
         return real_features(
             features,
             split,
+            identity=use.identity,
             device=bench.device,
             processes=bench.processes,
             progress=bench.telling(f"features of {name}", len(split)),
@@ -149,11 +152,10 @@ def make_judge(
             held_out_logits=None if held_out is None else held_out.kept.logits,
             statistics=train.statistics,
             train_images=train.images,
-            neighbour_images=neighbour_images,
         ),
         provenance={
             "features": {
-                **_named(use),
+                **use.identity,
                 "fingerprint": features.fingerprint,
                 "dimensions": train.kept.features.shape[1],
                 "precision": "float32",
@@ -161,7 +163,7 @@ def make_judge(
             },
             "reference": _reference(real, train),
             "trained_with": None if recipe is None else _trained_with(recipe),
-            "versions": versions([use, real.use] if recipe is None else recipe.uses),
+            "versions": versions([use, real.use, *scores] if recipe is None else recipe.uses),
             "machine": machine(bench.device),
             "processes": bench.processes.count,
         },
@@ -172,7 +174,7 @@ def make_judge(
 def _reference(real: RealImages, train: RealFeatures) -> dict[str, Any]:
     held_out = real.held_out
     return {
-        **_named(real.use),
+        **real.use.identity,
         "split": "train",
         "manifest": real.train.manifest,
         "images": train.images,
@@ -183,11 +185,10 @@ def _reference(real: RealImages, train: RealFeatures) -> dict[str, Any]:
 
 
 def _trained_with(recipe: Recipe) -> dict[str, Any]:
-    metric = None if recipe.metric is None else _named(recipe.metric)
     return {
         "recipe_sha256": recipe.fingerprint,
-        "objective": _named(recipe.objective),
-        "metric": metric,
+        "objective": recipe.objective.identity,
+        "metric": None if recipe.metric is None else recipe.metric.identity,
     }
 
 
@@ -217,10 +218,6 @@ class Telling:
         self._notify(
             DataProgress(seconds=self._clock(), what=self._what, done=done, total=self._total)
         )
-
-
-def _named(use: Use) -> dict[str, Any]:
-    return {"id": use.component.id, "options": plain(use.options)}
 
 
 def _related(recipe: Recipe, use: Use, features: Features) -> Iterator[str]:

@@ -6,7 +6,7 @@ the samples of this method, so the weights that are kept as the best are those t
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, final
+from typing import final
 
 from attrs import evolve
 from torch import Tensor
@@ -14,9 +14,9 @@ from torch import Tensor
 from dddm.interfaces.features import Features
 from dddm.interfaces.observer import SamplesDrawn, ScoreMeasured
 from dddm.interfaces.sampler import Sampler
-from dddm.recipe.model import Recipe, SampleJob
+from dddm.interfaces.score import Reference
+from dddm.recipe.model import Recipe, SampleJob, score_facts
 from dddm.recipe.sample_spec import BLOCK_IMAGES, SampleSpec
-from dddm.scores.frechet import Statistics, frechet_distance, statistics_of
 from dddm.support.files import naming_full_disk
 from dddm.support.pictures import grid, png_bytes
 from dddm.tasks.checkpointing import keep_best
@@ -24,6 +24,7 @@ from dddm.tasks.extract import extract, real_features
 from dddm.tasks.generator import NEWEST, Generator
 from dddm.tasks.judge import refuse_unfit
 from dddm.tasks.sample import build_sampler, generate_images
+from dddm.tasks.score import take
 from dddm.tasks.training import Best, Training
 
 _GRID_STEPS = 10
@@ -95,24 +96,27 @@ class Progress:
         )
 
     def _score(self, training: Training) -> None:
-        """Fréchet distances at the recipe's `score_steps`; the best weights at the first of them.
+        """The first score at the recipe's `score_steps`; the best weights at the first of them.
 
         Distances of few images are higher than those of many: they compare epochs of one run.
         """
-        settings = self._recipe.train
-        if self._recipe.evaluate is None:
+        settings, evaluation = self._recipe.train, self._recipe.evaluate
+        if evaluation is None:
             return
         samples = self._samples(training, steps=settings.score_steps, images=settings.score_images)
-        first = self._recipe.evaluate.features[0].component.name
-        name = f"fd-{first}@{settings.score_images}"
+        use = evaluation.scores[0]
+        measure = score_facts(use).measures[0]
+        first = evaluation.features[0].component.name
+        name = f"{measure.name}-{first}@{settings.score_images}"
         values = {}
         features, reference = self._judge(training)
         for steps, images_NCHW in samples.items():
-            found = statistics_of(extract(features, images_NCHW).features)
-            values[steps] = frechet_distance(found, reference)
+            generated = extract(features, images_NCHW)
+            found = take(use, generated=generated, reference=reference)
+            values[steps] = found[measure.name].value
             training.context.announcer.announce(
                 ScoreMeasured,
-                metric=name,
+                score=name,
                 sampler=self._job.sampler.component.name,
                 steps=steps,
                 evaluations=self._sampler.evaluations(steps),
@@ -120,20 +124,30 @@ class Progress:
                 epoch=training.position.epoch,
             )
         value = values[settings.score_steps[0]]
-        if training.best is None or value < training.best.value:
+        before = training.best
+        if before is None or (
+            value != before.value and measure.best([value, before.value]) == value
+        ):
             epoch, step = training.position.epoch, training.position.step
             training.best = Best(value=value, epoch=epoch, step=step)
             keep_best(training)
 
-    def _judge(self, training: Training) -> tuple[Features, Statistics]:
+    def _judge(self, training: Training) -> tuple[Features, Reference]:
         """The recipe's first features, and those of the training images; extracted once."""
         if self._judged is None:
             assert self._recipe.evaluate is not None
-            split = training.parts.split
+            split, use = training.parts.split, self._recipe.evaluate.features[0]
             features, *_ = refuse_unfit(self._recipe.evaluate, shape=split.shape)
-            features.to(training.context.device)
-            real = real_features(features, split, device=training.context.device)
-            self._judged = (features, real.statistics)
+            device = training.context.device
+            features.to(device)
+            real = real_features(features, split, identity=use.identity, device=device)
+            reference = Reference(
+                train=real.kept.features,
+                train_logits=real.kept.logits,
+                statistics=real.statistics,
+                train_images=real.images,
+            )
+            self._judged = (features, reference)
         return self._judged
 
-    _judged: tuple[Any, Statistics] | None = None
+    _judged: tuple[Features, Reference] | None = None

@@ -4,23 +4,24 @@ Legend: N images of a set.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, final
 
 from attrs import frozen
 from torch import Tensor
 
-from dddm.errors import DataError
+from dddm.errors import DataError, PluginError
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.facts import ImageShape, Measure
+from dddm.interfaces.features import Extraction
+from dddm.interfaces.measurement import Floor, Measurement
 from dddm.interfaces.observer import Notice, ScoreMeasured
-from dddm.recipe.model import Evaluation, Recipe, plain
-from dddm.scores.kinds import FEWEST, Metric
-from dddm.scores.measure import Measurement, measure
+from dddm.interfaces.score import Reference, Score
+from dddm.recipe.model import Evaluation, Recipe, Use, plain, score_facts
 from dddm.scores.over_seeds import over_seeds
 from dddm.scores.protocol import Taken, warning_of
-from dddm.scores.record import Score
+from dddm.scores.record import ScoreRecord
 from dddm.support.quantities import counted
 from dddm.tasks.extract import MOST_KEPT, extract
 from dddm.tasks.judge import Bench, Judge, RealImages, make_judge, refuse_unfit
@@ -57,10 +58,10 @@ def score_sets(
     recipe: Recipe | None,
     bench: Bench,
     about: dict[str, Any],
-) -> tuple[Score, ...]:
+) -> tuple[ScoreRecord, ...]:
     """All scores of all sets in all features, those of one sampler and step count over their seeds.
 
-    Whatever can be refused is refused before the first image is looked at.
+    All checks run before the first image is read.
 
     Args:
         recipe: what the network was trained by that made the images; None where nobody knows.
@@ -75,14 +76,14 @@ def score_sets(
     """
     refuse_unlike(sets, real)
     refuse_too_few(sets, evaluation, real)
-    scores: list[Score] = []
+    scores: list[ScoreRecord] = []
     every = refuse_unfit(evaluation, shape=real.train.shape)
     for use, features in zip(evaluation.features, every, strict=True):
         judge = make_judge(
             use,
             features,
             real=real,
-            neighbour_images=evaluation.settings.neighbour_images,
+            scores=evaluation.scores,
             recipe=recipe,
             bench=bench,
         )
@@ -101,7 +102,7 @@ def score_sets(
                 bench.notify(
                     ScoreMeasured(
                         seconds=bench.clock(),
-                        metric=score.name,
+                        score=score.name,
                         sampler=score.sampler,
                         steps=score.steps,
                         evaluations=score.evaluations,
@@ -149,13 +150,14 @@ def refuse_too_few(sets: Sequence[ImageSet], evaluation: Evaluation, real: RealI
         DataError: with the score, what it takes, and what there is.
     """
     most, there = max(len(one.images) for one in sets), min(len(real.train), MOST_KEPT)
-    for metric in evaluation.settings.metrics:
-        if min(most, there) < FEWEST[metric]:
+    for use in evaluation.scores:
+        name, fewest = use.component.name, score_facts(use).fewest_images
+        if min(most, there) < fewest:
             raise DataError(
-                f'no set has images enough for the score "{metric}", which takes '
-                f"{FEWEST[metric]}: {_few(most, there)}",
-                where="evaluate.metrics",
-                remedy=f'draw more samples, or leave "{metric}" out',
+                f'no set has images enough for the score "{name}", which takes '
+                f"{fewest}: {_few(most, there)}",
+                where="evaluate.scores",
+                remedy=f'draw more samples, or leave "{name}" out',
             )
 
 
@@ -173,7 +175,7 @@ def _score(
     bench: Bench,
     about: dict[str, Any],
     told: Warned,
-) -> list[Score]:
+) -> list[ScoreRecord]:
     """All scores of one set of images; none in a process that is not the first."""
     began = time.perf_counter()
     progress = bench.telling(f"features of {images.named}", len(images.images))
@@ -182,62 +184,104 @@ def _score(
         return []
     extraction_seconds = time.perf_counter() - began
     scores = []
-    metrics = _measurable(evaluation, images, judge=judge, bench=bench)
-    began = time.perf_counter()
-    for metric, measured in measure(metrics, generated=generated, reference=judge.reference):
-        seconds = time.perf_counter() - began
-        facts = {**about, **judge.provenance, "samples": images.facts, "formula": measured.formula}
-        facts["seconds"] = round(extraction_seconds + seconds, 3)
-        score = _record(
-            metric, measured, images, judge=judge, evaluation=evaluation, provenance=facts
-        )
-        told.of(score.provenance["warnings"])
-        scores.append(score)
+    for use in _measurable(evaluation, images, judge=judge, bench=bench):
         began = time.perf_counter()
+        found = list(_measured(use, generated=generated, reference=judge.reference))
+        seconds = round(extraction_seconds + time.perf_counter() - began, 3)
+        for measure, measured, floors in found:
+            facts = {
+                **about,
+                **judge.provenance,
+                "score": use.identity,
+                "samples": images.facts,
+                "formula": measured.formula,
+                "seconds": seconds,
+            }
+            record = _record(
+                measure,
+                measured,
+                floors,
+                images,
+                judge=judge,
+                evaluation=evaluation,
+                provenance=facts,
+            )
+            told.of(record.provenance["warnings"])
+            scores.append(record)
     return scores
+
+
+def take(use: Use, *, generated: Extraction, reference: Reference) -> Mapping[str, Measurement]:
+    """What a score measures: exactly what its facts name.
+
+    Raises:
+        PluginError: if it measures something else.
+    """
+    score: Score = use.make()
+    found = score.measure(generated=generated, reference=reference)
+    named = [measure.name for measure in score_facts(use).measures]
+    if set(found) != set(named):
+        raise PluginError(
+            f"the score {use.component.id} measures {', '.join(found) or 'nothing'}, and says that "
+            f"it measures {', '.join(named)}",
+            remedy=f"dddm plugin test {use.component.id}",
+        )
+    return found
+
+
+def _measured(
+    use: Use, *, generated: Extraction, reference: Reference
+) -> Iterator[tuple[Measure, Measurement, tuple[Floor, ...]]]:
+    """Its measures in their order, each with its measurement and what real images reach."""
+    found = take(use, generated=generated, reference=reference)
+    score: Score = use.make()
+    floors = score.floors(generated=generated, reference=reference)
+    for measure in score_facts(use).measures:
+        yield measure, found[measure.name], tuple(floors.get(measure.name, ()))
 
 
 def _measurable(
     evaluation: Evaluation, images: ImageSet, *, judge: Judge, bench: Bench
-) -> list[Metric]:
-    """The metrics for which there are enough images; of the others it is said."""
+) -> list[Use]:
+    """The scores for which there are enough images; of the others it is said."""
     count, real = len(images.images), len(judge.reference.train)
-    found: list[Metric] = []
-    for metric in evaluation.settings.metrics:
-        if min(count, real) >= FEWEST[metric]:
-            found.append(metric)
+    found: list[Use] = []
+    for use in evaluation.scores:
+        name, fewest = use.component.name, score_facts(use).fewest_images
+        if min(count, real) >= fewest:
+            found.append(use)
             continue
-        few = _few(count, real)
-        text = f"{images.named}: no {metric}, which takes {FEWEST[metric]} images; {few}"
+        text = f"{images.named}: no {name}, which takes {fewest} images; {_few(count, real)}"
         bench.notify(Notice(seconds=bench.clock(), text=text))
     return found
 
 
 def _record(
-    metric: str,
+    measure: Measure,
     measured: Measurement,
+    floors: tuple[Floor, ...],
     images: ImageSet,
     *,
     judge: Judge,
     evaluation: Evaluation,
     provenance: dict[str, Any],
-) -> Score:
+) -> ScoreRecord:
     protocol = evaluation.protocol
     taken = Taken(
-        metric=metric,
+        measure=measure,
         features=judge.use.component.id,
         as_they_come=judge.use.as_it_comes,
         images=len(images.images),
         training_images=judge.reference.images,
-        neighbour_images=judge.reference.neighbourhoods,
+        sampled_training_images=measured.training_images,
     )
     warnings = list(judge.warnings)
     if protocol is not None:
         provenance = {**provenance, "protocol": plain(protocol)}
         departs = warning_of(protocol, taken.departures(protocol))
         warnings += [] if departs is None else [departs]
-    return Score(
-        metric=metric,
+    return ScoreRecord(
+        measure=measure,
         name=taken.name(protocol),
         value=measured.value,
         sampler=images.sampler,
@@ -245,7 +289,7 @@ def _record(
         evaluations=images.evaluations,
         images=taken.images,
         reference_images=taken.training_images,
-        floors=measured.floors,
+        floors=floors,
         details=measured.details,
         provenance={**provenance, "warnings": warnings},
     )

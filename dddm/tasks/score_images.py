@@ -13,7 +13,7 @@ from dddm.recipe.model import Evaluation, Use
 from dddm.recipe.read import read_use
 from dddm.registry.catalogue import Catalogue
 from dddm.run.sample_files import ARRAYS
-from dddm.scores.record import Score
+from dddm.scores.record import ScoreRecord
 from dddm.tasks.judge import Bench, RealImages
 from dddm.tasks.score import ImageSet, score_sets
 
@@ -69,7 +69,7 @@ def open_real(use: Use, *, bench: Bench) -> RealImages:
 
 def score_images(
     path: Path, *, evaluation: Evaluation, real: RealImages, catalogue: Catalogue, bench: Bench
-) -> tuple[Score, ...]:
+) -> tuple[ScoreRecord, ...]:
     """All scores of the images at `path`.
 
     Raises:

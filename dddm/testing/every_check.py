@@ -18,6 +18,7 @@ from dddm.testing.kinds.options import OPTIONS
 from dddm.testing.kinds.parametrization import PARAMETRIZATION
 from dddm.testing.kinds.sampler import SAMPLER
 from dddm.testing.kinds.schedule import SCHEDULE
+from dddm.testing.kinds.score import SCORE
 from dddm.testing.kinds.target_store import TARGET_STORE
 
 COMMON: Final = (COMPONENT, OPTIONS)
@@ -36,7 +37,7 @@ SUITES: Final[Mapping[Kind, Suite]] = {
     Kind.PARAMETRIZATION: PARAMETRIZATION,
     Kind.OPTIMIZER: OPTIMIZER,
     Kind.LEARNING_RATE: LEARNING_RATE,
-    Kind.SCORE: Suite("score"),
+    Kind.SCORE: SCORE,
 }
 
 

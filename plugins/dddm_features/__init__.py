@@ -1,8 +1,9 @@
 """Built-in features."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.facts import FeaturesFacts, ImageShape
 from dddm.interfaces.plugin import (
     Complaint,
     Conformance,
@@ -50,6 +51,26 @@ def check_digits_classifier(options: NoOptions, around: Surroundings) -> Iterabl
         )
 
 
+def with_gradient(_options: Any) -> FeaturesFacts:
+    """Of features that losses can use."""
+    return FeaturesFacts(gradient=True)
+
+
+def with_gradient_and_probabilities(_options: Any) -> FeaturesFacts:
+    """Of classifiers that losses can use."""
+    return FeaturesFacts(gradient=True, probabilities=True)
+
+
+def with_probabilities(_options: Any) -> FeaturesFacts:
+    """Of classifiers."""
+    return FeaturesFacts(probabilities=True)
+
+
+def without_either(_options: Any) -> FeaturesFacts:
+    """Of features for scores alone."""
+    return FeaturesFacts()
+
+
 @hookimpl
 def dddm_register(registrar: Registrar) -> None:
     """Declare the built-in features."""
@@ -57,18 +78,21 @@ def dddm_register(registrar: Registrar) -> None:
         Kind.FEATURES,
         "pixels",
         target="dddm_features.pixels:Pixels",
+        describe=with_gradient,
         summary="The pixels themselves, in [-1, 1]; images of any shape.",
     )
     registrar.add(
         Kind.FEATURES,
         "pixels-8x8",
         target="dddm_features.pixels_8x8:Pixels8x8",
+        describe=with_gradient,
         summary="Images averaged down to 8×8, in [-1, 1]; few dimensions for images of any shape.",
     )
     registrar.add(
         Kind.FEATURES,
         "digits-classifier",
         target="dddm_features.digits_classifier:DigitsClassifier",
+        describe=with_gradient_and_probabilities,
         summary="64 activations of a small classifier of 8×8 digits, whose weights are carried.",
         check=check_digits_classifier,
         conformance=Conformance(shapes=(DIGITS_SHAPE,)),
@@ -77,6 +101,7 @@ def dddm_register(registrar: Registrar) -> None:
         Kind.FEATURES,
         "resnet20",
         target="dddm_features.resnet20:ResNet20Features",
+        describe=with_gradient_and_probabilities,
         options=ResNet20Options,
         check=check_resnet20,
         weights=(RESNET20_WEIGHTS,),
@@ -88,6 +113,7 @@ def dddm_register(registrar: Registrar) -> None:
         Kind.FEATURES,
         "inception",
         target="dddm_features.inception:Inception",
+        describe=with_probabilities,
         options=InceptionOptions,
         check=check_inception,
         weights=(INCEPTION_WEIGHTS,),
@@ -99,6 +125,7 @@ def dddm_register(registrar: Registrar) -> None:
         Kind.FEATURES,
         "clip-vit-b-32",
         target="dddm_features.vision:clip_vit_b_32",
+        describe=without_either,
         options=VisionOptions,
         check=check_vision,
         weights=(CLIP_WEIGHTS,),
@@ -109,6 +136,7 @@ def dddm_register(registrar: Registrar) -> None:
         Kind.FEATURES,
         "dinov2-vit-b-14",
         target="dddm_features.vision:dinov2_vit_b_14",
+        describe=without_either,
         options=VisionOptions,
         check=check_vision,
         weights=(DINOV2_WEIGHTS,),

@@ -108,3 +108,9 @@ class DigitsClassifier(Features):
             feature_BD = self._network.features(from_uint8(images.cpu()).double())
             logit_BK = self._network.head(feature_BD)
         return Extraction(features=feature_BD.float(), logits=logit_BK.float())
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Vectors (B, 64), float32, on the images' device, with gradient."""
+        with torch.autocast("cpu", enabled=False):
+            feature_BD = self._network.features(images.cpu().double())
+        return feature_BD.float().to(images.device)

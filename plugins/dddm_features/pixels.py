@@ -42,3 +42,7 @@ class Pixels(Features):
     def extract(self, images: Tensor) -> Tensor:
         """Vectors (B, C·H·W), float32, on the CPU, in [-1, 1]."""
         return from_uint8(images.cpu()).flatten(start_dim=1)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Vectors (B, C·H·W), float32, on the images' device, with gradient."""
+        return images.float().flatten(start_dim=1)

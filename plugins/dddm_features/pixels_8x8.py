@@ -45,3 +45,7 @@ class Pixels8x8(Features):
     def extract(self, images: Tensor) -> Tensor:
         """Vectors (B, C·64), float32, on the CPU, in [-1, 1]."""
         return adaptive_avg_pool2d(from_uint8(images.cpu()), _SIDE).flatten(start_dim=1)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Vectors (B, C·64), float32, on the images' device, with gradient."""
+        return adaptive_avg_pool2d(images.float(), _SIDE).flatten(start_dim=1)

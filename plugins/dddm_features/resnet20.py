@@ -156,7 +156,15 @@ class ResNet20Features(Features):
             logit_BK = self._network.linear(feature_BD)
         return Extraction(features=feature_BD.cpu(), logits=logit_BK.cpu())
 
+    def embed(self, images: Tensor) -> Tensor:
+        """Vectors (B, 64), float32, on the features' device, with gradient."""
+        return self._of_unit((images.to(self._device, torch.float32) + 1) / 2)
+
     def _features(self, image_BCHW: Tensor) -> Tensor:
-        normal_BCHW = normalise(image_BCHW.to(self._device))
+        return self._of_unit(image_BCHW.to(self._device).to(torch.float32) / 255)
+
+    def _of_unit(self, value_BCHW: Tensor) -> Tensor:
+        """Of images in [0, 1]."""
+        normal_BCHW = normalise(value_BCHW)
         with exactly(self._device):
             return self._network.features(normal_BCHW.contiguous(memory_format=torch.channels_last))

@@ -108,10 +108,10 @@ def _stage(inputs: int, outputs: int, *, stride: int) -> nn.Sequential:
     return nn.Sequential(first, *others)
 
 
-def normalise(image_BCHW: Tensor) -> Tensor:
-    """uint8 images (B, 3, H, W) → float32 as this network was trained: ImageNet's mean and std."""
+def normalise(value_BCHW: Tensor) -> Tensor:
+    """Images (B, 3, H, W) in [0, 1], float32, as this network was trained: ImageNet's mean, std."""
     mean_C11, std_C11 = (
-        torch.tensor(values, device=image_BCHW.device)[:, None, None]
+        torch.tensor(values, device=value_BCHW.device)[:, None, None]
         for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     )
-    return (image_BCHW.to(torch.float32) / 255 - mean_C11) / std_C11
+    return (value_BCHW - mean_C11) / std_C11

@@ -119,10 +119,10 @@ class TensorBoard(Observer):
 
     def _score(self, event: ScoreMeasured) -> None:
         if event.epoch is None:
-            tag = f"scores/{event.metric}/{event.sampler}"
+            tag = f"scores/{event.score}/{event.sampler}"
             self._number(tag, event.value, step=event.steps)
         else:
-            tag = f"scores-in-training/{event.metric}/{event.sampler}-{event.steps}"
+            tag = f"scores-in-training/{event.score}/{event.sampler}-{event.steps}"
             self._number(tag, event.value, step=self._step)
 
     def _number(self, tag: str, number: float, *, step: int) -> None:

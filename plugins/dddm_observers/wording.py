@@ -84,7 +84,7 @@ def score_measured(event: ScoreMeasured) -> str:
     """One score, with the epoch after which it was taken during training."""
     after = "" if event.epoch is None else f"after epoch {event.epoch + 1:,}, "
     steps = counted_steps(event.steps, event.evaluations)
-    return f"{after}{event.sampler}, {steps}: {event.metric} {event.value:.4g}"
+    return f"{after}{event.sampler}, {steps}: {event.score} {event.value:.4g}"
 
 
 def run_stopped(event: RunStopped) -> str:

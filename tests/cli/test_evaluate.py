@@ -64,7 +64,7 @@ def test_the_newest_run_is_scored_as_a_table(run_folder: RunFolder, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     (row,) = [line.split() for line in done.stdout.splitlines() if "fixed-time" in line]
     assert row[1:3] == ["10", "40"]
-    assert [score["metric"] for score in json.loads(run_folder.scores.read_text())] == [
+    assert [score["measure"]["name"] for score in json.loads(run_folder.scores.read_text())] == [
         "fd",
         "nearest",
     ]
@@ -115,9 +115,9 @@ EVERY = '["fd", "kid", "is", "precision-recall", "density-coverage", "authentici
 def asked_for_all(run_folder: RunFolder) -> RunFolder:
     """The same run, whose recipe asks for every score."""
     text = run_folder.recipe.read_text(encoding="utf-8")
-    start = text.index("metrics = [")
-    end = text.index("]", start) + 1
-    text = f"{text[:start]}metrics = {EVERY}{text[end:]}"
+    start = text.index("scores = [")
+    end = text.index("\n]", start) + 2
+    text = f"{text[:start]}scores = {EVERY}{text[end:]}"
     run_folder.recipe.write_text(text, encoding="utf-8")
     return run_folder
 
@@ -132,7 +132,7 @@ def test_every_score_has_its_column(asked_for_all: RunFolder, tmp_path: Path) ->
     assert len(real) == 9
     assert "–" not in real[2:]
     assert "…" not in done.stdout
-    assert "auth. Authenticity: share of generated images" in done.stdout
+    assert "auth.: Authenticity: share of generated images" in done.stdout
 
 
 def test_two_processes_score_alike(asked_for_all: RunFolder, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_two_runs_side_by_side(two_runs: tuple[Path, Path], tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines() if "fixed-time" in line]
     assert [row[:3] for row in rows] == [
-        ["fd", "fixed-time", "10"],
+        ["FD", "fixed-time", "10"],
         ["nearest", "fixed-time", "10"],
     ]
     assert all(len(row) == 5 for row in rows)
@@ -275,7 +275,7 @@ format = 2
 summary = "digits and pixels"
 
 [evaluate]
-metrics = ["fd"]
+scores = ["fd"]
 features = ["digits-classifier", "pixels"]
 
 [evaluate.protocol]

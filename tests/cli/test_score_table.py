@@ -4,16 +4,19 @@ import io
 import re
 
 import attrs
+from measures import measure_of
 from rich.console import Console
 
 from dddm.cli.score_table import other_scores_table, score_table
-from dddm.scores.record import Floor, Score
+from dddm.interfaces.facts import Measure
+from dddm.interfaces.measurement import Floor
+from dddm.scores.record import ScoreRecord
 
 
-def frechet(steps: int, value: float) -> Score:
+def frechet(steps: int, value: float) -> ScoreRecord:
     """A Fréchet distance with both floors."""
-    return Score(
-        metric="fd",
+    return ScoreRecord(
+        measure=measure_of("fd"),
         name="fd-digits-classifier@1500",
         value=value,
         sampler="fixed-time",
@@ -27,10 +30,10 @@ def frechet(steps: int, value: float) -> Score:
     )
 
 
-def nearest(steps: int) -> Score:
+def nearest(steps: int) -> ScoreRecord:
     """A nearest distance with its details."""
-    return Score(
-        metric="nearest",
+    return ScoreRecord(
+        measure=measure_of("nearest"),
         name="nearest-digits-classifier@1500",
         value=2.5,
         sampler="fixed-time",
@@ -42,7 +45,7 @@ def nearest(steps: int) -> Score:
     )
 
 
-def lines(*scores: Score) -> list[str]:
+def lines(*scores: ScoreRecord) -> list[str]:
     """The table's lines, as wide as a narrow terminal."""
     out = io.StringIO()
     Console(file=out, width=80).print(score_table(scores))
@@ -81,16 +84,18 @@ def test_sets_of_one_name_stay_apart() -> None:
 
 
 def test_what_was_not_measured_is_a_dash() -> None:
-    """One metric alone leaves the other's cells empty; no scores leave a table without rows."""
-    assert row(next(line for line in lines(nearest(1)) if "fixed-time" in line))[3:6] == ["–"] * 3
-    assert row(next(line for line in lines(frechet(1, 1)) if "fixed-time" in line))[6:] == ["–"] * 2
+    """Of another set of samples; no scores leave a table without rows."""
+    shown = lines(frechet(1, 1), nearest(1), nearest(2), frechet(3, 1))
+    rows = [row(line) for line in shown if "fixed-time" in line]
+    assert rows[1][3:6] == ["–"] * 3
+    assert rows[2][6:] == ["–"] * 2
     assert "no scores" in lines()[0]
 
 
 def test_no_held_out_images() -> None:
     """Without them the value stands alone."""
-    bare = Score(
-        metric="nearest",
+    bare = ScoreRecord(
+        measure=measure_of("nearest"),
         name="nearest-pixels@8",
         value=2.5,
         sampler="annealed",
@@ -99,7 +104,7 @@ def test_no_held_out_images() -> None:
         reference_images=20,
         floors=(),
     )
-    assert row(next(line for line in lines(bare) if "annealed" in line))[6:] == ["2.50", "–"]
+    assert row(next(line for line in lines(bare) if "annealed" in line))[3:] == ["2.50", "–"]
 
 
 def test_numbers_stay_short() -> None:
@@ -116,7 +121,14 @@ def test_a_mean_over_seeds_has_its_deviation() -> None:
     details = {"deviation_over_seeds": 0.0123}
     fd = attrs.evolve(frechet(1, 44.123), details={"deviation_over_seeds": 1.5})
     others = [
-        attrs.evolve(fd, metric=name, name=f"{name}-x@1500", value=0.75, details=details)
+        attrs.evolve(
+            fd,
+            measure=measure_of(name),
+            floors=(Floor(name="held-out", value=0.5, images=297),),
+            name=f"{name}-x@1500",
+            value=0.75,
+            details=details,
+        )
         for name in ("kid", "is", "precision", "recall", "density", "coverage", "authenticity")
     ]
     assert row(next(line for line in lines(fd) if "fixed-time" in line))[3] == "44.1±1.50"
@@ -131,3 +143,30 @@ def test_a_mean_over_seeds_has_its_deviation() -> None:
     assert row(shown[at + 2])[0] == "real"
     assert not any("…" in line for line in shown)
     assert other_scores_table([fd]) is None
+
+
+def test_a_strangers_score_is_shown_in_its_own_words() -> None:
+    """With its heading, direction, explanation and factor, and real images in the last row."""
+    sliced = Measure(
+        name="sliced",
+        words="Sliced Wasserstein",
+        better="less",
+        explained="how far features must be moved",
+        heading="SW·10²",
+        times=100,
+    )
+    mine = attrs.evolve(
+        frechet(1, 0.5),
+        measure=sliced,
+        floors=(Floor(name="held-out", value=0.25, images=9),),
+    )
+    table = other_scores_table([mine])
+    assert table is not None
+    out = io.StringIO()
+    Console(file=out, width=80).print(table)
+    shown = out.getvalue()
+    assert row(shown.splitlines()[1]) == ["sampler", "steps", "SW·10²"]
+    said = "SW·10²: Sliced Wasserstein: how far features must be moved; less is better"
+    assert said in " ".join(shown.split())
+    assert [row(line)[-1] for line in shown.splitlines() if "fixed-time" in line] == ["50.0"]
+    assert ["real", "–", "25.0"] in [row(line) for line in shown.splitlines()]

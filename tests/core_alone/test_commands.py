@@ -9,8 +9,8 @@ from alone import Alone
 from toy_components import TRAIN_IMAGES
 
 OURS = [
-    "toy:again", "toy:circle", "toy:numbers", "toy:ramps", "toy:square", "toy:tensors",
-    "toy:values", "toy:words",
+    "toy:again", "toy:circle", "toy:means", "toy:numbers", "toy:ramps", "toy:square",
+    "toy:tensors", "toy:values", "toy:words",
 ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from dddm.interfaces.sampler import Denoiser, Sampler
 from dddm.interfaces.schedule import Schedule
 from dddm.interfaces.target_store import TargetStore
 from dddm.recipe.describe import options_of
-from dddm.recipe.model import EvaluateSettings, SampleSettings, TrainSettings
+from dddm.recipe.model import SampleSettings, TrainSettings
 from dddm.registry import hookspec
 from dddm.registry.loader import load_catalogue
 
@@ -80,7 +80,7 @@ def test_every_method_of_an_interface_stands_in_the_page(interface: type[Any]) -
 def test_every_option_stands_in_the_page() -> None:
     """Of the core's tables and of each built-in component: name and help in one row."""
     text = page("recipe.md")
-    classes = [TrainSettings, SampleSettings, EvaluateSettings]
+    classes = [TrainSettings, SampleSettings]
     for component in load_catalogue().components():
         if component.package == "dddm":
             heading = f"### `{component.name}`, {component.kind.value}\n"

@@ -15,7 +15,7 @@ from dddm.recipe.write import to_toml
 FIGURES = """
 [[paper]]
 source = "table 1"
-metric = "fd"
+score = "fd"
 sampler = "steps"
 features = "inception"
 images = 50000
@@ -41,7 +41,7 @@ def test_figures_are_typed_and_read_back(tmp_path: Path) -> None:
     figures, words = recipe.paper
     assert figures == Printed(
         source="table 1",
-        metric="fd",
+        score="fd",
         sampler="steps",
         features="inception",
         images=50000,
@@ -92,8 +92,8 @@ def test_what_the_command_line_changes_is_noted(tmp_path: Path) -> None:
     [
         (("values = [2.90, 2]", "values = [2.90]"), "1 figures for 2 step counts", 9),
         (("values = [2.90, 2]", 'values = ["2.90"]'), "expected a number, found '2.90'", 9),
-        (('metric = "fd"', 'metric = "fid"'), "expected one of", 4),
-        (('metric = "fd"\n', ""), "cannot stand beside anything", 2),
+        (('score = "fd"', "score = 1"), "expected text", 4),
+        (('score = "fd"\n', ""), "cannot stand beside anything", 2),
         (('sampler = "steps"\n', ""), "cannot stand beside anything", 2),
         (('source = "table 1"\n', ""), "needs the option 'source'", 2),
         (("steps = [1, 1000]\nvalues = [2.90, 2]\n", ""), "[[paper]] says nothing", 2),
@@ -116,7 +116,10 @@ def test_a_figure_is_written_as_a_paper_prints_it() -> None:
     """Two decimals, or as many as there are; in a sentence with all that it depends on."""
     assert (figure(2.9), figure(71), figure(0.1234)) == ("2.90", "71.00", "0.1234")
     figures = Printed(
-        source="table 1", metric="is", sampler="steps", images=50000, steps=(1,), values=(9.81,)
+        source="table 1", score="is", sampler="steps", images=50000, steps=(1,), values=(9.81,)
     )
-    assert in_words(figures) == "table 1: Inception Score 9.81 at 1 step (50,000 images)"
-    assert in_words(Printed(source="figure 2", says="a < b")) == "figure 2: a < b"
+    assert (
+        in_words(figures, words={"is": "Inception Score"})
+        == "table 1: Inception Score 9.81 at 1 step (50,000 images)"
+    )
+    assert in_words(Printed(source="figure 2", says="a < b"), words={}) == "figure 2: a < b"

@@ -21,8 +21,7 @@ format = 2
 summary = "what I measure"
 
 [evaluate]
-metrics = ["kid", "fd"]
-neighbour_images = 9
+scores = [{ use = "kid", sampled = 9 }, "fd"]
 features = "toy:pixels"
 
 [evaluate.protocol]
@@ -44,6 +43,10 @@ def scored(recipe: Recipe) -> Evaluation:
     return recipe.evaluate
 
 
+def names(recipe: Recipe) -> list[str]:
+    return [use.component.name for use in scored(recipe).scores]
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_what_comes_with_dddm(name: str) -> None:
     """Each is right, and its protocol, if any, is about what it measures by default."""
@@ -53,7 +56,8 @@ def test_what_comes_with_dddm(name: str) -> None:
         assert evaluation.protocol.name == name
         ids = tuple(use.component.id for use in evaluation.features)
         assert evaluation.protocol.features == ids
-        assert evaluation.protocol.neighbour_images == evaluation.settings.neighbour_images
+        sampled = {getattr(use.options, "training_images", None) for use in evaluation.scores}
+        assert evaluation.protocol.sampled_training_images in sampled
 
 
 def test_which_there_are() -> None:
@@ -69,13 +73,13 @@ def test_which_there_are() -> None:
 
 def test_an_own_file_stands_beneath_the_recipe(tmp_path: Path) -> None:
     """Relative to the recipe; a value beside the name wins; origins tell the two apart."""
-    recipe = read(tmp_path, WITH, 'evaluate.metrics=["fd"]')
-    assert scored(recipe).settings.metrics == ("fd",)
-    assert scored(recipe).settings.neighbour_images == 9
+    recipe = read(tmp_path, WITH, 'evaluate.scores=["fd"]')
+    assert names(recipe) == ["fd"]
     assert scored(recipe).protocol is not None
-    assert recipe.origins["evaluate.metrics"] == '--set evaluate.metrics=["fd"]'
-    assert recipe.origins["evaluate.neighbour_images"].endswith("mine.toml:6")
-    assert recipe.origins["evaluate.features.use"].endswith("mine.toml:7")
+    assert recipe.origins["evaluate.scores.0.use"] == '--set evaluate.scores=["fd"]'
+    assert recipe.origins["evaluate.features.use"].endswith("mine.toml:6")
+    whole = read(tmp_path, WITH)
+    assert whole.origins["evaluate.scores.0.sampled"].endswith("mine.toml:5")
 
 
 def test_the_checked_recipe_holds_the_values_alone(tmp_path: Path) -> None:
@@ -102,7 +106,7 @@ def test_features_of_the_preset_may_be_said_more_of(tmp_path: Path) -> None:
 def test_a_preset_replaces_what_stood_there(tmp_path: Path) -> None:
     """By `extends`, by `--set`, in a sweep and as `--preset`: nothing of the old table is left."""
     (tmp_path / "base.toml").write_text(
-        RECIPE.replace("[evaluate]", "[evaluate]\nmetrics=['nearest']")
+        RECIPE.replace("[evaluate]", "[evaluate]\nscores=['nearest']")
     )
     expected = scored(read(tmp_path, WITH))
     extending = 'extends = "base.toml"\n[evaluate]\npreset = "mine.toml"\n'
@@ -115,9 +119,9 @@ def test_a_preset_replaces_what_stood_there(tmp_path: Path) -> None:
     (tmp_path / "swept.toml").write_text(swept)
     (entry,) = read_sweep(tmp_path / "swept.toml", catalogue=toy_catalogue()).entries
     assert scored(entry.recipe) == expected
-    kept = 'extends = "with.toml"\n[evaluate]\nneighbour_images = 5\n'
+    kept = 'extends = "with.toml"\n[evaluate]\nfeatures = "other:pixels"\n'
     (tmp_path / "with.toml").write_text(WITH)
-    assert scored(read(tmp_path, kept)).settings.metrics == ("kid", "fd")
+    assert names(read(tmp_path, kept)) == ["kid", "fd"]
 
 
 @pytest.mark.parametrize(
@@ -127,8 +131,8 @@ def test_a_preset_replaces_what_stood_there(tmp_path: Path) -> None:
         (OWN.replace("summary", "sumary"), "did you mean summary?"),
         ("format = 2\n", "has a table [evaluate]"),
         (OWN.replace("[evaluate]", '[evaluate]\npreset = "x"'), "cannot name another"),
-        (OWN.replace('"kid", "fd"', '"kit"'), "mine.toml:5:11"),
-        (OWN.replace("images = 64", "images = 0"), "mine.toml:12:10"),
+        (OWN.replace("sampled = 9", "sampled = 3"), "mine.toml:5:36"),
+        (OWN.replace("images = 64", "images = 0"), "mine.toml:11:10"),
         (OWN.replace('name = "mine"\n', ""), "[evaluate.protocol] needs the option 'name'"),
         (OWN.split("[evaluate.protocol]", maxsplit=1)[0] + "protocol = 3", "protocol is a table"),
         (OWN.replace("format = 2", "format ="), "mine.toml:1:"),
@@ -167,7 +171,7 @@ def test_several_features(tmp_path: Path) -> None:
     assert read_recipe(tmp_path / "again.toml", catalogue=toy_catalogue()) == recipe
     assert recipe.origins["evaluate.features.1.use"].startswith("--set")
     assert recipe.uses.count(scored(recipe).features[1]) == 1
-    with pytest.raises(RecipeError, match="stand twice"):
+    with pytest.raises(RecipeError, match="is named twice"):
         read(tmp_path, RECIPE, 'evaluate.features=["toy:pixels", "toy:pixels"]')
     with pytest.raises(RecipeError, match="in which features"):
         read(tmp_path, RECIPE, "evaluate.features=[]")

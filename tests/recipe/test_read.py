@@ -85,7 +85,7 @@ def test_any_changed_value_changes_the_fingerprint(tmp_path: Path) -> None:
 
 def test_order_is_default_base_file_set(tmp_path: Path) -> None:
     """Each later layer wins, tables merge deeply, arrays are replaced whole."""
-    (tmp_path / "base.toml").write_text(RECIPE + "metrics = ['fd']\n")
+    (tmp_path / "base.toml").write_text(RECIPE + "scores = ['fd']\n")
     text = (
         'extends = "base.toml"\n[train]\nepochs = 6\n[backbone]\nlist = [1, 2]\n'
         '[[sample]]\nuse = "steps"\nsize = 1\nsteps = [9]\n'
@@ -177,13 +177,17 @@ def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
         (("steps = [3]", "steps = []"), "no step count"),
         (('features = "toy:pixels"', ""), "in which features"),
         (('features = "toy:pixels"', "features = 3"), "in which features"),
-        (("[evaluate]", "[evaluate]\nmetrics = ['fid']"), 'one of "fd", "kid"'),
+        (("[evaluate]", "[evaluate]\nmetrics = ['fd']"), "among features, protocol, scores"),
+        (("[evaluate]", "[evaluate]\nscores = ['fid']"), "no score called 'fid'"),
+        (("[evaluate]", "[evaluate]\nscores = 'fd'"), "what is measured, in an array"),
+        (("[evaluate]", "[evaluate]\nscores = []"), "what is measured, in an array"),
+        (("[evaluate]", "[evaluate]\nscores = ['fd', 'toy:fd']"), "scores: toy:fd is named twice"),
         (
             ("steps = [3]", "steps = [3]\nimages = 1"),
             'the score "fd" takes 2 images, not 1',
         ),
         (
-            ("[evaluate]", "[evaluate]\nmetrics = ['kid']\nneighbour_images = 3"),
+            ("[evaluate]", "[evaluate]\nscores = [{use = 'kid', sampled = 3}]"),
             "3 is not at least 4",
         ),
         (("[evaluate]", "[[observe]]\nuse = 'ear'\n[evaluate]"), "no observer called 'ear'"),
@@ -347,3 +351,28 @@ def test_a_folder_does_not_hide_a_recipe_of_its_name(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('format = 2\nextends = "digits"\nname = "mine"\n', encoding="utf-8")
     assert read_recipe(file, catalogue=load_catalogue()).name == "mine"
+
+
+def test_a_check_does_not_decide_during_training(tmp_path: Path) -> None:
+    """The first score must tell better weights from worse ones."""
+    scored = RECIPE.replace("[evaluate]", "[evaluate]\nscores = ['nearest', 'fd']")
+    assert read(tmp_path, scored).evaluate is not None
+    with pytest.raises(RecipeError, match="does not say which of two values is better"):
+        read(tmp_path, scored.replace("epochs = 5", "epochs = 5\nscore_every_epochs = 1"))
+    few = RECIPE.replace("[evaluate]", "[evaluate]\nscores = ['kid']")
+    with pytest.raises(RecipeError, match='score_images: the score "kid" takes 4 images, not 3'):
+        read(tmp_path, few, "train.score_every_epochs=1", "train.score_images=3")
+
+
+def test_scores_are_names_or_tables(tmp_path: Path) -> None:
+    """In an array, or as tables of their own; without any, the default ones are taken."""
+    named = "[evaluate]\nscores = ['fd', { use = 'kid', sampled = 5 }]"
+    tables = "[[evaluate.scores]]\nuse = 'fd'\n[[evaluate.scores]]\nuse = 'kid'\nsampled = 5\n"
+    one = read(tmp_path, RECIPE.replace("[evaluate]", named))
+    assert read(tmp_path, RECIPE + tables).fingerprint == one.fingerprint
+    assert one.evaluate is not None
+    assert [use.component.name for use in one.evaluate.scores] == ["fd", "kid"]
+    assert one.evaluate.scores[1].options.sampled == 5
+    by_default = read(tmp_path).evaluate
+    assert by_default is not None
+    assert [use.component.name for use in by_default.scores] == ["fd", "nearest"]

@@ -35,7 +35,7 @@ def test_built_ins_come_in_by_the_same_door() -> None:
     """The eight built-in entry points load, under namespace `dddm`."""
     catalogue = load_catalogue()
     ours = [plugin for plugin in catalogue.plugins if plugin.package == "dddm"]
-    assert len(ours) == 8
+    assert len(ours) == 9
     assert {plugin.word for plugin in ours} == {"loaded"}
     assert catalogue.find(Kind.BACKBONE, "adm").id == "dddm:adm"
 

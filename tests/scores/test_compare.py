@@ -4,13 +4,15 @@ from typing import Any
 
 import attrs
 import pytest
+from measures import measure_of
 
 from dddm.scores.compare import compare
-from dddm.scores.record import Score
+from dddm.scores.record import ScoreRecord
 
 PROVENANCE: dict[str, Any] = {
     "features": {"id": "dddm:pixels", "fingerprint": "f" * 64, "precision": "float32"},
     "reference": {"manifest": "m" * 64},
+    "score": {"options": {"k": 3}},
     "formula": {"ddof": 1},
     "samples": {
         "rounding": "uint8, rounded",
@@ -22,15 +24,15 @@ PROVENANCE: dict[str, Any] = {
 }
 
 
-def score(metric: str = "fd", steps: int = 1, value: float = 2.0, **changes: Any) -> Score:
+def score(name: str = "fd", steps: int = 1, value: float = 2.0, **changes: Any) -> ScoreRecord:
     """A score; changes name a table of the provenance, or a field."""
     provenance = {
         name: {**table, **changes.pop(name, {})} if isinstance(table, dict) else table
         for name, table in PROVENANCE.items()
     }
     fields = {
-        "metric": metric,
-        "name": f"{metric}-pixels@10",
+        "measure": measure_of(name),
+        "name": f"{name}-pixels@10",
         "value": value,
         "sampler": "fixed-time",
         "steps": steps,
@@ -39,7 +41,7 @@ def score(metric: str = "fd", steps: int = 1, value: float = 2.0, **changes: Any
         "floors": (),
         "provenance": provenance,
     }
-    return Score(**{**fields, **changes})
+    return ScoreRecord(**{**fields, **changes})
 
 
 def test_like_scores_of_other_weights_and_seeds_are_compared() -> None:
@@ -62,6 +64,9 @@ def test_like_scores_of_other_weights_and_seeds_are_compared() -> None:
     [
         ({"images": 20}, "generated images: 10 and 20"),
         ({"reference_images": 50}, "training images: 100 and 50"),
+        ({"features": {"options": {"c": 1}}}, "the features' options: unknown and {'c': 1}"),
+        ({"features": {"package": "x 2"}}, "the features' package: unknown and x 2"),
+        ({"score": {"options": {"k": 5}}}, "the score's options: {'k': 3} and {'k': 5}"),
         ({"features": {"fingerprint": "e" * 64}}, "the features' weights and layer: ffff"),
         ({"reference": {"manifest": "n" * 64}}, "the training images' contents: mmmm"),
         ({"formula": {"ddof": 0}}, "the formula: {'ddof': 1} and {'ddof': 0}"),
@@ -82,5 +87,5 @@ def test_scores_from_before_are_not_known_to_be_alike() -> None:
     """Without provenance on one side nothing is taken for equal."""
     bare = attrs.evolve(score(), provenance={})
     (pair,) = compare([score()], [bare]).pairs
-    assert len(pair.why_not) == 8
+    assert len(pair.why_not) == 9
     assert all("unknown" in sentence for sentence in pair.why_not)

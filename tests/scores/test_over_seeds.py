@@ -3,16 +3,20 @@
 from typing import Any
 
 import pytest
+from measures import measure_of
 
+from dddm.interfaces.measurement import Floor
 from dddm.scores.over_seeds import DEVIATION, over_seeds
-from dddm.scores.record import Floor, Score
+from dddm.scores.record import ScoreRecord
 
 
-def score(seed: int, value: float, *, steps: int = 1, metric: str = "fd", **facts: Any) -> Score:
+def score(
+    seed: int, value: float, *, steps: int = 1, name: str = "fd", **facts: Any
+) -> ScoreRecord:
     """A score of one set of samples."""
-    return Score(
-        metric=metric,
-        name=f"{metric}-pixels@10",
+    return ScoreRecord(
+        measure=measure_of(name),
+        name=f"{name}-pixels@10",
         value=value,
         sampler="fixed-time",
         steps=steps,
@@ -43,11 +47,11 @@ def test_mean_and_deviation() -> None:
 
 
 def test_what_differs_otherwise_stays_apart() -> None:
-    """Other steps, metrics, weights or options are other scores, in their order."""
+    """Other steps, measures, weights or options are other scores, in their order."""
     scores = [
         score(0, 1.0),
         score(1, 2.0, steps=2),
-        score(1, 3.0, metric="kid"),
+        score(1, 3.0, name="kid"),
         score(1, 4.0, weights="best ema"),
         score(1, 5.0, sampler_options={"clamp": False}),
     ]

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measures import FD, NEAREST, measure_of
 
 from dddm.errors import DataError
-from dddm.scores.record import Floor, Score, read_scores, scores_to_text
+from dddm.interfaces.measurement import Floor
+from dddm.scores.record import ScoreRecord, read_scores, scores_to_text
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 FLOORS = st.builds(
@@ -19,8 +21,8 @@ FLOORS = st.builds(
     generated_value=st.none() | NUMBERS,
 )
 SCORES = st.builds(
-    Score,
-    metric=st.sampled_from(["fd", "nearest"]),
+    ScoreRecord,
+    measure=st.sampled_from([FD, NEAREST]),
     name=st.text(),
     value=NUMBERS,
     sampler=st.text(),
@@ -35,10 +37,10 @@ SCORES = st.builds(
 
 @settings(max_examples=40, deadline=None)
 @given(scores=st.lists(SCORES, max_size=3))
-def test_round_trip(scores: list[Score]) -> None:
+def test_round_trip(scores: list[ScoreRecord]) -> None:
     """What is written to JSON is read back equal, to the last bit."""
     plain = json.loads(scores_to_text(scores))
-    assert [Score.from_json(values) for values in plain] == scores
+    assert [ScoreRecord.from_json(values) for values in plain] == scores
 
 
 def test_no_file_no_scores(tmp_path: Path) -> None:
@@ -46,7 +48,17 @@ def test_no_file_no_scores(tmp_path: Path) -> None:
     assert read_scores(tmp_path / "scores.json") == ()
 
 
-@pytest.mark.parametrize("text", ["[{", "[1]", "{}x", '[{"metric": "fd"}]', '[{"floors": [3]}]'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[{",
+        "[1]",
+        "{}x",
+        '[{"measure": {"name": "fd"}}]',
+        '[{"measure": {"better": "least"}}]',
+        '[{"floors": [3]}]',
+    ],
+)
 def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
     """The error names the file and how to make it anew."""
     path = tmp_path / "scores.json"
@@ -59,8 +71,8 @@ def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_a_value_that_is_not_finite_is_not_written() -> None:
     """JSON has no such number, and no score is one."""
-    score = Score(
-        metric="fd",
+    score = ScoreRecord(
+        measure=measure_of("fd"),
         name="fd-pixels@2",
         value=float("nan"),
         sampler="annealed",

@@ -15,8 +15,8 @@ from dddm.interfaces.features import Features
 from dddm.interfaces.metric import Metric as Distance
 from dddm.interfaces.observer import Event, Notice, ScoreMeasured
 from dddm.interfaces.plugin import Kind, NoOptions
+from dddm.interfaces.score import Reference
 from dddm.recipe.model import (
-    EvaluateSettings,
     Evaluation,
     Recipe,
     SampleJob,
@@ -24,21 +24,23 @@ from dddm.recipe.model import (
     TrainSettings,
     Use,
 )
+from dddm.recipe.read import read_use
 from dddm.registry.component import Component
+from dddm.registry.loader import load_catalogue
 from dddm.run.folder import RunFolder
 from dddm.run.sample_files import Samples, write_samples
 from dddm.run.stopping import StopRequest
-from dddm.scores.kinds import KINDS, Metric
 from dddm.scores.protocol import Protocol
-from dddm.scores.record import Score, read_scores
-from dddm.scores.reference import Reference
+from dddm.scores.record import ScoreRecord, read_scores
 from dddm.tasks.evaluate import evaluate
 from dddm.tasks.extract import extract
 from dddm.tasks.judge import Bench
 from dddm_datasets.digits import Digits
 from dddm_features.digits_classifier import DigitsClassifier
+from dddm_scores.frechet import resample_distance
 
 CPU = torch.device("cpu")
+CATALOGUE = load_catalogue()
 
 
 @final
@@ -96,7 +98,7 @@ def make_recipe(
     monkeypatch: pytest.MonkeyPatch,
     *,
     features: tuple[str, ...] = ("digits-classifier",),
-    metrics: tuple[Metric, ...] = ("fd", "nearest"),
+    scores: tuple[str, ...] = ("fd", "nearest"),
     metric: type[Distance] = PlainMetric,
 ) -> Recipe:
     """A checked recipe for digits; only what evaluation looks at can be loaded."""
@@ -119,7 +121,7 @@ def make_recipe(
     if features:
         evaluation = Evaluation(
             features=tuple(use(Kind.FEATURES, name, FEATURES[name]) for name in features),
-            settings=EvaluateSettings(metrics=metrics),
+            scores=tuple(read_use(Kind.SCORE, name, catalogue=CATALOGUE) for name in scores),
         )
     return Recipe(
         name="digits",
@@ -172,7 +174,7 @@ def images_of(split: Split, count: int) -> torch.Tensor:
     return split.images(torch.arange(count))
 
 
-def score_all(recipe: Recipe, folder: RunFolder) -> tuple[tuple[Score, ...], list[Event]]:
+def score_all(recipe: Recipe, folder: RunFolder) -> tuple[tuple[ScoreRecord, ...], list[Event]]:
     """Scores, and the events they came with."""
     events: list[Event] = []
     bench = Bench(notify=events.append, device=CPU, clock=lambda: 1.5)
@@ -190,8 +192,8 @@ def test_copies_noise_and_real_images(
     noise = torch.randint(0, 256, (297, 1, 8, 8), generator=torch.Generator().manual_seed(0))
     put_samples(folder, noise.to(torch.uint8), steps=10)
     scores, _ = score_all(make_recipe(monkeypatch), folder)
-    fd = {score.steps: score for score in scores if score.metric == "fd"}
-    nearest = {score.steps: score for score in scores if score.metric == "nearest"}
+    fd = {score.steps: score for score in scores if score.measure.name == "fd"}
+    nearest = {score.steps: score for score in scores if score.measure.name == "nearest"}
     held_out_floor = fd[1].floors[1]
     assert fd[1].value == pytest.approx(held_out_floor.value)
     assert fd[10].value > 50 * held_out_floor.value
@@ -208,7 +210,7 @@ def test_a_score_says_what_it_is(
     """Name, counts and provenance hold what is needed to repeat the score."""
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["held-out"], 100))
-    (score,), _ = score_all(make_recipe(monkeypatch, metrics=("fd",)), folder)
+    (score,), _ = score_all(make_recipe(monkeypatch, scores=("fd",)), folder)
     assert score.name == "fd-digits-classifier@100"
     assert (score.sampler, score.steps, score.images) == ("fixed-time", 1, 100)
     assert score.reference_images == 1500
@@ -240,7 +242,7 @@ def test_scores_are_written_and_told(
         put_samples(folder, images_of(splits["train"], 20), sampler=sampler, steps=steps)
     recipe = make_recipe(monkeypatch, features=("pixels",))
     scores, events = score_all(recipe, folder)
-    places = [(score.sampler, score.steps, score.metric) for score in scores]
+    places = [(score.sampler, score.steps, score.measure.name) for score in scores]
     assert places == [
         (sampler, steps, metric)
         for sampler, steps in (("fixed-time", 2), ("fixed-time", 10), ("annealed", 2))
@@ -250,7 +252,7 @@ def test_scores_are_written_and_told(
     assert [type(event) for event in events] == [ScoreMeasured] * 6
     assert events[0] == ScoreMeasured(
         seconds=1.5,
-        metric="fd-pixels@20",
+        score="fd-pixels@20",
         sampler="fixed-time",
         steps=2,
         evaluations=2,
@@ -267,7 +269,7 @@ def test_related_features_are_warned_of(
     """A metric trained on what the features were trained on is named, to people and in the file."""
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 20))
-    recipe = make_recipe(monkeypatch, metrics=("nearest",), metric=DigitsTrainedMetric)
+    recipe = make_recipe(monkeypatch, scores=("nearest",), metric=DigitsTrainedMetric)
     (score,), events = score_all(recipe, folder)
     (notice,) = [event for event in events if isinstance(event, Notice)]
     assert "both trained on digits" in notice.text
@@ -287,14 +289,14 @@ def test_one_image_has_no_frechet_distance(
     assert "takes 2: there is 1 image and 1,500 training images" in caught.value.what
     put_samples(folder, images_of(splits["train"], 5), steps=2)
     scores, events = score_all(make_recipe(monkeypatch), folder)
-    assert [(score.metric, score.steps) for score in scores] == [
+    assert [(score.measure.name, score.steps) for score in scores] == [
         ("nearest", 1), ("fd", 2), ("nearest", 2)
     ]  # fmt: skip
     (notice,) = [event for event in events if isinstance(event, Notice)]
     assert "no fd, which takes 2 images; there is 1 image and 1,500 training" in notice.text
 
 
-EVERY: tuple[Metric, ...] = (
+EVERY: tuple[str, ...] = (
     "fd", "kid", "is", "precision-recall", "density-coverage", "authenticity", "nearest"
 )  # fmt: skip
 
@@ -306,10 +308,12 @@ def test_every_score_of_real_and_of_copied_digits(
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["held-out"], 297), steps=1)
     put_samples(folder, images_of(splits["train"], 1500), steps=2)
-    scores, _ = score_all(make_recipe(monkeypatch, metrics=EVERY), folder)
-    real = {score.metric: score for score in scores if score.steps == 1}
-    copies = {score.metric: score for score in scores if score.steps == 2}
-    assert list(real) == list(KINDS)
+    scores, _ = score_all(make_recipe(monkeypatch, scores=EVERY), folder)
+    real = {score.measure.name: score for score in scores if score.steps == 1}
+    copies = {score.measure.name: score for score in scores if score.steps == 2}
+    assert list(real) == [
+        "fd", "kid", "is", "precision", "recall", "density", "coverage", "authenticity", "nearest"
+    ]  # fmt: skip
     for name, score in real.items():
         floor = next(floor for floor in score.floors if floor.name == "held-out")
         assert score.value == pytest.approx(floor.value, rel=1e-6, abs=1e-9), name
@@ -331,8 +335,8 @@ def test_features_that_guess_nothing_give_no_inception_score(
     """Said before anything is extracted."""
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 20))
-    with pytest.raises(RecipeError, match="pixels guess none"):
-        score_all(make_recipe(monkeypatch, features=("pixels",), metrics=("is",)), folder)
+    with pytest.raises(RecipeError, match="pixels give none"):
+        score_all(make_recipe(monkeypatch, features=("pixels",), scores=("is",)), folder)
 
 
 def test_a_recipe_that_asks_for_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,7 +367,7 @@ def test_damaged_samples_leave_old_scores(
     with pytest.raises(DataError, match="damaged"):
         score_all(recipe, folder)
     assert folder.scores.read_bytes() == before
-    assert json.loads(before)[0]["metric"] == "fd"
+    assert json.loads(before)[0]["measure"]["name"] == "fd"
 
 
 def test_asked_to_stop_it_leaves_old_scores(
@@ -398,11 +402,11 @@ def test_the_floor_is_the_references_own(
     """The resample floor stands at the samples' own count."""
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 64))
-    (score,), _ = score_all(make_recipe(monkeypatch, metrics=("fd",)), folder)
+    (score,), _ = score_all(make_recipe(monkeypatch, scores=("fd",)), folder)
     train = extract(DigitsClassifier(NoOptions()), splits["train"]).features
     reference = Reference(train=train, held_out=None)
     assert score.floors[0].images == 64
-    assert score.floors[0].value == pytest.approx(reference.resample_distance(64))
+    assert score.floors[0].value == pytest.approx(resample_distance(reference, 64))
 
 
 def protocol_of(recipe: Recipe, **changes: Any) -> Recipe:
@@ -420,7 +424,7 @@ def test_a_name_without_number_is_earned(
     put_samples(folder, images_of(splits["held-out"], 40), steps=1)
     put_samples(folder, images_of(splits["held-out"], 30), steps=2)
     put_samples(folder, images_of(splits["held-out"], 30), steps=10)
-    recipe = protocol_of(make_recipe(monkeypatch, metrics=("fd", "kid")), published_names=True)
+    recipe = protocol_of(make_recipe(monkeypatch, scores=("fd", "kid")), published_names=True)
     scores, events = score_all(recipe, folder)
     assert [score.name for score in scores[:3]] == ["fid", "kid", "fd-digits-classifier@30"]
     (notice,) = [event.text for event in events if isinstance(event, Notice)]
@@ -428,7 +432,7 @@ def test_a_name_without_number_is_earned(
                            "30 generated images, not 40")  # fmt: skip
     assert [score.warnings for score in scores] == [(), (), *[(notice,)] * 4]
     assert scores[0].provenance["protocol"]["images"] == 40
-    other = make_recipe(monkeypatch, features=("pixels",), metrics=("fd",))
+    other = make_recipe(monkeypatch, features=("pixels",), scores=("fd",))
     (score, *_), _ = score_all(protocol_of(other), folder)
     assert score.name == "fd-pixels@40"
     assert "features dddm:pixels, not dddm:digits-classifier" in score.warnings[0]
@@ -441,12 +445,12 @@ def test_several_features_give_scores_each(
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["held-out"], 40), steps=1)
     put_samples(folder, images_of(splits["train"], 40), steps=2)
-    both = make_recipe(monkeypatch, features=("pixels", "digits-classifier"), metrics=("fd",))
+    both = make_recipe(monkeypatch, features=("pixels", "digits-classifier"), scores=("fd",))
     scores, _ = score_all(both, folder)
     alone = [
         score
         for name in ("pixels", "digits-classifier")
-        for score in score_all(make_recipe(monkeypatch, features=(name,), metrics=("fd",)), folder)[
+        for score in score_all(make_recipe(monkeypatch, features=(name,), scores=("fd",)), folder)[
             0
         ]
     ]
@@ -472,7 +476,7 @@ def test_a_run_is_scored_where_its_loss_has_no_weights(
     """The metric is asked only what it learned from; that it cannot say is said."""
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 20))
-    recipe = make_recipe(monkeypatch, metrics=("fd",), metric=WeightlessMetric)
+    recipe = make_recipe(monkeypatch, scores=("fd",), metric=WeightlessMetric)
     (score,), _ = score_all(recipe, folder)
     (warning,) = score.warnings
     assert "is not known here: the weights far.pth were not found" in warning
@@ -509,14 +513,14 @@ class BrokenFeatures(Features):
 
 @pytest.mark.parametrize("metric", ["fd", "kid", "nearest", "precision-recall"])
 def test_features_that_are_no_numbers_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split], metric: Metric
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split], metric: str
 ) -> None:
     """Whatever is to be measured of them, with the image; scores before stay as they are."""
     folder = RunFolder(tmp_path)
     images = images_of(splits["train"], 20).clone()
     images[7] = 0
     put_samples(folder, images)
-    recipe = make_recipe(monkeypatch, features=("pixels",), metrics=(metric,))
+    recipe = make_recipe(monkeypatch, features=("pixels",), scores=(metric,))
     load = Component.load
 
     def load_broken(component: Component) -> Any:
@@ -540,7 +544,7 @@ def test_what_can_be_refused_is_refused_before_an_image_is_looked_at(
     def load_broken(component: Component) -> Any:
         return BrokenFeatures if component.name == "pixels" else load(component)
 
-    recipe = make_recipe(monkeypatch, features=("pixels",), metrics=("fd", "precision-recall"))
+    recipe = make_recipe(monkeypatch, features=("pixels",), scores=("fd", "precision-recall"))
     monkeypatch.setattr(Component, "load", load_broken)
     BrokenFeatures.seen = 0
     with pytest.raises(DataError, match='"precision-recall", which takes 4: there are 3 images'):
@@ -565,4 +569,4 @@ def test_a_damaged_file_of_scores(
     assert "`dddm evaluate`" in str(caught.value.remedy)
     scores, events = score_all(recipe, folder)
     assert read_scores(folder.scores) == scores
-    assert any(isinstance(event, Notice) and "taken anew" in event.text for event in events)
+    assert any(isinstance(event, Notice) and "taken again" in event.text for event in events)

@@ -27,7 +27,7 @@ def test_each_epoch_is_scored(scored: RunFolder) -> None:
         if event["epoch"] is not None
     ]
     assert [(e["epoch"], e["steps"]) for e in scores] == [(n, s) for n in range(3) for s in (1, 2)]
-    assert {event["metric"] for event in scores} == {"fd-pixels@70"}
+    assert {event["score"] for event in scores} == {"fd-pixels@70"}
 
 
 def test_the_best_weights_are_kept(scored: RunFolder) -> None:
@@ -42,6 +42,17 @@ def test_the_best_weights_are_kept(scored: RunFolder) -> None:
     assert best["value"] == min(one_step.values())
     assert one_step[best["epoch"]] == best["value"]
     assert best["step"] == 6 * (best["epoch"] + 1)
+
+
+def test_the_first_score_decides_in_its_direction(tmp_path: Path) -> None:
+    """Of a score of which more is better, the weights with the largest value are the best."""
+    more = ('evaluate.scores=[{use="density-coverage", training_images=60}, "fd"]',)
+    run = run_tiny(tmp_path / "more", *OPTIONS[:2], *more, changes=())
+    events = [e for e in read_events(run.events, event="score-measured") if e["epoch"] is not None]
+    assert {event["score"] for event in events} == {"density-pixels@70"}
+    (path,) = list_checkpoints(run.best)
+    one_step = [event["value"] for event in events if event["steps"] == 1]
+    assert read(path).state["best"]["value"] == max(one_step)
 
 
 def test_samples_from_other_weights(scored: RunFolder) -> None:

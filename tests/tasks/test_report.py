@@ -138,7 +138,7 @@ def test_every_number_of_the_score_tables_is_one_of_the_file(
     page = Page(html)
     wanted: dict[str, list[float]] = {"scores": [], "nearest": []}
     for score in scores:
-        section = "scores" if score["metric"] == "fd" else "nearest"
+        section = "scores" if score["measure"]["name"] == "fd" else "nearest"
         wanted[section].append(score["value"])
         for floor in score["floors"]:
             wanted[section].append(floor["value"])
@@ -159,7 +159,7 @@ def test_the_page_tells_what_a_score_depends_on_and_warns(
 ) -> None:
     """Beside the table: floors, the number of images, the features, the file's own warnings."""
     text = Page(finished[2]).words("scores")
-    assert "It depends on the number of images" in text
+    assert "compares mean and covariance" in text
     assert "in the features of digits-classifier (trained on digits)" in text
     assert "drawn again with repetition" in text
     assert text.count("training may have fitted what the score looks at") == 1
@@ -208,12 +208,12 @@ def test_an_empty_run_has_a_page_that_says_what_is_missing(tmp_path: Path) -> No
     assert "Training has not begun" in page.words("")
     assert "No samples have been drawn yet" in page.words("samples")
     assert "There are no scores yet" in page.words("scores")
-    assert "needs Fréchet distances" in page.words("score-over-steps")
+    assert "needs scores" in page.words("score-over-steps")
     assert "no samples of one sampler at two step counts" in page.words("over-the-steps")
     assert "no two steps of training yet" in page.words("training")
     assert "Leak diagnostic: not measured yet" in page.words("diagnosis")
     assert "one is due every 2 epochs" in page.words("progress")
-    assert "no score for the nearest-neighbour check" in page.words("nearest")
+    assert "No check on copying was scored" in page.words("nearest")
     assert "no recipe.toml" in page.words("recipe")
     assert "does not say them yet" in page.words("repeat")
     assert not page.named("img")
@@ -282,7 +282,7 @@ def test_damaged_files_are_named_and_the_rest_is_shown(tmp_path: Path) -> None:
     arrays.write_bytes(arrays.read_bytes()[:1000])
     with folder.events.open("a", encoding="utf-8") as log:
         log.write("{broken\n")
-    folder.scores.write_text('[{"metric": "fd"', encoding="utf-8")
+    folder.scores.write_text('[{"measure": "fd"', encoding="utf-8")
     folder.about.write_text("[]", encoding="utf-8")
     first = folder.progress / "epoch-00002.png"
     first.write_bytes(first.read_bytes()[:100])
@@ -460,7 +460,7 @@ def test_the_paper_stands_beside_ours_only_where_it_prints_something(
     """A column and a sentence for a recipe with figures; for one without, nothing at all."""
     assert "the paper" not in Page(finished[2]).words("scores").lower()
     figures = (
-        'paper=[{source = "table <b>9</b>", metric = "fd", sampler = "fixed-time", steps = [1], '
+        'paper=[{source = "table <b>9</b>", score = "fd", sampler = "fixed-time", steps = [1], '
         'images = 50000, values = [2.90]}, {source = "figure 0", says = "all is <i>well</i>"}]'
     )
     recipe = make_recipe(figures)

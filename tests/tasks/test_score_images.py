@@ -15,7 +15,7 @@ from dddm.recipe.read import read_use
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
 from dddm.run.sample_files import Samples, write_samples
-from dddm.scores.record import Score
+from dddm.scores.record import ScoreRecord
 from dddm.tasks.judge import Bench
 from dddm.tasks.score_images import images_at, open_real, score_images
 from dddm_datasets.digits import Digits
@@ -47,8 +47,8 @@ def write_pngs(folder: Path, images: Tensor) -> Path:
     return folder
 
 
-def score(path: Path, against: Path | None, catalogue: Catalogue) -> dict[str, Score]:
-    """Scores of images at a path by the preset that needs no weights, by metric."""
+def score(path: Path, against: Path | None, catalogue: Catalogue) -> dict[str, ScoreRecord]:
+    """Scores of images at a path by the preset that needs no weights, by measure."""
     bench = Bench(notify=lambda _event: None, device=torch.device("cpu"), clock=lambda: 0.0)
     use = (
         read_use(Kind.DATASET, "digits", catalogue=catalogue)
@@ -62,7 +62,7 @@ def score(path: Path, against: Path | None, catalogue: Catalogue) -> dict[str, S
         catalogue=catalogue,
         bench=bench,
     )
-    return {one.metric: one for one in found}
+    return {one.measure.name: one for one in found}
 
 
 def test_each_way_to_keep_images_gives_the_same(

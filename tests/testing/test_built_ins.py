@@ -25,7 +25,8 @@ KNOWN: Final = (
     "there is no GPU here", "the weights ", "what it needs is not here",
     "it says that it is not prefix-consistent", "there is no largest number of real times",
     "with these options it is known only once files are read", "recipes have no table for a ",
-    "its facts say that it has no forward-mode derivative",
+    "its facts say that it has no forward-mode derivative", "it says that it needs logits",
+    "it does not say that it has a gradient",
 )  # fmt: skip
 """How reasons begin for which something of a built-in may be left out."""
 

@@ -17,6 +17,7 @@ from planted import (
     registrations,
     samplers,
     schedules,
+    scores,
     stores,
 )
 from planted.bug import Bug
@@ -27,7 +28,7 @@ from dddm.testing import checks_of, examine
 
 MODULES = (
     backbones, datasets, features, learning_rates, metrics, observers, optimizers,
-    parametrizations, registrations, samplers, schedules, stores,
+    parametrizations, registrations, samplers, schedules, scores, stores,
 )  # fmt: skip
 EVERY = [bug for module in MODULES for bug in module.BUGS]
 RIGHT = [bug for bug in EVERY if not bug.caught_by]

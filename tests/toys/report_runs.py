@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
+from measures import measure_of
 
 from dddm.interfaces.dataset import Split
+from dddm.interfaces.measurement import Floor
 from dddm.interfaces.observer import EpochDone, Event, RunStarted, RunStopped, StepDone
 from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_recipe
@@ -17,7 +19,7 @@ from dddm.registry.loader import load_catalogue
 from dddm.run.event_log import EventLog
 from dddm.run.folder import RunFolder
 from dddm.run.sample_files import Samples, write_samples
-from dddm.scores.record import Floor, Score, scores_to_text
+from dddm.scores.record import ScoreRecord, scores_to_text
 from dddm.support.pictures import grid, png_bytes
 from dddm.tasks.build import build_split
 
@@ -156,7 +158,7 @@ def put_progress(folder: RunFolder, split: Split, *, epochs: Sequence[int]) -> N
         (folder.progress / f"epoch-{epoch:05d}.png").write_bytes(png_bytes(drawn))
 
 
-def make_scores() -> list[Score]:
+def make_scores() -> list[ScoreRecord]:
     """Two scores for each set, of values that no other number of the page has by chance."""
     provenance: dict[str, Any] = {
         "features": {"id": "dddm:digits-classifier", "trained_on": "digits"},
@@ -172,8 +174,8 @@ def make_scores() -> list[Score]:
             "provenance": provenance,
         }
         scores.append(
-            Score(
-                metric="fd",
+            ScoreRecord(
+                measure=measure_of("fd"),
                 name="fd-digits-classifier@120",
                 value=[58.7654321, 5.4321987, 0.6543219][k],
                 floors=(
@@ -186,8 +188,8 @@ def make_scores() -> list[Score]:
             )
         )
         scores.append(
-            Score(
-                metric="nearest",
+            ScoreRecord(
+                measure=measure_of("nearest"),
                 name="nearest-digits-classifier@120",
                 value=2.5123456 + k,
                 floors=(Floor(name="held-out", value=2.4718293, images=297),),
@@ -202,7 +204,7 @@ def make_scores() -> list[Score]:
     return scores
 
 
-def put_scores(folder: RunFolder, scores: Iterable[Score] | None = None) -> None:
+def put_scores(folder: RunFolder, scores: Iterable[ScoreRecord] | None = None) -> None:
     """Write `scores.json`."""
     text = scores_to_text(make_scores() if scores is None else scores)
     folder.scores.write_text(text, encoding="utf-8")

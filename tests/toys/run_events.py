@@ -92,7 +92,7 @@ EVENTS: Final[list[Event]] = [
         grid=FOLDER / "grid.png",
     ),
     ScoreMeasured(
-        seconds=15.0, metric="fd", sampler="fixed-time", steps=1, evaluations=1, value=4.43212
+        seconds=15.0, score="fd", sampler="fixed-time", steps=1, evaluations=1, value=4.43212
     ),
     RunStopped(seconds=130.0, reason="finished", step=4, message="see report.html"),
 ]

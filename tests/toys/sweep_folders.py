@@ -4,14 +4,16 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from measures import measure_of
 from report_runs import log_events, stopped, training_events
 from toy_plugins import RECIPE, toy_catalogue
 
+from dddm.interfaces.measurement import Floor
 from dddm.recipe.sweep import Entry, Sweep, read_sweep
 from dddm.recipe.write import to_toml
 from dddm.run.folder import RunFolder
 from dddm.scores.over_seeds import DEVIATION
-from dddm.scores.record import Floor, Score, scores_to_text
+from dddm.scores.record import ScoreRecord, scores_to_text
 
 ENTRIES = """
 [[sweep]]
@@ -42,9 +44,9 @@ def make_sweep(folder: Path) -> Sweep:
 
 def score(
     metric: str, steps: int, value: float, *, images: int = 8, deviation: float | None = None
-) -> Score:
-    return Score(
-        metric=metric,
+) -> ScoreRecord:
+    return ScoreRecord(
+        measure=measure_of(metric),
         name=f"{metric}-pixels@{images}",
         value=value,
         sampler="steps",

@@ -1,11 +1,20 @@
 """A catalogue of toy components, so that recipes are tested without any built-in plugin."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, Literal
 
 from attrs import frozen
+from measures import FD, KID, NEAREST
 
-from dddm.interfaces.facts import DataFacts, ImageShape, MemoryField, ObjectiveFacts
+from dddm.interfaces.facts import (
+    DataFacts,
+    ImageShape,
+    Measure,
+    MemoryField,
+    ObjectiveFacts,
+    ScoreFacts,
+)
 from dddm.interfaces.plugin import Complaint, Kind, NoOptions, Surroundings, option
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.declaration import Declarations
@@ -78,6 +87,18 @@ def check(options: ToyOptions, surroundings: Surroundings) -> Iterator[Complaint
         yield Complaint(option="rate", what="the same as the metric's")
 
 
+@frozen(kw_only=True)
+class ToyScoreOptions:
+    """One option, of the score `kid`."""
+
+    sampled: int | None = option(None, at_least=4, help="How many.")
+
+
+@cache
+def facts_of_score(measure: Measure, *, fewest_images: int = 2) -> Callable[[Any], ScoreFacts]:
+    return lambda _options: ScoreFacts(measures=(measure,), fewest_images=fewest_images)
+
+
 def toy_catalogue() -> Catalogue:
     """Namespace `toy`, a second one, `other`, and toys under the ids of a recipe's defaults."""
     toy = Declarations(plugin="toy", package="toys", version="1.0")
@@ -97,6 +118,16 @@ def toy_catalogue() -> Catalogue:
     toy.add(Kind.TARGET_STORE, "kept", target="toys:X", summary=".")
     toy.add(Kind.SAMPLER, "steps", target="toys:X", summary=".", options=ToyOptions)
     toy.add(Kind.FEATURES, "pixels", target="toys:X", summary=".", options=NoOptions)
+    for measure in (FD, NEAREST):
+        describe_score = facts_of_score(measure)
+        toy.add(
+            Kind.SCORE, measure.name, target="toys:X", summary=".", describe=describe_score,
+            default=True,
+        )  # fmt: skip
+    toy.add(
+        Kind.SCORE, "kid", target="toys:X", summary=".", options=ToyScoreOptions,
+        describe=facts_of_score(KID, fewest_images=4),
+    )  # fmt: skip
     toy.add(Kind.OBSERVER, "eye", target="toys:X", summary=".", default=True)
     other = Declarations(plugin="other.more", package="others", version="2.0")
     other.add(Kind.METRIC, "far", target="toys:X", summary=".")

@@ -12,7 +12,7 @@ from attrs import frozen
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from dddm.interfaces.facts import DiagnosisFacts
+from dddm.interfaces.facts import DiagnosisFacts, Measure
 from dddm.tasks.report_page.axes import chart, floor_line, log_y, marker, plain
 from dddm.tasks.report_page.curves import running_mean, thin
 from dddm.tasks.report_page.history import DiagnosisPoint
@@ -111,10 +111,14 @@ def diagnosis_chart(points: Sequence[DiagnosisPoint], *, facts: DiagnosisFacts) 
     return chart("diagnosis", draw, description=description)
 
 
-def training_score_chart(scores: Mapping[int, Mapping[int, float]]) -> str | None:
-    """Fréchet distance over epochs, one line for each step count; None below two epochs."""
+def training_score_chart(
+    scores: Mapping[int, Mapping[int, float]], *, measure: Measure | None
+) -> str | None:
+    """The score over epochs, one line for each step count; None below two epochs."""
     if max((len(line) for line in scores.values()), default=0) < 2:  # noqa: PLR2004 - a line has two ends
         return None
+    words = "Score" if measure is None else measure.words
+    better = "" if measure is None else f"; {measure.better} is better"
 
     def draw(axes: Axes) -> None:
         for k, line in enumerate(scores.values()):
@@ -122,13 +126,14 @@ def training_score_chart(scores: Mapping[int, Mapping[int, float]]) -> str | Non
             values = [line[epoch] for epoch in epochs]
             colour = SERIES[k % len(SERIES)]
             axes.plot(epochs, values, color=colour, marker=marker(len(epochs)))
-        axes.set_ylim(bottom=0)
-        axes.set_title("Fréchet distance during training; less is better")
+        if all(value >= 0 for line in scores.values() for value in line.values()):
+            axes.set_ylim(bottom=0)
+        axes.set_title(f"{words} during training{better}")
         axes.set_xlabel("epochs", loc="right")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(plain))
 
-    return chart("training-scores", draw, description="Fréchet distance over training epochs")
+    return chart("training-scores", draw, description=f"{words} over training epochs")
 
 
 def _over_steps(axes: Axes) -> None:

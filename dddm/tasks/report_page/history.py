@@ -29,7 +29,7 @@ class History:
         step: numbers of the logged optimizer steps, from 1, ascending.
         loss: of the objective, mean over the batch, one for each of them.
         learning_rate: one for each of them.
-        scores: Fréchet distances during training: by step count, by epochs done.
+        scores: of the first score during training: by step count, by epochs done.
         epochs_done: whole epochs.
         images_per_second: median over the logged steps.
         stopped: the event `run-stopped`, where nothing happened after it.

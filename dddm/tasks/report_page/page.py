@@ -8,8 +8,8 @@ import jinja2
 from attrs import frozen
 
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import DiagnosisFacts
-from dddm.recipe.model import Recipe
+from dddm.interfaces.facts import DiagnosisFacts, Measure
+from dddm.recipe.model import Recipe, score_facts
 from dddm.run.folder import RunFolder
 from dddm.support.quantities import evaluations_note
 from dddm.tasks.report_page.charts import (
@@ -122,7 +122,7 @@ def gather(recipe: Recipe, *, folder: RunFolder, real: Split | None, no_real: st
         metric=None if recipe.metric is None else recipe.metric.component.name,
         loss=loss_chart(step=history.step, loss=history.loss),
         learning_rate=learning_rate_chart(step=history.step, learning_rate=history.learning_rate),
-        training_scores=training_score_chart(history.scores),
+        training_scores=training_score_chart(history.scores, measure=_deciding(recipe)),
         training_score_steps=tuple(counted(steps, "step") for steps in history.scores),
         training_score_images=recipe.train.score_images,
         diagnosis=None if facts is None else diagnosis_chart(history.diagnosis, facts=facts),
@@ -136,6 +136,13 @@ def gather(recipe: Recipe, *, folder: RunFolder, real: Split | None, no_real: st
         command=_command(folder),
         versions=tuple(about.versions.items()),
     )
+
+
+def _deciding(recipe: Recipe) -> Measure | None:
+    """What is measured during training; None where the recipe asks for no scores."""
+    if recipe.evaluate is None:
+        return None
+    return score_facts(recipe.evaluate.scores[0]).measures[0]
 
 
 def _no_samples(recipe: Recipe) -> str:

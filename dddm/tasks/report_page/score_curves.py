@@ -1,15 +1,14 @@
 """Scores over network evaluations, as the paper's figure 5, from the scores of one table."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, final
+from typing import final
 
 from attrs import frozen
 
-from dddm.tasks.report_page.beside_paper import Beside
+from dddm.interfaces.facts import Measure
+from dddm.tasks.report_page.paper_comparison import Beside
 from dddm.tasks.report_page.score_rows import Row, ScoreTable, floor_of
 from dddm.tasks.report_page.step_charts import Line, score_chart
-
-_FRECHET: Final = "fd"
 
 
 @final
@@ -33,15 +32,19 @@ class ScoreCurves:
 
 
 def curves_of(
-    tables: Sequence[ScoreTable], paper: Mapping[str, Beside] | None = None
+    tables: Sequence[ScoreTable],
+    leading: Measure | None,
+    paper: Mapping[str, Beside] | None = None,
 ) -> tuple[ScoreCurves, ...]:
-    """A chart for each Fréchet distance that a sampler has at two numbers of evaluations or more.
+    """A chart for each leading score that a sampler has at two numbers of evaluations or more.
 
     Args:
+        tables: of all scores.
+        leading: the measure that is drawn.
         paper: what the paper prints, by the tables' names.
     """
     found = []
-    for k, table in enumerate(table for table in tables if table.metric == _FRECHET):
+    for k, table in enumerate(table for table in tables if table.measure == leading):
         rows: dict[str, list[Row]] = {}
         for row in table.rows:
             rows.setdefault(row.score.sampler, []).append(row)

@@ -8,9 +8,10 @@ from typing import Any, final
 from attrs import frozen
 
 from dddm.errors import DataError
-from dddm.scores.kinds import KINDS, best_of
+from dddm.interfaces.facts import Measure
+from dddm.interfaces.measurement import Floor
 from dddm.scores.over_seeds import DEVIATION
-from dddm.scores.record import Floor, Score
+from dddm.scores.record import ScoreRecord
 
 
 @final
@@ -18,7 +19,7 @@ from dddm.scores.record import Floor, Score
 class Row:
     """One score, with one entry for each of the table's floors; None where it has no such floor."""
 
-    score: Score
+    score: ScoreRecord
     floors: tuple[Floor | None, ...]
 
     @property
@@ -30,7 +31,7 @@ class Row:
 @final
 @frozen(kw_only=True)
 class ScoreTable:
-    """Scores of one name: one metric, in the same features, over the same number of images.
+    """Scores of one name: one measure, in the same features, over the same number of images.
 
     Attributes:
         features: name of the features.
@@ -39,7 +40,7 @@ class ScoreTable:
     """
 
     name: str
-    metric: str
+    measure: Measure
     features: str
     trained_on: str | None
     images: int
@@ -51,8 +52,7 @@ class ScoreTable:
     @property
     def words(self) -> str:
         """What the score is called."""
-        kind = KINDS.get(self.metric)
-        return self.metric if kind is None else kind.words
+        return self.measure.words
 
     def has_generated(self, floor: str) -> bool:
         """Whether generated images were scored at the smaller count of the floor called so."""
@@ -60,7 +60,7 @@ class ScoreTable:
         return any(one is not None and one.generated_value is not None for one in found)
 
 
-def refuse_unusable(scores: Iterable[Score], *, path: Path) -> None:
+def refuse_unusable(scores: Iterable[ScoreRecord], *, path: Path) -> None:
     """Refuse scores whose names or numbers are none, as after editing the file by hand.
 
     Raises:
@@ -75,7 +75,9 @@ def refuse_unusable(scores: Iterable[Score], *, path: Path) -> None:
             ]
         counts = [score.steps, score.evaluations, score.images, score.reference_images]
         counts += [floor.images for floor in score.floors]
-        names = [score.name, score.metric, score.sampler, *(floor.name for floor in score.floors)]
+        measure = score.measure
+        names = [score.name, score.sampler, *(floor.name for floor in score.floors)]
+        names += [measure.name, measure.words, measure.explained]
         whole = all(type(name) is str for name in names) and all(map(_is_number, numbers))
         if not (whole and all(type(count) is int for count in counts)):
             raise DataError(
@@ -90,20 +92,20 @@ def _is_number(value: object) -> bool:
     return type(value) in {int, float} and math.isfinite(float(str(value)))
 
 
-def tables_of(scores: Iterable[Score]) -> tuple[ScoreTable, ...]:
+def tables_of(scores: Iterable[ScoreRecord]) -> tuple[ScoreTable, ...]:
     """One table for each name, in the order in which names first stand in the file."""
-    by_name: dict[str, list[Score]] = {}
+    by_name: dict[str, list[ScoreRecord]] = {}
     for score in scores:
         by_name.setdefault(score.name, []).append(score)
     return tuple(_table(name, group) for name, group in by_name.items())
 
 
-def _table(name: str, scores: Sequence[Score]) -> ScoreTable:
+def _table(name: str, scores: Sequence[ScoreRecord]) -> ScoreTable:
     floor_names = tuple(dict.fromkeys(floor.name for score in scores for floor in score.floors))
     features = _table_at(scores[0].provenance, "features")
     return ScoreTable(
         name=name,
-        metric=scores[0].metric,
+        measure=scores[0].measure,
         features=scores[0].features or name,
         trained_on=features.get("trained_on"),
         images=scores[0].images,
@@ -113,7 +115,7 @@ def _table(name: str, scores: Sequence[Score]) -> ScoreTable:
             Row(score=score, floors=tuple(floor_of(score, floor) for floor in floor_names))
             for score in scores
         ),
-        best=best_of(scores[0].metric, [score.value for score in scores]),
+        best=scores[0].measure.best(score.value for score in scores),
     )
 
 
@@ -122,11 +124,19 @@ def _table_at(provenance: dict[str, Any], name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def floor_of(score: Score, name: str) -> Floor | None:
+def floor_of(score: ScoreRecord, name: str) -> Floor | None:
     """The floor called `name`; None where the score has none."""
     return next((floor for floor in score.floors if floor.name == name), None)
 
 
-def warnings_of(scores: Iterable[Score]) -> tuple[str, ...]:
+def warnings_of(scores: Iterable[ScoreRecord]) -> tuple[str, ...]:
     """What a reader of the scores should know, each sentence once."""
     return tuple(dict.fromkeys(warning for score in scores for warning in score.warnings))
+
+
+def leading_measure(scores: Iterable[ScoreRecord]) -> Measure | None:
+    """What speaks for samples where there is room for one number; None where nothing does.
+
+    It is the first measure of which one value is better than another.
+    """
+    return next((s.measure for s in scores if s.measure.better != "neither"), None)

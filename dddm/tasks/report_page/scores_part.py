@@ -1,20 +1,24 @@
 """All that the page shows of scores: tables, curves, the paper's figures, and their words."""
 
 from collections.abc import Sequence
-from typing import Final, final
+from typing import final
 
 from attrs import frozen
 
 from dddm.errors import DataError
+from dddm.interfaces.facts import Measure
 from dddm.recipe.model import Recipe
 from dddm.run.folder import RunFolder
-from dddm.scores.kinds import KINDS, ScoreKind
-from dddm.scores.record import Score, read_scores
-from dddm.tasks.report_page.beside_paper import PaperBeside, beside_paper
+from dddm.scores.record import ScoreRecord, read_scores
+from dddm.tasks.report_page.paper_comparison import PaperComparison, paper_comparison
 from dddm.tasks.report_page.score_curves import ScoreCurves, curves_of
-from dddm.tasks.report_page.score_rows import ScoreTable, refuse_unusable, tables_of, warnings_of
-
-_NEAREST: Final = "nearest"
+from dddm.tasks.report_page.score_rows import (
+    ScoreTable,
+    leading_measure,
+    refuse_unusable,
+    tables_of,
+    warnings_of,
+)
 
 
 @final
@@ -23,27 +27,25 @@ class ScoresPart:
     """Scores as the page shows them.
 
     Attributes:
-        tables: of all scores but the nearest-neighbour check, which is in `nearest`.
+        tables: of all scores of which one value is better than another.
+        checks: of the others, such as the distance to the nearest training image.
+        leading: what speaks for samples where there is room for one; None where there is none.
         absent: what is said where there are none.
         paper: what the paper prints beside them.
     """
 
     tables: tuple[ScoreTable, ...]
-    nearest: tuple[ScoreTable, ...]
+    checks: tuple[ScoreTable, ...]
+    leading: Measure | None
     absent: str
     warnings: tuple[str, ...]
     curves: tuple[ScoreCurves, ...]
-    paper: PaperBeside
+    paper: PaperComparison
 
     @property
     def any(self) -> bool:
         """Whether there is any score."""
-        return bool(self.tables or self.nearest)
-
-    @property
-    def has_frechet(self) -> bool:
-        """Whether there is a Fréchet distance to explain."""
-        return any(table.metric == "fd" for table in self.tables)
+        return bool(self.tables or self.checks)
 
     @property
     def floor_names(self) -> frozenset[str]:
@@ -56,14 +58,18 @@ class ScoresPart:
         return any(row.deviation is not None for table in self.tables for row in table.rows)
 
     @property
-    def other_kinds(self) -> tuple[ScoreKind, ...]:
-        """What else is in the tables, to be explained."""
-        metrics = dict.fromkeys(table.metric for table in self.tables if table.metric != "fd")
-        return tuple(KINDS[metric] for metric in metrics if metric in KINDS)
+    def measures(self) -> tuple[Measure, ...]:
+        """What is in the tables, to be explained."""
+        return tuple({table.measure.name: table.measure for table in self.tables}.values())
+
+    @property
+    def checked(self) -> tuple[Measure, ...]:
+        """What is in the tables of checks, to be explained."""
+        return tuple({table.measure.name: table.measure for table in self.checks}.values())
 
     @property
     def features(self) -> str:
-        """The features of all Fréchet distances, and what these were trained on."""
+        """The features of all scores, and what these were trained on."""
         names = {
             f"{table.features} (trained on {table.trained_on})"
             if table.trained_on is not None
@@ -72,13 +78,14 @@ class ScoresPart:
         }
         return " and ".join(sorted(names))
 
-    def score_of(self, sampler: str, steps: int) -> Score | None:
-        """The one Fréchet distance of these samples; None where there is none, or several."""
+    def score_of(self, sampler: str, steps: int) -> ScoreRecord | None:
+        """The one leading score of these samples; None where there is none, or several."""
         found = [
             row.score
             for table in self.tables
             for row in table.rows
-            if (row.score.metric, row.score.sampler, row.score.steps) == ("fd", sampler, steps)
+            if table.measure == self.leading
+            and (row.score.sampler, row.score.steps) == (sampler, steps)
         ]
         return found[0] if len(found) == 1 else None
 
@@ -87,19 +94,21 @@ def gather_scores(recipe: Recipe, *, folder: RunFolder) -> ScoresPart:
     """Read the scores of a run folder; what is missing or damaged is said, and never raised."""
     scores, damage = _read(folder)
     every = tables_of(scores)
-    tables = tuple(table for table in every if table.metric != _NEAREST)
-    paper = beside_paper(recipe.paper, tables)
+    tables = tuple(table for table in every if table.measure.better != "neither")
+    paper = paper_comparison(recipe.paper, tables)
+    leading = leading_measure(scores)
     return ScoresPart(
         tables=tables,
-        nearest=tuple(table for table in every if table.metric == _NEAREST),
+        checks=tuple(table for table in every if table.measure.better == "neither"),
+        leading=leading,
         absent=damage or _absent(recipe),
         warnings=warnings_of(scores),
-        curves=curves_of(tables, paper.tables),
+        curves=curves_of(tables, leading, paper.tables),
         paper=paper,
     )
 
 
-def _read(folder: RunFolder) -> tuple[Sequence[Score], str]:
+def _read(folder: RunFolder) -> tuple[Sequence[ScoreRecord], str]:
     """The scores, and a sentence where they cannot be read."""
     try:
         scores = read_scores(folder.scores)

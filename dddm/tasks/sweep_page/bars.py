@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dddm.scores.kinds import Better, better_of
+from dddm.interfaces.facts import Better
 from dddm.tasks.report_page.svg import FLOOR, INK, SERIES, SETTINGS, chart_svg
 from dddm.tasks.report_page.wording import number
 from dddm.tasks.sweep_page.columns import Column, SweepTable
@@ -55,7 +55,7 @@ def bars_of(table: SweepTable) -> tuple[Bars, ...]:
         Bars(
             score_name=score_name,
             sampler=sampler,
-            better=better_of(score_name.split("-")[0]),
+            better=columns[0].measure.better,
             floor=any(column.floor is not None for column in columns),
             deviations=any(d is not None for column in columns for d in column.deviations),
             panels=tuple(
@@ -75,7 +75,7 @@ def _chart(names: Sequence[str], column: Column, *, name: str, width_inches: flo
         figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
         figure.patch.set_visible(False)
         _draw(figure.add_subplot(), names, column)
-        description = f"{column.metric} of each entry at {column.counted_steps}"
+        description = f"{column.title} of each entry at {column.counted_steps}"
         return chart_svg(figure, name=name, description=description)
 
 

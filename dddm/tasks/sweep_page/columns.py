@@ -6,14 +6,14 @@ from typing import Final, final
 
 from attrs import frozen
 
+from dddm.interfaces.facts import Measure
 from dddm.recipe.model import Printed
 from dddm.recipe.paper import in_words
-from dddm.scores.kinds import best_of
 from dddm.scores.over_seeds import DEVIATION
-from dddm.scores.record import Score
+from dddm.scores.record import ScoreRecord
 from dddm.support.quantities import counted_steps
-from dddm.tasks.report_page.beside_paper import beside_paper
-from dddm.tasks.report_page.score_rows import tables_of
+from dddm.tasks.report_page.paper_comparison import paper_comparison
+from dddm.tasks.report_page.score_rows import leading_measure, tables_of
 from dddm.tasks.report_page.wording import number
 from dddm.tasks.sweep_page.results import EntryResult
 
@@ -26,7 +26,8 @@ class Column:
     """One score of one sampler at one step count, of every entry.
 
     Attributes:
-        metric: such as `fd`, with features and image count where entries differ in these.
+        measure: what it is a value of.
+        title: such as `fd`, with features and image count where entries differ in these.
         score_name: with features and image count in any case, as `fd-pixels@70`.
         evaluations: network evaluations for one image.
         values: one for each entry; None where it has no such score.
@@ -37,7 +38,8 @@ class Column:
         floor: what a resample of the training images reaches; None where that is not known.
     """
 
-    metric: str
+    measure: Measure
+    title: str
     score_name: str
     sampler: str
     steps: int
@@ -51,7 +53,7 @@ class Column:
     @property
     def name(self) -> str:
         """`fd@fixed-time-10`."""
-        return f"{self.metric}@{self.sampler}-{self.steps}"
+        return f"{self.title}@{self.sampler}-{self.steps}"
 
     @property
     def counted_steps(self) -> str:
@@ -74,14 +76,16 @@ class SweepTable:
     Attributes:
         name: of the sweep.
         rows: one for each entry.
-        columns: in the order in which entries first have them, each metric's together.
+        columns: in the order in which entries first have them, each score's together.
         paper: what the paper says of the whole sweep, in sentences.
+        leading: the measure that entries are ranked by; None where there is none.
     """
 
     name: str
     rows: tuple[EntryResult, ...]
     columns: tuple[Column, ...]
     paper: tuple[str, ...] = ()
+    leading: Measure | None = None
 
     @property
     def groups(self) -> tuple[tuple[Column, ...], ...]:
@@ -120,41 +124,42 @@ def table_of(
         keys.update((_key(score), None) for score in result.scores)
     names = list(dict.fromkeys(key[0] for key in keys))
     together = sorted(keys, key=lambda key: names.index(key[0]))
-    columns = [_column(key, results, names=names) for key in together]
+    columns = [_column(key, results) for key in together]
+    words = {column.measure.name: column.measure.words for column in columns}
     return SweepTable(
         name=name,
         rows=tuple(results),
         columns=tuple(columns),
-        paper=tuple(map(in_words, paper)),
+        paper=tuple(in_words(printed, words=words) for printed in paper),
+        leading=leading_measure(score for result in results for score in result.scores),
     )
 
 
-def _printed(result: EntryResult, score: Score | None) -> str:
+def _printed(result: EntryResult, score: ScoreRecord | None) -> str:
     """What the paper prints of this very score."""
     if score is None:
         return ""
     (table,) = tables_of([score])
-    beside = beside_paper(result.entry.recipe.paper, [table]).tables.get(table.name)
+    beside = paper_comparison(result.entry.recipe.paper, [table]).tables.get(table.name)
     if beside is None or not beside.comparable:
         return ""
     return beside.shown(score.sampler, score.steps)
 
 
-def _key(score: Score) -> tuple[str, str, int]:
+def _key(score: ScoreRecord) -> tuple[str, str, int]:
     return (score.name, score.sampler, score.steps)
 
 
-def _column(
-    key: tuple[str, str, int], results: Sequence[EntryResult], *, names: Sequence[str]
-) -> Column:
+def _column(key: tuple[str, str, int], results: Sequence[EntryResult]) -> Column:
     found = [next((s for s in result.scores if _key(s) == key), None) for result in results]
     scores = [score for score in found if score is not None]
-    metric = scores[0].metric
+    measure = scores[0].measure
     values = [score.value for score in scores]
     floors = [f.value for score in scores for f in score.floors if f.name == _FLOOR]
-    alone = sum(name.split("-")[0] == metric for name in names) == 1
+    alike = {s.name for r in results for s in r.scores if s.measure.name == measure.name}
     return Column(
-        metric=metric if alone else key[0],
+        measure=measure,
+        title=measure.name if len(alike) == 1 else key[0],
         score_name=key[0],
         sampler=key[1],
         steps=key[2],
@@ -162,6 +167,6 @@ def _column(
         values=tuple(None if score is None else score.value for score in found),
         deviations=tuple(None if s is None else s.details.get(DEVIATION) for s in found),
         printed=tuple(map(_printed, results, found)),
-        best=best_of(metric, values) if len(values) > 1 else None,
+        best=measure.best(values) if len(values) > 1 else None,
         floor=median(floors) if floors else None,
     )

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-from dddm.scores.kinds import KINDS
 from dddm.tasks.report_page.wording import duration, number, spread
 from dddm.tasks.sweep_page.columns import Column, SweepTable
 from dddm.tasks.sweep_page.order import rankings_of
@@ -41,11 +40,10 @@ def explanation(table: SweepTable) -> tuple[str, ...]:
     if not table.columns:
         return ("There are no scores yet.",)
     sentences = [f"Scores: {', '.join(table.score_names)}, the count behind @ in images."]
-    for metric, kind in KINDS.items():
-        if any(column.metric.split("-")[0] == metric for column in table.columns):
-            best = {"less": "; less is better, and the least is in bold", "neither": ""}
-            better = best.get(kind.better, "; more is better, and the most is in bold")
-            sentences.append(f"{metric}: {kind.words}{better}; {kind.explained}.")
+    for measure in {column.measure.name: column.measure for column in table.columns}.values():
+        best = {"less": "; less is better, and the least is in bold", "neither": ""}
+        better = best.get(measure.better, "; more is better, and the most is in bold")
+        sentences.append(f"{measure.name}: {measure.words}{better}; {measure.explained}.")
     return tuple(sentences)
 
 

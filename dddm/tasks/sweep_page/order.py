@@ -2,14 +2,12 @@
 
 import itertools
 import math
-from typing import Final, final
+from typing import final
 
 from attrs import frozen
 
 from dddm.tasks.report_page.wording import number
 from dddm.tasks.sweep_page.columns import Column, SweepTable
-
-_FRECHET: Final = "fd"
 
 
 @final
@@ -30,10 +28,10 @@ class Ranking:
 
 
 def rankings_of(table: SweepTable) -> tuple[Ranking, ...]:
-    """One for each Fréchet distance and sampler that two entries or more have."""
+    """One for each leading score and sampler that two entries or more have."""
     first: dict[tuple[str, str], Column] = {}
     for column in sorted(table.columns, key=lambda each: each.evaluations):
-        if column.score_name.split("-")[0] == _FRECHET and column.best is not None:
+        if column.measure == table.leading and column.best is not None:
             first.setdefault((column.score_name, column.sampler), column)
     return tuple(_ranking(table, column) for column in first.values())
 
@@ -44,7 +42,8 @@ def _ranking(table: SweepTable, column: Column) -> Ranking:
         for k, (row, value) in enumerate(zip(table.rows, column.values, strict=True))
         if value is not None
     ]
-    found.sort(key=lambda each: each[0])
+    more = column.measure.better == "more"
+    found.sort(key=lambda each: each[0], reverse=more)
     words = [f"{found[0][2]} {number(found[0][0])}"]
     for (before, spread, _), (value, other, name) in itertools.pairwise(found):
         alike = (
@@ -52,7 +51,7 @@ def _ranking(table: SweepTable, column: Column) -> Ranking:
             and other is not None
             and abs(value - before) <= math.hypot(spread, other)
         )
-        words.append(f"{'≈' if alike else '<'} {name} {number(value)}")
+        words.append(f"{'≈' if alike else '>' if more else '<'} {name} {number(value)}")
     return Ranking(
         where=f"{column.score_name}, {column.sampler}, {column.counted_steps}",
         order=" ".join(words),

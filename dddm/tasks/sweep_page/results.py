@@ -10,7 +10,7 @@ from dddm.errors import DataError
 from dddm.recipe.sweep import Entry, Sweep
 from dddm.run import checkpoint as checkpoints
 from dddm.run.folder import RunFolder
-from dddm.scores.record import Score, read_scores
+from dddm.scores.record import ScoreRecord, read_scores
 from dddm.support.files import sha256_of
 from dddm.tasks.report_page.facts import read_about
 from dddm.tasks.report_page.history import read_history
@@ -39,7 +39,7 @@ class EntryResult:
     folder: RunFolder
     state: str
     sentence: str = ""
-    scores: tuple[Score, ...] = ()
+    scores: tuple[ScoreRecord, ...] = ()
     seconds: Mapping[str, float]
     parameters: int | None = None
     checkpoint_sha256: str | None = None
@@ -70,18 +70,9 @@ class EntryResult:
         }
 
 
-def _score(score: Score) -> dict[str, Any]:
-    names = (
-        "metric",
-        "name",
-        "value",
-        "sampler",
-        "steps",
-        "evaluations",
-        "images",
-        "reference_images",
-    )
-    return {name: getattr(score, name) for name in names}
+def _score(score: ScoreRecord) -> dict[str, Any]:
+    names = ("name", "value", "sampler", "steps", "evaluations", "images", "reference_images")
+    return {"measure": score.measure.name} | {name: getattr(score, name) for name in names}
 
 
 def gather_results(
@@ -144,7 +135,7 @@ def _made_by(folder: RunFolder) -> str | None:
     return str(contents.get("recipe_sha256", "")) if isinstance(contents, dict) else ""
 
 
-def _scores(entry: Entry, folder: RunFolder) -> tuple[tuple[Score, ...], str]:
+def _scores(entry: Entry, folder: RunFolder) -> tuple[tuple[ScoreRecord, ...], str]:
     """Scores that were taken as the entry says, and a sentence where they cannot be read."""
     if folder.read_about().get("scored") != entry.recipe.tables.get("evaluate"):
         return (), ""

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.facts import FeaturesFacts, ImageShape
 from dddm.interfaces.features import Features
+from dddm.support.images import from_uint8
 from dddm.testing.check import ConformanceFailure, Suite, expect
 from dddm.testing.material import (
     BATCHES,
@@ -19,9 +20,10 @@ from dddm.testing.material import (
     expect_equal,
     expect_tensor,
     gpus,
+    pictures,
     pixels,
 )
-from dddm.testing.subject import Subject
+from dddm.testing.subject import LeftOut, Subject
 from dddm.testing.torch_state import expect_torch_as_before, torch_state
 
 FEATURES: Final = Suite(
@@ -138,6 +140,70 @@ def examine(subject: Subject) -> None:
             what="the logits",
         )
         expect(not found.logits.requires_grad, "logits carry a gradient")
+
+
+@FEATURES.check()
+def facts(subject: Subject) -> None:
+    """Its facts, if it has any, say whether it `guesses`, and whether it has a gradient."""
+    said = _facts(subject)
+    if said is None:
+        raise LeftOut("its registration does not describe it")
+    features = _features(subject)
+    expect(
+        said.probabilities == features.guesses,
+        f"probabilities is {said.probabilities}, and guesses is {features.guesses}",
+    )
+    overridden = type(features).embed is not Features.embed
+    expect(
+        said.gradient == overridden,
+        f"gradient is {said.gradient}, and embed is {'there' if overridden else 'not there'}",
+        remedy="register with describe=…, which gives FeaturesFacts(gradient=…)",
+    )
+
+
+@FEATURES.check()
+def embed_equals_extract(subject: Subject) -> None:
+    """`embed` of images in [-1, 1] gives what `extract` gives for the same in 0…255, to 1e-4."""
+    features = _with_gradient(subject)
+    for shape in subject.shapes:
+        images = pixels(3, shape)
+        expected = features.extract(images)
+        found = features.embed(from_uint8(images))
+        expect_tensor(
+            found.detach().cpu(), shape=tuple(expected.shape), dtype=torch.float32, what="a vector"
+        )
+        expect_close(found.detach().cpu(), expected, "embed and extract differ")
+
+
+@FEATURES.check()
+def embed_has_a_gradient(subject: Subject) -> None:
+    """The gradient of `embed` is finite and reaches every image."""
+    features = _with_gradient(subject)
+    for shape in subject.shapes:
+        images = pictures(3, shape).requires_grad_()
+        before = images.detach().clone()
+        found = features.embed(images)
+        expect(
+            found.requires_grad,
+            "vectors carry no gradient",
+            remedy="compute without torch.no_grad() and without detach()",
+        )
+        (gradient,) = torch.autograd.grad(found.square().sum(), images)
+        expect(bool(gradient.isfinite().all()), "the gradient holds numbers that are not finite")
+        reached = gradient.flatten(1).abs().amax(dim=1) > 0
+        expect(bool(reached.all()), f"it reaches {int(reached.sum())} of 3 images")
+        expect_equal(images.detach(), before, "the images were changed")
+
+
+def _facts(subject: Subject) -> FeaturesFacts | None:
+    return subject.component.facts(FeaturesFacts, subject.use.options)
+
+
+def _with_gradient(subject: Subject) -> Features:
+    said = _facts(subject)
+    if said is None or not said.gradient:
+        raise LeftOut("it does not say that it has a gradient")
+    return _features(subject)
 
 
 @FEATURES.check()

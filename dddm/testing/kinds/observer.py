@@ -96,7 +96,7 @@ def every_event(folder: Path) -> tuple[Event, ...]:
             stalled_seconds=0.01,
         ),
         ScoreMeasured(
-            seconds=3.2, metric="fd", sampler="steps", steps=1, evaluations=1, value=5.0, epoch=0
+            seconds=3.2, score="fd", sampler="steps", steps=1, evaluations=1, value=5.0, epoch=0
         ),
         _step(3),
         _step(4),
@@ -112,7 +112,7 @@ def every_event(folder: Path) -> tuple[Event, ...]:
             seconds_left=0.0,
         ),
         SamplesDrawn(seconds=6.1, sampler="steps", steps=1, evaluations=1, images=16, grid=grid),
-        ScoreMeasured(seconds=7.0, metric="fd", sampler="steps", steps=1, evaluations=1, value=4.0),
+        ScoreMeasured(seconds=7.0, score="fd", sampler="steps", steps=1, evaluations=1, value=4.0),
         RunStopped(seconds=8.0, reason="finished", step=4, message="see the report"),
     )
 

@@ -132,6 +132,7 @@ def _recipe(subject: Subject, table: Mapping[str, Any]) -> dict[str, Any]:
         Kind.TARGET_STORE: ("targets", used),
         Kind.SAMPLER: ("sample", [{**used, "steps": [1]}]),
         Kind.FEATURES: ("evaluate", {"features": used}),
+        Kind.SCORE: ("evaluate", {"scores": [used]}),
         Kind.OBSERVER: ("observe", [used]),
         Kind.OPTIMIZER: ("optimizer", used),
         Kind.LEARNING_RATE: ("learning_rate", used),

@@ -14,8 +14,8 @@ from torch import Tensor
 from dddm.errors import DataError
 from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm.interfaces.plugin import Surroundings
-from dddm.scores.frechet import frechet_distance, statistics_of
 from dddm.support.files import sha256_of
+from dddm.support.moments import statistics_of
 from dddm_features.resnet20 import ResNet20Features, read_resnet20
 from dddm_features.resnet20_file import resnet20_path
 from dddm_features.resnet20_network import Block, ResNet20, normalise
@@ -23,6 +23,7 @@ from dddm_features.resnet20_options import (
     ResNet20Options,
     check_resnet20,
 )
+from dddm_scores.frechet import frechet_distance
 
 
 def random_state() -> dict[str, Tensor]:
@@ -68,7 +69,7 @@ def test_logits_are_the_network_s_own(tmp_path: Path, images: Tensor) -> None:
     found = features.examine(images)
     assert torch.equal(found.features, features.extract(images))
     network = read_resnet20(Path(str(options.weights)))
-    torch.testing.assert_close(found.logits, network(normalise(images)))
+    torch.testing.assert_close(found.logits, network(normalise(images.float() / 255)))
 
 
 def test_folding_changes_rounding_alone() -> None:

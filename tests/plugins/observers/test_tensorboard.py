@@ -68,7 +68,7 @@ def drawn(folder: Path, *, steps: int, color: int) -> SamplesDrawn:
 def score(value: float, *, epoch: int | None) -> ScoreMeasured:
     return ScoreMeasured(
         seconds=1,
-        metric="fd",
+        score="fd",
         sampler="annealed",
         steps=10,
         evaluations=10,

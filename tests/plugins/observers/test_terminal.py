@@ -138,7 +138,7 @@ def test_a_score_during_training_says_after_which_epoch(
         [
             ScoreMeasured(
                 seconds=1.0,
-                metric="fd-pixels@64",
+                score="fd-pixels@64",
                 sampler="fixed-time",
                 steps=2,
                 evaluations=2,

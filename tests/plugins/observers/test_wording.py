@@ -89,7 +89,7 @@ def test_samples_and_scores_tell_where_and_how_much() -> None:
     )
     assert wording.samples_drawn(grid) == "annealed, 10 steps: 64 images, grid.png"
     score = ScoreMeasured(
-        seconds=0, metric="fd", sampler="annealed", steps=1, evaluations=1, value=4.43212
+        seconds=0, score="fd", sampler="annealed", steps=1, evaluations=1, value=4.43212
     )
     assert wording.score_measured(score) == "annealed, 1 step: fd 4.432"
 

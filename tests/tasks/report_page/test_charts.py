@@ -6,6 +6,7 @@ import re
 import attrs
 import matplotlib as mpl
 import pytest
+from measures import FD
 
 from dddm.interfaces.facts import DiagnosisFacts
 from dddm.tasks.report_page.charts import (
@@ -114,9 +115,9 @@ def test_drawing_leaves_no_setting_behind() -> None:
 
 def test_scores_during_training_need_two_epochs() -> None:
     """One point is no curve; two are, with one line for each step count."""
-    assert training_score_chart({}) is None
-    assert training_score_chart({1: {2: 5.0}, 2: {2: 4.0}}) is None
-    chart = training_score_chart({1: {2: 5.0, 4: 3.0}, 2: {2: 4.0, 4: 2.5}})
+    assert training_score_chart({}, measure=FD) is None
+    assert training_score_chart({1: {2: 5.0}, 2: {2: 4.0}}, measure=FD) is None
+    chart = training_score_chart({1: {2: 5.0, 4: 3.0}, 2: {2: 4.0, 4: 2.5}}, measure=FD)
     assert chart is not None
     assert "<svg" in chart
     assert "Fréchet distance during training" in chart

@@ -109,7 +109,7 @@ def test_scores_during_training_are_gathered_by_steps(tmp_path: Path) -> None:
         [
             ScoreMeasured(
                 seconds=1.0,
-                metric="fd",
+                score="fd",
                 sampler="f",
                 steps=steps,
                 evaluations=steps,

@@ -8,12 +8,12 @@ import pytest
 from report_runs import make_scores
 
 from dddm.errors import DataError
-from dddm.scores.record import Floor
+from dddm.interfaces.measurement import Floor
 from dddm.tasks.report_page.score_rows import refuse_unusable, tables_of, warnings_of
 
 
 def test_each_name_has_a_table_of_its_own() -> None:
-    """Two metrics, or one at two image counts, never share a table."""
+    """Two measures, or one at two image counts, never share a table."""
     scores = make_scores()
     other = attrs.evolve(scores[0], name="fd-digits-classifier@60", images=60)
     tables = tables_of([*scores, other])
@@ -28,7 +28,7 @@ def test_each_name_has_a_table_of_its_own() -> None:
 
 def test_a_floor_that_one_score_lacks_leaves_a_gap() -> None:
     """Columns are the floors of all scores; where one has none there is None, not another's."""
-    scores = [score for score in make_scores() if score.metric == "fd"]
+    scores = [score for score in make_scores() if score.measure.name == "fd"]
     scores[0] = attrs.evolve(scores[0], floors=scores[0].floors[1:])
     (table,) = tables_of(scores)
     assert set(table.floor_names) == {"resample", "held-out"}

@@ -5,6 +5,7 @@ from pathlib import Path
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from measures import FD
 from sweep_folders import finish, make_sweep
 
 from dddm.recipe.model import Printed
@@ -21,7 +22,7 @@ def table(folder: Path) -> SweepTable:
 
 
 def test_a_column_for_each_score_at_each_step_count(tmp_path: Path) -> None:
-    """Those of one metric stand together; an entry without a score has an empty place."""
+    """Those of one measure stand together; an entry without a score has an empty place."""
     far, slow, _ = make_sweep(tmp_path).entries
     finish(far, tmp_path / "run", fd={1: 9.0, 2: 5.0, 3: 4.0})
     finish(slow, tmp_path / "run", fd={1: 8.0, 2: 6.0})
@@ -53,7 +54,7 @@ def test_scores_over_other_counts_are_never_compared(tmp_path: Path) -> None:
     far, slow, _ = make_sweep(tmp_path).entries
     finish(far, tmp_path / "run", fd={1: 9.0})
     finish(slow, tmp_path / "run", fd={1: 8.0}, images=16)
-    columns = [column for column in table(tmp_path).columns if column.metric.startswith("fd")]
+    columns = [column for column in table(tmp_path).columns if column.title.startswith("fd")]
     assert [column.name for column in columns] == [
         "fd-pixels@8@steps-1", "fd-pixels@16@steps-1",
     ]  # fmt: skip
@@ -70,7 +71,7 @@ def test_without_scores_there_is_a_row_for_each_entry(tmp_path: Path) -> None:
 @given(st.lists(st.floats(0, 1e4), min_size=2, max_size=6))
 def test_the_best_are_those_that_look_best(values: list[float]) -> None:
     """Whoever reads the same figures as the least sees them marked alike."""
-    column = Column(metric="fd", score_name="fd", sampler="s", steps=1, evaluations=1,
+    column = Column(measure=FD, title="fd", score_name="fd", sampler="s", steps=1, evaluations=1,
                     values=tuple(values), deviations=(None,) * len(values),
                     printed=("",) * len(values), best=min(values), floor=None)  # fmt: skip
     marked = [column.is_best(k) for k in range(len(values))]
@@ -87,7 +88,7 @@ def test_the_paper_stands_beside_an_entry_that_was_measured_alike(tmp_path: Path
     for images, shown in ((8, ("2.86", "", "")), (50_000, ("", "", ""))):
         printed = Printed(
             source="table 3",
-            metric="fd",
+            score="fd",
             sampler="steps",
             images=images,
             steps=(1,),

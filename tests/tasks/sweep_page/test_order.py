@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from attrs import evolve
+from measures import measure_of
 from sweep_folders import finish, make_sweep
 
 from dddm.recipe.model import Printed
@@ -43,6 +45,22 @@ def test_what_lies_within_the_deviation_is_not_ordered(tmp_path: Path) -> None:
     assert rankings_of(narrow)[0].order == "slow_1 8.00 < last 8.50 < far 9.00"
     assert "**8.00** ± 0.30" in to_markdown(narrow)
     assert "±: standard deviation" in to_markdown(narrow)
+
+
+def test_where_more_is_better_the_most_stands_first(tmp_path: Path) -> None:
+    """By the leading measure, whatever score it is of."""
+    found = table(tmp_path, deviation=None)
+    recall = measure_of("recall", "more")
+    columns = tuple(
+        evolve(
+            column,
+            measure=recall if column.measure.name == "fd" else column.measure,
+            best=recall.best(value for value in column.values if value is not None),
+        )
+        for column in found.columns
+    )
+    (ranking,) = rankings_of(evolve(found, columns=columns, leading=recall))
+    assert ranking.order == "far 9.00 > last 8.50 > slow_1 8.00"
 
 
 def test_without_scores_there_is_no_order(tmp_path: Path) -> None:

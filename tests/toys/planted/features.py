@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.facts import FeaturesFacts, ImageShape
 from dddm.interfaces.features import Extraction, Features
 from dddm.interfaces.plugin import Kind, NoOptions
+from dddm.support.images import from_uint8, to_uint8
 from planted.bug import Bug, bug
 
 
@@ -178,8 +179,56 @@ class LostFeatures(Thirds):
         self.scale = 2.0
 
 
+def with_gradient(_options: NoOptions) -> FeaturesFacts:
+    return FeaturesFacts(gradient=True)
+
+
+@final
+class RightGradient(Thirds):
+    def extract(self, images: Tensor) -> Tensor:
+        return self.embed(from_uint8(images.cpu()))
+
+    def embed(self, images: Tensor) -> Tensor:
+        value = images.flatten(1)
+        return torch.stack([value.mean(1), value.std(1), value.amax(1)], dim=1)
+
+
+@final
+class EmbedsAnother(Thirds):
+    def embed(self, images: Tensor) -> Tensor:
+        value = images.flatten(1)
+        return torch.stack([value.mean(1), value.std(1), value.amax(1)], dim=1)
+
+
+@final
+class EmbedsWithoutGradient(Thirds):
+    @torch.no_grad()
+    def embed(self, images: Tensor) -> Tensor:
+        return self.extract(to_uint8(images))
+
+
+@final
+class SaysNothingOfItsGradient(Thirds):
+    def embed(self, images: Tensor) -> Tensor:
+        return (images + 1).flatten(1)
+
+
 BUGS: Final[list[Bug]] = [
     bug(Kind.FEATURES, RightFeatures),
+    bug(Kind.FEATURES, RightGradient, describe=with_gradient),
+    bug(Kind.FEATURES, EmbedsAnother, "features.embed-equals-extract", describe=with_gradient),
+    bug(
+        Kind.FEATURES,
+        EmbedsWithoutGradient,
+        "features.embed-has-a-gradient",
+        describe=with_gradient,
+    ),
+    bug(
+        Kind.FEATURES,
+        SaysNothingOfItsGradient,
+        "features.facts",
+        describe=lambda _options: FeaturesFacts(),
+    ),
     bug(Kind.FEATURES, NotANumber, "features.one-vector-for-each-image"),
     bug(Kind.FEATURES, DoubleVectors, "features.one-vector-for-each-image"),
     bug(Kind.FEATURES, CarriesAGradient, "features.no-gradient"),

@@ -6,8 +6,10 @@ from dddm.interfaces.facts import (
     DataFacts,
     DiagnosisFacts,
     ImageShape,
+    Measure,
     MemoryField,
     ObjectiveFacts,
+    ScoreFacts,
 )
 from dddm.interfaces.plugin import Kind, Registrar, hookimpl, option
 
@@ -53,6 +55,11 @@ def describe_objective(options: object) -> ObjectiveFacts:
     )
 
 
+def describe_score(options: object) -> ScoreFacts:
+    means = Measure(name="means", words="Means", better="less", explained="how far means are apart")
+    return ScoreFacts(measures=(means,), fewest_images=1)
+
+
 @hookimpl
 def dddm_register(registrar: Registrar) -> None:
     """Declare one of each; the targets import torch, this module does not."""
@@ -86,6 +93,14 @@ def dddm_register(registrar: Registrar) -> None:
     add(Kind.TARGET_STORE, "tensors", target=f"{at}.store:Tensors", summary="One a shard.")
     add(Kind.SAMPLER, "again", target=f"{at}.sampler:Again", summary="Algorithm 2.")
     add(Kind.FEATURES, "values", target=f"{at}.features:Values", summary="All pixels.")
+    add(
+        Kind.SCORE,
+        "means",
+        target=f"{at}.score:Means",
+        summary="How far means are apart.",
+        describe=describe_score,
+        default=True,
+    )
     add(
         Kind.OBSERVER,
         "words",

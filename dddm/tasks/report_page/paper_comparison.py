@@ -1,7 +1,7 @@
 """The paper's figures beside our scores, and whether the two may be compared.
 
 A figure stands beside the scores that were measured as it was: in the same features, over as many
-images.  Where there are none, it stands beside others of the same metric, and a sentence says why
+images.  Where there are none, it stands beside others of the same measure, and a sentence says why
 that is no comparison.
 """
 
@@ -46,7 +46,7 @@ class Beside:
 
 @final
 @frozen(kw_only=True)
-class PaperBeside:
+class PaperComparison:
     """What the paper prints of a run's recipe.
 
     Attributes:
@@ -58,25 +58,28 @@ class PaperBeside:
     elsewhere: tuple[str, ...] = ()
 
 
-def beside_paper(paper: Sequence[Printed], tables: Sequence[ScoreTable]) -> PaperBeside:
+def paper_comparison(paper: Sequence[Printed], tables: Sequence[ScoreTable]) -> PaperComparison:
     """Find for each figure the table that it belongs to."""
+    words = {table.measure.name: table.measure.words for table in tables}
     placed: dict[str, list[tuple[Printed, tuple[str, ...]]]] = {}
     elsewhere = []
     for printed in paper:
-        alike = [table for table in tables if table.metric == printed.metric]
+        alike = [table for table in tables if table.measure.name == printed.score]
         if not alike:
-            elsewhere.append(f"{in_words(printed)}.")
+            elsewhere.append(f"{in_words(printed, words=words)}.")
             continue
         # The first of those against which least speaks.
         table = min(alike, key=lambda one: len(tuple(_against(printed, one))))
         placed.setdefault(table.name, []).append((printed, tuple(_against(printed, table))))
-    return PaperBeside(
-        tables={name: _beside(those) for name, those in placed.items()},
+    return PaperComparison(
+        tables={name: _beside(those, words=words) for name, those in placed.items()},
         elsewhere=tuple(elsewhere),
     )
 
 
-def _beside(those: Sequence[tuple[Printed, tuple[str, ...]]]) -> Beside:
+def _beside(
+    those: Sequence[tuple[Printed, tuple[str, ...]]], *, words: Mapping[str, str]
+) -> Beside:
     return Beside(
         values={
             (str(printed.sampler), steps): value
@@ -84,14 +87,15 @@ def _beside(those: Sequence[tuple[Printed, tuple[str, ...]]]) -> Beside:
             for steps, value in zip(printed.steps, printed.values, strict=True)
         },
         comparable=not any(reasons for _, reasons in those),
-        sentences=tuple(_sentence(printed, reasons) for printed, reasons in those),
+        sentences=tuple(_sentence(printed, reasons, words=words) for printed, reasons in those),
     )
 
 
-def _sentence(printed: Printed, reasons: Sequence[str]) -> str:
+def _sentence(printed: Printed, reasons: Sequence[str], *, words: Mapping[str, str]) -> str:
+    said = in_words(printed, words=words)
     if not reasons:
-        return f"{in_words(printed)}."
-    return f"{in_words(printed)}.  It cannot be compared with ours: {'; '.join(reasons)}."
+        return f"{said}."
+    return f"{said}.  It cannot be compared with ours: {'; '.join(reasons)}."
 
 
 def _against(printed: Printed, table: ScoreTable) -> Iterator[str]:

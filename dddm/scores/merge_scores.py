@@ -1,4 +1,4 @@
-"""New scores beside those that were taken before, so that no question loses its answer to another.
+"""New scores merged with those taken before, so that no question loses its answer to another.
 
 Who asked stands with each score: the recipe, or a preset by its name.  Imports no torch.
 """
@@ -7,18 +7,22 @@ import json
 from collections.abc import Container, Iterable, Sequence
 from typing import Any, Final
 
-from dddm.scores.record import Score
+from dddm.scores.record import ScoreRecord
 
 RECIPE: Final = "recipe"
 """Who asked, where it was the recipe's own table `[evaluate]`."""
 
 
-def beside(
-    before: Iterable[Score], new: Sequence[Score], *, asked_by: str, samples: Container[str]
-) -> tuple[Score, ...]:
+def merge_scores(
+    before: Iterable[ScoreRecord],
+    new: Sequence[ScoreRecord],
+    *,
+    asked_by: str,
+    samples: Container[str],
+) -> tuple[ScoreRecord, ...]:
     """`new` with those of `before` that others asked for, the recipe's first.
 
-    What `asked_by` asked for before goes, and so do scores that were taken anew, and those of
+    What `asked_by` asked for before goes, and so do scores that were taken again, and those of
     samples that are no longer there.
 
     Args:
@@ -35,19 +39,19 @@ def beside(
     return tuple(sorted((*kept, *new), key=lambda score: _asker(score) != RECIPE))
 
 
-def _asker(score: Score) -> str:
+def _asker(score: ScoreRecord) -> str:
     return str(score.provenance.get("asked_by", RECIPE))
 
 
-def _samples_of(score: Score) -> list[str]:
+def _samples_of(score: ScoreRecord) -> list[str]:
     """The sets that it was taken over: several where it is a mean over seeds."""
     sets = score.provenance.get("sets") or [score.provenance.get("samples", {})]
     return [str(one.get("sha256")) for one in sets]
 
 
-def _what(score: Score) -> str:
+def _what(score: ScoreRecord) -> str:
     """What it measures: equal for two scores that must have the same value."""
     provenance: dict[str, Any] = score.provenance
-    about = [score.metric, score.sampler, score.steps, sorted(_samples_of(score))]
-    with_what = [provenance.get(name) for name in ("formula", "features", "reference")]
+    about = [score.measure.name, score.sampler, score.steps, sorted(_samples_of(score))]
+    with_what = [provenance.get(name) for name in ("score", "formula", "features", "reference")]
     return json.dumps([*about, *with_what], sort_keys=True, default=str)

@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from dddm.scores.beside import RECIPE, beside
-from dddm.scores.record import Score
+from measures import FD
+
+from dddm.scores.merge_scores import RECIPE, merge_scores
+from dddm.scores.record import ScoreRecord
 
 
-def score(value: float, *, asked_by: str | None = None, **about: Any) -> Score:
+def score(value: float, *, asked_by: str | None = None, **about: Any) -> ScoreRecord:
     """A score of the samples `sha256`, in `features`."""
     provenance: dict[str, Any] = {
         "features": {"id": about.get("features", "dddm:pixels")},
@@ -17,17 +19,17 @@ def score(value: float, *, asked_by: str | None = None, **about: Any) -> Score:
         provenance["asked_by"] = asked_by
     if "sets" in about:
         provenance["sets"] = [{"sha256": one} for one in about["sets"]]
-    return Score(
-        metric="fd", name="fd", value=value, sampler="a", steps=about.get("steps", 1), images=2,
+    return ScoreRecord(
+        measure=FD, name="fd", value=value, sampler="a", steps=about.get("steps", 1), images=2,
         reference_images=3, floors=(), provenance=provenance,
     )  # fmt: skip
 
 
 def values(
-    before: list[Score], new: list[Score], *, asked_by: str, samples: str = "s"
+    before: list[ScoreRecord], new: list[ScoreRecord], *, asked_by: str, samples: str = "s"
 ) -> list[Any]:
     """What is left, in order."""
-    found = beside(before, new, asked_by=asked_by, samples=set(samples))
+    found = merge_scores(before, new, asked_by=asked_by, samples=set(samples))
     return [one.value for one in found]
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from dddm.scores.kernel import kernel_distance
 from dddm.support.torchvision_operators import import_torchvision
+from dddm_scores.kernel import kernel_distance
 
 
 def features(seed: int, count: int, dimensions: int = 7) -> torch.Tensor:

@@ -1,16 +1,46 @@
 """Each score stands beside what real images reach."""
 
+from typing import Any, NamedTuple
+
 import pytest
 import torch
 
-from dddm.scores.frechet import frechet_distance, statistics_of
-from dddm.scores.measure import measure_frechet, measure_nearest
-from dddm.scores.reference import Reference
+from dddm.interfaces.features import Extraction
+from dddm.interfaces.measurement import Floor
+from dddm.interfaces.plugin import NoOptions
+from dddm.interfaces.score import Reference, Score
+from dddm.support.moments import statistics_of
+from dddm_scores.frechet import FrechetDistance, frechet_distance, resample_distance
+from dddm_scores.nearest import Nearest
 
 
 def real(seed: int, count: int) -> torch.Tensor:
     """Real images' features: all of one distribution."""
     return torch.randn(count, 4, generator=torch.Generator().manual_seed(seed))
+
+
+def measure(score: Score, name: str, generated: torch.Tensor, reference: Reference) -> "Scored":
+    """Its measurement and its floors."""
+    both: dict[str, Any] = {
+        "generated": Extraction(features=generated),
+        "reference": reference,
+    }
+    found = score.measure(**both)[name]
+    return Scored(found.value, tuple(score.floors(**both).get(name, ())), found.details)
+
+
+class Scored(NamedTuple):
+    value: float
+    floors: tuple[Floor, ...]
+    details: dict[str, float]
+
+
+def measure_frechet(generated: torch.Tensor, reference: Reference) -> Scored:
+    return measure(FrechetDistance(NoOptions()), "fd", generated, reference)
+
+
+def measure_nearest(generated: torch.Tensor, reference: Reference) -> Scored:
+    return measure(Nearest(NoOptions()), "nearest", generated, reference)
 
 
 TRAIN, HELD_OUT = real(0, 400), real(1, 80)
@@ -24,7 +54,7 @@ def test_frechet_value_and_floors() -> None:
     resample, held_out = found.floors
     assert found.value == frechet_distance(statistics_of(generated), statistics_of(TRAIN))
     assert (resample.name, resample.images) == ("resample", 300)
-    assert resample.value == REFERENCE.resample_distance(300)
+    assert resample.value == resample_distance(REFERENCE, 300)
     assert (held_out.name, held_out.images) == ("held-out", 80)
     real_value = frechet_distance(statistics_of(HELD_OUT), statistics_of(TRAIN))
     assert held_out.value == pytest.approx(real_value, rel=1e-9)

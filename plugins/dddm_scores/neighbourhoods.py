@@ -21,7 +21,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from dddm.scores.kinds import NEIGHBOURS
+from dddm_scores.options import NEIGHBOURS
 
 _ROWS: Final = 1024
 _COLUMNS: Final = 8192

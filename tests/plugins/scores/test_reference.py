@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from dddm.scores.frechet import frechet_distance, statistics_of
-from dddm.scores.reference import RESAMPLES, Reference
+from dddm.interfaces.score import Reference
+from dddm.support.moments import statistics_of
+from dddm_scores.frechet import RESAMPLES, frechet_distance, one_resample, resample_distance
+from dddm_scores.nearest import held_out_nearest
 
 TRAIN = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
 
@@ -12,23 +14,23 @@ TRAIN = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
 def test_resamples_are_the_same_every_time() -> None:
     """They depend on the number of images alone, and not on the order of asking."""
     one, other = Reference(train=TRAIN, held_out=None), Reference(train=TRAIN, held_out=None)
-    first = one.resample_distance(50)
-    other.resample_distance(150)
-    assert other.resample_distance(50) == first
-    assert one.resample_distance(50) == first
+    first = resample_distance(one, 50)
+    resample_distance(other, 150)
+    assert resample_distance(other, 50) == first
+    assert resample_distance(one, 50) == first
 
 
 def test_fewer_images_lie_farther_off() -> None:
     """The distance of a resample falls as it grows: why a score carries its count."""
     reference = Reference(train=TRAIN, held_out=None)
-    assert reference.resample_distance(20) > 2 * reference.resample_distance(200) > 0
+    assert resample_distance(reference, 20) > 2 * resample_distance(reference, 200) > 0
 
 
 def test_it_is_a_mean_over_resamples() -> None:
     """It equals the mean of the single resamples' distances."""
     reference = Reference(train=TRAIN, held_out=None)
-    single = [reference._one_resample(60, number) for number in range(RESAMPLES)]
-    assert reference.resample_distance(60) == pytest.approx(sum(single) / RESAMPLES)
+    single = [one_resample(reference, 60, number) for number in range(RESAMPLES)]
+    assert resample_distance(reference, 60) == pytest.approx(sum(single) / RESAMPLES)
     assert len(set(single)) == RESAMPLES
 
 
@@ -43,10 +45,10 @@ def test_statistics_are_those_of_the_training_images() -> None:
 
 def test_held_out_distances() -> None:
     """One for each held-out image; none where none are held out."""
-    found = Reference(train=TRAIN, held_out=TRAIN[:3] + 0.001).held_out_nearest
+    found = held_out_nearest(Reference(train=TRAIN, held_out=TRAIN[:3] + 0.001))
     assert found is not None
     assert found.tolist() == pytest.approx([0.002] * 3, rel=1e-3)
-    assert Reference(train=TRAIN, held_out=None).held_out_nearest is None
+    assert held_out_nearest(Reference(train=TRAIN, held_out=None)) is None
 
 
 def test_some_held_out_images_are_chosen_by_lot() -> None:

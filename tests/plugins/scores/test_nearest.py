@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dddm.scores.nearest import close_share, close_threshold, median, nearest_distances
+from dddm_scores.nearest import close_share, close_threshold, median, nearest_distances
 
 
 @settings(max_examples=40, deadline=None)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from dddm.scores import fidelity
-from dddm.scores.kernel import kernel_distance
-from dddm.scores.kinds import IS_SPLITS
 from dddm.support.torchvision_operators import import_torchvision
+from dddm_scores import fidelity
+from dddm_scores.kernel import kernel_distance
+from dddm_scores.options import SPLITS
 
 _NUMBER = itertools.count()
 
@@ -22,8 +22,8 @@ def logits(seed: int, count: int = 500, classes: int = 7) -> torch.Tensor:
 def test_inception_score_of_sure_and_unsure_guesses() -> None:
     """Sure of K classes in equal shares: K.  The same guess for all: 1."""
     sure = 50.0 * torch.eye(5).repeat(400, 1)
-    assert fidelity.inception_score(sure)[0] == pytest.approx(5.0, rel=0.02)
-    assert fidelity.inception_score(torch.zeros(100, 5)) == pytest.approx((1.0, 0.0))
+    assert fidelity.inception_score(sure, splits=SPLITS)[0] == pytest.approx(5.0, rel=0.02)
+    assert fidelity.inception_score(torch.zeros(100, 5), splits=SPLITS) == pytest.approx((1.0, 0.0))
 
 
 def test_inception_score_is_its_formula() -> None:
@@ -32,11 +32,11 @@ def test_inception_score_is_its_formula() -> None:
     order = np.random.RandomState(fidelity.SEED).permutation(len(found))
     p = torch.softmax(found[order].double(), dim=1)
     parts = []
-    for part in torch.split(p, len(p) // IS_SPLITS):
+    for part in torch.split(p, len(p) // SPLITS):
         kl = (part * (part / part.mean(dim=0)).log()).sum(dim=1)
         parts.append(float(kl.mean().exp()))
     expected = (float(np.mean(parts)), float(np.std(parts)))
-    assert fidelity.inception_score(found) == pytest.approx(expected, rel=1e-9)
+    assert fidelity.inception_score(found, splits=SPLITS) == pytest.approx(expected, rel=1e-9)
 
 
 class Images(torch.utils.data.Dataset[torch.Tensor]):
@@ -57,8 +57,9 @@ def test_equals_calculate_metrics() -> None:
     import_torchvision()
     import torch_fidelity
 
-    from dddm.scores.frechet import frechet_distance, statistics_of
-    from dddm.scores.neighbourhoods import compare_neighbourhoods, neighbourhoods_of
+    from dddm.support.moments import statistics_of
+    from dddm_scores.frechet import frechet_distance
+    from dddm_scores.neighbourhoods import compare_neighbourhoods, neighbourhoods_of
 
     class Small(torch_fidelity.FeatureExtractorBase):  # type: ignore[misc]  # it is untyped
         """Mean colours of quarters as features, a fixed mix of them as logits."""
@@ -116,7 +117,7 @@ def test_equals_calculate_metrics() -> None:
         verbose=False,
     )
     one, other = quarters(generated), quarters(real)
-    is_mean, is_deviation = fidelity.inception_score(guesses(generated))
+    is_mean, is_deviation = fidelity.inception_score(guesses(generated), splits=SPLITS)
     kid_mean, kid_deviation = kernel_distance(one, other, subset=1000)
     manifold = compare_neighbourhoods(neighbourhoods_of(one), neighbourhoods_of(other))
     ours = {

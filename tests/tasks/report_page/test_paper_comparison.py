@@ -7,13 +7,13 @@ import pytest
 from report_runs import make_scores
 
 from dddm.recipe.model import Printed
-from dddm.scores.record import Score
-from dddm.tasks.report_page.beside_paper import beside_paper
+from dddm.scores.record import ScoreRecord
+from dddm.tasks.report_page.paper_comparison import paper_comparison
 from dddm.tasks.report_page.score_rows import tables_of
 
 PRINTED = Printed(
     source="table 1",
-    metric="fd",
+    score="fd",
     sampler="fixed-time",
     features="digits-classifier",
     images=120,
@@ -23,14 +23,14 @@ PRINTED = Printed(
 NAME = "fd-digits-classifier@120"
 
 
-def scores(**changes: Any) -> list[Score]:
+def scores(**changes: Any) -> list[ScoreRecord]:
     """Fréchet distances at 1 and 10 steps, in the features of the digits' classifier."""
-    return [attrs.evolve(one, **changes) for one in make_scores() if one.metric == "fd"]
+    return [attrs.evolve(one, **changes) for one in make_scores() if one.measure.name == "fd"]
 
 
 def test_what_was_measured_alike_stands_beside_its_score() -> None:
     """By sampler and step count; what the paper has beyond is in the sentence."""
-    beside = beside_paper([PRINTED], tables_of(scores())).tables[NAME]
+    beside = paper_comparison([PRINTED], tables_of(scores())).tables[NAME]
     assert beside.comparable
     assert beside.shown("fixed-time", 1) == "2.90"
     assert beside.shown("fixed-time", 10) == beside.shown("annealed", 1) == ""
@@ -51,7 +51,7 @@ def test_what_was_measured_alike_stands_beside_its_score() -> None:
 def test_what_was_not_is_said_and_not_drawn(change: dict[str, Any], reason: str) -> None:
     """Other features, another count, another recipe: a reason each, and no point in the chart."""
     printed = attrs.evolve(PRINTED, **change)
-    beside = beside_paper([printed], tables_of(scores())).tables[NAME]
+    beside = paper_comparison([printed], tables_of(scores())).tables[NAME]
     assert not beside.comparable
     assert beside.points == {}
     assert beside.sentences[0].endswith(f"It cannot be compared with ours: {reason}.")
@@ -61,16 +61,16 @@ def test_of_several_tables_the_comparable_one_is_chosen() -> None:
     """Scores in two feature spaces: the figure stands beside the one that it is of."""
     other = scores(name="fd-inception@120", provenance={"features": {"id": "dddm:inception"}})
     tables = tables_of([*scores(), *other])
-    found = beside_paper([attrs.evolve(PRINTED, features="inception")], tables).tables
+    found = paper_comparison([attrs.evolve(PRINTED, features="inception")], tables).tables
     assert list(found) == ["fd-inception@120"]
     assert found["fd-inception@120"].comparable
 
 
 def test_without_a_table_it_is_a_sentence() -> None:
-    """A metric that was not measured, words alone, and nothing at all."""
+    """A score that was not measured, words alone, and nothing at all."""
     words = Printed(source="figure 2", says="a < b")
-    found = beside_paper([attrs.evolve(PRINTED, metric="recall"), words], tables_of(scores()))
+    found = paper_comparison([attrs.evolve(PRINTED, score="recall"), words], tables_of(scores()))
     assert found.tables == {}
-    assert found.elsewhere[0].startswith("table 1: Recall 2.90 / 1.87")
+    assert found.elsewhere[0].startswith("table 1: recall 2.90 / 1.87")
     assert found.elsewhere[1] == "figure 2: a < b."
-    assert beside_paper([], tables_of(scores())).elsewhere == ()
+    assert paper_comparison([], tables_of(scores())).elsewhere == ()

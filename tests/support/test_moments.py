@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dddm.errors import DataError
-from dddm.scores.frechet import statistics_of
-from dddm.scores.moments import Moments
+from dddm.support.moments import Moments, statistics_of
 
 
 @settings(deadline=None, max_examples=30)

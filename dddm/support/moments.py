@@ -1,20 +1,54 @@
-"""Mean and covariance of features that come in batches, and from several processes.
+"""Mean and covariance of features: of a whole set, or in batches and from several processes.
 
     μ = Σx / n        Σ = (Σ x xᵀ − n μ μᵀ) / (n − 1)
 
 Sums are float64, of features less those of the first image: so that little cancels.
 
-Legend: B features of a batch, D feature dimensions.
+Legend: N features of a set, B of a batch, D feature dimensions.
 """
 
 from typing import final
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from attrs import define, field
+from attrs import define, field, frozen
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.scores.frechet import Statistics
+
+
+@final
+@frozen(kw_only=True, eq=False)
+class Statistics:
+    """Mean (D,) and covariance (D, D), with divisor N − 1, of features; float64."""
+
+    mean: npt.NDArray[np.float64]
+    covariance: npt.NDArray[np.float64]
+
+
+def statistics_of(features: Tensor) -> Statistics:
+    """Mean and covariance of features (N, D).
+
+    Raises:
+        DataError: if a feature is not finite, or there are fewer than two images.
+    """
+    if len(features) < 2:  # noqa: PLR2004 - a covariance takes two
+        raise DataError(
+            f"the covariance of features, as for a Fréchet distance, cannot be taken over "
+            f"{len(features)} image(s)",
+            remedy="draw at least 2, better thousands",
+        )
+    bad = int((~torch.isfinite(features)).any(dim=1).sum())
+    if bad:
+        raise DataError(
+            f"the features of {bad} of {len(features)} images are not finite",
+            remedy="choose other features: these cannot judge such images",
+        )
+    value_ND = features.double().cpu().numpy()
+    # numpy returns a bare number as the covariance of one dimension.
+    covariance_DD = np.atleast_2d(np.cov(value_ND, rowvar=False))
+    return Statistics(mean=np.mean(value_ND, axis=0), covariance=covariance_DD)
 
 
 @final

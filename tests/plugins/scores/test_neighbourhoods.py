@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dddm.scores import neighbourhoods
-from dddm.scores.neighbourhoods import compare_neighbourhoods, neighbourhoods_of
 from dddm.support.torchvision_operators import import_torchvision
+from dddm_scores import neighbourhoods
+from dddm_scores.neighbourhoods import compare_neighbourhoods, neighbourhoods_of
 
 
 def features(seed: int, count: int, *, dimensions: int = 6, scale: float = 1.0) -> torch.Tensor:

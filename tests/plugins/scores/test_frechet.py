@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dddm.errors import DataError
-from dddm.scores.frechet import Statistics, frechet_distance, statistics_of
+from dddm.support.moments import Statistics, statistics_of
 from dddm.support.torchvision_operators import import_torchvision
+from dddm_scores.frechet import frechet_distance
 
 DIMENSIONS = 5
 _NUMBER = itertools.count()
