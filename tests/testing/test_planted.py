@@ -11,6 +11,7 @@ from planted import (
     features,
     learning_rates,
     metrics,
+    objectives,
     observers,
     optimizers,
     parametrizations,
@@ -27,7 +28,7 @@ from dddm.interfaces.plugin import Kind
 from dddm.testing import checks_of, examine
 
 MODULES = (
-    backbones, datasets, features, learning_rates, metrics, observers, optimizers,
+    backbones, datasets, features, learning_rates, metrics, objectives, observers, optimizers,
     parametrizations, registrations, samplers, schedules, scores, stores,
 )  # fmt: skip
 EVERY = [bug for module in MODULES for bug in module.BUGS]

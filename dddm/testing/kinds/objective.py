@@ -41,7 +41,7 @@ def steps(subject: Subject) -> None:
             expect(bool(outcome.loss.isfinite()), f"the loss is {float(outcome.loss.detach())}")
             if outcome.loss_B is not None:
                 expect_close(
-                    outcome.loss_B.mean(),
+                    outcome.loss_B.detach().mean(),
                     outcome.loss.detach(),
                     "the loss is not the mean of the rows' losses",
                 )
