@@ -112,7 +112,7 @@ SMALLER = (
     "train.batch_images=4",
     "train.sample_every_epochs=1",
     # A Fréchet distance in the pixels of 64×64 colours would take hours.
-    'evaluate={features = "pixels", metrics = ["nearest"]}',
+    'evaluate={features = "pixels", scores = ["nearest"]}',
     'data={use = "npz", path = "FOLDER/IMAGES.npz"}',
     'sample=[{use = "fixed-time", steps = [1], images = 2}]',
 )
