@@ -24,11 +24,12 @@ from attrs import Factory, frozen
 from torch import Tensor
 
 from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.objective import Objective, TrainingProgress
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.shards import Shards
 from dddm.method.denoiser import ScheduledDenoiser
+from dddm.method.draws import draw
 from dddm.method.ema import MovingAverage
-from dddm.method.training_step import draw
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
 from dddm.support.images import from_uint8
@@ -88,6 +89,7 @@ class Job:
         catalogue = load_catalogue()
         self.image_NCHW = torch.randint(0, 256, (IMAGES, *SHAPE.as_tuple), dtype=torch.uint8)
         self.schedule = _make(catalogue, Kind.SCHEDULE, "dddm:vp")
+        self.objective: Objective = _make(catalogue, Kind.OBJECTIVE, "dddm:directly-denoising")
         self.metric = _make(catalogue, Kind.METRIC, "dddm:pseudo-huber", c=0.00014)
         self.store = _make(catalogue, Kind.TARGET_STORE, "dddm:ram")
         network = catalogue.find(Kind.BACKBONE, "dddm:adm")
@@ -96,7 +98,7 @@ class Job:
         )
         self.backbone = network.load()(options, shape=SHAPE, classes=0)
         self.model = ScheduledDenoiser(schedule=self.schedule, backbone=self.backbone)
-        self.optimiser = torch.optim.Adam(self.backbone.parameters(), lr=1e-4)
+        self.optimizer = torch.optim.Adam(self.backbone.parameters(), lr=1e-4)
         self.ema = MovingAverage(self.backbone, decay=0.9999, warmup=False)
 
     def open_store(self, folder: Path) -> float:
@@ -119,21 +121,19 @@ class Job:
             self.store.write(index_B, estimate=torch.randn(len(index_B), *SHAPE.as_tuple))
 
     def step(self, clock: Clock, *, index_B: Tensor, number: int) -> None:
-        """One step of algorithm 1 with its optimiser, each part timed."""
+        """One step of algorithm 1 with its optimizer, each part timed."""
         given = self.before_the_network(clock, index_B=index_B, number=number)
         with clock.time(NETWORK):
             begun = self.model.begin(x_t=given.x_t, t=given.t, label=None)
             new_estimate = self.model.refine(begun, estimate=given.estimate)
-            loss_B = self.metric.loss(
-                estimate=new_estimate, target=given.x_0, previous_estimate=given.estimate, epoch=0
-            )
-            self.optimiser.zero_grad()
+            loss_B = self.metric.distance(estimate=new_estimate, target=given.x_0)
+            self.optimizer.zero_grad()
             loss_B.mean().backward()
         with clock.time(NORM):
             torch.nn.utils.clip_grad_norm_(self.backbone.parameters(), float("inf"))
         self.write(clock, index_B=index_B, estimate=new_estimate.detach())
         with clock.time(ADAM):
-            self.optimiser.step()
+            self.optimizer.step()
         with clock.time(EMA):
             self.ema.update(self.backbone, update=number)
 
@@ -143,12 +143,20 @@ class Job:
         with clock.time(DATA):
             x_0 = from_uint8(self.image_NCHW[index_B])
         with clock.time(DRAW):
-            draws = draw(schedule=self.schedule, images=len(x_0), shape=SHAPE, generator=generator)
+            draws = draw(
+                self.objective,
+                count=len(x_0),
+                shape=SHAPE,
+                schedule=self.schedule,
+                progress=TrainingProgress(step=number, total_steps=number + 1, epoch=0),
+                generator=generator,
+                flips=False,
+            ).own
         with clock.time(READ):
             estimate = self.store.read(index_B)
         with clock.time(DIFFUSE):
-            x_t = self.schedule.diffuse(x_0=x_0, t=draws.t, noise=draws.noise)
-        return Given(x_0=x_0, x_t=x_t, t=draws.t, estimate=estimate)
+            x_t = self.schedule.diffuse(x_0=x_0, t=draws["t"], noise=draws["noise"])
+        return Given(x_0=x_0, x_t=x_t, t=draws["t"], estimate=estimate)
 
     def write(self, clock: Clock, *, index_B: Tensor, estimate: Tensor) -> None:
         """Keep the estimates."""

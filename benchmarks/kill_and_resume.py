@@ -2,7 +2,7 @@
 
 Each trial gives the same `dddm run` command again and again; every time but the last its process
 group is killed (`kill -9`) after a random time.  The run that gets to its end must equal one that
-nobody disturbed bit for bit: weights, averages, optimiser, target store, losses and samples.
+nobody disturbed bit for bit: weights, averages, optimizer, target store, losses and samples.
 
     python benchmarks/kill_and_resume.py --kills 200
 """
@@ -99,7 +99,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
     events = [json.loads(line) for line in (run_folder / "events.jsonl").read_text().splitlines()]
     facts: dict[str, Any] = {
         "losses": [e["loss"] for e in events if e["event"] == "step-done"],
-        "leak": [e["leak"] for e in events if e["event"] == "epoch-done"],
+        "diagnosis": [e["diagnosis"] for e in events if e["event"] == "epoch-done"],
         "store": stored_rows(run_folder).numpy().tobytes(),
     }
     for group in _GROUPS:

@@ -31,9 +31,7 @@ from attrs import Factory, frozen
 from torch import Tensor, nn
 
 from dddm.support.torchvision_operators import import_torchvision
-from dddm_metrics.guided_mix import GuidedMix
 from dddm_metrics.lpips_options import PseudoLpipsOptions
-from dddm_metrics.options import GuidedMixOptions
 from dddm_metrics.pseudo_lpips import PseudoLpips
 
 C: Final = 6.9e-5
@@ -117,21 +115,10 @@ def naive_loss(model: nn.Module, images: Images, *, size: int) -> Tensor:
 
 def forms(*, images: Images, size: int, folder: Path) -> dict[str, Callable[[], Tensor]]:
     """A loss for each form, to call again and again."""
-    from dddm.interfaces.plugin import Part
-
     trunk = save_random_vgg(folder)
     metric = PseudoLpips(PseudoLpipsOptions(c=C, size=size, **trunk))
 
-    @final
-    @frozen(kw_only=True)
-    class Held(Part):
-        options: Any = None
-
-        def make(self, **more: Any) -> PseudoLpips:
-            del more
-            return metric
-
-    mix, weight = GuidedMix(GuidedMixOptions(of=Held())), 1 / (EPOCH + 1)
+    weight = 1 / (EPOCH + 1)
     trainable, frozen_ = (
         naive_lpips(trunk["trunk_file"], trainable=trainable, average=True)
         for trainable in (True, False)
@@ -143,12 +130,10 @@ def forms(*, images: Images, size: int, folder: Path) -> dict[str, Callable[[], 
         return (weight * to_image + (1 - weight) * to_estimate).mean()
 
     def shared() -> Tensor:
-        return mix.loss(
-            estimate=images.estimate,
-            target=images.target,
-            previous_estimate=images.previous,
-            epoch=EPOCH,
-        ).mean()
+        to_image, to_estimate = metric.distances(
+            estimate=images.estimate, targets=(images.target, images.previous)
+        )
+        return (weight * to_image + (1 - weight) * to_estimate).mean()
 
     return {
         OURS: lambda: metric.distance(estimate=images.estimate, target=images.target).mean(),

@@ -8,8 +8,8 @@ batch:
 
 1. `through the recipe`: the metric that entry point, registry and recipe have built, as in a run.
 2. `class called directly`: the same class, imported and made by hand.
-3. `arithmetic inline`: the lines of `dddm.method.training_step` written out, with the formula in
-   the place of the call.
+3. `arithmetic inline`: the lines of the objective `directly-denoising` written out, with the
+   formula in the place of the call.
 
 They take turns in an order that is drawn for each round, so that all meet the same machine, and
 give the same loss and gradients, which is checked first.  What counts is the median over rounds of
@@ -31,16 +31,20 @@ import torch
 from torch import Tensor
 
 from dddm.interfaces.metric import Metric
+from dddm.interfaces.objective import Batch, TrainingProgress
 from dddm.method.denoiser import ScheduledDenoiser
-from dddm.method.training_step import Batch, Draws, draw, training_step
+from dddm.method.draws import Draws, draw
+from dddm.method.step import StepParts, make_step
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
+from dddm.run.announce import Announcer
+from dddm.run.context import RunContext
 from dddm.run.folder import RunFolder
-from dddm.run.processes import ALONE
 from dddm.support.images import from_uint8
 from dddm.tasks.build import TrainingParts, build_for_training
 
 EPS: Final = 0.05
+PROGRESS: Final = TrainingProgress(step=0, total_steps=1, epoch=0)
 RECIPE: Final = "through the recipe"
 DIRECT: Final = "class called directly"
 INLINE: Final = "arithmetic inline"
@@ -61,6 +65,7 @@ def dddm_register(registrar):
 """
 METRIC: Final = """\
 from dddm.interfaces.metric import Metric
+from dddm.interfaces.objective import Batch, TrainingProgress
 
 class Charbonnier(Metric):
     def __init__(self, options):
@@ -87,32 +92,44 @@ def parts_of(folder: Path) -> TrainingParts:
     file = folder / "bench.toml"
     file.write_text(text)
     recipe = read_recipe(file, catalogue=load_catalogue())
+    assert recipe.metric is not None
     assert recipe.metric.component.package == "dddm-bench-metric"
     place, cpu = RunFolder(folder / "run"), torch.device("cpu")
-    return build_for_training(recipe, folder=place, device=cpu, processes=ALONE)
+    return build_for_training(
+        RunContext(recipe=recipe, folder=place, device=cpu, announcer=Announcer(()))
+    )
 
 
 def batch_of(parts: TrainingParts) -> Batch:
     """The first batch of the first epoch."""
-    index_B = parts.plan.epoch(0)[0]
+    index_B = parts.plan.own_rows(0, part=parts.plan.part_of(rank=0, processes=1))(0).index
     x_0_BCHW = from_uint8(parts.split.images(index_B))
-    return Batch(index=index_B, x_0=x_0_BCHW, label=parts.split.labels(index_B))
+    return Batch(index=index_B, x_0=x_0_BCHW, label=parts.split.labels(index_B), rows=index_B)
 
 
 def draws_for(parts: TrainingParts, batch: Batch) -> Draws:
     """The same numbers for each step."""
     generator = torch.Generator().manual_seed(0)
     count, shape = len(batch.index), parts.split.shape
-    return draw(schedule=parts.schedule, images=count, shape=shape, generator=generator)
+    return draw(
+        parts.objective,
+        count=count,
+        shape=shape,
+        schedule=parts.schedule,
+        progress=PROGRESS,
+        generator=generator,
+        flips=False,
+    )
 
 
 def inline_loss(
     model: ScheduledDenoiser, parts: TrainingParts, *, batch: Batch, draws: Draws
 ) -> Tensor:
-    """`dddm.method.training_step` with the formula in the place of the metric."""
-    stored_BCHW = parts.store.read(batch.index)
-    x_t_BCHW = model.schedule.diffuse(x_0=batch.x_0, t=draws.t, noise=draws.noise)
-    estimate_BCHW = model.evaluate(x_t=x_t_BCHW, t=draws.t, label=batch.label, estimate=stored_BCHW)
+    """The objective's step with the formula in the place of the metric."""
+    stored_BCHW = parts.memory.read(batch.rows)["estimate"]
+    t_B = draws.own["t"]
+    x_t_BCHW = model.schedule.diffuse(x_0=batch.x_0, t=t_B, noise=draws.own["noise"])
+    estimate_BCHW = model.evaluate(x_t=x_t_BCHW, t=t_B, label=batch.label, estimate=stored_BCHW)
     return formula(estimate_BCHW, batch.x_0).mean()
 
 
@@ -130,6 +147,12 @@ def directly_made() -> Metric:
     return metric
 
 
+def metric_of(parts: TrainingParts) -> Metric:
+    """The metric that the recipe names."""
+    assert parts.metric is not None
+    return parts.metric
+
+
 def steps_of(parts: TrainingParts) -> dict[str, Callable[[], Tensor]]:
     """The three steps: each gives its loss and leaves gradients."""
     batch = batch_of(parts)
@@ -137,11 +160,16 @@ def steps_of(parts: TrainingParts) -> dict[str, Callable[[], Tensor]]:
     model = ScheduledDenoiser(schedule=parts.schedule, backbone=parts.backbone)
 
     def with_metric(metric: Metric) -> Callable[[], Tensor]:
-        given: dict[str, Any] = {"store": parts.store, "batch": batch, "draws": draws, "epoch": 0}
-        return lambda: training_step(model=model, metric=metric, **given).loss
+        made = StepParts(objective=parts.objective, denoiser=model, average=None, metric=metric)
+
+        def loss() -> Tensor:
+            memory = parts.memory.read(batch.rows)
+            return make_step(made, batch=batch, draws=draws, memory=memory, progress=PROGRESS).loss
+
+        return loss
 
     forward = {
-        RECIPE: with_metric(parts.metric),
+        RECIPE: with_metric(metric_of(parts)),
         DIRECT: with_metric(directly_made()),
         INLINE: lambda: inline_loss(model, parts, batch=batch, draws=draws),
     }
@@ -193,7 +221,7 @@ def main(rounds: int, threads: int) -> None:
         sys.path.insert(0, folder)
         install(Path(folder))
         parts = parts_of(Path(folder))
-        parts.store.begin_epoch(0)
+        parts.memory.begin_epoch(0)
         parts.backbone.eval()
         steps = steps_of(parts)
         refuse_unequal(steps, parts)
@@ -207,11 +235,9 @@ def main(rounds: int, threads: int) -> None:
         estimate_BCHW = target_BCHW + 0.1
         given = {"estimate": estimate_BCHW, "target": target_BCHW}
         with torch.no_grad():
-            called = microseconds(
-                lambda: parts.metric.loss(**given, previous_estimate=estimate_BCHW, epoch=0)
-            )
+            called = microseconds(lambda: metric_of(parts).distance(**given))
             bare = microseconds(lambda: formula(estimate_BCHW, target_BCHW))
-        parts.store.close()
+        parts.memory.close()
     step_ms = statistics.median(seconds[INLINE]) * 1000
     print(f"a step with the {INLINE}: {step_ms:.2f} ms of CPU time, median of {rounds}")
     for name in (RECIPE, DIRECT):

@@ -32,6 +32,7 @@ from dddm.registry.loader import load_catalogue
 from dddm.support.torchvision_operators import import_torchvision
 from dddm.tasks.build import build_metric, build_schedule
 from dddm.tasks.dry_run import look_ahead
+from dddm.tasks.optimizer import build_optimizer
 
 CPU: Final = torch.device("cpu")
 HUBER_C: Final = 0.03
@@ -54,16 +55,21 @@ def ours(recipe: Recipe, *, precision: torch.dtype = torch.float32) -> Callable[
     schedule, metric = build_schedule(recipe), build_metric(recipe, device=CPU)
     model = ScheduledDenoiser(schedule=schedule, backbone=backbone, precision=precision)
     average = MovingAverage(backbone, decay=0.9999, warmup=False)
-    optimiser = recipe.optimizer.make(parameters=list(backbone.parameters()), learning_rate=1e-4)
+    optimizer = build_optimizer(
+        recipe.optimizer,
+        parameters=list(backbone.parameters()),
+        learning_rate=recipe.learning_rate.options.rate,
+    )
+    assert metric is not None
 
     def step(given: Given) -> None:
         x_t = schedule.diffuse(x_0=given.x_0, t=given.t, noise=given.noise)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         begun = model.begin(x_t=x_t, t=given.t, label=None)
         estimate = model.refine(begun, estimate=given.estimate)
         loss = metric.distance(estimate=estimate, target=given.x_0).mean()
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
-        optimiser.step()
+        optimizer.step()
         average.update(backbone, update=0)
 
     return step
@@ -88,17 +94,17 @@ def theirs(recipe: Recipe) -> Callable[[Given], None]:
     )
     follow: Any = get_ema_multi_avg_fn
     average = AveragedModel(network, multi_avg_fn=follow(0.9999))
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-4)
+    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate.options.rate)
     schedule = build_schedule(recipe)
 
     def step(given: Given) -> None:
         x_t = schedule.diffuse(x_0=given.x_0, t=given.t, noise=given.noise)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         raw = network(x_t, given.t).sample
         squares = (x_t - raw - given.x_0).square().flatten(1).sum(1)
         loss = ((squares + HUBER_C**2).sqrt() - HUBER_C).mean()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         average.update_parameters(network)
 
     return step

@@ -8,17 +8,20 @@ from typing import Any, final
 
 import attrs
 import pytest
+import torch
 
 from dddm.errors import DataError
 from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.features import Features
+from dddm.interfaces.learning_rate import LearningRate
 from dddm.interfaces.metric import Metric
+from dddm.interfaces.objective import Objective
 from dddm.interfaces.observer import Observer
 from dddm.interfaces.plugin import (
     NOTHING_SAID,
     Check,
     Conformance,
-    DescribeData,
+    Describe,
     Kind,
     Needs,
     NoOptions,
@@ -68,6 +71,17 @@ PACKAGES = {
             "resnet20",
         ],
     ),
+    "dddm_objectives": (Kind.OBJECTIVE, Objective, ["directly-denoising"]),
+    "dddm_learning_rates": (
+        Kind.LEARNING_RATE,
+        LearningRate,
+        ["constant", "cosine", "inverse-sqrt", "steps"],
+    ),
+    "dddm_optimizers": (
+        Kind.OPTIMIZER,
+        torch.optim.Optimizer,
+        ["adam", "adamw", "muon", "radam", "sgd"],
+    ),
     "dddm_observers": (Kind.OBSERVER, Observer, ["json-lines", "tensorboard", "terminal"]),
 }
 every_package = pytest.mark.parametrize("package", PACKAGES)
@@ -90,7 +104,7 @@ class Notebook(Registrar):
         options: type[Any] = NoOptions,
         api: tuple[int, int] = (1, 1),
         check: Check | None = None,
-        describe: DescribeData | None = None,
+        describe: Describe | None = None,
         weights: Iterable[WeightFile] = (),
         needs: Needs | None = None,
         default: bool = False,
@@ -163,7 +177,12 @@ def test_a_target_makes_its_component(
     for entry in registered(package).values():
         module, _, name = entry["target"].partition(":")
         options = entry["options"](**required_of(entry["options"]))
-        surroundings = {"folder": tmp_path} if kind is Kind.OBSERVER else {}
+        surroundings: dict[str, Any] = {}
+        if kind is Kind.OBSERVER:
+            surroundings = {"folder": tmp_path}
+        elif kind is Kind.OPTIMIZER:
+            weight = torch.nn.Parameter(torch.zeros(2, 2))
+            surroundings = {"parameters": [weight], "learning_rate": 1e-3}
         target = getattr(importlib.import_module(module), name)
         if entry["weights"]:
             with pytest.raises(DataError, match="not found"):
