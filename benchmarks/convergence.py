@@ -96,9 +96,10 @@ class counted_evaluations:  # noqa: N801 - a context manager that reads as a fun
     def __enter__(self) -> list[int]:
         refine = self._model.refine
 
-        def counting(begun: object, *, estimate: Tensor) -> Tensor:
-            self._count[0] += len(estimate)
-            return refine(begun, estimate=estimate)
+        def counting(begun: object, *, estimate: Tensor | None) -> Tensor:
+            refined = refine(begun, estimate=estimate)
+            self._count[0] += len(refined)
+            return refined
 
         self._model.refine = counting  # type: ignore[method-assign]
         return self._count

@@ -38,8 +38,11 @@ class Denoiser(ABC):
         """
 
     @abstractmethod
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        """f_θ(x̂, x_t, t), (B, C, H, W), not clamped.  One call is one network evaluation."""
+    def refine(self, begun: Any, *, estimate: Tensor | None) -> Tensor:
+        """f_θ(x̂, x_t, t), (B, C, H, W), not clamped.  One call is one network evaluation.
+
+        `estimate` is ignored by a network that takes none, and may then be None.
+        """
 
     @abstractmethod
     def select(self, begun: Any, *, index: Tensor) -> Any:
@@ -58,12 +61,12 @@ class Denoiser(ABC):
         x_t: Tensor,
         t: Tensor,
         label: Tensor | None,
-        estimate: Tensor,
+        estimate: Tensor | None,
         second_time: Tensor | None = None,
     ) -> Tensor:
         """`begin` and then `refine`: what training does, once for each image."""
-        more = {} if second_time is None else {"second_time": second_time}
-        return self.refine(self.begin(x_t=x_t, t=t, label=label, **more), estimate=estimate)
+        begun = self.begin(x_t=x_t, t=t, label=label, second_time=second_time)
+        return self.refine(begun, estimate=estimate)
 
 
 class Sampler(ABC):

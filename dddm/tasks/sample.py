@@ -69,14 +69,14 @@ class _Counting(Denoiser):
         self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None
     ) -> Any:
         """What of f depends on all but the estimate."""
-        more = {} if second_time is None else {"second_time": second_time}
-        return self._model.begin(x_t=x_t, t=t, label=label, **more)
+        return self._model.begin(x_t=x_t, t=t, label=label, second_time=second_time)
 
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
+    def refine(self, begun: Any, *, estimate: Tensor | None) -> Tensor:
         """f_θ(x̂, x_t, t)."""
+        refined = self._model.refine(begun, estimate=estimate)
         self.calls += 1
-        self.evaluations += len(estimate)
-        return self._model.refine(begun, estimate=estimate)
+        self.evaluations += len(refined)
+        return refined
 
     def select(self, begun: Any, *, index: Tensor) -> Any:
         """What `begin` would have returned for these images alone."""

@@ -118,8 +118,10 @@ class PlainDenoiser(Denoiser):
         second = None if begun.second_time is None else begun.second_time[index]
         return Begun(x_t=begun.x_t[index], t=begun.t[index], label=label, second_time=second)
 
-    def refine(self, begun: Begun, *, estimate: Tensor) -> Tensor:
-        """Apply f."""
+    def refine(self, begun: Begun, *, estimate: Tensor | None) -> Tensor:
+        """Apply f; without an estimate, to zeros."""
+        if estimate is None:
+            estimate = torch.zeros_like(begun.x_t)
         self.refined.append(estimate)
         return self._function(begun, estimate)
 

@@ -50,7 +50,7 @@ class _StopsAfterTwo(Observer):
     """Asks the run to stop when the second step is done."""
 
     def notice(self, event: Event) -> None:
-        if isinstance(event, StepDone) and event.step == 2:  # noqa: PLR2004 - as named
+        if isinstance(event, StepDone) and event.step == 2:
             raise StoppedEarly("two steps are enough")
 
 
@@ -114,10 +114,9 @@ def test_resumed_is_uninterrupted(
     tmp_path: Path, alone: dict[str, RunFolder], catalogue: Catalogue, name: str
 ) -> None:
     """A run that is stopped after its second step and resumed ends with the same bits."""
-
     with pytest.raises(StoppedEarly):
         run_toy(tmp_path, name, catalogue=catalogue, observers=[STOPS_AFTER_TWO])
-    assert len(losses_of(RunFolder(tmp_path / name))) < 6  # noqa: PLR2004 - of six
+    assert len(losses_of(RunFolder(tmp_path / name))) < 6
     resumed = run_toy(tmp_path, name, catalogue=catalogue)
     assert losses_of(resumed) == losses_of(alone[name])
     for file in list_checkpoints(alone[name].checkpoints)[0].glob("*.safetensors"):
@@ -134,7 +133,7 @@ def test_dropout_drops_the_same_in_a_frozen_pass(tmp_path: Path, catalogue: Cata
 def test_sets_without_classes_are_of_the_whole(tmp_path: Path, catalogue: Catalogue) -> None:
     """A network without classes is compared with images of all kinds."""
     folder = run_toy(tmp_path, "sets", catalogue=catalogue, steps=2, classes=False)
-    assert len(losses_of(folder)) == 2  # noqa: PLR2004 - as asked
+    assert len(losses_of(folder)) == 2
 
 
 def test_memory_of_the_objectives_own(alone: dict[str, RunFolder]) -> None:
@@ -143,7 +142,7 @@ def test_memory_of_the_objectives_own(alone: dict[str, RunFolder]) -> None:
     depth = newest(folder, "memory-depth-0000")
     rows = torch.cat([depth[key] for key in sorted(depth) if key.endswith(".rows")])
     assert rows.view(torch.float32).max() >= 1
-    assert len(rows) == 640  # noqa: PLR2004 - the toy's own rows
+    assert len(rows) == 640
     depths = [event["numbers"]["depth"] for event in read_events(folder.events, event="step-done")]
     assert depths[0] == 0
     assert depths[-1] > 0

@@ -57,6 +57,7 @@ def _with_half() -> Catalogue:
 def test_a_component_holds_another(tmp_path: Path) -> None:
     """The inner table becomes a component with options of its own, and reads back as it was."""
     recipe = read_recipe(write_tiny(tmp_path, (METRIC, HOLDING)), catalogue=_with_half())
+    assert recipe.metric is not None
     inner = recipe.metric.options.of
     assert isinstance(inner, Use)
     assert (inner.component.name, inner.options.c) == ("pseudo-huber", 0.0043)

@@ -90,6 +90,7 @@ def test_set_comes_last_for_all_entries_and_reaches_into_one(tmp_path: Path) -> 
     sweep = read(tmp_path, SWEEP, *overrides)
     assert [entry.recipe.seed for entry in sweep.entries] == [7, 7]
     assert [entry.recipe.name for entry in sweep.entries] == ["again-far", "again-slow"]
+    assert sweep.entries[1].recipe.metric is not None
     assert sweep.entries[1].recipe.metric.options.rate == 0.25
     origins = sweep.entries[1].recipe.origins
     assert origins["metric.rate"] == "--set sweep.1.metric.rate=0.25"
@@ -114,6 +115,7 @@ def test_a_full_id_and_a_bare_name_are_one_component(tmp_path: Path) -> None:
     """An entry that names the component with its namespace merges with the base's options."""
     text = RECIPE + '[[sweep]]\nname = "full"\nmetric = { use = "toy:near", rate = 0.75 }\n'
     (entry,) = read(tmp_path, text).entries
+    assert entry.recipe.metric is not None
     assert entry.recipe.metric.options.size == 1
 
 

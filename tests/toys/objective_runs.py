@@ -1,6 +1,6 @@
 """Runs of the toy objectives: in this process, or as a script in several.
 
-    torchrun --nproc-per-node 4 objective_runs.py FOLDER plain sets …
+torchrun --nproc-per-node 4 objective_runs.py FOLDER plain sets …
 """
 
 import sys
@@ -92,7 +92,7 @@ def run_toy(
     catalogue: Catalogue,
     processes: Processes = ALONE,
     observers: Sequence[Follower] = (),
-    **text: int | float | bool,
+    **text: float | bool,
 ) -> RunFolder:
     """Run a toy's recipe, as `dddm run` does."""
     place = folder / name
@@ -104,7 +104,7 @@ def run_toy(
 
     processes.from_main(write)
     recipe = read_recipe(file, overrides=overrides, catalogue=catalogue)
-    processes.from_main(lambda: prepare_folder(recipe, place) and None)
+    processes.from_main(lambda: [prepare_folder(recipe, place)])
     run(
         recipe,
         folder=RunFolder(place),

@@ -95,14 +95,6 @@ def test_gradient_at_equality_is_finite(metric: Metric) -> None:
 
 
 @every_metric
-def test_loss_is_the_distance(metric: Metric) -> None:
-    """Training minimises the distance to x_0, whatever the estimate before and the epoch."""
-    a, b, before = torch.randn(3, 2, 1, 3, 3)
-    loss = metric.loss(estimate=a, target=b, previous_estimate=before, epoch=5)
-    assert torch.equal(loss, metric.distance(estimate=a, target=b))
-
-
-@every_metric
 def test_one_image_is_not_compared_with_many(metric: Metric) -> None:
     """Shapes that differ are refused instead of being broadcast."""
     with pytest.raises(ValueError, match="shape"):

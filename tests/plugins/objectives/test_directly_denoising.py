@@ -179,7 +179,7 @@ class Seeing(Denoiser):
     def begin(self, *, x_t: Tensor, **_: Any) -> Tensor:
         return x_t
 
-    def refine(self, begun: Tensor, *, estimate: Tensor) -> Tensor:
+    def refine(self, begun: Tensor, *, estimate: Tensor | None) -> Tensor:
         self.given = estimate
         return begun * self._gain
 
@@ -209,7 +209,8 @@ def estimates_given(
 def test_dropout_keeps_all_or_replaces_all(probability: float, kept: bool) -> None:  # noqa: FBT001
     """At probability 0 the stored estimate is used, at 1 fresh noise in its place."""
     batch = make_batch()
-    memory, options = memory_of(batch), {"estimate_dropout": probability}
+    memory = memory_of(batch)
+    options: dict[str, Any] = {"estimate_dropout": probability}
     draws = draws_for(batch, **options)
     used = estimates_given(batch, draws, memory, **options)
     assert torch.equal(used, memory["estimate"] if kept else draws.own["dropout_noise"])
@@ -218,7 +219,7 @@ def test_dropout_keeps_all_or_replaces_all(probability: float, kept: bool) -> No
 def test_dropout_has_its_probability() -> None:
     """About a third of many estimates are dropped at p = 1/3, each whole."""
     batch = make_batch(3000)
-    options = {"estimate_dropout": 1 / 3}
+    options: dict[str, Any] = {"estimate_dropout": 1 / 3}
     draws = draws_for(batch, **options)
     dropped_B = draws.own["dropped"]
     assert abs(dropped_B.double().mean() - 1 / 3) < 4 * (2 / 9 / 3000) ** 0.5
@@ -280,7 +281,8 @@ def test_flips_keep_the_memory_in_one_orientation() -> None:
 
 def test_parts_of_a_batch_are_the_batch() -> None:
     """Cut into parts, batch and draws give the whole's estimates, and their losses its mean."""
-    batch, options = make_batch(), {"estimate_dropout": 0.5, "guided_mix": True}
+    batch = make_batch()
+    options: dict[str, Any] = {"estimate_dropout": 0.5, "guided_mix": True}
     draws = draws_for(batch, flips=True, **options)
     whole = step(batch, draws, epoch=2, **options)
     parts = [
@@ -310,7 +312,7 @@ class Remembering(Metric):
 def test_the_guided_mix_aims_at_the_stored_estimate() -> None:
     """Also where the network was given noise in its place: a mix must not aim at noise."""
     batch, metric = make_batch(), Remembering()
-    options = {"estimate_dropout": 1.0, "guided_mix": True}
+    options: dict[str, Any] = {"estimate_dropout": 1.0, "guided_mix": True}
     step(batch, draws_for(batch, **options), metric=metric, epoch=3, **options)
     to_image, to_stored = metric.targets
     assert torch.equal(to_image, batch.x_0)
@@ -355,7 +357,7 @@ class Answering(Denoiser):
     def begin(self, **_: Any) -> None:
         return
 
-    def refine(self, begun: None, *, estimate: Tensor) -> Tensor:
+    def refine(self, begun: None, *, estimate: Tensor | None) -> Tensor:
         return self._estimate
 
     def select(self, begun: None, *, index: Tensor) -> None:

@@ -67,9 +67,7 @@ class Remembering(Objective):
         assert given.metric is not None
         loss_B = given.metric.distance(estimate=estimate, target=given.batch.x_0)
         loss_B = loss_B * (1 + self.steps)
-        return Outcome(
-            loss=loss_B.mean(), loss_B=loss_B, memory={"estimate": estimate.detach()}
-        )
+        return Outcome(loss=loss_B.mean(), loss_B=loss_B, memory={"estimate": estimate.detach()})
 
     def after_step(self, *, backbone: Backbone, progress: TrainingProgress) -> None:
         self.steps = self.steps + 1

@@ -65,7 +65,7 @@ def dddm_register(registrar: Registrar) -> None:
         (
             "flowing",
             "Flowing",
-            {"second_time": True, "derivatives": 1.0, "metric": False},
+            {"second_time": True, "derivatives": 1.0, "continuous_time": True, "metric": False},
             "A forward-mode derivative and a second time.",
         ),
         (

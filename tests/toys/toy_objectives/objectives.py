@@ -122,9 +122,7 @@ class Flowing(_Toy):
         value, slope = given.jvp(u, (x_t, t_B / 2, t_B), tangents)
         target = given.batch.x_0 - expand_B111(t_B / 2) * slope.detach().clamp(-1, 1)
         loss_B = (value - target).square().flatten(1).mean(1)
-        return Outcome(
-            loss=loss_B.mean(), loss_B=loss_B, numbers={"slope": slope.detach().norm()}
-        )
+        return Outcome(loss=loss_B.mean(), loss_B=loss_B, numbers={"slope": slope.detach().norm()})
 
 
 def _energy_distance(generated_GnD: Tensor, real_GmD: Tensor) -> Tensor:
@@ -153,9 +151,7 @@ class Sets(_Toy):
         generated = given.denoiser.evaluate(
             x_t=schedule.prior(noise=noise), t=t_B, label=given.batch.label, estimate=None
         )
-        loss_G = _energy_distance(
-            generated.reshape(len(sets.index), ROWS, -1), sets.x_0.flatten(2)
-        )
+        loss_G = _energy_distance(generated.reshape(len(sets.index), ROWS, -1), sets.x_0.flatten(2))
         return Outcome(loss=loss_G.mean())
 
 
@@ -177,9 +173,7 @@ class Chain(_Toy):
         x_T = torch.where(new_B111, draws["noise"], memory["x_T"])
         x_hat = torch.where(new_B111, draws["first"], memory["estimate"])
         t_B = given.denoiser.schedule.grid(steps=1).expand(len(x_T))
-        refined = given.denoiser.evaluate(
-            x_t=x_T, t=t_B, label=given.batch.label, estimate=x_hat
-        )
+        refined = given.denoiser.evaluate(x_t=x_T, t=t_B, label=given.batch.label, estimate=x_hat)
         loss_G = _energy_distance(refined.reshape(len(sets.index), ROWS, -1), sets.x_0.flatten(2))
         return Outcome(
             loss=loss_G.mean(),
