@@ -46,16 +46,16 @@ def page() -> str:
 
 def _row(name: str, recipes: list[Recipe], *, swept: bool) -> str:
     outlook = look_ahead(recipes[0])
-    epochs = sorted({recipe.train.epochs for recipe in recipes})
+    epochs = sorted({recipe.train.epochs or 0 for recipe in recipes})
     shape = outlook.facts.shape
     cells = [
         f"[{name}](#{name.lower()})" + (f", {len(recipes)} runs" if swept else ""),
         f"{outlook.facts.train_images:,} of {shape}",
-        f"{outlook.parameters / 1e6:,.1f}M",
-        f"{outlook.flops.forward / 1e9:,.2f}",
+        f"{outlook.cost.parameters / 1e6:,.1f}M",
+        f"{outlook.cost.network.forward / 1e9:,.2f}",
         "…".join(f"{count:,}" for count in dict.fromkeys((epochs[0], epochs[-1]))),
         f"{outlook.steps:,}" if len(epochs) == 1 else "",
-        f"{outlook.store.total / 1e6:,.1f} MB",
+        "" if outlook.store is None else f"{outlook.store.total / 1e6:,.1f} MB",
     ]
     return "| " + " | ".join(cells) + " |"
 
