@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
-from dddm.recipe.model import Recipe
+from dddm.interfaces.plugin import Kind
+from dddm.recipe.model import Recipe, Use, score_facts
 from dddm.recipe.paper import in_words
 from dddm.recipe.shipped import shipped_names
 from dddm.recipe.sweep import read_sweep
+from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
 from dddm.tasks.dry_run import look_ahead
 
@@ -39,30 +41,34 @@ def page() -> str:
         sweep = read_sweep(name, catalogue=catalogue)
         entries = [entry.recipe for entry in sweep.entries]
         rows.append(_row(name, entries or [sweep.base], swept=bool(entries)))
-        printed = "".join(_printed([sweep.base, *entries]))
+        printed = "".join(_printed([sweep.base, *entries], catalogue))
         sections.append(f"## {name}\n\n" + "\n".join(_head(name)) + f"\n{printed}")
     return HEAD + "\n".join(rows) + "\n\n" + "\n".join(sections)
 
 
 def _row(name: str, recipes: list[Recipe], *, swept: bool) -> str:
     outlook = look_ahead(recipes[0])
-    epochs = sorted({recipe.train.epochs for recipe in recipes})
+    epochs = sorted({recipe.train.epochs or 0 for recipe in recipes})
     shape = outlook.facts.shape
     cells = [
         f"[{name}](#{name.lower()})" + (f", {len(recipes)} runs" if swept else ""),
         f"{outlook.facts.train_images:,} of {shape}",
-        f"{outlook.parameters / 1e6:,.1f}M",
-        f"{outlook.flops.forward / 1e9:,.2f}",
+        f"{outlook.cost.parameters / 1e6:,.1f}M",
+        f"{outlook.cost.network.forward / 1e9:,.2f}",
         "…".join(f"{count:,}" for count in dict.fromkeys((epochs[0], epochs[-1]))),
         f"{outlook.steps:,}" if len(epochs) == 1 else "",
-        f"{outlook.store.total / 1e6:,.1f} MB",
+        "" if outlook.store is None else f"{outlook.store.total / 1e6:,.1f} MB",
     ]
     return "| " + " | ".join(cells) + " |"
 
 
-def _printed(recipes: list[Recipe]) -> Iterator[str]:
+def _printed(recipes: list[Recipe], catalogue: Catalogue) -> Iterator[str]:
     """What the paper prints, a line for each `[[paper]]` table."""
-    lines = dict.fromkeys(in_words(one) for recipe in recipes for one in recipe.paper)
+    uses = [
+        Use(component=score, options=score.options()) for score in catalogue.components(Kind.SCORE)
+    ]
+    words = {one.name: one.words for use in uses for one in score_facts(use).measures}
+    lines = dict.fromkeys(in_words(one, words=words) for recipe in recipes for one in recipe.paper)
     if lines:
         yield "\nThe paper prints:\n\n"
     yield from (f"- {line}\n" for line in lines)

@@ -13,6 +13,7 @@ PACKAGES = (
     "dddm_features",
     "dddm_learning_rates",
     "dddm_metrics",
+    "dddm_objectives",
     "dddm_observers",
     "dddm_optimizers",
     "dddm_parametrizations",

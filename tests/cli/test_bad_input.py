@@ -35,8 +35,8 @@ RECIPES = [
     (("channels = 8", 'channels = "8"'), 3, ("tiny.toml:14:12", "a whole number")),
     (("channels = 8", "channels = 8.0"), 3, ("tiny.toml:14:12", "found 8.0")),
     (("classes = true", "classes = 1"), 3, ("tiny.toml:18:11", "true or false")),
-    (("epochs = 3", "epochs = true"), 3, ("tiny.toml:28:10", "found true")),
-    (("epochs = 3", "epochs = -3"), 3, ("tiny.toml:28:10", "at least 1")),
+    (("epochs = 3", "epochs = true"), 3, ("tiny.toml:34:10", "found true")),
+    (("epochs = 3", "epochs = -3"), 3, ("tiny.toml:34:10", "at least 1")),
     (("batch_images = 250", "batch_images = 2000"), 3, ("tiny.toml:35:16", "use 1500 or fewer")),
     (("batch_images = 250", "batch_images = 250\nshards = 7"), 3, ("tiny.toml:36:10", "divisor")),
     (("multipliers = [1, 2]", "multipliers = [1, 2, 2, 2, 2]"), 3,
@@ -243,7 +243,7 @@ def test_only_damaged_checkpoints(copy: Path) -> None:
         (path / "manifest.json").write_text("{")
     for words in (["run", "tiny.toml"], ["sample"]):
         done = dddm(*words, cwd=copy)
-        refused(done, code=7, says=("no checkpoint of this run can be gone on from", "--folder"))
+        refused(done, code=7, says=("no checkpoint of this run can be resumed from", "--folder"))
 
 
 def test_a_saved_recipe_that_is_damaged(copy: Path) -> None:
