@@ -268,7 +268,7 @@ def _unused(reading: Reading, needs: ObjectiveFacts) -> Iterator[str]:
         if written is not None and _layer(reading.merged.origin(path)) in {chosen, None}:
             reading.complain(
                 f"the objective {why}, so [{name}] has no meaning",
-                path=path,
+                path=(name,),
                 remedy=f"leave [{name}] out, or choose another objective",
             )
         yield name
