@@ -86,7 +86,9 @@ def _is_final(node: ast.ClassDef) -> bool:
 
 
 def _is_abstract(node: ast.ClassDef) -> bool:
-    """Whether it derives from ABC and leaves something open."""
+    """Whether it derives from ABC and leaves something open, or is a Protocol."""
+    if any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases):
+        return True
     from_abc = any(isinstance(base, ast.Name) and base.id == "ABC" for base in node.bases)
     marks = {
         mark.id

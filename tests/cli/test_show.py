@@ -45,7 +45,7 @@ def test_origins_are_beside_the_values(toy: str) -> None:
     assert origins["seed=3"] == "toy.toml:3"
     assert origins["train.epochs=2"] == "--set train.epochs=2"
     assert origins["train.ema=0.9999"] == "default"
-    assert origins['metric.use="toy:near"'] == "toy.toml:16"
+    assert origins['metric.use="toy:near"'] == "toy.toml:19"
     line = RECIPE.split("\n").index("steps = [1, 2]") + 1
     assert origins["sample.0.steps=[1, 2]"] == f"toy.toml:{line}"
     recipe = read_recipe(toy, overrides=["train.epochs=2"], catalogue=toy_catalogue())
