@@ -95,11 +95,14 @@ def test_gradient_at_equality_is_finite(metric: Metric) -> None:
 
 
 @every_metric
-def test_loss_is_the_distance(metric: Metric) -> None:
-    """Training minimises the distance to x_0, whatever the estimate before and the epoch."""
-    a, b, before = torch.randn(3, 2, 1, 3, 3)
-    loss = metric.loss(estimate=a, target=b, previous_estimate=before, epoch=5)
-    assert torch.equal(loss, metric.distance(estimate=a, target=b))
+def test_several_distances_are_those_of_each_target(metric: Metric) -> None:
+    """Asked for together or one by one: the same values, each with the estimate's gradient."""
+    a, b, c = torch.randn(3, 2, 1, 3, 3)
+    a.requires_grad_()
+    together = metric.distances(estimate=a, targets=(b, c))
+    for found, target in zip(together, (b, c), strict=True):
+        assert torch.equal(found, metric.distance(estimate=a, target=target))
+        assert found.requires_grad
 
 
 @every_metric

@@ -117,7 +117,8 @@ def test_estimate_and_loss_are_those_of_the_paper() -> None:
 
 def test_one_forward_pass_serves_loss_and_estimate() -> None:
     """The network is evaluated once, with dropout and guided mix too, and X̂ is left as it was."""
-    for options in ({}, {"estimate_dropout": 0.5}, {"guided_mix": True}):
+    every: list[dict[str, Any]] = [{}, {"estimate_dropout": 0.5}, {"guided_mix": True}]
+    for options in every:
         batch, backbone = make_batch(), ToyBackbone()
         memory = memory_of(batch)
         draws = draws_for(batch, **options)
@@ -209,7 +210,8 @@ def estimates_given(
 def test_dropout_keeps_all_or_replaces_all(probability: float, kept: bool) -> None:  # noqa: FBT001
     """At probability 0 the stored estimate is used, at 1 fresh noise in its place."""
     batch = make_batch()
-    memory, options = memory_of(batch), {"estimate_dropout": probability}
+    memory = memory_of(batch)
+    options: dict[str, Any] = {"estimate_dropout": probability}
     draws = draws_for(batch, **options)
     used = estimates_given(batch, draws, memory, **options)
     assert torch.equal(used, memory["estimate"] if kept else draws.own["dropout_noise"])
@@ -218,7 +220,7 @@ def test_dropout_keeps_all_or_replaces_all(probability: float, kept: bool) -> No
 def test_dropout_has_its_probability() -> None:
     """About a third of many estimates are dropped at p = 1/3, each whole."""
     batch = make_batch(3000)
-    options = {"estimate_dropout": 1 / 3}
+    options: dict[str, Any] = {"estimate_dropout": 1 / 3}
     draws = draws_for(batch, **options)
     dropped_B = draws.own["dropped"]
     assert abs(dropped_B.double().mean() - 1 / 3) < 4 * (2 / 9 / 3000) ** 0.5
@@ -280,7 +282,8 @@ def test_flips_keep_the_memory_in_one_orientation() -> None:
 
 def test_parts_of_a_batch_are_the_batch() -> None:
     """Cut into parts, batch and draws give the whole's estimates, and their losses its mean."""
-    batch, options = make_batch(), {"estimate_dropout": 0.5, "guided_mix": True}
+    batch = make_batch()
+    options: dict[str, Any] = {"estimate_dropout": 0.5, "guided_mix": True}
     draws = draws_for(batch, flips=True, **options)
     whole = step(batch, draws, epoch=2, **options)
     parts = [
@@ -310,7 +313,7 @@ class Remembering(Metric):
 def test_the_guided_mix_aims_at_the_stored_estimate() -> None:
     """Also where the network was given noise in its place: a mix must not aim at noise."""
     batch, metric = make_batch(), Remembering()
-    options = {"estimate_dropout": 1.0, "guided_mix": True}
+    options: dict[str, Any] = {"estimate_dropout": 1.0, "guided_mix": True}
     step(batch, draws_for(batch, **options), metric=metric, epoch=3, **options)
     to_image, to_stored = metric.targets
     assert torch.equal(to_image, batch.x_0)
