@@ -51,7 +51,7 @@ def test_origins_are_beside_the_values(toy: str) -> None:
     recipe = read_recipe(toy, overrides=["train.epochs=2"], catalogue=toy_catalogue())
     again = read_recipe(toy, overrides=list(origins), catalogue=toy_catalogue())
     assert again == recipe
-    assert parse_value(next(iter(origins)).partition("=")[2]) == 1
+    assert parse_value(next(iter(origins)).partition("=")[2]) == 2
 
 
 def test_json_holds_everything(toy: str) -> None:

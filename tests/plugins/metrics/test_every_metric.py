@@ -95,6 +95,17 @@ def test_gradient_at_equality_is_finite(metric: Metric) -> None:
 
 
 @every_metric
+def test_several_distances_are_those_of_each_target(metric: Metric) -> None:
+    """Asked for together or one by one: the same values, each with the estimate's gradient."""
+    a, b, c = torch.randn(3, 2, 1, 3, 3)
+    a.requires_grad_()
+    together = metric.distances(estimate=a, targets=(b, c))
+    for found, target in zip(together, (b, c), strict=True):
+        assert torch.equal(found, metric.distance(estimate=a, target=target))
+        assert found.requires_grad
+
+
+@every_metric
 def test_one_image_is_not_compared_with_many(metric: Metric) -> None:
     """Shapes that differ are refused instead of being broadcast."""
     with pytest.raises(ValueError, match="shape"):

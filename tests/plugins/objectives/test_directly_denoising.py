@@ -117,7 +117,8 @@ def test_estimate_and_loss_are_those_of_the_paper() -> None:
 
 def test_one_forward_pass_serves_loss_and_estimate() -> None:
     """The network is evaluated once, with dropout and guided mix too, and X̂ is left as it was."""
-    for options in ({}, {"estimate_dropout": 0.5}, {"guided_mix": True}):
+    every: list[dict[str, Any]] = [{}, {"estimate_dropout": 0.5}, {"guided_mix": True}]
+    for options in every:
         batch, backbone = make_batch(), ToyBackbone()
         memory = memory_of(batch)
         draws = draws_for(batch, **options)
