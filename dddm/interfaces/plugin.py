@@ -251,11 +251,10 @@ def part(kind: Kind, *, help: str) -> Any:  # noqa: A002 - as in `option`
 
     A recipe writes it as a table of its own:
 
-        [metric]
-        use = "guided-mix"
+        [objective]
+        use = "in-features"
 
-        [metric.of]
-        use = "pseudo-huber"
-        c = 0.03
+        [objective.features]
+        use = "resnet20"
     """
     return attrs.field(metadata={"help": help, "bounds": {}, "kind": kind})

@@ -21,9 +21,10 @@ from dddm.run.processes import ALONE, Processes, join
 from dddm.run.stopping import StopRequest
 from dddm.tasks.run import run
 
-TOYS: Final = ("plain", "twice", "taught", "flowing", "sets", "chain", "counting")
+TOYS: Final = ("plain", "twice", "taught", "flowing", "sets", "chain", "counting", "features")
 _TAKES_ESTIMATE: Final = frozenset({"chain"})
-_NO_METRIC: Final = frozenset({"flowing", "sets", "chain"})
+_NO_METRIC: Final = frozenset({"flowing", "sets", "chain", "features"})
+_OPTIONS: Final = {"features": 'features = { use = "pixels-8x8" }'}
 
 RECIPE: Final = """\
 format = 2
@@ -35,6 +36,7 @@ use = "digits"
 
 [objective]
 use = "toys:{name}"
+{options}
 
 [schedule]
 use = "{schedule}"
@@ -67,6 +69,7 @@ def recipe_text(name: str, *, steps: int = 6, classes: bool = True, dropout: flo
     """A recipe that trains by a toy."""
     return RECIPE.format(
         name=name,
+        options=_OPTIONS.get(name, ""),
         steps=steps,
         schedule="vp-continuous" if name == "flowing" else "vp",
         classes=str(classes).lower(),

@@ -95,8 +95,8 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.OBJECTIVE,
         "features",
-        target=f"{at}:Plain",
+        target=f"{at}:Embedded",
         options=FeatureOptions,
-        describe=_facts(gradient_features=True),  # type: ignore[arg-type]
-        summary="Asks for features with gradient.",
+        describe=_facts(gradient_features=True, metric=False),  # type: ignore[arg-type]
+        summary="Distances of features with gradient.",
     )

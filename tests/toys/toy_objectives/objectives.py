@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.features import Features
 from dddm.interfaces.objective import Objective, Outcome, TrainingProgress, TrainingStep
 from dddm.interfaces.schedule import Schedule, expand_B111
 from toy_objectives import ROWS
@@ -64,6 +65,23 @@ class Plain(_Toy):
             x_t=_noisy(given), t=given.draws["t"], label=given.batch.label, estimate=None
         )
         loss_B = _distance(given, estimate, given.batch.x_0)
+        return Outcome(loss=loss_B.mean(), loss_B=loss_B)
+
+
+@final
+class Embedded(_Toy):
+    """‖φ(D) − φ(x_0)‖² of features φ with gradient."""
+
+    def __init__(self, options: object) -> None:
+        super().__init__(options)
+        self._features: Features = self._options.features.make()
+
+    def step(self, given: TrainingStep) -> Outcome:
+        estimate = given.denoiser.evaluate(
+            x_t=_noisy(given), t=given.draws["t"], label=given.batch.label, estimate=None
+        )
+        apart_BD = self._features.embed(estimate) - self._features.embed(given.batch.x_0)
+        loss_B = apart_BD.square().mean(dim=1)
         return Outcome(loss=loss_B.mean(), loss_B=loss_B)
 
 

@@ -1,0 +1,159 @@
+"""What an objective needs and a recipe does not have is found before anything is built."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from objective_runs import install_toys, losses_of, recipe_text, run_toy
+
+from dddm.errors import RecipeError
+from dddm.recipe.read import read_recipe
+from dddm.registry.catalogue import Catalogue
+from dddm.registry.loader import load_catalogue
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+    """What is installed, and the toys."""
+    folder = tmp_path_factory.mktemp("site")
+    install_toys(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        return load_catalogue()
+
+
+def refused(folder: Path, text: str, catalogue: Catalogue) -> str:
+    file = folder / "toy.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(file, catalogue=catalogue)
+    return str(caught.value)
+
+
+def place_of(text: str, words: str) -> str:
+    """`line:column: ` of the words."""
+    start = text.index(words)
+    return f"{text[:start].count(chr(10)) + 1}:{start - text.rfind(chr(10), 0, start)}: "
+
+
+SAMPLE = '\n[[sample]]\nuse = "fixed-time"\nsteps = [1, 5]\n'
+STORE = '\n[targets]\nuse = "ram"\n'
+
+
+class Unmet(NamedTuple):
+    """A toy's recipe with one mistake.
+
+    Attributes:
+        change: what of the recipe becomes what.
+        at: the words that the error points at.
+    """
+
+    toy: str
+    change: tuple[str, str]
+    at: str
+    why: str
+    remedy: str
+
+
+@pytest.mark.parametrize(
+    "unmet",
+    [
+        Unmet(
+            "flowing",
+            ("second_time = true", "second_time = false"),
+            "[backbone]",
+            "the objective flowing needs a second time, which adm does not take",
+            "second_time = true",
+        ),
+        Unmet(
+            "flowing",
+            ('"vp-continuous"', '"vp"'),
+            '"vp"',
+            "the objective flowing needs times that are real numbers",
+            'use a continuous schedule, such as "vp-continuous"',
+        ),
+        Unmet(
+            "flowing",
+            ("[train]\n", "[train]\ncompile = true\n"),
+            "true\nsteps",
+            "forward-mode derivatives, which the objective flowing takes, cannot be compiled",
+            "write compile = false",
+        ),
+        Unmet(
+            "plain",
+            ('estimate = "none"', 'estimate = "attention"'),
+            "[backbone]",
+            "the network adm takes x̂, and the objective plain gives none",
+            'estimate = "none"',
+        ),
+        Unmet(
+            "chain",
+            ('estimate = "attention"', 'estimate = "none"'),
+            "[backbone]",
+            "the objective chain gives the network x̂, and adm does not take it",
+            "choose another objective",
+        ),
+        Unmet(
+            "sets",
+            ("batch_images = 64", "batch_images = 66"),
+            "66",
+            "66 images cannot be cut into sets of 4, which the objective sets compares",
+            "use a multiple of 4",
+        ),
+        Unmet(
+            "sets",
+            ("batch_images = 64", "batch_images = 64\naccumulation_steps = 32"),
+            "32",
+            "16 sets of 4 images cannot be accumulated over 32 equal micro-batches",
+            "use a divisor of 16",
+        ),
+        Unmet(
+            "features",
+            ("pixels-8x8", "inception"),
+            "[objective]",
+            "the objective features needs features with gradient, and inception have none",
+            'use features that offer it, such as "pixels"',
+        ),
+        Unmet(
+            "plain",
+            ("[train]\n", f"{STORE}\n[train]\n"),
+            "[targets]",
+            "the objective keeps no estimates, so [targets] has no meaning",
+            "leave [targets] out",
+        ),
+        Unmet(
+            "plain",
+            ("[train]\n", f"{SAMPLE}\n[train]\n"),
+            "[1, 5]",
+            "the sampler fixed-time refines x̂, which the objective plain does not give",
+            "write steps = [1]",
+        ),
+    ],
+    ids=lambda unmet: unmet.why,
+)
+def test_a_need_that_is_not_met_is_named_with_its_place(
+    tmp_path: Path, catalogue: Catalogue, unmet: Unmet
+) -> None:
+    """Line and column, what is missing, and what to write; without torch being asked."""
+    right = recipe_text(unmet.toy)
+    assert right.count(unmet.change[0]) == 1
+    text = right.replace(*unmet.change)
+    message = refused(tmp_path, text, catalogue)
+    assert f"{tmp_path / 'toy.toml'}:{place_of(text, unmet.at)}" in message
+    assert unmet.why in message
+    assert unmet.remedy in message
+
+
+def test_an_objective_that_needs_a_metric_gets_none_by_itself(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    """A recipe without `[metric]` for an objective that uses one is incomplete."""
+    text = recipe_text("plain").replace('[metric]\nuse = "l2"\n', "")
+    assert "the table [metric] is missing" in refused(tmp_path, text, catalogue)
+
+
+def test_features_with_gradient_reach_the_objective(tmp_path: Path, catalogue: Catalogue) -> None:
+    """A recipe whose needs are met is read, and trains."""
+    folder = run_toy(tmp_path, "features", catalogue=catalogue, steps=2)
+    first, second = losses_of(folder)
+    assert first != second
