@@ -3,7 +3,8 @@
     for each image    3 F for an evaluation with gradient, F for one without, and F for a derivative
                       M for the distances of an estimate with their gradient
 
-with F of one forward pass of the network.  A multiplication with an addition counts as two
+with F of one forward pass of the network.  For a derivative torch takes up to 2.4 F, because it
+also multiplies by the derivative of the weights, which is zero.  A multiplication with an addition counts as two
 operations, as torch counts them; what is not a matrix product, a convolution or attention is not
 counted.
 """
