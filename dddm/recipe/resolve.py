@@ -54,7 +54,7 @@ def fingerprint_of(tables: Mapping[str, Any]) -> str:
 def origins_of(tables: Mapping[str, Any], merged: Merged) -> dict[str, str]:
     """Where each value came from, by its dotted key: `default`, `digits.toml:12` or `--set …`."""
     origins = {}
-    for path in _leaves(tables, ()):
+    for path in _leaves(tables, (), merged):
         written = path
         # A name alone is short for a table with `use`.
         if path[:2] in _NAMES and path[-1] == "use" and not _is_written(merged, path):
@@ -64,14 +64,22 @@ def origins_of(tables: Mapping[str, Any], merged: Merged) -> dict[str, str]:
     return origins
 
 
-def _leaves(value: Any, path: Path) -> Iterator[Path]:
-    """Paths of all values that are neither tables nor arrays of tables."""
+def _leaves(value: Any, path: Path, merged: Merged) -> Iterator[Path]:
+    """Paths of all values that are neither tables nor arrays of tables.
+
+    An array that is nowhere written is one value: `--set` cannot change an item of it.
+    """
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _leaves(item, (*path, key))
-    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            yield from _leaves(item, (*path, key), merged)
+    elif (
+        isinstance(value, list)
+        and value
+        and all(isinstance(item, dict) for item in value)
+        and _is_written(merged, path)
+    ):
         for index, item in enumerate(value):
-            yield from _leaves(item, (*path, index))
+            yield from _leaves(item, (*path, index), merged)
     else:
         yield path
 

@@ -49,9 +49,12 @@ def to_lines(recipe: Recipe) -> Iterator[str]:
 
 
 def inline(value: Any) -> str:
-    """A value, which is no table, as TOML on one line."""
+    """A value as TOML on one line."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(inline, value))}]"
+    if isinstance(value, dict):
+        items = (f"{key} = {inline(item)}" for key, item in value.items())
+        return f"{{ {', '.join(items)} }}"
     return tomli_w.dumps({"v": value}).removeprefix("v = ").rstrip("\n")
 
 

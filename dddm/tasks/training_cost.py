@@ -4,9 +4,9 @@
                       M for the distances of an estimate with their gradient
 
 with F of one forward pass of the network.  For a derivative torch takes up to 2.4 F, because it
-also multiplies by the derivative of the weights, which is zero.  A multiplication with an addition counts as two
-operations, as torch counts them; what is not a matrix product, a convolution or attention is not
-counted.
+also multiplies by the derivative of the weights, which is zero.  A multiplication with an addition
+counts as two operations, as torch counts them; what is not a matrix product, a convolution or
+attention is not counted.
 """
 
 from typing import Final, final

@@ -121,7 +121,7 @@ RAISING = {
     ),
     "scalar": (
         (DISTANCE, f"{DISTANCE}.mean()"),
-        "the metric Odd gave a loss of shape (), not (250,)",
+        "the metric Odd gave a distance of shape (), not (250,)",
         "at: odd_parts.metric:Odd\n",
     ),
     "shape": (

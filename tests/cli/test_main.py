@@ -168,8 +168,8 @@ def test_a_terminal_without_greek(tmp_path: Path) -> None:
     [
         ("ch", ["check"]),
         ("check di", ["digits"]),
-        ("plugins show ad", ["adm"]),
-        ("plugins show dddm:l", ["dddm:l1", "dddm:l2", "dddm:lpips"]),
+        ("plugins show ad", ["adm", "adam", "adamw"]),
+        ("plugins show dddm:l", ["dddm:l1", "dddm:l2", "dddm:lpips", "dddm:linear"]),
         ("sample --sampler ", ["accelerated", "annealed", "fixed-time"]),
         ("plugins sh", ["show"]),
         ("weights fetch vg", ["vgg16-397923af.pth"]),

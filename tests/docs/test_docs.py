@@ -89,7 +89,11 @@ def test_the_page_on_reports_says_what_a_report_shows(tmp_path: Path) -> None:
     template = (ROOT / "dddm/tasks/report_page/page.html.j2").read_text(encoding="utf-8")
     sections = re.findall(r"<h2>(.*?)</h2>", template)
     assert len(sections) >= 10
-    assert [name for name in sections if f"**{name}" not in text] == []
+    assert (
+        "**Leak diagnostic" in text
+    )  # the diagnosis of an objective has the objective's own title
+    named = [name for name in sections if "{{" not in name]
+    assert [name for name in named if f"**{name}" not in text] == []
     ((language, recipe),) = BLOCK.findall(text)
     assert language == "toml"
     (tmp_path / "row.toml").write_text(recipe, encoding="utf-8")

@@ -34,7 +34,11 @@ from dddm.interfaces.schedule import Schedule
 from dddm.interfaces.target_store import TargetStore
 
 PACKAGES = {
-    "dddm_schedules": (Kind.SCHEDULE, Schedule, ["ve", "vp", "vp-continuous", "vp-cosine"]),
+    "dddm_schedules": (
+        Kind.SCHEDULE,
+        Schedule,
+        ["karras", "linear", "ve", "vp", "vp-continuous", "vp-cosine"],
+    ),
     "dddm_metrics": (
         Kind.METRIC,
         Metric,

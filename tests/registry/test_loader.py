@@ -4,6 +4,7 @@ The distributions are real ones, installed into a folder on the path.
 """
 
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from dddm.errors import PluginError
 from dddm.interfaces.plugin import Kind
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -32,10 +35,11 @@ def status_of(catalogue: Catalogue, name: str) -> str:
 
 
 def test_built_ins_come_in_by_the_same_door() -> None:
-    """The eight built-in entry points load, under namespace `dddm`."""
+    """All built-in entry points load, under namespace `dddm`."""
     catalogue = load_catalogue()
     ours = [plugin for plugin in catalogue.plugins if plugin.package == "dddm"]
-    assert len(ours) == 9
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    assert {plugin.name for plugin in ours} == set(declared["dddm"])
     assert {plugin.word for plugin in ours} == {"loaded"}
     assert catalogue.find(Kind.BACKBONE, "adm").id == "dddm:adm"
 

@@ -44,6 +44,7 @@ def test_held_components_and_observers_are_recorded(
     assert components(recipe.uses) == {
         **{f"dddm:{name}": ours for name in ("digits", "directly-denoising", "vp", "adm", "ram")},
         **{f"dddm:{name}": ours for name in ("adam", "constant", "fixed-time", "pixels")},
+        **{f"dddm:{name}": ours for name in ("fd", "nearest")},
         "toy:mix": "dddm-toy 1.2",
         "toy:near": "dddm-toy 1.2",
         "toy:eye": "dddm-toy 1.2",

@@ -5,7 +5,7 @@ from typing import Any
 
 from attrs import frozen
 
-from dddm.interfaces.facts import MemoryField, ObjectiveFacts
+from dddm.interfaces.facts import Measure, MemoryField, ObjectiveFacts, ScoreFacts
 from dddm.interfaces.plugin import Kind, Part, WeightFile, option, part
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.declaration import Declarations
@@ -42,6 +42,11 @@ def needs(options: NetOptions) -> list[WeightFile]:
     return [weight_file("large.pth" if options.large else "small.pth")]
 
 
+def measures(options: object) -> ScoreFacts:
+    plain = Measure(name="plain", words="Plain", better="less", explained="how plain they are")
+    return ScoreFacts(measures=(plain,), fewest_images=1)
+
+
 def weighty_catalogue(*, url: str = "https://example.org/") -> Catalogue:
     """A metric that needs one of two files, one that holds another, and features that need one."""
     files = [weight_file(name, url=url) for name in CONTENTS]
@@ -57,4 +62,5 @@ def weighty_catalogue(*, url: str = "https://example.org/") -> Catalogue:
     ):  # fmt: skip
         add(kind, "plain", target="x:X", summary=".")
     add(Kind.OBJECTIVE, "plain", target="x:X", summary=".", describe=remember)
+    add(Kind.SCORE, "plain", target="x:X", summary=".", describe=measures, default=True)
     return Catalogue(toy.components)
