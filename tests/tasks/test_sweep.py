@@ -93,7 +93,7 @@ def test_a_stopped_sweep_goes_on_with_the_entry_that_is_not_finished(
         assert entry["parameters"] > 10_000
         assert entry["seconds"]["train"] > 0
         assert len(entry["checkpoint_sha256"]) == 64
-        scored = {(score["score"], score["steps"]) for score in entry["scores"]}
+        scored = {(score["measure"], score["steps"]) for score in entry["scores"]}
         assert scored == {("fd", 1), ("fd", 2), ("nearest", 1), ("nearest", 2)}
         assert name in printed
         assert f'href="{name}/report.html"' in (folder / "sweep.html").read_text()
