@@ -23,6 +23,7 @@ from typing import Final, NamedTuple
 HOME: Final = Path(__file__).resolve().parent.parent
 AREAS: Final = {
     "run": "tests/whole_run",
+    "batches": "tests/run/test_batches.py",
     "method": "tests/method",
     "objectives": "tests/plugins/objectives",
     "schedules": "tests/plugins/schedules",
@@ -101,7 +102,7 @@ MUTANTS: Final = (
     Mutant("run", "every epoch draws the same", TRAIN,
            '"train", recipe.seed, position.epoch, position.batch',
            '"train", recipe.seed, 0, position.batch'),
-    Mutant("run", "every epoch has the same batches", "dddm/run/batches.py",
+    Mutant("batches", "every epoch has the same batches", "dddm/run/batches.py",
            'generator_for("order", self.seed, epoch, shard)',
            'generator_for("order", self.seed, 0, shard)'),
     Mutant("run", "dropout draws the same at every step", TRAIN,
