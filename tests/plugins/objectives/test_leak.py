@@ -46,6 +46,13 @@ def test_a_network_that_copies_its_estimate_leaks_all() -> None:
     assert leak["lipschitz"] == pytest.approx(1, rel=1e-5)
 
 
+def test_the_store_is_what_is_given() -> None:
+    """F = x̂ with half the image in the store: an error of E x_0²/4, whatever is in the images."""
+    x_0 = torch.rand(400, *SHAPE.as_tuple) * 2 - 1
+    leak = measure((-1.0, 1.0, 0.0), stored=x_0 / 2, x_0=x_0)
+    assert leak["given_store"] == pytest.approx(float(x_0.square().mean()) / 4, rel=1e-5)
+
+
 def test_a_network_that_ignores_its_estimate_leaks_nothing() -> None:
     """F = 0 has the same error, E x_0², given either, and does not move with x̂."""
     x_0 = torch.rand(400, *SHAPE.as_tuple) * 2 - 1
