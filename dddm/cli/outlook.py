@@ -28,15 +28,12 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
         f"{facts.train_images:,} of {facts.shape}{classes}; {_bytes(outlook.image_bytes)}",
     )
     yield "network", f"{_parameters(cost.parameters)} parameters"
-    # A network need not have anything that is counted.
-    once = flops.begin / flops.forward if flops.forward else 0.0
-    yield (
-        "",
-        (
-            f"{_flop(flops.forward)} a forward pass of one image; of these "
-            f"{once:.0%} only once for a sample of any number of steps"
-        ),
-    )
+    shared = ""
+    # Without x̂ nothing is left for a step alone; and a network need not have what is counted.
+    if flops.forward and recipe.needs.estimate != "none":
+        once = flops.begin / flops.forward
+        shared = f"; of these {once:.0%} only once for a sample of any number of steps"
+    yield "", f"{_flop(flops.forward)} a forward pass of one image{shared}"
     yield (
         "training",
         (
