@@ -103,7 +103,9 @@ def test_a_killed_run_goes_on_to_the_same_result(alone: Alone, trained: Path, pl
     alone.succeeded("run", "toy.toml", cwd=place)
     checkpoint = max((trained / "runs/toy/checkpoints").iterdir()).relative_to(trained)
     tensors = sorted((trained / checkpoint).glob("*.safetensors"))
-    assert {"model.safetensors", "memory-estimate-0000.safetensors"} <= {file.name for file in tensors}
+    assert {"model.safetensors", "memory-estimate-0000.safetensors"} <= {
+        file.name for file in tensors
+    }
     for file in tensors:
         assert (place / checkpoint / file.name).read_bytes() == file.read_bytes(), file.name
     for steps in (1, 3):

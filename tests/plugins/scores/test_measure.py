@@ -11,7 +11,9 @@ from dddm.interfaces.plugin import NoOptions
 from dddm.interfaces.score import Reference, Score
 from dddm.support.moments import statistics_of
 from dddm_scores.frechet import FrechetDistance, frechet_distance, resample_distance
+from dddm_scores.inception_score import InceptionScore
 from dddm_scores.nearest import Nearest
+from dddm_scores.options import InceptionScoreOptions
 
 
 def real(seed: int, count: int) -> torch.Tensor:
@@ -98,3 +100,19 @@ def test_copies_show() -> None:
     assert new.details["close_share"] < 0.1
     assert new.floors[0].value == new.details["held_out_median"]
     assert new.floors[0].images == 80
+
+
+def test_an_inception_score_is_of_the_logits() -> None:
+    """Features that guess one class surely do not matter where the logits guess nothing."""
+    surely = 50 * torch.eye(5).repeat(20, 1)
+    generated = Extraction(features=surely, logits=torch.zeros(100, 5))
+    score = InceptionScore(InceptionScoreOptions())
+    reference = Reference(
+        train=surely, train_logits=surely, held_out=surely, held_out_logits=torch.zeros(100, 5)
+    )
+    assert score.measure(generated=generated, reference=reference)["is"].value == pytest.approx(1)
+    training, held_out = score.floors(generated=generated, reference=reference)["is"]
+    assert (training.name, training.images) == ("training", 100)
+    assert training.value > 3
+    assert (held_out.name, held_out.images) == ("held-out", 100)
+    assert held_out.value == pytest.approx(1)
