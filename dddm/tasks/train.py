@@ -122,12 +122,15 @@ def _share(training: Training, outcome: Outcome) -> tuple[float, dict[str, float
     """Loss and numbers of the whole batch, and whether any process was asked to stop."""
     processes, stop = training.context.processes, training.context.stop
     own = [float(value) for value in (outcome.loss, *outcome.numbers.values())]
+    stopping = stop.made
     if processes.count > 1:
-        *sums, asked = processes.sums([*own, float(stop.made)])
-        if asked:
+        *sums, asked = processes.sums([*own, float(stopping)])
+        # Not `stop.made`: a request that comes from here on is one that the others do not know of.
+        stopping = asked > 0
+        if stopping:
             stop.ask("a request to another process")
         own = [value / processes.count for value in sums]
-    return own[0], dict(zip(outcome.numbers, own[1:], strict=True)), stop.made
+    return own[0], dict(zip(outcome.numbers, own[1:], strict=True)), stopping
 
 
 def _forward_and_backward(
