@@ -326,7 +326,7 @@ An option that is left out by default is switched off, or follows from others as
     evaluate = keys["evaluate"]
     protocol = evaluate["properties"]["protocol"]["description"]
     settings = {
-        "[train]": ("Algorithm 1 and its optimiser.", TrainSettings),
+        "[train]": ("Algorithm 1 and its optimizer.", TrainSettings),
         "[[sample]], any sampler": ("Beside `use` and the sampler's own options.", SampleSettings),
         "[evaluate.protocol]": (protocol, Protocol),
         "[[paper]]": ("What the paper prints of the recipe's row; it decides nothing.", Printed),

@@ -86,10 +86,10 @@ def train_network(digits: Digits, *, seed: int, epochs: int = _EPOCHS) -> Digits
         torch.manual_seed(seed)
         network = DigitsNetwork()
     generator = generator_for("digits classifier", seed)
-    optimiser = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE)
+    optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE)
     steps = epochs * -(-len(digits.labels) // _BATCH_IMAGES)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=_LEARNING_RATE, total_steps=steps
+        optimizer, max_lr=_LEARNING_RATE, total_steps=steps
     )
     loss_of = nn.CrossEntropyLoss(label_smoothing=_LABEL_SMOOTHING)
     image_N1HW = from_uint8(digits.images)
@@ -99,9 +99,9 @@ def train_network(digits: Digits, *, seed: int, epochs: int = _EPOCHS) -> Digits
             for index_B in torch.split(order, _BATCH_IMAGES):
                 logit_BK = network(shifted(image_N1HW[index_B], generator=generator))
                 loss = loss_of(logit_BK, digits.labels[index_B])
-                optimiser.zero_grad()
+                optimizer.zero_grad()
                 loss.backward()
-                optimiser.step()
+                optimizer.step()
                 schedule.step()
     return network.eval()
 

@@ -74,6 +74,13 @@ def test_there_are_many_and_some_of_each_kind() -> None:
         assert sum(bug.kind is kind for bug in WRONG) >= 3
 
 
+def test_a_gradient_too_noisy_to_tell_is_no_pass() -> None:
+    """Zero within a noise that would hide any mistake leaves the optimum unproved, and says so."""
+    results = {result.name: result for result in objectives.TOO_NOISY.examined().results}
+    assert results["objective.optimum"].outcome.value == "left out"
+    assert "too noisy to tell" in results["objective.optimum"].detail
+
+
 @pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.value)
 def test_every_check_catches_something(kind: Kind) -> None:
     """No check is there that no planted mistake breaks; those of devices are planted too."""

@@ -4,6 +4,7 @@ Legend: B rows, G sets of n rows; T the last time; θ what a denoiser learns.
 """
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import torch
@@ -29,6 +30,7 @@ _VARIANCE: Final = 0.25
 _OPTIMUM_ROWS: Final = 4096
 _OPTIMUM_BATCHES: Final = 16
 _DEVIATIONS: Final = 4.0
+_WRONG_SCALE: Final = 1.5
 _ONE_PIXEL: Final = ImageShape(channels=1, height=1, width=1)
 
 
@@ -240,29 +242,45 @@ def optimum(subject: Subject) -> None:
     best = made.objective.optimum(variance=_VARIANCE, schedule=made.schedule)
     if best is None:
         raise LeftOut("it does not say which denoiser is best")
+    mean, deviation = _expected_gradient(subject, best)
+    expect(
+        abs(mean) <= _DEVIATIONS * deviation,
+        f"it is {mean:.4g} with a deviation of {deviation:.2g}",
+        remedy="compare the loss with its formula: signs, weights, and which time belongs to what",
+    )
+    # Zero within the noise says nothing where the noise would hide any mistake.
+    mean, deviation = _expected_gradient(subject, best, scale=_WRONG_SCALE)
+    if abs(mean) <= _DEVIATIONS * deviation:
+        raise LeftOut(
+            f"its gradient is too noisy to tell: {mean:.4g} with a deviation of {deviation:.2g} "
+            f"for a denoiser that is {_WRONG_SCALE} times too large; few times may weigh too much"
+        )
+
+
+def _expected_gradient(
+    subject: Subject, best: Callable[..., Tensor], *, scale: float = 1.0
+) -> tuple[float, float]:
+    """The gradient at `scale` times the best denoiser: its mean over batches, and its deviation."""
     slopes = []
     for seed in range(_OPTIMUM_BATCHES):
         rows = _OPTIMUM_ROWS
         generator = generator_for("conformance optimum", seed)
-        x_0 = math.sqrt(_VARIANCE) * torch.randn(rows, 1, 1, 1, generator=generator)
         tried = bench(
             subject,
             shape=_ONE_PIXEL,
             seed=100 * seed,
-            x_0=x_0,
+            x_0=math.sqrt(_VARIANCE) * torch.randn(rows, 1, 1, 1, generator=generator),
             rows=rows,
-            function=lambda **given: best(
-                x_t=given["x_t"],
-                t=given["t"],
-                second_time=given["second_time"],
-                estimate=given["estimate"],
+            function=lambda **given: (
+                scale
+                * best(
+                    x_t=given["x_t"],
+                    t=given["t"],
+                    second_time=given["second_time"],
+                    estimate=given["estimate"],
+                )
             ),
         )
         slopes.append(_slope(tried, tried.step()))
     found = torch.stack(slopes).double()
-    deviation = float(found.std() / math.sqrt(len(found)))
-    expect(
-        abs(float(found.mean())) <= _DEVIATIONS * deviation,
-        f"it is {float(found.mean()):.4g} with a deviation of {deviation:.2g}",
-        remedy="compare the loss with its formula: signs, weights, and which time belongs to what",
-    )
+    return float(found.mean()), float(found.std() / math.sqrt(len(found)))

@@ -266,7 +266,7 @@ class ForgetsTheSquare(Remembering):
 
 
 @final
-class WeighsByTime(Remembering):
+class AimsTooFar(Remembering):
     """As if x_0 were twice as large."""
 
     def step(self, given: TrainingStep) -> Outcome:
@@ -276,12 +276,27 @@ class WeighsByTime(Remembering):
         return Outcome(loss=loss_B.mean(), loss_B=loss_B, memory={"estimate": estimate.detach()})
 
 
+@final
+class DividesByTime(Remembering):
+    """Right, but of times up to 1000 those below 1 outweigh all others by far, or hide anything."""
+
+    def step(self, given: TrainingStep) -> Outcome:
+        estimate = self.estimate(given)
+        assert given.metric is not None
+        distance_B = given.metric.distance(estimate=estimate, target=given.batch.x_0)
+        loss_B = distance_B / given.draws["t"].clamp(min=0.01).square().float()
+        return Outcome(loss=loss_B.mean(), loss_B=loss_B, memory={"estimate": estimate.detach()})
+
+
 def objective(target: Any, *caught_by: str, facts: ObjectiveFacts = REMEMBERS) -> Bug:
     names = (f"objective.{name}" for name in caught_by)
     return bug(Kind.OBJECTIVE, target, *names, describe=lambda _options: facts)
 
 
 SETS: Final = ObjectiveFacts(sets=SetFacts(rows=3, real=5), metric=False)
+
+TOO_NOISY: Final = objective(DividesByTime, facts=evolve(REMEMBERS, continuous_time=True))
+"""No mistake, but none could be told from it."""
 
 BUGS: Final[list[Bug]] = [
     objective(RightObjective),
@@ -303,5 +318,5 @@ BUGS: Final[list[Bug]] = [
     objective(ForgetsItsState, "state-round-trip"),
     objective(MeasuresSomethingElse, "diagnoses"),
     objective(ForgetsTheSquare, "optimum"),
-    objective(WeighsByTime, "optimum"),
+    objective(AimsTooFar, "optimum"),
 ]
