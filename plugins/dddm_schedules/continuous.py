@@ -11,15 +11,14 @@ eq. 32 and 33).  Nothing here divides by s(t), so times may come as close to 0 a
 Legend: B images of C channels, H rows, W columns.  Coefficients are float64.
 """
 
-from typing import Final, final
+from typing import final
 
 import torch
 from torch import Tensor
 
 from dddm.interfaces.schedule import Schedule
+from dddm_schedules import real_times
 from dddm_schedules.options import ContinuousOptions
-
-_NETWORK_TIMES: Final = 1000.0
 
 
 @final
@@ -37,20 +36,15 @@ class Continuous(Schedule):
 
     def draw_times(self, *, count: int, generator: torch.Generator) -> Tensor:
         """U(0, 1], (count,), float64, on the generator's device."""
-        uniform = torch.rand(
-            count, generator=generator, device=generator.device, dtype=torch.float64
-        )
-        return 1 - uniform  # `rand` may give 0 and never gives 1; a time must not be 0
+        return real_times.uniform(count=count, generator=generator)
 
     def log_alpha_bar(self, t: Tensor) -> Tensor:
         """The logarithm of ᾱ(t), float64.
 
         Raises:
-            TypeError: if `t` holds integers: 500 of a discrete schedule must not pass for a time.
+            TypeError: if `t` holds integers.
         """
-        if not t.is_floating_point():
-            raise TypeError(f"times of this schedule are real numbers in [0, 1], not {t.dtype}")
-        t = t.to(torch.float64)
+        t = real_times.as_real(t)
         rise = self._beta_end - self._beta_start
         return -(self._beta_start * t + rise / 2 * t.square())
 
@@ -72,18 +66,16 @@ class Continuous(Schedule):
         return x_t - raw
 
     def grid(self, *, steps: int) -> Tensor:
-        """1 = t_1 > … > t_s > 0, evenly: (s−i)/s for i = 0…s−1, (s,), float64, CPU.
+        """Evenly from 1 down, (s,), float64, CPU; see `even_grid`.
 
         Raises:
             ValueError: if `steps` is below 1; there is no largest number.
         """
-        if steps < 1:
-            raise ValueError(f"{steps} steps were asked for; there must be at least 1")
-        return torch.arange(steps, 0, -1, dtype=torch.float64) / steps
+        return real_times.even_grid(steps=steps)
 
     def network_time(self, t: Tensor) -> Tensor:
         """1000 t, float32, as of a discrete schedule at the same fraction of T."""
-        return (t.to(torch.float64) * _NETWORK_TIMES).to(torch.float32)
+        return real_times.network_time(t)
 
     def network_input(self, *, x_t: Tensor, t: Tensor) -> Tensor:
         """x_t unchanged: its variance is about 1 at all times."""

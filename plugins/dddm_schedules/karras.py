@@ -19,6 +19,7 @@ from torch import Tensor
 
 from dddm.interfaces.schedule import Schedule, expand_B111
 from dddm_schedules.options import KarrasOptions
+from dddm_schedules.real_times import as_real
 
 _LEAST: Final = 1e-8
 """σ in ln σ, which is not finite at 0; no training time is smaller."""
@@ -52,11 +53,11 @@ class Karras(Schedule):
 
     def signal(self, t: Tensor) -> Tensor:
         """1 at all times, float64."""
-        return torch.ones_like(_real(t))
+        return torch.ones_like(as_real(t))
 
     def noise(self, t: Tensor) -> Tensor:
         """σ = t, float64."""
-        return _real(t).clone()
+        return as_real(t).clone()
 
     def prior(self, *, noise: Tensor) -> Tensor:
         """σ_max ε: beside it x_0 is too small to be seen."""
@@ -64,7 +65,7 @@ class Karras(Schedule):
 
     def estimate(self, *, x_t: Tensor, raw: Tensor, t: Tensor) -> Tensor:
         """c_skip x_t + c_out F, (B, C, H, W)."""
-        sigma_B, data = _real(t), self._options.sigma_data
+        sigma_B, data = as_real(t), self._options.sigma_data
         total_B = sigma_B.square() + data**2
         skip_B111 = expand_B111(data**2 / total_B).to(x_t.dtype)
         out_B111 = expand_B111(sigma_B * data * total_B.rsqrt()).to(x_t.dtype)
@@ -89,20 +90,9 @@ class Karras(Schedule):
 
     def network_time(self, t: Tensor) -> Tensor:
         """¼ ln σ, float32, finite also at 0."""
-        return (_real(t).clamp_min(_LEAST).log() / 4).to(torch.float32)
+        return (as_real(t).clamp_min(_LEAST).log() / 4).to(torch.float32)
 
     def network_input(self, *, x_t: Tensor, t: Tensor) -> Tensor:
         """c_in x_t: its variance is 1 where that of the images is σ_d²."""
-        total_B = _real(t).square() + self._options.sigma_data**2
+        total_B = as_real(t).square() + self._options.sigma_data**2
         return expand_B111(total_B.rsqrt()).to(x_t.dtype) * x_t
-
-
-def _real(t: Tensor) -> Tensor:
-    """Times as float64.
-
-    Raises:
-        TypeError: if `t` holds integers: 500 of a discrete schedule must not pass for a σ.
-    """
-    if not t.is_floating_point():
-        raise TypeError(f"times of this schedule are σ, real numbers, not {t.dtype}")
-    return t.to(torch.float64)
