@@ -7,14 +7,14 @@ In the features `resnet20`: what no generator needs to do better than.  Takes mi
 
 import torch
 
+from dddm.evaluate.extract import extract
+from dddm.evaluate.score import take
 from dddm.interfaces.features import Extraction
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.score import Reference
 from dddm.recipe.read import read_use
 from dddm.registry.loader import load_catalogue
 from dddm.support.noise import generator_for
-from dddm.tasks.extract import extract
-from dddm.tasks.score import take
 
 SCORES = (
     "fd", "kid", "is", "precision-recall", "density-coverage", "authenticity"

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 import dddm
+from dddm.generate.sample import marks
+from dddm.generate.trained import Trained
 from dddm.interfaces.sampler import Sampler
 from dddm.support.noise import noise_by_index
-from dddm.tasks.sample import marks
-from dddm.tasks.trained import Trained
 from dddm_samplers.accelerated import Accelerated
 from dddm_samplers.fixed_time import FixedTime
 from dddm_samplers.options import AcceleratedOptions, FixedTimeOptions

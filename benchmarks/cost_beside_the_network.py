@@ -23,13 +23,13 @@ import torch
 from attrs import Factory, frozen
 from torch import Tensor
 
+from dddm.core.denoiser import ScheduledDenoiser
+from dddm.core.draws import draw
+from dddm.core.ema import MovingAverage
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.objective import Objective, TrainingProgress
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.shards import Shards
-from dddm.method.denoiser import ScheduledDenoiser
-from dddm.method.draws import draw
-from dddm.method.ema import MovingAverage
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
 from dddm.support.images import from_uint8

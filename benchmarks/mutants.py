@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 HOME: Final = Path(__file__).resolve().parent.parent
 AREAS: Final = {
     "run": "tests/whole_run",
-    "batches": "tests/run/test_batches.py",
+    "batches": "tests/train/test_batches.py",
     "method": "tests/method",
     "objectives": "tests/plugins/objectives",
     "schedules": "tests/plugins/schedules",
@@ -48,12 +48,12 @@ class Mutant(NamedTuple):
 
 
 OBJECTIVE: Final = "plugins/dddm_objectives/directly_denoising.py"
-TRAIN: Final = "dddm/tasks/train.py"
-UPDATE: Final = "dddm/tasks/update.py"
-SAMPLE: Final = "dddm/tasks/sample.py"
-DENOISER: Final = "dddm/method/denoiser.py"
-STEP: Final = "dddm/method/step.py"
-EMA: Final = "dddm/method/ema.py"
+TRAIN: Final = "dddm/train/loop.py"
+UPDATE: Final = "dddm/train/update.py"
+SAMPLE: Final = "dddm/generate/sample.py"
+DENOISER: Final = "dddm/core/denoiser.py"
+STEP: Final = "dddm/core/step.py"
+EMA: Final = "dddm/core/ema.py"
 PRESERVING: Final = "plugins/dddm_schedules/variance_preserving.py"
 EXPLODING: Final = "plugins/dddm_schedules/variance_exploding.py"
 FIXED: Final = "plugins/dddm_samplers/fixed_time.py"
@@ -102,7 +102,7 @@ MUTANTS: Final = (
     Mutant("run", "every epoch draws the same", TRAIN,
            '"train", recipe.seed, position.epoch, position.batch',
            '"train", recipe.seed, 0, position.batch'),
-    Mutant("batches", "every epoch has the same batches", "dddm/run/batches.py",
+    Mutant("batches", "every epoch has the same batches", "dddm/train/batches.py",
            'generator_for("order", self.seed, epoch, shard)',
            'generator_for("order", self.seed, 0, shard)'),
     Mutant("run", "dropout draws the same at every step", TRAIN,
@@ -128,7 +128,7 @@ MUTANTS: Final = (
            "return evolve(outcome, memory=flip_fields(outcome.memory))", "return outcome"),
     Mutant("run", "images are not flipped", STEP,
            "evolve(batch, x_0=draws.flip(batch.x_0))", "batch"),
-    Mutant("run", "images are turned upside down for flipped", "dddm/method/draws.py",
+    Mutant("run", "images are turned upside down for flipped", "dddm/core/draws.py",
            "image.flip(-1)", "image.flip(-2)"),
     Mutant("run", "the noise is uniform", OBJECTIVE,
            '"noise": torch.randn(size', '"noise": torch.rand(size'),
@@ -149,10 +149,10 @@ MUTANTS: Final = (
     Mutant("run", "images lie in [0, 1]", "dddm/support/images.py",
            "images.to(torch.float32).div_(127.5).sub_(1.0)",
            "images.to(torch.float32).div_(255.0)"),
-    Mutant("run", "the store begins with zeros", "dddm/tasks/memory.py",
+    Mutant("run", "the store begins with zeros", "dddm/train/memory.py",
            "initial=field.initial,", 'initial="zeros",'),
     # Samples of a run.
-    Mutant("run", "samples come from the raw weights", "dddm/tasks/generator.py",
+    Mutant("run", "samples come from the raw weights", "dddm/generate/generator.py",
            'return "ema" if self.ema is None', 'return "model" if self.ema is None'),
     Mutant("run", "x_T is not the schedule's", SAMPLE,
            "generator.model.schedule.prior(noise=noise_for(NOISE_OF_X_T))",

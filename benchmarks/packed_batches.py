@@ -25,12 +25,12 @@ import numpy as np
 import torch
 from attrs import field, frozen
 
+from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
+from dddm.data.packed import open_packed
+from dddm.data.packing import pack
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.findings import Problem, silent
-from dddm.support.pack_source import Block, Chunk, PackPlan, PackSource
-from dddm.support.packed import open_packed
-from dddm.support.packing import pack
 
 SHAPE: Final = ImageShape(channels=3, height=64, width=64)
 BATCH_IMAGES: Final = 1024

@@ -16,15 +16,15 @@ import click
 import torch
 from torch import Tensor, nn
 
+from dddm.core.denoiser import ScheduledDenoiser
+from dddm.generate.generator import Generator
+from dddm.generate.sample import generate_images
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.plugin import Kind
-from dddm.method.denoiser import ScheduledDenoiser
 from dddm.recipe.read import read_recipe, read_use
 from dddm.recipe.sample_spec import SampleSpec
 from dddm.registry.loader import load_catalogue
-from dddm.tasks.build import build_schedule
-from dddm.tasks.generator import Generator
-from dddm.tasks.sample import generate_images
+from dddm.train.build import build_schedule
 from dddm_samplers.fixed_time import FixedTime
 from dddm_samplers.options import FixedTimeOptions
 

@@ -50,11 +50,11 @@ def network() -> Any:
 
 def ours(generated: Tensor, real: Tensor, *, neighbours: int) -> dict[str, float]:
     """By our own functions, one extraction."""
+    from dddm.evaluate.extract import extract
+    from dddm.evaluate.score import take
     from dddm.interfaces.features import Extraction
     from dddm.interfaces.score import Reference
     from dddm.recipe.read import read_use
-    from dddm.tasks.extract import extract
-    from dddm.tasks.score import take
 
     catalogue = load_catalogue()
 

@@ -30,18 +30,18 @@ import click
 import torch
 from torch import Tensor
 
+from dddm.core.denoiser import ScheduledDenoiser
+from dddm.core.draws import Draws, draw
+from dddm.core.step import StepParts, make_step
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.objective import Batch, TrainingProgress
-from dddm.method.denoiser import ScheduledDenoiser
-from dddm.method.draws import Draws, draw
-from dddm.method.step import StepParts, make_step
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.run.announce import Announcer
-from dddm.run.context import RunContext
-from dddm.run.folder import RunFolder
 from dddm.support.images import from_uint8
-from dddm.tasks.build import TrainingParts, build_for_training
+from dddm.train.build import TrainingParts, build_for_training
+from dddm.train.context import RunContext
+from dddm.train.events import Announcer
+from dddm.train.run_folder import RunFolder
 
 EPS: Final = 0.05
 PROGRESS: Final = TrainingProgress(step=0, total_steps=1, epoch=0)

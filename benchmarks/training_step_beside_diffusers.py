@@ -24,15 +24,15 @@ from attrs import frozen
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from dddm.method.denoiser import ScheduledDenoiser
-from dddm.method.ema import MovingAverage
+from dddm.core.denoiser import ScheduledDenoiser
+from dddm.core.ema import MovingAverage
 from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.support.torchvision_operators import import_torchvision
-from dddm.tasks.build import build_metric, build_schedule
-from dddm.tasks.dry_run import look_ahead
-from dddm.tasks.optimizer import build_optimizer
+from dddm.train.build import build_metric, build_schedule
+from dddm.train.optimizer import build_optimizer
+from dddm.workflow.dry_run import look_ahead
 
 CPU: Final = torch.device("cpu")
 HUBER_C: Final = 0.03

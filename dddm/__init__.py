@@ -12,7 +12,7 @@ from pathlib import Path as _Path
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 if _TYPE_CHECKING:
-    from dddm.tasks.trained import Trained
+    from dddm.generate.trained import Trained
 
 __all__ = ["__version__", "load"]
 __version__ = _version("dddm")
@@ -37,6 +37,6 @@ def load(
         DddmError: if there is no such run, or it has no whole checkpoint.
     """
     # Here, so that `import dddm` does not wait for torch.
-    from dddm.tasks.trained import open_run
+    from dddm.generate.trained import open_run
 
     return open_run(run, device=device, ema=ema, best=best)

@@ -14,7 +14,7 @@ from dddm.recipe.shipped import shipped_names
 from dddm.recipe.sweep import read_sweep
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
-from dddm.tasks.dry_run import look_ahead
+from dddm.workflow.dry_run import look_ahead
 
 PAGE = Path(__file__).with_suffix(".md")
 FIRST = ("digits", "cifar10_small", "cifar10_small_as_printed")

@@ -18,11 +18,11 @@ from attrs import frozen
 from dddm.interfaces.plugin import API_VERSION, Kind
 from dddm.recipe.describe import PLACES, options_of
 from dddm.recipe.model import Printed, SampleSettings, TrainSettings
+from dddm.recipe.protocol import Protocol
 from dddm.recipe.schema import schema_of
 from dddm.recipe.write import inline
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
-from dddm.scores.protocol import Protocol
 
 ROOT: Final = Path(__file__).parents[1]
 FOLDER: Final = Path(__file__).parent / "reference"

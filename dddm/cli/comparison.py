@@ -6,9 +6,9 @@ import click
 
 from dddm.cli.common import show_json
 from dddm.errors import DataError
-from dddm.run.find import find_run
-from dddm.scores.compare import Comparison, Pair, compare
-from dddm.scores.record import ScoreRecord, read_scores
+from dddm.evaluate.compare import Comparison, Pair, compare
+from dddm.evaluate.record import ScoreRecord, read_scores
+from dddm.train.find_run import find_run
 
 
 def show_comparison(runs: tuple[Path, Path], *, as_json: bool) -> None:

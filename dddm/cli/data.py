@@ -60,7 +60,7 @@ def pack(ctx: click.Context, recipe: str, overrides: tuple[str, ...], workers: i
       dddm data pack my-recipe.toml --workers 4 --set data.packed=/fast/disk/packed
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.cli.image_progress import showing_images
-    from dddm.run.stopping import listening
+    from dddm.train.stopping import listening
 
     with listening() as stop:
         dataset = _dataset(ctx, recipe, overrides)
@@ -102,10 +102,11 @@ def check(
       dddm data check my-recipe.toml --json
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.cli.image_progress import showing_images
+    from dddm.data.examine_splits import examine_dataset
 
     dataset = _dataset(ctx, recipe, overrides)
     with showing_images() as progress:
-        findings = dataset.check(progress=progress, workers=workers)
+        findings = examine_dataset(dataset, progress=progress, workers=workers)
     if as_json:
         show_json(_facts(findings))
     else:

@@ -19,7 +19,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click p
       dddm doctor
       dddm doctor --json
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.run.installation import installation
+    from dddm.train.installation import installation
 
     facts = installation(catalogue_of(ctx), folder=Path.cwd() / "runs")
     if as_json:

@@ -14,14 +14,14 @@ from dddm.cli.common import (
 )
 from dddm.cli.several import launch_again, nproc_option
 from dddm.errors import RecipeError, UsageError
-from dddm.run.launch import is_worker, local_rank
+from dddm.train.launch import is_worker, local_rank
 
 if TYPE_CHECKING:
     # They bring torch along, or take time, which help must not wait for.
+    from dddm.evaluate.record import ScoreRecord
     from dddm.recipe.model import Recipe
     from dddm.registry.catalogue import Catalogue
-    from dddm.run.folder import RunFolder
-    from dddm.scores.record import ScoreRecord
+    from dddm.train.run_folder import RunFolder
 
 
 @click.command()
@@ -104,7 +104,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
 
         show_comparison(compared, as_json=as_json)
         return
-    from dddm.run.weights import refuse_missing_weights
+    from dddm.train.needed_weights import refuse_missing_weights
 
     catalogue = catalogue_of(ctx)
     if images is not None and against is not None:
@@ -117,7 +117,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
         scores = score_folder(images, against=against, how=how, device=device, catalogue=catalogue)
     else:
         from dddm.recipe.read import read_recipe
-        from dddm.run.find import find_run
+        from dddm.train.find_run import find_run
 
         folder = find_run(None if run is None else str(run))
         recipe = read_recipe(folder.recipe, preset=preset, catalogue=catalogue)
@@ -182,14 +182,14 @@ def _score_run(
     catalogue: "Catalogue",
 ) -> "tuple[ScoreRecord, ...] | None":
     """The scores; None in a process that is not the first."""
-    from dddm.run.announce import Announcer
-    from dddm.run.device import choose_device
-    from dddm.run.processes import join
-    from dddm.run.stopping import StopRequest
-    from dddm.scores.merge_scores import RECIPE
-    from dddm.tasks.evaluate import evaluate as evaluate_run
-    from dddm.tasks.judge import Bench
-    from dddm.tasks.observers import observers_for
+    from dddm.evaluate.evaluate import evaluate as evaluate_run
+    from dddm.evaluate.evaluator import Bench
+    from dddm.evaluate.merge_scores import RECIPE
+    from dddm.train.device import choose_device
+    from dddm.train.events import Announcer
+    from dddm.train.observers import observers_for
+    from dddm.train.processes import join
+    from dddm.train.stopping import StopRequest
 
     chosen = choose_device(device, local_rank=local_rank())
     with join(chosen) as processes:

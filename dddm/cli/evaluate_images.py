@@ -9,15 +9,15 @@ import click
 from dddm.errors import UsageError
 from dddm.recipe.evaluation import read_evaluation
 from dddm.recipe.read import read_recipe
-from dddm.run.find import is_run
-from dddm.run.folder import RunFolder
-from dddm.run.launch import local_rank
+from dddm.train.find_run import is_run
+from dddm.train.launch import local_rank
+from dddm.train.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from dddm.evaluate.record import ScoreRecord
     from dddm.interfaces.observer import Event
     from dddm.recipe.model import Evaluation, Recipe
     from dddm.registry.catalogue import Catalogue
-    from dddm.scores.record import ScoreRecord
 
 
 def how_to_score(
@@ -64,12 +64,12 @@ def score_folder(
 ) -> "tuple[ScoreRecord, ...] | None":
     """The scores; None in a process that is not the first."""
     from dddm.cli.image_progress import showing_images
+    from dddm.evaluate.evaluator import Bench
+    from dddm.evaluate.score_images import images_at, open_real, score_images
     from dddm.interfaces.observer import DataProgress, Notice
-    from dddm.run.device import choose_device
-    from dddm.run.processes import join
-    from dddm.run.stopping import listening
-    from dddm.tasks.judge import Bench
-    from dddm.tasks.score_images import images_at, open_real, score_images
+    from dddm.train.device import choose_device
+    from dddm.train.processes import join
+    from dddm.train.stopping import listening
 
     recipe, evaluation = how
     chosen, began = choose_device(device, local_rank=local_rank()), time.monotonic()

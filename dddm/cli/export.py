@@ -52,17 +52,17 @@ def export(  # noqa: PLR0917 - click passes them by name
       dddm export runs/digits --format torch --out digits.pt2
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.recipe.read import read_recipe
-    from dddm.run.find import find_run
+    from dddm.train.find_run import find_run
 
     folder = find_run(None if run is None else str(run))
     recipe = read_recipe(folder.recipe, catalogue=catalogue_of(ctx))
 
-    from dddm.run.announce import Announcer
-    from dddm.run.context import RunContext
-    from dddm.run.device import choose_device
-    from dddm.tasks.export import SUFFIXES, Format, refuse_missing_packages
-    from dddm.tasks.export import export as export_generator
-    from dddm.tasks.generator import Weights, load_generator
+    from dddm.generate.export import SUFFIXES, Format, refuse_missing_packages
+    from dddm.generate.export import export as export_generator
+    from dddm.generate.generator import Weights, load_generator
+    from dddm.train.context import RunContext
+    from dddm.train.device import choose_device
+    from dddm.train.events import Announcer
 
     chosen: Format = "onnx" if kind == "onnx" else "torch"
     refuse_missing_packages(chosen)

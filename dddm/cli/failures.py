@@ -10,8 +10,8 @@ from typing import Final
 import click
 
 from dddm.errors import DddmError, EnvironmentProblem, StoppedEarly
-from dddm.registry.strangers import blame
-from dddm.run.launch import is_worker
+from dddm.registry.factory import blame
+from dddm.train.launch import is_worker
 
 DEFECT: Final = 1
 """The exit code for anything that a user cannot mend."""
@@ -51,8 +51,8 @@ def show_error(message: str) -> None:
 
 def _show_in_worker(error: Exception, known: DddmError | None) -> int:
     """One of several processes: who started it is left its error, and shows it if it can."""
-    from dddm.run.launch import LAUNCHER, leave_error, rank_here
-    from dddm.run.processes import is_consequence
+    from dddm.train.launch import LAUNCHER, leave_error, rank_here
+    from dddm.train.processes import is_consequence
 
     if isinstance(known, StoppedEarly):
         if rank_here() == 0:

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _run(arguments: Sequence[str] | None) -> int:
     if "RANK" in os.environ:
-        from dddm.run.launch import die_with_launcher
+        from dddm.train.launch import die_with_launcher
 
         die_with_launcher()
     # Imported here, so that Ctrl-C is answered while modules are still being read.
@@ -69,9 +69,9 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _leave_code(code: int) -> None:
-    """Tell who started this process as one of several; see `dddm.run.launch`."""
+    """Tell who started this process as one of several; see `dddm.train.launch`."""
     if "RANK" in os.environ:
-        from dddm.run.launch import leave_code
+        from dddm.train.launch import leave_code
 
         leave_code(code)
 

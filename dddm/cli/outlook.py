@@ -7,7 +7,7 @@ import click
 
 if TYPE_CHECKING:
     from dddm.recipe.model import Recipe
-    from dddm.tasks.dry_run import Outlook
+    from dddm.workflow.dry_run import Outlook
 
 _WIDTH = 10
 _MILLION, _BILLION = 10**6, 10**9

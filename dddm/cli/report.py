@@ -31,12 +31,12 @@ def report(
       dddm report --json
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.recipe.read import read_recipe
-    from dddm.run.find import find_run
+    from dddm.train.find_run import find_run
 
     folder = find_run(None if run is None else str(run))
     recipe = read_recipe(folder.recipe, catalogue=catalogue_of(ctx))
 
-    from dddm.tasks.report import report as write_report
+    from dddm.report.report import report as write_report
 
     page = write_report(recipe, folder=folder)
     if as_json:

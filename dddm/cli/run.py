@@ -18,12 +18,12 @@ from dddm.cli.common import (
 from dddm.cli.several import launch_again, nproc_option
 from dddm.errors import UsageError
 from dddm.recipe.shards import refuse_too_many
-from dddm.run.launch import is_worker, local_rank
+from dddm.train.launch import is_worker, local_rank
 
 if TYPE_CHECKING:
     from dddm.recipe.model import Recipe
     from dddm.registry.catalogue import Catalogue
-    from dddm.run.stopping import StopRequest
+    from dddm.train.stopping import StopRequest
 
 
 @click.command()
@@ -73,7 +73,7 @@ def run(  # noqa: PLR0917 - click passes them by name
       dddm run cifar10 --nproc 8
       torchrun --nproc-per-node 8 -m dddm run cifar10
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.run.stopping import listening
+    from dddm.train.stopping import listening
 
     # From here on Ctrl-C asks; before torch is imported, so that it is heard at any moment.
     with listening() as stop:
@@ -124,14 +124,14 @@ def _run_here(
     recipe: "Recipe", path: Path, *, device: str, catalogue: "Catalogue", stop: "StopRequest"
 ) -> Path | None:
     """Run in this process; the page, or None in one that is not the first of several."""
-    from dddm.run.device import choose_device
-    from dddm.run.folder import RunFolder
-    from dddm.run.lock import locked
-    from dddm.run.prepare import prepare_folder
-    from dddm.run.processes import join
-    from dddm.run.weights import refuse_missing_weights
-    from dddm.tasks.observers import observers_for
-    from dddm.tasks.run import run as run_recipe
+    from dddm.train.device import choose_device
+    from dddm.train.lock import locked
+    from dddm.train.needed_weights import refuse_missing_weights
+    from dddm.train.observers import observers_for
+    from dddm.train.prepare import prepare_folder
+    from dddm.train.processes import join
+    from dddm.train.run_folder import RunFolder
+    from dddm.workflow.run import run as run_recipe
 
     chosen = choose_device(device, local_rank=local_rank())
     with ExitStack() as stack:
@@ -158,7 +158,7 @@ def _run_here(
 
 def _look_ahead(recipes: "Sequence[Recipe]", *, as_json: bool) -> None:
     from dddm.cli.outlook import show_outlook
-    from dddm.tasks.dry_run import look_ahead
+    from dddm.workflow.dry_run import look_ahead
 
     found = []
     for recipe in recipes:

@@ -113,14 +113,14 @@ def sample(  # noqa: PLR0917 - click passes them by name
       dddm sample --steps 1000 --tolerance 1e-4
       dddm sample --images 50000 --steps 1 --steps 2 --steps 1000 --nproc 8
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.run.launch import is_worker, local_rank
-    from dddm.run.stopping import listening
+    from dddm.train.launch import is_worker, local_rank
+    from dddm.train.stopping import listening
 
     with listening() as stop:
         from dddm.interfaces.plugin import Kind
         from dddm.recipe.read import read_recipe, read_use
         from dddm.recipe.sample_spec import SampleSpec
-        from dddm.run.find import find_run
+        from dddm.train.find_run import find_run
 
         catalogue = catalogue_of(ctx)
         folder = find_run(None if run is None else str(run))
@@ -137,13 +137,13 @@ def sample(  # noqa: PLR0917 - click passes them by name
             block_images=block_images,
         )
         if nproc is None or is_worker():
-            from dddm.run.announce import Announcer
-            from dddm.run.context import RunContext
-            from dddm.run.device import choose_device
-            from dddm.run.processes import join
-            from dddm.tasks.generate import generate_from_run
-            from dddm.tasks.generator import Weights
-            from dddm.tasks.observers import observers_for
+            from dddm.generate.generate import generate_from_run
+            from dddm.generate.generator import Weights
+            from dddm.train.context import RunContext
+            from dddm.train.device import choose_device
+            from dddm.train.events import Announcer
+            from dddm.train.observers import observers_for
+            from dddm.train.processes import join
 
             chosen = choose_device(device, local_rank=local_rank())
             with join(chosen) as processes:

@@ -11,11 +11,11 @@ from typing import Final
 from rich import box
 from rich.table import Table
 
+from dddm.evaluate.compare import Comparison
+from dddm.evaluate.over_seeds import DEVIATION
+from dddm.evaluate.record import ScoreRecord
 from dddm.interfaces.facts import Measure
 from dddm.interfaces.measurement import Floor
-from dddm.scores.compare import Comparison
-from dddm.scores.over_seeds import DEVIATION
-from dddm.scores.record import ScoreRecord
 from dddm.support.quantities import evaluations_note
 
 _NONE: Final = "–"

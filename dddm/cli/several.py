@@ -20,7 +20,7 @@ nproc_option = click.option(
 def launch_again(ctx: click.Context, *, processes: int) -> int:
     """Start the processes, with the words that this command was started with; the exit code."""
     from dddm.cli.failures import show_error
-    from dddm.run.launch import launch
+    from dddm.train.launch import launch
 
     ended = launch(ctx.find_root().obj["words"], processes=processes)
     if ended.rank is not None and ended.exit_code != StoppedEarly.exit_code:

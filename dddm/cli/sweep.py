@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from dddm.recipe.sweep import Entry, Sweep
     from dddm.registry.catalogue import Catalogue
-    from dddm.run.stopping import StopRequest
-    from dddm.tasks.sweep_page.columns import Column, SweepTable
+    from dddm.report.sweep_page.columns import Column, SweepTable
+    from dddm.train.stopping import StopRequest
 
 _ANY: Final = 10_000
 """Columns of a terminal that holds any table."""
@@ -38,8 +38,8 @@ def run_entries(
     Raises:
         DddmError: the first entry's that failed, once all have been run and shown.
     """
-    from dddm.run.device import choose_device
-    from dddm.tasks.sweep import run_sweep
+    from dddm.train.device import choose_device
+    from dddm.workflow.sweep import run_sweep
 
     outcome = run_sweep(
         sweep,
@@ -85,7 +85,7 @@ def rich_table(table: "SweepTable") -> "Table":
     from rich import box
     from rich.table import Table
 
-    from dddm.tasks.sweep_page.markdown import explanation, facts_of
+    from dddm.report.sweep_page.markdown import explanation, facts_of
 
     shown = Table(
         title=table.name,
@@ -112,7 +112,7 @@ def rich_table(table: "SweepTable") -> "Table":
 def _cell(column: "Column", row: int) -> "Text":
     from rich.text import Text
 
-    from dddm.tasks.report_page.wording import number
+    from dddm.report.run_page.wording import number
 
     value = column.values[row]
     if value is None:

@@ -12,7 +12,7 @@ from dddm.cli.common import catalogue_of, json_option, show_json
 if TYPE_CHECKING:
     # Help waits for none of them.
     from dddm.interfaces.plugin import WeightFile
-    from dddm.run.weights import NeededWeights
+    from dddm.train.needed_weights import NeededWeights
 
 
 @click.group()
@@ -35,7 +35,7 @@ def _complete(
 ) -> list[CompletionItem]:
     """Names of files."""
     del parameter
-    from dddm.run.weights import weights_of
+    from dddm.train.needed_weights import weights_of
 
     files = (needed.file for needed in weights_of(catalogue_of(ctx)))
     return [CompletionItem(file.name) for file in files if file.name.startswith(incomplete)]
@@ -54,8 +54,8 @@ def list_(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click pa
       dddm weights list
       dddm weights list --json
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.run.weights import weights_of
     from dddm.support.weights import search_folders
+    from dddm.train.needed_weights import weights_of
 
     every = weights_of(catalogue_of(ctx))
     if as_json:
@@ -88,8 +88,8 @@ def verify(
       dddm weights verify vgg16-397923af.pth
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.errors import DataError
-    from dddm.run.weights import refuse_unfit, weights_named
     from dddm.support.weights import find_weights, paths_of
+    from dddm.train.needed_weights import refuse_unfit, weights_named
 
     files = [needed.file for needed in weights_named(catalogue_of(ctx), names)]
     states: list[dict[str, str | None]] = []
@@ -130,8 +130,8 @@ def fetch(ctx: click.Context, names: tuple[str, ...], folder: Path | None) -> No
       dddm weights fetch vgg16-397923af.pth
       dddm weights fetch vgg16-397923af.pth --to ~/weights
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.run.weights import weights_named
     from dddm.support.weights import FOLDERS_VARIABLE, search_folders
+    from dddm.train.needed_weights import weights_named
 
     needed = weights_named(catalogue_of(ctx), names)
     to = (folder if folder is not None else search_folders()[0]).expanduser()

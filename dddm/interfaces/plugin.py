@@ -36,6 +36,7 @@ import attrs
 import pluggy
 
 from dddm.interfaces.facts import DataFacts, Facts, ImageShape
+from dddm.support.weights import WeightFile as WeightFile  # noqa: PLC0414 - part of this interface
 
 API_VERSION: Final = 1
 """The version of this interface.  It rises when a plugin written for the last one could break."""
@@ -60,24 +61,6 @@ class Kind(Enum):
     FEATURES = "features"
     SCORE = "score"
     OBSERVER = "observer"
-
-
-@final
-@attrs.frozen(kw_only=True)
-class WeightFile:
-    """A file of weights that a component needs and that does not come with its package.
-
-    Attributes:
-        url: of the file itself; of a page about it where it must be made `by_hand`.
-        sha256: in hexadecimal.
-        by_hand: how to make it of what `url` offers; None where `url` is the file itself.
-    """
-
-    name: str
-    url: str
-    size_bytes: int
-    sha256: str
-    by_hand: str | None = None
 
 
 @final

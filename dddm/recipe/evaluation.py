@@ -10,8 +10,8 @@ from dddm.recipe.model import Evaluation, Use
 from dddm.recipe.options import Reading
 from dddm.recipe.presets import lay_preset
 from dddm.recipe.problems import nearest, refuse
+from dddm.recipe.protocol import Protocol
 from dddm.registry.catalogue import Catalogue
-from dddm.scores.protocol import Protocol
 
 KEYS: Final = ("features", "scores", "protocol")
 """What `[evaluate]` may say beside `preset`."""

@@ -8,9 +8,9 @@ from attrs import evolve, field, fields, frozen
 from dddm.errors import PluginError
 from dddm.interfaces.facts import ObjectiveFacts, ScoreFacts
 from dddm.interfaces.plugin import Part, option
+from dddm.recipe.protocol import Protocol
 from dddm.registry.component import Component
-from dddm.registry.strangers import build
-from dddm.scores.protocol import Protocol
+from dddm.registry.factory import build
 
 
 @final

@@ -23,11 +23,11 @@ from dddm.recipe.describe import default_of
 from dddm.recipe.model import Printed, SampleSettings, TrainSettings
 from dddm.recipe.options import hints_of
 from dddm.recipe.presets import preset_summaries
+from dddm.recipe.protocol import Protocol
 from dddm.recipe.read import FORMAT, OPTIONAL, SINGLE
 from dddm.recipe.shipped import preset_names
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
-from dddm.scores.protocol import Protocol
 
 Schema = dict[str, Any]
 

@@ -1,6 +1,7 @@
 """How many shards a batch has, and how many batches an epoch.
 
-Here, without torch, because checking a recipe asks for it; `dddm.run.batches` says what shards are.
+Here, without torch, because checking a recipe asks for it; `dddm.train.batches` says what shards
+are.
 """
 
 from typing import Final

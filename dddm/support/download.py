@@ -10,9 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dddm.errors import DataError, EnvironmentProblem
-from dddm.interfaces.plugin import WeightFile
 from dddm.support.files import naming_full_disk, sync_folder
-from dddm.support.weights import verify
+from dddm.support.weights import WeightFile, verify
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 60

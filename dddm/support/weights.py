@@ -7,13 +7,33 @@ here: `dddm.support.download` does that, and only when the user asks.  Imports n
 
 import os
 from pathlib import Path
+from typing import final
+
+from attrs import frozen
 
 from dddm.errors import DataError, DddmError, EnvironmentProblem
-from dddm.interfaces.plugin import WeightFile
 from dddm.support.files import sha256_of
 
 FOLDERS_VARIABLE = "DDDM_WEIGHTS"
 """Environment variable: one folder of weights or several, separated as in PATH."""
+
+
+@final
+@frozen(kw_only=True)
+class WeightFile:
+    """A file of weights that a component needs and that does not come with its package.
+
+    Attributes:
+        url: of the file itself; of a page about it where it must be made `by_hand`.
+        sha256: in hexadecimal.
+        by_hand: how to make it of what `url` offers; None where `url` is the file itself.
+    """
+
+    name: str
+    url: str
+    size_bytes: int
+    sha256: str
+    by_hand: str | None = None
 
 
 def search_folders() -> tuple[Path, ...]:

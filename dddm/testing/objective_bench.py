@@ -10,6 +10,8 @@ import torch
 from attrs import define, evolve, field, frozen
 from torch import Tensor
 
+from dddm.core.draws import Draws, draw
+from dddm.core.step import StepParts, make_step
 from dddm.interfaces.facts import ImageShape, ObjectiveFacts
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.objective import (
@@ -22,8 +24,6 @@ from dddm.interfaces.objective import (
 )
 from dddm.interfaces.sampler import Denoiser
 from dddm.interfaces.schedule import Schedule, expand_B111
-from dddm.method.draws import Draws, draw
-from dddm.method.step import StepParts, make_step
 from dddm.support.noise import generator_for
 from dddm.testing.material import noise, pictures
 from dddm.testing.plain_denoiser import PlainSchedule

@@ -98,7 +98,7 @@ def describe_adm(options: AdmOptions) -> BackboneFacts:
     """What the network takes.
 
     torch derives forward neither what the backward pass computes again, nor a group norm with the
-    channels last; see `dddm.method.forward_mode`.
+    channels last; see `dddm.core.forward_mode`.
     """
     return BackboneFacts(
         estimate=options.estimate != "none",

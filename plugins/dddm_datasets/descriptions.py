@@ -8,10 +8,10 @@ from typing import Final
 
 import attrs
 
+from dddm.data.packed_format import read_manifest
 from dddm.errors import DataError
 from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm.interfaces.plugin import NoOptions
-from dddm.support.packed_format import read_manifest
 from dddm_datasets.options import (
     Cifar10Options,
     ImageFilesOptions,

@@ -13,9 +13,9 @@ from typing import Final, final
 import numpy as np
 import torch
 
+from dddm.data.in_memory_split import InMemorySplit
 from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.plugin import NoOptions
-from dddm.support.in_memory_split import InMemorySplit
 from dddm.support.splits import hold_out_evenly
 
 HELD_OUT_IMAGES: Final = 297

@@ -7,9 +7,9 @@ from typing import final
 import torch
 from torch import Tensor
 
+from dddm.data.in_memory_split import InMemorySplit
 from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.findings import Findings, Progress, silent
-from dddm.support.in_memory_split import InMemorySplit
 
 
 def first_of_each_class(labels_N: Tensor, *, count: int) -> Tensor:
@@ -49,7 +49,7 @@ class FirstImages(Dataset):
         """Prepare the other data set."""
         return self._of.prepare(progress=progress, workers=workers)
 
-    def check(self, *, progress: Progress = silent, workers: int | None = None) -> Findings:
+    def check(self, *, progress: Progress = silent, workers: int | None = None) -> Findings | None:
         """Look through all of the other data set, whose files are what can be damaged."""
         return self._of.check(progress=progress, workers=workers)
 

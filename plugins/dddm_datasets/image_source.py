@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
+from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.findings import Problem
-from dddm.support.pack_source import Block, Chunk, PackPlan, PackSource
 from dddm_datasets.image_decode import CannotUseError, Decoded, decode, size_of
 from dddm_datasets.image_files import SUFFIXES, ImageFiles, Listing
 from dddm_datasets.image_layout import SplitFiles, lay_out

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
+from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.findings import Problem
-from dddm.support.pack_source import Block, Chunk, PackPlan, PackSource
 from dddm.support.splits import hold_out_evenly
 from dddm_datasets.npz_rows import ArrayHeader, headers, read_whole, stretches
 from dddm_datasets.options import NpzOptions

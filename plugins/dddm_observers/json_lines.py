@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TextIO, final
 
 from dddm.errors import EnvironmentProblem
+from dddm.interfaces.event_lines import to_line
 from dddm.interfaces.observer import Event, Observer
-from dddm.support.event_lines import to_line
 from dddm.support.files import naming_full_disk
 from dddm_observers.options import JsonLinesOptions
 

@@ -13,13 +13,13 @@ from click.testing import CliRunner
 from command_line import write_tiny
 
 from dddm.cli.group import dddm
+from dddm.generate.sample_files import Samples, write_samples
 from dddm.interfaces.plugin import NoOptions
 from dddm.recipe.read import read_recipe
 from dddm.recipe.shipped import preset_names
 from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
-from dddm.run.folder import RunFolder
-from dddm.run.sample_files import Samples, write_samples
+from dddm.train.run_folder import RunFolder
 from dddm_datasets.digits import Digits
 from dddm_features.vision_options import CLIP_WEIGHTS, DINOV2_WEIGHTS
 

@@ -8,9 +8,9 @@ from measures import measure_of
 from rich.console import Console
 
 from dddm.cli.score_table import other_scores_table, score_table
+from dddm.evaluate.record import ScoreRecord
 from dddm.interfaces.facts import Measure
 from dddm.interfaces.measurement import Floor
-from dddm.scores.record import ScoreRecord
 
 
 def frechet(steps: int, value: float) -> ScoreRecord:

@@ -9,8 +9,8 @@ from rich.console import Console
 from sweep_folders import finish, make_sweep
 
 from dddm.cli.sweep import rich_table, show_table
-from dddm.tasks.sweep_page.columns import SweepTable, table_of
-from dddm.tasks.sweep_page.results import gather_results
+from dddm.report.sweep_page.columns import SweepTable, table_of
+from dddm.report.sweep_page.results import gather_results
 
 
 def table(folder: Path) -> SweepTable:

@@ -86,7 +86,7 @@ def test_the_page_on_reports_says_what_a_report_shows(tmp_path: Path) -> None:
     from dddm.registry.loader import load_catalogue
 
     text = (ROOT / "docs/report.md").read_text(encoding="utf-8")
-    template = (ROOT / "dddm/tasks/report_page/page.html.j2").read_text(encoding="utf-8")
+    template = (ROOT / "dddm/report/run_page/page.html.j2").read_text(encoding="utf-8")
     sections = re.findall(r"<h2>(.*?)</h2>", template)
     assert len(sections) >= 10
     assert (

@@ -15,10 +15,10 @@ from dddm.errors import StoppedEarly
 from dddm.interfaces.observer import Event, Observer, StepDone
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
-from dddm.run.announce import Follower
-from dddm.run.checkpoint import list_checkpoints
-from dddm.run.event_log import read_events
-from dddm.run.folder import RunFolder
+from dddm.train.checkpoint import list_checkpoints
+from dddm.train.event_log import read_events
+from dddm.train.events import Follower
+from dddm.train.run_folder import RunFolder
 
 HERE = Path(__file__).parents[1] / "toys"
 

@@ -8,16 +8,16 @@ import torch
 from objective_runs import install_toys, recipe_text
 from torch.utils.flop_counter import FlopCounterMode
 
+from dddm.core.denoiser import ScheduledDenoiser
+from dddm.core.draws import Draws, draw
+from dddm.core.ema import MovingAverage
+from dddm.core.step import StepParts, make_step
 from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm.interfaces.objective import Batch, TrainingProgress
-from dddm.method.denoiser import ScheduledDenoiser
-from dddm.method.draws import Draws, draw
-from dddm.method.ema import MovingAverage
-from dddm.method.step import StepParts, make_step
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.tasks.build import build_metric, build_schedule
-from dddm.tasks.training_cost import meta_backbone, training_cost
+from dddm.train.build import build_metric, build_schedule
+from dddm.train.training_cost import meta_backbone, training_cost
 
 SHAPE = ImageShape(channels=1, height=8, width=8)
 IMAGES = 4

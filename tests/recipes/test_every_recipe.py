@@ -18,11 +18,11 @@ from dddm.recipe.shipped import shipped_names
 from dddm.recipe.sweep import read_sweep
 from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
-from dddm.run.event_log import read_events
-from dddm.run.prepare import prepare_folder
-from dddm.run.stopping import StopRequest
-from dddm.tasks.dry_run import look_ahead
-from dddm.tasks.run import run
+from dddm.train.event_log import read_events
+from dddm.train.prepare import prepare_folder
+from dddm.train.stopping import StopRequest
+from dddm.workflow.dry_run import look_ahead
+from dddm.workflow.run import run
 
 PAPERS = {
     # name: parameters in millions and how near, GFLOP a forward pass and how near, steps

@@ -2,8 +2,8 @@
 
 import os
 
-from dddm.support.pack_source import Chunk
-from dddm.support.workers import Count
+from dddm.data.pack_source import Chunk
+from dddm.data.workers import Count
 
 
 def process_of(chunk: Chunk, count: Count) -> int:

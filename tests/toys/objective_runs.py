@@ -13,13 +13,13 @@ import torch
 from dddm.recipe.read import read_recipe
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
-from dddm.run.announce import Follower
-from dddm.run.event_log import read_events
-from dddm.run.folder import RunFolder
-from dddm.run.prepare import prepare_folder
-from dddm.run.processes import ALONE, Processes, join
-from dddm.run.stopping import StopRequest
-from dddm.tasks.run import run
+from dddm.train.event_log import read_events
+from dddm.train.events import Follower
+from dddm.train.prepare import prepare_folder
+from dddm.train.processes import ALONE, Processes, join
+from dddm.train.run_folder import RunFolder
+from dddm.train.stopping import StopRequest
+from dddm.workflow.run import run
 
 TOYS: Final = ("plain", "twice", "taught", "flowing", "sets", "chain", "counting", "features")
 _TAKES_ESTIMATE: Final = frozenset({"chain"})

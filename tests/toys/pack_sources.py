@@ -7,10 +7,10 @@ from typing import Any, final
 import numpy as np
 from attrs import frozen
 
+from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.findings import Problem
-from dddm.support.pack_source import Block, Chunk, PackPlan, PackSource
 
 SHAPE = ImageShape(channels=3, height=2, width=5)
 CLASSES = ("even", "odd")

@@ -9,6 +9,8 @@ from typing import Any, final
 import torch
 from measures import measure_of
 
+from dddm.evaluate.record import ScoreRecord, scores_to_text
+from dddm.generate.sample_files import Samples, write_samples
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.measurement import Floor
 from dddm.interfaces.observer import EpochDone, Event, RunStarted, RunStopped, StepDone
@@ -16,12 +18,10 @@ from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_recipe
 from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
-from dddm.run.event_log import EventLog
-from dddm.run.folder import RunFolder
-from dddm.run.sample_files import Samples, write_samples
-from dddm.scores.record import ScoreRecord, scores_to_text
 from dddm.support.pictures import grid, png_bytes
-from dddm.tasks.build import build_split
+from dddm.train.build import build_split
+from dddm.train.event_log import EventLog
+from dddm.train.run_folder import RunFolder
 
 EPOCHS = 4
 STEPS = 12

@@ -47,10 +47,10 @@ NEEDS_BUILT_INS: Final = {
     # Packages that are written, in runs on digits.
     "scaffold/test_installed.py": "test_its_recipe_runs",
     # Whole runs on digits.
-    "tasks/report_page/test_facts.py": "test_what_a_run_knows_is_told",
-    "tasks/report_page/test_page.py": "test_the_command_is_one_that_a_shell_reads",
-    "tasks/report_page/test_progress_grids.py": "test_grids_come_in_the_order_of_epochs",
-    "tasks/report_page/test_showcase.py": "test_what_is_not_there_is_counted",
+    "tasks/run_page/test_facts.py": "test_what_a_run_knows_is_told",
+    "tasks/run_page/test_page.py": "test_the_command_is_one_that_a_shell_reads",
+    "tasks/run_page/test_progress_grids.py": "test_grids_come_in_the_order_of_epochs",
+    "tasks/run_page/test_showcase.py": "test_what_is_not_there_is_counted",
     "tasks/test_dry_run.py": "test_what_is_foreseen_is_what_happens",
     "tasks/test_evaluate.py": IMPORT,
     "tasks/test_evaluations.py": "test_a_second_order_sampler_is_counted_as_it_is",

@@ -8,12 +8,12 @@ from measures import measure_of
 from report_runs import log_events, stopped, training_events
 from toy_plugins import RECIPE, toy_catalogue
 
+from dddm.evaluate.over_seeds import DEVIATION
+from dddm.evaluate.record import ScoreRecord, scores_to_text
 from dddm.interfaces.measurement import Floor
 from dddm.recipe.sweep import Entry, Sweep, read_sweep
 from dddm.recipe.write import to_toml
-from dddm.run.folder import RunFolder
-from dddm.scores.over_seeds import DEVIATION
-from dddm.scores.record import ScoreRecord, scores_to_text
+from dddm.train.run_folder import RunFolder
 
 ENTRIES = """
 [[sweep]]

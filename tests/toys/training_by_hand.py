@@ -9,14 +9,14 @@ from torch import Tensor
 
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.run import checkpoint as checkpoints
-from dddm.run.announce import Announcer
-from dddm.run.context import RunContext
-from dddm.run.event_log import EventLog
-from dddm.run.folder import RunFolder
-from dddm.tasks.build import build_for_training
-from dddm.tasks.checkpointing import restore
-from dddm.tasks.training import Training
+from dddm.train import checkpoint as checkpoints
+from dddm.train.build import build_for_training
+from dddm.train.checkpointing import restore
+from dddm.train.context import RunContext
+from dddm.train.event_log import EventLog
+from dddm.train.events import Announcer
+from dddm.train.run_folder import RunFolder
+from dddm.train.training import Training
 
 CPU: Final = torch.device("cpu")
 EVERY: Final = torch.arange(1500)

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.run.checkpoint import list_checkpoints
-from dddm.run.event_log import read_events
-from dddm.run.folder import RunFolder
-from dddm.run.prepare import prepare_folder
-from dddm.run.stopping import StopRequest
-from dddm.tasks.run import run
+from dddm.train.checkpoint import list_checkpoints
+from dddm.train.event_log import read_events
+from dddm.train.prepare import prepare_folder
+from dddm.train.run_folder import RunFolder
+from dddm.train.stopping import StopRequest
+from dddm.workflow.run import run
 
 UNSCORED = ('[evaluate]\nfeatures = "pixels"\n', "")
 

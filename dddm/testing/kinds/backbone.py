@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from dddm.core.forward_mode import jvp
 from dddm.errors import UsageError
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.facts import BackboneFacts, ImageShape
-from dddm.method.forward_mode import jvp
 from dddm.testing.check import ConformanceFailure, Suite, expect
 from dddm.testing.material import (
     BATCHES,

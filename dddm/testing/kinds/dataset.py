@@ -11,6 +11,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from dddm.data.examine_splits import examine_dataset
 from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.facts import DataFacts
 from dddm.testing.check import Suite, expect
@@ -208,7 +209,7 @@ def finds_itself_in_order(subject: Subject) -> None:
     found = _splits(subject)
     if sum(map(len, found.values())) > _FEW:
         raise LeftOut(f"there are more than {_FEW:,} images to look at")
-    findings = _dataset(subject).check()
+    findings = examine_dataset(_dataset(subject))
     expect(not findings.problems, f"it finds {[problem.what for problem in findings.problems[:3]]}")
     counts = {name: said.images for name, said in findings.splits.items()}
     expect(

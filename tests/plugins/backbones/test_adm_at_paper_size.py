@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
+from dddm.core.flops import count_flops
 from dddm.interfaces.facts import ImageShape
-from dddm.method.flops import count_flops
 from dddm_backbones.adm import Adm
 from dddm_backbones.options import AdmOptions
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from perturbing import noise, perturb
 
+from dddm.core.flops import count_flops
 from dddm.interfaces.facts import BackboneFacts, ImageShape
-from dddm.method.flops import count_flops
 from dddm_backbones.adm import Adm
 from dddm_backbones.options import AdmOptions, complaints, describe_adm
 

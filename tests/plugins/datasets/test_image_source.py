@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from dddm.data.examine_splits import examine_dataset
 from dddm.errors import DataError
 from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.findings import silent
@@ -84,7 +85,7 @@ def test_a_damaged_image_stops_packing_by_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="an image cannot be used") as refused:
         dataset(root).splits()
     assert refused.value.where == str(root / "cat" / "2.png")
-    found = dataset(root).check()
+    found = examine_dataset(dataset(root))
     assert [problem.where for problem in found.problems] == [
         str(root / "cat/2.png"), str(root / "dog/0.png"),
     ]  # fmt: skip
@@ -99,7 +100,7 @@ def test_two_sizes_are_counted(tmp_path: Path) -> None:
         dataset(root).splits()
     assert "8 of 6×6, such as cat/0.png; 2 of 5×8, such as cat/9.png" in refused.value.what
     assert "data.size = 6" in str(refused.value.remedy)
-    found = dataset(root).check()
+    found = examine_dataset(dataset(root))
     assert {problem.where for problem in found.problems} == {
         str(root / "cat/9.png"), str(root / "dog/9.png"),
     }  # fmt: skip
@@ -119,7 +120,9 @@ def test_equal_images_are_named_by_file(tmp_path: Path) -> None:
     """Though their files differ."""
     root = write(tmp_path, *NAMES)
     Image.fromarray(pixels("dog/3.png")).save(root / "cat" / "8.bmp")
-    assert dataset(root).check().duplicates == ((str(root / "cat/8.bmp"), str(root / "dog/3.png")),)
+    assert examine_dataset(dataset(root)).duplicates == (
+        (str(root / "cat/8.bmp"), str(root / "dog/3.png")),
+    )
 
 
 def test_conversions_are_counted(tmp_path: Path) -> None:
@@ -128,7 +131,7 @@ def test_conversions_are_counted(tmp_path: Path) -> None:
     Image.new("L", (6, 6)).save(root / "cat" / "9.png")
     (root / "cat" / "notes.txt").write_text("")
     remarks = ("grey → RGB: 1", "no image, passed over: 1", "the images are not packed yet")
-    assert dataset(root).check().remarks == remarks
+    assert examine_dataset(dataset(root)).remarks == remarks
     folder = dataset(root).prepare(progress=silent)
     assert folder is not None
     assert '"grey → RGB": 1' in (folder / "manifest.json").read_text()

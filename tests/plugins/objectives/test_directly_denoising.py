@@ -14,6 +14,9 @@ from torch import Tensor
 from toys import SHAPE, ToyBackbone, ToyMetric, ToySchedule
 from trunks import save_trunk
 
+from dddm.core.denoiser import ScheduledDenoiser
+from dddm.core.draws import Draws, draw, equal_parts
+from dddm.core.step import StepParts, make_step, micro_batches, refuse_not_finite
 from dddm.errors import TrainingFailed
 from dddm.interfaces.facts import MemoryField
 from dddm.interfaces.metric import Metric
@@ -21,9 +24,6 @@ from dddm.interfaces.objective import Batch, Outcome, TrainingProgress
 from dddm.interfaces.plugin import NoOptions
 from dddm.interfaces.sampler import Denoiser
 from dddm.interfaces.schedule import Schedule
-from dddm.method.denoiser import ScheduledDenoiser
-from dddm.method.draws import Draws, draw, equal_parts
-from dddm.method.step import StepParts, make_step, micro_batches, refuse_not_finite
 from dddm.support.noise import noise_by_index
 from dddm_metrics.l1 import L1
 from dddm_metrics.lpips import Lpips

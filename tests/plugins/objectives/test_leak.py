@@ -6,8 +6,8 @@ import pytest
 import torch
 from toys import SHAPE, ToyBackbone, ToySchedule
 
+from dddm.core.denoiser import ScheduledDenoiser
 from dddm.interfaces.objective import Batch, Diagnosis, TrainingProgress
-from dddm.method.denoiser import ScheduledDenoiser
 from dddm.support.noise import noise_by_index
 from dddm_objectives import describe_directly_denoising
 from dddm_objectives.directly_denoising import DirectlyDenoising

@@ -8,7 +8,7 @@ import pytest
 from run_events import EVENTS, STARTED
 
 from dddm.errors import EnvironmentProblem
-from dddm.support.event_lines import event_name
+from dddm.interfaces.event_lines import event_name
 from dddm_observers.json_lines import JsonLines
 from dddm_observers.options import JsonLinesOptions
 

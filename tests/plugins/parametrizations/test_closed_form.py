@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from dddm.core.forward_mode import jvp
 from dddm.errors import RecipeError
 from dddm.interfaces.parametrization import Parametrization
-from dddm.method.forward_mode import jvp
 from dddm.testing.plain_paths import PATHS, PlainPath
 from dddm_parametrizations.edm import consistency, edm
 from dddm_parametrizations.options import ConsistencyOptions, EdmOptions, PlainOptions

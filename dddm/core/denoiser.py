@@ -1,0 +1,118 @@
+"""The estimate of x_0: a schedule, a parametrization and a backbone, put together.
+
+    f_θ(x̂, x_t, t) = x_t − F_θ(x̂, x_t, t)                                eq. 3
+    D(x_t, t) = c_skip(t) x_t + c_out(t) F(c_in(t) x_t, c_noise(t))       in general
+
+A schedule has a parametrization of its own; another one, chosen by the recipe, takes its place.
+"""
+
+from typing import Any, final
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from dddm.core.output_checks import refuse_wrong_network
+from dddm.interfaces.backbone import Backbone, second_time_argument
+from dddm.interfaces.parametrization import Parametrization
+from dddm.interfaces.sampler import Denoiser
+from dddm.interfaces.schedule import Schedule
+
+
+@final
+@frozen(kw_only=True)
+class _Begun:
+    """What `ScheduledDenoiser.begin` keeps for `refine`."""
+
+    x_t: Tensor
+    t: Tensor
+    network: Any
+
+
+@final
+class ScheduledDenoiser(Denoiser):
+    """f_θ for training and sampling alike.
+
+    Args:
+        parametrization: how the network is called and how F becomes an estimate; None for the
+            schedule's own.
+        precision: in which the network computes: float32, or bfloat16 or float16 by autocast.
+            F is float32 again before eq. 3, so that the estimate loses nothing to it.
+        compiled: whether `begin` and `refine` go through torch.compile; at their first call.
+    """
+
+    def __init__(
+        self,
+        *,
+        schedule: Schedule,
+        backbone: Backbone,
+        parametrization: Parametrization | None = None,
+        precision: torch.dtype = torch.float32,
+        compiled: bool = False,
+    ) -> None:
+        self._schedule = schedule
+        self._parametrization = schedule if parametrization is None else parametrization
+        self._backbone = backbone
+        self._precision = precision
+        self._select = backbone.select
+        begin, refine = backbone.begin, backbone.refine
+        self._begin = torch.compile(begin) if compiled else begin
+        self._refine = torch.compile(refine) if compiled else refine
+
+    @property
+    def schedule(self) -> Schedule:
+        """The forward process."""
+        return self._schedule
+
+    def begin(
+        self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None
+    ) -> _Begun:
+        """What of f depends on (x_t, t, label) alone.
+
+        A network without a second time ignores `second_time`; the others are given t itself where
+        there is none.
+        """
+        with self._autocast(x_t.device):
+            network_time = self._parametrization.network_time
+            network_t = network_time(t)
+            network = self._begin(
+                x_t=self._parametrization.network_input(x_t=x_t, t=t),
+                t=network_t,
+                label=label,
+                **second_time_argument(
+                    self._backbone,
+                    t=network_t,
+                    second_time=None if second_time is None else network_time(second_time),
+                ),
+            )
+        return _Begun(x_t=x_t, t=t, network=network)
+
+    def refine(self, begun: _Begun, *, estimate: Tensor | None) -> Tensor:
+        """f_θ(x̂, x_t, t), (B, C, H, W), not clamped; `estimate` is ignored where x̂ does not enter.
+
+        Raises:
+            PluginError: if the backbone's F has another shape or dtype.
+            ValueError: without an estimate for a network that takes one.
+        """
+        if not self._backbone.takes_estimate:
+            estimate = None
+        elif estimate is None:
+            raise ValueError(f"the network {type(self._backbone).__name__} takes an estimate")
+        with self._autocast(begun.x_t.device):
+            raw = self._refine(begun.network, estimate=estimate)
+        refuse_wrong_network(
+            raw,
+            of=type(self._backbone),
+            shape=begun.x_t.shape,
+            dtypes=(begun.x_t.dtype, self._precision),
+        )
+        return self._parametrization.estimate(x_t=begun.x_t, raw=raw.to(begun.x_t.dtype), t=begun.t)
+
+    def select(self, begun: _Begun, *, index: Tensor) -> _Begun:
+        """What `begin` would have returned for these images of the batch alone."""
+        network = self._select(begun.network, index=index)
+        return _Begun(x_t=begun.x_t[index], t=begun.t[index], network=network)
+
+    def _autocast(self, device: torch.device) -> torch.autocast:
+        lower = self._precision is not torch.float32
+        return torch.autocast(device.type, dtype=self._precision if lower else None, enabled=lower)

@@ -1,0 +1,1 @@
+"""Packed images: stored once, read by index without decoding."""

@@ -1,0 +1,1 @@
+"""Scores of samples: features, reference statistics, records and which of them compare."""

@@ -1,0 +1,196 @@
+"""Features of many images: in batches, shared by processes, and kept where they took long.
+
+Legend: N images, D feature dimensions, K of the images whose features are kept.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final, final
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from dddm.errors import DataError, EnvironmentProblem
+from dddm.interfaces.dataset import Split
+from dddm.interfaces.features import Extraction, Features
+from dddm.support.cache import cache_folder, key_of
+from dddm.support.checked_tensors import load_checked, save_checked
+from dddm.support.moments import Moments, Statistics, statistics_of
+from dddm.support.noise import generator_for
+from dddm.train.processes import ALONE, Processes
+
+BATCH_IMAGES: Final = 256
+MOST_KEPT: Final = 50_000
+"""Real images whose features are kept; of a larger set these are drawn by lot."""
+_WORTH_KEEPING_SECONDS: Final = 2.0
+_FORMAT: Final = 2
+
+
+@final
+@frozen(kw_only=True, eq=False)
+class RealFeatures:
+    """Features of the real images of one split.
+
+    Attributes:
+        kept: of all images, in their order, or of `MOST_KEPT` of them.
+        statistics: over all images.
+        images: how many these are.
+    """
+
+    kept: Extraction
+    statistics: Statistics
+    images: int
+
+
+def extract(
+    features: Features,
+    images: Split | Tensor,
+    *,
+    index: Tensor | None = None,
+    processes: Processes = ALONE,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Extraction:
+    """Features (N, D) and logits of a split or of images (N, C, H, W), uint8, on the CPU.
+
+    Args:
+        index: of the images that are wanted, (N,), int64; None for all.
+        processes: take batches in turn, and all have the whole.
+        progress: told how many images are done.
+
+    Raises:
+        DataError: if a number of an image's features is not finite.
+    """
+    wanted_N = torch.arange(len(images)) if index is None else index
+    batches = torch.split(wanted_N, BATCH_IMAGES)
+    mine: list[Extraction] = []
+    for number in range(processes.rank, len(batches), processes.count):
+        batch_B = batches[number]
+        seen = images[batch_B] if isinstance(images, Tensor) else images.images(batch_B)
+        found = features.examine(seen)
+        _refuse_not_finite(found, index=batch_B)
+        mine.append(found)
+        progress(min((number + 1) * BATCH_IMAGES, len(wanted_N)))
+    shares = processes.gather(mine)
+    parts = [shares[k % processes.count][k // processes.count] for k in range(len(batches))]
+    logits = [part.logits for part in parts if part.logits is not None]
+    return Extraction(
+        features=torch.cat([part.features for part in parts]),
+        logits=torch.cat(logits) if len(logits) == len(parts) else None,
+    )
+
+
+def _refuse_not_finite(found: Extraction, *, index: Tensor) -> None:
+    for what, number_BD in (("features", found.features), ("logits", found.logits)):
+        if number_BD is None:
+            continue
+        bad_B = ~torch.isfinite(number_BD).all(dim=1)
+        if bool(bad_B.any()):
+            raise DataError(
+                f"the {what} of image {int(index[bad_B][0])} are not finite numbers, nor are those "
+                f"of {int(bad_B.sum()) - 1} others of {len(bad_B)}",
+                where="evaluate.features",
+                remedy="choose other features: these cannot judge such images",
+            )
+
+
+def real_features(
+    features: Features,
+    split: Split,
+    *,
+    identity: Mapping[str, Any],
+    device: torch.device,
+    processes: Processes = ALONE,
+    progress: Callable[[int], None] = lambda _done: None,
+    most_kept: int = MOST_KEPT,
+) -> RealFeatures:
+    """Features of a split's images, from the cache where they were computed before.
+
+    Args:
+        features: what computes them.
+        split: of a data set; its manifest stands for its images.
+        identity: of the features, as the core knows it (`Use.identity`): a fingerprint of their
+            own may leave out an option, and then another option's would be taken from the cache.
+        device: where they are computed.
+        processes: share the work.
+        progress: told how many images are done.
+        most_kept: images whose features are kept.
+
+    Raises:
+        DataError: if a feature is not finite.
+    """
+    key = key_of(
+        {
+            "format": _FORMAT,
+            "features": identity,
+            "fingerprint": features.fingerprint,
+            "images": split.manifest,
+            "kept": min(most_kept, len(split)),
+            "torch": torch.__version__,
+            "device": device.type,
+        }
+    )
+    path = cache_folder() / "features" / f"{key[:24]}.safetensors"
+    stored = processes.from_main(lambda: load_checked(path))
+    if stored is not None:
+        return _from_stored(stored)
+    began = time.perf_counter()
+    if len(split) <= most_kept:
+        kept = extract(features, split, processes=processes, progress=progress)
+        found = RealFeatures(kept=kept, statistics=statistics_of(kept.features), images=len(split))
+    else:
+        found = _of_many(
+            features, split, most_kept=most_kept, processes=processes, progress=progress
+        )
+    if processes.main and time.perf_counter() - began >= _WORTH_KEEPING_SECONDS:
+        with suppress(EnvironmentProblem, OSError):  # a cache that cannot be written to is none
+            save_checked(path, _to_store(found))
+    return found
+
+
+def _of_many(
+    features: Features,
+    split: Split,
+    *,
+    most_kept: int,
+    processes: Processes,
+    progress: Callable[[int], None],
+) -> RealFeatures:
+    """Mean and covariance from sums over all images; the features of some."""
+    order_N = torch.randperm(len(split), generator=generator_for("kept features", most_kept))
+    is_kept_N = torch.zeros(len(split), dtype=torch.bool)
+    is_kept_N[order_N[:most_kept]] = True
+    index_K = is_kept_N.nonzero()[:, 0]
+    kept = extract(features, split, index=index_K, processes=processes, progress=progress)
+    moments = Moments()
+    if processes.main:
+        moments.add(kept.features)
+    others = torch.split((~is_kept_N).nonzero()[:, 0], BATCH_IMAGES)
+    for number in range(processes.rank, len(others), processes.count):
+        moments.add(features.examine(split.images(others[number])).features)
+        progress(min(most_kept + (number + 1) * BATCH_IMAGES, len(split)))
+    together = Moments()
+    for share in processes.gather(moments):
+        together.join(share)
+    return RealFeatures(kept=kept, statistics=together.statistics(), images=len(split))
+
+
+def _to_store(found: RealFeatures) -> dict[str, Tensor]:
+    tensors = {
+        "features": found.kept.features,
+        "mean": torch.from_numpy(found.statistics.mean),
+        "covariance": torch.from_numpy(found.statistics.covariance),
+        "images": torch.tensor(found.images),
+    }
+    if found.kept.logits is not None:
+        tensors["logits"] = found.kept.logits
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+
+def _from_stored(stored: dict[str, Tensor]) -> RealFeatures:
+    return RealFeatures(
+        kept=Extraction(features=stored["features"], logits=stored.get("logits")),
+        statistics=Statistics(mean=stored["mean"].numpy(), covariance=stored["covariance"].numpy()),
+        images=int(stored["images"]),
+    )

@@ -1,0 +1,220 @@
+"""The one-step generator as a file that other programs run: ONNX, or torch.export's own format.
+
+    image = clamp f_θ(estimate, x_T, T),   x_T from noise
+
+Inputs are two tensors of N(0, 1) noise and, where there are classes, labels; any number of images.
+What was written is run once, by onnxruntime or torch, and compared with the network itself.
+
+Legend: B images, C channels, H rows, W columns.
+"""
+
+import importlib.util
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dddm.errors import DataError, EnvironmentProblem, PluginError, UsageError
+from dddm.generate.generator import Generator
+from dddm.interfaces.backbone import Backbone
+from dddm.interfaces.sampler import Denoiser
+from dddm.support.files import write_whole, write_whole_text
+from dddm.support.noise import generator_for
+from dddm.support.quantities import size
+
+Format = Literal["onnx", "torch"]
+SUFFIXES: Final[dict[Format, str]] = {"onnx": ".onnx", "torch": ".pt2"}
+LARGEST_DIFFERENCE: Final = 1e-4
+"""Between what was written and the network, for values in [-1, 1]."""
+_PACKAGES: Final[dict[Format, tuple[str, ...]]] = {
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "torch": (),
+}
+_LARGEST_ONNX_BYTES: Final = 2 << 30
+"""Of one file: protobuf's limit."""
+_COUNTS: Final = (5, 2)
+"""Images that are traced with, and compared with; two counts, so that neither is built in."""
+
+
+@final
+class OneStep(nn.Module):
+    """One evaluation of f_θ at T, from noise to images (B, C, H, W) in [-1, 1]."""
+
+    last_time: Tensor
+
+    def __init__(self, *, model: Denoiser, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone  # the weights that the model computes with
+        self._model = model
+        self.register_buffer("last_time", model.schedule.grid(steps=1), persistent=False)
+
+    def forward(self, noise: Tensor, estimate: Tensor, label: Tensor | None = None) -> Tensor:
+        """Images from two tensors of noise, (B, C, H, W), and labels (B,), int64."""
+        x_T = self._model.schedule.prior(noise=noise)
+        # `len` would fix the number of images when this is traced.
+        t_B = self.last_time.expand(noise.shape[0])
+        image = self._model.evaluate(x_t=x_T, t=t_B, label=label, estimate=estimate)
+        return image.clamp(-1.0, 1.0)
+
+
+def refuse_missing_packages(kind: Format) -> None:
+    """Refuse a format whose packages are not installed.
+
+    Raises:
+        EnvironmentProblem: with the command that installs them.
+    """
+    missing = [name for name in _PACKAGES[kind] if importlib.util.find_spec(name) is None]
+    if missing:
+        raise EnvironmentProblem(
+            f"the format {kind} needs {', '.join(missing)}",
+            where="--format",
+            remedy="pip install 'dddm[export]', or use --format torch",
+        )
+
+
+def _refuse_too_large(backbone: Backbone, *, kind: Format, path: Path) -> None:
+    takes = sum(tensor.nbytes for tensor in backbone.state_dict().values())
+    if kind == "onnx" and takes >= _LARGEST_ONNX_BYTES:
+        raise UsageError(
+            f"the network's weights take {size(takes)}, and an ONNX file holds at most 2 GiB",
+            where=str(path),
+            remedy="use --format torch",
+        )
+
+
+@torch.no_grad()
+def export(generator: Generator, *, kind: Format, path: Path) -> float:
+    """Write the one-step generator; the largest difference to the network, over some images.
+
+    A file of facts stands beside it, with `.json` at the end of its name.
+
+    Raises:
+        DataError: if what was written gives other images; then there is no file.
+        EnvironmentProblem: without the packages, space or the right to write.
+        UsageError: if the network is too large for the format.
+        PluginError: if torch cannot trace the network.
+    """
+    refuse_missing_packages(kind)
+    _refuse_too_large(generator.backbone, kind=kind, path=path)
+    one_step = OneStep(model=generator.model, backbone=generator.backbone).cpu().eval()
+    examples = [_example(generator, count) for count in _COUNTS]
+    apart: list[float] = []
+
+    def write(aside: Path) -> None:
+        run = _traced(kind, one_step, examples[0], aside)
+        apart.extend(float((run(given) - one_step(*given)).abs().max()) for given in examples)
+        if not max(apart) <= LARGEST_DIFFERENCE:
+            raise DataError(
+                f"the exported network differs from the trained one by {max(apart):.2g}",
+                where=str(path),
+                remedy="report this: nothing was written",
+            )
+
+    write_whole(path, write)
+    write_whole_text(path.with_name(f"{path.name}.json"), _facts(generator, kind, max(apart)))
+    return max(apart)
+
+
+def _traced(
+    kind: Format, one_step: OneStep, given: tuple[Tensor, ...], aside: Path
+) -> Callable[[Sequence[Tensor]], Tensor]:
+    try:
+        return _WRITERS[kind](one_step, given, aside)
+    except OSError:  # of the disk, which `write_whole` puts into words
+        raise
+    except Exception as error:  # a stranger's network may be traced to anything
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise PluginError(
+            f"this network cannot be exported: {first[:200]}",
+            where=type(one_step.backbone).__name__,
+            remedy="see what torch.export asks of a network; `len(x)`, for one, fixes the number "
+            "of images, where `x.shape[0]` does not",
+        ) from error
+
+
+def _example(generator: Generator, count: int) -> tuple[Tensor, ...]:
+    shape = (count, *generator.shape.as_tuple)
+    lot = generator_for("export", count)
+    noise, estimate = (torch.randn(shape, generator=lot) for _ in range(2))
+    if not generator.classes:
+        return noise, estimate
+    return noise, estimate, torch.arange(count) % len(generator.classes)
+
+
+def _names(given: Sequence[Tensor]) -> list[str]:
+    return ["noise", "estimate", "label"][: len(given)]
+
+
+def _any_number(given: Sequence[Tensor]) -> tuple[Any, ...]:
+    """The first dimension of every input is free."""
+    batch = torch.export.Dim("images", min=1)
+    return tuple({0: batch} for _ in given)
+
+
+def _write_torch(
+    one_step: OneStep, given: tuple[Tensor, ...], path: Path
+) -> Callable[[Sequence[Tensor]], Tensor]:
+    program = torch.export.export(one_step, given, dynamic_shapes=_any_number(given))
+    with path.open("wb") as file:
+        torch.export.save(program, file)
+    with path.open("rb") as file:
+        read: Any = torch.export.load(file).module()
+    return lambda inputs: read(*inputs)
+
+
+def _write_onnx(
+    one_step: OneStep, given: tuple[Tensor, ...], path: Path
+) -> Callable[[Sequence[Tensor]], Tensor]:
+    import onnxruntime  # type: ignore[import-untyped]
+
+    names = _names(given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch about itself
+        program: Any = torch.onnx.export(
+            one_step,
+            given,
+            dynamo=True,
+            dynamic_shapes=_any_number(given),
+            input_names=names,
+            output_names=["image"],
+            verbose=False,
+        )
+    program.save(str(path), external_data=False)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def run(inputs: Sequence[Tensor]) -> Tensor:
+        arrays = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
+        (image,) = session.run(None, arrays)
+        return torch.from_numpy(np.asarray(image))
+
+    return run
+
+
+_WRITERS: Final = {"onnx": _write_onnx, "torch": _write_torch}
+
+
+def _facts(generator: Generator, kind: Format, apart: float) -> str:
+    channels, height, width = generator.shape.as_tuple
+    inputs = {
+        "noise": f"float32 (images, {channels}, {height}, {width}), N(0, 1)",
+        "estimate": f"float32 (images, {channels}, {height}, {width}), N(0, 1)",
+    }
+    if generator.classes:
+        inputs["label"] = f"int64 (images,), 0…{len(generator.classes) - 1}"
+    facts = {
+        "format": kind,
+        "inputs": inputs,
+        "output": f"float32 (images, {channels}, {height}, {width}) in [-1, 1]; "
+        "uint8 is round(127.5 × (image + 1))",
+        "classes": list(generator.classes),
+        "weights": generator.weights,
+        "checkpoint": {"step": generator.step, "sha256": generator.checkpoint_sha256},
+        "largest_difference_to_the_network": apart,
+        "torch": torch.__version__,
+    }
+    return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"

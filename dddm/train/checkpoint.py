@@ -1,0 +1,294 @@
+"""Checkpoints: complete or absent, checksummed, loaded without pickle.
+
+A checkpoint is a folder `step-00000900` of safetensors files, one for each group of tensors, with
+`state.json` (numbers and words) and `manifest.json` (size and SHA-256 of every other file).  It is
+filled under another name, synced, and then renamed.
+
+The first process of a run writes what all have alike; each one writes the group that is its own.
+"""
+
+import contextlib
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, final
+
+from attrs import frozen
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dddm.errors import DataError
+from dddm.support.files import aside_of, naming_full_disk, sha256_of, sync_file, whole_folder
+from dddm.train.processes import ALONE, Processes
+
+Groups = Mapping[str, Mapping[str, Tensor]]
+
+_FORMAT = 3
+_STATE = "state.json"
+_MANIFEST = "manifest.json"
+
+
+@final
+class SavedGroups(Mapping[str, Mapping[str, Tensor]]):
+    """Groups of a checkpoint by name; each is read from the disk when it is asked for."""
+
+    def __init__(self, folder: Path, names: tuple[str, ...]) -> None:
+        self._folder = folder
+        self._names = names
+
+    def file(self, name: str) -> Path:
+        """The file of a group.
+
+        Raises:
+            KeyError: if there is none.
+        """
+        if name not in self._names:
+            raise KeyError(name)
+        return self._folder / f"{name}.safetensors"
+
+    def __getitem__(self, name: str) -> Mapping[str, Tensor]:
+        """All tensors of a group."""
+        tensors: dict[str, Tensor] = load_file(self.file(name))
+        return tensors
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the groups."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        """How many groups there are."""
+        return len(self._names)
+
+
+@final
+@frozen(kw_only=True)
+class Checkpoint:
+    """A checkpoint on the disk, found whole.
+
+    Attributes:
+        step: optimizer steps done.
+        groups: tensors by group and name.
+        state: what else was saved.
+        sha256: of the manifest, which holds the checksums of all else.
+    """
+
+    folder: Path
+    step: int
+    groups: SavedGroups
+    state: Mapping[str, Any]
+    sha256: str
+
+
+@final
+@frozen(kw_only=True)
+class LatestCheckpoint:
+    """The newest whole checkpoint, and what was wrong with newer ones.
+
+    Attributes:
+        checkpoint: None where there is none at all.
+        damaged: one sentence for each newer checkpoint that could not be used.
+    """
+
+    checkpoint: Checkpoint | None
+    damaged: tuple[str, ...]
+
+
+def save(
+    folder: Path,
+    *,
+    step: int,
+    groups: Groups,
+    state: Mapping[str, Any],
+    own: Groups | None = None,
+    processes: Processes = ALONE,
+) -> Path:
+    """Save a checkpoint of `step` under `folder` and return its folder; all processes call it.
+
+    A whole checkpoint of the same step is left as it is; a damaged one is replaced.
+
+    Args:
+        groups: what all processes have alike; written by the first.
+        own: what this process alone has, under names that no other uses.
+
+    Raises:
+        EnvironmentProblem: without space or the right to write; checkpoints before stay whole.
+    """
+    path = path_of(folder, step=step)
+    if processes.from_main(lambda: _is_whole(path)):
+        return path
+    with contextlib.ExitStack() as stack:
+        # The others fill the folder that the first has made and will rename.
+        aside = stack.enter_context(whole_folder(path)) if processes.main else aside_of(path)
+        processes.barrier()
+        for name, tensors in [*(own or {}).items(), *(groups.items() if processes.main else ())]:
+            file = aside / f"{name}.safetensors"
+            with naming_full_disk(file):
+                _save_group(file, tensors)
+                sync_file(file)
+        processes.barrier()
+        if processes.main:
+            _write_json(aside / _STATE, {"format": _FORMAT, "step": step, **state})
+            _write_json(aside / _MANIFEST, _manifest(aside))
+    processes.barrier()
+    return path
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the checkpoint is there and whole; what is left of a damaged one is removed."""
+    if not path.exists():
+        return False
+    try:
+        read(path)
+    except DataError:
+        shutil.rmtree(path)
+        return False
+    return True
+
+
+def _save_group(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(contiguous, path)
+    except SafetensorError as error:
+        # safetensors wraps the operating system's error in words; give it back its number.
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), str(error)) from error
+
+
+def _write_json(path: Path, contents: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
+
+
+def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    return {
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in sorted(folder.iterdir())
+    }
+
+
+def size_bytes(checkpoint: Path) -> int:
+    """Bytes of all files of a checkpoint."""
+    return sum(path.stat().st_size for path in checkpoint.iterdir())
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Folders of checkpoints under `folder`, the newest first; whole or not."""
+    return sorted(folder.glob("step-" + "[0-9]" * 8), reverse=True)
+
+
+def path_of(folder: Path, *, step: int) -> Path:
+    """The folder of the checkpoint of a step."""
+    return folder / f"step-{step:08d}"
+
+
+def step_of(path: Path) -> int:
+    """The step that the folder of a checkpoint is named after."""
+    return int(path.name.removeprefix("step-"))
+
+
+def read(path: Path, *, prove: bool = True) -> Checkpoint:
+    """Read one checkpoint and prove it whole.
+
+    Args:
+        prove: False where another process has done so.
+
+    Raises:
+        DataError: if a file is missing, cut short or changed.
+    """
+    manifest = _read_json(path / _MANIFEST)
+    for name, facts in manifest.items():
+        if Path(name).name != name or not isinstance(facts, dict):
+            raise _damaged(path / _MANIFEST, f"it names {name!r}, which leads elsewhere")
+        if prove:
+            _prove_whole(path / name, size=facts.get("bytes"), sha256=facts.get("sha256"))
+    state = _read_json(path / _STATE)
+    if state.get("format") != _FORMAT:
+        raise _damaged(path / _STATE, f"its format is {state.get('format')!r}, not {_FORMAT}")
+    names = tuple(Path(name).stem for name in manifest if name.endswith(".safetensors"))
+    return Checkpoint(
+        folder=path,
+        step=state["step"],
+        groups=SavedGroups(path, names),
+        state=state,
+        sha256=sha256_of(path / _MANIFEST),
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        contents = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _damaged(path, "it is missing") from None
+    except ValueError as error:
+        raise _damaged(path, f"it cannot be read: {error}") from error
+    if not isinstance(contents, dict):
+        raise _damaged(path, "it holds no table")
+    return contents
+
+
+def _prove_whole(path: Path, *, size: object, sha256: object) -> None:
+    if path.is_symlink() or not path.is_file():
+        raise _damaged(path, "it is missing")
+    if path.stat().st_size != size:
+        raise _damaged(path, f"it has {path.stat().st_size} bytes instead of {size}")
+    if sha256_of(path) != sha256:
+        raise _damaged(path, "its SHA-256 is not the one that was saved")
+
+
+def _damaged(path: Path, how: str) -> DataError:
+    return DataError(
+        f"{path.name} of checkpoint {path.parent.name} is damaged: {how}", where=str(path)
+    )
+
+
+def newest_whole(folder: Path, *, lost: Mapping[int, str] | None = None) -> LatestCheckpoint:
+    """The newest checkpoint that is whole; damaged ones are passed over, and named.
+
+    Args:
+        folder: of the checkpoints.
+        lost: why those of some steps cannot be resumed from although they are whole.
+
+    Raises:
+        DataError: if there are checkpoints and none of them is whole.
+    """
+    lost = lost or {}
+    damaged: list[str] = []
+    for path in list_checkpoints(folder):
+        if step_of(path) in lost:
+            damaged.append(f"checkpoint {path.name} lacks its estimates: {lost[step_of(path)]}")
+            continue
+        try:
+            return LatestCheckpoint(checkpoint=read(path), damaged=tuple(damaged))
+        except DataError as error:
+            damaged.append(error.what)
+    if damaged:
+        raise DataError(
+            "no checkpoint of this run can be resumed from: " + "; ".join(damaged),
+            where=str(folder),
+            remedy="restore the folder from a copy, or train again in another one with --folder",
+        )
+    return LatestCheckpoint(checkpoint=None, damaged=())
+
+
+def keep_newest(folder: Path, *, count: int, every_steps: int | None = None) -> None:
+    """Remove all but the newest `count` checkpoints, and those at multiples of `every_steps`."""
+    with naming_full_disk(folder):
+        for path in list_checkpoints(folder)[count:]:
+            if every_steps is not None and step_of(path) % every_steps == 0:
+                continue
+            remove(path)
+        for leaving in folder.glob(".step-*.leaving"):
+            shutil.rmtree(leaving, ignore_errors=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a checkpoint."""
+    # Renamed first, so that a crash in between leaves nothing that looks like a checkpoint.
+    leaving = path.with_name(f".{path.name}.leaving")
+    path.rename(leaving)
+    shutil.rmtree(leaving)

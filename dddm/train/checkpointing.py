@@ -1,0 +1,285 @@
+"""Saving a training run, and resuming it from its newest checkpoint whose rows are there too."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from dddm.errors import DataError, EstimatesLost
+from dddm.interfaces.observer import CheckpointSaved, DataProgress
+from dddm.support.optimizer_state import load_optimizer_state, optimizer_state
+from dddm.support.quantities import counted
+from dddm.train import checkpoint as checkpoints
+from dddm.train.checkpoint import Checkpoint, Groups, LatestCheckpoint
+from dddm.train.context import RunContext
+from dddm.train.processes import Processes
+from dddm.train.resources import free_memory
+from dddm.train.run_folder import RunFolder
+from dddm.train.saver import Saved
+from dddm.train.training import Best, Position, Training
+from dddm.train.versions import changed_versions, components, how_to_fit, machine, versions
+
+
+def save(training: Training) -> None:
+    """Begin to save a checkpoint of where training stands; all processes call it at the same step.
+
+    It is written from copies while training goes on.  Where memory has no room for them it is
+    written before this returns.  `training.saver` says when it is complete.
+    """
+    began = time.perf_counter()
+    context, memory = training.context, training.parts.memory
+    processes, folder = context.processes, context.folder.checkpoints
+    announce_saved(training, training.saver.wait())
+    # In this order: a snapshot names rows, which must outlive a crash before the checkpoint does.
+    memory.flush()
+    own = memory.snapshot(rank=processes.rank)
+    shared = _what_all_have(training) if processes.main else {}
+    state = _state(training)
+    at_once = not _room_for_copies(own, shared, processes=processes)
+    if not at_once:
+        own, shared = _copied(own), _copied(shared)
+    stalled = time.perf_counter() - began
+
+    def write() -> Saved:
+        path = checkpoints.save(
+            folder,
+            step=step,
+            groups=shared,
+            state=state,
+            own=own,
+            processes=training.saver.processes,
+        )
+        if processes.main:
+            checkpoints.keep_newest(
+                folder,
+                count=context.recipe.train.keep_checkpoints,
+                every_steps=_steps_between_kept(training),
+            )
+        seconds = time.perf_counter() - began
+        return Saved(
+            step=step,
+            folder=path,
+            size_bytes=checkpoints.size_bytes(path) if processes.main else 0,
+            seconds=seconds,
+            stalled_seconds=seconds if at_once else stalled,
+        )
+
+    step = training.position.step
+    training.saver.begin(write)
+    if at_once:
+        announce_saved(training, training.saver.wait())
+
+
+def announce_saved(training: Training, saved: Saved | None) -> None:
+    """Tell of a checkpoint that has become complete, if there is one."""
+    if saved is not None and training.context.processes.main:
+        training.context.announcer.announce(
+            CheckpointSaved,
+            step=saved.step,
+            folder=saved.folder,
+            size_bytes=saved.size_bytes,
+            save_seconds=saved.seconds,
+            stalled_seconds=saved.stalled_seconds,
+        )
+
+
+def _what_all_have(training: Training) -> Groups:
+    objective = training.parts.objective.state()
+    return {
+        "model": training.parts.backbone.state_dict(),
+        "ema": training.ema.backbone.state_dict(),
+        **{name: ema.backbone.state_dict() for name, ema in training.extra_emas.items()},
+        "optimizer": optimizer_state(training.parts.optimizer),
+        **({"objective": objective} if objective else {}),
+    }
+
+
+def _state(training: Training) -> dict[str, Any]:
+    context, position = training.context, training.position
+    recipe = context.recipe
+    return {
+        "position": {
+            "epoch": position.epoch,
+            "batch": position.batch,
+            "loss_sum": position.loss_sum.hex(),
+            "train_seconds": position.train_seconds,
+            "overflows": position.overflows,
+        },
+        "total_steps": training.total_steps,
+        "scaler": training.scaler.state_dict(),
+        "best": None if training.best is None else attrs.asdict(training.best),
+        "log_bytes": 0 if training.log is None else training.log.position(),
+        "processes": context.processes.count,
+        "recipe": recipe.fingerprint,
+        "components": components(recipe.uses),
+        "versions": versions(recipe.uses),
+        "machine": machine(context.device),
+    }
+
+
+def _room_for_copies(*several: Groups, processes: Processes) -> bool:
+    """Whether the processes on this machine can all hold copies in memory."""
+    taken = sum(
+        tensor.nbytes
+        for groups in several
+        for group in groups.values()
+        for tensor in group.values()
+    )
+    free = free_memory()
+    return free is None or taken * processes.here < free
+
+
+def _copied(groups: Groups) -> Groups:
+    """The tensors in main memory, where training does not change them."""
+    return {
+        name: {key: tensor.detach().to("cpu", copy=True) for key, tensor in group.items()}
+        for name, group in groups.items()
+    }
+
+
+def keep_best(training: Training) -> None:
+    """Keep the averaged weights as they are now as the best so far, in place of those before."""
+    best, context = training.best, training.context
+    assert best is not None
+    path = checkpoints.save(
+        context.folder.best,
+        step=best.step,
+        groups={"ema": training.ema.backbone.state_dict()},
+        state={"best": attrs.asdict(best), "recipe": context.recipe.fingerprint},
+    )
+    for older in checkpoints.list_checkpoints(context.folder.best):
+        if older != path:
+            checkpoints.remove(older)
+
+
+def _steps_between_kept(training: Training) -> int | None:
+    epochs = training.context.recipe.train.keep_every_epochs
+    return None if epochs is None else epochs * training.parts.plan.batches_per_epoch
+
+
+def restore(training: Training, found: Checkpoint) -> None:
+    """Return to a checkpoint: the memory first, which may have lost what it refers to.
+
+    Raises:
+        DataError: if it does not fit this network or memory.
+        EstimatesLost: if its rows are not there; then nothing else has changed.
+    """
+    parts = training.parts
+    try:
+        parts.memory.restore(found.groups)
+        parts.backbone.load_state_dict(dict(found.groups["model"]))
+        training.ema.backbone.load_state_dict(dict(found.groups["ema"]))
+        for name, ema in training.extra_emas.items():
+            ema.backbone.load_state_dict(dict(found.groups[name]))
+        load_optimizer_state(parts.optimizer, found.groups["optimizer"])
+        parts.objective.restore(found.groups.get("objective", {}))
+        position: Mapping[str, Any] = found.state["position"]
+        training.position = Position(
+            step=found.step,
+            epoch=position["epoch"],
+            batch=position["batch"],
+            loss_sum=float.fromhex(position["loss_sum"]),
+            train_seconds=position["train_seconds"],
+            overflows=position["overflows"],
+        )
+        if training.scaler.is_enabled():
+            training.scaler.load_state_dict(found.state["scaler"])
+        best: Mapping[str, Any] | None = found.state["best"]
+        training.best = None if best is None else Best(**best)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise DataError(
+            f"this checkpoint does not fit what the recipe builds: {error}",
+            where=str(found.folder),
+            remedy=how_to_fit(found.state["versions"], training.context.recipe.uses),
+        ) from error
+
+
+def find_latest(
+    folder: RunFolder, *, processes: Processes, lost: Mapping[int, str] | None = None
+) -> LatestCheckpoint:
+    """The newest whole checkpoint, which the first process looks for."""
+    found = processes.from_main(lambda: checkpoints.newest_whole(folder.checkpoints, lost=lost))
+    if processes.main or found.checkpoint is None:
+        return found
+    mine = checkpoints.read(found.checkpoint.folder, prove=False)
+    return LatestCheckpoint(checkpoint=mine, damaged=())
+
+
+def passed_over(sentence: str) -> str:
+    """What a person is told about a checkpoint that cannot be used."""
+    return f"{sentence}; resuming from the one before it"
+
+
+def resume(training: Training, latest: LatestCheckpoint) -> None:
+    """Bring training to where the newest checkpoint stands that can be resumed from.
+
+    Rows that a store keeps elsewhere may be lost although the checkpoint is whole; all processes
+    go back to the one before together.
+
+    Raises:
+        DataError: if there are checkpoints, and none can be resumed from.
+    """
+    told = len(latest.damaged)
+    lost: dict[int, str] = {}
+    context = training.context
+    while latest.checkpoint is not None:
+        why = _what_is_lost(training, latest.checkpoint)
+        if why is None:
+            break
+        lost[latest.checkpoint.step] = why
+        latest = find_latest(context.folder, processes=context.processes, lost=lost)
+    if latest.checkpoint is None:
+        return
+    if lost and context.processes.main:
+        _go_back(training, latest.checkpoint, lost=lost)
+        for sentence in latest.damaged[told:]:
+            context.announcer.say(passed_over(sentence))
+    _say_if_processes_changed(context, before=latest.checkpoint.state["processes"])
+    _say_if_versions_changed(context, before=latest.checkpoint.state["versions"])
+
+
+def _what_is_lost(training: Training, checkpoint: Checkpoint) -> str | None:
+    """Restore a checkpoint; the first process that misses rows says which."""
+    mine = None
+    try:
+        restore(training, checkpoint)
+        training.parts.memory.prove(progress=_shown_by(training.context))
+    except EstimatesLost as error:
+        mine = error.what
+    gathered = training.context.processes.gather(mine)
+    return next((why for why in gathered if why is not None), None)
+
+
+def _shown_by(context: RunContext) -> Callable[[str, int, int], None]:
+    def show(what: str, done: int, total: int) -> None:
+        context.announcer.announce(DataProgress, what=what, done=done, total=total)
+
+    return show
+
+
+def _go_back(training: Training, checkpoint: Checkpoint, *, lost: Mapping[int, str]) -> None:
+    """Make the folder look as it did when this checkpoint was the newest."""
+    # They are made again when training comes there, with their rows in other places.
+    for step in lost:
+        checkpoints.remove(checkpoints.path_of(training.context.folder.checkpoints, step=step))
+    if training.log is not None:
+        training.log.cut_back(checkpoint.state["log_bytes"])
+
+
+def _say_if_processes_changed(context: RunContext, *, before: int) -> None:
+    now = context.processes.count
+    if now != before:
+        context.announcer.say(
+            f"saved by {counted(before, 'process', 'processes')}, resumed on {now}: the same "
+            "batches, noise and order"
+        )
+
+
+def _say_if_versions_changed(context: RunContext, *, before: Mapping[str, str]) -> None:
+    changed = changed_versions(before, versions(context.recipe.uses))
+    if changed:
+        context.announcer.say(
+            f"the checkpoint was saved with other versions: {', '.join(changed)}; what follows may "
+            "differ from what they would have made"
+        )

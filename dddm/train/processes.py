@@ -1,0 +1,139 @@
+"""This process among those of a run: who it is, and how it speaks with the others.
+
+Gradients go through DistributedDataParallel; everything here is small, and always on the CPU.
+Where torchrun or `dddm run --nproc` started the process, the environment says so.
+"""
+
+import datetime as dt
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Self, TypeVar, final
+
+import torch
+import torch.distributed as dist
+from attrs import evolve, frozen
+
+from dddm.errors import EnvironmentProblem
+from dddm.train.launch import is_worker
+
+Value = TypeVar("Value")
+
+# The first process draws grids and scores while the others wait for it.
+_PATIENCE: Final = dt.timedelta(hours=6)
+
+
+@final
+@frozen(kw_only=True)
+class Processes:
+    """The processes of a run, as seen from one of them.
+
+    Attributes:
+        rank: of this one, from 0.
+        count: how many there are.
+        here: how many of them are on this machine.
+        local_rank: of this one among those on this machine.
+    """
+
+    rank: int = 0
+    count: int = 1
+    here: int = 1
+    local_rank: int = 0
+    _words: Any = None
+
+    @property
+    def main(self) -> bool:
+        """Whether this is the process that speaks, logs and draws."""
+        return self.rank == 0
+
+    @property
+    def joined(self) -> bool:
+        """Whether there is a process group, be it of one."""
+        return self._words is not None
+
+    def barrier(self) -> None:
+        """Wait until all are here."""
+        self.gather(None)
+
+    def gather(self, value: Value) -> list[Value]:
+        """The values of all processes, by rank, in every one."""
+        if not self.joined:
+            return [value]
+        values: list[Any] = [None] * self.count
+        dist.all_gather_object(values, value, group=self._words)
+        return values
+
+    def from_main(self, make: Callable[[], Value]) -> Value:
+        """What `make` gives in the first process, in every one; the others do not call it."""
+        if not self.joined:
+            return make()
+        box: list[Any] = [make() if self.main else None]
+        dist.broadcast_object_list(box, src=0, group=self._words)
+        value: Value = box[0]
+        return value
+
+    def sums(self, values: Sequence[float]) -> list[float]:
+        """Sums over all processes, in double precision, the same bits in every one."""
+        if not self.joined:
+            return list(values)
+        summed = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(summed, group=self._words)
+        return [float(value) for value in summed]
+
+    def apart(self) -> "Processes":
+        """The same processes with a line of their own, for another thread; all ask at once."""
+        if not self.joined:
+            return self
+        return evolve(self, words=dist.new_group(backend="gloo", timeout=_PATIENCE))
+
+    def __enter__(self) -> Self:
+        """Join the others."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave them."""
+        if self.joined:
+            dist.destroy_process_group()
+
+
+ALONE: Final = Processes()
+"""The only process of its run."""
+
+
+def join(device: torch.device) -> Processes:
+    """Join the other processes of this run, if there are any; a block that leaves them at its end.
+
+    Gradients travel by NCCL between GPUs and by gloo between CPUs.
+
+    Raises:
+        EnvironmentProblem: if the others cannot be reached.
+    """
+    if not is_worker():
+        return ALONE
+    try:
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            timeout=_PATIENCE,
+            device_id=device if device.type == "cuda" else None,
+        )
+        words = dist.new_group(backend="gloo", timeout=_PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        raise EnvironmentProblem(
+            f"the other processes of this run cannot be reached: {str(error).splitlines()[0]}",
+            where=f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}",
+            remedy="on several machines name the network device: GLOO_SOCKET_IFNAME=eth0 (and "
+            "NCCL_SOCKET_IFNAME); see the page on many processes",
+        ) from error
+    return Processes(
+        rank=dist.get_rank(),
+        count=dist.get_world_size(),
+        here=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        local_rank=int(os.environ.get("LOCAL_RANK", "0")),
+        words=words,
+    )
+
+
+def is_consequence(error: BaseException) -> bool:
+    """Whether an error only says that another process has gone."""
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and is_worker() and "gloo/transport" in str(error)
+    )

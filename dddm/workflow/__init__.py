@@ -1,0 +1,1 @@
+"""What a whole run or sweep does, in order: train, sample, evaluate, report."""

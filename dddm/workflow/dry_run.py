@@ -1,0 +1,195 @@
+"""`dddm run --dry-run`: what a recipe will take, without taking it.
+
+The network is built on the meta device, which has shapes and no memory; the target store is asked
+what one row takes.  Images are read only where the data set cannot say what it holds without.
+"""
+
+from typing import Any, Final, final
+
+from attrs import asdict, frozen
+
+from dddm.generate.sample import build_sampler, evaluations_of_image
+from dddm.interfaces.facts import DataFacts
+from dddm.interfaces.target_store import Footprint
+from dddm.recipe.model import Recipe
+from dddm.recipe.sample_spec import SampleSpec
+from dddm.recipe.shards import batches_per_epoch, default_shards
+from dddm.train.build import build_split
+from dddm.train.duration import facts_of, steps_of
+from dddm.train.memory import footprint_of
+from dddm.train.optimizer import state_bytes
+from dddm.train.training_cost import TrainingCost, meta_backbone, training_cost
+
+_FLOAT32_BYTES: Final = 4
+
+
+@final
+@frozen(kw_only=True)
+class SampleCost:
+    """Network evaluations of one `[[sample]]` table.
+
+    Attributes:
+        evaluations_of_image: for one image at all step counts.
+        evaluations: for all images.
+    """
+
+    sampler: str
+    steps: tuple[int, ...]
+    images: int
+    evaluations_of_image: int
+    evaluations: int
+
+
+@final
+@frozen(kw_only=True)
+class Outlook:
+    """What a recipe will take.
+
+    Attributes:
+        facts: of the training images.
+        cost: of training, for one image.
+        steps: optimizer steps of the whole run.
+        steps_per_epoch: batches after which as many images were visited as there are.
+        stale_images: that stand in no batch of an epoch.
+        weights_bytes: of the network's parameters, float32.
+        gradient_bytes: the same again.
+        optimizer_bytes: what the optimizer keeps of each parameter.
+        ema_bytes: all averages of the weights.
+        store: the target stores with every row in them, in all processes together; None for an
+            objective without memory.
+        image_bytes: the training images as uint8.
+        samples: what each `[[sample]]` asks for.
+    """
+
+    facts: DataFacts
+    cost: TrainingCost
+    steps: int
+    steps_per_epoch: int
+    batch_images: int
+    stale_images: int
+    weights_bytes: int
+    gradient_bytes: int
+    optimizer_bytes: int
+    ema_bytes: int
+    store: Footprint | None
+    image_bytes: int
+    samples: tuple[SampleCost, ...]
+
+    @property
+    def training_flops(self) -> float:
+        """Of the whole run, network and metric."""
+        return self.cost.flops * self.steps * self.batch_images
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations, each of one image, of all samples."""
+        return sum(cost.evaluations for cost in self.samples)
+
+    @property
+    def as_table(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        shape = self.facts.shape
+        return {
+            "images": {
+                "train": self.facts.train_images,
+                "shape": list(shape.as_tuple),
+                "classes": len(self.facts.classes),
+                "bytes": self.image_bytes,
+            },
+            "network": {
+                "parameters": self.cost.parameters,
+                "flops_begin": self.cost.network.begin,
+                "flops_refine": self.cost.network.refine,
+                "flops_forward": self.cost.network.forward,
+            },
+            "training": {
+                "epochs": self.steps / self.steps_per_epoch,
+                "steps": self.steps,
+                "batch_images": self.batch_images,
+                "stale_images_each_epoch": self.stale_images,
+                "flops": self.training_flops,
+                "flops_of_image_network": self.cost.network_flops,
+                "flops_of_image_metric": self.cost.metric_flops,
+            },
+            "bytes": {
+                "weights": self.weights_bytes,
+                "gradient": self.gradient_bytes,
+                "optimizer": self.optimizer_bytes,
+                "ema": self.ema_bytes,
+                **self._store_bytes,
+            },
+            "sampling": {
+                "evaluations": self.evaluations,
+                "jobs": [asdict(cost) for cost in self.samples],
+            },
+        }
+
+    @property
+    def _store_bytes(self) -> dict[str, int]:
+        if self.store is None:
+            return {}
+        places = {"memory": self.store.memory, "disk": self.store.disk, "device": self.store.device}
+        return {f"target_store_{place}": taken for place, taken in places.items()}
+
+
+def look_ahead(recipe: Recipe) -> Outlook:
+    """Count what `recipe` will take; seconds, and no memory to speak of.
+
+    Raises:
+        DddmError: for whatever a component refuses.
+    """
+    facts = _facts_of(recipe)
+    cost = training_cost(recipe, facts=facts)
+    train, needs = recipe.train, recipe.needs
+    each = cost.parameters * _FLOAT32_BYTES
+    per_epoch = _batches_per_epoch(recipe, facts)
+    rows = facts.train_images if needs.memory_rows is None else needs.memory_rows
+    return Outlook(
+        facts=facts,
+        cost=cost,
+        steps=steps_of(recipe, batches_per_epoch=per_epoch, cost=cost),
+        steps_per_epoch=per_epoch,
+        batch_images=train.batch_images,
+        stale_images=0 if needs.sets else facts.train_images - per_epoch * train.batch_images,
+        weights_bytes=each,
+        gradient_bytes=each,
+        optimizer_bytes=state_bytes(
+            recipe.optimizer, parameters=list(meta_backbone(recipe, facts=facts).parameters())
+        ),
+        ema_bytes=(1 + len(train.extra_ema_decays)) * each,
+        store=footprint_of(
+            recipe.targets,
+            fields=needs.memory,
+            rows=rows,
+            image=facts.shape,
+            keep_checkpoints=train.keep_checkpoints,
+        )
+        if needs.memory
+        else None,
+        image_bytes=facts.train_images * facts.shape.values,
+        samples=tuple(_sample_cost(SampleSpec.of_job(job)) for job in recipe.sample),
+    )
+
+
+def _sample_cost(spec: SampleSpec) -> SampleCost:
+    each = evaluations_of_image(build_sampler(spec), spec.steps)
+    return SampleCost(
+        sampler=spec.name,
+        steps=spec.steps,
+        images=spec.images,
+        evaluations_of_image=each,
+        evaluations=spec.images * each,
+    )
+
+
+def _facts_of(recipe: Recipe) -> DataFacts:
+    said = recipe.data.component.facts(DataFacts, recipe.data.options)
+    return facts_of(build_split(recipe)) if said is None else said
+
+
+def _batches_per_epoch(recipe: Recipe, facts: DataFacts) -> int:
+    batch = recipe.train.batch_images
+    if recipe.needs.sets is not None:
+        return max(facts.train_images // batch, 1)
+    shards = recipe.train.shards or default_shards(batch)
+    return batches_per_epoch(images=facts.train_images, batch_images=batch, shards=shards)

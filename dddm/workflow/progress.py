@@ -1,0 +1,153 @@
+"""How far training has come, for the eye and in numbers: grids and scores between epochs.
+
+Both are drawn from the averaged weights by the recipe's first sampler.  A loss says nothing about
+the samples of this method, so the weights that are kept as the best are those that score best.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import final
+
+from attrs import evolve
+from torch import Tensor
+
+from dddm.evaluate.evaluator import refuse_unfit
+from dddm.evaluate.extract import extract, real_features
+from dddm.evaluate.score import take
+from dddm.generate.generator import NEWEST, Generator
+from dddm.generate.sample import build_sampler, generate_images
+from dddm.interfaces.features import Features
+from dddm.interfaces.observer import SamplesDrawn, ScoreMeasured
+from dddm.interfaces.sampler import Sampler
+from dddm.interfaces.score import Reference
+from dddm.recipe.model import Recipe, SampleJob, score_facts
+from dddm.recipe.sample_spec import BLOCK_IMAGES, SampleSpec
+from dddm.support.files import naming_full_disk
+from dddm.support.pictures import grid, png_bytes
+from dddm.train.checkpointing import keep_best
+from dddm.train.training import Best, Training
+
+_GRID_STEPS = 10
+
+
+@final
+class Progress:
+    """Draws and scores during training what the recipe asks for, after the epochs it asks for."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+
+    def after_epoch(self, training: Training) -> None:
+        """Do what is due after the epoch that `training` has just done."""
+        settings, epochs = self._recipe.train, training.position.epoch + 1
+        if not self._recipe.sample:
+            return
+        if settings.sample_every_epochs and epochs % settings.sample_every_epochs == 0:
+            self._draw_grid(training)
+        if settings.score_every_epochs and epochs % settings.score_every_epochs == 0:
+            self._score(training)
+
+    @property
+    def _job(self) -> SampleJob:
+        return self._recipe.sample[0]
+
+    @cached_property
+    def _sampler(self) -> Sampler:
+        return build_sampler(SampleSpec.of_job(self._job))
+
+    def _samples(
+        self, training: Training, *, steps: Sequence[int], images: int
+    ) -> dict[int, Tensor]:
+        """Images (N, C, H, W), uint8, for each number of steps."""
+        parts = training.parts
+        generator = Generator(
+            model=training.averaged_denoiser(),
+            backbone=training.ema.backbone,
+            device=training.context.device,
+            shape=parts.split.shape,
+            classes=parts.split.classes if parts.backbone.uses_labels else (),
+            step=training.position.step,
+            checkpoint_sha256=None,
+            weights=str(NEWEST),
+        )
+        spec = evolve(SampleSpec.of_job(self._job), steps=tuple(steps), images=images)
+        return generate_images(spec, generator=generator, sampler=self._sampler)
+
+    def _draw_grid(self, training: Training) -> None:
+        """A grid at 10 steps, or the recipe's nearest number below; one class a column."""
+        asked = self._job.settings.steps
+        steps = max((s for s in asked if s <= _GRID_STEPS), default=min(asked))
+        images_NCHW = self._samples(training, steps=[steps], images=BLOCK_IMAGES)[steps]
+        split = training.parts.split
+        classes = len(split.classes) if training.parts.backbone.uses_labels else 0
+        columns = classes if 1 < classes <= BLOCK_IMAGES // 2 else None
+        whole_rows = BLOCK_IMAGES // columns * columns if columns else BLOCK_IMAGES
+        path = training.context.folder.progress / f"epoch-{training.position.epoch + 1:05d}.png"
+        with naming_full_disk(path):
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(png_bytes(grid(images_NCHW[:whole_rows], columns=columns)))
+        training.context.announcer.announce(
+            SamplesDrawn,
+            sampler=self._job.sampler.component.name,
+            steps=steps,
+            evaluations=self._sampler.evaluations(steps),
+            images=whole_rows,
+            grid=path,
+        )
+
+    def _score(self, training: Training) -> None:
+        """The first score at the recipe's `score_steps`; the best weights at the first of them.
+
+        Distances of few images are higher than those of many: they compare epochs of one run.
+        """
+        settings, evaluation = self._recipe.train, self._recipe.evaluate
+        if evaluation is None:
+            return
+        samples = self._samples(training, steps=settings.score_steps, images=settings.score_images)
+        use = evaluation.scores[0]
+        measure = score_facts(use).measures[0]
+        first = evaluation.features[0].component.name
+        name = f"{measure.name}-{first}@{settings.score_images}"
+        values = {}
+        features, reference = self._judge(training)
+        for steps, images_NCHW in samples.items():
+            generated = extract(features, images_NCHW)
+            found = take(use, generated=generated, reference=reference)
+            values[steps] = found[measure.name].value
+            training.context.announcer.announce(
+                ScoreMeasured,
+                score=name,
+                sampler=self._job.sampler.component.name,
+                steps=steps,
+                evaluations=self._sampler.evaluations(steps),
+                value=values[steps],
+                epoch=training.position.epoch,
+            )
+        value = values[settings.score_steps[0]]
+        before = training.best
+        if before is None or (
+            value != before.value and measure.best([value, before.value]) == value
+        ):
+            epoch, step = training.position.epoch, training.position.step
+            training.best = Best(value=value, epoch=epoch, step=step)
+            keep_best(training)
+
+    def _judge(self, training: Training) -> tuple[Features, Reference]:
+        """The recipe's first features, and those of the training images; extracted once."""
+        if self._judged is None:
+            assert self._recipe.evaluate is not None
+            split, use = training.parts.split, self._recipe.evaluate.features[0]
+            features, *_ = refuse_unfit(self._recipe.evaluate, shape=split.shape)
+            device = training.context.device
+            features.to(device)
+            real = real_features(features, split, identity=use.identity, device=device)
+            reference = Reference(
+                train=real.kept.features,
+                train_logits=real.kept.logits,
+                statistics=real.statistics,
+                train_images=real.images,
+            )
+            self._judged = (features, reference)
+        return self._judged
+
+    _judged: tuple[Features, Reference] | None = None

@@ -1,0 +1,221 @@
+"""`dddm run`: train, sample, evaluate and report, each only as far as it is not done yet."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from dddm.errors import DddmError, StoppedEarly
+from dddm.evaluate.evaluator import Bench, refuse_unfit
+from dddm.generate.generate import generate
+from dddm.generate.generator import load_generator
+from dddm.generate.stored_samples import planned_sample_folders
+from dddm.interfaces.dataset import Dataset
+from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.observer import DataProgress, RunStopped
+from dddm.recipe.model import Recipe
+from dddm.train import checkpoint as checkpoints
+from dddm.train.build import TrainingParts, build_for_training
+from dddm.train.checkpointing import find_latest, passed_over, resume
+from dddm.train.context import RunContext
+from dddm.train.device import refuse_without_compiler
+from dddm.train.event_log import EventLog
+from dddm.train.events import Announcer, Follower
+from dddm.train.loop import train
+from dddm.train.processes import ALONE, Processes, is_consequence
+from dddm.train.run_folder import RunFolder
+from dddm.train.stopping import StopRequest
+from dddm.train.training import Training
+from dddm.train.versions import machine, versions
+from dddm.workflow.progress import Progress
+
+
+def run(
+    recipe: Recipe,
+    *,
+    folder: RunFolder,
+    device: torch.device,
+    observers: Sequence[Follower],
+    stop: StopRequest,
+    processes: Processes = ALONE,
+) -> Path:
+    """Do all that a recipe says and is not done yet; the path of the report.
+
+    All processes train, draw samples and extract features; the report is the first one's.
+
+    Raises:
+        DddmError: for whatever goes wrong; StoppedEarly when asked to stop.
+    """
+    found = find_latest(folder, processes=processes)
+    context = partial(
+        RunContext, recipe=recipe, folder=folder, device=device, stop=stop, processes=processes
+    )
+    if not processes.main:
+        _work(context(announcer=Announcer(())), found, log=None)
+        return folder.report
+    log_bytes = 0 if found.checkpoint is None else found.checkpoint.state["log_bytes"]
+    log = EventLog(folder.events, keep_bytes=None if _trained(found) else log_bytes)
+    logging = Follower(title="the event log", make=lambda: log)
+    announcer = Announcer([logging, *observers], stop=stop)
+    try:
+        for sentence in found.damaged:
+            announcer.say(passed_over(sentence))
+        _work(context(announcer=announcer), found, log=log)
+        stop.obey(where="after the scores", saved=True)
+        page = _report(recipe, folder)
+    except BaseException as error:
+        message = _in_words(error)
+        reason = "interrupted" if isinstance(error, StoppedEarly) else "failed"
+        announcer.tally()
+        announcer.announce(RunStopped, reason=reason, step=_saved_step(folder), message=message)
+        raise
+    else:
+        step = _saved_step(folder)
+        announcer.tally()
+        announcer.announce(RunStopped, reason="finished", step=step, message=f"see {page}")
+        return page
+    finally:
+        announcer.close()
+
+
+def _work(
+    context: RunContext, found: checkpoints.LatestCheckpoint, *, log: EventLog | None
+) -> None:
+    """What all processes do together, one step after the other."""
+    _train(context, found, log=log)
+    context.stop.agree(context.processes)
+    context.stop.obey(where="after training", saved=True)
+    _evaluate(context, changed=_sample(context))
+
+
+def _in_words(error: BaseException) -> str:
+    if is_consequence(error):
+        return "another process of this run has failed"
+    return error.what if isinstance(error, DddmError) else repr(error)
+
+
+def _saved_step(folder: RunFolder) -> int:
+    """Steps that the newest checkpoint has behind it."""
+    saved = checkpoints.list_checkpoints(folder.checkpoints)
+    return checkpoints.step_of(saved[0]) if saved else 0
+
+
+def _trained(found: checkpoints.LatestCheckpoint) -> bool:
+    """Whether the newest checkpoint is that of the last step."""
+    if found.checkpoint is None:
+        return False
+    steps: int = found.checkpoint.state["total_steps"]
+    return found.checkpoint.step >= steps
+
+
+def _train(
+    context: RunContext, found: checkpoints.LatestCheckpoint, *, log: EventLog | None
+) -> None:
+    """Train what is left of the run."""
+    recipe, folder, processes = context.recipe, context.folder, context.processes
+    if _trained(found):
+        return
+    if recipe.train.compile:
+        refuse_without_compiler(context.device)
+    processes.from_main(lambda: _prepare_data(context))
+    parts = build_for_training(context)
+    _refuse_unfit_features(recipe, shape=parts.split.shape)
+    if processes.main:
+        _note_parts(context, parts)
+    training = Training(context=context, parts=parts, log=log)
+    try:
+        resume(training, found)
+        train(training, after_epoch=Progress(recipe).after_epoch)
+    finally:
+        training.saver.close()
+        training.reader.close()
+        parts.memory.close()
+    if processes.main:
+        _note_seconds(folder, train=training.position.train_seconds)
+
+
+def _note_parts(context: RunContext, parts: TrainingParts) -> None:
+    shape = parts.split.shape
+    context.folder.note_about(
+        image_shape={"channels": shape.channels, "height": shape.height, "width": shape.width},
+        classes=list(parts.split.classes),
+        data_manifest=parts.split.manifest,
+        versions=versions(context.recipe.uses),
+        machine=machine(context.device),
+        processes=context.processes.count,
+    )
+
+
+def _refuse_unfit_features(recipe: Recipe, *, shape: ImageShape) -> None:
+    """Find before training, and not after it, that samples could not be judged."""
+    if recipe.evaluate is not None:
+        refuse_unfit(recipe.evaluate, shape=shape)
+
+
+def _prepare_data(context: RunContext) -> None:
+    """Let the data set do what is done once, such as packing; it goes on where it was stopped."""
+
+    def progress(what: str, done: int, total: int) -> None:
+        context.announcer.announce(DataProgress, what=what, done=done, total=total)
+        context.stop.obey(where=f"{what}: {done} of {total} images", saved=True)
+
+    data: Dataset = context.recipe.data.make()
+    data.prepare(progress=progress)
+
+
+def _note_seconds(folder: RunFolder, **seconds: float) -> None:
+    before = folder.read_about().get("seconds", {})
+    rounded = {name: round(value, 2) for name, value in seconds.items()}
+    folder.note_about(seconds={**before, **rounded})
+
+
+def _sample(context: RunContext) -> bool:
+    """Generate the samples that are not there yet; whether there were any."""
+    if not context.recipe.sample:
+        return False
+    began = time.perf_counter()
+    generator = load_generator(context)
+    changed = False
+    for spec, folders in planned_sample_folders(context.recipe, context.folder):
+        changed |= generate(spec, context=context, generator=generator, folders=folders)
+    if changed and context.processes.main:
+        _note_seconds(context.folder, sample=time.perf_counter() - began)
+    return changed
+
+
+def _report(recipe: Recipe, folder: RunFolder) -> Path:
+    # Imported when training is over: what draws curves takes a second to import.
+    from dddm.report.report import report
+
+    return report(recipe, folder=folder)
+
+
+def _evaluate(context: RunContext, *, changed: bool) -> None:
+    recipe, folder, processes = context.recipe, context.folder, context.processes
+    if recipe.evaluate is None or not recipe.sample:
+        return
+    scored_as = recipe.tables["evaluate"]
+    if not changed and processes.from_main(lambda: _scored_as(folder) == scored_as):
+        return
+    # Imported when training is over: what scores takes seconds to import.
+    from dddm.evaluate.evaluate import evaluate
+
+    began = time.perf_counter()
+    bench = Bench(
+        notify=context.announcer.notify,
+        clock=context.announcer.clock,
+        device=context.device,
+        stop=context.stop,
+        processes=processes,
+    )
+    evaluate(recipe, folder=folder, bench=bench)
+    if processes.main:
+        _note_seconds(folder, evaluate=time.perf_counter() - began)
+        folder.note_about(scored=scored_as)
+
+
+def _scored_as(folder: RunFolder) -> object:
+    """The table by which the run was scored; None where it was not."""
+    return folder.read_about().get("scored") if folder.scores.exists() else None

@@ -1,0 +1,92 @@
+"""Work on chunks: in this process or in others, stopped when somebody asks, and never orphaned."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from chunk_work import process_of, vanish
+
+from dddm.data.pack_source import Chunk
+from dddm.data.workers import Tally, over_chunks, usable_cores
+from dddm.errors import EnvironmentProblem
+from dddm.interfaces.findings import silent
+
+
+def chunks(count: int) -> dict[int, Chunk]:
+    return {number: Chunk(images=2, content=number) for number in range(count)}
+
+
+def test_few_chunks_are_done_here() -> None:
+    """Starting a process would take longer."""
+    tally = Tally("working", 10, silent)
+    assert dict(over_chunks(process_of, chunks(5), workers=4, tally=tally)) == dict.fromkeys(
+        range(5), os.getpid()
+    )
+    assert tally.done == 10
+
+
+def test_many_chunks_are_done_elsewhere() -> None:
+    """Each once, and counted over all processes."""
+    tally = Tally("working", 48, silent, done=8)
+    found = dict(over_chunks(process_of, chunks(20), workers=2, tally=tally))
+    assert sorted(found) == list(range(20))
+    assert os.getpid() not in found.values()
+    assert tally.done == 48
+
+
+def test_a_killed_worker_is_an_error_of_the_machine() -> None:
+    """It says what may help."""
+    with pytest.raises(EnvironmentProblem, match="ended before its images were done") as refused:
+        list(over_chunks(vanish, chunks(20), workers=2, tally=Tally("", 0, silent)))
+    assert "--workers 1" in str(refused.value.remedy)
+
+
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    """Also when the parent is killed outright."""
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import os, time\n"
+        "from dddm.interfaces.findings import silent\n"
+        "from dddm.data.pack_source import Chunk\n"
+        "from dddm.data.workers import Tally, over_chunks\n"
+        "def work(chunk, count):\n"
+        f"    open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
+        "    time.sleep(60)\n"
+        "if __name__ == '__main__':\n"
+        "    chunks = {k: Chunk(images=1, content=None) for k in range(20)}\n"
+        "    list(over_chunks(work, chunks, workers=2, tally=Tally('', 20, silent)))\n"
+    )
+    parent = subprocess.Popen([sys.executable, script])
+    worker = int(_when_written(tmp_path / "pid"))
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    for _ in range(100):
+        if not Path(f"/proc/{worker}").exists() or _is_dead(worker):
+            return
+        time.sleep(0.1)
+    os.kill(worker, signal.SIGKILL)
+    pytest.fail("a worker outlived its parent")
+
+
+def _when_written(path: Path) -> str:
+    for _ in range(300):
+        if path.exists() and path.read_text():
+            return path.read_text()
+        time.sleep(0.1)
+    pytest.fail("no worker began")
+
+
+def _is_dead(process: int) -> bool:
+    try:
+        return " Z " in Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return True
+
+
+def test_there_is_a_core() -> None:
+    """At least the one that this runs on."""
+    assert 1 <= usable_cores() <= (os.cpu_count() or 1)

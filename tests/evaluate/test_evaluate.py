@@ -1,0 +1,572 @@
+"""Samples of a run are scored, beside what real images reach, with all that repeats a score."""
+
+import json
+from pathlib import Path
+from typing import Any, final
+
+import pytest
+import torch
+from attrs import evolve
+
+from dddm.errors import DataError, RecipeError, StoppedEarly
+from dddm.evaluate.evaluate import evaluate
+from dddm.evaluate.evaluator import Bench
+from dddm.evaluate.extract import extract
+from dddm.evaluate.record import ScoreRecord, read_scores
+from dddm.generate.sample_files import Samples, write_samples
+from dddm.interfaces.dataset import Split
+from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.features import Features
+from dddm.interfaces.metric import Metric as Distance
+from dddm.interfaces.observer import Event, Notice, ScoreMeasured
+from dddm.interfaces.plugin import Kind, NoOptions
+from dddm.interfaces.score import Reference
+from dddm.recipe.model import (
+    Evaluation,
+    Recipe,
+    SampleJob,
+    SampleSettings,
+    TrainSettings,
+    Use,
+)
+from dddm.recipe.protocol import Protocol
+from dddm.recipe.read import read_use
+from dddm.registry.component import Component
+from dddm.registry.loader import load_catalogue
+from dddm.train.run_folder import RunFolder
+from dddm.train.stopping import StopRequest
+from dddm_datasets.digits import Digits
+from dddm_features.digits_classifier import DigitsClassifier
+from dddm_scores.frechet import resample_distance
+
+CPU = torch.device("cpu")
+CATALOGUE = load_catalogue()
+
+
+@final
+class DigitsTrainedMetric(Distance):
+    """A metric whose features were trained on digits too."""
+
+    def __init__(self, options: NoOptions) -> None:
+        pass
+
+    @property
+    def trained_on(self) -> str | None:
+        """Digits."""
+        return "digits"
+
+    def distance(self, *, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Evaluation takes no distance of the metric's."""
+        raise NotImplementedError
+
+
+@final
+class PlainMetric(Distance):
+    """A metric without learned features."""
+
+    def __init__(self, options: NoOptions) -> None:
+        pass
+
+    def distance(self, *, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Evaluation takes no distance of the metric's."""
+        raise NotImplementedError
+
+
+def use(kind: Kind, name: str, target: str) -> Use:
+    """A component without options."""
+    component = Component(
+        kind=kind,
+        name=name,
+        namespace="dddm",
+        target=target,
+        options=NoOptions,
+        summary="",
+        plugin="test",
+        package="dddm",
+        version="0.1.0",
+    )
+    return Use(component=component, options=NoOptions())
+
+
+FEATURES = {
+    "digits-classifier": "dddm_features.digits_classifier:DigitsClassifier",
+    "pixels": "dddm_features.pixels:Pixels",
+}
+
+
+def make_recipe(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    features: tuple[str, ...] = ("digits-classifier",),
+    scores: tuple[str, ...] = ("fd", "nearest"),
+    metric: type[Distance] = PlainMetric,
+) -> Recipe:
+    """A checked recipe for digits; only what evaluation looks at can be loaded."""
+    unused = use(Kind.SCHEDULE, "unused", "nowhere:Nothing")
+    used_metric = use(Kind.METRIC, "toy", "toy_metrics:Toy")
+    load = Component.load
+
+    def load_or_toy(component: Component) -> Any:
+        return metric if component.name == "toy" else load(component)
+
+    monkeypatch.setattr(Component, "load", load_or_toy)
+    jobs = [
+        SampleJob(
+            sampler=use(Kind.SAMPLER, name, "nowhere:Nothing"),
+            settings=SampleSettings(steps=(1,), images=10),
+        )
+        for name in ("fixed-time", "annealed")
+    ]
+    evaluation = None
+    if features:
+        evaluation = Evaluation(
+            features=tuple(use(Kind.FEATURES, name, FEATURES[name]) for name in features),
+            scores=tuple(read_use(Kind.SCORE, name, catalogue=CATALOGUE) for name in scores),
+        )
+    return Recipe(
+        name="digits",
+        seed=0,
+        data=use(Kind.DATASET, "digits", "dddm_datasets.digits:Digits"),
+        schedule=unused,
+        backbone=unused,
+        metric=used_metric,
+        objective=unused,
+        parametrization=None,
+        optimizer=unused,
+        learning_rate=unused,
+        targets=unused,
+        train=TrainSettings(epochs=1, batch_images=10),
+        sample=tuple(jobs),
+        evaluate=evaluation,
+        observe=None,
+        tables={},
+        fingerprint="f" * 64,
+    )
+
+
+def put_samples(
+    folder: RunFolder, images: torch.Tensor, *, sampler: str = "fixed-time", steps: int = 1
+) -> None:
+    """Store images as samples of a sampler."""
+    facts = {
+        "sampler": sampler,
+        "sampler_id": f"dddm:{sampler}",
+        "sampler_options": {"clamp": True},
+        "steps": steps,
+        "evaluations": steps,
+        "images": len(images),
+        "seed": 0,
+        "weights": "ema",
+        "checkpoint": {"step": 900, "sha256": "c" * 64},
+    }
+    samples = Samples(images=images, label=torch.arange(len(images)) % 10, facts=facts)
+    write_samples(folder.samples / f"{sampler}-{steps}", samples, columns=10)
+
+
+@pytest.fixture(scope="module")
+def splits() -> dict[str, Split]:
+    """Real digits."""
+    return dict(Digits(NoOptions()).splits())
+
+
+def images_of(split: Split, count: int) -> torch.Tensor:
+    """The first images of a split."""
+    return split.images(torch.arange(count))
+
+
+def score_all(recipe: Recipe, folder: RunFolder) -> tuple[tuple[ScoreRecord, ...], list[Event]]:
+    """Scores, and the events they came with."""
+    events: list[Event] = []
+    bench = Bench(notify=events.append, device=CPU, clock=lambda: 1.5)
+    scores = evaluate(recipe, folder=folder, bench=bench)
+    return scores, events
+
+
+def test_copies_noise_and_real_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """Held-out digits score as their floor does, copies show as copies, noise is far off."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["held-out"], 297), steps=1)
+    put_samples(folder, images_of(splits["train"], 297), steps=2)
+    noise = torch.randint(0, 256, (297, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    put_samples(folder, noise.to(torch.uint8), steps=10)
+    scores, _ = score_all(make_recipe(monkeypatch), folder)
+    fd = {score.steps: score for score in scores if score.measure.name == "fd"}
+    nearest = {score.steps: score for score in scores if score.measure.name == "nearest"}
+    held_out_floor = fd[1].floors[1]
+    assert fd[1].value == pytest.approx(held_out_floor.value)
+    assert fd[10].value > 50 * held_out_floor.value
+    assert nearest[1].value == pytest.approx(nearest[1].details["held_out_median"])
+    assert nearest[1].details["close_share"] == pytest.approx(0.01, abs=0.005)
+    assert nearest[2].value == 0
+    assert nearest[2].details["close_share"] == 1
+    assert nearest[10].details["close_share"] == 0
+
+
+def test_a_score_says_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """Name, counts and provenance hold what is needed to repeat the score."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["held-out"], 100))
+    (score,), _ = score_all(make_recipe(monkeypatch, scores=("fd",)), folder)
+    assert score.name == "fd-digits-classifier@100"
+    assert (score.sampler, score.steps, score.images) == ("fixed-time", 1, 100)
+    assert score.reference_images == 1500
+    about = score.provenance
+    assert about["features"]["id"] == "dddm:digits-classifier"
+    assert about["features"]["fingerprint"] == DigitsClassifier(NoOptions()).fingerprint
+    assert about["features"]["dimensions"] == 64
+    assert about["reference"]["manifest"] == splits["train"].manifest
+    assert about["reference"]["held_out_manifest"] == splits["held-out"].manifest
+    assert about["samples"]["checkpoint"]["sha256"] == "c" * 64
+    assert about["samples"]["weights"] == "ema"
+    assert about["samples"]["seed"] == 0
+    assert about["samples"]["images_of_each_class"] == [10] * 10
+    assert len(about["samples"]["sha256"]) == 64
+    assert about["trained_with"]["metric"]["id"] == "dddm:toy"
+    assert about["formula"]["ddof"] == 1
+    assert {"python", "torch", "torch-fidelity", "numpy", "dddm"} <= set(about["versions"])
+    assert about["machine"]["device"] == "cpu"
+    assert about["seconds"] > 0
+    assert about["warnings"] == []
+
+
+def test_scores_are_written_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """The file holds the scores, in the recipe's order; each is told once; again gives the same."""
+    folder = RunFolder(tmp_path)
+    for sampler, steps in (("annealed", 2), ("fixed-time", 10), ("fixed-time", 2)):
+        put_samples(folder, images_of(splits["train"], 20), sampler=sampler, steps=steps)
+    recipe = make_recipe(monkeypatch, features=("pixels",))
+    scores, events = score_all(recipe, folder)
+    places = [(score.sampler, score.steps, score.measure.name) for score in scores]
+    assert places == [
+        (sampler, steps, metric)
+        for sampler, steps in (("fixed-time", 2), ("fixed-time", 10), ("annealed", 2))
+        for metric in ("fd", "nearest")
+    ]
+    assert read_scores(folder.scores) == scores
+    assert [type(event) for event in events] == [ScoreMeasured] * 6
+    assert events[0] == ScoreMeasured(
+        seconds=1.5,
+        score="fd-pixels@20",
+        sampler="fixed-time",
+        steps=2,
+        evaluations=2,
+        value=scores[0].value,
+    )
+    assert [score.value for score in score_all(recipe, folder)[0]] == [
+        score.value for score in scores
+    ]
+
+
+def test_related_features_are_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """A metric trained on what the features were trained on is named, to people and in the file."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 20))
+    recipe = make_recipe(monkeypatch, scores=("nearest",), metric=DigitsTrainedMetric)
+    (score,), events = score_all(recipe, folder)
+    (notice,) = [event for event in events if isinstance(event, Notice)]
+    assert "both trained on digits" in notice.text
+    assert score.provenance["warnings"] == [notice.text]
+    plain = make_recipe(monkeypatch, features=("pixels",), metric=DigitsTrainedMetric)
+    assert not any(isinstance(event, Notice) for event in score_all(plain, folder)[1])
+
+
+def test_one_image_has_no_frechet_distance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """It is said, and the rest is measured; where no set is large enough, it is refused."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 1))
+    with pytest.raises(DataError, match='no set has images enough for the score "fd"') as caught:
+        score_all(make_recipe(monkeypatch), folder)
+    assert "takes 2: there is 1 image and 1,500 training images" in caught.value.what
+    put_samples(folder, images_of(splits["train"], 5), steps=2)
+    scores, events = score_all(make_recipe(monkeypatch), folder)
+    assert [(score.measure.name, score.steps) for score in scores] == [
+        ("nearest", 1), ("fd", 2), ("nearest", 2)
+    ]  # fmt: skip
+    (notice,) = [event for event in events if isinstance(event, Notice)]
+    assert "no fd, which takes 2 images; there is 1 image and 1,500 training" in notice.text
+
+
+EVERY: tuple[str, ...] = (
+    "fd", "kid", "is", "precision-recall", "density-coverage", "authenticity", "nearest"
+)  # fmt: skip
+
+
+def test_every_score_of_real_and_of_copied_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """Held-out digits stand at their own floors; copies are precise, and not authentic."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["held-out"], 297), steps=1)
+    put_samples(folder, images_of(splits["train"], 1500), steps=2)
+    scores, _ = score_all(make_recipe(monkeypatch, scores=EVERY), folder)
+    real = {score.measure.name: score for score in scores if score.steps == 1}
+    copies = {score.measure.name: score for score in scores if score.steps == 2}
+    assert list(real) == [
+        "fd", "kid", "is", "precision", "recall", "density", "coverage", "authenticity", "nearest"
+    ]  # fmt: skip
+    for name, score in real.items():
+        floor = next(floor for floor in score.floors if floor.name == "held-out")
+        assert score.value == pytest.approx(floor.value, rel=1e-6, abs=1e-9), name
+        assert score.name == f"{name}-digits-classifier@297"
+    assert real["is"].value == pytest.approx(real["is"].floors[0].value, rel=0.1)
+    assert real["is"].floors[0].name == "training"
+    assert real["precision"].value > 0.6
+    assert real["authenticity"].value > 0.3
+    assert (copies["precision"].value, copies["recall"].value) == (1, 1)
+    assert copies["authenticity"].value == 0
+    assert copies["coverage"].value == 1
+    assert abs(copies["kid"].value) < abs(real["kid"].value) + 1e-3
+    assert real["kid"].provenance["formula"]["subset_images"] == 297
+
+
+def test_features_that_guess_nothing_give_no_inception_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """Said before anything is extracted."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 20))
+    with pytest.raises(RecipeError, match="pixels give none"):
+        score_all(make_recipe(monkeypatch, features=("pixels",), scores=("is",)), folder)
+
+
+def test_a_recipe_that_asks_for_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is scored and nothing written."""
+    folder = RunFolder(tmp_path)
+    assert score_all(make_recipe(monkeypatch, features=()), folder) == ((), [])
+    assert not folder.scores.exists()
+
+
+def test_no_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says how to draw some."""
+    with pytest.raises(DataError, match="no samples") as caught:
+        score_all(make_recipe(monkeypatch), RunFolder(tmp_path))
+    assert "dddm run" in str(caught.value.remedy)
+
+
+def test_damaged_samples_leave_old_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """When one set is damaged, the scores on the disk stay as they were."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 20))
+    recipe = make_recipe(monkeypatch, features=("pixels",))
+    score_all(recipe, folder)
+    before = folder.scores.read_bytes()
+    put_samples(folder, images_of(splits["train"], 20), steps=2)
+    (folder.samples / "fixed-time-2" / "samples.npz").write_bytes(b"PK")
+    with pytest.raises(DataError, match="damaged"):
+        score_all(recipe, folder)
+    assert folder.scores.read_bytes() == before
+    assert json.loads(before)[0]["measure"]["name"] == "fd"
+
+
+def test_asked_to_stop_it_leaves_old_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """Between two batches of images, with exit code 75; what was scored before stays."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 20))
+    recipe = make_recipe(monkeypatch, features=("pixels",))
+    score_all(recipe, folder)
+    before = folder.scores.read_bytes()
+    stop = StopRequest()
+    stop.ask("SIGTERM")
+    bench = Bench(notify=print, device=CPU, clock=lambda: 1.5, stop=stop)
+    with pytest.raises(StoppedEarly) as caught:
+        evaluate(recipe, folder=folder, bench=bench)
+    assert "features of training images" in str(caught.value.where)
+    assert folder.scores.read_bytes() == before
+
+
+def test_samples_of_another_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both shapes are named."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, torch.zeros(4, 3, 8, 8, dtype=torch.uint8))
+    with pytest.raises(DataError, match="3×8×8, the data are 1×8×8"):
+        score_all(make_recipe(monkeypatch, features=("pixels",)), folder)
+
+
+def test_the_floor_is_the_references_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """The resample floor stands at the samples' own count."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 64))
+    (score,), _ = score_all(make_recipe(monkeypatch, scores=("fd",)), folder)
+    train = extract(DigitsClassifier(NoOptions()), splits["train"]).features
+    reference = Reference(train=train, held_out=None)
+    assert score.floors[0].images == 64
+    assert score.floors[0].value == pytest.approx(resample_distance(reference, 64))
+
+
+def protocol_of(recipe: Recipe, **changes: Any) -> Recipe:
+    """The recipe, whose scores keep to a protocol or not."""
+    protocol = Protocol(name="ours", features=("dddm:digits-classifier",), images=40, **changes)
+    assert recipe.evaluate is not None
+    return evolve(recipe, evaluate=evolve(recipe.evaluate, protocol=protocol))
+
+
+def test_a_name_without_number_is_earned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """Where the protocol is kept a score has its name; elsewhere its number and a warning."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["held-out"], 40), steps=1)
+    put_samples(folder, images_of(splits["held-out"], 30), steps=2)
+    put_samples(folder, images_of(splits["held-out"], 30), steps=10)
+    recipe = protocol_of(make_recipe(monkeypatch, scores=("fd", "kid")), published_names=True)
+    scores, events = score_all(recipe, folder)
+    assert [score.name for score in scores[:3]] == ["fid", "kid", "fd-digits-classifier@30"]
+    (notice,) = [event.text for event in events if isinstance(event, Notice)]
+    assert notice.endswith("protocol ours, and compare with no published ones: "
+                           "30 generated images, not 40")  # fmt: skip
+    assert [score.warnings for score in scores] == [(), (), *[(notice,)] * 4]
+    assert scores[0].provenance["protocol"]["images"] == 40
+    other = make_recipe(monkeypatch, features=("pixels",), scores=("fd",))
+    (score, *_), _ = score_all(protocol_of(other), folder)
+    assert score.name == "fd-pixels@40"
+    assert "features dddm:pixels, not dddm:digits-classifier" in score.warnings[0]
+
+
+def test_several_features_give_scores_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """All of one, then all of the other, each as if it had been alone."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["held-out"], 40), steps=1)
+    put_samples(folder, images_of(splits["train"], 40), steps=2)
+    both = make_recipe(monkeypatch, features=("pixels", "digits-classifier"), scores=("fd",))
+    scores, _ = score_all(both, folder)
+    alone = [
+        score
+        for name in ("pixels", "digits-classifier")
+        for score in score_all(make_recipe(monkeypatch, features=(name,), scores=("fd",)), folder)[
+            0
+        ]
+    ]
+    assert [score.features for score in scores] == ["pixels"] * 2 + ["digits-classifier"] * 2
+    assert [score.value for score in scores] == pytest.approx([score.value for score in alone])
+
+
+@final
+class WeightlessMetric(Distance):
+    """A metric whose weights are not on this machine."""
+
+    def __init__(self, options: NoOptions) -> None:
+        raise DataError("the weights far.pth were not found: 3 bytes")
+
+    def distance(self, *, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Never."""
+        raise NotImplementedError
+
+
+def test_a_run_is_scored_where_its_loss_has_no_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """The metric is asked only what it learned from; that it cannot say is said."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 20))
+    recipe = make_recipe(monkeypatch, scores=("fd",), metric=WeightlessMetric)
+    (score,), _ = score_all(recipe, folder)
+    (warning,) = score.warnings
+    assert "is not known here: the weights far.pth were not found" in warning
+
+
+@final
+class BrokenFeatures(Features):
+    """Of whatever is darker than grey it makes no number; counts what it has seen."""
+
+    seen = 0
+
+    def __init__(self, options: NoOptions) -> None:
+        pass
+
+    @property
+    def dimensions(self) -> int | None:
+        """2."""
+        return 2
+
+    @property
+    def fingerprint(self) -> str:
+        """Any."""
+        return "broken"
+
+    def check_shape(self, shape: ImageShape) -> None:
+        """All are accepted."""
+
+    def extract(self, images: torch.Tensor) -> torch.Tensor:
+        """The root of the first image's brightness less 1, which may have none."""
+        BrokenFeatures.seen += len(images)
+        mean_B = images.float().mean(dim=(1, 2, 3))
+        return torch.stack([mean_B, (mean_B - 1).sqrt()], dim=1)
+
+
+@pytest.mark.parametrize("metric", ["fd", "kid", "nearest", "precision-recall"])
+def test_features_that_are_no_numbers_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split], metric: str
+) -> None:
+    """Whatever is to be measured of them, with the image; scores before stay as they are."""
+    folder = RunFolder(tmp_path)
+    images = images_of(splits["train"], 20).clone()
+    images[7] = 0
+    put_samples(folder, images)
+    recipe = make_recipe(monkeypatch, features=("pixels",), scores=(metric,))
+    load = Component.load
+
+    def load_broken(component: Component) -> Any:
+        return BrokenFeatures if component.name == "pixels" else load(component)
+
+    monkeypatch.setattr(Component, "load", load_broken)
+    with pytest.raises(DataError, match="features of image 7 are not finite") as caught:
+        score_all(recipe, folder)
+    assert caught.value.where == "evaluate.features"
+    assert not folder.scores.exists()
+
+
+def test_what_can_be_refused_is_refused_before_an_image_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """Too few images for a score, and a set of another size among several."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 3))
+    load = Component.load
+
+    def load_broken(component: Component) -> Any:
+        return BrokenFeatures if component.name == "pixels" else load(component)
+
+    recipe = make_recipe(monkeypatch, features=("pixels",), scores=("fd", "precision-recall"))
+    monkeypatch.setattr(Component, "load", load_broken)
+    BrokenFeatures.seen = 0
+    with pytest.raises(DataError, match='"precision-recall", which takes 4: there are 3 images'):
+        score_all(recipe, folder)
+    put_samples(folder, images_of(splits["train"], 9).repeat(1, 3, 1, 1), steps=2)
+    with pytest.raises(DataError, match="fixed-time at 2 steps are 3×8×8, the data are 1×8×8"):
+        score_all(recipe, folder)
+    assert BrokenFeatures.seen == 0
+
+
+def test_a_damaged_file_of_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+) -> None:
+    """The recipe's scores take its place, which is said; a preset's would lose the others."""
+    folder = RunFolder(tmp_path)
+    put_samples(folder, images_of(splits["train"], 20))
+    folder.scores.write_text("[")
+    recipe = make_recipe(monkeypatch, features=("pixels",))
+    bench = Bench(notify=print, device=CPU, clock=lambda: 1.5)
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        evaluate(recipe, folder=folder, bench=bench, asked_by="no-weights")
+    assert "`dddm evaluate`" in str(caught.value.remedy)
+    scores, events = score_all(recipe, folder)
+    assert read_scores(folder.scores) == scores
+    assert any(isinstance(event, Notice) and "taken again" in event.text for event in events)

@@ -1,0 +1,186 @@
+"""Features of many images: in batches, of some of them, and from the cache."""
+
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import pytest
+import torch
+from attrs import evolve, frozen
+from torch import Tensor
+
+from dddm.evaluate import extract as extraction
+from dddm.evaluate.extract import extract, real_features
+from dddm.interfaces.dataset import Split
+from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.features import Extraction, Features
+from dddm.interfaces.plugin import Kind, NoOptions, option
+from dddm.recipe.model import Use
+from dddm.registry.component import Component
+from dddm.support.moments import statistics_of
+from dddm_datasets.digits import Digits
+from dddm_features.digits_classifier import DigitsClassifier
+
+CPU = torch.device("cpu")
+IDENTITY: dict[str, Any] = {"id": "toy:features"}
+
+
+@final
+class Counting(Features):
+    """Pixels, and how many images were looked at."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    @property
+    def dimensions(self) -> int | None:
+        """64."""
+        return 64
+
+    @property
+    def fingerprint(self) -> str:
+        """Any."""
+        return "counting"
+
+    def check_shape(self, shape: ImageShape) -> None:
+        """All are accepted."""
+
+    def extract(self, images: Tensor) -> Tensor:
+        """Pixels, (B, 64)."""
+        self.seen += len(images)
+        return images.flatten(1).float()
+
+
+@pytest.fixture(scope="module")
+def train() -> Split:
+    """1,500 digits."""
+    return Digits(NoOptions()).splits()["train"]
+
+
+def test_a_split_and_its_images_give_the_same(train: Split) -> None:
+    """In order, beyond one batch, with logits; chosen images are those of the whole."""
+    features = DigitsClassifier(NoOptions())
+    images = train.images(torch.arange(1500))
+    whole = extract(features, train)
+    assert torch.equal(whole.features, extract(features, images).features)
+    assert whole.logits is not None
+    assert whole.logits.shape == (1500, 10)
+    some = extract(features, train, index=torch.tensor([700, 3]))
+    assert torch.equal(some.features, whole.features[[700, 3]])
+
+
+def test_of_a_large_set_some_features_are_kept(train: Split) -> None:
+    """Statistics are over all images, to 1e-9; the kept ones are drawn by lot, in order."""
+    features = DigitsClassifier(NoOptions())
+    whole = extract(features, train).features
+    found = real_features(features, train, identity=IDENTITY, device=CPU, most_kept=300)
+    expected = statistics_of(whole)
+    np.testing.assert_allclose(found.statistics.mean, expected.mean, rtol=1e-9)
+    np.testing.assert_allclose(found.statistics.covariance, expected.covariance, atol=1e-9)
+    assert found.images == 1500
+    assert len(found.kept.features) == 300
+    rows = (found.kept.features[:, None] == whole[None]).all(-1).nonzero()[:, 1]
+    assert len(rows) >= 300
+    again = real_features(features, train, identity=IDENTITY, device=CPU, most_kept=300)
+    assert torch.equal(again.kept.features, found.kept.features)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, in which everything is worth keeping."""
+    monkeypatch.setenv("DDDM_CACHE", str(tmp_path))
+    monkeypatch.setattr(extraction, "_WORTH_KEEPING_SECONDS", 0.0)
+    return tmp_path / "features"
+
+
+def assert_equal(one: Extraction, other: Extraction) -> None:
+    """The same numbers."""
+    assert torch.equal(one.features, other.features)
+    assert (one.logits is None) == (other.logits is None)
+
+
+def test_what_took_long_is_computed_once(train: Split, cache: Path) -> None:
+    """The second time nothing is looked at; another count, or damage, makes it anew."""
+    features = Counting()
+    first = real_features(features, train, identity=IDENTITY, device=CPU)
+    assert features.seen == 1500
+    (file,) = cache.iterdir()
+    second = real_features(features, train, identity=IDENTITY, device=CPU)
+    assert features.seen == 1500
+    assert_equal(first.kept, second.kept)
+    np.testing.assert_array_equal(first.statistics.covariance, second.statistics.covariance)
+    real_features(features, train, identity=IDENTITY, device=CPU, most_kept=100)
+    assert features.seen == 3000
+    contents = file.read_bytes()
+    file.write_bytes(contents[:-1] + bytes([contents[-1] ^ 1]))
+    third = real_features(features, train, identity=IDENTITY, device=CPU)
+    assert features.seen == 4500
+    assert_equal(first.kept, third.kept)
+    assert file.read_bytes() == contents
+
+
+@final
+class Scaled(Features):
+    """Pixels times an option that its fingerprint leaves out."""
+
+    dimensions = None
+    fingerprint = "a" * 64
+
+    def __init__(self, options: "ScaledOptions") -> None:
+        self._scale = options.scale
+
+    def check_shape(self, shape: ImageShape) -> None:
+        pass
+
+    def extract(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1).float() * self._scale
+
+
+@frozen(kw_only=True)
+class ScaledOptions:
+    scale: float = option(1.0, above=0, help="How much.")
+
+
+def test_an_option_that_a_fingerprint_leaves_out_is_in_the_key(train: Split, cache: Path) -> None:
+    """So is the package's version: another option's features are never taken from the cache."""
+    component = Component(
+        kind=Kind.FEATURES,
+        name="scaled",
+        namespace="toy",
+        target="nowhere:X",
+        options=ScaledOptions,
+        summary="",
+        plugin="toy",
+        package="toys",
+        version="1",
+    )
+    uses = [Use(component=component, options=ScaledOptions(scale=scale)) for scale in (1.0, 3.0)]
+    uses.append(Use(component=evolve(component, version="2"), options=ScaledOptions()))
+    found = [
+        real_features(Scaled(use.options), train, identity=use.identity, device=CPU) for use in uses
+    ]
+    assert torch.equal(3 * found[0].kept.features, found[1].kept.features)
+    assert len(list(cache.iterdir())) == 3
+    again = real_features(Scaled(uses[1].options), train, identity=uses[1].identity, device=CPU)
+    assert_equal(again.kept, found[1].kept)
+    assert len(list(cache.iterdir())) == 3
+
+
+def test_a_cache_that_cannot_be_written_to_is_none(
+    train: Split, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then features are computed each time, and nothing is said."""
+    cache.parent.joinpath("features").write_text("in the way")
+    features = Counting()
+    real_features(features, train, identity=IDENTITY, device=CPU)
+    real_features(features, train, identity=IDENTITY, device=CPU)
+    assert features.seen == 3000
+
+
+def test_what_is_quick_is_not_kept(
+    train: Split, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small data set leaves no files behind."""
+    monkeypatch.setattr(extraction, "_WORTH_KEEPING_SECONDS", 3600.0)
+    real_features(Counting(), train, identity=IDENTITY, device=CPU)
+    assert not cache.exists()

@@ -1,0 +1,152 @@
+"""The exported generator gives the images of the network, for any number of them."""
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]
+import pytest
+import torch
+from command_line import dddm, succeeded, write_tiny
+from torch import Tensor, nn
+
+from dddm.core.denoiser import ScheduledDenoiser
+from dddm.errors import DataError, EnvironmentProblem, PluginError, UsageError
+from dddm.generate import export as exporting
+from dddm.generate.export import Format, export
+from dddm.generate.generator import Generator
+from dddm.interfaces.facts import ImageShape
+from dddm.support.images import to_uint8
+from dddm.support.noise import noise_by_index
+from dddm_backbones.adm import Adm
+from dddm_backbones.options import AdmOptions
+from dddm_schedules.linear import linear
+from dddm_schedules.options import LinearOptions
+
+SHAPE = ImageShape(channels=3, height=8, width=8)
+
+
+def generator(**options: Any) -> Generator:
+    """A small network with random weights."""
+    torch.manual_seed(0)
+    classes = ("a", "b", "c") if options.get("classes") else ()
+    settings = AdmOptions(
+        channels=8, multipliers=(1, 2), blocks=1, attention=(4,), **{"classes": False, **options}
+    )
+    backbone = Adm(settings, shape=SHAPE, classes=len(classes))
+    for parameter in backbone.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.1)
+    backbone.eval().requires_grad_(requires_grad=False)
+    return Generator(
+        model=ScheduledDenoiser(schedule=linear(LinearOptions()), backbone=backbone),
+        backbone=backbone,
+        device=torch.device("cpu"),
+        shape=SHAPE,
+        classes=classes,
+        step=3,
+        checkpoint_sha256="c" * 64,
+        weights="ema",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("onnx", {"classes": True}),  # it takes ten times as long as the other
+        ("onnx", {"estimate": "concatenation"}),
+        ("torch", {"classes": True}),
+        ("torch", {"estimate": "concatenation"}),
+        ("torch", {"estimate": "cross-attention"}),
+        ("torch", {"estimate": "transformer", "classes": True}),
+    ],
+)
+def test_every_network_can_be_written(
+    tmp_path: Path, kind: Format, options: dict[str, Any]
+) -> None:
+    """Each way in for the estimate, with and without classes; compared as it was written."""
+    path = tmp_path / f"g{exporting.SUFFIXES[kind]}"
+    assert export(generator(**options), kind=kind, path=path) < 1e-5
+    facts = json.loads(path.with_name(f"{path.name}.json").read_text())
+    assert ("label" in facts["inputs"]) == bool(options.get("classes"))
+    assert facts["checkpoint"] == {"step": 3, "sha256": "c" * 64}
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, f"{path.name}.json"}
+
+
+def test_what_gives_other_images_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer that changes a number: an error, and no file."""
+    write = exporting._WRITERS["torch"]
+
+    def wrong(*given: Any) -> Any:
+        run = write(*given)
+        return lambda inputs: run(inputs) + 0.001
+
+    monkeypatch.setitem(exporting._WRITERS, "torch", wrong)
+    with pytest.raises(DataError, match=r"differs from the trained one by 0\.001"):
+        export(generator(), kind="torch", path=tmp_path / "g.pt2")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_cannot_be_traced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named, in words, and nothing is left behind."""
+    one = generator()
+    refine = one.backbone.refine
+
+    def branching(begun: Any, *, estimate: Tensor) -> Tensor:
+        raw = refine(begun, estimate=estimate)
+        return raw if float(raw.sum()) > 0 else -raw
+
+    monkeypatch.setattr(one.backbone, "refine", branching)
+    model = ScheduledDenoiser(schedule=linear(LinearOptions()), backbone=one.backbone)
+    with pytest.raises(PluginError, match="cannot be exported"):
+        export(attrs.evolve(one, model=model), kind="torch", path=tmp_path / "g.pt2")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is written, with what installs them."""
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "onnxscript" else found(name)
+    )
+    with pytest.raises(EnvironmentProblem, match="needs onnxscript") as caught:
+        export(generator(), kind="onnx", path=tmp_path / "g.onnx")
+    assert "dddm[export]" in str(caught.value.remedy)
+
+
+def test_a_network_that_onnx_cannot_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused before it is traced."""
+    monkeypatch.setattr(exporting, "_LARGEST_ONNX_BYTES", 1000)
+    with pytest.raises(UsageError, match="ONNX file holds at most"):
+        export(generator(), kind="onnx", path=tmp_path / "g.onnx")
+
+
+def test_a_run_exported_by_the_command_gives_its_samples(tmp_path: Path) -> None:
+    """Of an image's own noise onnxruntime makes what `dddm sample` makes of it."""
+    unscored = ('[evaluate]\nfeatures = "pixels"\n', "")
+    write_tiny(tmp_path, unscored, ("epochs = 3", "epochs = 1"))
+    succeeded(dddm("run", "tiny.toml", cwd=tmp_path))
+    printed = json.loads(succeeded(dddm("export", "--json", "--out", "g.onnx", cwd=tmp_path)))
+    assert printed["file"] == "g.onnx"
+    assert printed["largest_difference"] < 1e-5
+    succeeded(dddm("sample", "--images", "12", "--out", "drawn", cwd=tmp_path))
+    with np.load(tmp_path / "drawn/samples.npz") as contents:
+        images, labels = contents["arr_0"].transpose(0, 3, 1, 2), contents["arr_1"]
+    noise, estimate = (own_noise(purpose) for purpose in ("sample x_T", "sample estimate"))
+    session = onnxruntime.InferenceSession(
+        str(tmp_path / "g.onnx"), providers=["CPUExecutionProvider"]
+    )
+    given = {"noise": noise.numpy(), "estimate": estimate.numpy(), "label": labels}
+    (found,) = session.run(None, given)
+    apart = to_uint8(torch.from_numpy(found)).int() - torch.from_numpy(images).int()
+    assert int(apart.abs().max()) <= 1
+
+
+def own_noise(purpose: str) -> Tensor:
+    """That of images 0…11 of seed 0."""
+    return noise_by_index(seed=0, purpose=purpose, index=torch.arange(12), shape=(1, 8, 8))

@@ -1,0 +1,223 @@
+"""Samples depend on the seed and their number alone."""
+
+from collections.abc import Iterator
+from typing import Any, final
+
+import pytest
+import torch
+from attrs import evolve
+from torch import Tensor
+from toy_denoisers import ToyDenoiser, mixing
+from toy_plugins import toy_catalogue
+from toy_samplers import Heun, Jumping, Restarting
+from toys import SHAPE, ToyBackbone, ToySchedule
+
+from dddm.core.denoiser import ScheduledDenoiser
+from dddm.generate.generator import Generator
+from dddm.generate.sample import (
+    evaluations_of_image,
+    generate_blocks,
+    generate_images,
+    label_of,
+    marks,
+)
+from dddm.interfaces.plugin import Kind
+from dddm.interfaces.sampler import Denoiser, Sampler, StepNoise
+from dddm.recipe.model import Use
+from dddm.recipe.sample_spec import BLOCK_IMAGES, SampleSpec
+
+
+@final
+class ToySampler(Sampler):
+    """Algorithm 2 without clamping; `prefix_consistent` as it is told.
+
+    Attributes:
+        estimates: of the last call, from the first estimate on.
+    """
+
+    def __init__(self, *, prefixes: bool) -> None:
+        self._prefixes = prefixes
+        self.estimates: list[Tensor] = []
+
+    @property
+    def prefix_consistent(self) -> bool:
+        return self._prefixes
+
+    def sample(
+        self,
+        *,
+        model: Denoiser,
+        x_T: Tensor,
+        first_estimate: Tensor,
+        label: Tensor | None,
+        steps: int,
+        noise: StepNoise,
+    ) -> Iterator[Tensor]:
+        t = model.schedule.grid(steps=1).expand(len(x_T))
+        begun, estimate = model.begin(x_t=x_T, t=t, label=label), first_estimate
+        self.estimates = [estimate]
+        for _ in range(steps):
+            estimate = model.refine(begun, estimate=estimate)
+            self.estimates.append(estimate)
+            yield estimate
+
+
+def spec(*steps: int, images: int, seed: int = 0, **more: Any) -> SampleSpec:
+    """Of a sampler that each test brings itself."""
+    use = Use(component=toy_catalogue().find(Kind.SAMPLER, "toy:steps"), options=None)
+    return SampleSpec(sampler=use, steps=steps, images=images, seed=seed, **more)
+
+
+def generator() -> Generator:
+    backbone = ToyBackbone()
+    return Generator(
+        model=ScheduledDenoiser(schedule=ToySchedule(), backbone=backbone),
+        backbone=backbone,
+        device=torch.device("cpu"),
+        shape=SHAPE,
+        classes=(),
+        step=0,
+        checkpoint_sha256=None,
+        weights="ema",
+    )
+
+
+def drawn(
+    images: int, *, steps: tuple[int, ...] = (1, 3), prefixes: bool = True, seed: int = 0
+) -> dict[int, Tensor]:
+    wanted = spec(*steps, images=images, seed=seed)
+    return generate_images(wanted, generator=generator(), sampler=ToySampler(prefixes=prefixes))
+
+
+@pytest.mark.parametrize("images", [1, 5, BLOCK_IMAGES, BLOCK_IMAGES + 1])
+def test_image_k_is_the_same_however_many_are_asked_for(images: int) -> None:
+    """The first images of a long order are those of a short one, bit for bit."""
+    many, few = drawn(3 * BLOCK_IMAGES - 1), drawn(images)
+    for steps in (1, 3):
+        assert len(few[steps]) == images
+        assert torch.equal(many[steps][:images], few[steps])
+
+
+def test_one_pass_of_a_prefix_consistent_sampler_gives_what_several_give() -> None:
+    """Recording steps 1 and 3 on the way equals runs of 1 and of 3 steps."""
+    together, apart = drawn(7, prefixes=True), drawn(7, prefixes=False)
+    for steps in (1, 3):
+        assert torch.equal(together[steps], apart[steps])
+
+
+@pytest.mark.parametrize(
+    ("sampler", "evaluations"),
+    [
+        (ToySampler(prefixes=True), 3),
+        (ToySampler(prefixes=False), 1 + 3),
+        (Heun(None), 1 + 5),
+        (Restarting(None), 1 + 3),
+    ],
+)
+def test_progress_counts_every_evaluation(sampler: Sampler, evaluations: int) -> None:
+    """It rises to the announced total, and blocks are reported when they are finished."""
+    wanted = spec(3, 1, images=BLOCK_IMAGES + 2)
+    assert evaluations_of_image(sampler, wanted.steps) == evaluations
+    seen: list[tuple[int, int]] = []
+    blocks = generate_blocks(
+        wanted,
+        generator=generator(),
+        sampler=sampler,
+        progress=lambda blocks, evaluations: seen.append((blocks, evaluations)),
+    )
+    for block in blocks:
+        assert block.evaluations == evaluations * BLOCK_IMAGES
+    made = [evaluations for _, evaluations in seen]
+    assert made == sorted(set(made))
+    if not isinstance(sampler, Heun):
+        assert made == list(range(1, 2 * evaluations + 1))
+    assert (1, evaluations) in seen
+    assert [found for found in seen if found[0] == 2] == [(2, 2 * evaluations)]
+
+
+@pytest.mark.parametrize("block_images", [5, BLOCK_IMAGES])
+def test_noise_of_a_step_is_that_of_the_image(block_images: int) -> None:
+    """A sampler that draws gives image k whatever its block, their number and their order."""
+    many, few = spec(1, 4, images=100), spec(4, images=7, block_images=block_images)
+    expected = generate_images(many, generator=generator(), sampler=Restarting(None))[4]
+    torch.manual_seed(3)
+    found = generate_images(few, generator=generator(), sampler=Restarting(None))[4]
+    # Another block size may tip the rounding of a value.
+    assert (found.int() - expected[:7].int()).abs().max() <= (block_images != BLOCK_IMAGES)
+    (alone,) = generate_blocks(many, generator=generator(), sampler=Restarting(None), numbers=[1])
+    assert torch.equal(alone.images[4][: 100 - BLOCK_IMAGES], expected[BLOCK_IMAGES:])
+    other = spec(4, images=7, seed=1)
+    assert not torch.equal(
+        generate_images(other, generator=generator(), sampler=Restarting(None))[4], found
+    )
+
+
+def test_a_block_is_the_same_alone() -> None:
+    """Whichever process draws a block, and whatever it drew before: the same bits."""
+    whole, sampler = drawn(3 * BLOCK_IMAGES), ToySampler(prefixes=True)
+    wanted = spec(1, 3, images=3 * BLOCK_IMAGES)
+    for block in generate_blocks(wanted, generator=generator(), sampler=sampler, numbers=[2, 0]):
+        place = slice(block.number * BLOCK_IMAGES, (block.number + 1) * BLOCK_IMAGES)
+        for steps in (1, 3):
+            assert torch.equal(block.images[steps], whole[steps][place])
+
+
+def test_another_block_size_changes_rounding_alone() -> None:
+    """Blocks of 5 give the images of blocks of 64, up to one level of 255 where rounding tips."""
+    wanted = spec(3, images=12, block_images=5)
+    small = generate_images(wanted, generator=generator(), sampler=ToySampler(prefixes=True))[3]
+    assert (small.int() - drawn(12, steps=(3,))[3].int()).abs().max() <= 1
+
+
+def test_marks_are_round_numbers_and_the_last() -> None:
+    """1, 2, 5, 10, … below the number of steps, and that number itself."""
+    assert marks(1) == [1]
+    assert marks(7) == [1, 2, 5, 7]
+    assert marks(1000) == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+
+
+@pytest.mark.parametrize("prefixes", [True, False])
+def test_the_change_of_estimates_is_their_distance(prefixes: bool) -> None:  # noqa: FBT001
+    """At each mark it is the root mean square of the difference to the step before."""
+    sampler = ToySampler(prefixes=prefixes)
+    wanted = spec(1, 2, 4, images=1)
+    (block,) = generate_blocks(wanted, generator=generator(), sampler=sampler)
+    assert {steps: change.shape[1] for steps, change in block.change.items()} == {1: 1, 2: 2, 4: 3}
+    for column, mark in enumerate(marks(4)):
+        apart = (
+            (sampler.estimates[mark] - sampler.estimates[mark - 1])
+            .square()
+            .mean(dim=(1, 2, 3))
+            .sqrt()
+        )
+        torch.testing.assert_close(block.change[4][:, column], apart)
+
+
+def test_another_seed_gives_other_images() -> None:
+    """No image of one seed stands in another's first hundred."""
+    one, other = drawn(100)[1], drawn(100, seed=1)[1]
+    assert not (one.flatten(1)[:, None] == other.flatten(1)[None]).all(-1).any()
+
+
+def test_classes_are_taken_in_turn() -> None:
+    """Image k has class k modulo the classes, or modulo the labels asked for."""
+    index, classes = torch.arange(5), ("cat", "dog", "owl")
+    labels = label_of(spec(1, images=5), index, classes=classes)
+    assert labels is not None
+    assert labels.tolist() == [0, 1, 2, 0, 1]
+    asked = label_of(spec(1, images=5, labels=("owl", "0")), index, classes=classes)
+    assert asked is not None
+    assert asked.tolist() == [2, 0, 2, 0, 2]
+
+
+def test_a_second_time_comes_to_the_network() -> None:
+    """Whatever stands between a sampler and the network passes it on, as it is given."""
+    model = ToyDenoiser(ToySchedule(), mixing)
+    generate_images(
+        spec(3, images=2, block_images=2),
+        generator=evolve(generator(), model=model),
+        sampler=Jumping(None),
+    )
+    seconds = [begun.second_time for begun in model.begun]
+    times = [begun.t[0].item() for begun in model.begun]
+    assert [None if r is None else r[0].item() for r in seconds] == [*times[1:], 0]

@@ -1,0 +1,71 @@
+"""Commands find the run that is meant, and say where they looked."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dddm.errors import UsageError
+from dddm.train.find_run import find_run
+
+
+def make_run(path: Path, *, seconds: int) -> Path:
+    """A run folder whose `run.json` was written at that time."""
+    path.mkdir(parents=True)
+    (path / "recipe.toml").touch()
+    (path / "run.json").write_text("{}", encoding="utf-8")
+    os.utime(path / "run.json", (seconds, seconds))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_newest_run_is_meant() -> None:
+    """Without a path it is the run that was written last, whatever its name."""
+    make_run(Path("runs/a"), seconds=300)
+    make_run(Path("runs/z"), seconds=100)
+    assert find_run(None).path == Path("runs/a")
+
+
+def test_what_is_no_run_is_passed_over() -> None:
+    """A folder without recipe or facts, and a file, are not runs."""
+    make_run(Path("runs/run"), seconds=100)
+    (make_run(Path("runs/halved"), seconds=900) / "recipe.toml").unlink()
+    (make_run(Path("runs/halved2"), seconds=900) / "run.json").unlink()
+    Path("runs/note.txt").touch()
+    assert find_run(None).path == Path("runs/run")
+
+
+def test_a_named_run() -> None:
+    """A path is taken as it is, wherever it lies."""
+    make_run(Path("elsewhere/b"), seconds=1)
+    assert find_run("elsewhere/b").path == Path("elsewhere/b")
+
+
+@pytest.mark.parametrize("make", [lambda: None, lambda: Path("runs").mkdir()])
+def test_no_run_at_all(make: object) -> None:
+    """The error says where runs are looked for and how to make one."""
+    assert callable(make)
+    make()
+    with pytest.raises(UsageError, match="no run yet") as caught:
+        find_run(None)
+    assert str(caught.value.where).endswith("runs")
+    assert "dddm run" in str(caught.value.remedy)
+
+
+def test_a_path_that_is_no_run() -> None:
+    """Missing, a file, or without what a run has: each is said, and runs there are named."""
+    make_run(Path("runs/good"), seconds=1)
+    Path("file").touch()
+    Path("empty").mkdir()
+    for path, what in (
+        ("missing", "there is no run folder missing"),
+        ("file", "is a file"),
+        ("empty", r"has no recipe\.toml and no run\.json"),
+    ):
+        with pytest.raises(UsageError, match=what) as caught:
+            find_run(path)
+        assert str(Path("runs/good")) in str(caught.value.remedy)

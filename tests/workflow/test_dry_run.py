@@ -1,0 +1,167 @@
+"""What a recipe will take, without taking it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from command_line import dddm, succeeded, write_tiny
+from training_runs import UNSCORED, losses_of, run_tiny
+
+from dddm.recipe.read import read_recipe
+from dddm.registry.loader import load_catalogue
+from dddm.train.event_log import read_events
+from dddm.workflow.dry_run import look_ahead
+
+
+def test_what_is_foreseen_is_what_happens(tmp_path: Path) -> None:
+    """Parameters, steps, images and bytes of the store are those of the run itself."""
+    path = write_tiny(tmp_path, UNSCORED)
+    outlook = look_ahead(read_recipe(path, catalogue=load_catalogue()))
+    (started,) = read_events(run_tiny(tmp_path).events, event="run-started")
+    assert outlook.cost.parameters == started["parameters"]
+    assert outlook.steps == started["total_steps"]
+    assert outlook.facts.train_images == started["train_images"]
+    assert outlook.stale_images == started["stale_images"]
+    # A row takes its four bytes a number; the rest of a store is a few numbers of its own.
+    assert outlook.store is not None
+    assert outlook.store.memory == pytest.approx(started["store_memory_bytes"], rel=0.01)
+
+
+def test_nothing_is_made(tmp_path: Path) -> None:
+    """The command prints a table and leaves the folder as it was."""
+    path = write_tiny(tmp_path)
+    text = succeeded(dddm("run", path, "--dry-run", cwd=tmp_path))
+    assert re.search(r"network +\d{2,3},\d{3} parameters\n +[1-9][\d.]* MFLOP a forward pass", text)
+    assert re.search(r"[kM]B: weights [\d.]+ kB, gradient [\d.]+ kB, adam [\d.]+ kB, aver", text)
+    assert "18 steps of 250 images, 3 epochs of 6 steps" in text
+    assert "by the objective directly-denoising" in text
+    assert "of an image: evaluations of the network 1 with gradient, " in text
+    assert "1,500 of 1×8×8, 10 classes" in text
+    assert [file.name for file in tmp_path.iterdir()] == ["tiny.toml"]
+
+
+def test_all_passes_are_counted(tmp_path: Path) -> None:
+    """Annealed sampling makes a pass for each step count: 1 + 5 + 10 evaluations an image."""
+    changes = (
+        ('use = "fixed-time"', 'use = "annealed"'),
+        ("[1, 2]", "[1, 5, 10]"),
+        ("= 70", "= 64"),
+    )
+    path = write_tiny(tmp_path, *changes)
+    text = succeeded(dddm("run", path, "--dry-run", cwd=tmp_path))
+    assert "1,024 network evaluations of one image" in text
+    assert "annealed at 1, 5, 10 steps: 64 images × 16 evaluations" in text
+
+
+@pytest.mark.parametrize(
+    ("store", "says"),
+    [
+        ("ram", ("384 kB target store (ram)",)),
+        ("fp16", ("192 kB target store (fp16)",)),
+        ("mmap", ("24 kB target store (mmap)", "on the disk", "1.15 MB at most")),
+        ("device", ("384 kB of it in the device's memory",)),
+    ],
+)
+def test_where_the_store_will_be(tmp_path: Path, store: str, says: tuple[str, ...]) -> None:
+    """Bytes of 1,500 estimates of 64 numbers; on the disk with those of two checkpoints."""
+    path = write_tiny(tmp_path, ('use = "ram"', f'use = "{store}"'))
+    text = succeeded(dddm("run", path, "--dry-run", cwd=tmp_path))
+    for words in says:
+        assert words in text, text
+
+
+def test_as_json(tmp_path: Path) -> None:
+    """The same for programs: network evaluations in one pass, for one image and for all."""
+    path = write_tiny(tmp_path)
+    table = json.loads(succeeded(dddm("run", path, "--dry-run", "--json", cwd=tmp_path)))
+    assert table["sampling"] == {
+        "evaluations": 70 * 2,
+        "jobs": [
+            {
+                "sampler": "fixed-time",
+                "steps": [1, 2],
+                "images": 70,
+                "evaluations_of_image": 2,
+                "evaluations": 70 * 2,
+            }
+        ],
+    }
+    assert table["training"]["steps"] == 18
+    network = table["network"]
+    assert network["flops_forward"] == network["flops_begin"] + network["flops_refine"] > 0
+    training, sizes = table["training"], table["bytes"]
+    assert training["flops_of_image_network"] == 3 * network["flops_forward"]
+    assert training["flops_of_image_metric"] == 0  # a difference of pixels has no product
+    assert training["flops"] == 18 * 250 * 3 * network["flops_forward"]
+    assert training["epochs"] == 3
+    assert sizes["weights"] == sizes["gradient"] == sizes["ema"] == 4 * network["parameters"]
+    assert sizes["optimizer"] == 2 * sizes["weights"]
+
+
+def test_what_the_optimizer_keeps_is_counted(tmp_path: Path) -> None:
+    """Adam two numbers for each weight, momentum one, plain descent none."""
+    path = write_tiny(tmp_path)
+    for words, numbers in (
+        ((), 2),
+        (("--set", "optimizer.use=sgd", "--set", "optimizer.momentum=0.9"), 1),
+        (("--set", "optimizer.use=sgd", "--set", "optimizer.momentum=0.0"), 0),
+    ):
+        done = dddm("run", path, "--dry-run", "--json", *words, cwd=tmp_path)
+        sizes = json.loads(succeeded(done))["bytes"]
+        assert sizes["optimizer"] == numbers * sizes["weights"]
+
+
+def test_of_the_papers_row_the_metric_costs_most(tmp_path: Path) -> None:
+    """CIFAR-10: 7.1 EFLOP, of which Pseudo-LPIPS at 224 pixels, with its gradient, takes 64 %."""
+    text = succeeded(dddm("run", "cifar10", "--dry-run", cwd=tmp_path))
+    assert "48,000 steps of 1,024 images, 1,000 epochs of 48 steps" in text
+    assert "about 7.12 EFLOP, by the objective directly-denoising" in text
+    assert "evaluations of the network 1 with gradient, 52.68 GFLOP" in text
+    assert "the metric pseudo-lpips with its gradient, 92.10 GFLOP" in text
+    assert "weights 214 MB, gradient 214 MB, adam 428 MB, averages 214 MB" in text
+
+
+def test_a_second_target_is_counted(tmp_path: Path) -> None:
+    """The guided mix has Pseudo-LPIPS look at one more image, without gradient.
+
+    The estimate takes a pass and one back to its pixels, each target a pass: 2 + 1 and 2 + 2.
+    """
+    both = []
+    for mix in ("false", "true"):
+        words = ("run", "cifar10", "--dry-run", "--json", "--set", f"objective.guided_mix={mix}")
+        both.append(json.loads(succeeded(dddm(*words, cwd=tmp_path)))["training"])
+    plain, mixed = (training["flops_of_image_metric"] for training in both)
+    assert mixed / plain == pytest.approx(4 / 3, rel=1e-3)
+    assert both[0]["flops_of_image_network"] == both[1]["flops_of_image_network"]
+
+
+@pytest.mark.parametrize(
+    ("duration", "steps"),
+    [("train.steps=7", 7), ("train.images=1001", 5), ("train.training_flops=1e9", None)],
+)
+def test_every_way_to_say_how_long(tmp_path: Path, duration: str, steps: int | None) -> None:
+    """Steps; images, rounded up to whole steps; operations, as nearly as whole steps allow."""
+    path = write_tiny(tmp_path)
+    words = ("run", path, "--dry-run", "--json", "--set", duration)
+    training = json.loads(succeeded(dddm(*words, cwd=tmp_path)))["training"]
+    each = 250 * (training["flops_of_image_network"] + training["flops_of_image_metric"])
+    if steps is None:
+        steps = max(round(1e9 / each), 1)
+    assert training["steps"] == steps
+    assert training["epochs"] == steps / 6
+    assert training["flops"] == steps * each
+
+
+def test_a_run_by_operations_makes_the_steps_that_were_foreseen(tmp_path: Path) -> None:
+    """Training counts what the dry run counts, and may end within an epoch."""
+    path = write_tiny(tmp_path, UNSCORED)
+    outlook = look_ahead(read_recipe(path, catalogue=load_catalogue()))
+    eight = 8.2 * 250 * outlook.cost.flops
+    done = run_tiny(tmp_path, f"train.training_flops={eight!r}", "sample=[]")
+    assert len(losses_of(done)) == 8
+    (started,) = read_events(done.events, event="run-started")
+    assert (started["total_steps"], started["total_epochs"]) == (8, 2)
+    epochs = list(read_events(done.events, event="epoch-done"))
+    assert [(event["epoch"], event["step"]) for event in epochs] == [(0, 6), (1, 8)]
+    assert epochs[-1]["diagnosis"] is not None

@@ -1,0 +1,159 @@
+"""A sweep on the real command line: run, stopped, gone on with, with an entry that fails."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from command_line import command, dddm, environment, write_tiny
+
+from dddm.cli.run import run
+from dddm.errors import DddmError, RecipeError, UsageError
+from dddm.train.event_log import read_events
+
+ENTRY = """
+[[sweep]]
+name = "{0}"
+metric = {{ use = "{0}" }}
+"""
+ENTRIES = ENTRY.format("l1") + ENTRY.format("l2")
+STEPS = 6
+
+
+def write_sweep(folder: Path, *changes: tuple[str, str], entries: str = ENTRIES) -> Path:
+    """The tiny recipe with one epoch and a sweep."""
+    path = write_tiny(folder, ("epochs = 3", "epochs = 1"), *changes)
+    path.write_text(path.read_text() + entries)
+    return path
+
+
+def entries_of(folder: Path) -> dict[str, dict[str, Any]]:
+    facts = json.loads((folder / "sweep.json").read_text())
+    return {entry["name"]: entry for entry in facts["entries"]}
+
+
+def steps_of(folder: Path) -> list[int]:
+    return [event["step"] for event in read_events(folder / "events.jsonl", event="step-done")]
+
+
+def stop_in_second_entry(cwd: Path) -> int:
+    """Run the sweep, and send Ctrl-C when its second entry has begun; the exit code."""
+    process = subprocess.Popen(
+        command("run", "tiny.toml"),
+        cwd=cwd,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    begun = cwd / "runs/tiny/l2/events.jsonl"
+    while process.poll() is None and not begun.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    return process.wait(timeout=120)
+
+
+def printed_by_run(*words: str) -> str:
+    """The standard output of `dddm run` in this process, which spares seconds of imports."""
+    done = CliRunner().invoke(run, [*words], obj={})
+    assert done.exit_code == 0, done.exception
+    return done.stdout
+
+
+def test_a_stopped_sweep_goes_on_with_the_entry_that_is_not_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--entry` runs one; Ctrl-C stops all with 75; the same command does what is left, once."""
+    write_sweep(tmp_path)
+    folder = tmp_path / "runs/tiny"
+    monkeypatch.chdir(tmp_path)
+    printed = printed_by_run("tiny.toml", "--entry", "l1")
+    assert printed.splitlines()[-1] == "runs/tiny/sweep.html"
+    found = entries_of(folder)
+    assert (found["l1"]["state"], found["l2"]["state"]) == ("finished", "not begun")
+    saved = folder / f"l1/checkpoints/step-{STEPS:08d}/manifest.json"
+    before = saved.stat().st_mtime_ns
+
+    assert stop_in_second_entry(tmp_path) == 75
+    found = entries_of(folder)
+    assert found["l1"]["state"] == "finished"
+    assert found["l2"]["state"] in {"interrupted", "unfinished"}
+
+    printed = printed_by_run("tiny.toml")
+    found = entries_of(folder)
+    assert [found[name]["state"] for name in ("l1", "l2")] == ["finished", "finished"]
+    assert saved.stat().st_mtime_ns == before
+    for name, entry in found.items():
+        assert steps_of(folder / name) == list(range(1, STEPS + 1))
+        assert entry["changes"] == {"metric": {"use": name}}
+        assert entry["parameters"] > 10_000
+        assert entry["seconds"]["train"] > 0
+        assert len(entry["checkpoint_sha256"]) == 64
+        scored = {(score["measure"], score["steps"]) for score in entry["scores"]}
+        assert scored == {("fd", 1), ("fd", 2), ("nearest", 1), ("nearest", 2)}
+        assert name in printed
+        assert f'href="{name}/report.html"' in (folder / "sweep.html").read_text()
+        assert (folder / name / "report.html").is_file()
+    assert "| entry | fd@fixed-time-1 | fd@fixed-time-2 |" in (folder / "sweep.md").read_text()
+
+
+def test_an_entry_that_fails_does_not_keep_the_others_from_running(tmp_path: Path) -> None:
+    """Its error stands in the table and on stderr, its exit code is the sweep's."""
+    fast = '[[sweep]]\nname = "fast"\nlearning_rate = { rate = 1e30 }\n'
+    write_sweep(
+        tmp_path, ('[evaluate]\nfeatures = "pixels"\n', ""), entries=fast + ENTRY.format("l1")
+    )
+    done = dddm("run", "tiny.toml", "--folder", "out", cwd=tmp_path)
+    assert done.returncode == 5, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "entry fast, step 2" in done.stderr
+    found = entries_of(tmp_path / "out")
+    assert (found["fast"]["state"], found["l1"]["state"]) == ("failed", "finished")
+    assert "not finite" in found["fast"]["sentence"]
+    assert "fast: This run failed: training met" in done.stdout
+    assert "This run failed" in (tmp_path / "out/sweep.html").read_text()
+
+
+def refused(*words: str, kind: type[DddmError]) -> str:
+    done = CliRunner().invoke(run, [*words], obj={})
+    assert isinstance(done.exception, kind), done.output
+    return str(done.exception)
+
+
+def test_what_cannot_be_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistyped entry, a wrong one beside a right one, and places that hold something else."""
+    monkeypatch.chdir(tmp_path)
+    write_sweep(tmp_path)
+    assert "did you mean l1" in refused("tiny.toml", "--entry", "l11", kind=UsageError)
+    message = refused("tiny.toml", "--set", "sweep.1.metric.use=l1", "--set", "sweep.1.metric.c=1",
+                      kind=RecipeError)  # fmt: skip
+    assert "entry l2: the metric l1 has no option 'c'" in message
+    assert not (tmp_path / "runs").exists()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/letter.txt").write_text("mine")
+    assert "no sweep's folder" in refused("tiny.toml", "--folder", "full", kind=UsageError)
+    assert "is a file" in refused("tiny.toml", "--folder", "tiny.toml", kind=UsageError)
+    (tmp_path / "full/recipe.toml").write_text("")
+    assert "of a single run" in refused("tiny.toml", "--folder", "full", kind=UsageError)
+    write_tiny(tmp_path)
+    assert "without entries" in refused("tiny.toml", "--entry", "l1", kind=UsageError)
+
+
+def test_a_dry_run_looks_ahead_for_each_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One outlook an entry; with --entry that one alone; nothing is made."""
+    monkeypatch.chdir(tmp_path)
+    write_sweep(tmp_path)
+    done = CliRunner().invoke(run, ["tiny.toml", "--dry-run", "--json"], obj={})
+    found = [entry["recipe"] for entry in json.loads(done.stdout)["entries"]]
+    assert found == ["tiny-l1", "tiny-l2"]
+    done = CliRunner().invoke(run, ["tiny.toml", "--dry-run", "--entry", "l2"], obj={})
+    assert done.stdout.startswith("tiny-l2")
+    assert not (tmp_path / "runs").exists()
