@@ -96,8 +96,8 @@ class counted_evaluations:  # noqa: N801 - a context manager that reads as a fun
     def __enter__(self) -> list[int]:
         refine = self._model.refine
 
-        def counting(begun: object, *, estimate: Tensor | None) -> Tensor:
-            refined = refine(begun, estimate=estimate)
+        def counting(cache: object, *, estimate: Tensor | None) -> Tensor:
+            refined = refine(cache, estimate=estimate)
             self._count[0] += len(refined)
             return refined
 

@@ -124,8 +124,8 @@ class Job:
         """One step of algorithm 1 with its optimizer, each part timed."""
         given = self.before_the_network(clock, index_B=index_B, number=number)
         with clock.time(NETWORK):
-            begun = self.model.begin(x_t=given.x_t, t=given.t, label=None)
-            new_estimate = self.model.refine(begun, estimate=given.estimate)
+            cache = self.model.begin(x_t=given.x_t, t=given.t, label=None)
+            new_estimate = self.model.refine(cache, estimate=given.estimate)
             loss_B = self.metric.distance(estimate=new_estimate, target=given.x_0)
             self.optimizer.zero_grad()
             loss_B.mean().backward()

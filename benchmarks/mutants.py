@@ -117,8 +117,8 @@ MUTANTS: Final = (
     Mutant("run", "x_t is not scaled for the network", DENOISER,
            "x_t=self._parametrization.network_input(x_t=x_t, t=t)", "x_t=x_t"),
     Mutant("run", "F is the estimate", DENOISER,
-           "return self._parametrization.estimate(x_t=begun.x_t, raw=raw.to(begun.x_t.dtype), "
-           "t=begun.t)", "return raw.to(begun.x_t.dtype)"),
+           "return self._parametrization.estimate(x_t=cache.x_t, raw=raw.to(cache.x_t.dtype), "
+           "t=cache.t)", "return raw.to(cache.x_t.dtype)"),
     Mutant("run", "estimates are clamped in training", OBJECTIVE,
            "        loss_B = self._loss(",
            "        estimate_BCHW = estimate_BCHW.clamp(-1, 1)\n        loss_B = self._loss("),
@@ -208,9 +208,9 @@ MUTANTS: Final = (
     Mutant("samplers", "algorithm 2 does not clamp", FIXED,
            "refined_BCHW.clamp(-1.0, 1.0) if self._clamp else refined_BCHW", "refined_BCHW"),
     Mutant("samplers", "every step begins with the first estimate", FIXED,
-           "            estimate_BCHW = self._refined(model, begun, estimate_BCHW)\n"
+           "            estimate_BCHW = self._refined(model, cache, estimate_BCHW)\n"
            "            yield estimate_BCHW\n",
-           "            yield self._refined(model, begun, estimate_BCHW)\n"),
+           "            yield self._refined(model, cache, estimate_BCHW)\n"),
     Mutant("samplers", "the sampler starts at the least time", FIXED,
            "t_B = model.schedule.grid(steps=1)", "t_B = model.schedule.grid(steps=2)[1:]"),
     Mutant("samplers", "an image leaves while it still moves", FIXED,

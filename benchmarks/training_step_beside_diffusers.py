@@ -65,8 +65,8 @@ def ours(recipe: Recipe, *, precision: torch.dtype = torch.float32) -> Callable[
     def step(given: Given) -> None:
         x_t = schedule.diffuse(x_0=given.x_0, t=given.t, noise=given.noise)
         optimizer.zero_grad()
-        begun = model.begin(x_t=x_t, t=given.t, label=None)
-        estimate = model.refine(begun, estimate=given.estimate)
+        cache = model.begin(x_t=x_t, t=given.t, label=None)
+        estimate = model.refine(cache, estimate=given.estimate)
         loss = metric.distance(estimate=estimate, target=given.x_0).mean()
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
         optimizer.step()

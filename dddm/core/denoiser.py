@@ -21,7 +21,7 @@ from dddm.interfaces.schedule import Schedule
 
 @final
 @frozen(kw_only=True)
-class _Begun:
+class _Cache:
     """What `ScheduledDenoiser.begin` keeps for `refine`."""
 
     x_t: Tensor
@@ -66,7 +66,7 @@ class ScheduledDenoiser(Denoiser):
 
     def begin(
         self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None
-    ) -> _Begun:
+    ) -> _Cache:
         """What of f depends on (x_t, t, label) alone.
 
         A network without a second time ignores `second_time`; the others are given t itself where
@@ -85,9 +85,9 @@ class ScheduledDenoiser(Denoiser):
                     second_time=None if second_time is None else network_time(second_time),
                 ),
             )
-        return _Begun(x_t=x_t, t=t, network=network)
+        return _Cache(x_t=x_t, t=t, network=network)
 
-    def refine(self, begun: _Begun, *, estimate: Tensor | None) -> Tensor:
+    def refine(self, cache: _Cache, *, estimate: Tensor | None) -> Tensor:
         """f_θ(x̂, x_t, t), (B, C, H, W), not clamped; `estimate` is ignored where x̂ does not enter.
 
         Raises:
@@ -98,20 +98,20 @@ class ScheduledDenoiser(Denoiser):
             estimate = None
         elif estimate is None:
             raise ValueError(f"the network {type(self._backbone).__name__} takes an estimate")
-        with self._autocast(begun.x_t.device):
-            raw = self._refine(begun.network, estimate=estimate)
+        with self._autocast(cache.x_t.device):
+            raw = self._refine(cache.network, estimate=estimate)
         refuse_wrong_network(
             raw,
             of=type(self._backbone),
-            shape=begun.x_t.shape,
-            dtypes=(begun.x_t.dtype, self._precision),
+            shape=cache.x_t.shape,
+            dtypes=(cache.x_t.dtype, self._precision),
         )
-        return self._parametrization.estimate(x_t=begun.x_t, raw=raw.to(begun.x_t.dtype), t=begun.t)
+        return self._parametrization.estimate(x_t=cache.x_t, raw=raw.to(cache.x_t.dtype), t=cache.t)
 
-    def select(self, begun: _Begun, *, index: Tensor) -> _Begun:
+    def select(self, cache: _Cache, *, index: Tensor) -> _Cache:
         """What `begin` would have returned for these images of the batch alone."""
-        network = self._select(begun.network, index=index)
-        return _Begun(x_t=begun.x_t[index], t=begun.t[index], network=network)
+        network = self._select(cache.network, index=index)
+        return _Cache(x_t=cache.x_t[index], t=cache.t[index], network=network)
 
     def _autocast(self, device: torch.device) -> torch.autocast:
         lower = self._precision is not torch.float32

@@ -42,7 +42,7 @@ def count_flops(backbone: Backbone, *, shape: ImageShape) -> Flops:
     with torch.no_grad():
         with FlopCounterMode(display=False) as first:
             more = second_time_argument(backbone, t=t_B, second_time=None)
-            begun = backbone.begin(x_t=image_BCHW, t=t_B, label=label_B, **more)
+            cache = backbone.begin(x_t=image_BCHW, t=t_B, label=label_B, **more)
         with FlopCounterMode(display=False) as second:
-            backbone.refine(begun, estimate=image_BCHW if backbone.takes_estimate else None)
+            backbone.refine(cache, estimate=image_BCHW if backbone.takes_estimate else None)
     return Flops(begin=first.get_total_flops(), refine=second.get_total_flops())

@@ -71,16 +71,16 @@ class _Counting(Denoiser):
         """What of f depends on all but the estimate."""
         return self._model.begin(x_t=x_t, t=t, label=label, second_time=second_time)
 
-    def refine(self, begun: Any, *, estimate: Tensor | None) -> Tensor:
+    def refine(self, cache: Any, *, estimate: Tensor | None) -> Tensor:
         """f_θ(x̂, x_t, t)."""
-        refined = self._model.refine(begun, estimate=estimate)
+        refined = self._model.refine(cache, estimate=estimate)
         self.calls += 1
         self.evaluations += len(refined)
         return refined
 
-    def select(self, begun: Any, *, index: Tensor) -> Any:
+    def select(self, cache: Any, *, index: Tensor) -> Any:
         """What `begin` would have returned for these images alone."""
-        return self._model.select(begun, index=index)
+        return self._model.select(cache, index=index)
 
 
 def build_sampler(spec: SampleSpec) -> Sampler:

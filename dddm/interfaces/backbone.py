@@ -62,15 +62,15 @@ class Backbone(nn.Module, ABC):
         """
 
     @abstractmethod
-    def refine(self, begun: Any, *, estimate: Any) -> Tensor:
+    def refine(self, cache: Any, *, estimate: Any) -> Tensor:
         """Compute F, (B, C, H, W), from what `begin` returned and the estimate.
 
         Args:
-            begun: what `begin` returned.
+            cache: what `begin` returned.
             estimate: a tensor (B, C, H, W); None for a network that takes no estimate.
         """
 
-    def select(self, begun: Any, *, index: Tensor) -> Any:
+    def select(self, cache: Any, *, index: Tensor) -> Any:
         """What `begin` would have returned for these images of the batch alone.
 
         Args:
@@ -79,7 +79,7 @@ class Backbone(nn.Module, ABC):
         Raises:
             UsageError: unless a backbone says how; then images cannot leave a batch early.
         """
-        del begun, index
+        del cache, index
         raise UsageError(
             f"the backbone {type(self).__name__} cannot let images leave a batch early",
             where="tolerance",
@@ -106,8 +106,8 @@ class Backbone(nn.Module, ABC):
             second_time: ignored by a network that takes none; None for t itself.
         """
         more = second_time_argument(self, t=t, second_time=second_time)
-        begun = self.begin(x_t=x_t, t=t, label=label, **more)
-        return self.refine(begun, estimate=estimate if self.takes_estimate else None)
+        cache = self.begin(x_t=x_t, t=t, label=label, **more)
+        return self.refine(cache, estimate=estimate if self.takes_estimate else None)
 
 
 def second_time_argument(

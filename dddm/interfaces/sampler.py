@@ -38,14 +38,14 @@ class Denoiser(ABC):
         """
 
     @abstractmethod
-    def refine(self, begun: Any, *, estimate: Tensor | None) -> Tensor:
+    def refine(self, cache: Any, *, estimate: Tensor | None) -> Tensor:
         """f_θ(x̂, x_t, t), (B, C, H, W), not clamped.  One call is one network evaluation.
 
         `estimate` is ignored by a network that takes none, and may then be None.
         """
 
     @abstractmethod
-    def select(self, begun: Any, *, index: Tensor) -> Any:
+    def select(self, cache: Any, *, index: Tensor) -> Any:
         """What `begin` would have returned for these images of the batch alone.
 
         Args:
@@ -65,8 +65,8 @@ class Denoiser(ABC):
         second_time: Tensor | None = None,
     ) -> Tensor:
         """`begin` and then `refine`: what training does, once for each image."""
-        begun = self.begin(x_t=x_t, t=t, label=label, second_time=second_time)
-        return self.refine(begun, estimate=estimate)
+        cache = self.begin(x_t=x_t, t=t, label=label, second_time=second_time)
+        return self.refine(cache, estimate=estimate)
 
 
 class Sampler(ABC):

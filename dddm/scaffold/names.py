@@ -21,7 +21,7 @@ _SEPARATORS: Final = re.compile(r"[-_.]+")
 
 TAKEN: Final = frozenset(
     {
-        "Any", "Backbone", "Batch", "Begun", "Block", "Callable", "Complaint", "Conformance",
+        "Any", "Backbone", "Batch", "Block", "Cache", "Callable", "Complaint", "Conformance",
         "DataError", "DataFacts", "Dataset", "Denoiser", "Draws", "EnvironmentProblem", "EpochDone",
         "Event", "Extraction", "Features", "Final", "Floor", "Footprint", "Half", "ImageShape",
         "InMemorySplit", "Iterator", "Kind", "LearningRate", "Literal", "Mapping", "Measure",

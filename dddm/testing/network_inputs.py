@@ -46,7 +46,7 @@ class Inputs:
         out: Tensor = network(**attrs.asdict(self, recurse=False))
         return out
 
-    def begun(self, network: Backbone) -> Any:
+    def begin(self, network: Backbone) -> Any:
         """What `begin` makes of it."""
         more = second_time_argument(network, t=self.t, second_time=self.second_time)
         return network.begin(x_t=self.x_t, t=self.t, label=self.label, **more)
@@ -79,17 +79,17 @@ def networks(subject: Subject, *, count: int = 5) -> Iterator[tuple[Backbone, In
         yield network, inputs_of(subject, network, shape, count=count)
 
 
-def tensors_in(begun: Any) -> list[Tensor]:
-    """All tensors in what was begun, whatever holds them."""
-    if isinstance(begun, Tensor):
-        return [begun]
+def tensors_in(cache: Any) -> list[Tensor]:
+    """All tensors in a cache, whatever holds them."""
+    if isinstance(cache, Tensor):
+        return [cache]
     inner: Iterable[Any] = ()
-    if isinstance(begun, Mapping):
-        inner = begun.values()
-    elif isinstance(begun, list | tuple):
-        inner = begun
-    elif attrs.has(type(begun)):
-        inner = [getattr(begun, field.name) for field in attrs.fields(type(begun))]
-    elif hasattr(begun, "__dict__"):
-        inner = vars(begun).values()
+    if isinstance(cache, Mapping):
+        inner = cache.values()
+    elif isinstance(cache, list | tuple):
+        inner = cache
+    elif attrs.has(type(cache)):
+        inner = [getattr(cache, field.name) for field in attrs.fields(type(cache))]
+    elif hasattr(cache, "__dict__"):
+        inner = vars(cache).values()
     return [tensor for part in inner for tensor in tensors_in(part)]

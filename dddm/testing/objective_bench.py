@@ -85,16 +85,16 @@ class TinyDenoiser(Denoiser):
         """What it is given."""
         return {"x_t": x_t, "t": t, "label": label, "second_time": second_time}
 
-    def refine(self, begun: dict[str, Any], *, estimate: Tensor | None) -> Tensor:
+    def refine(self, cache: dict[str, Any], *, estimate: Tensor | None) -> Tensor:
         """θ times the function."""
-        given = {**begun, "estimate": estimate}
+        given = {**cache, "estimate": estimate}
         self.calls.append(Call(**given, gradient=torch.is_grad_enabled()))
         found: Tensor = self.theta * self._function(**given)
         return found
 
-    def select(self, begun: dict[str, Any], *, index: Tensor) -> dict[str, Any]:
+    def select(self, cache: dict[str, Any], *, index: Tensor) -> dict[str, Any]:
         """The same of some images."""
-        return {name: None if v is None else v[index] for name, v in begun.items()}
+        return {name: None if v is None else v[index] for name, v in cache.items()}
 
 
 def _mixture(

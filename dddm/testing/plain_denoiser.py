@@ -72,7 +72,7 @@ class PlainSchedule(Schedule):
 
 @final
 @frozen(kw_only=True)
-class Begun:
+class Cache:
     """What f is given beside the estimate."""
 
     x_t: Tensor
@@ -81,22 +81,22 @@ class Begun:
     second_time: Tensor | None = None
 
 
-Function = Callable[[Begun, Tensor], Tensor]
+Function = Callable[[Cache, Tensor], Tensor]
 
 
 @final
 class PlainDenoiser(Denoiser):
-    """f(begun, estimate) is any function.
+    """f(cache, estimate) is any function.
 
     Attributes:
-        begun: what `begin` was called with, in order.
+        caches: what `begin` was called with, in order.
         refined: the estimates that `refine` was called with, in order.
     """
 
     def __init__(self, schedule: Schedule, function: Function) -> None:
         self._schedule = schedule
         self._function = function
-        self.begun: list[Begun] = []
+        self.caches: list[Cache] = []
         self.refined: list[Tensor] = []
 
     @property
@@ -106,28 +106,28 @@ class PlainDenoiser(Denoiser):
 
     def begin(
         self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None
-    ) -> Begun:
+    ) -> Cache:
         """Note the arguments."""
         second = None if second_time is None else second_time.clone()
-        self.begun.append(Begun(x_t=x_t.clone(), t=t.clone(), label=label, second_time=second))
-        return self.begun[-1]
+        self.caches.append(Cache(x_t=x_t.clone(), t=t.clone(), label=label, second_time=second))
+        return self.caches[-1]
 
-    def select(self, begun: Begun, *, index: Tensor) -> Begun:
+    def select(self, cache: Cache, *, index: Tensor) -> Cache:
         """The same of some images."""
-        label = None if begun.label is None else begun.label[index]
-        second = None if begun.second_time is None else begun.second_time[index]
-        return Begun(x_t=begun.x_t[index], t=begun.t[index], label=label, second_time=second)
+        label = None if cache.label is None else cache.label[index]
+        second = None if cache.second_time is None else cache.second_time[index]
+        return Cache(x_t=cache.x_t[index], t=cache.t[index], label=label, second_time=second)
 
-    def refine(self, begun: Begun, *, estimate: Tensor | None) -> Tensor:
+    def refine(self, cache: Cache, *, estimate: Tensor | None) -> Tensor:
         """Apply f; without an estimate, to zeros."""
         if estimate is None:
-            estimate = torch.zeros_like(begun.x_t)
+            estimate = torch.zeros_like(cache.x_t)
         self.refined.append(estimate)
-        return self._function(begun, estimate)
+        return self._function(cache, estimate)
 
 
-def mixing(begun: Begun, estimate: Tensor) -> Tensor:
+def mixing(cache: Cache, estimate: Tensor) -> Tensor:
     """A contraction that uses everything: estimate, x_t, time and label, each image on its own."""
-    mixed = 0.5 * estimate.roll(1, dims=-1) + 0.3 * begun.x_t.tanh()
-    mixed = mixed + (begun.t.to(mixed.dtype) * 1e-4).reshape(-1, 1, 1, 1)
-    return mixed if begun.label is None else mixed + 0.05 * begun.label.reshape(-1, 1, 1, 1)
+    mixed = 0.5 * estimate.roll(1, dims=-1) + 0.3 * cache.x_t.tanh()
+    mixed = mixed + (cache.t.to(mixed.dtype) * 1e-4).reshape(-1, 1, 1, 1)
+    return mixed if cache.label is None else mixed + 0.05 * cache.label.reshape(-1, 1, 1, 1)

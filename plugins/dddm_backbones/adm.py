@@ -36,7 +36,7 @@ from dddm_backbones.transformer import EstimatePixels
 
 
 @final
-class Begun(NamedTuple):
+class Cache(NamedTuple):
     """What the network knows before it sees x̂; a tuple, because torch.compile sees through one.
 
     Attributes:
@@ -115,7 +115,7 @@ class Adm(Backbone):
 
     def begin(
         self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None
-    ) -> Begun:
+    ) -> Cache:
         """Everything up to where x̂ first enters.
 
         Raises:
@@ -133,41 +133,41 @@ class Adm(Backbone):
                 done += 1
         if not self._takes_estimate:
             h_BCHW = self._to_last_step(h_BCHW, skips, [], embedding_BE, {})
-            return Begun(h=h_BCHW, skips=(), parts=(), done=done, embedding=embedding_BE)
+            return Cache(h=h_BCHW, skips=(), parts=(), done=done, embedding=embedding_BE)
         parts: list[SkipPart] = []
         if self.first_estimate is None and not (self.training or torch.is_grad_enabled()):
             takers = [step for step in self._way_up() if step.takes_skip][-len(skips) :]
             parts = [step.part_of(skip) for step, skip in zip(takers, reversed(skips), strict=True)]
             skips = []
-        return Begun(
+        return Cache(
             h=h_BCHW, skips=tuple(skips), parts=tuple(parts), done=done, embedding=embedding_BE
         )
 
-    def select(self, begun: Begun, *, index: Tensor) -> Begun:
+    def select(self, cache: Cache, *, index: Tensor) -> Cache:
         """What `begin` would have returned for these images of the batch alone."""
-        return Begun(
-            h=begun.h[index],
-            skips=tuple(skip_BCHW[index] for skip_BCHW in begun.skips),
-            parts=tuple(SkipPart(*(each[index] for each in part)) for part in begun.parts),
-            done=begun.done,
-            embedding=begun.embedding[index],
+        return Cache(
+            h=cache.h[index],
+            skips=tuple(skip_BCHW[index] for skip_BCHW in cache.skips),
+            parts=tuple(SkipPart(*(each[index] for each in part)) for part in cache.parts),
+            done=cache.done,
+            embedding=cache.embedding[index],
         )
 
-    def refine(self, begun: Begun, *, estimate: Tensor | None) -> Tensor:
+    def refine(self, cache: Cache, *, estimate: Tensor | None) -> Tensor:
         """F, (B, C, H, W)."""
         if not self._takes_estimate:
-            return self._leave(begun.h)
+            return self._leave(cache.h)
         assert estimate is not None, "x̂ enters this network"
-        h_BCHW, skips, embedding_BE = begun.h, list(begun.skips), begun.embedding
+        h_BCHW, skips, embedding_BE = cache.h, list(cache.skips), cache.embedding
         estimate = estimate.contiguous(memory_format=self._layout)
         if self.first_estimate is not None:
             h_BCHW = h_BCHW + self.first_estimate(estimate)
             skips = [h_BCHW]
         tokens = self._tokens(estimate)
-        for step in self.down[begun.done :]:
+        for step in self.down[cache.done :]:
             h_BCHW = step(h_BCHW, embedding_BE, tokens)
             skips.append(h_BCHW)
-        return self._leave(self._to_last_step(h_BCHW, skips, begun.parts, embedding_BE, tokens))
+        return self._leave(self._to_last_step(h_BCHW, skips, cache.parts, embedding_BE, tokens))
 
     def _embed(self, *, t: Tensor, label: Tensor | None, second_time: Tensor | None) -> Tensor:
         embedding_BE: Tensor = self.embedding(t=t, label=label)

@@ -30,9 +30,9 @@ def measure_leak(given: Diagnosis) -> dict[str, float]:
     # T, as the schedule types it.
     t_B = denoiser.schedule.grid(steps=1).to(x_0_BCHW.device).expand(len(x_0_BCHW))
     x_T_BCHW = denoiser.schedule.diffuse(x_0=x_0_BCHW, t=t_B, noise=given.noise("leak x_T"))
-    begun = denoiser.begin(x_t=x_T_BCHW, t=t_B, label=given.batch.label)
-    from_store_BCHW = denoiser.refine(begun, estimate=stored_BCHW)
-    from_noise_BCHW = denoiser.refine(begun, estimate=noise_BCHW)
+    cache = denoiser.begin(x_t=x_T_BCHW, t=t_B, label=given.batch.label)
+    from_store_BCHW = denoiser.refine(cache, estimate=stored_BCHW)
+    from_noise_BCHW = denoiser.refine(cache, estimate=noise_BCHW)
     moved_B = (from_store_BCHW - from_noise_BCHW).flatten(1).norm(dim=1)
     apart_B = (stored_BCHW - noise_BCHW).flatten(1).norm(dim=1).clamp_min(1e-12)
     return {

@@ -54,12 +54,12 @@ class Accelerated(Sampler):
         if steps < 1:
             raise ValueError(f"{steps} steps were asked for; there must be at least 1")
         t_B = model.schedule.grid(steps=1).to(x_T.device).expand(len(x_T))
-        begun = model.begin(x_t=x_T, t=t_B, label=label)
+        cache = model.begin(x_t=x_T, t=t_B, label=label)
         given: list[Tensor] = []
         residuals: list[Tensor] = []
         x_BCHW = first_estimate
         for _ in range(steps):
-            g_BCHW = model.refine(begun, estimate=x_BCHW)
+            g_BCHW = model.refine(cache, estimate=x_BCHW)
             if self._clamp:
                 g_BCHW = g_BCHW.clamp(-1.0, 1.0)
             yield g_BCHW

@@ -55,8 +55,8 @@ class Annealed(Sampler):
                     schedule=model.schedule, x_t=x_t_BCHW, x_0=estimate_BCHW, t=t_sB[step - 1]
                 )
                 x_t_BCHW = model.schedule.diffuse(x_0=estimate_BCHW, t=t_B, noise=noise_BCHW)
-            begun = model.begin(x_t=x_t_BCHW, t=t_B, label=label)
-            estimate_BCHW = model.refine(begun, estimate=estimate_BCHW)
+            cache = model.begin(x_t=x_t_BCHW, t=t_B, label=label)
+            estimate_BCHW = model.refine(cache, estimate=estimate_BCHW)
             if self._clamp:
                 estimate_BCHW = estimate_BCHW.clamp(-1.0, 1.0)
             yield estimate_BCHW

@@ -58,21 +58,21 @@ class FixedTime(Sampler):
         if steps < 1:
             raise ValueError(f"{steps} steps were asked for; there must be at least 1")
         t_B = model.schedule.grid(steps=1).to(x_T.device).expand(len(x_T))
-        begun = model.begin(x_t=x_T, t=t_B, label=label)
+        cache = model.begin(x_t=x_T, t=t_B, label=label)
         if self._tolerance:
-            yield from self._until_converged(model, begun, first_estimate, steps=steps)
+            yield from self._until_converged(model, cache, first_estimate, steps=steps)
             return
         estimate_BCHW = first_estimate
         for _ in range(steps):
-            estimate_BCHW = self._refined(model, begun, estimate_BCHW)
+            estimate_BCHW = self._refined(model, cache, estimate_BCHW)
             yield estimate_BCHW
 
-    def _refined(self, model: Denoiser, begun: object, estimate_BCHW: Tensor) -> Tensor:
-        refined_BCHW = model.refine(begun, estimate=estimate_BCHW)
+    def _refined(self, model: Denoiser, cache: object, estimate_BCHW: Tensor) -> Tensor:
+        refined_BCHW = model.refine(cache, estimate=estimate_BCHW)
         return refined_BCHW.clamp(-1.0, 1.0) if self._clamp else refined_BCHW
 
     def _until_converged(
-        self, model: Denoiser, begun: object, first_estimate: Tensor, *, steps: int
+        self, model: Denoiser, cache: object, first_estimate: Tensor, *, steps: int
     ) -> Iterator[Tensor]:
         """The same, of those images alone whose last step was not below the tolerance."""
         all_BCHW = first_estimate
@@ -80,12 +80,12 @@ class FixedTime(Sampler):
         for _ in range(steps):
             if len(index_A):
                 before_ACHW = all_BCHW[index_A]
-                now_ACHW = self._refined(model, begun, before_ACHW)
+                now_ACHW = self._refined(model, cache, before_ACHW)
                 # A tensor of its own for each step: the one before was given away.
                 all_BCHW = all_BCHW.index_copy(0, index_A, now_ACHW.to(all_BCHW.dtype))
                 moved_A = (now_ACHW - before_ACHW).square().mean(dim=(1, 2, 3)).sqrt()
                 stays_A = (moved_A >= self._tolerance).nonzero()[:, 0]
                 if len(stays_A) < len(index_A):
                     index_A = index_A[stays_A]
-                    begun = model.select(begun, index=stays_A)
+                    cache = model.select(cache, index=stays_A)
             yield all_BCHW

@@ -40,12 +40,12 @@ class Plain(Backbone):
     def begin(self, *, x_t, t, label):
         return x_t
 
-    def refine(self, begun, *, estimate):
-        return self.weight * (begun + estimate)
+    def refine(self, cache, *, estimate):
+        return self.weight * (cache + estimate)
 """
 
 DISTANCE = "(estimate - target).square().flatten(1).mean(1)"
-F = "self.weight * (begun + estimate)"
+F = "self.weight * (cache + estimate)"
 OUR_METRIC = 'use = "pseudo-huber"\nc = 0.0043'
 OUR_BACKBONE = """\
 use = "adm"
@@ -102,7 +102,7 @@ RAISING = {
         "torch/nn/modules/conv.py",
     ),
     "refine": (
-        ("begun, *, estimate", "begun, *, guess"),
+        ("cache, *, estimate", "cache, *, guess"),
         "the backbone odd:f cannot be called as its interface says, in refine: TypeError: Plain.",
         "refine() got an unexpected keyword argument 'estimate'\n",
         "odd_parts/backbone.py:16, dddm-odd 1.0\n",

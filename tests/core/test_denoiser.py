@@ -28,7 +28,7 @@ class MatrixBackbone(Backbone):
     def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Any:
         return x_t
 
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
         raw: Tensor = self.matrix(estimate)
         return raw
 
@@ -38,8 +38,8 @@ def test_begin_once_refine_often_is_the_same_as_both_each_time() -> None:
     model = ScheduledDenoiser(schedule=ToySchedule(), backbone=ToyBackbone())
     x_t, t = torch.randn(3, *SHAPE.as_tuple), torch.tensor([1, 5, 10])
     estimates = [torch.randn_like(x_t) for _ in range(3)]
-    begun = model.begin(x_t=x_t, t=t, label=None)
-    kept = [model.refine(begun, estimate=estimate) for estimate in estimates]
+    cache = model.begin(x_t=x_t, t=t, label=None)
+    kept = [model.refine(cache, estimate=estimate) for estimate in estimates]
     anew = [
         model.refine(model.begin(x_t=x_t, t=t, label=None), estimate=estimate)
         for estimate in estimates
@@ -100,9 +100,9 @@ class Jump(Backbone):
         self.given = [t, second_time]
         return x_t
 
-    def refine(self, begun: Tensor, *, estimate: None) -> Tensor:
+    def refine(self, cache: Tensor, *, estimate: None) -> Tensor:
         assert estimate is None
-        return begun
+        return cache
 
 
 @final
@@ -141,6 +141,6 @@ def test_a_network_without_a_second_time_is_given_none() -> None:
     """It need not know the argument; and without an estimate one that takes one is refused."""
     model = ScheduledDenoiser(schedule=ToySchedule(), backbone=ToyBackbone())
     x_t, t = torch.zeros(2, *SHAPE.as_tuple), torch.tensor([3, 10])
-    begun = model.begin(x_t=x_t, t=t, label=None, second_time=t)
+    cache = model.begin(x_t=x_t, t=t, label=None, second_time=t)
     with pytest.raises(ValueError, match="ToyBackbone takes an estimate"):
-        model.refine(begun, estimate=None)
+        model.refine(cache, estimate=None)

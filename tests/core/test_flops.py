@@ -40,8 +40,8 @@ class Toy(Backbone):
         label_BC: Tensor = self.label(label)
         return h_BCHW + label_BC[:, :, None, None]
 
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        h_B1NC: Tensor = (begun + estimate).flatten(2).mT[:, None]
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        h_B1NC: Tensor = (cache + estimate).flatten(2).mT[:, None]
         attended: Tensor = functional.scaled_dot_product_attention(h_B1NC, h_B1NC, h_B1NC)
         return attended.mT.reshape(estimate.shape)
 

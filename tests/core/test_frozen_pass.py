@@ -36,7 +36,7 @@ def test_a_frozen_pass_begins_as_the_step_did() -> None:
     looks, index = Looks(), torch.arange(2)
     parts = StepParts(
         objective=looks,
-        denoiser=PlainDenoiser(ToySchedule(), lambda begun, _: begun.x_t),
+        denoiser=PlainDenoiser(ToySchedule(), lambda cache, _: cache.x_t),
         average=None,
         metric=None,
     )

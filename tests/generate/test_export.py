@@ -97,8 +97,8 @@ def test_a_network_that_cannot_be_traced(tmp_path: Path, monkeypatch: pytest.Mon
     one = generator()
     refine = one.backbone.refine
 
-    def branching(begun: Any, *, estimate: Tensor) -> Tensor:
-        raw = refine(begun, estimate=estimate)
+    def branching(cache: Any, *, estimate: Tensor) -> Tensor:
+        raw = refine(cache, estimate=estimate)
         return raw if float(raw.sum()) > 0 else -raw
 
     monkeypatch.setattr(one.backbone, "refine", branching)

@@ -54,10 +54,10 @@ class ToySampler(Sampler):
         noise: StepNoise,
     ) -> Iterator[Tensor]:
         t = model.schedule.grid(steps=1).expand(len(x_T))
-        begun, estimate = model.begin(x_t=x_T, t=t, label=label), first_estimate
+        cache, estimate = model.begin(x_t=x_T, t=t, label=label), first_estimate
         self.estimates = [estimate]
         for _ in range(steps):
-            estimate = model.refine(begun, estimate=estimate)
+            estimate = model.refine(cache, estimate=estimate)
             self.estimates.append(estimate)
             yield estimate
 
@@ -218,6 +218,6 @@ def test_a_second_time_comes_to_the_network() -> None:
         generator=evolve(generator(), model=model),
         sampler=Jumping(None),
     )
-    seconds = [begun.second_time for begun in model.begun]
-    times = [begun.t[0].item() for begun in model.begun]
+    seconds = [cache.second_time for cache in model.caches]
+    times = [cache.t[0].item() for cache in model.caches]
     assert [None if r is None else r[0].item() for r in seconds] == [*times[1:], 0]

@@ -10,7 +10,7 @@ from dddm.testing.signatures import wrong_signatures
 class Interface:
     """One method of each manner."""
 
-    def refine(self, begun: Any, *, estimate: int) -> int:
+    def refine(self, cache: Any, *, estimate: int) -> int:
         raise NotImplementedError
 
     def check(self, shape: int = 3, *, name: str = "") -> None:
@@ -31,7 +31,7 @@ class Static(Interface):
     """Without an instance."""
 
     @staticmethod
-    def refine(begun: Any, *, estimate: int) -> int:
+    def refine(cache: Any, *, estimate: int) -> int:
         return estimate
 
 
@@ -44,14 +44,14 @@ def test_what_can_be_called_so_is_right(kind: type[Any]) -> None:
 class TooFew(Interface):
     """Without the estimate."""
 
-    def refine(self, begun: Any) -> int:  # type: ignore[override]
+    def refine(self, cache: Any) -> int:  # type: ignore[override]
         raise NotImplementedError
 
 
 class Renamed(Interface):
     """A keyword of another name."""
 
-    def refine(self, begun: Any, *, guess: int) -> int:  # type: ignore[override]
+    def refine(self, cache: Any, *, guess: int) -> int:  # type: ignore[override]
         raise NotImplementedError
 
 
@@ -65,8 +65,8 @@ class Wanting(Interface):
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
-        (TooFew, "refine is called as refine(begun, *, estimate); yours takes (begun) ("),
-        (Renamed, "refine is called as refine(begun, *, estimate); yours takes (begun, *, guess)"),
+        (TooFew, "refine is called as refine(cache, *, estimate); yours takes (cache) ("),
+        (Renamed, "refine is called as refine(cache, *, estimate); yours takes (cache, *, guess)"),
         (Wanting, "check is called as check(shape=3, *, name=''); yours takes (shape, *, name)"),
     ],
 )

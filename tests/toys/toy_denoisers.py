@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from dddm.testing.plain_denoiser import Begun, mixing
+from dddm.testing.plain_denoiser import Cache, mixing
 from dddm.testing.plain_denoiser import PlainDenoiser as ToyDenoiser
 
-__all__ = ["Begun", "ToyDenoiser", "mixing", "no_noise"]
+__all__ = ["Cache", "ToyDenoiser", "mixing", "no_noise"]
 
 
 def no_noise(step: int) -> Tensor:

@@ -119,8 +119,8 @@ class Jumping(Sampler):
         x_t, estimate = x_T, first_estimate
         for step in range(steps):
             t, target = t_sB[step], t_sB[step + 1]
-            begun = model.begin(x_t=x_t, t=t, label=label, second_time=self.second(t, target))
-            estimate = model.refine(begun, estimate=estimate).clamp(-1, 1)
+            cache = model.begin(x_t=x_t, t=t, label=label, second_time=self.second(t, target))
+            estimate = model.refine(cache, estimate=estimate).clamp(-1, 1)
             if step < steps - 1:
                 x_t = ddim(model.schedule, x_t=x_t, x_0=estimate, t=t, target=target)
             yield estimate

@@ -62,16 +62,16 @@ class ToyBackbone(Backbone):
         super().__init__()
         self.weights = nn.Parameter(torch.tensor([0.3, 0.5, 0.1]))
         self.register_buffer("seen", torch.zeros(()))
-        self.begun = 0
+        self.begins = 0
         self.refined = 0
 
     def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
-        self.begun += 1
+        self.begins += 1
         return self.weights[1] * x_t + self.weights[2]
 
-    def refine(self, begun: Tensor, *, estimate: Tensor) -> Tensor:
+    def refine(self, cache: Tensor, *, estimate: Tensor) -> Tensor:
         self.refined += 1
-        return begun + self.weights[0] * estimate
+        return cache + self.weights[0] * estimate
 
 
 @final

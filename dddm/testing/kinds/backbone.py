@@ -31,7 +31,7 @@ from dddm.testing.subject import LeftOut, Subject
 BACKBONE: Final = Suite(
     "backbone",
     capabilities={
-        "select": "images may leave a batch that was begun",
+        "select": "images may leave a batch early",
         "lower-precision": "it computes under bfloat16 autocast, as `train.precision` asks for",
         "devices": "it computes on a GPU what it computes on the CPU",
     },
@@ -112,12 +112,12 @@ def weights_of_the_seed(subject: Subject) -> None:
 def begin_once_refine_often(subject: Subject) -> None:
     """`begin` once and `refine` for each estimate is `forward`, bit for bit, in any order."""
     for network, batch in networks(subject):
-        begun = batch.begun(network)
+        cache = batch.begin(network)
         for seed in (5, 6, 5):
             estimate = noise(*batch.x_t.shape, seed=seed) if network.takes_estimate else None
             other = attrs.evolve(batch, estimate=estimate)
             expect_equal(
-                network.refine(begun, estimate=other.estimate),
+                network.refine(cache, estimate=other.estimate),
                 other.through(network),
                 "`refine` after another `refine` is not what `forward` gives",
                 remedy="keep nothing between calls, and write into nothing that `begin` made",
@@ -126,13 +126,13 @@ def begin_once_refine_often(subject: Subject) -> None:
 
 @BACKBONE.check()
 @torch.no_grad()
-def refine_leaves_what_was_begun(subject: Subject) -> None:
+def refine_leaves_the_cache(subject: Subject) -> None:
     """`refine` changes nothing of what `begin` returned."""
     for network, batch in networks(subject):
-        begun = batch.begun(network)
-        before = [tensor.clone() for tensor in tensors_in(begun)]
-        network.refine(begun, estimate=batch.estimate)
-        for kept, now in zip(before, tensors_in(begun), strict=True):
+        cache = batch.begin(network)
+        before = [tensor.clone() for tensor in tensors_in(cache)]
+        network.refine(cache, estimate=batch.estimate)
+        for kept, now in zip(before, tensors_in(cache), strict=True):
             expect_equal(now, kept, "a tensor of it was changed", remedy="do not write in place")
 
 
@@ -433,7 +433,7 @@ def select(subject: Subject) -> None:
     for network, batch in networks(subject):
         index = torch.tensor([3, 0])
         try:
-            chosen = network.select(batch.begun(network), index=index)
+            chosen = network.select(batch.begin(network), index=index)
         except UsageError as error:
             raise LeftOut("it does not say how images leave a batch") from error
         some = batch.rows(index)
@@ -441,7 +441,7 @@ def select(subject: Subject) -> None:
             network.refine(chosen, estimate=some.estimate),
             some.through(network),
             "F of selected images is not theirs",
-            remedy="index every tensor of what was begun by `index`",
+            remedy="index every tensor of the cache by `index`",
         )
 
 

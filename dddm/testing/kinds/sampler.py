@@ -21,7 +21,7 @@ from dddm.testing.material import (
     noise,
     pictures,
 )
-from dddm.testing.plain_denoiser import Begun, PlainDenoiser, PlainSchedule, mixing
+from dddm.testing.plain_denoiser import Cache, PlainDenoiser, PlainSchedule, mixing
 from dddm.testing.subject import LeftOut, Subject
 
 SAMPLER: Final = Suite(
@@ -133,15 +133,15 @@ def begins_at_the_end_of_time(subject: Subject) -> None:
     for schedule in _SCHEDULES.values():
         model, given = PlainDenoiser(schedule, mixing), _given(subject)
         _estimates(_sampler(subject), given, steps=3, model=model)
-        expect(bool(model.begun), "`begin` was never called")
-        begun = model.begun[0]
+        expect(bool(model.caches), "`begin` was never called")
+        cache = model.caches[0]
         expect(
-            begun.t.shape == (3,) and bool((begun.t == schedule.last_time).all()),
-            f"it begins at t = {begun.t.tolist()}, and T is {schedule.last_time:g}",
+            cache.t.shape == (3,) and bool((cache.t == schedule.last_time).all()),
+            f"it begins at t = {cache.t.tolist()}, and T is {schedule.last_time:g}",
             remedy="take the times from model.schedule.grid",
         )
-        expect_equal(begun.x_t, given["x_T"], "it begins with another x_T")
-        seen = begun.label
+        expect_equal(cache.x_t, given["x_T"], "it begins with another x_T")
+        seen = cache.label
         same = seen is not None and torch.equal(seen, given["label"])
         expect(same, f"it gives the labels {seen}")
         expect_equal(model.refined[0], given["first_estimate"], "another first estimate is refined")
@@ -153,30 +153,30 @@ def times_are_the_schedule_s(subject: Subject) -> None:
     for name, schedule in _SCHEDULES.items():
         model, real = PlainDenoiser(schedule, mixing), schedule.grid(steps=1).is_floating_point()
         _estimates(_sampler(subject), _given(subject), steps=5, model=model)
-        for begun in model.begun:
-            inside = (begun.t > 0) & (begun.t <= schedule.last_time)
-            expect(bool(inside.all()), f"the network sees t = {begun.t.tolist()} of {name}")
-            expect(begun.t.is_floating_point() == real, f"times are {begun.t.dtype} for {name}")
-            second = begun.second_time
+        for cache in model.caches:
+            inside = (cache.t > 0) & (cache.t <= schedule.last_time)
+            expect(bool(inside.all()), f"the network sees t = {cache.t.tolist()} of {name}")
+            expect(cache.t.is_floating_point() == real, f"times are {cache.t.dtype} for {name}")
+            second = cache.second_time
             if second is not None:
                 expect(
-                    second.shape == begun.t.shape and second.is_floating_point() == real,
+                    second.shape == cache.t.shape and second.is_floating_point() == real,
                     f"second times are {second.dtype} {tuple(second.shape)} for {name}",
                 )
-                before = (second >= 0) & (second <= begun.t)
+                before = (second >= 0) & (second <= cache.t)
                 expect(
                     bool(before.all()),
-                    f"the second time is {second.tolist()} at t = {begun.t.tolist()}",
+                    f"the second time is {second.tolist()} at t = {cache.t.tolist()}",
                 )
-            expect(begun.label is not None, "the labels were left out")
+            expect(cache.label is not None, "the labels were left out")
 
 
 @SAMPLER.check()
 def within_range(subject: Subject) -> None:
     """Estimates are in [-1, 1], whatever the network says."""
 
-    def wild(begun: Begun, estimate: Tensor) -> Tensor:
-        return 5 * mixing(begun, estimate) + 3
+    def wild(cache: Cache, estimate: Tensor) -> Tensor:
+        return 5 * mixing(cache, estimate) + 3
 
     found = _estimates(
         _sampler(subject), _given(subject), steps=4, model=PlainDenoiser(PlainSchedule(), wild)
@@ -240,8 +240,8 @@ def stays_at_a_fixed_point(subject: Subject) -> None:
     """Where the network gives one image whatever it sees, every estimate is that image."""
     image = pictures(3, subject.shapes[0], seed=3)
 
-    def constant(begun: Begun, estimate: Tensor) -> Tensor:
-        del begun, estimate
+    def constant(cache: Cache, estimate: Tensor) -> Tensor:
+        del cache, estimate
         return image.clone()
 
     found = _estimates(
@@ -262,8 +262,8 @@ def finds_a_fixed_point(subject: Subject) -> None:
     """With f = x* + (x̂ − x*)/2, 30 steps are within 1e-3 of x*, and steps come nearer."""
     image = 0.5 * pictures(3, subject.shapes[0], seed=3)
 
-    def halving(begun: Begun, estimate: Tensor) -> Tensor:
-        del begun
+    def halving(cache: Cache, estimate: Tensor) -> Tensor:
+        del cache
         return image + 0.5 * (estimate - image)
 
     found = _estimates(
@@ -305,8 +305,8 @@ def prefix_consistent(subject: Subject) -> None:
 def every_step_counts(subject: Subject) -> None:
     """With a network that moves every estimate, each step's estimate is another."""
 
-    def turning(begun: Begun, estimate: Tensor) -> Tensor:
-        del begun
+    def turning(cache: Cache, estimate: Tensor) -> Tensor:
+        del cache
         return -0.9 * estimate.clamp(-1, 1)
 
     found = _estimates(

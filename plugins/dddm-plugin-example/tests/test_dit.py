@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dddm.errors import RecipeError
 from dddm.interfaces.facts import ImageShape
-from dddm_plugin_example.dit import Begun, Dit
+from dddm_plugin_example.dit import Cache, Dit
 from dddm_plugin_example.layers import Block, positions, waves
 from dddm_plugin_example.options import DitOptions
 
@@ -49,13 +49,13 @@ def inputs(*, shape: ImageShape = GREY, count: int = 3) -> dict[str, Tensor]:
     }
 
 
-def begin(dit: Dit, given: dict[str, Tensor]) -> Begun:
+def begin(dit: Dit, given: dict[str, Tensor]) -> Cache:
     return dit.begin(x_t=given["x_t"], t=given["t"], label=given["label"])
 
 
-def tensors(begun: Begun) -> list[Tensor]:
-    """Copies of all that was begun."""
-    return [tensor.clone() for tensor in begun]
+def tensors(cache: Cache) -> list[Tensor]:
+    """Copies of all tensors of the cache."""
+    return [tensor.clone() for tensor in cache]
 
 
 @pytest.mark.parametrize("shape", [GREY, WIDE], ids=str)
@@ -88,38 +88,38 @@ def test_a_block_begins_as_nothing() -> None:
 def test_begin_once_and_refine_often_equals_forward(variant: dict[str, Any]) -> None:
     """Algorithm 2 may begin once: refining changes nothing of what `begin` gave, bit for bit."""
     dit, given = network(**variant), inputs()
-    begun = begin(dit, given)
-    before = tensors(begun)
+    cache = begin(dit, given)
+    before = tensors(cache)
     for seed in range(3):
         guess = noise(*given["x_t"].shape, seed=seed)
-        assert torch.equal(dit.refine(begun, estimate=guess), dit(**(given | {"estimate": guess})))
-    for kept, now in zip(before, tensors(begun), strict=True):
+        assert torch.equal(dit.refine(cache, estimate=guess), dit(**(given | {"estimate": guess})))
+    for kept, now in zip(before, tensors(cache), strict=True):
         assert torch.equal(kept, now)
 
 
 @every_variant
 @torch.no_grad()
-def test_images_leave_what_was_begun(variant: dict[str, Any]) -> None:
+def test_images_leave_the_cache(variant: dict[str, Any]) -> None:
     """What is selected is what `begin` gives for those images alone."""
     dit, given = network(**variant), inputs(count=5)
     index = torch.tensor([3, 0])
-    begun = dit.select(begin(dit, given), index=index)
+    cache = dit.select(begin(dit, given), index=index)
     expected = begin(dit, {name: tensor[index] for name, tensor in given.items()})
-    for one, other in zip(tensors(begun), tensors(expected), strict=True):
+    for one, other in zip(tensors(cache), tensors(expected), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("first", [0, 1, 2])
-def test_blocks_before_the_estimate_are_begun(first: int) -> None:
+def test_blocks_before_the_estimate_are_in_the_cache(first: int) -> None:
     """With `estimate_from` = k, k of three blocks run in `begin`, and the others in `refine`."""
     dit = network(estimate_from=first)
     calls: list[int] = []
     for number, block in enumerate(dit.blocks):
         block.register_forward_hook(lambda *_, number=number: calls.append(number))
     given = inputs()
-    begun = begin(dit, given)
+    cache = begin(dit, given)
     assert calls == list(range(first))
-    dit.refine(begun, estimate=given["estimate"])
+    dit.refine(cache, estimate=given["estimate"])
     assert calls == [0, 1, 2]
 
 

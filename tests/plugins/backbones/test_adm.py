@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dddm.interfaces.facts import ImageShape
-from dddm_backbones.adm import Adm, Begun
+from dddm_backbones.adm import Adm, Cache
 from dddm_backbones.options import AdmOptions
 
 Way = Literal["attention", "cross-attention", "transformer", "concatenation"]
@@ -110,35 +110,35 @@ def test_output_has_the_shape_of_the_image(
 def test_begin_once_and_refine_often_equals_forward(estimate: Way, variant: dict[str, Any]) -> None:
     """Algorithm 2 may begin once: refining changes nothing of what `begin` gave, bit for bit."""
     adm, batch = network(estimate=estimate, **variant), inputs()
-    begun = adm.begin(x_t=batch.x_t, t=batch.t, label=batch.label)
-    before = _tensors(begun)
+    cache = adm.begin(x_t=batch.x_t, t=batch.t, label=batch.label)
+    before = _tensors(cache)
     for seed in range(3):
         guess = noise(*batch.x_t.shape, seed=seed)
         again = adm(estimate=guess, x_t=batch.x_t, t=batch.t, label=batch.label)
-        assert torch.equal(adm.refine(begun, estimate=guess), again)
-    for kept, now in zip(before, _tensors(begun), strict=True):
+        assert torch.equal(adm.refine(cache, estimate=guess), again)
+    for kept, now in zip(before, _tensors(cache), strict=True):
         assert torch.equal(kept, now)
 
 
 @pytest.mark.parametrize("estimate", WAYS)
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 @torch.no_grad()
-def test_images_leave_what_was_begun(estimate: Way, variant: dict[str, Any]) -> None:
+def test_images_leave_the_cache(estimate: Way, variant: dict[str, Any]) -> None:
     """What is selected is what `begin` gives for those images alone."""
     adm, batch = network(estimate=estimate, **variant), inputs(count=5)
     index = torch.tensor([3, 0])
-    begun = adm.select(adm.begin(x_t=batch.x_t, t=batch.t, label=batch.label), index=index)
+    cache = adm.select(adm.begin(x_t=batch.x_t, t=batch.t, label=batch.label), index=index)
     some = batch.rows(index)
     expected = adm.begin(x_t=some.x_t, t=some.t, label=some.label)
-    assert begun.done == expected.done
-    for one, other in zip(_tensors(begun), _tensors(expected), strict=True):
+    assert cache.done == expected.done
+    for one, other in zip(_tensors(cache), _tensors(expected), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
-def _tensors(begun: Begun) -> list[Tensor]:
-    """Copies of all that was begun."""
-    parts = (tensor for part in begun.parts for tensor in part)
-    return [tensor.clone() for tensor in (begun.h, *begun.skips, *parts, begun.embedding)]
+def _tensors(cache: Cache) -> list[Tensor]:
+    """Copies of all tensors of the cache."""
+    parts = (tensor for part in cache.parts for tensor in part)
+    return [tensor.clone() for tensor in (cache.h, *cache.skips, *parts, cache.embedding)]
 
 
 @pytest.mark.parametrize(
@@ -149,10 +149,10 @@ def test_begin_does_all_steps_before_the_estimate_enters(
 ) -> None:
     """A block and a halving stand before attention at half resolution, nothing before the first."""
     batch = inputs()
-    begun = network(attention=attention).begin(x_t=batch.x_t, t=batch.t, label=None)
-    assert begun.done == done
-    assert len(begun.skips) == done + 1
-    assert not begun.parts
+    cache = network(attention=attention).begin(x_t=batch.x_t, t=batch.t, label=None)
+    assert cache.done == done
+    assert len(cache.skips) == done + 1
+    assert not cache.parts
 
 
 @pytest.mark.parametrize("estimate", WAYS)
@@ -162,9 +162,9 @@ def test_sampling_computes_what_training_does(estimate: Way, variant: dict[str, 
     adm, batch = network(estimate=estimate, **variant), inputs()
     expected = batch.through(adm).detach()
     with torch.no_grad():
-        begun = adm.begin(x_t=batch.x_t, t=batch.t, label=batch.label)
-        found = adm.refine(begun, estimate=batch.estimate)
-    assert len(begun.parts) == (0 if estimate == "concatenation" else begun.done + 1)
+        cache = adm.begin(x_t=batch.x_t, t=batch.t, label=batch.label)
+        found = adm.refine(cache, estimate=batch.estimate)
+    assert len(cache.parts) == (0 if estimate == "concatenation" else cache.done + 1)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 

@@ -118,8 +118,8 @@ def test_compiled_begin_and_refine_give_the_same(options: dict[str, Any]) -> Non
     adm, given = network(**options), inputs()
     begin = torch.compile(adm.begin, backend="eager", fullgraph=True)
     refine = torch.compile(adm.refine, backend="eager", fullgraph=True)
-    begun = begin(x_t=given["x_t"], t=given["t"], label=given["label"])
-    raw, expected = refine(begun, estimate=given["estimate"]), adm(**given)
+    cache = begin(x_t=given["x_t"], t=given["t"], label=given["label"])
+    raw, expected = refine(cache, estimate=given["estimate"]), adm(**given)
     torch.testing.assert_close(raw, expected, atol=1e-5, rtol=1e-5)
     gradient, expected_gradient = gradient_of(adm, raw), gradient_of(adm, expected)
     assert difference(gradient, expected_gradient) < 1e-5

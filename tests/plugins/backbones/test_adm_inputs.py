@@ -83,10 +83,10 @@ def test_without_an_estimate(attention: tuple[int, ...]) -> None:
     x_t = noise(3, *SHAPE.as_tuple)
     first = adm(x_t=x_t, t=TIMES)
     assert torch.equal(adm(x_t=x_t, t=TIMES, estimate=noise(3, *SHAPE.as_tuple, seed=1)), first)
-    begun = adm.begin(x_t=x_t, t=TIMES, label=None)
-    assert torch.equal(adm.refine(begun, estimate=None), first)
+    cache = adm.begin(x_t=x_t, t=TIMES, label=None)
+    assert torch.equal(adm.refine(cache, estimate=None), first)
     index = torch.tensor([2, 0])
-    chosen = adm.refine(adm.select(begun, index=index), estimate=None)
+    chosen = adm.refine(adm.select(cache, index=index), estimate=None)
     torch.testing.assert_close(chosen, first[index])
 
 

@@ -123,7 +123,7 @@ def test_one_forward_pass_serves_loss_and_estimate() -> None:
         memory = memory_of(batch)
         draws = draws_for(batch, **options)
         outcome = step(batch, draws, backbone=backbone, memory=memory, epoch=3, **options)
-        assert (backbone.begun, backbone.refined) == (1, 1)
+        assert (backbone.begins, backbone.refined) == (1, 1)
         assert torch.equal(memory["estimate"], memory_of(batch)["estimate"])
         assert not outcome.memory["estimate"].requires_grad
         assert outcome.loss.requires_grad
@@ -180,11 +180,11 @@ class Seeing(Denoiser):
     def begin(self, *, x_t: Tensor, **_: Any) -> Tensor:
         return x_t
 
-    def refine(self, begun: Tensor, *, estimate: Tensor | None) -> Tensor:
+    def refine(self, cache: Tensor, *, estimate: Tensor | None) -> Tensor:
         self.given = estimate
-        return begun * self._gain
+        return cache * self._gain
 
-    def select(self, begun: Tensor, *, index: Tensor) -> Tensor:
+    def select(self, cache: Tensor, *, index: Tensor) -> Tensor:
         raise NotImplementedError
 
 
@@ -358,10 +358,10 @@ class Answering(Denoiser):
     def begin(self, **_: Any) -> None:
         return
 
-    def refine(self, begun: None, *, estimate: Tensor | None) -> Tensor:
+    def refine(self, cache: None, *, estimate: Tensor | None) -> Tensor:
         return self._estimate
 
-    def select(self, begun: None, *, index: Tensor) -> None:
+    def select(self, cache: None, *, index: Tensor) -> None:
         raise NotImplementedError
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from toy_denoisers import Begun, ToyDenoiser, mixing, no_noise
+from toy_denoisers import Cache, ToyDenoiser, mixing, no_noise
 
 from dddm_samplers.accelerated import Accelerated, least_residual_weights
 from dddm_samplers.fixed_time import FixedTime
@@ -24,10 +24,10 @@ def noises(seed: int) -> tuple[Tensor, Tensor]:
     return x_T, first
 
 
-def slowly(begun: Begun, estimate: Tensor) -> Tensor:
+def slowly(cache: Cache, estimate: Tensor) -> Tensor:
     """An affine contraction with six rates from 0.5 to 0.95 and the fixed point 0.3 tanh x_t."""
     rate = torch.linspace(0.5, 0.95, 6, dtype=torch.float64).reshape(1, 1, 2, 3)
-    fixed = 0.3 * begun.x_t.tanh()
+    fixed = 0.3 * cache.x_t.tanh()
     return fixed + rate * (estimate - fixed)
 
 
@@ -91,7 +91,7 @@ def test_weights_sum_to_one_and_are_least(seed: int, history: int) -> None:
 def test_a_fixed_point_stays() -> None:
     """Residuals of 0 leave no not-a-number behind."""
     x_T, first = noises(2)
-    model = ToyDenoiser(SCHEDULE, lambda _begun, estimate: estimate)
+    model = ToyDenoiser(SCHEDULE, lambda _cache, estimate: estimate)
     sampler = Accelerated(AcceleratedOptions(clamp=False))
     for estimate in sampler.sample(
         model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=6, noise=no_noise

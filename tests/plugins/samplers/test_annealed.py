@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from toy_denoisers import Begun, ToyDenoiser, mixing, no_noise
+from toy_denoisers import Cache, ToyDenoiser, mixing, no_noise
 
 from dddm_samplers.annealed import Annealed, implied_noise
 from dddm_samplers.options import AnnealedOptions
@@ -43,9 +43,9 @@ def run(
 def oracle(variance: float) -> ToyDenoiser:
     """The best estimate of x_0 ~ N(0, v): v a x_t / (v a² + s²), whatever the estimate before."""
 
-    def f(begun: Begun, estimate: Tensor) -> Tensor:
-        a, s = SCHEDULE.signal(begun.t), SCHEDULE.noise(begun.t)
-        return (variance * a / (variance * a**2 + s**2)).reshape(-1, 1, 1, 1) * begun.x_t
+    def f(cache: Cache, estimate: Tensor) -> Tensor:
+        a, s = SCHEDULE.signal(cache.t), SCHEDULE.noise(cache.t)
+        return (variance * a / (variance * a**2 + s**2)).reshape(-1, 1, 1, 1) * cache.x_t
 
     return ToyDenoiser(SCHEDULE, f)
 
@@ -81,8 +81,8 @@ def test_is_its_algorithm(seed: int, steps: int) -> None:
     times = SCHEDULE.grid(steps=steps)
     found = run(ToyDenoiser(SCHEDULE, mixing), x_t, x_hat, steps=steps)
     for k, estimate in enumerate(found):
-        begun = Begun(x_t=x_t, t=times[k].expand(3), label=LABEL)
-        x_hat = mixing(begun, x_hat).clamp(-1, 1)
+        cache = Cache(x_t=x_t, t=times[k].expand(3), label=LABEL)
+        x_hat = mixing(cache, x_hat).clamp(-1, 1)
         torch.testing.assert_close(estimate, x_hat)
         if k + 1 < steps:
             epsilon = (x_t - SCHEDULE.signal(times[k]) * x_hat) / SCHEDULE.noise(times[k])
@@ -95,7 +95,7 @@ def test_one_step_is_one_evaluation_at_the_last_time(seed: int) -> None:
     """With s = 1 it is algorithm 2 with s = 1."""
     x_T, first = noises(seed)
     (estimate,) = run(ToyDenoiser(SCHEDULE, mixing), x_T, first, steps=1)
-    at_T = Begun(x_t=x_T, t=torch.full((3,), 1000), label=LABEL)
+    at_T = Cache(x_t=x_T, t=torch.full((3,), 1000), label=LABEL)
     assert torch.equal(estimate, mixing(at_T, first).clamp(-1, 1))
 
 
@@ -104,7 +104,7 @@ def test_a_denoiser_that_knows_the_image_finds_it_at_once(seed: int, steps: int)
     """A fixed point of f at all times stays, however many steps there are."""
     x_T, first = noises(seed)
     x_0 = first.tanh()
-    model = ToyDenoiser(SCHEDULE, lambda begun, estimate: x_0)
+    model = ToyDenoiser(SCHEDULE, lambda cache, estimate: x_0)
     for estimate in run(model, x_T, first, steps=steps):
         assert torch.equal(estimate, x_0)
 
@@ -115,8 +115,8 @@ def test_evaluates_once_a_step_at_falling_times(steps: int) -> None:
     model = ToyDenoiser(SCHEDULE, mixing)
     x_T, first = noises(0)
     found = run(model, x_T, first, steps=steps)
-    assert len(model.refined) == len(model.begun) == len(found) == steps
-    assert [begun.t.tolist() for begun in model.begun] == [
+    assert len(model.refined) == len(model.caches) == len(found) == steps
+    assert [cache.t.tolist() for cache in model.caches] == [
         [time] * 3 for time in SCHEDULE.grid(steps=steps).tolist()
     ]
     for given_estimate, previous in zip(model.refined, [first, *found], strict=False):
@@ -155,7 +155,7 @@ def test_estimates_are_clamped_at_each_step_unless_told_not_to() -> None:
     x_T, first = torch.zeros(3, 1, 1, 1), torch.ones(3, 1, 1, 1)
 
     def largest(sampler: Annealed) -> list[float]:
-        model = ToyDenoiser(SCHEDULE, lambda begun, estimate: 3 * estimate)
+        model = ToyDenoiser(SCHEDULE, lambda cache, estimate: 3 * estimate)
         return [e.max().item() for e in run(model, x_T, first, steps=3, sampler=sampler)]
 
     assert largest(SAMPLER) == [1, 1, 1]

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from toy_denoisers import Begun, ToyDenoiser, mixing, no_noise
+from toy_denoisers import Cache, ToyDenoiser, mixing, no_noise
 
 from dddm.interfaces.schedule import Schedule
 from dddm_samplers.annealed import Annealed, implied_noise
@@ -42,9 +42,9 @@ def noises(seed: int) -> tuple[Tensor, Tensor]:
 def oracle(schedule: Schedule, *, variance: float) -> ToyDenoiser:
     """The best estimate of x_0 ~ N(0, v): v a x_t / (v a² + s²), whatever the estimate before."""
 
-    def f(begun: Begun, estimate: Tensor) -> Tensor:
-        a, s = schedule.signal(begun.t), schedule.noise(begun.t)
-        return (variance * a / (variance * a**2 + s**2)).reshape(-1, 1, 1, 1) * begun.x_t
+    def f(cache: Cache, estimate: Tensor) -> Tensor:
+        a, s = schedule.signal(cache.t), schedule.noise(cache.t)
+        return (variance * a / (variance * a**2 + s**2)).reshape(-1, 1, 1, 1) * cache.x_t
 
     return ToyDenoiser(schedule, f)
 
@@ -121,12 +121,12 @@ def test_algorithm_2_stays_at_the_last_time(name: str) -> None:
             model=model, x_T=x_T, first_estimate=first, label=None, steps=4, noise=no_noise
         )
     )
-    (begun,) = model.begun
-    assert torch.equal(begun.x_t, x_T)
-    assert begun.t.dtype == schedule.draw_times(count=1, generator=torch.Generator()).dtype
-    assert begun.t.tolist() == [schedule.last_time] * 3
+    (cache,) = model.caches
+    assert torch.equal(cache.x_t, x_T)
+    assert cache.t.dtype == schedule.draw_times(count=1, generator=torch.Generator()).dtype
+    assert cache.t.tolist() == [schedule.last_time] * 3
     for before, after in itertools.pairwise([first, *found]):
-        assert torch.equal(after, mixing(begun, before).clamp(-1, 1))
+        assert torch.equal(after, mixing(cache, before).clamp(-1, 1))
 
 
 def test_continuous_time_has_no_largest_number_of_steps() -> None:
@@ -140,4 +140,4 @@ def test_continuous_time_has_no_largest_number_of_steps() -> None:
             model=model, x_T=noise, first_estimate=first, label=None, steps=1500, noise=no_noise
         )
     )
-    assert len({begun.t[0].item() for begun in model.begun}) == 1500
+    assert len({cache.t[0].item() for cache in model.caches}) == 1500

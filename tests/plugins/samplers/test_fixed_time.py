@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from toy_denoisers import Begun, ToyDenoiser, mixing, no_noise
+from toy_denoisers import Cache, ToyDenoiser, mixing, no_noise
 
 from dddm_samplers.fixed_time import FixedTime
 from dddm_samplers.options import FixedTimeOptions
@@ -20,7 +20,7 @@ LABEL = torch.tensor([3, 0, 7])
 seeds = st.integers(0, 2**32)
 
 
-def denoiser(f: Callable[[Begun, Tensor], Tensor] = mixing) -> ToyDenoiser:
+def denoiser(f: Callable[[Cache, Tensor], Tensor] = mixing) -> ToyDenoiser:
     """A fresh denoiser on the paper's schedule."""
     return ToyDenoiser(SCHEDULE, f)
 
@@ -52,7 +52,7 @@ def test_is_algorithm_2(seed: int, steps: int) -> None:
     found = estimates(x_T, x_hat, steps=steps)
     T = torch.full((3,), 1000)
     for estimate in found:
-        x_hat = mixing(Begun(x_t=x_T, t=T, label=LABEL), x_hat).clamp(-1, 1)
+        x_hat = mixing(Cache(x_t=x_T, t=T, label=LABEL), x_hat).clamp(-1, 1)
         assert torch.equal(estimate, x_hat)
     assert len(found) == steps
 
@@ -62,7 +62,7 @@ def test_one_step_is_one_evaluation_at_the_last_time(seed: int) -> None:
     """The loop with s = 1 is a single f(x̂, x_T, T)."""
     x_T, first = noises(seed)
     (estimate,) = estimates(x_T, first, steps=1)
-    at_T = Begun(x_t=x_T, t=torch.full((3,), 1000), label=LABEL)
+    at_T = Cache(x_t=x_T, t=torch.full((3,), 1000), label=LABEL)
     assert torch.equal(estimate, mixing(at_T, first).clamp(-1, 1))
 
 
@@ -105,9 +105,9 @@ def test_evaluates_once_a_step_and_begins_once(steps: int) -> None:
     ):
         pass
     assert len(model.refined) == steps
-    assert len(model.begun) == 1
-    assert torch.equal(model.begun[0].x_t, x_T)
-    assert model.begun[0].t.tolist() == [1000] * 3
+    assert len(model.caches) == 1
+    assert torch.equal(model.caches[0].x_t, x_T)
+    assert model.caches[0].t.tolist() == [1000] * 3
 
 
 def test_evaluates_no_further_than_it_is_asked() -> None:
@@ -135,7 +135,7 @@ def test_estimates_are_clamped_at_each_step_unless_told_not_to() -> None:
     x_T, first = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
 
     def run(*, clamp: bool) -> list[float]:
-        model = denoiser(lambda begun, estimate: 3 * estimate)
+        model = denoiser(lambda cache, estimate: 3 * estimate)
         sampler = FixedTime(FixedTimeOptions(clamp=clamp))
         return [
             estimate.item()
@@ -165,15 +165,15 @@ def test_less_than_one_step_is_refused() -> None:
         estimates(x_T, first, steps=0)
 
 
-def towards(begun: Begun, estimate: Tensor) -> Tensor:
+def towards(cache: Cache, estimate: Tensor) -> Tensor:
     """A contraction whose fixed point is tanh(x_t), faster for images of a higher class."""
-    assert begun.label is not None
-    rate = (1.0 / (2.0 + begun.label)).reshape(-1, 1, 1, 1)
-    return begun.x_t.tanh() + rate * (estimate - begun.x_t.tanh())
+    assert cache.label is not None
+    rate = (1.0 / (2.0 + cache.label)).reshape(-1, 1, 1, 1)
+    return cache.x_t.tanh() + rate * (estimate - cache.x_t.tanh())
 
 
 def run_with(
-    tolerance: float, *, steps: int, f: Callable[[Begun, Tensor], Tensor] = towards
+    tolerance: float, *, steps: int, f: Callable[[Cache, Tensor], Tensor] = towards
 ) -> tuple[list[Tensor], ToyDenoiser]:
     """All estimates, and the denoiser that was asked for them."""
     x_T, first = noises(0)
@@ -224,7 +224,7 @@ def test_estimates_that_were_given_away_stay() -> None:
 
 def test_without_a_tolerance_nobody_leaves() -> None:
     """Also not at a fixed point: the paper's sampler makes every step; it takes no short cut."""
-    _, model = run_with(0.0, steps=5, f=lambda _begun, estimate: estimate.clamp(-1, 1))
+    _, model = run_with(0.0, steps=5, f=lambda _cache, estimate: estimate.clamp(-1, 1))
     assert [len(estimate) for estimate in model.refined] == [3] * 5
     assert SAMPLER.reference_sampler is None
     exact = FixedTime(FixedTimeOptions(clamp=False, tolerance=0.1)).reference_sampler

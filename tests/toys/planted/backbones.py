@@ -38,11 +38,11 @@ class Small(Backbone):
     def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Any:
         return self.of_x_t(x_t) + self.embedding(t, label)[:, :, None, None]
 
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        return through(self.out, torch.tanh(begun + self.of_estimate(estimate)))
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        return through(self.out, torch.tanh(cache + self.of_estimate(estimate)))
 
-    def select(self, begun: Any, *, index: Tensor) -> Any:
-        return begun[index]
+    def select(self, cache: Any, *, index: Tensor) -> Any:
+        return cache[index]
 
 
 @final
@@ -52,8 +52,8 @@ class RightBackbone(Small):
 
 @final
 class CannotSelect(Small):
-    def select(self, begun: Any, *, index: Tensor) -> Any:
-        return Backbone.select(self, begun, index=index)
+    def select(self, cache: Any, *, index: Tensor) -> Any:
+        return Backbone.select(self, cache, index=index)
 
 
 @final
@@ -62,8 +62,8 @@ class BatchNormOfTheBatch(Small):
         super().__init__(options, shape=shape, classes=classes)
         self.norm = nn.BatchNorm2d(4, track_running_stats=False)
 
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        return through(self.out, torch.tanh(self.norm(begun + self.of_estimate(estimate))))
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        return through(self.out, torch.tanh(self.norm(cache + self.of_estimate(estimate))))
 
 
 @final
@@ -72,21 +72,21 @@ class BatchNormInTraining(Small):
         super().__init__(options, shape=shape, classes=classes)
         self.norm = nn.BatchNorm2d(4)
 
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        return through(self.out, torch.tanh(self.norm(begun + self.of_estimate(estimate))))
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        return through(self.out, torch.tanh(self.norm(cache + self.of_estimate(estimate))))
 
 
 @final
 class MeanOfTheBatchInTraining(Small):
     def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Any:
-        begun = super().begin(x_t=x_t, t=t, label=label)
-        return begun - begun.mean(0) if self.training else begun
+        cache = super().begin(x_t=x_t, t=t, label=label)
+        return cache - cache.mean(0) if self.training else cache
 
 
 @final
 class DropsInTraining(Small):
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        out = super().refine(begun, estimate=estimate)
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        out = super().refine(cache, estimate=estimate)
         return nn.functional.dropout(out, 0.3, training=self.training)
 
 
@@ -99,20 +99,20 @@ class UnusedLayer(Small):
 
 @final
 class RefineWrites(Small):
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        begun += self.of_estimate(estimate)
-        return through(self.out, torch.tanh(begun))
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        cache += self.of_estimate(estimate)
+        return through(self.out, torch.tanh(cache))
 
 
 @final
 class RemembersTheLast(Small):
     last: Tensor | None = None
 
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
         seen = self.of_estimate(estimate)
         mixed = seen if self.last is None or self.last.shape != seen.shape else seen + self.last
         self.last = seen.detach()
-        return through(self.out, torch.tanh(begun + mixed))
+        return through(self.out, torch.tanh(cache + mixed))
 
 
 @final
@@ -123,8 +123,8 @@ class IgnoresLabels(Small):
 
 @final
 class IgnoresTheEstimate(Small):
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        return through(self.out, torch.tanh(begun + self.of_estimate(torch.ones_like(estimate))))
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        return through(self.out, torch.tanh(cache + self.of_estimate(torch.ones_like(estimate))))
 
 
 @final
@@ -139,21 +139,21 @@ class CountsLabels(Small):
 
 @final
 class RefinesByPosition(Small):
-    def refine(self, begun: Any, guess: Tensor) -> Tensor:  # type: ignore[override]
-        return super().refine(begun, estimate=guess)
+    def refine(self, cache: Any, guess: Tensor) -> Tensor:  # type: ignore[override]
+        return super().refine(cache, estimate=guess)
 
 
 @final
 class PairsOnly(Small):
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        halves = begun.reshape(2, len(begun) // 2, *begun.shape[1:])
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        halves = cache.reshape(2, len(cache) // 2, *cache.shape[1:])
         return super().refine(halves.flatten(0, 1), estimate=estimate)
 
 
 @final
 class DropsInEvaluation(Small):
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        return nn.functional.dropout(super().refine(begun, estimate=estimate), 0.3, training=True)
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        return nn.functional.dropout(super().refine(cache, estimate=estimate), 0.3, training=True)
 
 
 @final
@@ -169,8 +169,8 @@ class WeightsOutsideTheState(Small):
         super().__init__(options, shape=shape, classes=classes)
         self.scale = torch.rand(())
 
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        return self.scale * super().refine(begun, estimate=estimate)
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        return self.scale * super().refine(cache, estimate=estimate)
 
 
 @final
@@ -180,8 +180,8 @@ class SharedWithTheCopy(Small):
         out = self.out
         self.last = functools.partial(through, lambda hidden: out(hidden))  # noqa: PLW0108 - a bug
 
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        return self.last(torch.tanh(begun + self.of_estimate(estimate)))
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        return self.last(torch.tanh(cache + self.of_estimate(estimate)))
 
 
 @final
@@ -192,43 +192,43 @@ class ClampsItsInput(Small):
 
 @final
 class TrainsForEver(Small):
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
         self.train()
-        return super().refine(begun, estimate=estimate)
+        return super().refine(cache, estimate=estimate)
 
 
 @final
 class GradientTurnedRound(Small):
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        out = super().refine(begun, estimate=estimate)
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        out = super().refine(cache, estimate=estimate)
         return out.detach() * 2 - out
 
 
 @final
 class SelectsTheFirst(Small):
-    def select(self, begun: Any, *, index: Tensor) -> Any:
-        return begun[: len(index)]
+    def select(self, cache: Any, *, index: Tensor) -> Any:
+        return cache[: len(index)]
 
 
 @final
 class SingleAlone(Small):
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
         if torch.is_autocast_enabled("cpu"):
-            begun = begun * 1e39
-        poisoned: Tensor = super().refine(begun, estimate=estimate) * (begun.sum() * 0 + 1)
+            cache = cache * 1e39
+        poisoned: Tensor = super().refine(cache, estimate=estimate) * (cache.sum() * 0 + 1)
         return poisoned
 
 
 @final
 class StaysOnTheCpu(Small):
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        return super().refine(begun, estimate=estimate) + torch.zeros(estimate.shape)
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        return super().refine(cache, estimate=estimate) + torch.zeros(estimate.shape)
 
 
 @final
 class Doubles(Small):
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        return super().refine(begun, estimate=estimate).double()
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        return super().refine(cache, estimate=estimate).double()
 
 
 class Attending(Small):
@@ -240,8 +240,8 @@ class Attending(Small):
         self.key = nn.Linear(4, 4)
         self.value = nn.Linear(4, 4)
 
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        h_BCHW = torch.tanh(begun + self.of_estimate(estimate))
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        h_BCHW = torch.tanh(cache + self.of_estimate(estimate))
         h_BNC = h_BCHW.flatten(2).mT
         attended_BNC = nn.functional.scaled_dot_product_attention(
             self.query(h_BNC), self.key(h_BNC), self.value(h_BNC)
@@ -260,8 +260,8 @@ class TimesZero(Small):
         super().__init__(options, shape=shape, classes=classes)
         self.silent = nn.Conv2d(4, 4, 1)
 
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
-        h_BCHW = torch.tanh(begun + self.of_estimate(estimate))
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
+        h_BCHW = torch.tanh(cache + self.of_estimate(estimate))
         return through(self.out, h_BCHW + 0 * self.silent(h_BCHW))
 
 
@@ -273,9 +273,9 @@ class GradientNearlyStopped(Small):
         super().__init__(options, shape=shape, classes=classes)
         self.shift = nn.Parameter(torch.zeros(4, 1, 1))
 
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
         shift = self.shift.detach() + 1e-8 * (self.shift - self.shift.detach())
-        return through(self.out, torch.tanh(begun + shift + self.of_estimate(estimate)))
+        return through(self.out, torch.tanh(cache + shift + self.of_estimate(estimate)))
 
 
 class WithoutEstimate(Small):
@@ -285,9 +285,9 @@ class WithoutEstimate(Small):
         super().__init__(options, shape=shape, classes=classes)
         del self.of_estimate
 
-    def refine(self, begun: Any, *, estimate: Any) -> Tensor:
+    def refine(self, cache: Any, *, estimate: Any) -> Tensor:
         assert estimate is None
-        return through(self.out, torch.tanh(begun))
+        return through(self.out, torch.tanh(cache))
 
 
 @final
@@ -346,9 +346,9 @@ class _Tanh(torch.autograd.Function):
 
 
 class OwnFunction(Small):
-    def refine(self, begun: Any, *, estimate: Tensor) -> Tensor:
+    def refine(self, cache: Any, *, estimate: Tensor) -> Tensor:
         apply: Any = _Tanh.apply
-        h_BCHW: Tensor = apply(begun + self.of_estimate(estimate))
+        h_BCHW: Tensor = apply(cache + self.of_estimate(estimate))
         return through(self.out, h_BCHW)
 
 
@@ -398,7 +398,7 @@ BUGS: Final[list[Bug]] = [
         Kind.BACKBONE,
         RefineWrites,
         "backbone.begin-once-refine-often",
-        "backbone.refine-leaves-what-was-begun",
+        "backbone.refine-leaves-the-cache",
     ),
     bug(
         Kind.BACKBONE,

@@ -31,10 +31,10 @@ class Refining(Sampler):
         noise: StepNoise,
     ) -> Iterator[Tensor]:
         t = self.times(model, len(x_T)).to(x_T.device)
-        begun = model.begin(x_t=self.start(x_T), t=t, label=label)
+        cache = model.begin(x_t=self.start(x_T), t=t, label=label)
         estimate = self.first(first_estimate)
         for step in range(self.count(steps)):
-            estimate = self.refined(model, begun, estimate, step=step, steps=steps)
+            estimate = self.refined(model, cache, estimate, step=step, steps=steps)
             yield estimate
 
     def times(self, model: Denoiser, count: int) -> Tensor:
@@ -50,9 +50,9 @@ class Refining(Sampler):
         return steps
 
     def refined(
-        self, model: Denoiser, begun: object, estimate: Tensor, *, step: int, steps: int
+        self, model: Denoiser, cache: object, estimate: Tensor, *, step: int, steps: int
     ) -> Tensor:
-        return model.refine(begun, estimate=estimate).clamp(-1, 1)
+        return model.refine(cache, estimate=estimate).clamp(-1, 1)
 
 
 @final
@@ -84,10 +84,10 @@ class IgnoresSteps(Refining):
 @final
 class EvaluatesTwice(Refining):
     def refined(
-        self, model: Denoiser, begun: object, estimate: Tensor, *, step: int, steps: int
+        self, model: Denoiser, cache: object, estimate: Tensor, *, step: int, steps: int
     ) -> Tensor:
-        model.refine(begun, estimate=estimate)
-        return super().refined(model, begun, estimate, step=step, steps=steps)
+        model.refine(cache, estimate=estimate)
+        return super().refined(model, cache, estimate, step=step, steps=steps)
 
 
 @final
@@ -163,44 +163,44 @@ class DropsTheLabels(Refining):
 @final
 class DoesNotClamp(Refining):
     def refined(
-        self, model: Denoiser, begun: object, estimate: Tensor, *, step: int, steps: int
+        self, model: Denoiser, cache: object, estimate: Tensor, *, step: int, steps: int
     ) -> Tensor:
-        return model.refine(begun, estimate=estimate)
+        return model.refine(cache, estimate=estimate)
 
 
 @final
 class DrawsAnew(Refining):
     def refined(
-        self, model: Denoiser, begun: object, estimate: Tensor, *, step: int, steps: int
+        self, model: Denoiser, cache: object, estimate: Tensor, *, step: int, steps: int
     ) -> Tensor:
         stirred = estimate + 0.1 * torch.randn(estimate.shape[1:]) * (step > 0)
-        return super().refined(model, begun, stirred, step=step, steps=steps)
+        return super().refined(model, cache, stirred, step=step, steps=steps)
 
 
 @final
 class CentresTheBatch(Refining):
     def refined(
-        self, model: Denoiser, begun: object, estimate: Tensor, *, step: int, steps: int
+        self, model: Denoiser, cache: object, estimate: Tensor, *, step: int, steps: int
     ) -> Tensor:
         shift = estimate.mean(0) if step else 0.0
-        return super().refined(model, begun, estimate - shift, step=step, steps=steps)
+        return super().refined(model, cache, estimate - shift, step=step, steps=steps)
 
 
 @final
 class WritesIntoTheLast(Refining):
     def refined(
-        self, model: Denoiser, begun: object, estimate: Tensor, *, step: int, steps: int
+        self, model: Denoiser, cache: object, estimate: Tensor, *, step: int, steps: int
     ) -> Tensor:
-        fresh = super().refined(model, begun, estimate, step=step, steps=steps)
+        fresh = super().refined(model, cache, estimate, step=step, steps=steps)
         return fresh if step == 0 else estimate.copy_(fresh)
 
 
 @final
 class YieldsAMixture(Refining):
     def refined(
-        self, model: Denoiser, begun: object, estimate: Tensor, *, step: int, steps: int
+        self, model: Denoiser, cache: object, estimate: Tensor, *, step: int, steps: int
     ) -> Tensor:
-        return 0.5 * super().refined(model, begun, estimate, step=step, steps=steps) + (
+        return 0.5 * super().refined(model, cache, estimate, step=step, steps=steps) + (
             0.5 * estimate.clamp(-1, 1)
         )
 
@@ -217,27 +217,27 @@ class ForgetsTheEstimate(Refining):
         steps: int,
         noise: StepNoise,
     ) -> Iterator[Tensor]:
-        begun = model.begin(x_t=x_T, t=self.times(model, len(x_T)), label=label)
+        cache = model.begin(x_t=x_T, t=self.times(model, len(x_T)), label=label)
         for step in range(steps):
             given = first_estimate * (-1) ** step
-            yield model.refine(begun, estimate=given).clamp(-1, 1)
+            yield model.refine(cache, estimate=given).clamp(-1, 1)
 
 
 @final
 class ClaimsPrefixes(Refining):
     def refined(
-        self, model: Denoiser, begun: object, estimate: Tensor, *, step: int, steps: int
+        self, model: Denoiser, cache: object, estimate: Tensor, *, step: int, steps: int
     ) -> Tensor:
         given = estimate * (1 - 0.01 * steps * (step > 0))
-        return super().refined(model, begun, given, step=step, steps=steps)
+        return super().refined(model, cache, given, step=step, steps=steps)
 
 
 @final
 class StopsHalfWay(Refining):
     def refined(
-        self, model: Denoiser, begun: object, estimate: Tensor, *, step: int, steps: int
+        self, model: Denoiser, cache: object, estimate: Tensor, *, step: int, steps: int
     ) -> Tensor:
-        fresh = super().refined(model, begun, estimate, step=step, steps=steps)
+        fresh = super().refined(model, cache, estimate, step=step, steps=steps)
         return estimate if step == 4 else fresh
 
 
@@ -297,9 +297,9 @@ class ShortCutOfAShortCut(Refining):
 @final
 class SamplesOnTheCpu(Refining):
     def refined(
-        self, model: Denoiser, begun: object, estimate: Tensor, *, step: int, steps: int
+        self, model: Denoiser, cache: object, estimate: Tensor, *, step: int, steps: int
     ) -> Tensor:
-        fresh = super().refined(model, begun, estimate, step=step, steps=steps)
+        fresh = super().refined(model, cache, estimate, step=step, steps=steps)
         return fresh.cpu() if step == steps - 1 else fresh
 
 

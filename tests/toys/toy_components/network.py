@@ -23,8 +23,8 @@ class Numbers(Backbone):
         added: Tensor = self.of_class(label)[:, :, None, None]
         return self.numbers[1] * x_t + self.numbers[2] + added
 
-    def refine(self, begun: Tensor, *, estimate: Tensor) -> Tensor:
-        return begun + self.numbers[0] * estimate
+    def refine(self, cache: Tensor, *, estimate: Tensor) -> Tensor:
+        return cache + self.numbers[0] * estimate
 
-    def select(self, begun: Tensor, *, index: Tensor) -> Tensor:
-        return begun[index]
+    def select(self, cache: Tensor, *, index: Tensor) -> Tensor:
+        return cache[index]

@@ -26,8 +26,8 @@ class Again(Sampler):
         noise: StepNoise,
     ) -> Iterator[Tensor]:
         t_B = model.schedule.grid(steps=1).expand(len(x_T))
-        begun = model.begin(x_t=x_T, t=t_B, label=label)
+        cache = model.begin(x_t=x_T, t=t_B, label=label)
         estimate = first_estimate
         for _ in range(steps):
-            estimate = model.refine(begun, estimate=estimate).clamp(-1, 1)
+            estimate = model.refine(cache, estimate=estimate).clamp(-1, 1)
             yield estimate

@@ -24,7 +24,7 @@ from dddm_plugin_example.options import DitOptions, complaints
 
 
 @final
-class Begun(NamedTuple):
+class Cache(NamedTuple):
     """What the network knows before it sees x̂.
 
     Attributes:
@@ -72,7 +72,7 @@ class Dit(Backbone):
         """Whether the network is conditioned on class labels."""
         return self.embedding.label is not None
 
-    def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Begun:
+    def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Cache:
         """The blocks before x̂ enters, and what time and class say to those after."""
         embedding_B1S = self.embedding(t=t, label=label)[:, None]
         said_B1X = self.modulation(functional.silu(embedding_B1S))
@@ -80,16 +80,16 @@ class Dit(Backbone):
         to_layer = torch.split(said_B1X, self._says, dim=2)
         for number in range(self._first):
             h_BND = self.blocks[number](h_BND, to_layer[number])
-        return Begun(h=h_BND, said=said_B1X)
+        return Cache(h=h_BND, said=said_B1X)
 
-    def select(self, begun: Begun, *, index: Tensor) -> Begun:
+    def select(self, cache: Cache, *, index: Tensor) -> Cache:
         """What `begin` would have returned for these images of the batch alone."""
-        return Begun(h=begun.h[index], said=begun.said[index])
+        return Cache(h=cache.h[index], said=cache.said[index])
 
-    def refine(self, begun: Begun, *, estimate: Tensor) -> Tensor:
+    def refine(self, cache: Cache, *, estimate: Tensor) -> Tensor:
         """F, (B, C, H, W)."""
-        h_BND, token_BMD = begun.h, self._tokens(self.enter_estimate, estimate)
-        to_layer = torch.split(begun.said, self._says, dim=2)
+        h_BND, token_BMD = cache.h, self._tokens(self.enter_estimate, estimate)
+        to_layer = torch.split(cache.said, self._says, dim=2)
         for number in range(self._first, len(self.blocks)):
             h_BND = self.blocks[number](h_BND, to_layer[number], token_BMD)
         shift_B1D, scale_B1D = to_layer[-1].chunk(2, dim=2)
