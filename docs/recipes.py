@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import Recipe, Use, score_facts
-from dddm.recipe.paper import in_words
+from dddm.recipe.reported import in_words
 from dddm.recipe.shipped import shipped_names
 from dddm.recipe.sweep import read_sweep
 from dddm.registry.catalogue import Catalogue
@@ -23,9 +23,9 @@ HEAD = """\
 
 What comes with dddm. Each runs by its name: `dddm run digits`; each can be extended by
 `extends = "cifar10"` and changed on the command line by `--set`. The words are the heads of the
-files; the table counts what `dddm run NAME --dry-run` counts; what the paper prints is read from
-their tables `[[paper]]`, which a [report](report.md) shows beside what was measured. This page is
-written by `python docs/recipes.py`.
+files; the table counts what `dddm run NAME --dry-run` counts; published results come from the tables
+`[[reported]]`, which a [report](report.md) shows beside the measured scores. This page is written by
+`python docs/recipes.py`.
 
 | Recipe | Images | Parameters | GFLOP a forward pass | Epochs | Steps | Target store |
 | --- | --- | ---: | ---: | ---: | ---: | ---: |
@@ -63,12 +63,14 @@ def _row(name: str, recipes: list[Recipe], *, swept: bool) -> str:
 
 
 def _printed(recipes: list[Recipe], catalogue: Catalogue) -> Iterator[str]:
-    """What the paper prints, a line for each `[[paper]]` table."""
+    """What the paper prints, a line for each `[[reported]]` table."""
     uses = [
         Use(component=score, options=score.options()) for score in catalogue.components(Kind.SCORE)
     ]
     words = {one.name: one.words for use in uses for one in score_facts(use).measures}
-    lines = dict.fromkeys(in_words(one, words=words) for recipe in recipes for one in recipe.paper)
+    lines = dict.fromkeys(
+        in_words(one, words=words) for recipe in recipes for one in recipe.reported
+    )
     if lines:
         yield "\nThe paper prints:\n\n"
     yield from (f"- {line}\n" for line in lines)

@@ -17,7 +17,7 @@ from attrs import frozen
 
 from dddm.interfaces.plugin import API_VERSION, Kind
 from dddm.recipe.describe import PLACES, options_of
-from dddm.recipe.model import Printed, SampleSettings, TrainSettings
+from dddm.recipe.model import ReportedResult, SampleSettings, TrainSettings
 from dddm.recipe.protocol import Protocol
 from dddm.recipe.schema import schema_of
 from dddm.recipe.write import inline
@@ -329,7 +329,10 @@ An option that is left out by default is switched off, or follows from others as
         "[train]": ("Algorithm 1 and its optimizer.", TrainSettings),
         "[[sample]], any sampler": ("Beside `use` and the sampler's own options.", SampleSettings),
         "[evaluate.protocol]": (protocol, Protocol),
-        "[[paper]]": ("What the paper prints of the recipe's row; it decides nothing.", Printed),
+        "[[reported]]": (
+            "Published results of the recipe; they do not affect the run.",
+            ReportedResult,
+        ),
     }
     for title, (words, options) in settings.items():
         if options is Protocol:

@@ -234,25 +234,28 @@ class Evaluation:
 
 @final
 @frozen(kw_only=True)
-class Printed:
-    """One `[[paper]]` table: what the paper prints of the recipe's row.  It decides nothing."""
+class ReportedResult:
+    """Table `[[reported]]`: what a publication reports for this recipe.
 
-    source: str = option(help="Where it is printed: a table and its row, or a figure.")
+    It is shown beside the measured scores and is not part of the fingerprint.
+    """
+
+    source: str = option(help="Where it is published: a table and its row, or a figure.")
     score: str | None = option(
-        None, help="Which measure of a score `values` are; fd in Inception's features is FID."
+        None, help="The measure that `values` are of; fd in Inception's features is FID."
     )
-    sampler: str | None = option(None, help="The sampler that `values` were drawn by.")
+    sampler: str | None = option(None, help="The sampler that `values` were obtained with.")
     features: str | None = option(None, help="The features that `values` were measured in.")
     images: int | None = option(
         None, at_least=1, help="Generated images that `values` were measured on."
     )
     steps: tuple[int, ...] = option((), at_least=1, help="Step counts, one for each value.")
-    values: tuple[float, ...] = option((), help="The figures, one for each step count.")
-    says: str | None = option(None, help="What is said in words, where no figure is printed.")
+    values: tuple[float, ...] = option((), help="The values, one for each step count.")
+    says: str | None = option(None, help="A statement in words, where no value is published.")
     changed: tuple[str, ...] = option(
         (),
-        help="Values of the recipe that `--set` changed, so that its figures are no longer these; "
-        "written by dddm.",
+        help="What `--set` changed in training, so that the values no longer apply; written by "
+        "dddm.",
     )
 
 
@@ -264,7 +267,7 @@ class Recipe:
     Attributes:
         tables: the merged tables as plain values with every default filled in; what `dddm show`
             prints and the run folder keeps.
-        fingerprint: SHA-256, in hexadecimal, of `tables` without `paper`.
+        fingerprint: SHA-256, in hexadecimal, of `tables` without `reported`.
         origins: where each value came from, by its dotted key: `default`, `digits.toml:12` or
             `--set …`.
         sample: what is drawn; a table that asks for several seeds is a job for each of them.
@@ -272,7 +275,7 @@ class Recipe:
         metric: None where the objective uses none.
         targets: None where the objective has no memory.
         observe: observers; None where the recipe names none and the default ones follow the run.
-        paper: what the paper prints of it; nothing depends on that.
+        reported: published results of this recipe; nothing depends on them.
     """
 
     name: str
@@ -290,7 +293,7 @@ class Recipe:
     sample: tuple[SampleJob, ...]
     evaluate: Evaluation | None
     observe: tuple[Use, ...] | None
-    paper: tuple[Printed, ...] = ()
+    reported: tuple[ReportedResult, ...] = ()
     tables: dict[str, Any]
     fingerprint: str
     origins: dict[str, str] = field(factory=dict, eq=False)

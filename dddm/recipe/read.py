@@ -12,7 +12,7 @@ from attrs import fields
 from dddm.errors import UsageError
 from dddm.interfaces.facts import ObjectiveFacts
 from dddm.interfaces.plugin import Kind
-from dddm.recipe import paper
+from dddm.recipe import reported
 from dddm.recipe.cross_checks import check_together
 from dddm.recipe.defaults import DEFAULTS
 from dddm.recipe.evaluation import evaluation_of, put_preset
@@ -62,7 +62,7 @@ _FROM_FORMAT_1: Final = (
 
 KEYS: Final = (
     "format", "name", "seed", "requires", "extends", *SINGLE, "train", "sample", "evaluate",
-    "observe", "paper", "sweep",
+    "observe", "reported", "sweep",
 )  # fmt: skip
 """All that may stand at the top of a recipe."""
 
@@ -106,7 +106,7 @@ def merge_files(recipe: str | FilePath) -> Merged:
     """
     merged = Merged()
     for layer in read_layers(recipe):
-        merged.tables.pop(paper.KEY, None)  # what is printed of one recipe is not of another
+        merged.tables.pop(reported.KEY, None)  # what is printed of one recipe is not of another
         merged.add_file(layer)
     merged.tables.pop("extends", None)
     return merged
@@ -129,7 +129,7 @@ def _check(reading: Reading) -> Recipe | None:
     sample = _sample_jobs(reading)
     evaluate = evaluation_of(reading)
     observe = _observers(reading)
-    printed = paper.read_printed(reading)
+    results = reported.read_reported(reading)
     tables = reading.merged.tables
     if reading.problems or train is None:
         check_together(
@@ -153,9 +153,9 @@ def _check(reading: Reading) -> Recipe | None:
         observe=observe,
     )
     fingerprint = fingerprint_of(resolved)
-    printed = paper.with_changes(printed, origins=origins_of(resolved, reading.merged))
-    if printed:
-        resolved[paper.KEY] = paper.to_tables(printed)
+    results = reported.with_changes(results, origins=origins_of(resolved, reading.merged))
+    if results:
+        resolved[reported.KEY] = reported.to_tables(results)
     recipe = Recipe(
         name=tables["name"],
         seed=tables.get("seed", 0),
@@ -172,7 +172,7 @@ def _check(reading: Reading) -> Recipe | None:
         sample=tuple(one for job in sample for one in job.by_seed()),
         evaluate=evaluate,
         observe=observe,
-        paper=printed,
+        reported=results,
         tables=resolved,
         fingerprint=fingerprint,
         origins=origins_of(resolved, reading.merged),

@@ -20,7 +20,7 @@ import attrs
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.defaults import DEFAULTS, DURATIONS
 from dddm.recipe.describe import default_of
-from dddm.recipe.model import Printed, SampleSettings, TrainSettings
+from dddm.recipe.model import ReportedResult, SampleSettings, TrainSettings
 from dddm.recipe.options import hints_of
 from dddm.recipe.presets import preset_summaries
 from dddm.recipe.protocol import Protocol
@@ -105,11 +105,11 @@ def _keys(catalogue: Catalogue) -> Schema:
         "sample": _array_of(catalogue, Kind.SAMPLER, settings=SampleSettings),
         "evaluate": _evaluate(catalogue),
         "observe": _array_of(catalogue, Kind.OBSERVER),
-        "paper": {
-            "title": "paper",
-            "description": "What the paper prints of this row; it decides nothing.",
+        "reported": {
+            "title": "reported",
+            "description": "Published results of this configuration; they do not affect the run.",
             "type": "array",
-            "items": {**_settings_table(Printed), "required": _required(Printed)},
+            "items": {**_settings_table(ReportedResult), "required": _required(ReportedResult)},
         },
         "sweep": _sweep(),
     }
@@ -125,7 +125,7 @@ def _single(catalogue: Catalogue, name: str) -> Schema:
 
 def _sweep() -> Schema:
     """Entries: any key that may be changed, as it may stand in a recipe that extends another."""
-    changed = [*SINGLE, "seed", "train", "sample", "evaluate", "observe", "paper"]
+    changed = [*SINGLE, "seed", "train", "sample", "evaluate", "observe", "reported"]
     keys = {key: {"$ref": f"#/properties/{key}"} for key in changed}
     name = {
         "description": "Of the entry, also the name of its run folder.",

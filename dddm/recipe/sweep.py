@@ -15,7 +15,7 @@ from typing import Any, Final, final
 from attrs import evolve, frozen
 
 from dddm.errors import UsageError
-from dddm.recipe import paper
+from dddm.recipe import reported
 from dddm.recipe.merge import Merged
 from dddm.recipe.model import Recipe
 from dddm.recipe.overrides import apply_override
@@ -200,7 +200,7 @@ def _lay(
 ) -> tuple[Merged, list[Problem]]:
     """One entry's tables, called as the recipe, a hyphen, and the entry; and wrong overrides."""
     laid = written.without(_KEY)
-    laid.tables.pop(paper.KEY, None)  # an entry is another recipe
+    laid.tables.pop(reported.KEY, None)  # an entry is another recipe
     laid.lay_over(changes, written=(_KEY, index))
     problems = _apply(laid, overrides)
     around = laid.tables.get("name")

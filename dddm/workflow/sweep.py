@@ -132,7 +132,7 @@ def write_outcome(sweep: Sweep, *, folder: Path, failures: dict[str, DddmError])
     """
     words = {name: f"This run failed: {failure.what}." for name, failure in failures.items()}
     results = gather_results(sweep, folder=folder, failures=words)
-    table = table_of(sweep.base.name, results, paper=sweep.base.paper)
+    table = table_of(sweep.base.name, results, paper=sweep.base.reported)
     facts = {
         "format": 1,
         "name": sweep.base.name,

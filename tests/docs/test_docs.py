@@ -97,7 +97,7 @@ def test_the_page_on_reports_says_what_a_report_shows(tmp_path: Path) -> None:
     ((language, recipe),) = BLOCK.findall(text)
     assert language == "toml"
     (tmp_path / "row.toml").write_text(recipe, encoding="utf-8")
-    figures, words = read_recipe(tmp_path / "row.toml", catalogue=load_catalogue()).paper
+    figures, words = read_recipe(tmp_path / "row.toml", catalogue=load_catalogue()).reported
     assert figures.values == (2.9, 2.79, 1.87)
     assert words.says is not None
 

@@ -79,7 +79,7 @@ def test_deep_has_twice_the_blocks() -> None:
     for name in ("cifar10", "imagenet64"):
         plain, deep = RECIPES[name], RECIPES[f"{name}_deep"]
         assert deep.backbone.options.blocks == 2 * plain.backbone.options.blocks
-        decided = [key for key in plain.origins if not key.startswith("paper.")]
+        decided = [key for key in plain.origins if not key.startswith("reported.")]
         changed = {key for key in decided if _at(plain.tables, key) != _at(deep.tables, key)}
         assert changed == {"name", "backbone.blocks"}
 
@@ -90,9 +90,9 @@ def test_figures_of_the_paper_are_those_of_its_own_rows(name: str) -> None:
     recipe = RECIPES[name]
     rows = ("cifar10", "cifar10_deep", "imagenet64", "imagenet64_deep")
     is_row = name in rows or name.startswith(("cifar10_T", "table3-"))
-    assert bool(recipe.paper) == is_row
+    assert bool(recipe.reported) == is_row
     drawn = {steps for job in recipe.sample for steps in job.settings.steps}
-    for printed in recipe.paper:
+    for printed in recipe.reported:
         assert set(printed.steps) <= drawn
         assert recipe.evaluate is not None
         assert [printed.features] == [use.component.name for use in recipe.evaluate.features]

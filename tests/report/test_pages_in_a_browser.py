@@ -7,7 +7,7 @@ from browser import DARK, LIGHT, chromium, console_of, look
 from report_runs import finished_run
 from sweep_folders import finish, make_sweep
 
-from dddm.recipe.model import Printed
+from dddm.recipe.model import ReportedResult
 from dddm.report.report import report
 from dddm.report.sweep_page.columns import table_of
 from dddm.report.sweep_page.page import render
@@ -27,7 +27,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for entry, value in zip(sweep.entries, (9.0, 8.0, 8.5), strict=True):
         finish(entry, folder / "sweep", fd={1: value, 2: 5.0 + value}, deviation=0.25)
     results = gather_results(sweep, folder=folder / "sweep", failures={})
-    claim = Printed(source="figure 2a", says="slow < far ≪ last")
+    claim = ReportedResult(source="figure 2a", says="slow < far ≪ last")
     page = folder / "sweep.html"
     page.write_text(render(table_of("toy", results, paper=[claim])), encoding="utf-8")
     return {"run": report(recipe, folder=run), "sweep": page}

@@ -460,7 +460,7 @@ def test_the_paper_stands_beside_ours_only_where_it_prints_something(
     """A column and a sentence for a recipe with figures; for one without, nothing at all."""
     assert "the paper" not in Page(finished[2]).words("scores").lower()
     figures = (
-        'paper=[{source = "table <b>9</b>", score = "fd", sampler = "fixed-time", steps = [1], '
+        'reported=[{source = "table <b>9</b>", score = "fd", sampler = "fixed-time", steps = [1], '
         'images = 50000, values = [2.90]}, {source = "figure 0", says = "all is <i>well</i>"}]'
     )
     recipe = make_recipe(figures)

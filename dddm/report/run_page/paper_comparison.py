@@ -10,8 +10,8 @@ from typing import final
 
 from attrs import field, frozen
 
-from dddm.recipe.model import Printed
-from dddm.recipe.paper import figure, in_words
+from dddm.recipe.model import ReportedResult
+from dddm.recipe.reported import format_value, in_words
 from dddm.report.run_page.score_rows import ScoreTable
 from dddm.report.run_page.wording import counted
 
@@ -34,7 +34,7 @@ class Beside:
     def shown(self, sampler: str, steps: int) -> str:
         """The figure as it is printed; empty where there is none."""
         value = self.values.get((sampler, steps))
-        return "" if value is None else figure(value)
+        return "" if value is None else format_value(value)
 
     @property
     def points(self) -> Mapping[int, float]:
@@ -58,10 +58,12 @@ class PaperComparison:
     elsewhere: tuple[str, ...] = ()
 
 
-def paper_comparison(paper: Sequence[Printed], tables: Sequence[ScoreTable]) -> PaperComparison:
+def paper_comparison(
+    paper: Sequence[ReportedResult], tables: Sequence[ScoreTable]
+) -> PaperComparison:
     """Find for each figure the table that it belongs to."""
     words = {table.measure.name: table.measure.words for table in tables}
-    placed: dict[str, list[tuple[Printed, tuple[str, ...]]]] = {}
+    placed: dict[str, list[tuple[ReportedResult, tuple[str, ...]]]] = {}
     elsewhere = []
     for printed in paper:
         alike = [table for table in tables if table.measure.name == printed.score]
@@ -78,7 +80,7 @@ def paper_comparison(paper: Sequence[Printed], tables: Sequence[ScoreTable]) -> 
 
 
 def _beside(
-    those: Sequence[tuple[Printed, tuple[str, ...]]], *, words: Mapping[str, str]
+    those: Sequence[tuple[ReportedResult, tuple[str, ...]]], *, words: Mapping[str, str]
 ) -> Beside:
     return Beside(
         values={
@@ -91,14 +93,14 @@ def _beside(
     )
 
 
-def _sentence(printed: Printed, reasons: Sequence[str], *, words: Mapping[str, str]) -> str:
+def _sentence(printed: ReportedResult, reasons: Sequence[str], *, words: Mapping[str, str]) -> str:
     said = in_words(printed, words=words)
     if not reasons:
         return f"{said}."
     return f"{said}.  It cannot be compared with ours: {'; '.join(reasons)}."
 
 
-def _against(printed: Printed, table: ScoreTable) -> Iterator[str]:
+def _against(printed: ReportedResult, table: ScoreTable) -> Iterator[str]:
     """Why figures and scores cannot be compared; nothing where they can."""
     if printed.features is not None and printed.features != table.features:
         yield f"these scores are in the features of {table.features}"

@@ -95,7 +95,7 @@ def gather_scores(recipe: Recipe, *, folder: RunFolder) -> ScoresPart:
     scores, damage = _read(folder)
     every = tables_of(scores)
     tables = tuple(table for table in every if table.measure.better != "neither")
-    paper = paper_comparison(recipe.paper, tables)
+    paper = paper_comparison(recipe.reported, tables)
     leading = leading_measure(scores)
     return ScoresPart(
         tables=tables,

@@ -9,8 +9,8 @@ from attrs import frozen
 from dddm.evaluate.over_seeds import DEVIATION
 from dddm.evaluate.record import ScoreRecord
 from dddm.interfaces.facts import Measure
-from dddm.recipe.model import Printed
-from dddm.recipe.paper import in_words
+from dddm.recipe.model import ReportedResult
+from dddm.recipe.reported import in_words
 from dddm.report.run_page.paper_comparison import paper_comparison
 from dddm.report.run_page.score_rows import leading_measure, tables_of
 from dddm.report.run_page.wording import number
@@ -116,7 +116,7 @@ def _open(row: EntryResult) -> bool:
 
 
 def table_of(
-    name: str, results: Sequence[EntryResult], *, paper: Sequence[Printed] = ()
+    name: str, results: Sequence[EntryResult], *, paper: Sequence[ReportedResult] = ()
 ) -> SweepTable:
     """The table of a sweep called `name`, of which the paper prints `paper`."""
     keys: dict[tuple[str, str, int], None] = {}
@@ -140,7 +140,7 @@ def _printed(result: EntryResult, score: ScoreRecord | None) -> str:
     if score is None:
         return ""
     (table,) = tables_of([score])
-    beside = paper_comparison(result.entry.recipe.paper, [table]).tables.get(table.name)
+    beside = paper_comparison(result.entry.recipe.reported, [table]).tables.get(table.name)
     if beside is None or not beside.comparable:
         return ""
     return beside.shown(score.sampler, score.steps)

@@ -6,7 +6,7 @@ from typing import Final
 
 import jinja2
 
-from dddm.recipe.paper import KEY
+from dddm.recipe.reported import KEY
 from dddm.recipe.write import changes_to_lines
 from dddm.report.run_page.wording import counted, number, spread
 from dddm.report.sweep_page.bars import bars_of

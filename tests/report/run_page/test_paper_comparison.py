@@ -7,11 +7,11 @@ import pytest
 from report_runs import make_scores
 
 from dddm.evaluate.record import ScoreRecord
-from dddm.recipe.model import Printed
+from dddm.recipe.model import ReportedResult
 from dddm.report.run_page.paper_comparison import paper_comparison
 from dddm.report.run_page.score_rows import tables_of
 
-PRINTED = Printed(
+PRINTED = ReportedResult(
     source="table 1",
     score="fd",
     sampler="fixed-time",
@@ -68,7 +68,7 @@ def test_of_several_tables_the_comparable_one_is_chosen() -> None:
 
 def test_without_a_table_it_is_a_sentence() -> None:
     """A score that was not measured, words alone, and nothing at all."""
-    words = Printed(source="figure 2", says="a < b")
+    words = ReportedResult(source="figure 2", says="a < b")
     found = paper_comparison([attrs.evolve(PRINTED, score="recall"), words], tables_of(scores()))
     assert found.tables == {}
     assert found.elsewhere[0].startswith("table 1: recall 2.90 / 1.87")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from measures import FD
 from sweep_folders import finish, make_sweep
 
-from dddm.recipe.model import Printed
+from dddm.recipe.model import ReportedResult
 from dddm.report.run_page.wording import number
 from dddm.report.sweep_page.columns import Column, SweepTable, table_of
 from dddm.report.sweep_page.markdown import to_markdown
@@ -86,7 +86,7 @@ def test_the_paper_stands_beside_an_entry_that_was_measured_alike(tmp_path: Path
         finish(entry, tmp_path / "run", fd={1: 9.0, 2: 5.0})
     far, *others = gather_results(sweep, folder=tmp_path / "run", failures={})
     for images, shown in ((8, ("2.86", "", "")), (50_000, ("", "", ""))):
-        printed = Printed(
+        printed = ReportedResult(
             source="table 3",
             score="fd",
             sampler="steps",
@@ -94,7 +94,7 @@ def test_the_paper_stands_beside_an_entry_that_was_measured_alike(tmp_path: Path
             steps=(1,),
             values=(2.86,),
         )
-        recipe = evolve(far.entry.recipe, paper=(printed,))
+        recipe = evolve(far.entry.recipe, reported=(printed,))
         row = evolve(far, entry=evolve(far.entry, recipe=recipe))
         found = table_of("toy", [row, *others])
         assert [column.printed for column in found.columns[:2]] == [shown, ("", "", "")]

@@ -6,13 +6,13 @@ from attrs import evolve
 from measures import measure_of
 from sweep_folders import finish, make_sweep
 
-from dddm.recipe.model import Printed
+from dddm.recipe.model import ReportedResult
 from dddm.report.sweep_page.columns import SweepTable, table_of
 from dddm.report.sweep_page.markdown import comparison, to_markdown
 from dddm.report.sweep_page.order import rankings_of
 from dddm.report.sweep_page.results import gather_results
 
-CLAIM = (Printed(source="figure 2a", says="slow < far"),)
+CLAIM = (ReportedResult(source="figure 2a", says="slow < far"),)
 
 
 def table(folder: Path, *, deviation: float | None) -> SweepTable:

@@ -6,14 +6,14 @@ import pytest
 from toy_plugins import RECIPE, toy_catalogue
 
 from dddm.errors import RecipeError
-from dddm.recipe.model import Printed, Recipe
-from dddm.recipe.paper import figure, in_words
+from dddm.recipe.model import Recipe, ReportedResult
 from dddm.recipe.read import read_recipe
+from dddm.recipe.reported import format_value, in_words
 from dddm.recipe.sweep import read_sweep
 from dddm.recipe.write import to_toml
 
 FIGURES = """
-[[paper]]
+[[reported]]
 source = "table 1"
 score = "fd"
 sampler = "steps"
@@ -23,7 +23,7 @@ steps = [1, 1000]
 values = [2.90, 2]
 """
 SAYS = """
-[[paper]]
+[[reported]]
 source = "figure 2"
 says = "a < b"
 """
@@ -38,8 +38,8 @@ def read(folder: Path, text: str, *overrides: str) -> Recipe:
 def test_figures_are_typed_and_read_back(tmp_path: Path) -> None:
     """A whole number becomes a float, a list a tuple; what is resolved reads back to the same."""
     recipe = read(tmp_path, RECIPE + FIGURES + SAYS)
-    figures, words = recipe.paper
-    assert figures == Printed(
+    figures, words = recipe.reported
+    assert figures == ReportedResult(
         source="table 1",
         score="fd",
         sampler="steps",
@@ -48,8 +48,8 @@ def test_figures_are_typed_and_read_back(tmp_path: Path) -> None:
         steps=(1, 1000),
         values=(2.9, 2.0),
     )
-    assert words == Printed(source="figure 2", says="a < b")
-    assert recipe.tables["paper"][1] == {"source": "figure 2", "says": "a < b"}
+    assert words == ReportedResult(source="figure 2", says="a < b")
+    assert recipe.tables["reported"][1] == {"source": "figure 2", "says": "a < b"}
     assert read(tmp_path, to_toml(recipe)) == recipe
 
 
@@ -57,23 +57,24 @@ def test_they_are_no_part_of_the_fingerprint(tmp_path: Path) -> None:
     """A figure that is put right does not make another recipe of it."""
     plain = read(tmp_path, RECIPE)
     assert read(tmp_path, RECIPE + FIGURES).fingerprint == plain.fingerprint
-    assert plain.paper == ()
-    assert "paper" not in plain.tables
+    assert plain.reported == ()
+    assert "reported" not in plain.tables
 
 
 def test_a_recipe_that_extends_another_does_not_inherit_them(tmp_path: Path) -> None:
     """Figures are of the file they stand in: neither of another file, nor of a sweep's entries."""
     (tmp_path / "base.toml").write_text(RECIPE + FIGURES, encoding="utf-8")
     above = 'extends = "base.toml"\nformat = 2\nname = "above"\n'
-    assert read(tmp_path, above).paper == ()
-    assert [one.source for one in read(tmp_path, above + SAYS).paper] == ["figure 2"]
+    assert read(tmp_path, above).reported == ()
+    assert [one.source for one in read(tmp_path, above + SAYS).reported] == ["figure 2"]
     entries = '[[sweep]]\nname = "a"\n[[sweep]]\nname = "b"\n'
     (tmp_path / "sweep.toml").write_text(
-        above + SAYS + entries + FIGURES.replace("[[paper]]", "[[sweep.paper]]"), encoding="utf-8"
+        above + SAYS + entries + FIGURES.replace("[[reported]]", "[[sweep.reported]]"),
+        encoding="utf-8",
     )
     sweep = read_sweep(tmp_path / "sweep.toml", catalogue=toy_catalogue())
-    assert [one.source for one in sweep.base.paper] == ["figure 2"]
-    assert [[one.source for one in entry.recipe.paper] for entry in sweep.entries] == [
+    assert [one.source for one in sweep.base.reported] == ["figure 2"]
+    assert [[one.source for one in entry.recipe.reported] for entry in sweep.entries] == [
         [],
         ["table 1"],
     ]
@@ -82,24 +83,24 @@ def test_a_recipe_that_extends_another_does_not_inherit_them(tmp_path: Path) -> 
 def test_what_the_command_line_changes_is_noted(tmp_path: Path) -> None:
     """What is trained is named beside the figures and stays there; a seed or a name is not."""
     recipe = read(tmp_path, RECIPE + FIGURES, "train.epochs=2", "seed=5", "name=other")
-    assert [one.changed for one in recipe.paper] == [("train.epochs=2",)]
+    assert [one.changed for one in recipe.reported] == [("train.epochs=2",)]
     again = read(tmp_path, to_toml(recipe), "metric.rate=0.25")
-    assert [one.changed for one in again.paper] == [("train.epochs=2", "metric.rate=0.25")]
+    assert [one.changed for one in again.reported] == [("train.epochs=2", "metric.rate=0.25")]
 
 
 @pytest.mark.parametrize(
     ("change", "message", "line"),
     [
-        (("values = [2.90, 2]", "values = [2.90]"), "1 figures for 2 step counts", 9),
+        (("values = [2.90, 2]", "values = [2.90]"), "1 values for 2 step counts", 9),
         (("values = [2.90, 2]", 'values = ["2.90"]'), "expected a number, found '2.90'", 9),
         (('score = "fd"', "score = 1"), "expected text", 4),
-        (('score = "fd"\n', ""), "cannot stand beside anything", 2),
-        (('sampler = "steps"\n', ""), "cannot stand beside anything", 2),
+        (('score = "fd"\n', ""), "no score or no sampler", 2),
+        (('sampler = "steps"\n', ""), "no score or no sampler", 2),
         (('source = "table 1"\n', ""), "needs the option 'source'", 2),
-        (("steps = [1, 1000]\nvalues = [2.90, 2]\n", ""), "[[paper]] says nothing", 2),
+        (("steps = [1, 1000]\nvalues = [2.90, 2]\n", ""), "[[reported]] is empty", 2),
         (("steps = [1, 1000]", "steps = [0, 1000]"), "0 is not at least 1", 8),
         (("images", "image"), "has no option 'image'", 7),
-        (("[[paper]]", "[paper]"), "paper must be tables", 2),
+        (("[[reported]]", "[reported]"), "reported must be tables", 2),
     ],
 )
 def test_mistakes_are_shown_where_they_stand(
@@ -114,12 +115,12 @@ def test_mistakes_are_shown_where_they_stand(
 
 def test_a_figure_is_written_as_a_paper_prints_it() -> None:
     """Two decimals, or as many as there are; in a sentence with all that it depends on."""
-    assert (figure(2.9), figure(71), figure(0.1234)) == ("2.90", "71.00", "0.1234")
-    figures = Printed(
+    assert tuple(map(format_value, (2.9, 71, 0.1234))) == ("2.90", "71.00", "0.1234")
+    figures = ReportedResult(
         source="table 1", score="is", sampler="steps", images=50000, steps=(1,), values=(9.81,)
     )
     assert (
         in_words(figures, words={"is": "Inception Score"})
         == "table 1: Inception Score 9.81 at 1 step (50,000 images)"
     )
-    assert in_words(Printed(source="figure 2", says="a < b"), words={}) == "figure 2: a < b"
+    assert in_words(ReportedResult(source="figure 2", says="a < b"), words={}) == "figure 2: a < b"
