@@ -28,9 +28,9 @@ from attrs import field, frozen
 from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
 from dddm.data.packed import open_packed
 from dddm.data.packing import pack
+from dddm.interfaces.data_report import Problem, no_progress
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.facts import ImageShape
-from dddm.interfaces.findings import Problem, silent
 
 SHAPE: Final = ImageShape(channels=3, height=64, width=64)
 BATCH_IMAGES: Final = 1024
@@ -149,7 +149,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "packed"
         source = RandomPixels(images=settings.images)
-        pack(source, folder=folder, key="benchmark", workers=1, progress=silent)
+        pack(source, folder=folder, key="benchmark", workers=1, progress=no_progress)
         split = open_packed(folder)["train"]
         print(f"{len(split):,} images of {SHAPE}, {settings.threads} thread(s)\n")
         print(table(measure(split, rounds=settings.rounds)))

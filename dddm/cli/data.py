@@ -14,8 +14,8 @@ from dddm.cli.common import (
 
 if TYPE_CHECKING:
     # Help waits for none of them.
+    from dddm.interfaces.data_report import DataReport, SplitReport
     from dddm.interfaces.dataset import Dataset
-    from dddm.interfaces.findings import Findings, SplitFindings
 
 _SHOWN_PROBLEMS: Final = 100
 _SHOWN_DUPLICATES: Final = 20
@@ -59,12 +59,12 @@ def pack(ctx: click.Context, recipe: str, overrides: tuple[str, ...], workers: i
       dddm data pack my-recipe.toml
       dddm data pack my-recipe.toml --workers 4 --set data.packed=/fast/disk/packed
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.cli.image_progress import showing_images
+    from dddm.cli.image_progress import image_progress
     from dddm.train.stopping import listening
 
     with listening() as stop:
         dataset = _dataset(ctx, recipe, overrides)
-        with showing_images() as shown:
+        with image_progress() as shown:
 
             def progress(what: str, done: int, total: int) -> None:
                 shown(what, done, total)
@@ -101,21 +101,21 @@ def check(
       dddm data check my-recipe.toml
       dddm data check my-recipe.toml --json
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.cli.image_progress import showing_images
+    from dddm.cli.image_progress import image_progress
     from dddm.data.examine_splits import examine_dataset
 
     dataset = _dataset(ctx, recipe, overrides)
-    with showing_images() as progress:
-        findings = examine_dataset(dataset, progress=progress, workers=workers)
+    with image_progress() as progress:
+        report = examine_dataset(dataset, progress=progress, workers=workers)
     if as_json:
-        show_json(_facts(findings))
+        show_json(_facts(report))
     else:
-        _show(findings)
-    if findings.problems:
+        _show(report)
+    if report.problems:
         from dddm.errors import DataError
 
-        first = findings.problems[0]
-        count = len(findings.problems)
+        first = report.problems[0]
+        count = len(report.problems)
         raise DataError(
             f"{count} problem{'s' if count > 1 else ''} with these images; the first: {first.what}",
             where=first.where,
@@ -131,29 +131,29 @@ def _dataset(ctx: click.Context, recipe: str, overrides: tuple[str, ...]) -> "Da
     return made
 
 
-def _facts(findings: "Findings") -> dict[str, Any]:
+def _facts(report: "DataReport") -> dict[str, Any]:
     import attrs
 
-    return attrs.asdict(findings)
+    return attrs.asdict(report)
 
 
-def _show(findings: "Findings") -> None:
-    click.echo(f"shape (channels×height×width): {findings.shape}")
-    for name, split in findings.splits.items():
+def _show(report: "DataReport") -> None:
+    click.echo(f"shape (channels×height×width): {report.shape}")
+    for name, split in report.splits.items():
         click.echo(f"{name}: {split.images:,} images{_classes(split)}")
-    for remark in findings.remarks:
-        click.echo(remark)
-    if findings.packed is not None:
-        click.echo(f"packed: {findings.packed}")
-    _show_duplicates(findings)
-    for problem in findings.problems[:_SHOWN_PROBLEMS]:
+    for note in report.notes:
+        click.echo(note)
+    if report.packed is not None:
+        click.echo(f"packed: {report.packed}")
+    _show_duplicates(report)
+    for problem in report.problems[:_SHOWN_PROBLEMS]:
         click.echo(f"{problem.where}: {problem.what}")
-    _show_rest(len(findings.problems) - _SHOWN_PROBLEMS, "problems")
-    if not findings.problems:
+    _show_rest(len(report.problems) - _SHOWN_PROBLEMS, "problems")
+    if not report.problems:
         click.echo("nothing is wrong")
 
 
-def _classes(split: "SplitFindings") -> str:
+def _classes(split: "SplitReport") -> str:
     if not split.classes:
         return ", no classes"
     counts = split.classes
@@ -163,14 +163,14 @@ def _classes(split: "SplitFindings") -> str:
     return f"; {len(counts):,} classes of {fewest:,} to {most:,} images"
 
 
-def _show_duplicates(findings: "Findings") -> None:
-    if not findings.duplicates:
+def _show_duplicates(report: "DataReport") -> None:
+    if not report.duplicates:
         click.echo("no two images are equal")
         return
-    click.echo(f"{len(findings.duplicates):,} groups of images are equal in every pixel:")
-    for group in findings.duplicates[:_SHOWN_DUPLICATES]:
+    click.echo(f"{len(report.duplicates):,} groups of images are equal in every pixel:")
+    for group in report.duplicates[:_SHOWN_DUPLICATES]:
         click.echo(f"  {' = '.join(group)}")
-    _show_rest(len(findings.duplicates) - _SHOWN_DUPLICATES, "groups")
+    _show_rest(len(report.duplicates) - _SHOWN_DUPLICATES, "groups")
 
 
 def _show_rest(count: int, what: str) -> None:

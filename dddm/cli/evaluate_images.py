@@ -63,7 +63,7 @@ def score_folder(
     catalogue: "Catalogue",
 ) -> "tuple[ScoreRecord, ...] | None":
     """The scores; None in a process that is not the first."""
-    from dddm.cli.image_progress import showing_images
+    from dddm.cli.image_progress import image_progress
     from dddm.evaluate.evaluator import Bench
     from dddm.evaluate.score_images import images_at, open_real, score_images
     from dddm.interfaces.observer import DataProgress, Notice
@@ -73,7 +73,7 @@ def score_folder(
 
     recipe, evaluation = how
     chosen, began = choose_device(device, local_rank=local_rank()), time.monotonic()
-    with listening() as stop, join(chosen) as processes, showing_images() as shown:
+    with listening() as stop, join(chosen) as processes, image_progress() as shown:
 
         def notify(event: "Event") -> None:
             if not processes.main:

@@ -1,4 +1,4 @@
-"""How far work on many images is: a bar on a terminal, elsewhere a line now and then; on stderr."""
+"""Progress of work on many images, on stderr: a bar on a terminal, elsewhere occasional lines."""
 
 import sys
 import time
@@ -7,24 +7,21 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from dddm.interfaces.findings import Progress
+    from dddm.interfaces.data_report import ProgressCallback
 
 _LINE_SECONDS: Final = 5.0
 
 
 @contextmanager
-def showing_images() -> Iterator["Progress"]:
-    """A function to be called with what is done, how many images are done, and how many there are.
-
-    Nothing is shown of work that ends at once.
-    """
+def image_progress() -> Iterator["ProgressCallback"]:
+    """Show progress while the block runs; work that ends at once shows nothing."""
     if sys.stderr.isatty():
         yield from _bars()
     else:
         yield lines(sys.stderr.write, clock=time.monotonic)
 
 
-def _bars() -> Iterator["Progress"]:
+def _bars() -> Iterator["ProgressCallback"]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -47,13 +44,8 @@ def _bars() -> Iterator["Progress"]:
         yield show
 
 
-def lines(write: Callable[[str], object], *, clock: Callable[[], float]) -> "Progress":
-    """A line every few seconds.
-
-    Args:
-        write: takes each line.
-        clock: seconds, from any start.
-    """
+def lines(write: Callable[[str], object], *, clock: Callable[[], float]) -> "ProgressCallback":
+    """Write one line every few seconds of `clock`."""
     last = clock()
 
     def show(what: str, done: int, total: int) -> None:

@@ -12,7 +12,7 @@ from attrs import frozen
 from dddm.data.pack_source import Block, Chunk, PackSource
 from dddm.data.workers import Count, Tally, over_chunks
 from dddm.errors import DataError
-from dddm.interfaces.findings import Findings, Problem, Progress, SplitFindings
+from dddm.interfaces.data_report import DataReport, Problem, ProgressCallback, SplitReport
 
 _DIGEST_BYTES: Final = 16
 
@@ -41,7 +41,7 @@ class Examined:
 
     seen: Sequence[Seen]
     problems: Sequence[Problem]
-    remarks: Mapping[str, int]
+    notes: Mapping[str, int]
 
 
 @final
@@ -55,7 +55,7 @@ class ExamineChunk:
         """All that is wrong with the chunk, and what is in it."""
         seen: list[Seen] = []
         problems: list[Problem] = []
-        remarks: Counter[str] = Counter()
+        notes: Counter[str] = Counter()
         try:
             for block in self.source.decode(chunk):
                 if isinstance(block, Problem):
@@ -63,12 +63,12 @@ class ExamineChunk:
                     count(1)
                     continue
                 seen.append(_seen(block))
-                remarks.update(block.remarks)
+                notes.update(block.notes)
                 count(len(block.rows))
         except DataError as error:
             where = error.where or "the images"
             problems.append(Problem(what=error.what, where=where, remedy=error.remedy))
-        return Examined(seen=seen, problems=problems, remarks=dict(remarks))
+        return Examined(seen=seen, problems=problems, notes=dict(notes))
 
 
 def digests_of(images: npt.NDArray[np.uint8]) -> list[bytes]:
@@ -84,7 +84,7 @@ def _seen(block: Block) -> Seen:
     return Seen(split=block.split, rows=block.rows, digests=digests, labels=block.labels)
 
 
-def examine_source(source: PackSource, *, workers: int, progress: Progress) -> Findings:
+def examine_source(source: PackSource, *, workers: int, progress: ProgressCallback) -> DataReport:
     """Decode every image of a source, once, and say what was found.
 
     Raises:
@@ -99,9 +99,9 @@ def examine_source(source: PackSource, *, workers: int, progress: Progress) -> F
             ExamineChunk(source=source), chunks, workers=workers, tally=tally
         )
     ]
-    remarks: Counter[str] = Counter(plan.remarks)
+    notes: Counter[str] = Counter(plan.notes)
     for examined in found:
-        remarks.update(examined.remarks)
+        notes.update(examined.notes)
     return findings_of(
         (seen for examined in found for seen in examined.seen),
         shape=str(plan.shape),
@@ -111,7 +111,7 @@ def examine_source(source: PackSource, *, workers: int, progress: Progress) -> F
             (problem for examined in found for problem in examined.problems),
             key=lambda problem: problem.where,
         ),
-        remarks=[f"{what}: {times:,}" for what, times in sorted(remarks.items())],
+        notes=[f"{what}: {times:,}" for what, times in sorted(notes.items())],
         name_of=lambda split, row: source.name_of(plan, split=split, row=row),
     )
 
@@ -123,9 +123,9 @@ def findings_of(
     splits: Iterable[str],
     classes: Sequence[str],
     problems: Sequence[Problem],
-    remarks: Sequence[str],
+    notes: Sequence[str],
     name_of: Callable[[str, int], str],
-) -> Findings:
+) -> DataReport:
     """Sum up what was seen, and find images that are equal."""
     images: Counter[str] = Counter()
     labels = {split: np.zeros(len(classes), np.int64) for split in splits}
@@ -137,10 +137,10 @@ def findings_of(
         for digest, row in zip(one.digests, one.rows.tolist(), strict=True):
             places.setdefault(digest, []).append((one.split, row))
     groups = sorted(group for group in places.values() if len(group) > 1)
-    return Findings(
+    return DataReport(
         shape=shape,
         splits={
-            split: SplitFindings(
+            split: SplitReport(
                 images=images[split],
                 classes=dict(zip(classes, labels[split].tolist(), strict=True)),
             )
@@ -150,5 +150,5 @@ def findings_of(
         duplicates=tuple(
             tuple(name_of(split, row) for split, row in sorted(group)) for group in groups
         ),
-        remarks=tuple(remarks),
+        notes=tuple(notes),
     )

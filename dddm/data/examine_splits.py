@@ -7,21 +7,21 @@ import torch
 
 from dddm.data.examine import Seen, digests_of, findings_of
 from dddm.data.workers import Tally
+from dddm.interfaces.data_report import DataReport, Problem, ProgressCallback, no_progress
 from dddm.interfaces.dataset import Dataset, Split
-from dddm.interfaces.findings import Findings, Problem, Progress, silent
 
 _BATCH_IMAGES: Final = 1024
 
 
 def examine_dataset(
-    dataset: Dataset, *, progress: Progress = silent, workers: int | None = None
-) -> Findings:
+    dataset: Dataset, *, progress: ProgressCallback = no_progress, workers: int | None = None
+) -> DataReport:
     """What the data set finds wrong with itself, or else what its splits show."""
     found = dataset.check(progress=progress, workers=workers)
     return found or examine_splits(dataset.splits(), progress=progress)
 
 
-def examine_splits(splits: Mapping[str, Split], *, progress: Progress) -> Findings:
+def examine_splits(splits: Mapping[str, Split], *, progress: ProgressCallback) -> DataReport:
     """Read every image once, in its order."""
     total = sum(len(split) for split in splits.values())
     tally = Tally("looking at images", total, progress)
@@ -38,7 +38,7 @@ def examine_splits(splits: Mapping[str, Split], *, progress: Progress) -> Findin
         splits=splits,
         classes=classes,
         problems=problems,
-        remarks=(),
+        notes=(),
         name_of=lambda name, row: f"{name} image {row}",
     )
 

@@ -16,7 +16,7 @@ from attrs import frozen
 from dddm.data.pack_source import Block, Chunk, PackSource
 from dddm.data.workers import Count
 from dddm.errors import DataError
-from dddm.interfaces.findings import Problem
+from dddm.interfaces.data_report import Problem
 from dddm.support.files import naming_full_disk
 
 _PAGE_BYTES: Final = 4096
@@ -116,11 +116,11 @@ class Written:
     """What became of a chunk.
 
     Attributes:
-        remarks: of its images, summed up.
+        notes: of its images, summed up.
         problem: at which it was given up; None where the chunk is on the disk.
     """
 
-    remarks: Mapping[str, int]
+    notes: Mapping[str, int]
     problem: Problem | None = None
 
 
@@ -144,22 +144,22 @@ class WriteChunk:
             DataError: if nothing of the chunk can be used.
             EnvironmentProblem: if there is no space.
         """
-        remarks: Counter[str] = Counter()
+        notes: Counter[str] = Counter()
         images = 0
         with _Descriptors() as descriptors:
             for block in self.source.decode(chunk):
                 if isinstance(block, Problem):
-                    return Written(remarks={}, problem=block)
+                    return Written(notes={}, problem=block)
                 self._write(block, descriptors)
                 images += len(block.rows)
-                remarks.update(block.remarks)
+                notes.update(block.notes)
                 count(len(block.rows))
         if images != chunk.images:
             raise DataError(
                 f"{chunk.images} images were announced and {images} were found",
                 remedy="the files changed while they were read; give the same command again",
             )
-        return Written(remarks=dict(remarks))
+        return Written(notes=dict(notes))
 
     def _write(self, block: Block, descriptors: "_Descriptors") -> None:
         files = self.files[block.split]

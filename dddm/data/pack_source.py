@@ -13,8 +13,8 @@ import numpy.typing as npt
 from attrs import field, frozen
 
 from dddm.errors import DataError
+from dddm.interfaces.data_report import Problem
 from dddm.interfaces.facts import ImageShape
-from dddm.interfaces.findings import Problem
 
 
 @final
@@ -40,14 +40,14 @@ class PackPlan:
         classes: names in the order of their labels; empty where there are none.
         splits: how many images each has, by name; always `train`.
         chunks: all images, each in one chunk.
-        remarks: how often something was met on the way, such as a file that is no image.
+        notes: how often something was met on the way, such as a file that is no image.
     """
 
     shape: ImageShape
     classes: tuple[str, ...]
     splits: Mapping[str, int]
     chunks: Sequence[Chunk] = field(repr=False)
-    remarks: Mapping[str, int] = field(factory=dict)
+    notes: Mapping[str, int] = field(factory=dict)
 
 
 @final
@@ -60,14 +60,14 @@ class Block:
         rows: (n,), int64, ascending: their numbers within the split.
         images: (n, C, H, W), uint8.
         labels: (n,), int64; None where there are no classes.
-        remarks: how often something was done to an image, such as `grey → rgb`, by what it was.
+        notes: how often something was done to an image, such as `grey → rgb`, by what it was.
     """
 
     split: str
     rows: npt.NDArray[np.int64]
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64] | None
-    remarks: Mapping[str, int] = field(factory=dict)
+    notes: Mapping[str, int] = field(factory=dict)
 
 
 class PackSource(ABC):

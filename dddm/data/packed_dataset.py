@@ -15,8 +15,8 @@ from dddm.data.packing import identity_key, pack
 from dddm.data.verify_packed import verify_packed
 from dddm.data.workers import usable_cores
 from dddm.errors import DataError
+from dddm.interfaces.data_report import DataReport, ProgressCallback, no_progress
 from dddm.interfaces.dataset import Dataset, Split
-from dddm.interfaces.findings import Findings, Progress, silent
 from dddm.support.cache import packed_folder
 
 
@@ -38,7 +38,9 @@ class PackedDataset(Dataset):
         self._packed = None if packed is None else Path(packed).expanduser().absolute()
         self._splits: Mapping[str, PackedSplit] | None = None
 
-    def prepare(self, *, progress: Progress = silent, workers: int | None = None) -> Path:
+    def prepare(
+        self, *, progress: ProgressCallback = no_progress, workers: int | None = None
+    ) -> Path:
         """Pack the images if they are not packed yet; returns the folder.
 
         Raises:
@@ -81,7 +83,9 @@ class PackedDataset(Dataset):
             self._splits = open_packed(self.prepare())
         return self._splits
 
-    def check(self, *, progress: Progress = silent, workers: int | None = None) -> Findings:
+    def check(
+        self, *, progress: ProgressCallback = no_progress, workers: int | None = None
+    ) -> DataReport:
         """Decode every image of the source, and verify the packed array where there is one.
 
         Where the source is absent, the packed array alone is looked through.
@@ -96,6 +100,6 @@ class PackedDataset(Dataset):
             workers = workers or usable_cores()
             found = examine_source(self._source, workers=workers, progress=progress)
         if not folder.exists():
-            return evolve(found, remarks=(*found.remarks, "the images are not packed yet"))
+            return evolve(found, notes=(*found.notes, "the images are not packed yet"))
         problems = verify_packed(folder, key=key, progress=progress)
         return evolve(found, problems=(*found.problems, *problems), packed=str(folder))

@@ -32,7 +32,7 @@ from dddm.data.packed_format import (
 )
 from dddm.data.workers import Tally, over_chunks
 from dddm.errors import EnvironmentProblem
-from dddm.interfaces.findings import Progress
+from dddm.interfaces.data_report import ProgressCallback
 from dddm.support.cache import key_of
 from dddm.support.files import naming_full_disk, sync_folder, write_whole_text
 from dddm.support.manifest import manifest_of_bytes
@@ -52,7 +52,9 @@ def identity_key(source: PackSource) -> str:
     return key_of({"format": FORMAT, "source": source.identity()})
 
 
-def pack(source: PackSource, *, folder: Path, key: str, workers: int, progress: Progress) -> None:
+def pack(
+    source: PackSource, *, folder: Path, key: str, workers: int, progress: ProgressCallback
+) -> None:
     """Pack `source` into `folder`, which exists afterwards; several processes may call this.
 
     Args:
@@ -73,20 +75,20 @@ def pack(source: PackSource, *, folder: Path, key: str, workers: int, progress: 
             return
         plan = source.plan()
         part = _Part.open(folder, plan=plan, key=key)
-        remarks = _write_chunks(source, plan, part=part, workers=workers, progress=progress)
+        notes = _write_chunks(source, plan, part=part, workers=workers, progress=progress)
         manifest = PackedManifest(
             format=FORMAT,
             key=key,
             shape=plan.shape,
             classes=plan.classes,
             splits=_hash_splits(plan, part.folder, progress=progress),
-            source={**source.facts(), "remarks": remarks},
+            source={**source.facts(), "notes": notes},
         )
         part.finish(folder, manifest)
 
 
 @contextmanager
-def _alone(folder: Path, *, progress: Progress) -> Iterator[None]:
+def _alone(folder: Path, *, progress: ProgressCallback) -> Iterator[None]:
     """Let one process of this machine at a time make `folder`."""
     lock = folder.with_name(f".{folder.name}.lock")
     with naming_full_disk(lock):
@@ -111,7 +113,7 @@ class _Part:
 
     Attributes:
         files: of each split: images, then labels where there are classes.
-        finished: numbers of the chunks that are on the disk, with their remarks.
+        finished: numbers of the chunks that are on the disk, with their notes.
     """
 
     folder: Path
@@ -132,7 +134,7 @@ class _Part:
         if lines and lines[0] == json.loads(json.dumps(head)):
             files = {name: _rows(folder, name, plan, create=False) for name in plan.splits}
             if all(rows.is_whole() for split in files.values() for rows in split):
-                done = {line["chunk"]: line["remarks"] for line in lines[1:]}
+                done = {line["chunk"]: line["notes"] for line in lines[1:]}
                 write_whole_text(folder / _PROGRESS, "".join(map(_line, lines)))
                 return cls(folder=folder, files=files, finished=done)
         with naming_full_disk(folder):
@@ -143,11 +145,11 @@ class _Part:
             _append_line(folder / _PROGRESS, head)
         return cls(folder=folder, files=files, finished={})
 
-    def note(self, chunk: int, remarks: Mapping[str, int]) -> None:
+    def note(self, chunk: int, notes: Mapping[str, int]) -> None:
         """Remember that a chunk is on the disk."""
         path = self.folder / _PROGRESS
         with naming_full_disk(path):
-            _append_line(path, {"chunk": chunk, "remarks": remarks})
+            _append_line(path, {"chunk": chunk, "notes": notes})
 
     def finish(self, target: Path, manifest: PackedManifest) -> None:
         """Give the folder its name."""
@@ -206,11 +208,11 @@ def _require_space(folder: Path, plan: PackPlan) -> None:
 
 
 def _write_chunks(
-    source: PackSource, plan: PackPlan, *, part: _Part, workers: int, progress: Progress
+    source: PackSource, plan: PackPlan, *, part: _Part, workers: int, progress: ProgressCallback
 ) -> dict[str, int]:
-    remarks: Counter[str] = Counter(plan.remarks)
+    notes: Counter[str] = Counter(plan.notes)
     for known in part.finished.values():
-        remarks.update(known)
+        notes.update(known)
     left = {n: chunk for n, chunk in enumerate(plan.chunks) if n not in part.finished}
     total = sum(plan.splits.values())
     tally = Tally("packing", total, progress, total - sum(c.images for c in left.values()))
@@ -219,13 +221,13 @@ def _write_chunks(
     for number, written in over_chunks(work, left, workers=workers, tally=tally):
         if written.problem is not None:
             raise source.refusal(plan, written.problem)
-        part.note(number, written.remarks)
-        remarks.update(written.remarks)
-    return dict(remarks)
+        part.note(number, written.notes)
+        notes.update(written.notes)
+    return dict(notes)
 
 
 def _hash_splits(
-    plan: PackPlan, folder: Path, *, progress: Progress
+    plan: PackPlan, folder: Path, *, progress: ProgressCallback
 ) -> dict[str, PackedSplitFacts]:
     total = sum(plan.splits.values())
     tally = Tally("computing checksums", total, progress)

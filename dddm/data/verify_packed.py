@@ -7,10 +7,10 @@ from dddm.data.packed_format import PackedManifest, read_manifest
 from dddm.data.packing import hash_split
 from dddm.data.workers import Tally
 from dddm.errors import DataError
-from dddm.interfaces.findings import Problem, Progress
+from dddm.interfaces.data_report import Problem, ProgressCallback
 
 
-def verify_packed(folder: Path, *, key: str | None, progress: Progress) -> list[Problem]:
+def verify_packed(folder: Path, *, key: str | None, progress: ProgressCallback) -> list[Problem]:
     """Compute all checksums anew and compare them with the manifest's.
 
     Args:
@@ -35,7 +35,9 @@ def verify_packed(folder: Path, *, key: str | None, progress: Progress) -> list[
     return problems
 
 
-def _compare(folder: Path, packed: PackedManifest, *, progress: Progress) -> Iterator[Problem]:
+def _compare(
+    folder: Path, packed: PackedManifest, *, progress: ProgressCallback
+) -> Iterator[Problem]:
     total = sum(facts.images for facts in packed.splits.values())
     tally = Tally("verifying checksums", total, progress)
     for name, known in packed.splits.items():

@@ -17,7 +17,7 @@ from attrs import define
 
 from dddm.data.pack_source import Chunk
 from dddm.errors import EnvironmentProblem
-from dddm.interfaces.findings import Progress
+from dddm.interfaces.data_report import ProgressCallback
 
 _LOOK_SECONDS: Final = 0.25
 _WORTH_PROCESSES: Final = 10
@@ -44,7 +44,7 @@ class Tally:
 
     what: str
     total: int
-    progress: Progress
+    progress: ProgressCallback
     done: int = 0
 
     def add(self, images: int) -> None:

@@ -9,8 +9,8 @@ from dddm.evaluate.evaluator import Bench, RealImages
 from dddm.evaluate.record import ScoreRecord
 from dddm.evaluate.score import ImageSet, score_sets
 from dddm.generate.sample_files import ARRAYS
+from dddm.interfaces.data_report import ProgressCallback
 from dddm.interfaces.dataset import Dataset, Split
-from dddm.interfaces.findings import Progress
 from dddm.interfaces.observer import DataProgress
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import Evaluation, Use
@@ -118,7 +118,7 @@ def _facts(path: Path, split: Split) -> dict[str, Any]:
     }
 
 
-def _progress(bench: Bench) -> Progress:
+def _progress(bench: Bench) -> ProgressCallback:
     def progress(what: str, done: int, total: int) -> None:
         bench.notify(DataProgress(seconds=bench.clock(), what=what, done=done, total=total))
         bench.stop.obey(where=f"{what}: {done:,} of {total:,} images", saved=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from dddm.interfaces.data_report import DataReport, ProgressCallback, no_progress
 from dddm.interfaces.facts import ImageShape
-from dddm.interfaces.findings import Findings, Progress, silent
 
 
 class Split(ABC):
@@ -55,7 +55,9 @@ class Dataset(ABC):
             DataError: if files are missing or damaged.
         """
 
-    def prepare(self, *, progress: Progress = silent, workers: int | None = None) -> Path | None:
+    def prepare(
+        self, *, progress: ProgressCallback = no_progress, workers: int | None = None
+    ) -> Path | None:
         """Do what takes long and is done once, such as packing images; by default nothing.
 
         `splits` does it by itself where it was not done; a command calls this first, to show how
@@ -74,7 +76,9 @@ class Dataset(ABC):
         """
         return None
 
-    def check(self, *, progress: Progress = silent, workers: int | None = None) -> Findings | None:
+    def check(
+        self, *, progress: ProgressCallback = no_progress, workers: int | None = None
+    ) -> DataReport | None:
         """Look at every image: count, compare, and say what is wrong; None to look in the splits.
 
         Args:

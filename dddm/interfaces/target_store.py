@@ -12,8 +12,8 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from dddm.interfaces.data_report import ProgressCallback, no_progress
 from dddm.interfaces.facts import ImageShape
-from dddm.interfaces.findings import Progress, silent
 from dddm.interfaces.shards import Shards
 
 ShardState = Mapping[str, Tensor]
@@ -142,7 +142,7 @@ class TargetStore(ABC):
             EstimatesLost: if the rows are not in the state, and no longer where it says.
         """
 
-    def prove(self, *, progress: Progress = silent) -> None:  # noqa: B027 - to do nothing is right
+    def prove(self, *, progress: ProgressCallback = no_progress) -> None:  # noqa: B027 - to do nothing is right
         """After `restore`, compare rows that are not in the state with what was written.
 
         It may take as long as reading them all, and tells `progress` about it.

@@ -16,8 +16,8 @@ from attrs import frozen
 from safetensors import safe_open
 from torch import Tensor
 
+from dddm.interfaces.data_report import ProgressCallback
 from dddm.interfaces.facts import ImageShape, MemoryField
-from dddm.interfaces.findings import Progress
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import Footprint, ShardState, TargetStore
 from dddm.recipe.model import Use
@@ -96,7 +96,7 @@ class Memory:
         for name, store in self.stores.items():
             store.restore(SavedStates(groups, field=name))
 
-    def prove(self, *, progress: Progress) -> None:
+    def prove(self, *, progress: ProgressCallback) -> None:
         """Compare rows that are not in the checkpoint with what was written.
 
         Raises:

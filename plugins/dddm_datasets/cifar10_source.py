@@ -14,7 +14,7 @@ from attrs import frozen
 
 from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
 from dddm.errors import DataError
-from dddm.interfaces.findings import Problem
+from dddm.interfaces.data_report import Problem
 from dddm_datasets.descriptions import CIFAR10
 from dddm_datasets.places import find_folder, not_found
 from dddm_datasets.restricted_pickle import load_restricted

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from dddm.data.in_memory_split import InMemorySplit
+from dddm.interfaces.data_report import DataReport, ProgressCallback, no_progress
 from dddm.interfaces.dataset import Dataset, Split
-from dddm.interfaces.findings import Findings, Progress, silent
 
 
 def first_of_each_class(labels_N: Tensor, *, count: int) -> Tensor:
@@ -45,11 +45,15 @@ class FirstImages(Dataset):
         self._count = count
         self._splits: Mapping[str, Split] | None = None
 
-    def prepare(self, *, progress: Progress = silent, workers: int | None = None) -> Path | None:
+    def prepare(
+        self, *, progress: ProgressCallback = no_progress, workers: int | None = None
+    ) -> Path | None:
         """Prepare the other data set."""
         return self._of.prepare(progress=progress, workers=workers)
 
-    def check(self, *, progress: Progress = silent, workers: int | None = None) -> Findings | None:
+    def check(
+        self, *, progress: ProgressCallback = no_progress, workers: int | None = None
+    ) -> DataReport | None:
         """Look through all of the other data set, whose files are what can be damaged."""
         return self._of.check(progress=progress, workers=workers)
 

@@ -38,7 +38,7 @@ class Decoded:
     """An image (C, H, W), uint8, and what was done to it."""
 
     pixels: npt.NDArray[np.uint8]
-    remarks: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 @contextmanager
@@ -85,74 +85,74 @@ def decode(data: bytes, *, grey: bool, size: int | None) -> Decoded:
     Raises:
         CannotUseError: if it is damaged, too large, or of a kind that is not converted.
     """
-    remarks: list[str] = []
+    notes: list[str] = []
     with _saying_why(), Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
         if getattr(opened, "n_frames", 1) > 1:
-            remarks.append("first of several frames taken")
+            notes.append("first of several frames taken")
         opened.load()
-        image = _upright(opened, remarks)
-        image = _converted(_opaque(_eight_bit(image, remarks), remarks), grey=grey, remarks=remarks)
+        image = _upright(opened, notes)
+        image = _converted(_opaque(_eight_bit(image, notes), notes), grey=grey, notes=notes)
         if size is not None:
-            image = _resized(image, size=size, remarks=remarks)
+            image = _resized(image, size=size, notes=notes)
         pixels = np.asarray(image, np.uint8)
     pixels = pixels[None] if grey else pixels.transpose(2, 0, 1)
-    return Decoded(pixels=np.ascontiguousarray(pixels), remarks=tuple(remarks))
+    return Decoded(pixels=np.ascontiguousarray(pixels), notes=tuple(notes))
 
 
-def _upright(image: Image.Image, remarks: list[str]) -> Image.Image:
+def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
     if image.getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT:
         return image
-    remarks.append("turned as its EXIF says")
+    notes.append("turned as its EXIF says")
     return ImageOps.exif_transpose(image)
 
 
-def _eight_bit(image: Image.Image, remarks: list[str]) -> Image.Image:
+def _eight_bit(image: Image.Image, notes: list[str]) -> Image.Image:
     """16-bit grey → 8-bit, rounded: 65535 → 255."""
     if image.mode not in {*_SIXTEEN_BIT, "I"}:
         return image
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > _HIGHEST:
         raise CannotUseError("its values do not fit into 16 bits")
-    remarks.append("16 bits → 8 bits")
+    notes.append("16 bits → 8 bits")
     return Image.fromarray(((values * 255 + _HIGHEST // 2) // _HIGHEST).astype(np.uint8))
 
 
-def _opaque(image: Image.Image, remarks: list[str]) -> Image.Image:
+def _opaque(image: Image.Image, notes: list[str]) -> Image.Image:
     """Transparent images over white; palettes as their colours."""
     if image.mode == "P":
-        remarks.append("palette → colours")
+        notes.append("palette → colours")
     if image.mode in _ALPHA or "transparency" in image.info:
-        remarks.append("transparency → white")
+        notes.append("transparency → white")
         with_alpha = image.convert("RGBA")
         white = Image.new("RGBA", with_alpha.size, "white")
         return Image.alpha_composite(white, with_alpha).convert("RGB")
     return image.convert("RGB") if image.mode == "P" else image
 
 
-def _converted(image: Image.Image, *, grey: bool, remarks: list[str]) -> Image.Image:
+def _converted(image: Image.Image, *, grey: bool, notes: list[str]) -> Image.Image:
     wanted = "L" if grey else "RGB"
     if image.mode == wanted:
         return image
     if image.mode in _BY_PILLOW:
-        remarks.append(f"{image.mode} → RGB")
+        notes.append(f"{image.mode} → RGB")
         image = image.convert("RGB")
     elif image.mode not in {*_GREY, "RGB"}:
         raise CannotUseError(f"its colours are of the kind {image.mode}, which is not converted")
     if image.mode == "RGB" and grey:
-        remarks.append("colour → grey")
+        notes.append("colour → grey")
     elif image.mode in _GREY and not grey:
-        remarks.append("grey → RGB")
+        notes.append("grey → RGB")
     return image.convert(wanted)
 
 
-def _resized(image: Image.Image, *, size: int, remarks: list[str]) -> Image.Image:
+def _resized(image: Image.Image, *, size: int, notes: list[str]) -> Image.Image:
     width, height = image.size
     side = min(width, height)
     if width != height:
-        remarks.append("cropped to its central square")
+        notes.append("cropped to its central square")
         left, top = (width - side) // 2, (height - side) // 2
         image = image.crop((left, top, left + side, top + side))
     if side == size:
         return image
-    remarks.append("reduced (Lanczos)" if side > size else "enlarged (Lanczos)")
+    notes.append("reduced (Lanczos)" if side > size else "enlarged (Lanczos)")
     return image.resize((size, size), Image.Resampling.LANCZOS)

@@ -10,8 +10,8 @@ from attrs import frozen
 
 from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
 from dddm.errors import DataError
+from dddm.interfaces.data_report import Problem
 from dddm.interfaces.facts import ImageShape
-from dddm.interfaces.findings import Problem
 from dddm_datasets.image_decode import CannotUseError, Decoded, decode, size_of
 from dddm_datasets.image_files import SUFFIXES, ImageFiles, Listing
 from dddm_datasets.image_layout import SplitFiles, lay_out
@@ -112,7 +112,7 @@ class ImageSource(PackSource):
             classes=layout.classes,
             splits={split: len(files.names) for split, files in layout.splits.items()},
             chunks=chunks,
-            remarks=_remarks(listing, unused=layout.unused),
+            notes=_notes(listing, unused=layout.unused),
         )
 
     def decode(self, chunk: Chunk) -> Iterator[Block | Problem]:
@@ -121,7 +121,7 @@ class ImageSource(PackSource):
         for first in range(0, len(files.names), _BLOCK_IMAGES):
             rows: list[int] = []
             images: list[npt.NDArray[np.uint8]] = []
-            remarks: Counter[str] = Counter()
+            notes: Counter[str] = Counter()
             for k in range(first, min(first + _BLOCK_IMAGES, len(files.names))):
                 image = self._decode(files.names[k], shape=files.shape)
                 if isinstance(image, Problem):
@@ -129,14 +129,14 @@ class ImageSource(PackSource):
                     continue
                 rows.append(k)
                 images.append(image.pixels)
-                remarks.update(image.remarks)
+                notes.update(image.notes)
             if rows:
                 yield Block(
                     split=files.split,
                     rows=np.array(rows, np.int64) + files.first,
                     images=np.stack(images),
                     labels=None if files.labels is None else files.labels[rows],
-                    remarks=remarks,
+                    notes=notes,
                 )
 
     def name_of(self, plan: PackPlan, *, split: str, row: int) -> str:
@@ -149,7 +149,7 @@ class ImageSource(PackSource):
 
     def refusal(self, plan: PackPlan, problem: Problem) -> DataError:
         """For an image of another size: one of each, and how many there are."""
-        if not problem.odd_size:
+        if not problem.wrong_size:
             return DataError(
                 f"an image cannot be used: {problem.what}",
                 where=problem.where,
@@ -219,11 +219,11 @@ class ImageSource(PackSource):
                 f"{shape.height}×{shape.width}",
                 where=self.files.place(name),
                 remedy="set data.size to crop and resize all images",
-                odd_size=True,
+                wrong_size=True,
             )
         return image
 
 
-def _remarks(listing: Listing, *, unused: int) -> dict[str, int]:
+def _notes(listing: Listing, *, unused: int) -> dict[str, int]:
     counts = {"no image, passed over": listing.passed_over, "in a split that is not used": unused}
-    return {remark: count for remark, count in counts.items() if count}
+    return {note: count for note, count in counts.items() if count}

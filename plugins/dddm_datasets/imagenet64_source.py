@@ -14,7 +14,7 @@ from attrs import frozen
 
 from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
 from dddm.errors import DataError
-from dddm.interfaces.findings import Problem
+from dddm.interfaces.data_report import Problem
 from dddm_datasets.descriptions import IMAGENET64
 from dddm_datasets.npz_rows import headers, read_whole, stretches
 from dddm_datasets.places import candidates, not_found

@@ -14,8 +14,8 @@ from typing import Final, Literal, final
 import torch
 from torch import Tensor
 
+from dddm.interfaces.data_report import ProgressCallback, no_progress
 from dddm.interfaces.facts import ImageShape
-from dddm.interfaces.findings import Progress, silent
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import Footprint, ShardState, TargetStore
 from dddm.support.noise import noise_by_index
@@ -180,7 +180,7 @@ class RowStore(TargetStore):
             mine_n.copy_(written_n)
             self._epoch = int(epoch)
 
-    def prove(self, *, progress: Progress = silent) -> None:
+    def prove(self, *, progress: ProgressCallback = no_progress) -> None:
         """Have the place compare its rows, where a checkpoint does not hold them.
 
         Raises:

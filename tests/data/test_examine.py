@@ -8,7 +8,7 @@ from pack_sources import ToySource
 
 from dddm.data.examine import examine_source
 from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
-from dddm.interfaces.findings import Problem, silent
+from dddm.interfaces.data_report import Problem, no_progress
 
 
 @final
@@ -40,18 +40,18 @@ class Repeating(PackSource):
 
 def test_counts_images_and_classes() -> None:
     """Each split's images and each class's by its name; nothing is wrong."""
-    found = examine_source(ToySource(), workers=1, progress=silent)
+    found = examine_source(ToySource(), workers=1, progress=no_progress)
     assert found.shape == "3×2×5"
     assert found.splits["train"].images == 10
     assert found.splits["train"].classes == {"even": 5, "odd": 5}
     assert found.splits["held-out"].classes == {"even": 2, "odd": 2}
     assert (found.problems, found.duplicates) == ((), ())
-    assert found.remarks == ("decoded: 14", "planned: 1")
+    assert found.notes == ("decoded: 14", "planned: 1")
 
 
 def test_names_every_broken_image() -> None:
     """Not the first alone, and the others are counted."""
-    found = examine_source(ToySource(broken=(1, 8)), workers=1, progress=silent)
+    found = examine_source(ToySource(broken=(1, 8)), workers=1, progress=no_progress)
     assert [problem.where for problem in found.problems] == ["row 1", "row 8"]
     assert found.splits["train"].images == 8
 
@@ -60,7 +60,7 @@ def test_finds_images_that_are_equal() -> None:
     """Within a split and across splits, in one group."""
     equal = frozenset({("train", 2), ("train", 9), ("held-out", 1)})
     source = Repeating(toy=ToySource(), equal=equal)
-    found = examine_source(source, workers=1, progress=silent)
+    found = examine_source(source, workers=1, progress=no_progress)
     assert found.duplicates == (("held-out image 1", "train image 2", "train image 9"),)
 
 

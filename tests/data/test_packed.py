@@ -10,12 +10,12 @@ from pack_sources import SHAPE, ToySource
 from dddm.data.packed import open_packed
 from dddm.data.packing import pack
 from dddm.errors import DataError
-from dddm.interfaces.findings import silent
+from dddm.interfaces.data_report import no_progress
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    pack(ToySource(), folder=tmp_path / "packed", key="k", workers=1, progress=silent)
+    pack(ToySource(), folder=tmp_path / "packed", key="k", workers=1, progress=no_progress)
     return tmp_path / "packed"
 
 
@@ -81,7 +81,7 @@ def test_another_format_is_refused(folder: Path) -> None:
 def test_without_classes_there_are_no_labels(tmp_path: Path) -> None:
     """None, not zeros."""
     source = ToySource(classes=())
-    pack(source, folder=tmp_path / "packed", key="k", workers=1, progress=silent)
+    pack(source, folder=tmp_path / "packed", key="k", workers=1, progress=no_progress)
     split = open_packed(tmp_path / "packed")["train"]
     assert split.labels(torch.tensor([0])) is None
     assert split.classes == ()

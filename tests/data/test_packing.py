@@ -13,12 +13,12 @@ from dddm.data.packed import open_packed
 from dddm.data.packed_format import read_manifest
 from dddm.data.packing import identity_key, pack
 from dddm.errors import DataError, EnvironmentProblem, StoppedEarly
-from dddm.interfaces.findings import silent
+from dddm.interfaces.data_report import no_progress
 from dddm.support.manifest import manifest_of
 
 
 def packed(source: ToySource, folder: Path, *, workers: int = 1) -> Path:
-    pack(source, folder=folder, key=identity_key(source), workers=workers, progress=silent)
+    pack(source, folder=folder, key=identity_key(source), workers=workers, progress=no_progress)
     return folder
 
 
@@ -49,9 +49,9 @@ def test_numpy_opens_the_files(tmp_path: Path) -> None:
 
 
 def test_says_what_was_done(tmp_path: Path) -> None:
-    """The manifest keeps the source's facts and the sum of all remarks."""
+    """The manifest keeps the source's facts and the sum of all notes."""
     source = read_manifest(packed(ToySource(), tmp_path / "packed")).source
-    assert source == {"kind": "toy", "remarks": {"planned": 1, "decoded": 14}}
+    assert source == {"kind": "toy", "notes": {"planned": 1, "decoded": 14}}
 
 
 def test_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:

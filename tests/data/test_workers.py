@@ -13,7 +13,7 @@ from chunk_work import process_of, vanish
 from dddm.data.pack_source import Chunk
 from dddm.data.workers import Tally, over_chunks, usable_cores
 from dddm.errors import EnvironmentProblem
-from dddm.interfaces.findings import silent
+from dddm.interfaces.data_report import no_progress
 
 
 def chunks(count: int) -> dict[int, Chunk]:
@@ -22,7 +22,7 @@ def chunks(count: int) -> dict[int, Chunk]:
 
 def test_few_chunks_are_done_here() -> None:
     """Starting a process would take longer."""
-    tally = Tally("working", 10, silent)
+    tally = Tally("working", 10, no_progress)
     assert dict(over_chunks(process_of, chunks(5), workers=4, tally=tally)) == dict.fromkeys(
         range(5), os.getpid()
     )
@@ -31,7 +31,7 @@ def test_few_chunks_are_done_here() -> None:
 
 def test_many_chunks_are_done_elsewhere() -> None:
     """Each once, and counted over all processes."""
-    tally = Tally("working", 48, silent, done=8)
+    tally = Tally("working", 48, no_progress, done=8)
     found = dict(over_chunks(process_of, chunks(20), workers=2, tally=tally))
     assert sorted(found) == list(range(20))
     assert os.getpid() not in found.values()
@@ -41,7 +41,7 @@ def test_many_chunks_are_done_elsewhere() -> None:
 def test_a_killed_worker_is_an_error_of_the_machine() -> None:
     """It says what may help."""
     with pytest.raises(EnvironmentProblem, match="ended before its images were done") as refused:
-        list(over_chunks(vanish, chunks(20), workers=2, tally=Tally("", 0, silent)))
+        list(over_chunks(vanish, chunks(20), workers=2, tally=Tally("", 0, no_progress)))
     assert "--workers 1" in str(refused.value.remedy)
 
 
@@ -50,7 +50,7 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
         "import os, time\n"
-        "from dddm.interfaces.findings import silent\n"
+        "from dddm.interfaces.data_report import no_progress\n"
         "from dddm.data.pack_source import Chunk\n"
         "from dddm.data.workers import Tally, over_chunks\n"
         "def work(chunk, count):\n"
@@ -58,7 +58,7 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
         "    time.sleep(60)\n"
         "if __name__ == '__main__':\n"
         "    chunks = {k: Chunk(images=1, content=None) for k in range(20)}\n"
-        "    list(over_chunks(work, chunks, workers=2, tally=Tally('', 20, silent)))\n"
+        "    list(over_chunks(work, chunks, workers=2, tally=Tally('', 20, no_progress)))\n"
     )
     parent = subprocess.Popen([sys.executable, script])
     worker = int(_when_written(tmp_path / "pid"))

@@ -9,8 +9,8 @@ from attrs import frozen
 
 from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
 from dddm.errors import DataError
+from dddm.interfaces.data_report import Problem
 from dddm.interfaces.facts import ImageShape
-from dddm.interfaces.findings import Problem
 
 SHAPE = ImageShape(channels=3, height=2, width=5)
 CLASSES = ("even", "odd")
@@ -64,7 +64,7 @@ class ToySource(PackSource):
                 for split, count in splits.items()
                 for first in range(0, count, self.chunk)
             ],
-            remarks={"planned": 1},
+            notes={"planned": 1},
         )
 
     def decode(self, chunk: Chunk) -> Iterator[Block | Problem]:
@@ -85,5 +85,5 @@ class ToySource(PackSource):
                 rows=np.array([row]),
                 images=pixels(split, row)[None],
                 labels=np.array([row % 2]) if self.classes else None,
-                remarks={"decoded": 1},
+                notes={"decoded": 1},
             )

@@ -209,9 +209,9 @@ def finds_itself_in_order(subject: Subject) -> None:
     found = _splits(subject)
     if sum(map(len, found.values())) > _FEW:
         raise LeftOut(f"there are more than {_FEW:,} images to look at")
-    findings = examine_dataset(_dataset(subject))
-    expect(not findings.problems, f"it finds {[problem.what for problem in findings.problems[:3]]}")
-    counts = {name: said.images for name, said in findings.splits.items()}
+    report = examine_dataset(_dataset(subject))
+    expect(not report.problems, f"it finds {[problem.what for problem in report.problems[:3]]}")
+    counts = {name: said.images for name, said in report.splits.items()}
     expect(
         counts == {name: len(split) for name, split in found.items()},
         f"it counts {counts}, and there are { {n: len(s) for n, s in found.items()} }",

@@ -33,7 +33,7 @@ def test_lossless_formats_give_their_pixels(kind: str, more: dict[str, Any]) -> 
     data = encoded(Image.fromarray(RGB), kind, **more)
     found = decode(data, grey=False, size=None)
     assert np.array_equal(found.pixels, RGB.transpose(2, 0, 1))
-    assert found.remarks == ()
+    assert found.notes == ()
     assert size_of(data) == (6, 8)
 
 
@@ -49,7 +49,7 @@ def test_grey_becomes_three_equal_channels() -> None:
     data = encoded(Image.fromarray(GREY))
     assert np.array_equal(pixels(data), np.stack([GREY] * 3))
     assert np.array_equal(pixels(data, grey=True), GREY[None])
-    assert decode(data, grey=False, size=None).remarks == ("grey → RGB",)
+    assert decode(data, grey=False, size=None).notes == ("grey → RGB",)
     bits = encoded(Image.fromarray(GREY > 127))
     assert np.array_equal(pixels(bits, grey=True), np.where(GREY > 127, 255, 0)[None])
 
@@ -67,7 +67,7 @@ def test_sixteen_bits_are_rounded_to_eight() -> None:
     for kind in ("PNG", "TIFF"):
         found = decode(encoded(Image.fromarray(deep), kind), grey=True, size=None)
         assert np.array_equal(found.pixels[0], np.floor(deep / 257 + 0.5))
-        assert "16 bits → 8 bits" in found.remarks
+        assert "16 bits → 8 bits" in found.notes
 
 
 def test_transparency_becomes_white() -> None:
@@ -77,7 +77,7 @@ def test_transparency_becomes_white() -> None:
     share = alpha[..., None] / 255
     expected = RGB * share + 255 * (1 - share)
     assert np.abs(found.pixels.transpose(1, 2, 0) - expected).max() <= 1
-    assert found.remarks == ("transparency → white",)
+    assert found.notes == ("transparency → white",)
     grey = pixels(encoded(Image.fromarray(np.dstack([GREY, alpha]), "LA")), grey=True)[0]
     assert np.abs(grey - (GREY * share[..., 0] + 255 * (1 - share[..., 0]))).max() <= 1
 
@@ -91,7 +91,7 @@ def test_palettes_become_their_colours() -> None:
     seen_through = encoded(image, "GIF", transparency=1)
     found = decode(seen_through, grey=False, size=None)
     assert found.pixels[:, 0].T.tolist() == [[10, 20, 30], [255, 255, 255]]
-    assert "palette → colours" in found.remarks
+    assert "palette → colours" in found.notes
 
 
 def test_the_first_frame_is_taken() -> None:
@@ -100,7 +100,7 @@ def test_the_first_frame_is_taken() -> None:
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     found = decode(data, grey=True, size=None)
     assert not found.pixels.any()
-    assert "first of several frames taken" in found.remarks
+    assert "first of several frames taken" in found.notes
 
 
 def test_photographs_are_turned_as_their_exif_says() -> None:
@@ -118,14 +118,14 @@ def test_the_central_square_is_cut_out_and_reduced() -> None:
     found = decode(encoded(image), grey=False, size=16)
     expected = image.crop((10, 0, 50, 40)).resize((16, 16), Image.Resampling.LANCZOS)
     assert np.array_equal(found.pixels, np.asarray(expected).transpose(2, 0, 1))
-    assert found.remarks == ("cropped to its central square", "reduced (Lanczos)")
+    assert found.notes == ("cropped to its central square", "reduced (Lanczos)")
 
 
 def test_a_fitting_size_changes_nothing() -> None:
     """An image of the size that is asked for is taken as it is; a smaller one is enlarged."""
     square = Image.fromarray(RGB[:, :6])
     assert np.array_equal(pixels(encoded(square), size=6), RGB[:, :6].transpose(2, 0, 1))
-    assert decode(encoded(square), grey=False, size=9).remarks == ("enlarged (Lanczos)",)
+    assert decode(encoded(square), grey=False, size=9).notes == ("enlarged (Lanczos)",)
 
 
 def test_reducing_does_not_alias() -> None:

@@ -11,8 +11,8 @@ from PIL import Image
 
 from dddm.data.examine_splits import examine_dataset
 from dddm.errors import DataError
+from dddm.interfaces.data_report import no_progress
 from dddm.interfaces.dataset import Dataset
-from dddm.interfaces.findings import silent
 from dddm_datasets.file_backed import folder, zip_archive
 from dddm_datasets.options import ImageFilesOptions
 
@@ -130,9 +130,9 @@ def test_conversions_are_counted(tmp_path: Path) -> None:
     root = write(tmp_path, *NAMES)
     Image.new("L", (6, 6)).save(root / "cat" / "9.png")
     (root / "cat" / "notes.txt").write_text("")
-    remarks = ("grey → RGB: 1", "no image, passed over: 1", "the images are not packed yet")
-    assert examine_dataset(dataset(root)).remarks == remarks
-    folder = dataset(root).prepare(progress=silent)
+    notes = ("grey → RGB: 1", "no image, passed over: 1", "the images are not packed yet")
+    assert examine_dataset(dataset(root)).notes == notes
+    folder = dataset(root).prepare(progress=no_progress)
     assert folder is not None
     assert '"grey → RGB": 1' in (folder / "manifest.json").read_text()
 

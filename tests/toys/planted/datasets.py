@@ -8,9 +8,9 @@ import torch
 from attrs import evolve
 from torch import Tensor
 
+from dddm.interfaces.data_report import DataReport, ProgressCallback, SplitReport, no_progress
 from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.facts import DataFacts, ImageShape
-from dddm.interfaces.findings import Findings, Progress, SplitFindings, silent
 from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.support.manifest import manifest_of
 from planted.bug import Bug, bug
@@ -170,15 +170,19 @@ def describe_amiss(options: NoOptions) -> DataFacts:
 
 @final
 class PreparesElsewhere(TwoSplits):
-    def prepare(self, *, progress: Progress = silent, workers: int | None = None) -> Path | None:
+    def prepare(
+        self, *, progress: ProgressCallback = no_progress, workers: int | None = None
+    ) -> Path | None:
         return Path("nowhere-at-all")
 
 
 @final
 class CountsTwice(TwoSplits):
-    def check(self, *, progress: Progress = silent, workers: int | None = None) -> Findings:
-        found = {name: SplitFindings(images=2 * len(s)) for name, s in self.splits().items()}
-        return Findings(shape=str(SHAPE), splits=found)
+    def check(
+        self, *, progress: ProgressCallback = no_progress, workers: int | None = None
+    ) -> DataReport:
+        found = {name: SplitReport(images=2 * len(s)) for name, s in self.splits().items()}
+        return DataReport(shape=str(SHAPE), splits=found)
 
 
 def dataset(target: Any, *caught_by: str, **registration: Any) -> Bug:
