@@ -21,8 +21,8 @@ from dddm.generate.generator import Generator
 from dddm.generate.sample import generate_images
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.plugin import Kind
+from dddm.recipe.model import SampleSpec
 from dddm.recipe.read import read_recipe, read_use
-from dddm.recipe.sample_spec import SampleSpec
 from dddm.registry.loader import load_catalogue
 from dddm.train.build import build_schedule
 from dddm_samplers.fixed_time import FixedTime

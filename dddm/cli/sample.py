@@ -118,8 +118,8 @@ def sample(  # noqa: PLR0917 - click passes them by name
 
     with listening() as stop:
         from dddm.interfaces.plugin import Kind
+        from dddm.recipe.model import SampleSpec
         from dddm.recipe.read import read_recipe, read_use
-        from dddm.recipe.sample_spec import SampleSpec
         from dddm.train.find_run import find_run
 
         catalogue = catalogue_of(ctx)

@@ -93,7 +93,7 @@ def _load_sets(recipe: Recipe, folder: RunFolder) -> list[ImageSet]:
             where=str(folder.samples),
             remedy="give the run's `dddm run` command: it draws what its recipe asks for",
         )
-    order = [job.sampler.component.name for job in recipe.sample]
+    order = [spec.name for spec in recipe.sample]
 
     def place(one: ImageSet) -> tuple[int, str, int]:
         known = order.index(one.sampler) if one.sampler in order else len(order)

@@ -25,8 +25,7 @@ from dddm.generate.sample_files import read_facts, write_batches
 from dddm.generate.sample_parts import SampleParts
 from dddm.interfaces.observer import SampleProgress, SamplesDrawn
 from dddm.interfaces.sampler import Sampler
-from dddm.recipe.model import plain
-from dddm.recipe.sample_spec import SampleSpec
+from dddm.recipe.model import SampleSpec, plain
 from dddm.support.quantities import counted
 from dddm.train.context import RunContext
 from dddm.train.versions import machine

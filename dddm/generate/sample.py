@@ -19,7 +19,7 @@ from dddm.errors import UsageError
 from dddm.generate.generator import Generator
 from dddm.interfaces.sampler import Denoiser, Sampler
 from dddm.interfaces.schedule import Schedule
-from dddm.recipe.sample_spec import SampleSpec
+from dddm.recipe.model import SampleSpec
 from dddm.support.images import to_uint8
 from dddm.support.noise import noise_by_index
 

@@ -16,8 +16,7 @@ import torch
 
 from dddm.errors import DataError
 from dddm.generate.sample_files import ARRAYS, Samples, read_facts
-from dddm.recipe.model import Recipe
-from dddm.recipe.sample_spec import SampleSpec
+from dddm.recipe.model import Recipe, SampleSpec
 from dddm.train.run_folder import RunFolder
 
 _NEEDED = {"sampler": str, "steps": int, "evaluations": int, "images": int}
@@ -33,7 +32,7 @@ def planned_sample_folders(
     """Where each job's samples go: `fixed-time-100`, with a number where that name is taken."""
     taken: set[str] = set()
     places = []
-    for spec in map(SampleSpec.of_job, recipe.sample):
+    for spec in recipe.sample:
         paths = {}
         for steps in spec.steps:
             name = plain = f"{spec.name}-{steps}"

@@ -13,8 +13,8 @@ from dddm.generate.sample import build_sampler, generate_images, refuse_too_many
 from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.sampler import Denoiser
+from dddm.recipe.model import SampleSpec
 from dddm.recipe.read import read_recipe, read_use
-from dddm.recipe.sample_spec import SampleSpec
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
 from dddm.train.context import RunContext

@@ -8,7 +8,7 @@ from dddm.interfaces.facts import DataFacts, FeaturesFacts, ScoreFacts
 from dddm.interfaces.plugin import Surroundings
 from dddm.recipe.defaults import DURATIONS
 from dddm.recipe.locate import Path
-from dddm.recipe.model import Evaluation, SampleJob, TrainSettings, Use, score_facts
+from dddm.recipe.model import Evaluation, SampleSettings, TrainSettings, Use, score_facts
 from dddm.recipe.needs import check_needs, needs_of
 from dddm.recipe.options import Reading
 from dddm.recipe.shards import batches_per_epoch, default_shards
@@ -19,7 +19,7 @@ def check_together(
     *,
     uses: Sequence[tuple[Path, Use]],
     train: TrainSettings | None,
-    sample: Sequence[SampleJob],
+    sample: Sequence[tuple[Use, SampleSettings]],
     evaluate: Evaluation | None,
     tables: Mapping[str, Any],
 ) -> None:
@@ -156,7 +156,7 @@ def _check_scores(
     reading: Reading,
     evaluate: Evaluation,
     *,
-    sample: Sequence[SampleJob],
+    sample: Sequence[tuple[Use, SampleSettings]],
     train: TrainSettings | None,
 ) -> None:
     """Every score says what it gives, features have what it needs, and there are images enough."""
@@ -179,11 +179,11 @@ def _check_scores(
             givers[measure.name] = use.component.id
         if facts.probabilities:
             _check_probabilities(reading, evaluate, score=name, path=path)
-        for number, job in enumerate(sample):
-            if job.settings.images < facts.fewest_images:
+        for number, (_, settings) in enumerate(sample):
+            if settings.images < facts.fewest_images:
                 reading.complain(
                     f'images: the score "{name}" takes {facts.fewest_images} images, not '
-                    f"{job.settings.images}",
+                    f"{settings.images}",
                     path=("sample", number, "images"),
                     remedy=f'draw {facts.fewest_images} or more, or leave "{name}" out of '
                     "evaluate.scores",

@@ -1,16 +1,20 @@
 """A checked recipe: frozen, typed objects.  After this no string chooses behaviour."""
 
+import math
 from collections.abc import Iterator
-from typing import Any, Literal, final
+from typing import Any, Final, Literal, final
 
-from attrs import evolve, field, fields, frozen
+from attrs import field, fields, frozen
 
-from dddm.errors import PluginError
+from dddm.errors import PluginError, UsageError
 from dddm.interfaces.facts import ObjectiveFacts, ScoreFacts
 from dddm.interfaces.plugin import Part, option
 from dddm.recipe.protocol import Protocol
 from dddm.registry.component import Component
 from dddm.registry.factory import build
+
+BLOCK_IMAGES: Final = 64
+"""Images that are computed together.  Another number changes the last bits of a sample."""
 
 
 @final
@@ -199,21 +203,56 @@ class SampleSettings:
     )
 
 
+def _ascending(steps: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(set(steps)))
+
+
 @final
 @frozen(kw_only=True)
-class SampleJob:
-    """One `[[sample]]` table."""
+class SampleSpec:
+    """Images 0…images-1 of a seed, by one sampler at some step counts.
+
+    The same object comes from a `[[sample]]` table, from `dddm sample` and from Python, and goes to
+    the generator.
+
+    Attributes:
+        steps: step counts, ascending, each once, at least 1.
+        seed: of all noise.
+        labels: names or numbers of classes that images take in turn; None takes all in turn.
+        separate: whether each image is also written as a PNG of its own.
+        block_images: how many images are computed together.
+
+    Raises:
+        UsageError: for a number that is too small.
+    """
 
     sampler: Use
-    settings: SampleSettings
+    steps: tuple[int, ...] = field(converter=_ascending)
+    images: int
+    seed: int
+    labels: tuple[str, ...] | None = None
+    separate: bool = False
+    block_images: int = BLOCK_IMAGES
 
-    def by_seed(self) -> "tuple[SampleJob, ...]":
-        """A job for each of its seeds."""
-        first = self.settings.seed
-        return tuple(
-            evolve(self, settings=evolve(self.settings, seed=seed, seeds=1))
-            for seed in range(first, first + self.settings.seeds)
-        )
+    def __attrs_post_init__(self) -> None:
+        for name, value, least in (
+            ("images", self.images, 1),
+            ("steps", self.steps[0], 1),
+            ("seed", self.seed, 0),
+            ("block_images", self.block_images, 1),
+        ):
+            if value < least:
+                raise UsageError(f"{name} is {value}; it must be at least {least}", where=name)
+
+    @property
+    def name(self) -> str:
+        """The sampler's name, without its namespace."""
+        return self.sampler.component.name
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks; the last one is computed whole, even where fewer images are wanted."""
+        return math.ceil(self.images / self.block_images)
 
 
 @final
@@ -270,7 +309,7 @@ class Recipe:
         fingerprint: SHA-256, in hexadecimal, of `tables` without `reported`.
         origins: where each value came from, by its dotted key: `default`, `digits.toml:12` or
             `--set …`.
-        sample: what is drawn; a table that asks for several seeds is a job for each of them.
+        sample: what to sample; a table with several `seeds` gives one entry for each.
         parametrization: None for the schedule's own.
         metric: None where the objective uses none.
         targets: None where the objective has no memory.
@@ -290,7 +329,7 @@ class Recipe:
     optimizer: Use
     learning_rate: Use
     train: TrainSettings
-    sample: tuple[SampleJob, ...]
+    sample: tuple[SampleSpec, ...]
     evaluate: Evaluation | None
     observe: tuple[Use, ...] | None
     reported: tuple[ReportedResult, ...] = ()
@@ -334,7 +373,7 @@ class Recipe:
         )
         return (
             *(use for use in single if use is not None),
-            *(job.sampler for job in self.sample),
+            *(spec.sampler for spec in self.sample),
             *(() if self.evaluate is None else self.evaluate.features),
             *(() if self.evaluate is None else self.evaluate.scores),
             *(self.observe or ()),

@@ -13,7 +13,7 @@ from dddm.interfaces.facts import (
 )
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.locate import Path
-from dddm.recipe.model import SampleJob, TrainSettings, Use
+from dddm.recipe.model import SampleSettings, TrainSettings, Use
 from dddm.recipe.options import Reading
 
 Known = TypeVar("Known")
@@ -41,7 +41,7 @@ def check_needs(
     *,
     uses: Mapping[Path, Use],
     train: TrainSettings | None,
-    sample: Sequence[SampleJob],
+    sample: Sequence[tuple[Use, SampleSettings]],
 ) -> None:
     """Note everything that an objective needs and the recipe does not have.
 
@@ -153,19 +153,19 @@ def _check_samplers(
     reading: Reading,
     name: str,
     needs: ObjectiveFacts,
-    sample: Sequence[SampleJob],
+    sample: Sequence[tuple[Use, SampleSettings]],
     *,
     backbone: Use | None,
 ) -> None:
     network = (
         None if backbone is None else facts_of(reading, backbone, BackboneFacts, path=("backbone",))
     )
-    for number, job in enumerate(sample):
+    for number, (use, settings) in enumerate(sample):
         path: Path = ("sample", number)
-        facts = facts_of(reading, job.sampler, SamplerFacts, path=path)
+        facts = facts_of(reading, use, SamplerFacts, path=path)
         if facts is None:
             continue
-        sampler = job.sampler.component.name
+        sampler = use.component.name
         if facts.second_time and network is not None and not network.second_time:
             reading.complain(
                 f"the sampler {sampler} gives the network a second time, which it does not take",
@@ -173,7 +173,7 @@ def _check_samplers(
                 remedy="use another sampler, or a network with a second time",
                 at_value=True,
             )
-        if facts.refines and needs.estimate == "none" and max(job.settings.steps, default=1) > 1:
+        if facts.refines and needs.estimate == "none" and max(settings.steps, default=1) > 1:
             reading.complain(
                 f"steps: the sampler {sampler} refines x̂, which the objective {name} does not "
                 "give the network, so that more than one step changes nothing",

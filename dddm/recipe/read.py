@@ -21,8 +21,8 @@ from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
 from dddm.recipe.model import (
     Recipe,
-    SampleJob,
     SampleSettings,
+    SampleSpec,
     TrainSettings,
     Use,
 )
@@ -126,7 +126,7 @@ def _check(reading: Reading) -> Recipe | None:
     train_table = reading.table("train")
     if train_table is not None:
         train = reading.options(TrainSettings, train_table, path=("train",), title="[train]")
-    sample = _sample_jobs(reading)
+    sample = _sample_tables(reading)
     evaluate = evaluation_of(reading)
     observe = _observers(reading)
     results = reported.read_reported(reading)
@@ -169,7 +169,11 @@ def _check(reading: Reading) -> Recipe | None:
         optimizer=found["optimizer"],
         learning_rate=found["learning_rate"],
         train=train,
-        sample=tuple(one for job in sample for one in job.by_seed()),
+        sample=tuple(
+            SampleSpec(sampler=sampler, steps=table.steps, images=table.images, seed=seed)
+            for sampler, table in sample
+            for seed in range(table.seed, table.seed + table.seeds)
+        ),
         evaluate=evaluate,
         observe=observe,
         reported=results,
@@ -281,9 +285,9 @@ def _layer(origin: Origin | None) -> tuple[object, ...] | None:
     return (origin.source.file, *(origin.path[:2] if origin.path[:1] == ("sweep",) else ()))
 
 
-def _sample_jobs(reading: Reading) -> tuple[SampleJob, ...]:
+def _sample_tables(reading: Reading) -> tuple[tuple[Use, SampleSettings], ...]:
     own = frozenset(setting.name for setting in fields(SampleSettings))
-    jobs = []
+    tables = []
     for index, table in enumerate(reading.array("sample")):
         path = ("sample", index)
         sampler = reading.use(Kind.SAMPLER, table, path=path, reserved=own)
@@ -301,8 +305,8 @@ def _sample_jobs(reading: Reading) -> tuple[SampleJob, ...]:
                 at_value=True,
             )
         if sampler is not None and settings is not None:
-            jobs.append(SampleJob(sampler=sampler, settings=settings))
-    return tuple(jobs)
+            tables.append((sampler, settings))
+    return tuple(tables)
 
 
 def _observers(reading: Reading) -> tuple[Use, ...] | None:

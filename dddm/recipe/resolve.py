@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
-from dddm.recipe.model import Evaluation, SampleJob, TrainSettings, Use, plain, plain_use
+from dddm.recipe.model import Evaluation, SampleSettings, TrainSettings, Use, plain, plain_use
 
 _NAMES: Final = (("evaluate", "features"), ("evaluate", "scores"))
 """Where a component may stand as a name alone."""
@@ -20,7 +20,7 @@ def resolve(
     requires: Sequence[str],
     uses: Mapping[str, Use],
     train: TrainSettings,
-    sample: Sequence[SampleJob],
+    sample: Sequence[tuple[Use, SampleSettings]],
     evaluate: Evaluation | None,
     observe: Sequence[Use] | None,
 ) -> dict[str, Any]:
@@ -31,7 +31,9 @@ def resolve(
     tables |= {table: plain_use(use) for table, use in uses.items()}
     tables["train"] = plain(train)
     if sample:
-        tables["sample"] = [{**plain_use(job.sampler), **plain(job.settings)} for job in sample]
+        tables["sample"] = [
+            {**plain_use(sampler), **plain(settings)} for sampler, settings in sample
+        ]
     if evaluate is not None:
         features = [plain_use(use) for use in evaluate.features]
         tables["evaluate"] = {

@@ -11,8 +11,7 @@ from attrs import asdict, frozen
 from dddm.generate.sample import build_sampler, evaluations_of_image
 from dddm.interfaces.facts import DataFacts
 from dddm.interfaces.target_store import Footprint
-from dddm.recipe.model import Recipe
-from dddm.recipe.sample_spec import SampleSpec
+from dddm.recipe.model import Recipe, SampleSpec
 from dddm.recipe.shards import batches_per_epoch, default_shards
 from dddm.train.build import build_split
 from dddm.train.duration import facts_of, steps_of
@@ -167,7 +166,7 @@ def look_ahead(recipe: Recipe) -> Outlook:
         if needs.memory
         else None,
         image_bytes=facts.train_images * facts.shape.values,
-        samples=tuple(_sample_cost(SampleSpec.of_job(job)) for job in recipe.sample),
+        samples=tuple(map(_sample_cost, recipe.sample)),
     )
 
 

@@ -20,8 +20,7 @@ from dddm.interfaces.features import Features
 from dddm.interfaces.observer import SamplesDrawn, ScoreMeasured
 from dddm.interfaces.sampler import Sampler
 from dddm.interfaces.score import Reference
-from dddm.recipe.model import Recipe, SampleJob, score_facts
-from dddm.recipe.sample_spec import BLOCK_IMAGES, SampleSpec
+from dddm.recipe.model import BLOCK_IMAGES, Recipe, SampleSpec, score_facts
 from dddm.support.files import naming_full_disk
 from dddm.support.pictures import grid, png_bytes
 from dddm.train.checkpointing import keep_best
@@ -48,12 +47,12 @@ class Progress:
             self._score(training)
 
     @property
-    def _job(self) -> SampleJob:
+    def _spec(self) -> SampleSpec:
         return self._recipe.sample[0]
 
     @cached_property
     def _sampler(self) -> Sampler:
-        return build_sampler(SampleSpec.of_job(self._job))
+        return build_sampler(self._spec)
 
     def _samples(
         self, training: Training, *, steps: Sequence[int], images: int
@@ -70,12 +69,12 @@ class Progress:
             checkpoint_sha256=None,
             weights=str(NEWEST),
         )
-        spec = evolve(SampleSpec.of_job(self._job), steps=tuple(steps), images=images)
+        spec = evolve(self._spec, steps=tuple(steps), images=images)
         return generate_images(spec, generator=generator, sampler=self._sampler)
 
     def _draw_grid(self, training: Training) -> None:
         """A grid at 10 steps, or the recipe's nearest number below; one class a column."""
-        asked = self._job.settings.steps
+        asked = self._spec.steps
         steps = max((s for s in asked if s <= _GRID_STEPS), default=min(asked))
         images_NCHW = self._samples(training, steps=[steps], images=BLOCK_IMAGES)[steps]
         split = training.parts.split
@@ -88,7 +87,7 @@ class Progress:
             path.write_bytes(png_bytes(grid(images_NCHW[:whole_rows], columns=columns)))
         training.context.announcer.announce(
             SamplesDrawn,
-            sampler=self._job.sampler.component.name,
+            sampler=self._spec.name,
             steps=steps,
             evaluations=self._sampler.evaluations(steps),
             images=whole_rows,
@@ -117,7 +116,7 @@ class Progress:
             training.context.announcer.announce(
                 ScoreMeasured,
                 score=name,
-                sampler=self._job.sampler.component.name,
+                sampler=self._spec.name,
                 steps=steps,
                 evaluations=self._sampler.evaluations(steps),
                 value=values[steps],

@@ -24,8 +24,7 @@ from dddm.interfaces.score import Reference
 from dddm.recipe.model import (
     Evaluation,
     Recipe,
-    SampleJob,
-    SampleSettings,
+    SampleSpec,
     TrainSettings,
     Use,
 )
@@ -111,9 +110,8 @@ def make_recipe(
 
     monkeypatch.setattr(Component, "load", load_or_toy)
     jobs = [
-        SampleJob(
-            sampler=use(Kind.SAMPLER, name, "nowhere:Nothing"),
-            settings=SampleSettings(steps=(1,), images=10),
+        SampleSpec(
+            sampler=use(Kind.SAMPLER, name, "nowhere:Nothing"), steps=(1,), images=10, seed=0
         )
         for name in ("fixed-time", "annealed")
     ]

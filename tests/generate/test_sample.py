@@ -23,8 +23,7 @@ from dddm.generate.sample import (
 )
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.sampler import Denoiser, Sampler, StepNoise
-from dddm.recipe.model import Use
-from dddm.recipe.sample_spec import BLOCK_IMAGES, SampleSpec
+from dddm.recipe.model import BLOCK_IMAGES, SampleSpec, Use
 
 
 @final

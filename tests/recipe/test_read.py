@@ -38,8 +38,8 @@ def test_a_right_recipe_becomes_typed_objects(tmp_path: Path) -> None:
     recipe = read(tmp_path)
     assert recipe.backbone.options.size == 2
     assert recipe.learning_rate.options.rate == 1e-3
-    assert [job.settings.steps for job in recipe.sample] == [(1, 2), (3,)]
-    assert recipe.sample[1].settings.images == 64
+    assert [job.steps for job in recipe.sample] == [(1, 2), (3,)]
+    assert recipe.sample[1].images == 64
     assert recipe.tables["data"] == {"use": "toy:images"}
     assert recipe.tables["evaluate"]["features"] == {"use": "toy:pixels"}
     assert "maybe" not in recipe.tables["backbone"]
@@ -341,7 +341,7 @@ def test_several_seeds_are_several_jobs(tmp_path: Path) -> None:
     """One table, a job for each seed; the table itself stays as it was written."""
     text = RECIPE.replace("steps = [3]", "steps = [3]\nseed = 4\nseeds = 3")
     found = read(tmp_path, text)
-    assert [job.settings.seed for job in found.sample] == [0, 4, 5, 6]
+    assert [job.seed for job in found.sample] == [0, 4, 5, 6]
     assert [(table["seed"], table["seeds"]) for table in found.tables["sample"]] == [(0, 1), (4, 3)]
 
 

@@ -54,7 +54,7 @@ def test_entries_are_laid_over_the_recipe(tmp_path: Path) -> None:
     assert slow.recipe.tables["metric"]["rate"] == 0.125
     assert slow.recipe.tables["metric"]["size"] == 1
     assert slow.recipe.seed == 4
-    assert [job.settings.steps for job in slow.recipe.sample] == [(9,)]
+    assert [job.steps for job in slow.recipe.sample] == [(9,)]
     assert slow.changes == {
         "seed": 4,
         "metric": {"rate": 0.125},

@@ -91,12 +91,12 @@ def test_figures_of_the_paper_are_those_of_its_own_rows(name: str) -> None:
     rows = ("cifar10", "cifar10_deep", "imagenet64", "imagenet64_deep")
     is_row = name in rows or name.startswith(("cifar10_T", "table3-"))
     assert bool(recipe.reported) == is_row
-    drawn = {steps for job in recipe.sample for steps in job.settings.steps}
+    drawn = {steps for job in recipe.sample for steps in job.steps}
     for printed in recipe.reported:
         assert set(printed.steps) <= drawn
         assert recipe.evaluate is not None
         assert [printed.features] == [use.component.name for use in recipe.evaluate.features]
-        assert {printed.images} == {job.settings.images for job in recipe.sample}
+        assert {printed.images} == {job.images for job in recipe.sample}
 
 
 def _at(tables: object, key: str) -> object:

@@ -100,9 +100,7 @@ def gather_gallery(recipe: Recipe, *, folder: RunFolder, real: Split | None) -> 
         except OSError as error:
             damage.append(f"The samples {path.name} cannot be read: {error}")
     found = Counter((one.facts["sampler"], one.facts["steps"]) for one in sets)
-    wanted = Counter(
-        (job.sampler.component.name, steps) for job in recipe.sample for steps in job.settings.steps
-    )
+    wanted = Counter((spec.name, steps) for spec in recipe.sample for steps in spec.steps)
     groups = _groups(recipe, _of_first_seeds(sets))
     found_in = _nearest([group[-1] for group in groups], real=real)
     return Gallery(
@@ -126,7 +124,7 @@ def _of_first_seeds(sets: Sequence[Samples]) -> list[Samples]:
 
 def _groups(recipe: Recipe, sets: Sequence[Samples]) -> list[list[Samples]]:
     """Sets that may share their real images: of one sampler, one checkpoint, the same classes."""
-    order = [job.sampler.component.name for job in recipe.sample]
+    order = [spec.name for spec in recipe.sample]
 
     def place(one: Samples) -> tuple[int, str, int]:
         name = one.facts["sampler"]
