@@ -26,7 +26,7 @@ from torch import Tensor
 from dddm.core.denoiser import ScheduledDenoiser
 from dddm.core.draws import draw
 from dddm.core.ema import MovingAverage
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.objective import Objective, TrainingProgress
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.shards import Shards

@@ -25,7 +25,7 @@ import torch
 from attrs import define, field
 from torch import Tensor
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import TargetStore

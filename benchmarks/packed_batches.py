@@ -30,7 +30,7 @@ from dddm.data.packed import open_packed
 from dddm.data.packing import pack
 from dddm.interfaces.data_report import Problem, no_progress
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 
 SHAPE: Final = ImageShape(channels=3, height=64, width=64)
 BATCH_IMAGES: Final = 1024

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from dddm.core.denoiser import ScheduledDenoiser
 from dddm.generate.generator import Generator
 from dddm.generate.sample import generate_images
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import SampleSpec
 from dddm.recipe.read import read_recipe, read_use
@@ -33,7 +33,7 @@ def build(name: str, *, shape: ImageShape, classes: int) -> Generator:
     """The recipe's network, with random numbers where training would start from zeros."""
     recipe = read_recipe(name, catalogue=load_catalogue())
     torch.manual_seed(0)
-    backbone = recipe.backbone.make(shape=shape, classes=classes)
+    backbone = recipe.backbone.instantiate(shape=shape, classes=classes)
     for parameter in backbone.parameters():
         if not parameter.any():
             nn.init.normal_(parameter, std=0.02)

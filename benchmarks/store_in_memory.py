@@ -19,7 +19,7 @@ from typing import Final
 import click
 import torch
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import TargetStore

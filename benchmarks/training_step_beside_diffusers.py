@@ -51,7 +51,7 @@ class Given:
 def ours(recipe: Recipe, *, precision: torch.dtype = torch.float32) -> Callable[[Given], None]:
     """One step as dddm makes it."""
     facts = look_ahead(recipe).facts
-    backbone = recipe.backbone.make(shape=facts.shape, classes=0)
+    backbone = recipe.backbone.instantiate(shape=facts.shape, classes=0)
     schedule, metric = build_schedule(recipe), build_metric(recipe, device=CPU)
     model = ScheduledDenoiser(schedule=schedule, backbone=backbone, precision=precision)
     average = MovingAverage(backbone, decay=0.9999, warmup=False)

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from dddm.interfaces.plugin import Kind
-from dddm.recipe.model import Recipe, Use, score_facts
+from dddm.recipe.model import ComponentConfig, Recipe, score_info
 from dddm.recipe.reported import in_words
 from dddm.recipe.shipped import shipped_names
 from dddm.recipe.sweep import read_sweep
@@ -65,9 +65,10 @@ def _row(name: str, recipes: list[Recipe], *, swept: bool) -> str:
 def _printed(recipes: list[Recipe], catalogue: Catalogue) -> Iterator[str]:
     """What the paper prints, a line for each `[[reported]]` table."""
     uses = [
-        Use(component=score, options=score.options()) for score in catalogue.components(Kind.SCORE)
+        ComponentConfig(component=score, options=score.options())
+        for score in catalogue.components(Kind.SCORE)
     ]
-    words = {one.name: one.words for use in uses for one in score_facts(use).measures}
+    words = {one.name: one.words for use in uses for one in score_info(use).measures}
     lines = dict.fromkeys(
         in_words(one, words=words) for recipe in recipes for one in recipe.reported
     )

@@ -40,7 +40,7 @@ LONG: Final = 88
 HOOKS: Final = "dddm/registry/hookspec.py"
 INTERFACES: Final = (
     "objective", "schedule", "parametrization", "backbone", "metric", "target_store", "shards",
-    "optimizer", "learning_rate", "dataset", "facts", "data_report", "sampler", "features", "score",
+    "optimizer", "learning_rate", "dataset", "info", "data_report", "sampler", "features", "score",
     "measurement", "observer",
 )  # fmt: skip
 """In the order of `dddm/interfaces/__init__.py`, each with what it alone needs behind it."""

@@ -187,7 +187,7 @@ def test_an_open_class_is_derived_from() -> None:
             {"dddm.train.find_run"},
         ),
         ("recipe/a.py", "from dddm.registry import loader\nfrom . import b", set()),
-        ("support/a.py", "from dddm.interfaces import facts", {"dddm.interfaces.facts"}),
+        ("support/a.py", "from dddm.interfaces import info", {"dddm.interfaces.info"}),
         ("support/a.py", "from dddm.core import ema", {"dddm.core.ema"}),
         ("errors.py", "import dddm.support.files", {"dddm.support.files"}),
     ],

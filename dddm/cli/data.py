@@ -127,7 +127,7 @@ def _dataset(ctx: click.Context, recipe: str, overrides: tuple[str, ...]) -> "Da
     from dddm.recipe.read import read_recipe
 
     read = read_recipe(recipe, overrides=overrides, catalogue=catalogue_of(ctx))
-    made: Dataset = read.data.make()
+    made: Dataset = read.data.instantiate()
     return made
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from dddm.evaluate.compare import Comparison
 from dddm.evaluate.over_seeds import DEVIATION
 from dddm.evaluate.record import ScoreRecord
-from dddm.interfaces.facts import Measure
+from dddm.interfaces.info import Measure
 from dddm.interfaces.measurement import Floor
 from dddm.support.quantities import evaluations_note
 

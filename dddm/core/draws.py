@@ -11,7 +11,7 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.errors import PluginError
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.objective import Objective, TrainingProgress
 from dddm.interfaces.schedule import Schedule, expand_B111
 

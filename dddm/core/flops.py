@@ -11,7 +11,7 @@ from attrs import frozen
 from torch.utils.flop_counter import FlopCounterMode
 
 from dddm.interfaces.backbone import Backbone, second_time_argument
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 
 
 @final

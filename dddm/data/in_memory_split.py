@@ -6,7 +6,7 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.support.manifest import manifest_of
 
 

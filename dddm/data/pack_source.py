@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from dddm.errors import DataError
 from dddm.interfaces.data_report import Problem
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 
 
 @final

@@ -15,7 +15,7 @@ from dddm.data.batch_buffers import BatchBuffers
 from dddm.data.packed_format import PackedManifest, images_file, labels_file, read_manifest
 from dddm.errors import DataError
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 
 
 @final

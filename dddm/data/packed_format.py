@@ -18,7 +18,7 @@ import attrs
 from attrs import frozen
 
 from dddm.errors import DataError
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -45,7 +45,7 @@ class PackedFile:
 
 @final
 @frozen(kw_only=True)
-class PackedSplitFacts:
+class PackedSplitInfo:
     """One split.
 
     Attributes:
@@ -73,7 +73,7 @@ class PackedManifest:
     key: str
     shape: ImageShape
     classes: tuple[str, ...]
-    splits: Mapping[str, PackedSplitFacts]
+    splits: Mapping[str, PackedSplitInfo]
     source: Mapping[str, Any]
 
     def to_text(self) -> str:
@@ -112,7 +112,7 @@ def _from_plain(found: Mapping[str, Any]) -> PackedManifest:
         shape=ImageShape(**found["shape"]),
         classes=tuple(found["classes"]),
         splits={
-            name: PackedSplitFacts(
+            name: PackedSplitInfo(
                 images=split["images"],
                 manifest=split["manifest"],
                 files={file: PackedFile(**facts) for file, facts in split["files"].items()},

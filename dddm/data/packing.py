@@ -26,7 +26,7 @@ from dddm.data.packed_format import (
     MANIFEST,
     PackedFile,
     PackedManifest,
-    PackedSplitFacts,
+    PackedSplitInfo,
     images_file,
     labels_file,
 )
@@ -228,7 +228,7 @@ def _write_chunks(
 
 def _hash_splits(
     plan: PackPlan, folder: Path, *, progress: ProgressCallback
-) -> dict[str, PackedSplitFacts]:
+) -> dict[str, PackedSplitInfo]:
     total = sum(plan.splits.values())
     tally = Tally("computing checksums", total, progress)
     return {
@@ -241,7 +241,7 @@ def _hash_splits(
 
 def hash_split(
     folder: Path, split: str, *, shape: tuple[int, ...], classes: tuple[str, ...], tally: Tally
-) -> PackedSplitFacts:
+) -> PackedSplitInfo:
     """A split's manifest and the checksums of its files, read once."""
     names = [images_file(split), *([labels_file(split)] if classes else [])]
     rows = Rows.at(folder / names[0], dtype="|u1", shape=shape)
@@ -267,4 +267,4 @@ def hash_split(
 
         manifest = manifest_of_bytes(shape=shape, images=pieces(), labels=labels)
     files[names[0]] = PackedFile(bytes=rows.path.stat().st_size, sha256=digest.hexdigest())
-    return PackedSplitFacts(images=shape[0], manifest=manifest, files=files)
+    return PackedSplitInfo(images=shape[0], manifest=manifest, files=files)

@@ -15,7 +15,7 @@ from dddm.evaluate.record import ScoreRecord, read_scores, scores_to_text
 from dddm.evaluate.score import ImageSet, score_sets
 from dddm.generate.sample_files import ARRAYS, Samples
 from dddm.generate.stored_samples import load_samples, sample_folders
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.observer import Notice
 from dddm.recipe.model import Recipe
 from dddm.support.files import sha256_of, write_whole_text
@@ -54,7 +54,7 @@ def evaluate(
     scores = score_sets(
         sets,
         evaluation=recipe.evaluate,
-        real=RealImages(use=recipe.data, splits=recipe.data.make().splits()),
+        real=RealImages(use=recipe.data, splits=recipe.data.instantiate().splits()),
         recipe=recipe,
         bench=bench,
         about={"asked_by": asked_by},

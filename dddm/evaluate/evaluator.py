@@ -10,12 +10,12 @@ from attrs import field, frozen
 from dddm.errors import DataError, RecipeError
 from dddm.evaluate.extract import RealFeatures, real_features
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Features
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.observer import DataProgress, Event
 from dddm.interfaces.score import Reference
-from dddm.recipe.model import Evaluation, Recipe, Use, score_facts
+from dddm.recipe.model import ComponentConfig, Evaluation, Recipe, score_info
 from dddm.train.processes import ALONE, Processes
 from dddm.train.stopping import StopRequest
 from dddm.train.versions import machine, versions
@@ -51,7 +51,7 @@ class Bench:
 class RealImages:
     """What samples are compared with: a data set and its splits."""
 
-    use: Use
+    use: ComponentConfig
     splits: Mapping[str, Split]
 
     @property
@@ -77,7 +77,7 @@ class Judge:
         warnings: sentences that a reader of all scores should know.
     """
 
-    use: Use
+    use: ComponentConfig
     features: Features
     reference: Reference
     provenance: dict[str, Any]
@@ -93,10 +93,10 @@ def refuse_unfit(evaluation: Evaluation, *, shape: ImageShape) -> tuple[Features
     """
     made: list[Features] = []
     for use in evaluation.features:
-        features: Features = use.make()
+        features: Features = use.instantiate()
         features.check_shape(shape)
         for score in evaluation.scores:
-            if score_facts(score).probabilities and not features.guesses:
+            if score_info(score).probabilities and not features.guesses:
                 name = score.component.name
                 raise RecipeError(
                     f'the score "{name}" needs features that give logits of classes, and '
@@ -109,11 +109,11 @@ def refuse_unfit(evaluation: Evaluation, *, shape: ImageShape) -> tuple[Features
 
 
 def make_judge(
-    use: Use,
+    use: ComponentConfig,
     features: Features,
     *,
     real: RealImages,
-    scores: Sequence[Use],
+    scores: Sequence[ComponentConfig],
     recipe: Recipe | None,
     bench: Bench,
 ) -> Judge:
@@ -220,14 +220,14 @@ class Telling:
         )
 
 
-def _related(recipe: Recipe, use: Use, features: Features) -> Iterator[str]:
+def _related(recipe: Recipe, use: ComponentConfig, features: Features) -> Iterator[str]:
     """A sentence where features and the metric that was trained with learned from the same data."""
     metric = recipe.metric
     if features.trained_on is None or metric is None:
         return
     name = metric.component.name
     try:
-        made: Metric = metric.make()
+        made: Metric = metric.instantiate()
     except DataError as error:  # a run may be scored where the weights of its loss are not
         yield (
             f"whether the metric {name} was trained on {features.trained_on} too, as the features "

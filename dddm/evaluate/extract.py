@@ -110,8 +110,8 @@ def real_features(
     Args:
         features: what computes them.
         split: of a data set; its manifest stands for its images.
-        identity: of the features, as the core knows it (`Use.identity`): a fingerprint of their
-            own may leave out an option, and then another option's would be taken from the cache.
+        identity: `ComponentConfig.identity` of the features: a fingerprint of their own may leave
+            out an option, and then another option's would be taken from the cache.
         device: where they are computed.
         processes: share the work.
         progress: told how many images are done.

@@ -9,7 +9,7 @@ import attrs
 from attrs import field, frozen
 
 from dddm.errors import DataError
-from dddm.interfaces.facts import Better, Detail, Measure
+from dddm.interfaces.info import Better, Detail, Measure
 from dddm.interfaces.measurement import Floor
 
 

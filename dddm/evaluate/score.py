@@ -17,12 +17,12 @@ from dddm.evaluate.extract import MOST_KEPT, extract
 from dddm.evaluate.over_seeds import over_seeds
 from dddm.evaluate.record import ScoreRecord
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import ImageShape, Measure
 from dddm.interfaces.features import Extraction
+from dddm.interfaces.info import ImageShape, Measure
 from dddm.interfaces.measurement import Floor, Measurement
 from dddm.interfaces.observer import Notice, ScoreMeasured
 from dddm.interfaces.score import Reference, Score
-from dddm.recipe.model import Evaluation, Recipe, Use, plain, score_facts
+from dddm.recipe.model import ComponentConfig, Evaluation, Recipe, plain, score_info
 from dddm.recipe.protocol import Taken, warning_of
 from dddm.support.quantities import counted
 
@@ -151,7 +151,7 @@ def refuse_too_few(sets: Sequence[ImageSet], evaluation: Evaluation, real: RealI
     """
     most, there = max(len(one.images) for one in sets), min(len(real.train), MOST_KEPT)
     for use in evaluation.scores:
-        name, fewest = use.component.name, score_facts(use).fewest_images
+        name, fewest = use.component.name, score_info(use).fewest_images
         if min(most, there) < fewest:
             raise DataError(
                 f'no set has images enough for the score "{name}", which takes '
@@ -211,15 +211,17 @@ def _score(
     return scores
 
 
-def take(use: Use, *, generated: Extraction, reference: Reference) -> Mapping[str, Measurement]:
+def take(
+    use: ComponentConfig, *, generated: Extraction, reference: Reference
+) -> Mapping[str, Measurement]:
     """What a score measures: exactly what its facts name.
 
     Raises:
         PluginError: if it measures something else.
     """
-    score: Score = use.make()
+    score: Score = use.instantiate()
     found = score.measure(generated=generated, reference=reference)
-    named = [measure.name for measure in score_facts(use).measures]
+    named = [measure.name for measure in score_info(use).measures]
     if set(found) != set(named):
         raise PluginError(
             f"the score {use.component.id} measures {', '.join(found) or 'nothing'}, and says that "
@@ -230,24 +232,24 @@ def take(use: Use, *, generated: Extraction, reference: Reference) -> Mapping[st
 
 
 def _measured(
-    use: Use, *, generated: Extraction, reference: Reference
+    use: ComponentConfig, *, generated: Extraction, reference: Reference
 ) -> Iterator[tuple[Measure, Measurement, tuple[Floor, ...]]]:
     """Its measures in their order, each with its measurement and what real images reach."""
     found = take(use, generated=generated, reference=reference)
-    score: Score = use.make()
+    score: Score = use.instantiate()
     floors = score.floors(generated=generated, reference=reference)
-    for measure in score_facts(use).measures:
+    for measure in score_info(use).measures:
         yield measure, found[measure.name], tuple(floors.get(measure.name, ()))
 
 
 def _measurable(
     evaluation: Evaluation, images: ImageSet, *, judge: Judge, bench: Bench
-) -> list[Use]:
+) -> list[ComponentConfig]:
     """The scores for which there are enough images; of the others it is said."""
     count, real = len(images.images), len(judge.reference.train)
-    found: list[Use] = []
+    found: list[ComponentConfig] = []
     for use in evaluation.scores:
-        name, fewest = use.component.name, score_facts(use).fewest_images
+        name, fewest = use.component.name, score_info(use).fewest_images
         if min(count, real) >= fewest:
             found.append(use)
             continue
@@ -270,7 +272,7 @@ def _record(
     taken = Taken(
         measure=measure,
         features=judge.use.component.id,
-        as_they_come=judge.use.as_it_comes,
+        as_they_come=judge.use.all_defaults,
         images=len(images.images),
         training_images=judge.reference.images,
         sampled_training_images=measured.training_images,

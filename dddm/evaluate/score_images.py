@@ -13,7 +13,7 @@ from dddm.interfaces.data_report import ProgressCallback
 from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.observer import DataProgress
 from dddm.interfaces.plugin import Kind
-from dddm.recipe.model import Evaluation, Use
+from dddm.recipe.model import ComponentConfig, Evaluation
 from dddm.recipe.read import read_use
 from dddm.registry.catalogue import Catalogue
 
@@ -26,7 +26,7 @@ def is_images(path: Path) -> bool:
     return path.is_dir() or (path.is_file() and path.suffix.lower() in _BY_SUFFIX)
 
 
-def images_at(path: Path, *, catalogue: Catalogue, grey: bool = False) -> Use:
+def images_at(path: Path, *, catalogue: Catalogue, grey: bool = False) -> ComponentConfig:
     """The data set of the images in a folder, zip or npz file, without classes.
 
     A folder of samples that `dddm sample` drew stands for its `samples.npz`.
@@ -56,13 +56,13 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def open_real(use: Use, *, bench: Bench) -> RealImages:
+def open_real(use: ComponentConfig, *, bench: Bench) -> RealImages:
     """The splits of a data set, packed where they were not.
 
     Raises:
         DataError: if images are missing, damaged or of several sizes.
     """
-    data: Dataset = use.make()
+    data: Dataset = use.instantiate()
     bench.processes.from_main(lambda: data.prepare(progress=_progress(bench)))
     return RealImages(use=use, splits=data.splits())
 

@@ -8,7 +8,7 @@ from attrs import frozen
 from dddm.core.denoiser import ScheduledDenoiser
 from dddm.errors import DataError, UsageError
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.sampler import Denoiser
 from dddm.train import checkpoint as checkpoints
 from dddm.train.build import build_parametrization, build_schedule
@@ -96,7 +96,7 @@ def load_generator(context: RunContext, *, weights: Weights = NEWEST) -> Generat
             where=str(folder.about),
             remedy="give the run's `dddm run` command again: it writes the file anew",
         ) from error
-    backbone: Backbone = recipe.backbone.make(shape=shape, classes=len(classes))
+    backbone: Backbone = recipe.backbone.instantiate(shape=shape, classes=len(classes))
     try:
         backbone.load_state_dict(dict(found.checkpoint.groups[weights.group]))
     except (KeyError, RuntimeError) as error:

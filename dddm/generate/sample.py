@@ -85,7 +85,7 @@ class _Counting(Denoiser):
 
 def build_sampler(spec: SampleSpec) -> Sampler:
     """The sampler that a recipe or a command names."""
-    sampler: Sampler = spec.sampler.make()
+    sampler: Sampler = spec.sampler.instantiate()
     return sampler
 
 

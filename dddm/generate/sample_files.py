@@ -17,7 +17,7 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.support.files import whole_folder
 from dddm.support.pictures import grid, picture, png_bytes
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dddm.generate.generator import Generator, Weights, load_generator
 from dddm.generate.sample import build_sampler, generate_images, refuse_too_many_steps
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.sampler import Denoiser
 from dddm.recipe.model import SampleSpec

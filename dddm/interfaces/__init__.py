@@ -3,8 +3,7 @@
 | File | Component | In the paper |
 | --- | --- | --- |
 | `plugin` | how a package registers its components (imports no torch) | |
-| `deprecation` | how a name that has changed is still known for a while (imports no torch) | |
-| `facts` | what a component says of itself before it is built (imports no torch) | |
+| `info` | what a component says of itself before it is built (imports no torch) | |
 | `objective` | what one training step asks of the network | algorithm 1 |
 | `schedule` | the forward process and how an estimate is formed | eq. 2, 3 |
 | `parametrization` | how the network's output becomes an estimate | eq. 3 |

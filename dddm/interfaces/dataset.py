@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from dddm.interfaces.data_report import DataReport, ProgressCallback, no_progress
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 
 
 class Split(ABC):

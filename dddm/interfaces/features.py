@@ -12,7 +12,7 @@ from attrs import field, frozen
 from torch import Tensor
 
 from dddm.errors import UsageError
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 
 Computed = TypeVar("Computed")
 
@@ -97,7 +97,7 @@ class Features(ABC):
         """Vectors (B, D), float32, with gradient, for losses that compare distributions.
 
         Those of images that are whole numbers of 0…255 are what `extract` gives for these, to
-        rounding.  The facts of features that have it say `FeaturesFacts(gradient=True)`.
+        rounding.  The facts of features that have it say `FeaturesInfo(gradient=True)`.
 
         Args:
             images: (B, C, H, W), float32, in [-1, 1], on the features' device.
@@ -107,5 +107,5 @@ class Features(ABC):
         """
         raise UsageError(
             f"the features {type(self).__name__} have no gradient",
-            remedy="use features that have one: their facts say FeaturesFacts(gradient=True)",
+            remedy="use features that have one: their facts say FeaturesInfo(gradient=True)",
         )

@@ -1,6 +1,6 @@
 """What one training step asks of the network, and what it remembers between epochs.
 
-An objective declares by `ObjectiveFacts` what it needs; the core provides it, and nothing else, in
+An objective declares by `ObjectiveInfo` what it needs; the core provides it, and nothing else, in
 a `TrainingStep`.  Random numbers are drawn for the whole batch of all processes and sliced by
 process and by accumulation part, so that no number depends on how the work is shared.
 
@@ -18,7 +18,7 @@ from attrs import Factory, frozen
 from torch import Tensor
 
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.sampler import Denoiser
 from dddm.interfaces.schedule import Schedule

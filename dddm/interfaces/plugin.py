@@ -35,7 +35,7 @@ from typing import Any, Final, final
 import attrs
 import pluggy
 
-from dddm.interfaces.facts import DataFacts, Facts, ImageShape
+from dddm.interfaces.info import ComponentInfo, DatasetInfo, ImageShape
 from dddm.support.weights import WeightFile as WeightFile  # noqa: PLC0414 - part of this interface
 
 API_VERSION: Final = 1
@@ -65,7 +65,7 @@ class Kind(Enum):
 
 @final
 @attrs.frozen(kw_only=True)
-class Surroundings:
+class RecipeContext:
     """What else the recipe says, for a component's check of its options.
 
     Attributes:
@@ -73,13 +73,13 @@ class Surroundings:
         tables: the recipe's merged tables as plain values, by table name.
     """
 
-    data: DataFacts | None
+    data: DatasetInfo | None
     tables: Mapping[str, Any]
 
 
 @final
 @attrs.frozen(kw_only=True)
-class Complaint:
+class Issue:
     """What a component's check finds wrong with one of its options.
 
     Attributes:
@@ -93,7 +93,7 @@ class Complaint:
     remedy: str | None = None
 
 
-class Part(ABC):
+class NestedComponent(ABC):
     """A component that another one holds: what an option made with `part` is in a checked recipe.
 
     Attributes:
@@ -103,7 +103,7 @@ class Part(ABC):
     options: Any
 
     @abstractmethod
-    def make(self, **more: Any) -> Any:
+    def instantiate(self, **more: Any) -> Any:
         """Import its class and build it: `target(options, **more)`.
 
         Raises:
@@ -111,11 +111,11 @@ class Part(ABC):
         """
 
 
-Check = Callable[[Any, Surroundings], Iterable[Complaint]]
+Check = Callable[[Any, RecipeContext], Iterable[Issue]]
 """Checks options (an instance of the component's options class) against the rest of the recipe."""
 
-Describe = Callable[[Any], Facts | None]
-"""Facts of a component with the given options, of its kind's class in `dddm.interfaces.facts`.
+Describe = Callable[[Any], ComponentInfo | None]
+"""What a component is, with the given options, of its kind's class in `dddm.interfaces.info`.
 
 None says nothing: of a data set, that its files must be read first.
 """
@@ -159,7 +159,7 @@ class Conformance:
     relative_error: float | Callable[[Any], float] = 0.0
 
 
-NOTHING_SAID: Final = Conformance()
+DEFAULT_CONFORMANCE: Final = Conformance()
 """Of a component that is tried with its defaults and is to keep every promise."""
 
 
@@ -181,7 +181,7 @@ class Registrar(ABC):
         weights: Iterable[WeightFile] = (),
         needs: Needs | None = None,
         default: bool = False,
-        conformance: Conformance = NOTHING_SAID,
+        conformance: Conformance = DEFAULT_CONFORMANCE,
     ) -> None:
         """Declare one component.
 
@@ -229,8 +229,8 @@ def option(
     return attrs.field(default=default, metadata={"help": help, "bounds": given})
 
 
-def part(kind: Kind, *, help: str) -> Any:  # noqa: A002 - as in `option`
-    """One field of an options class that holds another component; its annotation is `Part`.
+def nested_component(kind: Kind, *, help: str) -> Any:  # noqa: A002 - as in `option`
+    """A field of an options class that holds another component, annotated as `NestedComponent`.
 
     A recipe writes it as a table of its own:
 

@@ -77,7 +77,7 @@ class Sampler(ABC):
     what was yielded is changed.
 
     A target of kind `sampler` is called as `target(options)`.  A registration describes it by
-    `SamplerFacts`.
+    `SamplerInfo`.
     """
 
     @property

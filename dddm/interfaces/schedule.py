@@ -22,7 +22,7 @@ class Schedule(ABC):
     """The coefficients of `x_t = a(t) x_0 + s(t) ε`, the last time T, and eq. 3's combination.
 
     A target of kind `schedule` is called as `target(options)`.  A registration describes it by
-    `ScheduleFacts`; without, it is taken to be discrete.
+    `ScheduleInfo`; without, it is taken to be discrete.
     """
 
     @property

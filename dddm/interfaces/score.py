@@ -80,7 +80,7 @@ class Reference:
 class Score(ABC):
     """Measures generated images against real ones.  A target is called as `target(options)`.
 
-    Its measures, and the fewest images that it takes, are its facts (`ScoreFacts`), which its
+    Its measures, and the fewest images that it takes, are its facts (`ScoreInfo`), which its
     registration gives by `describe`.  Both sets have at least that many images.
     """
 

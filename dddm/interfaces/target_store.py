@@ -13,7 +13,7 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.interfaces.data_report import ProgressCallback, no_progress
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.shards import Shards
 
 ShardState = Mapping[str, Tensor]

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dddm.errors import PluginError
-from dddm.interfaces.facts import DataFacts, FeaturesFacts, ScoreFacts
-from dddm.interfaces.plugin import Surroundings
+from dddm.interfaces.info import DatasetInfo, FeaturesInfo, ScoreInfo
+from dddm.interfaces.plugin import RecipeContext
 from dddm.recipe.defaults import DURATIONS
 from dddm.recipe.locate import Path
-from dddm.recipe.model import Evaluation, SampleSettings, TrainSettings, Use, score_facts
+from dddm.recipe.model import ComponentConfig, Evaluation, SampleSettings, TrainSettings, score_info
 from dddm.recipe.needs import check_needs, needs_of
 from dddm.recipe.options import Reading
 from dddm.recipe.shards import batches_per_epoch, default_shards
@@ -17,9 +17,9 @@ from dddm.recipe.shards import batches_per_epoch, default_shards
 def check_together(
     reading: Reading,
     *,
-    uses: Sequence[tuple[Path, Use]],
+    uses: Sequence[tuple[Path, ComponentConfig]],
     train: TrainSettings | None,
-    sample: Sequence[tuple[Use, SampleSettings]],
+    sample: Sequence[tuple[ComponentConfig, SampleSettings]],
     evaluate: Evaluation | None,
     tables: Mapping[str, Any],
 ) -> None:
@@ -42,25 +42,27 @@ def check_together(
     if evaluate is not None:
         _check_scores(reading, evaluate, sample=sample, train=train)
     check_needs(reading, uses=dict(uses), train=train, sample=sample)
-    surroundings = Surroundings(data=facts, tables=tables)
+    context = RecipeContext(data=facts, tables=tables)
     for path, use in uses:
-        _check_component(reading, use, path=path, surroundings=surroundings)
+        _check_component(reading, use, path=path, context=context)
 
 
-def _facts(reading: Reading, data: Use) -> DataFacts | None:
+def _facts(reading: Reading, data: ComponentConfig) -> DatasetInfo | None:
     try:
-        return data.component.facts(DataFacts, data.options)
+        return data.component.info(DatasetInfo, data.options)
     except PluginError as error:
         reading.complain(error.what, path=("data",), remedy=error.remedy, of_plugin=True)
         return None
 
 
-def _check_component(reading: Reading, use: Use, *, path: Path, surroundings: Surroundings) -> None:
+def _check_component(
+    reading: Reading, use: ComponentConfig, *, path: Path, context: RecipeContext
+) -> None:
     check = use.component.check
     if check is None:
         return
     try:
-        complaints = list(check(use.options, surroundings))
+        issues = list(check(use.options, context))
     except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything
         if reading.problems:  # it may have missed a table that is wrong, which is its right
             return
@@ -71,12 +73,12 @@ def _check_component(reading: Reading, use: Use, *, path: Path, surroundings: Su
             of_plugin=True,
         )
         return
-    for complaint in complaints:
+    for issue in issues:
         reading.complain(
-            f"{complaint.option}: {complaint.what}",
-            path=(*path, complaint.option),
-            remedy=complaint.remedy,
-            at_value=_stands(reading.merged.tables, (*path, complaint.option)),
+            f"{issue.option}: {issue.what}",
+            path=(*path, issue.option),
+            remedy=issue.remedy,
+            at_value=_stands(reading.merged.tables, (*path, issue.option)),
         )
 
 
@@ -89,7 +91,7 @@ def _stands(tables: Any, path: Path) -> bool:
     return True
 
 
-def _rows_of_a_set(reading: Reading, uses: Mapping[Path, Use]) -> int:
+def _rows_of_a_set(reading: Reading, uses: Mapping[Path, ComponentConfig]) -> int:
     """Images that shards cannot part: one, or a set where the objective compares sets."""
     objective = uses.get(("objective",))
     needs = None if objective is None else needs_of(reading, objective)
@@ -156,7 +158,7 @@ def _check_scores(
     reading: Reading,
     evaluate: Evaluation,
     *,
-    sample: Sequence[tuple[Use, SampleSettings]],
+    sample: Sequence[tuple[ComponentConfig, SampleSettings]],
     train: TrainSettings | None,
 ) -> None:
     """Every score says what it gives, features have what it needs, and there are images enough."""
@@ -164,7 +166,7 @@ def _check_scores(
     for place, use in enumerate(evaluate.scores):
         path, name = ("evaluate", "scores", place), use.component.name
         try:
-            facts = score_facts(use)
+            facts = score_info(use)
         except PluginError as error:
             reading.complain(error.what, path=path, remedy=error.remedy, of_plugin=True)
             continue
@@ -197,7 +199,7 @@ def _check_probabilities(reading: Reading, evaluate: Evaluation, *, score: str, 
     """No features that are known to give no logits."""
     for features in evaluate.features:
         try:
-            known = features.component.facts(FeaturesFacts, features.options)
+            known = features.component.info(FeaturesInfo, features.options)
         except PluginError as error:
             reading.complain(error.what, path=path, remedy=error.remedy, of_plugin=True)
             continue
@@ -211,7 +213,7 @@ def _check_probabilities(reading: Reading, evaluate: Evaluation, *, score: str, 
 
 
 def _check_deciding(
-    reading: Reading, train: TrainSettings, *, score: str, facts: ScoreFacts
+    reading: Reading, train: TrainSettings, *, score: str, facts: ScoreInfo
 ) -> None:
     """The first score tells better weights from worse ones while they are trained."""
     if facts.measures[0].better == "neither":

@@ -30,7 +30,7 @@ PLACES: Final = {
 
 @final
 @attrs.frozen(kw_only=True)
-class OptionFacts:
+class OptionInfo:
     """One option, in words.
 
     Attributes:
@@ -48,14 +48,14 @@ class OptionFacts:
     help: str
 
 
-def options_of(options: type[Any]) -> tuple[OptionFacts, ...]:
+def options_of(options: type[Any]) -> tuple[OptionInfo, ...]:
     """The options of an options class, in its order."""
     return tuple(_facts(options, field) for field in attrs.fields(options))
 
 
-def _facts(options: type[Any], field: "attrs.Attribute[Any]") -> OptionFacts:
+def _facts(options: type[Any], field: "attrs.Attribute[Any]") -> OptionInfo:
     required = field.default is attrs.NOTHING
-    return OptionFacts(
+    return OptionInfo(
         name=field.name,
         type=describe(hints_of(options)[field.name]),
         required=required,

@@ -6,7 +6,7 @@ from typing import Any, Final
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
-from dddm.recipe.model import Evaluation, Use
+from dddm.recipe.model import ComponentConfig, Evaluation
 from dddm.recipe.options import Reading
 from dddm.recipe.presets import lay_preset
 from dddm.recipe.problems import nearest, refuse
@@ -60,7 +60,7 @@ def evaluation_of(reading: Reading) -> Evaluation | None:
     return Evaluation(features=features, scores=scores, protocol=protocol)
 
 
-def _features(reading: Reading, table: Mapping[str, Any]) -> tuple[Use, ...]:
+def _features(reading: Reading, table: Mapping[str, Any]) -> tuple[ComponentConfig, ...]:
     """The features, each a name or a table, one of them or an array; none, with a problem."""
     found = table.get("features")
     uses = _uses(reading, Kind.FEATURES, found)
@@ -75,7 +75,7 @@ def _features(reading: Reading, table: Mapping[str, Any]) -> tuple[Use, ...]:
     return uses
 
 
-def _scores(reading: Reading, table: Mapping[str, Any]) -> tuple[Use, ...]:
+def _scores(reading: Reading, table: Mapping[str, Any]) -> tuple[ComponentConfig, ...]:
     """The scores, each a name or a table; the default ones where none are named."""
     names = _names(reading, Kind.SCORE)
     by_default = [c.id for c in reading.catalogue.components(Kind.SCORE) if c.default]
@@ -94,7 +94,7 @@ def _scores(reading: Reading, table: Mapping[str, Any]) -> tuple[Use, ...]:
     return uses
 
 
-def _uses(reading: Reading, kind: Kind, found: Any) -> tuple[Use, ...] | None:
+def _uses(reading: Reading, kind: Kind, found: Any) -> tuple[ComponentConfig, ...] | None:
     """Components, each a name or a table, one of them or an array; None where it is neither."""
     path: Path = ("evaluate", _KEY_OF[kind])
     each: list[Any] = found if isinstance(found, list) else [found]

@@ -7,11 +7,11 @@ from typing import Any, Final, Literal, final
 from attrs import field, fields, frozen
 
 from dddm.errors import PluginError, UsageError
-from dddm.interfaces.facts import ObjectiveFacts, ScoreFacts
-from dddm.interfaces.plugin import Part, option
+from dddm.interfaces.info import ObjectiveInfo, ScoreInfo
+from dddm.interfaces.plugin import NestedComponent, option
 from dddm.recipe.protocol import Protocol
 from dddm.registry.component import Component
-from dddm.registry.factory import build
+from dddm.registry.factory import instantiate
 
 BLOCK_IMAGES: Final = 64
 """Images that are computed together.  Another number changes the last bits of a sample."""
@@ -19,25 +19,25 @@ BLOCK_IMAGES: Final = 64
 
 @final
 @frozen(kw_only=True)
-class Use(Part):
+class ComponentConfig(NestedComponent):
     """A component together with the options that the recipe gives it."""
 
     component: Component
     options: Any
 
-    def make(self, **more: Any) -> Any:
+    def instantiate(self, **more: Any) -> Any:
         """Import its class and build it: `target(options, **more)`.
 
         Raises:
             PluginError: if it cannot be imported.
         """
-        return build(self.component, self.options, **more)
+        return instantiate(self.component, self.options, **more)
 
     @property
-    def parts(self) -> tuple["Use", ...]:
+    def nested(self) -> tuple["ComponentConfig", ...]:
         """The components that this one holds."""
         values = (getattr(self.options, field.name) for field in fields(type(self.options)))
-        return tuple(value for value in values if isinstance(value, Use))
+        return tuple(value for value in values if isinstance(value, ComponentConfig))
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -50,22 +50,22 @@ class Use(Part):
             "id": self.component.id,
             "package": f"{self.component.package} {self.component.version}",
             "options": plain(self.options),
-            "parts": [part.identity for part in self.parts],
+            "parts": [part.identity for part in self.nested],
         }
 
     @property
-    def as_it_comes(self) -> bool:
+    def all_defaults(self) -> bool:
         """Whether every option has the value that it has by default."""
         return all(
             getattr(self.options, field.name) == field.default
             for field in fields(type(self.options))
         )
 
-    def and_parts(self) -> Iterator["Use"]:
+    def with_nested(self) -> Iterator["ComponentConfig"]:
         """This use and all that it holds, however deep."""
         yield self
-        for inner in self.parts:
-            yield from inner.and_parts()
+        for inner in self.nested:
+            yield from inner.with_nested()
 
 
 def plain(options: Any) -> dict[str, Any]:
@@ -74,29 +74,29 @@ def plain(options: Any) -> dict[str, Any]:
     return {name: _plain_value(value) for name, value in values.items() if value is not None}
 
 
-def plain_use(use: Use) -> dict[str, Any]:
+def config_table(use: ComponentConfig) -> dict[str, Any]:
     """A component with its options, as a recipe's table holds it."""
     return {"use": use.component.id, **plain(use.options)}
 
 
 def _plain_value(value: Any) -> Any:
-    if isinstance(value, Use):
-        return plain_use(value)
+    if isinstance(value, ComponentConfig):
+        return config_table(value)
     return list(value) if isinstance(value, tuple) else value
 
 
-def score_facts(use: Use) -> ScoreFacts:
+def score_info(use: ComponentConfig) -> ScoreInfo:
     """What a score gives with its options, and what it takes.
 
     Raises:
         PluginError: if its registration does not say.
     """
-    facts = use.component.facts(ScoreFacts, use.options)
+    facts = use.component.info(ScoreInfo, use.options)
     if facts is None or not facts.measures:
         raise PluginError(
             f"the score {use.component.id} does not say what it measures",
             remedy=f"report this to the authors of {use.component.package}: a score is registered "
-            "with describe=…, which gives ScoreFacts with one measure or more",
+            "with describe=…, which gives ScoreInfo with one measure or more",
         )
     return facts
 
@@ -226,7 +226,7 @@ class SampleSpec:
         UsageError: for a number that is too small.
     """
 
-    sampler: Use
+    sampler: ComponentConfig
     steps: tuple[int, ...] = field(converter=_ascending)
     images: int
     seed: int
@@ -266,8 +266,8 @@ class Evaluation:
         protocol: what scores must keep to if they are to be compared with others'; None for none.
     """
 
-    features: tuple[Use, ...]
-    scores: tuple[Use, ...]
+    features: tuple[ComponentConfig, ...]
+    scores: tuple[ComponentConfig, ...]
     protocol: Protocol | None = None
 
 
@@ -319,33 +319,33 @@ class Recipe:
 
     name: str
     seed: int
-    data: Use
-    objective: Use
-    schedule: Use
-    parametrization: Use | None
-    backbone: Use
-    metric: Use | None
-    targets: Use | None
-    optimizer: Use
-    learning_rate: Use
+    data: ComponentConfig
+    objective: ComponentConfig
+    schedule: ComponentConfig
+    parametrization: ComponentConfig | None
+    backbone: ComponentConfig
+    metric: ComponentConfig | None
+    targets: ComponentConfig | None
+    optimizer: ComponentConfig
+    learning_rate: ComponentConfig
     train: TrainSettings
     sample: tuple[SampleSpec, ...]
     evaluate: Evaluation | None
-    observe: tuple[Use, ...] | None
+    observe: tuple[ComponentConfig, ...] | None
     reported: tuple[ReportedResult, ...] = ()
     tables: dict[str, Any]
     fingerprint: str
     origins: dict[str, str] = field(factory=dict, eq=False)
 
     @property
-    def needs(self) -> ObjectiveFacts:
+    def needs(self) -> ObjectiveInfo:
         """What its objective needs.
 
         Raises:
             PluginError: if the objective cannot say.
         """
         objective = self.objective
-        return objective.component.facts(ObjectiveFacts, objective.options) or ObjectiveFacts()
+        return objective.component.info(ObjectiveInfo, objective.options) or ObjectiveInfo()
 
     @property
     def batch_units(self) -> int:
@@ -358,7 +358,7 @@ class Recipe:
         return self.train.batch_images // (1 if sets is None else sets.rows)
 
     @property
-    def uses(self) -> tuple[Use, ...]:
+    def uses(self) -> tuple[ComponentConfig, ...]:
         """Every component that its tables name; those that these hold are `parts` of them."""
         single = (
             self.data,

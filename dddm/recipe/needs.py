@@ -4,44 +4,46 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from dddm.errors import PluginError
-from dddm.interfaces.facts import (
-    BackboneFacts,
-    FeaturesFacts,
-    ObjectiveFacts,
-    SamplerFacts,
-    ScheduleFacts,
+from dddm.interfaces.info import (
+    BackboneInfo,
+    FeaturesInfo,
+    ObjectiveInfo,
+    SamplerInfo,
+    ScheduleInfo,
 )
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.locate import Path
-from dddm.recipe.model import SampleSettings, TrainSettings, Use
+from dddm.recipe.model import ComponentConfig, SampleSettings, TrainSettings
 from dddm.recipe.options import Reading
 
 Known = TypeVar("Known")
 
 
-def facts_of(reading: Reading, use: Use, of: type[Known], *, path: Path) -> Known | None:
+def facts_of(
+    reading: Reading, use: ComponentConfig, of: type[Known], *, path: Path
+) -> Known | None:
     """What a component says of itself; None, with a problem, where it cannot say.
 
     A component that says nothing is taken to have its kind's defaults.
     """
     try:
-        return use.component.facts(of, use.options) or of()
+        return use.component.info(of, use.options) or of()
     except PluginError as error:
         reading.complain(error.what, path=path, remedy=error.remedy, of_plugin=True)
         return None
 
 
-def needs_of(reading: Reading, objective: Use) -> ObjectiveFacts | None:
+def needs_of(reading: Reading, objective: ComponentConfig) -> ObjectiveInfo | None:
     """What an objective needs; None, with a problem, where it cannot say."""
-    return facts_of(reading, objective, ObjectiveFacts, path=("objective",))
+    return facts_of(reading, objective, ObjectiveInfo, path=("objective",))
 
 
 def check_needs(
     reading: Reading,
     *,
-    uses: Mapping[Path, Use],
+    uses: Mapping[Path, ComponentConfig],
     train: TrainSettings | None,
-    sample: Sequence[tuple[Use, SampleSettings]],
+    sample: Sequence[tuple[ComponentConfig, SampleSettings]],
 ) -> None:
     """Note everything that an objective needs and the recipe does not have.
 
@@ -59,7 +61,7 @@ def check_needs(
         _check_backbone(reading, name, needs, backbone)
     schedule = uses.get(("schedule",))
     if schedule is not None and needs.continuous_time:
-        facts = facts_of(reading, schedule, ScheduleFacts, path=("schedule",))
+        facts = facts_of(reading, schedule, ScheduleInfo, path=("schedule",))
         if facts is not None and not facts.continuous:
             reading.complain(
                 f"the objective {name} needs times that are real numbers, and those of the "
@@ -75,8 +77,10 @@ def check_needs(
     _check_samplers(reading, name, needs, sample, backbone=backbone)
 
 
-def _check_backbone(reading: Reading, name: str, needs: ObjectiveFacts, backbone: Use) -> None:
-    facts = facts_of(reading, backbone, BackboneFacts, path=("backbone",))
+def _check_backbone(
+    reading: Reading, name: str, needs: ObjectiveInfo, backbone: ComponentConfig
+) -> None:
+    facts = facts_of(reading, backbone, BackboneInfo, path=("backbone",))
     if facts is None:
         return
     network = backbone.component.name
@@ -106,10 +110,10 @@ def _check_backbone(reading: Reading, name: str, needs: ObjectiveFacts, backbone
             reading.complain(what, path=("backbone",), remedy=remedy)
 
 
-def _check_features(reading: Reading, name: str, objective: Use) -> None:
-    held = [use for use in objective.parts if use.component.kind is Kind.FEATURES]
+def _check_features(reading: Reading, name: str, objective: ComponentConfig) -> None:
+    held = [use for use in objective.nested if use.component.kind is Kind.FEATURES]
     for use in held:
-        facts = facts_of(reading, use, FeaturesFacts, path=("objective",))
+        facts = facts_of(reading, use, FeaturesInfo, path=("objective",))
         if facts is not None and not facts.gradient:
             reading.complain(
                 f"the objective {name} needs features with gradient, and {use.component.name} "
@@ -119,7 +123,7 @@ def _check_features(reading: Reading, name: str, objective: Use) -> None:
             )
 
 
-def _check_train(reading: Reading, name: str, needs: ObjectiveFacts, train: TrainSettings) -> None:
+def _check_train(reading: Reading, name: str, needs: ObjectiveInfo, train: TrainSettings) -> None:
     if needs.derivatives > 0 and train.compile:
         reading.complain(
             f"compile: forward-mode derivatives, which the objective {name} takes, cannot be "
@@ -152,17 +156,17 @@ def _check_train(reading: Reading, name: str, needs: ObjectiveFacts, train: Trai
 def _check_samplers(
     reading: Reading,
     name: str,
-    needs: ObjectiveFacts,
-    sample: Sequence[tuple[Use, SampleSettings]],
+    needs: ObjectiveInfo,
+    sample: Sequence[tuple[ComponentConfig, SampleSettings]],
     *,
-    backbone: Use | None,
+    backbone: ComponentConfig | None,
 ) -> None:
     network = (
-        None if backbone is None else facts_of(reading, backbone, BackboneFacts, path=("backbone",))
+        None if backbone is None else facts_of(reading, backbone, BackboneInfo, path=("backbone",))
     )
     for number, (use, settings) in enumerate(sample):
         path: Path = ("sample", number)
-        facts = facts_of(reading, use, SamplerFacts, path=path)
+        facts = facts_of(reading, use, SamplerInfo, path=path)
         if facts is None:
             continue
         sampler = use.component.name

@@ -9,7 +9,7 @@ from dddm.errors import PluginError
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
-from dddm.recipe.model import Use
+from dddm.recipe.model import ComponentConfig
 from dddm.recipe.problems import Problem, nearest
 from dddm.recipe.types import check_bounds, convert, describe_bounded
 from dddm.registry.catalogue import Catalogue
@@ -32,7 +32,7 @@ class Reading:
         self.merged = merged
         self.catalogue = catalogue
         self.problems: list[Problem] = []
-        self.uses: list[tuple[Path, Use]] = []
+        self.uses: list[tuple[Path, ComponentConfig]] = []
         self.missing: set[str] = set()
 
     def complain(
@@ -82,7 +82,7 @@ class Reading:
         path: Path,
         reserved: frozenset[str] = frozenset(),
         default: str | None = None,
-    ) -> Use | None:
+    ) -> ComponentConfig | None:
         """The component that `table` uses; None, with problems, where that cannot be.
 
         Args:
@@ -117,7 +117,7 @@ class Reading:
         )
         if options is None:
             return None
-        use = Use(component=component, options=options)
+        use = ComponentConfig(component=component, options=options)
         self.uses.append((path, use))
         return use
 
@@ -182,7 +182,9 @@ class Reading:
             return None
         return converted
 
-    def _part(self, field: "attrs.Attribute[Any]", value: Any, *, path: Path) -> Use | None:
+    def _part(
+        self, field: "attrs.Attribute[Any]", value: Any, *, path: Path
+    ) -> ComponentConfig | None:
         kind: Kind = field.metadata["kind"]
         if isinstance(value, dict):
             return self.use(kind, value, path=path)

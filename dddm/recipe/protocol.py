@@ -9,7 +9,7 @@ from typing import final
 
 from attrs import frozen
 
-from dddm.interfaces.facts import Measure
+from dddm.interfaces.info import Measure
 from dddm.interfaces.plugin import option
 
 

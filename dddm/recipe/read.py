@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import fields
 
 from dddm.errors import UsageError
-from dddm.interfaces.facts import ObjectiveFacts
+from dddm.interfaces.info import ObjectiveInfo
 from dddm.interfaces.plugin import Kind
 from dddm.recipe import reported
 from dddm.recipe.cross_checks import check_together
@@ -20,11 +20,11 @@ from dddm.recipe.layers import read_layers
 from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
 from dddm.recipe.model import (
+    ComponentConfig,
     Recipe,
     SampleSettings,
     SampleSpec,
     TrainSettings,
-    Use,
 )
 from dddm.recipe.needs import needs_of
 from dddm.recipe.options import Reading
@@ -229,7 +229,7 @@ def may_name_a_folder(name: str) -> bool:
     return name[:1].isalnum() and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)
 
 
-def _single_components(reading: Reading) -> dict[str, Use | None]:
+def _single_components(reading: Reading) -> dict[str, ComponentConfig | None]:
     """The components of the tables that hold one each; of those that are left out, the defaults."""
     objective = _single(reading, "objective")
     needs = None if objective is None else needs_of(reading, objective)
@@ -244,7 +244,7 @@ def _single_components(reading: Reading) -> dict[str, Use | None]:
     }
 
 
-def _single(reading: Reading, name: str) -> Use | None:
+def _single(reading: Reading, name: str) -> ComponentConfig | None:
     default = DEFAULTS.get(name)
     if name not in reading.merged.tables and (default is not None or name in OPTIONAL):
         table: dict[str, Any] | None = None if default is None else {}
@@ -255,7 +255,7 @@ def _single(reading: Reading, name: str) -> Use | None:
     return reading.use(SINGLE[name], table, path=(name,), default=default)
 
 
-def _unused(reading: Reading, needs: ObjectiveFacts) -> Iterator[str]:
+def _unused(reading: Reading, needs: ObjectiveInfo) -> Iterator[str]:
     """Tables that the objective has no use for; a problem for each that was written with it.
 
     One that stands in a recipe that this one extends was written for another objective.
@@ -285,7 +285,7 @@ def _layer(origin: Origin | None) -> tuple[object, ...] | None:
     return (origin.source.file, *(origin.path[:2] if origin.path[:1] == ("sweep",) else ()))
 
 
-def _sample_tables(reading: Reading) -> tuple[tuple[Use, SampleSettings], ...]:
+def _sample_tables(reading: Reading) -> tuple[tuple[ComponentConfig, SampleSettings], ...]:
     own = frozenset(setting.name for setting in fields(SampleSettings))
     tables = []
     for index, table in enumerate(reading.array("sample")):
@@ -309,7 +309,7 @@ def _sample_tables(reading: Reading) -> tuple[tuple[Use, SampleSettings], ...]:
     return tuple(tables)
 
 
-def _observers(reading: Reading) -> tuple[Use, ...] | None:
+def _observers(reading: Reading) -> tuple[ComponentConfig, ...] | None:
     if "observe" not in reading.merged.tables:
         return None
     uses = [
@@ -319,7 +319,9 @@ def _observers(reading: Reading) -> tuple[Use, ...] | None:
     return tuple(use for use in uses if use is not None)
 
 
-def read_use(kind: Kind, name: str, *, options: Sequence[str] = (), catalogue: Catalogue) -> Use:
+def read_use(
+    kind: Kind, name: str, *, options: Sequence[str] = (), catalogue: Catalogue
+) -> ComponentConfig:
     """A component by name, with options written KEY=VALUE on the command line.
 
     Raises:

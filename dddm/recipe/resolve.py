@@ -7,7 +7,14 @@ from typing import Any, Final
 
 from dddm.recipe.locate import Path
 from dddm.recipe.merge import Merged
-from dddm.recipe.model import Evaluation, SampleSettings, TrainSettings, Use, plain, plain_use
+from dddm.recipe.model import (
+    ComponentConfig,
+    Evaluation,
+    SampleSettings,
+    TrainSettings,
+    config_table,
+    plain,
+)
 
 _NAMES: Final = (("evaluate", "features"), ("evaluate", "scores"))
 """Where a component may stand as a name alone."""
@@ -18,32 +25,32 @@ def resolve(
     name: str,
     seed: int,
     requires: Sequence[str],
-    uses: Mapping[str, Use],
+    uses: Mapping[str, ComponentConfig],
     train: TrainSettings,
-    sample: Sequence[tuple[Use, SampleSettings]],
+    sample: Sequence[tuple[ComponentConfig, SampleSettings]],
     evaluate: Evaluation | None,
-    observe: Sequence[Use] | None,
+    observe: Sequence[ComponentConfig] | None,
 ) -> dict[str, Any]:
     """Plain tables that read back to the same recipe."""
     tables: dict[str, Any] = {"format": 2, "name": name, "seed": seed}
     if requires:
         tables["requires"] = list(requires)
-    tables |= {table: plain_use(use) for table, use in uses.items()}
+    tables |= {table: config_table(use) for table, use in uses.items()}
     tables["train"] = plain(train)
     if sample:
         tables["sample"] = [
-            {**plain_use(sampler), **plain(settings)} for sampler, settings in sample
+            {**config_table(sampler), **plain(settings)} for sampler, settings in sample
         ]
     if evaluate is not None:
-        features = [plain_use(use) for use in evaluate.features]
+        features = [config_table(use) for use in evaluate.features]
         tables["evaluate"] = {
-            "scores": [plain_use(use) for use in evaluate.scores],
+            "scores": [config_table(use) for use in evaluate.scores],
             "features": features if len(features) > 1 else features[0],
         }
         if evaluate.protocol is not None:
             tables["evaluate"]["protocol"] = plain(evaluate.protocol)
     if observe is not None:
-        tables["observe"] = [plain_use(use) for use in observe]
+        tables["observe"] = [config_table(use) for use in observe]
     return tables
 
 

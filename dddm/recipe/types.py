@@ -5,7 +5,7 @@ import types
 from collections.abc import Mapping
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
-from dddm.interfaces.plugin import Part
+from dddm.interfaces.plugin import NestedComponent
 from dddm.registry.values import broken_bound
 
 _LARGEST: Final = 2**63 - 1
@@ -14,7 +14,7 @@ _WORDS: Final = {
     int: "a whole number",
     float: "a number",
     str: "text",
-    Part: "a table with use",
+    NestedComponent: "a table with use",
 }
 
 

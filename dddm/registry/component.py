@@ -10,7 +10,7 @@ from attrs import field, frozen
 from dddm.errors import PluginError
 from dddm.interfaces.plugin import (
     API_VERSION,
-    NOTHING_SAID,
+    DEFAULT_CONFORMANCE,
     Check,
     Conformance,
     Describe,
@@ -50,7 +50,7 @@ class Component:
     weights: tuple[WeightFile, ...] = ()
     needs: Needs | None = None
     default: bool = False
-    conformance: Conformance = field(default=NOTHING_SAID, eq=False)
+    conformance: Conformance = field(default=DEFAULT_CONFORMANCE, eq=False)
 
     @property
     def id(self) -> str:
@@ -83,7 +83,7 @@ class Component:
                 remedy=f"report this to the authors of {self.package}",
             ) from error
 
-    def facts(self, of: type[Known], options: Any) -> Known | None:
+    def info(self, of: type[Known], options: Any) -> Known | None:
         """What it says of itself with these options; None where it says nothing.
 
         Args:

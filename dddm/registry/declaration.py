@@ -9,17 +9,17 @@ from typing import Any, Final, Literal, Union, final, get_args, get_origin, get_
 import attrs
 
 from dddm.errors import PluginError
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import (
     API_VERSION,
-    NOTHING_SAID,
+    DEFAULT_CONFORMANCE,
     Check,
     Conformance,
     Describe,
     Kind,
     Needs,
+    NestedComponent,
     NoOptions,
-    Part,
     Registrar,
     WeightFile,
 )
@@ -58,7 +58,7 @@ class Declarations(Registrar):
         weights: Iterable[WeightFile] = (),
         needs: Needs | None = None,
         default: bool = False,
-        conformance: Conformance = NOTHING_SAID,
+        conformance: Conformance = DEFAULT_CONFORMANCE,
     ) -> None:
         """Take one declaration.
 
@@ -174,7 +174,7 @@ class Declarations(Registrar):
         if not ({"help", "bounds"} <= field.metadata.keys()):
             raise self._malformed(
                 f"option {field.name} of {name} is not made with option(...)",
-                "make every field with dddm.interfaces.plugin.option or part",
+                "make every field with dddm.interfaces.plugin.option or nested_component",
             )
         if not isinstance(field.metadata["help"], str):
             raise self._malformed(
@@ -188,10 +188,11 @@ class Declarations(Registrar):
                 f"option {field.name} of {name} has bounds that are no numbers, or takes none",
                 "give bounds as numbers, and only to an int, a float, or a list of them",
             )
-        if "kind" in field.metadata and hint is not Part:
+        if "kind" in field.metadata and hint is not NestedComponent:
             raise self._malformed(
-                f"option {field.name} of {name} is made with part(...) and is no Part",
-                "annotate it with dddm.interfaces.plugin.Part",
+                f"option {field.name} of {name} is made with nested_component(...) but is no "
+                "NestedComponent",
+                "annotate it with dddm.interfaces.plugin.NestedComponent",
             )
         if "kind" not in field.metadata and not is_option_type(hint):
             raise self._malformed(

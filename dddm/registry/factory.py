@@ -26,22 +26,22 @@ _made: Final[dict[str, tuple[Component, type[Any] | None]]] = {}
 """Components of other packages that this process has asked for, by kind and id, and their class."""
 
 
-def is_ours(component: Component) -> bool:
+def is_builtin(component: Component) -> bool:
     """Whether it comes with dddm."""
     return component.package == _OURS
 
 
-def build(component: Component, options: Any, **more: Any) -> Any:
+def instantiate(component: Component, options: Any, **more: Any) -> Any:
     """Import what a component registered and call it: `target(options, **more)`.
 
     Raises:
         PluginError: if it cannot be imported.
     """
     key = f"{component.kind.value} {component.id}"
-    if not is_ours(component):
+    if not is_builtin(component):
         _made.setdefault(key, (component, None))
     made = component.load()(options, **more)
-    if not is_ours(component):
+    if not is_builtin(component):
         _made[key] = (component, type(made))
     return made
 
@@ -93,7 +93,7 @@ def _owners(file: str) -> list[Component]:
 def _owner(frames: Sequence[FrameType], among: Sequence[Component]) -> Component:
     """Which of a package's components was at work: the innermost that the frames know of."""
     for frame in reversed(frames):
-        if frame.f_code is build.__code__ and frame.f_locals["component"] in among:
+        if frame.f_code is instantiate.__code__ and frame.f_locals["component"] in among:
             made: Component = frame.f_locals["component"]
             return made
         for one, of_class in _made.values():
@@ -105,9 +105,9 @@ def _owner(frames: Sequence[FrameType], among: Sequence[Component]) -> Component
 def _blame_for_call(error: BaseException, frames: Sequence[tuple[FrameType, int]]) -> Blame | None:
     """Of an error on whose traceback no other package's code stands."""
     ours = [frame for frame, _ in frames if not frame.f_code.co_filename.startswith("<")]
-    if ours and ours[-1].f_code is build.__code__:
+    if ours and ours[-1].f_code is instantiate.__code__:
         component: Component = ours[-1].f_locals["component"]
-        if is_ours(component):
+        if is_builtin(component):
             return None
         found = _plugin_error(component, error, when="cannot be made", where=component.place)
         return Blame(error=found, lines="")

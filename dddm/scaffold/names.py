@@ -21,16 +21,16 @@ _SEPARATORS: Final = re.compile(r"[-_.]+")
 
 TAKEN: Final = frozenset(
     {
-        "Any", "Backbone", "Batch", "Block", "Cache", "Callable", "Complaint", "Conformance",
-        "DataError", "DataFacts", "Dataset", "Denoiser", "Draws", "EnvironmentProblem", "EpochDone",
-        "Event", "Extraction", "Features", "Final", "Floor", "Footprint", "Half", "ImageShape",
-        "InMemorySplit", "Iterator", "Kind", "LearningRate", "Literal", "Mapping", "Measure",
-        "Measurement", "Metric", "NamedTuple", "NoOptions", "Objective", "ObjectiveFacts",
-        "Observer", "Outcome", "Parametrization", "Path", "PlainSchedule", "PurePath", "Reference",
-        "Registrar", "RunStarted", "Sampler", "SamplerFacts", "Schedule", "ScheduleFacts", "Score",
-        "ScoreFacts", "Sequence", "ShardState", "Shards", "SimpleNamespace", "Split",
-        "SquaredError", "StepNoise", "StepParts", "Surroundings", "TargetStore", "Tensor",
-        "TinyDenoiser", "TrainingProgress", "TrainingStep",
+        "Any", "Backbone", "Batch", "Block", "Cache", "Callable", "Conformance", "DataError",
+        "Dataset", "DatasetInfo", "Denoiser", "Draws", "EnvironmentProblem", "EpochDone", "Event",
+        "Extraction", "Features", "Final", "Floor", "Footprint", "Half", "ImageShape",
+        "InMemorySplit", "Issue", "Iterator", "Kind", "LearningRate", "Literal", "Mapping",
+        "Measure", "Measurement", "Metric", "NamedTuple", "NoOptions", "Objective", "ObjectiveInfo",
+        "Observer", "Outcome", "Parametrization", "Path", "PlainSchedule", "PurePath",
+        "RecipeContext", "Reference", "Registrar", "RunStarted", "Sampler", "SamplerInfo",
+        "Schedule", "ScheduleInfo", "Score", "ScoreInfo", "Sequence", "ShardState", "Shards",
+        "SimpleNamespace", "Split", "SquaredError", "StepNoise", "StepParts", "TargetStore",
+        "Tensor", "TinyDenoiser", "TrainingProgress", "TrainingStep",
     }
 )  # fmt: skip
 """Names that the templates import or define, which a component's class must not have."""

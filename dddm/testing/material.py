@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.support.noise import generator_for
 from dddm.testing.check import expect
 from dddm.testing.subject import LeftOut

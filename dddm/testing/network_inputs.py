@@ -12,7 +12,7 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.interfaces.backbone import Backbone, second_time_argument
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.testing.material import noise, perturb
 from dddm.testing.subject import Subject
 

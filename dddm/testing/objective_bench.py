@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dddm.core.draws import Draws, draw
 from dddm.core.step import StepParts, make_step
-from dddm.interfaces.facts import ImageShape, ObjectiveFacts
+from dddm.interfaces.info import ImageShape, ObjectiveInfo
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.objective import (
     Batch,
@@ -125,7 +125,7 @@ class Bench:
     """
 
     objective: Objective
-    facts: ObjectiveFacts
+    facts: ObjectiveInfo
     shape: ImageShape
     schedule: Schedule
     denoiser: TinyDenoiser
@@ -185,10 +185,10 @@ class Bench:
         )
 
 
-def facts_of(subject: Subject) -> ObjectiveFacts:
+def facts_of(subject: Subject) -> ObjectiveInfo:
     """What the objective says that it needs."""
-    said = subject.component.facts(ObjectiveFacts, subject.use.options)
-    return said or ObjectiveFacts()
+    said = subject.component.info(ObjectiveInfo, subject.use.options)
+    return said or ObjectiveInfo()
 
 
 def bench(
@@ -255,7 +255,7 @@ def _average(schedule: Schedule, function: Function | None) -> TinyDenoiser:
 
 
 def _batch(
-    facts: ObjectiveFacts, *, count: int, shape: ImageShape, seed: int, x_0: Tensor | None
+    facts: ObjectiveInfo, *, count: int, shape: ImageShape, seed: int, x_0: Tensor | None
 ) -> Batch:
     index = torch.arange(count)
     images = pictures(count, shape, seed=seed) if x_0 is None else x_0

@@ -11,8 +11,8 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-from dddm.interfaces.facts import DataFacts
-from dddm.interfaces.plugin import Surroundings
+from dddm.interfaces.info import DatasetInfo
+from dddm.interfaces.plugin import RecipeContext
 from dddm.recipe.merge import Merged
 from dddm.recipe.options import Reading
 from dddm.registry.catalogue import Catalogue
@@ -45,10 +45,10 @@ def ask(component: Component, catalogue: Catalogue) -> None:
         use = Reading(merged, catalogue).use(component.kind, merged.tables, path=())
         if use is None:
             continue
-        facts = DataFacts(shape=said.shapes[0], train_images=1000)
-        around = Surroundings(data=facts, tables={})
+        facts = DatasetInfo(shape=said.shapes[0], train_images=1000)
+        context = RecipeContext(data=facts, tables={})
         with contextlib.suppress(Exception):
-            list(component.check(use.options, around) if component.check else ())
+            list(component.check(use.options, context) if component.check else ())
         with contextlib.suppress(Exception):
             component.weights_for(use.options)
         with contextlib.suppress(Exception):

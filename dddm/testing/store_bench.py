@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import ShardState, TargetStore
 from dddm.testing.check import expect

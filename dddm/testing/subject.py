@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, final
 
 from dddm.errors import DataError, EnvironmentProblem, PluginError
-from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.interfaces.observer import Observer
-from dddm.interfaces.plugin import Complaint, Kind, Surroundings
+from dddm.interfaces.plugin import Issue, Kind, RecipeContext
 from dddm.interfaces.schedule import Schedule
 from dddm.recipe.merge import Merged
-from dddm.recipe.model import Use, plain
+from dddm.recipe.model import ComponentConfig, plain
 from dddm.recipe.options import Reading
 from dddm.recipe.read import SINGLE
 from dddm.recipe.write import inline
@@ -73,7 +73,7 @@ class Subject:
         """How many classes these images have."""
         return self.component.conformance.classes
 
-    def read(self, table: Mapping[str, Any]) -> Use:
+    def read(self, table: Mapping[str, Any]) -> ComponentConfig:
         """The component with the options that `table` says.
 
         Raises:
@@ -88,7 +88,7 @@ class Subject:
         return use
 
     @cached_property
-    def use(self) -> Use:
+    def use(self) -> ComponentConfig:
         """The component with the example's options.
 
         Raises:
@@ -99,20 +99,20 @@ class Subject:
         except ValueError as error:
             raise LeftOut("its example cannot be read: see options.read") from error
 
-    def complaints(self, shape: ImageShape) -> list[Complaint]:
+    def issues(self, shape: ImageShape) -> list[Issue]:
         """What the component's own check finds, in a recipe for images of `shape`."""
         if self.component.check is None:
             return []
         names = tuple(str(label) for label in range(self.classes))
-        facts = DataFacts(shape=shape, train_images=1000, classes=names)
+        facts = DatasetInfo(shape=shape, train_images=1000, classes=names)
         tables: dict[str, Any] = {name: {} for name in (*SINGLE, "train")}
-        around = Surroundings(data=facts, tables=tables)
-        return list(self.component.check(self.use.options, around))
+        context = RecipeContext(data=facts, tables=tables)
+        return list(self.component.check(self.use.options, context))
 
     @cached_property
     def _missing(self) -> str | None:
         """What it needs and is not on this machine."""
-        for use in self.use.and_parts():
+        for use in self.use.with_nested():
             for file in use.component.weights_for(use.options):
                 try:
                     find_weights(file)
@@ -153,7 +153,7 @@ class Subject:
         elif self.component.kind is Kind.PARAMETRIZATION:
             more = {"schedule": PATHS[0] if schedule is None else schedule}
         with self.needing_what_may_be_absent():
-            return self.use.make(**more)
+            return self.use.instantiate(**more)
 
     @contextmanager
     def built(self) -> Iterator[Any]:

@@ -28,7 +28,7 @@ from dddm.train.reader import ResidentSplit
 
 def build_schedule(recipe: Recipe) -> Schedule:
     """The forward process."""
-    schedule: Schedule = recipe.schedule.make()
+    schedule: Schedule = recipe.schedule.instantiate()
     return schedule
 
 
@@ -36,7 +36,7 @@ def build_parametrization(recipe: Recipe, *, schedule: Schedule) -> Parametrizat
     """How estimates are formed; None for the schedule's own way."""
     if recipe.parametrization is None:
         return None
-    parametrization: Parametrization = recipe.parametrization.make(schedule=schedule)
+    parametrization: Parametrization = recipe.parametrization.instantiate(schedule=schedule)
     return parametrization
 
 
@@ -46,7 +46,7 @@ def build_split(recipe: Recipe) -> Split:
     Raises:
         DataError: if they cannot be read.
     """
-    splits = recipe.data.make().splits()
+    splits = recipe.data.instantiate().splits()
     if "train" not in splits:
         raise DataError(f"the data set {recipe.data.component.id} has no training split")
     split: Split = splits["train"]
@@ -57,7 +57,9 @@ def build_backbone(recipe: Recipe, *, split: Split, device: torch.device) -> Bac
     """The network, with first weights that depend on the recipe's seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("weights", recipe.seed))
-        backbone: Backbone = recipe.backbone.make(shape=split.shape, classes=len(split.classes))
+        backbone: Backbone = recipe.backbone.instantiate(
+            shape=split.shape, classes=len(split.classes)
+        )
     return backbone.to(device)
 
 
@@ -65,14 +67,14 @@ def build_metric(recipe: Recipe, *, device: torch.device) -> Metric | None:
     """The distance that training minimises; None for an objective that uses none."""
     if recipe.metric is None:
         return None
-    metric = CheckedMetric(recipe.metric.make())
+    metric = CheckedMetric(recipe.metric.instantiate())
     metric.to(device)
     return metric
 
 
 def build_objective(recipe: Recipe, *, device: torch.device) -> Objective:
     """What one training step asks of the network."""
-    objective: Objective = recipe.objective.make()
+    objective: Objective = recipe.objective.instantiate()
     objective.to(device)
     return objective
 
@@ -143,7 +145,7 @@ def build_for_training(context: RunContext) -> TrainingParts:
     shards = plan.shards_of(rank=processes.rank, processes=processes.count)
     _refuse_unequal_parts(context)
     steps = total_steps(recipe, split=split, batches_per_epoch=plan.batches_per_epoch)
-    rate: LearningRate = recipe.learning_rate.make()
+    rate: LearningRate = recipe.learning_rate.instantiate()
     optimizer = build_optimizer(
         recipe.optimizer,
         parameters=list(backbone.parameters()),

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from dddm.errors import DataError, RecipeError
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import ObjectiveFacts, SetFacts
+from dddm.interfaces.info import ObjectiveInfo, SetInfo
 from dddm.interfaces.shards import Shards
 from dddm.recipe import shards as sharding
 from dddm.support.noise import generator_for, seed_for
@@ -31,7 +31,7 @@ from dddm.train.batches import EpochRows, StepRows
 MemoryRows = Literal["none", "images", "own"]
 
 
-def _kind_of_rows(needs: ObjectiveFacts) -> MemoryRows:
+def _kind_of_rows(needs: ObjectiveInfo) -> MemoryRows:
     if not needs.memory:
         return "none"
     return "images" if needs.memory_rows is None else "own"
@@ -54,7 +54,7 @@ class SetPlan:
     batch_images: int
     shards: int
     seed: int
-    sets: SetFacts
+    sets: SetInfo
     memory: MemoryRows
     memory_rows: int
     _images_of_class: tuple[Tensor, ...] = field(eq=False, repr=False)
@@ -67,7 +67,7 @@ class SetPlan:
         batch_images: int,
         shards: int | None,
         seed: int,
-        needs: ObjectiveFacts,
+        needs: ObjectiveInfo,
         labels: bool,
     ) -> "SetPlan":
         """Choose the shards where the recipe does not, and refuse what cannot be cut.

@@ -3,14 +3,14 @@
 import math
 
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import DataFacts
+from dddm.interfaces.info import DatasetInfo
 from dddm.recipe.model import Recipe
 from dddm.train.training_cost import TrainingCost, training_cost
 
 
-def facts_of(split: Split) -> DataFacts:
+def facts_of(split: Split) -> DatasetInfo:
     """What is known of the images of a split."""
-    return DataFacts(shape=split.shape, train_images=len(split), classes=split.classes)
+    return DatasetInfo(shape=split.shape, train_images=len(split), classes=split.classes)
 
 
 def total_steps(recipe: Recipe, *, split: Split, batches_per_epoch: int) -> int:

@@ -17,10 +17,10 @@ from safetensors import safe_open
 from torch import Tensor
 
 from dddm.interfaces.data_report import ProgressCallback
-from dddm.interfaces.facts import ImageShape, MemoryField
+from dddm.interfaces.info import ImageShape, MemoryField
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import Footprint, ShardState, TargetStore
-from dddm.recipe.model import Use
+from dddm.recipe.model import ComponentConfig
 from dddm.support.files import naming_full_disk
 from dddm.support.noise import seed_for
 from dddm.train.checkpoint import Groups, SavedGroups
@@ -128,7 +128,7 @@ def shape_of(field: MemoryField, image: ImageShape) -> ImageShape:
 
 
 def footprint_of(
-    targets: Use | None,
+    targets: ComponentConfig | None,
     *,
     fields: tuple[MemoryField, ...],
     rows: int,
@@ -138,7 +138,7 @@ def footprint_of(
     """What the stores of all fields take with so many rows."""
     total = Footprint()
     for field in fields if targets is not None else ():
-        store: TargetStore = targets.make()  # type: ignore[union-attr]  # there are fields
+        store: TargetStore = targets.instantiate()  # type: ignore[union-attr]  # there are fields
         one = store.footprint(
             rows=rows,
             shape=shape_of(field, image),
@@ -175,7 +175,7 @@ def open_memory(context: RunContext, *, shards: Shards, image: ImageShape) -> Me
     )
     stores: dict[str, TargetStore] = {}
     for number, field in enumerate(fields):
-        store: TargetStore = recipe.targets.make()
+        store: TargetStore = recipe.targets.instantiate()
         place = folder / field.name
         with naming_full_disk(place):
             place.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from dddm.errors import DataError, DddmError, UsageError
 from dddm.interfaces.plugin import WeightFile
-from dddm.recipe.model import Use
+from dddm.recipe.model import ComponentConfig
 from dddm.registry.catalogue import Catalogue
 from dddm.support.weights import find_weights
 
@@ -59,7 +59,7 @@ def weights_named(catalogue: Catalogue, names: Sequence[str]) -> tuple[NeededWei
     return tuple(needed for needed in every if not names or needed.file.name in names)
 
 
-def refuse_missing_weights(uses: Iterable[Use]) -> None:
+def refuse_missing_weights(uses: Iterable[ComponentConfig]) -> None:
     """Verify every file of weights that components, and what they hold, need; before all else.
 
     Raises:
@@ -70,7 +70,7 @@ def refuse_missing_weights(uses: Iterable[Use]) -> None:
     files = dict.fromkeys(
         file
         for top in uses
-        for use in top.and_parts()
+        for use in top.with_nested()
         for file in use.component.weights_for(use.options)
     )
     refuse_unfit(files)

@@ -15,7 +15,7 @@ def observers_for(recipe: Recipe, *, catalogue: Catalogue, folder: RunFolder) ->
     """The recipe's observers, or where it names none those that are registered as default."""
     if recipe.observe is not None:
         return [
-            Follower(title=use.component.title, make=partial(use.make, folder=folder.path))
+            Follower(title=use.component.title, make=partial(use.instantiate, folder=folder.path))
             for use in recipe.observe
         ]
     return [

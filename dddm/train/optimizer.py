@@ -12,7 +12,7 @@ from attrs import frozen
 from torch import Tensor, nn
 
 from dddm.errors import PluginError
-from dddm.recipe.model import Use
+from dddm.recipe.model import ComponentConfig
 from dddm.support.noise import generator_for
 from dddm.support.optimizer_state import (
     load_optimizer_state,
@@ -31,7 +31,7 @@ Make = Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer]
 
 
 def build_optimizer(
-    use: Use, *, parameters: Sequence[nn.Parameter], learning_rate: float
+    use: ComponentConfig, *, parameters: Sequence[nn.Parameter], learning_rate: float
 ) -> torch.optim.Optimizer:
     """Make the recipe's optimizer of these parameters.
 
@@ -41,7 +41,7 @@ def build_optimizer(
     title = use.component.id
 
     def make(some: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        made = use.make(parameters=list(some), learning_rate=learning_rate)
+        made = use.instantiate(parameters=list(some), learning_rate=learning_rate)
         if not isinstance(made, torch.optim.Optimizer):
             raise PluginError(
                 f"the optimizer {title} made a {type(made).__name__}, not a torch.optim.Optimizer",
@@ -60,11 +60,13 @@ def build_optimizer(
     return optimizer
 
 
-def state_bytes(use: Use, *, parameters: Sequence[nn.Parameter]) -> int:
+def state_bytes(use: ComponentConfig, *, parameters: Sequence[nn.Parameter]) -> int:
     """What the recipe's optimizer keeps of these parameters; seen in one step of small ones."""
     small = [tuple(min(side, _TRIAL_SIDE) for side in p.shape) for p in parameters]
     made = {shape: nn.Parameter(torch.zeros(shape)) for shape in small}
-    optimizer: torch.optim.Optimizer = use.make(parameters=list(made.values()), learning_rate=1e-3)
+    optimizer: torch.optim.Optimizer = use.instantiate(
+        parameters=list(made.values()), learning_rate=1e-3
+    )
     for parameter in made.values():
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()

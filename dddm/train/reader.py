@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.objective import Batch, RealSets
 from dddm.support.images import from_uint8
 from dddm.support.side_thread import side_thread

@@ -1,8 +1,8 @@
 """What to do about a number that is not finite: it depends on how far training has come."""
 
 from dddm.interfaces.objective import Batch, Outcome
-from dddm.recipe.model import Use
-from dddm.registry.factory import is_ours
+from dddm.recipe.model import ComponentConfig
+from dddm.registry.factory import is_builtin
 from dddm.train.checkpoint import list_checkpoints
 from dddm.train.training import Training
 
@@ -42,7 +42,7 @@ def what_is_kept(training: Training) -> str:
     return "the last checkpoint is whole; " if there else ""
 
 
-def _look_at(use: Use) -> str:
-    if is_ours(use.component):
+def _look_at(use: ComponentConfig) -> str:
+    if is_builtin(use.component):
         return f"look at the options of {use.component.id}"
     return f"dddm plugin test {use.component.id}"

@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dddm.core.flops import Flops, count_flops
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.interfaces.metric import Metric
 from dddm.recipe.model import Recipe
 
@@ -47,14 +47,16 @@ class TrainingCost:
         return self.network_flops + (self.metric_flops or 0.0)
 
 
-def meta_backbone(recipe: Recipe, *, facts: DataFacts) -> Backbone:
+def meta_backbone(recipe: Recipe, *, facts: DatasetInfo) -> Backbone:
     """The recipe's network with shapes alone."""
     with torch.device("meta"):
-        backbone: Backbone = recipe.backbone.make(shape=facts.shape, classes=len(facts.classes))
+        backbone: Backbone = recipe.backbone.instantiate(
+            shape=facts.shape, classes=len(facts.classes)
+        )
     return backbone
 
 
-def training_cost(recipe: Recipe, *, facts: DataFacts) -> TrainingCost:
+def training_cost(recipe: Recipe, *, facts: DatasetInfo) -> TrainingCost:
     """Count what one image of a training step costs."""
     needs = recipe.needs
     backbone = meta_backbone(recipe, facts=facts)
@@ -80,7 +82,7 @@ def _distances_flops(recipe: Recipe, *, shape: ImageShape) -> int | None:
     images = torch.empty(1, *shape.as_tuple, device="meta")
     try:
         with torch.device("meta"):
-            metric: Metric = recipe.metric.make()
+            metric: Metric = recipe.metric.instantiate()
             metric.to(torch.device("meta"))
         with FlopCounterMode(display=False) as counter:
             estimate = images.clone().requires_grad_()

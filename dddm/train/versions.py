@@ -6,12 +6,12 @@ from importlib.metadata import version
 
 import torch
 
-from dddm.recipe.model import Use
+from dddm.recipe.model import ComponentConfig
 
 _PACKAGES = ("dddm", "torch", "numpy", "torch-fidelity", "scikit-learn", "safetensors")
 
 
-def versions(uses: Iterable[Use]) -> dict[str, str]:
+def versions(uses: Iterable[ComponentConfig]) -> dict[str, str]:
     """Versions of Python, of what the core stands on, and of the plugins that components are of."""
     plugins = {part.component.package: part.component.version for part in _all(uses)}
     return {
@@ -21,15 +21,15 @@ def versions(uses: Iterable[Use]) -> dict[str, str]:
     }
 
 
-def components(uses: Iterable[Use]) -> dict[str, str]:
+def components(uses: Iterable[ComponentConfig]) -> dict[str, str]:
     """Full ids of components, each with the package and version that it is of."""
     used = (part.component for part in _all(uses))
     return {one.id: f"{one.package} {one.version}" for one in used}
 
 
-def _all(uses: Iterable[Use]) -> Iterable[Use]:
+def _all(uses: Iterable[ComponentConfig]) -> Iterable[ComponentConfig]:
     """The components and all that these hold."""
-    return (part for use in uses for part in use.and_parts())
+    return (part for use in uses for part in use.with_nested())
 
 
 def changed_versions(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -41,7 +41,7 @@ def changed_versions(before: Mapping[str, str], now: Mapping[str, str]) -> list[
     ]
 
 
-def how_to_fit(before: Mapping[str, str], uses: Iterable[Use]) -> str:
+def how_to_fit(before: Mapping[str, str], uses: Iterable[ComponentConfig]) -> str:
     """What to do about a checkpoint that no longer fits what its recipe builds.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any, Final, final
 from attrs import asdict, frozen
 
 from dddm.generate.sample import build_sampler, evaluations_of_image
-from dddm.interfaces.facts import DataFacts
+from dddm.interfaces.info import DatasetInfo
 from dddm.interfaces.target_store import Footprint
 from dddm.recipe.model import Recipe, SampleSpec
 from dddm.recipe.shards import batches_per_epoch, default_shards
@@ -60,7 +60,7 @@ class Outlook:
         samples: what each `[[sample]]` asks for.
     """
 
-    facts: DataFacts
+    facts: DatasetInfo
     cost: TrainingCost
     steps: int
     steps_per_epoch: int
@@ -181,12 +181,12 @@ def _sample_cost(spec: SampleSpec) -> SampleCost:
     )
 
 
-def _facts_of(recipe: Recipe) -> DataFacts:
-    said = recipe.data.component.facts(DataFacts, recipe.data.options)
+def _facts_of(recipe: Recipe) -> DatasetInfo:
+    said = recipe.data.component.info(DatasetInfo, recipe.data.options)
     return facts_of(build_split(recipe)) if said is None else said
 
 
-def _batches_per_epoch(recipe: Recipe, facts: DataFacts) -> int:
+def _batches_per_epoch(recipe: Recipe, facts: DatasetInfo) -> int:
     batch = recipe.train.batch_images
     if recipe.needs.sets is not None:
         return max(facts.train_images // batch, 1)

@@ -20,7 +20,7 @@ from dddm.interfaces.features import Features
 from dddm.interfaces.observer import SamplesDrawn, ScoreMeasured
 from dddm.interfaces.sampler import Sampler
 from dddm.interfaces.score import Reference
-from dddm.recipe.model import BLOCK_IMAGES, Recipe, SampleSpec, score_facts
+from dddm.recipe.model import BLOCK_IMAGES, Recipe, SampleSpec, score_info
 from dddm.support.files import naming_full_disk
 from dddm.support.pictures import grid, png_bytes
 from dddm.train.checkpointing import keep_best
@@ -104,7 +104,7 @@ class Progress:
             return
         samples = self._samples(training, steps=settings.score_steps, images=settings.score_images)
         use = evaluation.scores[0]
-        measure = score_facts(use).measures[0]
+        measure = score_info(use).measures[0]
         first = evaluation.features[0].component.name
         name = f"{measure.name}-{first}@{settings.score_images}"
         values = {}

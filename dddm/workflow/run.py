@@ -13,7 +13,7 @@ from dddm.generate.generate import generate
 from dddm.generate.generator import load_generator
 from dddm.generate.stored_samples import planned_sample_folders
 from dddm.interfaces.dataset import Dataset
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.observer import DataProgress, RunStopped
 from dddm.recipe.model import Recipe
 from dddm.train import checkpoint as checkpoints
@@ -161,7 +161,7 @@ def _prepare_data(context: RunContext) -> None:
         context.announcer.announce(DataProgress, what=what, done=done, total=total)
         context.stop.obey(where=f"{what}: {done} of {total} images", saved=True)
 
-    data: Dataset = context.recipe.data.make()
+    data: Dataset = context.recipe.data.instantiate()
     data.prepare(progress=progress)
 
 

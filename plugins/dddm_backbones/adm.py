@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from dddm.errors import RecipeError
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm_backbones.attention import EstimateTokens
 from dddm_backbones.layers import (
     Embedding,
@@ -30,7 +30,7 @@ from dddm_backbones.layers import (
     group_norm,
     starting_at_zero,
 )
-from dddm_backbones.options import AdmOptions, complaints
+from dddm_backbones.options import AdmOptions, issues
 from dddm_backbones.steps import Step, StepMaker
 from dddm_backbones.transformer import EstimatePixels
 
@@ -217,14 +217,14 @@ class Adm(Backbone):
 
 
 def _refuse_misfit(options: AdmOptions, *, shape: ImageShape, classes: int) -> None:
-    facts = DataFacts(
+    facts = DatasetInfo(
         shape=shape, train_images=1, classes=tuple(str(label) for label in range(classes))
     )
-    for complaint in complaints(options, facts):
+    for issue in issues(options, facts):
         raise RecipeError(
-            f"the backbone cannot be built: {complaint.what}",
-            where=f"backbone.{complaint.option}",
-            remedy=complaint.remedy,
+            f"the backbone cannot be built: {issue.what}",
+            where=f"backbone.{issue.option}",
+            remedy=issue.remedy,
         )
 
 

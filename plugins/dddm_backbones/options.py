@@ -6,8 +6,8 @@ from typing import Literal, final
 
 from attrs import frozen
 
-from dddm.interfaces.facts import BackboneFacts, DataFacts, ImageShape
-from dddm.interfaces.plugin import Complaint, Surroundings, option
+from dddm.interfaces.info import BackboneInfo, DatasetInfo, ImageShape
+from dddm.interfaces.plugin import Issue, RecipeContext, option
 
 
 @final
@@ -94,28 +94,28 @@ class AdmOptions:
         return self.heads if self.heads is not None else max(1, channels // self.head_width)
 
 
-def describe_adm(options: AdmOptions) -> BackboneFacts:
+def describe_adm(options: AdmOptions) -> BackboneInfo:
     """What the network takes.
 
     torch derives forward neither what the backward pass computes again, nor a group norm with the
     channels last; see `dddm.core.forward_mode`.
     """
-    return BackboneFacts(
+    return BackboneInfo(
         estimate=options.estimate != "none",
         second_time=options.second_time,
         forward_mode=not (options.checkpointing or options.channels_last),
     )
 
 
-def check_adm(options: AdmOptions, surroundings: Surroundings) -> Iterator[Complaint]:
+def check_adm(options: AdmOptions, context: RecipeContext) -> Iterator[Issue]:
     """What of the options does not fit itself or the rest of the recipe."""
-    yield from complaints(options, surroundings.data)
+    yield from issues(options, context.data)
 
 
-def complaints(options: AdmOptions, data: DataFacts | None) -> Iterator[Complaint]:
+def issues(options: AdmOptions, data: DatasetInfo | None) -> Iterator[Issue]:
     """What of the options does not fit itself, or the images, if they are known."""
     if not options.multipliers:
-        yield Complaint(option="multipliers", what="there is no stage", remedy="write at least [1]")
+        yield Issue(option="multipliers", what="there is no stage", remedy="write at least [1]")
         return
     yield from _about_heads(options)
     # A transformer stands in the middle, whatever is listed.
@@ -124,39 +124,39 @@ def complaints(options: AdmOptions, data: DataFacts | None) -> Iterator[Complain
     if data is not None:
         yield from _about_sizes(options, data.shape)
         if options.classes and not data.classes:
-            yield Complaint(
+            yield Issue(
                 option="classes", what="the data have no classes", remedy="write classes = false"
             )
 
 
-def _about_heads(options: AdmOptions) -> Iterator[Complaint]:
+def _about_heads(options: AdmOptions) -> Iterator[Issue]:
     name = "head_width" if options.heads is None else "heads"
     shared = math.gcd(*options.attended_widths)
     fitting = [str(number) for number in range(1, shared + 1) if shared % number == 0]
     for channels in options.attended_widths:
         heads = options.heads_at(channels)
         if channels % heads:
-            yield Complaint(
+            yield Issue(
                 option=name,
                 what=f"{channels} channels cannot be shared by {heads} attention heads",
                 remedy=f"all stages can have {name} = {' or '.join(fitting)}",
             )
 
 
-def _no_entrance(options: AdmOptions, data: DataFacts | None) -> Complaint:
+def _no_entrance(options: AdmOptions, data: DatasetInfo | None) -> Issue:
     remedy = "write the heights at which it shall enter"
     if data is not None and _can_be_halved(options, data.shape):
         remedy = f"write attention = {_heights(options, data.shape)[-1:]}"
-    return Complaint(
+    return Issue(
         option="attention",
         what="there is no attention, so the estimate could not enter",
         remedy=f'{remedy}, or estimate = "concatenation"',
     )
 
 
-def _about_sizes(options: AdmOptions, shape: ImageShape) -> Iterator[Complaint]:
+def _about_sizes(options: AdmOptions, shape: ImageShape) -> Iterator[Issue]:
     if not _can_be_halved(options, shape):
-        yield Complaint(
+        yield Issue(
             option="multipliers",
             what=f"{shape.height}×{shape.width} pixels cannot be halved as often as "
             f"{len(options.multipliers)} stages need",
@@ -166,7 +166,7 @@ def _about_sizes(options: AdmOptions, shape: ImageShape) -> Iterator[Complaint]:
     heights = _heights(options, shape)
     missing = [height for height in options.attention if height not in heights]
     if missing:
-        yield Complaint(
+        yield Issue(
             option="attention",
             what=f"no stage is {' or '.join(map(str, missing))} pixels high",
             remedy="the stages are " + ", ".join(map(str, heights)) + " pixels high",

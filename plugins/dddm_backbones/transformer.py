@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm_backbones.attention import attend
 from dddm_backbones.layers import group_norm, starting_at_zero
 

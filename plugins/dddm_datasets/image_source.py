@@ -11,7 +11,7 @@ from attrs import frozen
 from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.data_report import Problem
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm_datasets.image_decode import CannotUseError, Decoded, decode, size_of
 from dddm_datasets.image_files import SUFFIXES, ImageFiles, Listing
 from dddm_datasets.image_layout import SplitFiles, lay_out

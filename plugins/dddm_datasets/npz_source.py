@@ -14,7 +14,7 @@ from attrs import frozen
 from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.data_report import Problem
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.support.splits import hold_out_evenly
 from dddm_datasets.npz_rows import ArrayHeader, headers, read_whole, stretches
 from dddm_datasets.options import NpzOptions

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
-from dddm.interfaces.facts import FeaturesFacts, ImageShape
+from dddm.interfaces.info import FeaturesInfo, ImageShape
 from dddm.interfaces.plugin import (
-    Complaint,
     Conformance,
+    Issue,
     Kind,
     NoOptions,
+    RecipeContext,
     Registrar,
-    Surroundings,
     hookimpl,
 )
 from dddm_features.inception_options import (
@@ -39,36 +39,36 @@ DIGITS_SHAPE = ImageShape(channels=1, height=8, width=8)
 """What the digits classifier was trained on, and all that it takes."""
 
 
-def check_digits_classifier(options: NoOptions, around: Surroundings) -> Iterable[Complaint]:
+def check_digits_classifier(options: NoOptions, context: RecipeContext) -> Iterable[Issue]:
     """Find before training that the samples could not be judged after it."""
     del options
-    if around.data is not None and around.data.shape != DIGITS_SHAPE:
-        yield Complaint(
+    if context.data is not None and context.data.shape != DIGITS_SHAPE:
+        yield Issue(
             option="use",
             what=f"digits-classifier is made for images of {DIGITS_SHAPE} "
-            f"(channels×height×width), and the data are {around.data.shape}",
+            f"(channels×height×width), and the data are {context.data.shape}",
             remedy='use features = "pixels", which take any shape',
         )
 
 
-def with_gradient(_options: Any) -> FeaturesFacts:
+def with_gradient(_options: Any) -> FeaturesInfo:
     """Of features that losses can use."""
-    return FeaturesFacts(gradient=True)
+    return FeaturesInfo(gradient=True)
 
 
-def with_gradient_and_probabilities(_options: Any) -> FeaturesFacts:
+def with_gradient_and_probabilities(_options: Any) -> FeaturesInfo:
     """Of classifiers that losses can use."""
-    return FeaturesFacts(gradient=True, probabilities=True)
+    return FeaturesInfo(gradient=True, probabilities=True)
 
 
-def with_probabilities(_options: Any) -> FeaturesFacts:
+def with_probabilities(_options: Any) -> FeaturesInfo:
     """Of classifiers."""
-    return FeaturesFacts(probabilities=True)
+    return FeaturesInfo(probabilities=True)
 
 
-def without_either(_options: Any) -> FeaturesFacts:
+def without_either(_options: Any) -> FeaturesInfo:
     """Of features for scores alone."""
-    return FeaturesFacts()
+    return FeaturesInfo()
 
 
 @hookimpl

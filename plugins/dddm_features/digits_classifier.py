@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Extraction, Features
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import NoOptions
 from dddm.support.files import sha256_of
 from dddm.support.images import from_uint8

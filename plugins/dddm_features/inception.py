@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Extraction, Features
+from dddm.interfaces.info import ImageShape
 from dddm.support.files import sha256_of
 from dddm.support.torchvision_operators import import_torchvision
 from dddm_features.exactly import exactly

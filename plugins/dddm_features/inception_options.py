@@ -6,7 +6,7 @@ from typing import Final, final
 
 from attrs import frozen
 
-from dddm.interfaces.plugin import Complaint, Surroundings, WeightFile, option
+from dddm.interfaces.plugin import Issue, RecipeContext, WeightFile, option
 from dddm.support.weights import find_weights
 from dddm_features.own_weights import check_own_weights, own_file
 
@@ -37,12 +37,12 @@ class InceptionOptions:
     )
 
 
-def check_inception(options: InceptionOptions, around: Surroundings) -> Iterator[Complaint]:
+def check_inception(options: InceptionOptions, context: RecipeContext) -> Iterator[Issue]:
     """Find before training that the samples could not be judged after it."""
-    if around.data is not None and around.data.shape.channels not in {1, _MOST_CHANNELS}:
-        yield Complaint(
+    if context.data is not None and context.data.shape.channels not in {1, _MOST_CHANNELS}:
+        yield Issue(
             option="use",
-            what=f"inception sees grey and colour images, and the data are {around.data.shape}",
+            what=f"inception sees grey and colour images, and the data are {context.data.shape}",
             remedy='use features = "pixels", which take any shape',
         )
     yield from check_own_weights(weights=options.weights, sha256=options.weights_sha256)

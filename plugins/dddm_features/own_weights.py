@@ -4,22 +4,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dddm.errors import DataError
-from dddm.interfaces.plugin import Complaint
+from dddm.interfaces.plugin import Issue
 from dddm.support.files import sha256_of
 from dddm.support.weights import verify_hash
 
 
-def check_own_weights(*, weights: str | None, sha256: str | None) -> Iterator[Complaint]:
+def check_own_weights(*, weights: str | None, sha256: str | None) -> Iterator[Issue]:
     """The options `weights` and `weights_sha256` go together, and the second is a SHA-256."""
     if (weights is None) != (sha256 is None):
         missing = "weights" if weights is None else "weights_sha256"
-        yield Complaint(
+        yield Issue(
             option=missing,
             what="weights and weights_sha256 go together",
             remedy=f"write {missing} too, or leave both out",
         )
     if sha256 is not None and not _is_sha256(sha256):
-        yield Complaint(
+        yield Issue(
             option="weights_sha256",
             what=f"{sha256!r} is no SHA-256: that has 64 hexadecimal digits",
             remedy="write what `sha256sum FILE` prints",

@@ -5,8 +5,8 @@ from typing import Final, final
 
 from torch import Tensor
 
-from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Features
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import NoOptions
 from dddm.support.images import from_uint8
 

@@ -6,8 +6,8 @@ from typing import Final, final
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Features
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import NoOptions
 from dddm.support.images import from_uint8
 

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Extraction, Features
+from dddm.interfaces.info import ImageShape
 from dddm.support.files import sha256_of
 from dddm_features.exactly import exactly
 from dddm_features.resnet20_file import resnet20_path

@@ -5,8 +5,8 @@ from typing import Final, final
 
 from attrs import frozen
 
-from dddm.interfaces.facts import ImageShape
-from dddm.interfaces.plugin import Complaint, Surroundings, WeightFile, option
+from dddm.interfaces.info import ImageShape
+from dddm.interfaces.plugin import Issue, RecipeContext, WeightFile, option
 from dddm_features.own_weights import check_own_weights
 
 RESNET20_SHAPE: Final = ImageShape(channels=3, height=32, width=32)
@@ -44,13 +44,13 @@ class ResNet20Options:
     )
 
 
-def check_resnet20(options: ResNet20Options, around: Surroundings) -> Iterator[Complaint]:
+def check_resnet20(options: ResNet20Options, context: RecipeContext) -> Iterator[Issue]:
     """Find before training that the samples could not be judged after it."""
-    if around.data is not None and around.data.shape != RESNET20_SHAPE:
-        yield Complaint(
+    if context.data is not None and context.data.shape != RESNET20_SHAPE:
+        yield Issue(
             option="use",
             what=f"resnet20 is made for images of {RESNET20_SHAPE} (channels×height×width), and "
-            f"the data are {around.data.shape}",
+            f"the data are {context.data.shape}",
             remedy='use features = "pixels", which take any shape',
         )
     yield from check_own_weights(weights=options.weights, sha256=options.weights_sha256)

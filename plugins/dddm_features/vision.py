@@ -16,8 +16,8 @@ from attrs import frozen
 from torch import Tensor, nn
 
 from dddm.errors import DataError
-from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Features
+from dddm.interfaces.info import ImageShape
 from dddm.support.files import sha256_of
 from dddm.support.torchvision_operators import import_torchvision
 from dddm_features.clip_network import read_clip

@@ -5,7 +5,7 @@ from typing import Any, final
 
 from attrs import frozen
 
-from dddm.interfaces.plugin import Complaint, Surroundings, option
+from dddm.interfaces.plugin import Issue, RecipeContext, option
 
 
 def _rate() -> Any:
@@ -75,11 +75,11 @@ class InverseSqrtOptions:
     warmup_steps: int = _warmup_steps()
 
 
-def check_steps(options: StepsOptions, around: Surroundings) -> Iterator[Complaint]:
+def check_steps(options: StepsOptions, context: RecipeContext) -> Iterator[Issue]:
     """The fractions rise."""
-    del around  # nothing else in a recipe bears on it
+    del context  # nothing else in a recipe bears on it
     if list(options.drops) != sorted(set(options.drops)):
-        yield Complaint(
+        yield Issue(
             option="drops",
             what="the fractions of the run must rise",
             remedy="write, for instance, drops = [0.5, 0.75]",

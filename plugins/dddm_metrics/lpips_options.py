@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, final
 
 from attrs import frozen
 
-from dddm.interfaces.plugin import Complaint, Surroundings, WeightFile, option
+from dddm.interfaces.plugin import Issue, RecipeContext, WeightFile, option
 
 _SOURCE: Final = "https://download.pytorch.org/models/"
 
@@ -113,24 +113,24 @@ def needs(options: PerceptualOptions) -> tuple[WeightFile, ...]:
     return () if options.trunk_file is not None else (TRUNKS[options.net],)
 
 
-def check_perceptual(options: PerceptualOptions, surroundings: Surroundings) -> Iterator[Complaint]:
+def check_perceptual(options: PerceptualOptions, context: RecipeContext) -> Iterator[Issue]:
     """What of the options does not fit itself or the rest of the recipe."""
     yield from _about_trunk(options)
-    yield from _about_images(options, surroundings)
-    yield from _about_precision(surroundings.tables)
+    yield from _about_images(options, context)
+    yield from _about_precision(context.tables)
 
 
-def _about_trunk(options: PerceptualOptions) -> Iterator[Complaint]:
+def _about_trunk(options: PerceptualOptions) -> Iterator[Issue]:
     if (options.trunk_file is None) != (options.trunk_sha256 is None):
         missing = "trunk_file" if options.trunk_file is None else "trunk_sha256"
-        yield Complaint(
+        yield Issue(
             option=missing,
             what="trunk_file and trunk_sha256 go together",
             remedy=f"write {missing} too, or leave both out",
         )
     digest = options.trunk_sha256
     if digest is not None and not _is_sha256(digest):
-        yield Complaint(
+        yield Issue(
             option="trunk_sha256",
             what=f"{digest!r} is no SHA-256: that has 64 hexadecimal digits",
             remedy="write what `sha256sum FILE` prints",
@@ -141,26 +141,26 @@ def _is_sha256(text: str) -> bool:
     return len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")  # noqa: PLR2004 - 256 bits
 
 
-def _about_images(options: PerceptualOptions, surroundings: Surroundings) -> Iterator[Complaint]:
+def _about_images(options: PerceptualOptions, context: RecipeContext) -> Iterator[Issue]:
     smallest = SMALLEST_PIXELS[options.net]
     if 0 < options.size < smallest:
-        yield Complaint(
+        yield Issue(
             option="size",
             what=f"{options.size} pixels are too few for {options.net}",
             remedy=f"use at least {smallest}, or 0 to leave images as they are",
         )
-    if surroundings.data is None:
+    if context.data is None:
         return
-    shape = surroundings.data.shape
+    shape = context.data.shape
     if options.size == 0 and min(shape.height, shape.width) < smallest:
-        yield Complaint(
+        yield Issue(
             option="size",
             what=f"images of {shape.height}×{shape.width} pixels are too small for "
             f"{options.net} as they are: it needs {smallest}×{smallest}",
             remedy=f"write size = {smallest} or more, to which they are resized",
         )
     if shape.channels not in {1, 3}:
-        yield Complaint(
+        yield Issue(
             option="net",
             what=f"{options.net} sees images of 3 channels (or 1, which is shown as grey), and "
             f"these have {shape.channels}",
@@ -168,10 +168,10 @@ def _about_images(options: PerceptualOptions, surroundings: Surroundings) -> Ite
         )
 
 
-def _about_precision(tables: Mapping[str, Any]) -> Iterator[Complaint]:
+def _about_precision(tables: Mapping[str, Any]) -> Iterator[Issue]:
     train = tables.get("train")
     if isinstance(train, Mapping) and train.get("precision") == "float16":
-        yield Complaint(
+        yield Issue(
             option="precision",
             what='train.precision = "float16" does not go with LPIPS: what keeps its normalised '
             "features finite is smaller than float16 can say",

@@ -1,10 +1,10 @@
 """Built-in training objectives."""
 
-from dddm.interfaces.facts import DiagnosisFacts, MemoryField, ObjectiveFacts
+from dddm.interfaces.info import DiagnosisInfo, MemoryField, ObjectiveInfo
 from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
 from dddm_objectives.options import DirectlyDenoisingOptions
 
-_LEAK = DiagnosisFacts(
+_LEAK = DiagnosisInfo(
     title="Leak diagnostic",
     measured="mean squared error of the estimate at t = T",
     curves=(("given_store", "given store"), ("given_noise", "given noise")),
@@ -24,9 +24,9 @@ _LEAK = DiagnosisFacts(
 )
 
 
-def describe_directly_denoising(options: DirectlyDenoisingOptions) -> ObjectiveFacts:
+def describe_directly_denoising(options: DirectlyDenoisingOptions) -> ObjectiveInfo:
     """One estimate for each training image, one evaluation, and a second distance if mixed."""
-    return ObjectiveFacts(
+    return ObjectiveInfo(
         memory=(MemoryField(name="estimate"),),
         estimate="estimate",
         targets=2 if options.guided_mix else 1,

@@ -5,7 +5,7 @@ from typing import Any, final
 
 from attrs import frozen
 
-from dddm.interfaces.plugin import Complaint, Surroundings, option
+from dddm.interfaces.plugin import Issue, RecipeContext, option
 
 
 def _betas(first: float, second: float) -> Any:
@@ -110,33 +110,33 @@ class MuonOptions:
 
 
 def check_betas(
-    options: AdamOptions | AdamWOptions | RAdamOptions, around: Surroundings
-) -> Iterator[Complaint]:
+    options: AdamOptions | AdamWOptions | RAdamOptions, context: RecipeContext
+) -> Iterator[Issue]:
     """`betas` has two numbers."""
-    del around  # nothing else in a recipe bears on it
+    del context  # nothing else in a recipe bears on it
     yield from _two("betas", options.betas)
 
 
-def check_sgd(options: SGDOptions, around: Surroundings) -> Iterator[Complaint]:
+def check_sgd(options: SGDOptions, context: RecipeContext) -> Iterator[Issue]:
     """Nesterov's step needs momentum."""
-    del around
+    del context
     if options.nesterov and not options.momentum:
-        yield Complaint(
+        yield Issue(
             option="nesterov",
             what="Nesterov's step needs momentum, and momentum is 0",
             remedy="write momentum = 0.9, or leave nesterov out",
         )
 
 
-def check_muon(options: MuonOptions, around: Surroundings) -> Iterator[Complaint]:
+def check_muon(options: MuonOptions, context: RecipeContext) -> Iterator[Issue]:
     """`adam_betas` has two numbers."""
-    del around
+    del context
     yield from _two("adam_betas", options.adam_betas)
 
 
-def _two(name: str, betas: tuple[float, ...]) -> Iterator[Complaint]:
+def _two(name: str, betas: tuple[float, ...]) -> Iterator[Issue]:
     if len(betas) != 2:  # noqa: PLR2004 - Adam has two
-        yield Complaint(
+        yield Issue(
             option=name,
             what=f"Adam has two averaging factors, not {len(betas)}",
             remedy=f"write {name} = [0.9, 0.999]",

@@ -1,14 +1,14 @@
 """Built-in samplers."""
 
-from dddm.interfaces.facts import SamplerFacts
+from dddm.interfaces.info import SamplerInfo
 from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
 from dddm_samplers.options import AcceleratedOptions, AnnealedOptions, FixedTimeOptions
 
 
-def describe(options: object) -> SamplerFacts:
+def describe(options: object) -> SamplerInfo:
     """Of samplers that stay at one time: only x̂ changes from step to step."""
     del options
-    return SamplerFacts(refines=True)
+    return SamplerInfo(refines=True)
 
 
 @hookimpl

@@ -5,8 +5,8 @@ from typing import Literal, final
 
 from attrs import frozen
 
-from dddm.interfaces.facts import ScheduleFacts
-from dddm.interfaces.plugin import Complaint, Surroundings, option
+from dddm.interfaces.info import ScheduleInfo
+from dddm.interfaces.plugin import Issue, RecipeContext, option
 
 
 @final
@@ -84,29 +84,27 @@ class KarrasOptions:
     )
 
 
-def describe_discrete(options: LinearOptions | CosineOptions | VeOptions) -> ScheduleFacts:
+def describe_discrete(options: LinearOptions | CosineOptions | VeOptions) -> ScheduleInfo:
     """Times 1…T."""
-    return ScheduleFacts(continuous=False, last_time=float(options.timesteps))
+    return ScheduleInfo(continuous=False, last_time=float(options.timesteps))
 
 
-def describe_unit(options: ContinuousOptions | FlowOptions) -> ScheduleFacts:
+def describe_unit(options: ContinuousOptions | FlowOptions) -> ScheduleInfo:
     """Times in (0, 1]."""
     del options
-    return ScheduleFacts(continuous=True, last_time=1.0)
+    return ScheduleInfo(continuous=True, last_time=1.0)
 
 
-def describe_karras(options: KarrasOptions) -> ScheduleFacts:
+def describe_karras(options: KarrasOptions) -> ScheduleInfo:
     """Times in (0, σ_max]."""
-    return ScheduleFacts(continuous=True, last_time=options.sigma_max)
+    return ScheduleInfo(continuous=True, last_time=options.sigma_max)
 
 
-def check_sigma(
-    options: VeOptions | KarrasOptions, surroundings: Surroundings
-) -> Iterator[Complaint]:
+def check_sigma(options: VeOptions | KarrasOptions, context: RecipeContext) -> Iterator[Issue]:
     """The noise must rise with t."""
-    del surroundings  # nothing else in a recipe bears on it
+    del context  # nothing else in a recipe bears on it
     if options.sigma_min >= options.sigma_max:
-        yield Complaint(
+        yield Issue(
             option="sigma_max",
             what=f"σ must rise from sigma_min to sigma_max, but {options.sigma_min:g} is not below "
             f"{options.sigma_max:g}",
@@ -114,13 +112,13 @@ def check_sigma(
         )
 
 
-def check_linear(options: LinearOptions, surroundings: Surroundings) -> Iterator[Complaint]:
+def check_linear(options: LinearOptions, context: RecipeContext) -> Iterator[Issue]:
     """Each β must be below 1, or there is no signal left to take the root of."""
-    del surroundings  # nothing else in a recipe bears on it
+    del context  # nothing else in a recipe bears on it
     for name in ("beta_start", "beta_end"):
         value = getattr(options, name)
         if value >= options.timesteps:
-            yield Complaint(
+            yield Issue(
                 option=name,
                 what=f"{value:g} / {options.timesteps} timesteps gives a β of "
                 f"{value / options.timesteps:g}, and a β must be below 1",

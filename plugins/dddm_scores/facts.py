@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
-from dddm.interfaces.facts import Detail, Measure, ScoreFacts
+from dddm.interfaces.info import Detail, Measure, ScoreInfo
 from dddm_scores.options import InceptionScoreOptions, NeighbourOptions
 
-FRECHET: Final = ScoreFacts(
+FRECHET: Final = ScoreInfo(
     measures=(
         Measure(
             name="fd",
@@ -21,7 +21,7 @@ FRECHET: Final = ScoreFacts(
     ),
 )
 
-KERNEL: Final = ScoreFacts(
+KERNEL: Final = ScoreInfo(
     measures=(
         Measure(
             name="kid",
@@ -36,9 +36,9 @@ KERNEL: Final = ScoreFacts(
 )
 
 
-def of_splits(options: InceptionScoreOptions) -> ScoreFacts:
+def of_splits(options: InceptionScoreOptions) -> ScoreInfo:
     """The Inception Score's, which takes an image for each split."""
-    return ScoreFacts(
+    return ScoreInfo(
         measures=(
             Measure(
                 name="is",
@@ -100,16 +100,16 @@ AUTHENTICITY: Final = (
 
 
 @cache
-def of_neighbours(measures: tuple[Measure, ...]) -> Callable[[NeighbourOptions], ScoreFacts]:
+def of_neighbours(measures: tuple[Measure, ...]) -> Callable[[NeighbourOptions], ScoreInfo]:
     """Facts of scores that take k neighbours of each image, beside the image itself."""
 
-    def describe(options: NeighbourOptions) -> ScoreFacts:
-        return ScoreFacts(measures=measures, fewest_images=options.neighbours + 1)
+    def describe(options: NeighbourOptions) -> ScoreInfo:
+        return ScoreInfo(measures=measures, fewest_images=options.neighbours + 1)
 
     return describe
 
 
-NEAREST: Final = ScoreFacts(
+NEAREST: Final = ScoreInfo(
     measures=(
         Measure(
             name="nearest",
@@ -133,6 +133,6 @@ NEAREST: Final = ScoreFacts(
 
 
 @cache
-def always(facts: ScoreFacts) -> Callable[[Any], ScoreFacts]:
+def always(facts: ScoreInfo) -> Callable[[Any], ScoreInfo]:
     """Facts of a score on which its options do not bear."""
     return lambda _options: facts

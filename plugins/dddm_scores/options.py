@@ -5,7 +5,7 @@ from typing import Final, final
 
 from attrs import frozen
 
-from dddm.interfaces.plugin import Complaint, Surroundings, option
+from dddm.interfaces.plugin import Issue, RecipeContext, option
 
 NEIGHBOURS: Final = 3
 """k of the papers: a ball reaches to the k-th nearest neighbour."""
@@ -54,11 +54,11 @@ class NeighbourOptions:
     )
 
 
-def check_neighbours(options: NeighbourOptions, around: Surroundings) -> Iterator[Complaint]:
+def check_neighbours(options: NeighbourOptions, context: RecipeContext) -> Iterator[Issue]:
     """An image among `training_images` has as many others as neighbours."""
-    del around
+    del context
     if options.training_images is not None and options.training_images <= options.neighbours:
-        yield Complaint(
+        yield Issue(
             option="training_images",
             what=f"{options.training_images} images have no {options.neighbours} neighbours each",
             remedy=f"use {options.neighbours + 1} or more",

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from dddm.cli.score_table import other_scores_table, score_table
 from dddm.evaluate.record import ScoreRecord
-from dddm.interfaces.facts import Measure
+from dddm.interfaces.info import Measure
 from dddm.interfaces.measurement import Floor
 
 

@@ -10,7 +10,7 @@ from toys import SHAPE, ToySchedule
 
 from dddm.core.draws import Draws, draw, equal_parts
 from dddm.errors import PluginError
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.objective import Objective, Outcome, TrainingProgress, TrainingStep
 from dddm.interfaces.schedule import Schedule
 

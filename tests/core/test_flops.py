@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from dddm.core.flops import Flops, count_flops
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 
 SHAPE = ImageShape(channels=2, height=4, width=6)
 PLACES = 24

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dddm.core.forward_mode import jvp
 from dddm.errors import UsageError
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm_backbones.adm import Adm
 from dddm_backbones.options import AdmOptions
 

@@ -15,18 +15,18 @@ from dddm.evaluate.extract import extract
 from dddm.evaluate.record import ScoreRecord, read_scores
 from dddm.generate.sample_files import Samples, write_samples
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Features
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.metric import Metric as Distance
 from dddm.interfaces.observer import Event, Notice, ScoreMeasured
 from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.interfaces.score import Reference
 from dddm.recipe.model import (
+    ComponentConfig,
     Evaluation,
     Recipe,
     SampleSpec,
     TrainSettings,
-    Use,
 )
 from dddm.recipe.protocol import Protocol
 from dddm.recipe.read import read_use
@@ -71,7 +71,7 @@ class PlainMetric(Distance):
         raise NotImplementedError
 
 
-def use(kind: Kind, name: str, target: str) -> Use:
+def use(kind: Kind, name: str, target: str) -> ComponentConfig:
     """A component without options."""
     component = Component(
         kind=kind,
@@ -84,7 +84,7 @@ def use(kind: Kind, name: str, target: str) -> Use:
         package="dddm",
         version="0.1.0",
     )
-    return Use(component=component, options=NoOptions())
+    return ComponentConfig(component=component, options=NoOptions())
 
 
 FEATURES = {

@@ -12,10 +12,10 @@ from torch import Tensor
 from dddm.evaluate import extract as extraction
 from dddm.evaluate.extract import extract, real_features
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Extraction, Features
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import Kind, NoOptions, option
-from dddm.recipe.model import Use
+from dddm.recipe.model import ComponentConfig
 from dddm.registry.component import Component
 from dddm.support.moments import statistics_of
 from dddm_datasets.digits import Digits
@@ -154,8 +154,11 @@ def test_an_option_that_a_fingerprint_leaves_out_is_in_the_key(train: Split, cac
         package="toys",
         version="1",
     )
-    uses = [Use(component=component, options=ScaledOptions(scale=scale)) for scale in (1.0, 3.0)]
-    uses.append(Use(component=evolve(component, version="2"), options=ScaledOptions()))
+    uses = [
+        ComponentConfig(component=component, options=ScaledOptions(scale=scale))
+        for scale in (1.0, 3.0)
+    ]
+    uses.append(ComponentConfig(component=evolve(component, version="2"), options=ScaledOptions()))
     found = [
         real_features(Scaled(use.options), train, identity=use.identity, device=CPU) for use in uses
     ]

@@ -18,7 +18,7 @@ from dddm.errors import DataError, EnvironmentProblem, PluginError, UsageError
 from dddm.generate import export as exporting
 from dddm.generate.export import Format, export
 from dddm.generate.generator import Generator
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.support.images import to_uint8
 from dddm.support.noise import noise_by_index
 from dddm_backbones.adm import Adm

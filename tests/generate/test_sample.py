@@ -23,7 +23,7 @@ from dddm.generate.sample import (
 )
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.sampler import Denoiser, Sampler, StepNoise
-from dddm.recipe.model import BLOCK_IMAGES, SampleSpec, Use
+from dddm.recipe.model import BLOCK_IMAGES, ComponentConfig, SampleSpec
 
 
 @final
@@ -63,7 +63,7 @@ class ToySampler(Sampler):
 
 def spec(*steps: int, images: int, seed: int = 0, **more: Any) -> SampleSpec:
     """Of a sampler that each test brings itself."""
-    use = Use(component=toy_catalogue().find(Kind.SAMPLER, "toy:steps"), options=None)
+    use = ComponentConfig(component=toy_catalogue().find(Kind.SAMPLER, "toy:steps"), options=None)
     return SampleSpec(sampler=use, steps=steps, images=images, seed=seed, **more)
 
 

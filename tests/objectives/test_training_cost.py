@@ -12,7 +12,7 @@ from dddm.core.denoiser import ScheduledDenoiser
 from dddm.core.draws import Draws, draw
 from dddm.core.ema import MovingAverage
 from dddm.core.step import StepParts, make_step
-from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.interfaces.objective import Batch, TrainingProgress
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
@@ -40,9 +40,9 @@ def test_a_step_takes_the_operations_that_are_foreseen(
     file = tmp_path / "toy.toml"
     file.write_text(recipe_text(toy))
     recipe = read_recipe(file, catalogue=load_catalogue(), overrides=["backbone.channels=32"])
-    facts = DataFacts(shape=SHAPE, classes=tuple("0123456789"), train_images=1_500)
+    facts = DatasetInfo(shape=SHAPE, classes=tuple("0123456789"), train_images=1_500)
     backbone = meta_backbone(recipe, facts=facts)
-    schedule, objective = build_schedule(recipe), recipe.objective.make()
+    schedule, objective = build_schedule(recipe), recipe.objective.instantiate()
     progress = TrainingProgress(step=0, total_steps=1, epoch=0)
     draws = draw(
         objective,

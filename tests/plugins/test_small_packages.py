@@ -18,14 +18,14 @@ from dddm.interfaces.metric import Metric
 from dddm.interfaces.objective import Objective
 from dddm.interfaces.observer import Observer
 from dddm.interfaces.plugin import (
-    NOTHING_SAID,
+    DEFAULT_CONFORMANCE,
     Check,
     Conformance,
     Describe,
     Kind,
     Needs,
+    NestedComponent,
     NoOptions,
-    Part,
     Registrar,
     WeightFile,
 )
@@ -112,7 +112,7 @@ class Notebook(Registrar):
         weights: Iterable[WeightFile] = (),
         needs: Needs | None = None,
         default: bool = False,
-        conformance: Conformance = NOTHING_SAID,
+        conformance: Conformance = DEFAULT_CONFORMANCE,
     ) -> None:
         """Write down one component."""
         self.entries[name] = {
@@ -126,10 +126,10 @@ class Notebook(Registrar):
 
 
 @final
-class Held(Part):
+class Held(NestedComponent):
     """A component that another one holds."""
 
-    def make(self, **more: Any) -> object:
+    def instantiate(self, **more: Any) -> object:
         """Make anything."""
         return object()
 

@@ -10,8 +10,16 @@ import pytest
 from command_line import TINY, write_tiny
 
 from dddm.errors import PluginError, RecipeError
-from dddm.interfaces.plugin import Complaint, Kind, Part, Surroundings, WeightFile, option, part
-from dddm.recipe.model import Use
+from dddm.interfaces.plugin import (
+    Issue,
+    Kind,
+    NestedComponent,
+    RecipeContext,
+    WeightFile,
+    nested_component,
+    option,
+)
+from dddm.recipe.model import ComponentConfig
 from dddm.recipe.read import read_recipe
 from dddm.recipe.schema import schema_of
 from dddm.recipe.write import to_toml
@@ -26,7 +34,7 @@ WEIGHTS = WeightFile(name="w", url="https://example.org/w", size_bytes=1, sha256
 
 @attrs.frozen(kw_only=True)
 class HalfOptions:
-    of: Part = part(Kind.METRIC, help="The metric that is halved.")
+    of: NestedComponent = nested_component(Kind.METRIC, help="The metric that is halved.")
 
 
 @attrs.frozen(kw_only=True)
@@ -34,8 +42,8 @@ class PickyOptions:
     c: float = option(1.0, help="Refused in any case.")
 
 
-def _refuse(options: PickyOptions, surroundings: Surroundings) -> Iterator[Complaint]:
-    yield Complaint(option="c", what="it never pleases", remedy="choose another metric")
+def _refuse(options: PickyOptions, context: RecipeContext) -> Iterator[Issue]:
+    yield Issue(option="c", what="it never pleases", remedy="choose another metric")
 
 
 def _with_half() -> Catalogue:
@@ -59,10 +67,10 @@ def test_a_component_holds_another(tmp_path: Path) -> None:
     recipe = read_recipe(write_tiny(tmp_path, (METRIC, HOLDING)), catalogue=_with_half())
     assert recipe.metric is not None
     inner = recipe.metric.options.of
-    assert isinstance(inner, Use)
+    assert isinstance(inner, ComponentConfig)
     assert (inner.component.name, inner.options.c) == ("pseudo-huber", 0.0043)
-    assert list(recipe.metric.and_parts()) == [recipe.metric, inner]
-    assert type(inner.make()).__name__ == "PseudoHuber"
+    assert list(recipe.metric.with_nested()) == [recipe.metric, inner]
+    assert type(inner.instantiate()).__name__ == "PseudoHuber"
     again = tmp_path / "again.toml"
     again.write_text(to_toml(recipe))
     assert read_recipe(again, catalogue=_with_half()).fingerprint == recipe.fingerprint
@@ -117,9 +125,9 @@ def test_a_part_is_annotated_as_one() -> None:
 
     @attrs.frozen(kw_only=True)
     class Wrong:
-        of: str = part(Kind.METRIC, help="The metric.")
+        of: str = nested_component(Kind.METRIC, help="The metric.")
 
-    with pytest.raises(PluginError, match="no Part"):
+    with pytest.raises(PluginError, match="NestedComponent"):
         Declarations(plugin="toy", package="toy", version="1").add(
             Kind.METRIC, "wrong", target="toy:Wrong", summary="Wrong.", options=Wrong
         )

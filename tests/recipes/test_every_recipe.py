@@ -12,7 +12,7 @@ import pytest
 import torch
 from trunks import save_trunk
 
-from dddm.recipe.model import Recipe, Use
+from dddm.recipe.model import ComponentConfig, Recipe
 from dddm.recipe.read import read_recipe
 from dddm.recipe.shipped import shipped_names
 from dddm.recipe.sweep import read_sweep
@@ -171,8 +171,8 @@ def _trunk(recipe: Recipe, folder: Path) -> list[str]:
     return words
 
 
-def _parts(use: Use) -> dict[str, Use]:
+def _parts(use: ComponentConfig) -> dict[str, ComponentConfig]:
     values = {
         field.name: getattr(use.options, field.name) for field in attrs.fields(type(use.options))
     }
-    return {name: value for name, value in values.items() if isinstance(value, Use)}
+    return {name: value for name, value in values.items() if isinstance(value, ComponentConfig)}

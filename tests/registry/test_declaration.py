@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dddm.errors import PluginError
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import API_VERSION, Conformance, Kind, NoOptions, WeightFile, option
 from dddm.registry.declaration import Declarations, is_name, is_option_type, namespace_of
 

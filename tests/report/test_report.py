@@ -29,7 +29,7 @@ from report_runs import (
 
 from dddm.errors import EnvironmentProblem
 from dddm.evaluate.over_seeds import DEVIATION
-from dddm.recipe.model import Recipe, Use
+from dddm.recipe.model import ComponentConfig, Recipe
 from dddm.report.report import report
 from dddm.train.build import build_split
 from dddm.train.run_folder import RunFolder
@@ -266,7 +266,7 @@ def test_without_its_data_set_the_page_shows_samples_alone(tmp_path: Path) -> No
     """Real images that cannot be read are a sentence; everything else is there."""
     recipe, folder = finished_run(tmp_path / "run")
     lost = attrs.evolve(recipe.data.component, target="dddm_datasets.nowhere:Nothing")
-    recipe = attrs.evolve(recipe, data=Use(component=lost, options=recipe.data.options))
+    recipe = attrs.evolve(recipe, data=ComponentConfig(component=lost, options=recipe.data.options))
     page = Page(html_of(recipe, folder))
     assert "Real images to compare with are missing: the dataset dddm:digits cannot be loaded" in (
         page.words("samples")

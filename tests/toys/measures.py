@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dddm.interfaces.facts import Better, Detail, Measure
+from dddm.interfaces.info import Better, Detail, Measure
 
 FD: Final = Measure(
     name="fd",

@@ -10,7 +10,7 @@ from attrs import frozen
 from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.data_report import Problem
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 
 SHAPE = ImageShape(channels=3, height=2, width=5)
 CLASSES = ("even", "odd")

@@ -21,10 +21,10 @@ def stored_rows(run: Path) -> Tensor:
     found = checkpoints.newest_whole(run / "checkpoints").checkpoint
     assert found is not None
     states = SavedStates(found.groups, field="estimate")
-    split = recipe.data.make().splits()["train"]
+    split = recipe.data.instantiate().splits()["train"]
     shards = Shards(images=len(split), count=len(states), owned=tuple(range(len(states))))
     assert recipe.targets is not None
-    store: TargetStore = recipe.targets.make()
+    store: TargetStore = recipe.targets.instantiate()
     with tempfile.TemporaryDirectory() as copied:
         shutil.copytree(run / "memory" / "estimate", copied, dirs_exist_ok=True)
         store.open(

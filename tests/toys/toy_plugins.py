@@ -7,15 +7,15 @@ from typing import Any, Literal
 from attrs import frozen
 from measures import FD, KID, NEAREST
 
-from dddm.interfaces.facts import (
-    DataFacts,
+from dddm.interfaces.info import (
+    DatasetInfo,
     ImageShape,
     Measure,
     MemoryField,
-    ObjectiveFacts,
-    ScoreFacts,
+    ObjectiveInfo,
+    ScoreInfo,
 )
-from dddm.interfaces.plugin import Complaint, Kind, NoOptions, Surroundings, option
+from dddm.interfaces.plugin import Issue, Kind, NoOptions, RecipeContext, option
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.declaration import Declarations
 
@@ -33,8 +33,8 @@ class ToyOptions:
     text: str = option("", help="What.")
 
 
-def describe(options: Any) -> DataFacts:
-    return DataFacts(
+def describe(options: Any) -> DatasetInfo:
+    return DatasetInfo(
         shape=ImageShape(channels=1, height=4, width=4), train_images=100, classes=("a", "b")
     )
 
@@ -67,24 +67,24 @@ class AdamOptions:
     eps: float = option(1e-8, above=0, help="Added to the denominator.")
 
 
-def describe_remember(options: Any) -> ObjectiveFacts:
-    return ObjectiveFacts(memory=(MemoryField(name="estimate"),), estimate="estimate")
+def describe_remember(options: Any) -> ObjectiveInfo:
+    return ObjectiveInfo(memory=(MemoryField(name="estimate"),), estimate="estimate")
 
 
-def describe_forget(options: Any) -> ObjectiveFacts:
-    return ObjectiveFacts(estimate="estimate")
+def describe_forget(options: Any) -> ObjectiveInfo:
+    return ObjectiveInfo(estimate="estimate")
 
 
-def describe_self_taught(options: Any) -> ObjectiveFacts:
-    return ObjectiveFacts(memory=(MemoryField(name="estimate"),), estimate="estimate", metric=False)
+def describe_self_taught(options: Any) -> ObjectiveInfo:
+    return ObjectiveInfo(memory=(MemoryField(name="estimate"),), estimate="estimate", metric=False)
 
 
-def check(options: ToyOptions, surroundings: Surroundings) -> Iterator[Complaint]:
-    assert surroundings.data is not None
-    if options.size > surroundings.data.shape.height:
-        yield Complaint(option="size", what="larger than the image", remedy="use 4 or less")
-    if surroundings.tables.get("metric", {}).get("rate") == options.rate:
-        yield Complaint(option="rate", what="the same as the metric's")
+def check(options: ToyOptions, context: RecipeContext) -> Iterator[Issue]:
+    assert context.data is not None
+    if options.size > context.data.shape.height:
+        yield Issue(option="size", what="larger than the image", remedy="use 4 or less")
+    if context.tables.get("metric", {}).get("rate") == options.rate:
+        yield Issue(option="rate", what="the same as the metric's")
 
 
 @frozen(kw_only=True)
@@ -95,8 +95,8 @@ class ToyScoreOptions:
 
 
 @cache
-def facts_of_score(measure: Measure, *, fewest_images: int = 2) -> Callable[[Any], ScoreFacts]:
-    return lambda _options: ScoreFacts(measures=(measure,), fewest_images=fewest_images)
+def facts_of_score(measure: Measure, *, fewest_images: int = 2) -> Callable[[Any], ScoreInfo]:
+    return lambda _options: ScoreInfo(measures=(measure,), fewest_images=fewest_images)
 
 
 def toy_catalogue() -> Catalogue:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from dddm.interfaces.facts import SamplerFacts
+from dddm.interfaces.info import SamplerInfo
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.sampler import Denoiser, Sampler, StepNoise
 from dddm.interfaces.schedule import Schedule, expand_B111
@@ -136,6 +136,6 @@ def with_toy_samplers() -> Catalogue:
         "jumping",
         target="toy_samplers:Jumping",
         summary="With a second time.",
-        describe=lambda _options: SamplerFacts(second_time=True),
+        describe=lambda _options: SamplerInfo(second_time=True),
     )
     return Catalogue([*load_catalogue().components(), *toys.components])

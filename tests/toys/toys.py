@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.schedule import Schedule
 from dddm.interfaces.target_store import Footprint, ShardState, TargetStore

@@ -5,8 +5,8 @@ from typing import Any
 
 from attrs import frozen
 
-from dddm.interfaces.facts import Measure, MemoryField, ObjectiveFacts, ScoreFacts
-from dddm.interfaces.plugin import Kind, Part, WeightFile, option, part
+from dddm.interfaces.info import Measure, MemoryField, ObjectiveInfo, ScoreInfo
+from dddm.interfaces.plugin import Kind, NestedComponent, WeightFile, nested_component, option
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.declaration import Declarations
 
@@ -31,20 +31,20 @@ class NetOptions:
 
 @frozen(kw_only=True)
 class MixOptions:
-    of: Part = part(Kind.METRIC, help="What it mixes.")
+    of: NestedComponent = nested_component(Kind.METRIC, help="What it mixes.")
 
 
-def remember(options: object) -> ObjectiveFacts:
-    return ObjectiveFacts(memory=(MemoryField(name="estimate"),), estimate="estimate")
+def remember(options: object) -> ObjectiveInfo:
+    return ObjectiveInfo(memory=(MemoryField(name="estimate"),), estimate="estimate")
 
 
 def needs(options: NetOptions) -> list[WeightFile]:
     return [weight_file("large.pth" if options.large else "small.pth")]
 
 
-def measures(options: object) -> ScoreFacts:
+def measures(options: object) -> ScoreInfo:
     plain = Measure(name="plain", words="Plain", better="less", explained="how plain they are")
-    return ScoreFacts(measures=(plain,), fewest_images=1)
+    return ScoreInfo(measures=(plain,), fewest_images=1)
 
 
 def weighty_catalogue(*, url: str = "https://example.org/") -> Catalogue:

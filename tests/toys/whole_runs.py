@@ -124,7 +124,7 @@ def make_network(
     *, entrance: str, seed: int, image_shape: tuple[int, int, int], classes: int, **options: Any
 ) -> Any:
     """The product's network with its first weights, which depend on the seed of the run."""
-    from dddm.interfaces.facts import ImageShape
+    from dddm.interfaces.info import ImageShape
     from dddm.support.noise import seed_for
     from dddm_backbones.adm import Adm
     from dddm_backbones.options import AdmOptions

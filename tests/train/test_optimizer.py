@@ -11,7 +11,7 @@ from toy_optimizers import KEPT, Forgetful, KeepsAList, Make, network
 
 from dddm.errors import PluginError
 from dddm.interfaces.plugin import Kind
-from dddm.recipe.model import Use
+from dddm.recipe.model import ComponentConfig
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.declaration import Declarations
 from dddm.train.optimizer import build_optimizer, refuse_unsaveable
@@ -116,7 +116,7 @@ def made_by(target: object) -> Any:
     globals()["TARGET"] = target
     toys.add(Kind.OPTIMIZER, "toy", target=f"{__name__}:TARGET", summary="A toy.")
     component = Catalogue(toys.components).find(Kind.OPTIMIZER, "toy")
-    use = Use(component=component, options=component.options())
+    use = ComponentConfig(component=component, options=component.options())
     return use, list(network().parameters())
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.train.batches import StepRows
 from dddm.train.reader import Reader, ResidentSplit
 

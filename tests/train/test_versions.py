@@ -15,11 +15,11 @@ OBSERVER = 'Kind.OBSERVER, "eye", target="toy_eye:Eye", summary="."'
 METRIC = 'Kind.METRIC, "near", target="toy_eye:Near", summary="."'
 MIX = 'Kind.METRIC, "mix", target="toy_eye:Mix", summary=".", options=Mixing'
 MIXING = """
-from dddm.interfaces.plugin import Part, part
+from dddm.interfaces.plugin import NestedComponent, nested_component
 
 @frozen(kw_only=True)
 class Mixing:
-    of: Part = part(Kind.METRIC, help="What it mixes.")
+    of: NestedComponent = nested_component(Kind.METRIC, help="What it mixes.")
 """
 
 

@@ -12,7 +12,7 @@ from attrs import frozen
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from dddm.interfaces.facts import DiagnosisFacts, Measure
+from dddm.interfaces.info import DiagnosisInfo, Measure
 from dddm.report.run_page.axes import chart, floor_line, log_y, marker, plain
 from dddm.report.run_page.curves import running_mean, thin
 from dddm.report.run_page.history import DiagnosisPoint
@@ -78,7 +78,7 @@ def learning_rate_chart(*, step: Sequence[int], learning_rate: Sequence[float]) 
     return chart("learning-rate", draw, description="Learning rate over training steps")
 
 
-def diagnosis_chart(points: Sequence[DiagnosisPoint], *, facts: DiagnosisFacts) -> str | None:
+def diagnosis_chart(points: Sequence[DiagnosisPoint], *, facts: DiagnosisInfo) -> str | None:
     """The objective's numbers over the epochs, as its facts say; None where there are none."""
     names = [name for name, _ in (*facts.curves, *([facts.floor] if facts.floor else []))]
     points = [point for point in points if all(name in point.numbers for name in names)]

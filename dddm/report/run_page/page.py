@@ -8,8 +8,8 @@ import jinja2
 from attrs import frozen
 
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import DiagnosisFacts, Measure
-from dddm.recipe.model import Recipe, score_facts
+from dddm.interfaces.info import DiagnosisInfo, Measure
+from dddm.recipe.model import Recipe, score_info
 from dddm.report.run_page.charts import (
     LossChart,
     diagnosis_chart,
@@ -67,7 +67,7 @@ class Page:
     training_score_steps: tuple[str, ...]
     training_score_images: int
     diagnosis: str | None
-    diagnosis_facts: DiagnosisFacts | None
+    diagnosis_facts: DiagnosisInfo | None
     diagnose_every: int
     progress: tuple[ProgressGrid, ...]
     progress_total: int
@@ -142,7 +142,7 @@ def _deciding(recipe: Recipe) -> Measure | None:
     """What is measured during training; None where the recipe asks for no scores."""
     if recipe.evaluate is None:
         return None
-    return score_facts(recipe.evaluate.scores[0]).measures[0]
+    return score_info(recipe.evaluate.scores[0]).measures[0]
 
 
 def _no_samples(recipe: Recipe) -> str:

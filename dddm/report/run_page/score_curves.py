@@ -5,7 +5,7 @@ from typing import final
 
 from attrs import frozen
 
-from dddm.interfaces.facts import Measure
+from dddm.interfaces.info import Measure
 from dddm.report.run_page.paper_comparison import Beside
 from dddm.report.run_page.score_rows import Row, ScoreTable, floor_of
 from dddm.report.run_page.step_charts import Line, score_chart

@@ -10,7 +10,7 @@ from attrs import frozen
 from dddm.errors import DataError
 from dddm.evaluate.over_seeds import DEVIATION
 from dddm.evaluate.record import ScoreRecord
-from dddm.interfaces.facts import Measure
+from dddm.interfaces.info import Measure
 from dddm.interfaces.measurement import Floor
 
 

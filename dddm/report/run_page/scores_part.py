@@ -7,7 +7,7 @@ from attrs import frozen
 
 from dddm.errors import DataError
 from dddm.evaluate.record import ScoreRecord, read_scores
-from dddm.interfaces.facts import Measure
+from dddm.interfaces.info import Measure
 from dddm.recipe.model import Recipe
 from dddm.report.run_page.paper_comparison import PaperComparison, paper_comparison
 from dddm.report.run_page.score_curves import ScoreCurves, curves_of

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dddm.interfaces.facts import Better
+from dddm.interfaces.info import Better
 from dddm.report.run_page.svg import FLOOR, INK, SERIES, SETTINGS, chart_svg
 from dddm.report.run_page.wording import number
 from dddm.report.sweep_page.columns import Column, SweepTable

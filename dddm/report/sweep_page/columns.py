@@ -8,7 +8,7 @@ from attrs import frozen
 
 from dddm.evaluate.over_seeds import DEVIATION
 from dddm.evaluate.record import ScoreRecord
-from dddm.interfaces.facts import Measure
+from dddm.interfaces.info import Measure
 from dddm.recipe.model import ReportedResult
 from dddm.recipe.reported import in_words
 from dddm.report.run_page.paper_comparison import paper_comparison

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dddm.core.forward_mode import jvp
 from dddm.errors import UsageError
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.facts import BackboneFacts, ImageShape
+from dddm.interfaces.info import BackboneInfo, ImageShape
 from dddm.testing.check import ConformanceFailure, Suite, expect
 from dddm.testing.material import (
     BATCHES,
@@ -272,8 +272,8 @@ def what_it_takes(subject: Subject) -> None:
     network = network_of(subject, subject.shapes[0])
     describe = subject.component.describe
     facts = None if describe is None else describe(subject.use.options)
-    if not isinstance(facts, BackboneFacts):
-        facts = BackboneFacts()
+    if not isinstance(facts, BackboneInfo):
+        facts = BackboneInfo()
     for name, said, found in (
         ("takes_estimate", facts.estimate, network.takes_estimate),
         ("takes_second_time", facts.second_time, network.takes_second_time),
@@ -282,7 +282,7 @@ def what_it_takes(subject: Subject) -> None:
         expect(
             found == said,
             f"{name} is {found}, and its facts say {said}",
-            remedy="register it with describe=, a function from options to BackboneFacts",
+            remedy="register it with describe=, a function from options to BackboneInfo",
         )
 
 
@@ -291,7 +291,7 @@ def forward_mode(subject: Subject) -> None:
     """Along all that it is given a network has the derivative of finite differences, to 5%."""
     describe = subject.component.describe
     facts = None if describe is None else describe(subject.use.options)
-    if isinstance(facts, BackboneFacts) and not facts.forward_mode:
+    if isinstance(facts, BackboneInfo) and not facts.forward_mode:
         raise LeftOut("its facts say that it has no forward-mode derivative")
     for network, batch in networks(subject):
         given = attrs.asdict(batch, recurse=False)
@@ -314,7 +314,7 @@ def forward_mode(subject: Subject) -> None:
             raise ConformanceFailure(
                 error.what,
                 remedy="compute with what torch.func.jvp knows, or describe the network by "
-                "BackboneFacts(forward_mode=False)",
+                "BackboneInfo(forward_mode=False)",
             ) from error
         expect(value.requires_grad, "its value carries no gradient")
         with torch.no_grad():
@@ -329,7 +329,7 @@ def forward_mode(subject: Subject) -> None:
             "its derivative is not that of finite differences",
             relative=_DERIVATIVE,
             remedy="compute with what torch.func.jvp knows, or describe the network by "
-            "BackboneFacts(forward_mode=False)",
+            "BackboneInfo(forward_mode=False)",
         )
 
 

@@ -213,7 +213,7 @@ def misses_its_weights(subject: Subject) -> None:
         return
     with _nothing_to_be_found():
         try:
-            subject.use.make()
+            subject.use.instantiate()
         except DataError as error:
             expect(
                 any(file.name in str(error) for file in needed),

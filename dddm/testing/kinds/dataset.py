@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dddm.data.examine_splits import examine_dataset
 from dddm.interfaces.dataset import Dataset, Split
-from dddm.interfaces.facts import DataFacts
+from dddm.interfaces.info import DatasetInfo
 from dddm.testing.check import Suite, expect
 from dddm.testing.material import BATCHES, expect_equal, expect_tensor
 from dddm.testing.subject import LeftOut, Subject
@@ -177,7 +177,7 @@ def described(subject: Subject) -> None:
     """What `describe` says without reading is what the training split has."""
     if subject.component.describe is None:
         raise LeftOut("it is registered without `describe`")
-    said = subject.component.facts(DataFacts, subject.use.options)
+    said = subject.component.info(DatasetInfo, subject.use.options)
     train = _splits(subject)["train"]
     if said is None:
         raise LeftOut("with these options it is known only once files are read")

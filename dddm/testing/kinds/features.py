@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.facts import FeaturesFacts, ImageShape
 from dddm.interfaces.features import Features
+from dddm.interfaces.info import FeaturesInfo, ImageShape
 from dddm.support.images import from_uint8
 from dddm.testing.check import ConformanceFailure, Suite, expect
 from dddm.testing.material import (
@@ -157,7 +157,7 @@ def facts(subject: Subject) -> None:
     expect(
         said.gradient == overridden,
         f"gradient is {said.gradient}, and embed is {'there' if overridden else 'not there'}",
-        remedy="register with describe=…, which gives FeaturesFacts(gradient=…)",
+        remedy="register with describe=…, which gives FeaturesInfo(gradient=…)",
     )
 
 
@@ -195,8 +195,8 @@ def embed_has_a_gradient(subject: Subject) -> None:
         expect_equal(images.detach(), before, "the images were changed")
 
 
-def _facts(subject: Subject) -> FeaturesFacts | None:
-    return subject.component.facts(FeaturesFacts, subject.use.options)
+def _facts(subject: Subject) -> FeaturesInfo | None:
+    return subject.component.info(FeaturesInfo, subject.use.options)
 
 
 def _with_gradient(subject: Subject) -> Features:

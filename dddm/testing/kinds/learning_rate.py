@@ -69,7 +69,7 @@ def warms_up(subject: Subject) -> None:
         raise LeftOut(f"it has no option {_WARMUP}")
     warm, cold = (
         _rates(
-            subject.read({**subject.table, _WARMUP: steps}).make(),
+            subject.read({**subject.table, _WARMUP: steps}).instantiate(),
             total_steps=2 * _WARMUP_STEPS,
         )
         for steps in (_WARMUP_STEPS, 0)

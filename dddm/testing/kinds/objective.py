@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.objective import Objective, Outcome
 from dddm.support.noise import generator_for
 from dddm.testing.check import Suite, expect
@@ -156,7 +156,7 @@ def evaluations(subject: Subject) -> None:
             math.isclose(seen[gradient], said[gradient], abs_tol=1e-6),
             f"{seen[gradient]:g} evaluations {how} gradient for each row, and its facts say "
             f"{said[gradient]:g}",
-            remedy="correct ObjectiveFacts: the dry run counts by them",
+            remedy="correct ObjectiveInfo: the dry run counts by them",
         )
 
 

@@ -32,7 +32,7 @@ def _over(
     subject: Subject, parameters: Sequence[nn.Parameter], *, rate: float = _RATE
 ) -> torch.optim.Optimizer:
     with subject.needing_what_may_be_absent():
-        made: torch.optim.Optimizer = subject.use.make(
+        made: torch.optim.Optimizer = subject.use.instantiate(
             parameters=list(parameters), learning_rate=rate
         )
     return made

@@ -8,9 +8,9 @@ from typing import Any, Final
 import attrs
 import tomli_w
 
-from dddm.interfaces.plugin import Complaint, Kind
+from dddm.interfaces.plugin import Issue, Kind
 from dddm.recipe.describe import default_of
-from dddm.recipe.model import Use
+from dddm.recipe.model import ComponentConfig
 from dddm.recipe.options import hints_of
 from dddm.recipe.schema import schema_of
 from dddm.recipe.types import check_bounds, convert
@@ -52,7 +52,7 @@ def round_trip(subject: Subject) -> None:
     )
 
 
-def _same(one: Use, other: Use) -> bool:
+def _same(one: ComponentConfig, other: ComponentConfig) -> bool:
     return bool(one.options == other.options)
 
 
@@ -102,7 +102,7 @@ def schema(subject: Subject) -> None:
         import jsonschema
     except ImportError as error:
         raise LeftOut("jsonschema is not installed: pip install 'dddm[testing]'") from error
-    parts = {use.component.id: use.component for use in subject.use.and_parts()}
+    parts = {use.component.id: use.component for use in subject.use.with_nested()}
     whole = schema_of(Catalogue(parts.values()))
     try:
         json.dumps(whole, allow_nan=False)
@@ -145,14 +145,14 @@ def accepted(subject: Subject) -> None:
     """Its own check of options finds nothing wrong with its examples, for images of its shapes."""
     known = {field.name for field in attrs.fields(type(subject.use.options))} | {"use"}
     for shape in subject.shapes:
-        for complaint in subject.complaints(shape):
-            if not isinstance(complaint, Complaint):
-                raise ConformanceFailure(f"the check yields {complaint!r}, no Complaint")
+        for issue in subject.issues(shape):
+            if not isinstance(issue, Issue):
+                raise ConformanceFailure(f"the check yields {issue!r}, no Issue")
             expect(
-                complaint.option in known,
-                f"it complains of an option {complaint.option!r}, which it has not",
+                issue.option in known,
+                f"it complains of an option {issue.option!r}, which it has not",
             )
             raise ConformanceFailure(
-                f"for images of {shape} it complains of {complaint.option}: {complaint.what}",
+                f"for images of {shape} it complains of {issue.option}: {issue.what}",
                 remedy="correct the examples, or say Conformance(shapes=…) for which it is made",
             )

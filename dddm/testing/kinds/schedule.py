@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from dddm.interfaces.facts import ScheduleFacts
+from dddm.interfaces.info import ScheduleInfo
 from dddm.interfaces.schedule import Schedule
 from dddm.support.noise import generator_for
 from dddm.testing.check import Suite, expect, expecting
@@ -122,9 +122,9 @@ def described(subject: Subject) -> None:
     schedule = _schedule(subject)
     describe = subject.component.describe
     facts = None if describe is None else describe(subject.use.options)
-    if not isinstance(facts, ScheduleFacts):
-        facts = ScheduleFacts()
-    remedy = "register it with describe=, a function from options to ScheduleFacts"
+    if not isinstance(facts, ScheduleInfo):
+        facts = ScheduleInfo()
+    remedy = "register it with describe=, a function from options to ScheduleInfo"
     continuous = not _is_discrete(schedule)
     expect(
         facts.continuous == continuous,

@@ -14,8 +14,8 @@ from typing import Any, Final, get_args
 
 import torch
 
-from dddm.interfaces.facts import Better, ScoreFacts
 from dddm.interfaces.features import Extraction
+from dddm.interfaces.info import Better, ScoreInfo
 from dddm.interfaces.measurement import Floor, Measurement
 from dddm.interfaces.score import Reference, Score
 from dddm.testing.check import ConformanceFailure, Suite, expect
@@ -41,8 +41,8 @@ def _score(subject: Subject) -> Score:
     return score
 
 
-def _facts(subject: Subject) -> ScoreFacts:
-    facts = subject.component.facts(ScoreFacts, subject.use.options)
+def _facts(subject: Subject) -> ScoreInfo:
+    facts = subject.component.info(ScoreInfo, subject.use.options)
     if facts is None or not facts.measures:
         raise LeftOut("it does not say what it measures: see score.says-what-it-measures")
     return facts
@@ -100,12 +100,12 @@ def _values(subject: Subject, generated: Extraction) -> dict[str, float]:
 
 @SCORE.check(once=True)
 def says_what_it_measures(subject: Subject) -> None:
-    """`describe` gives `ScoreFacts`: measures with names of their own, words and a direction."""
-    facts = subject.component.facts(ScoreFacts, subject.use.options)
+    """`describe` gives `ScoreInfo`: measures with names of their own, words and a direction."""
+    facts = subject.component.info(ScoreInfo, subject.use.options)
     if facts is None or not facts.measures:
         raise ConformanceFailure(
             "there are no facts, or none with a measure",
-            remedy="register with describe=…, which gives ScoreFacts(measures=(…,))",
+            remedy="register with describe=…, which gives ScoreInfo(measures=(…,))",
         )
     names = [measure.name for measure in facts.measures]
     expect(len(set(names)) == len(names), f"measures share a name: {', '.join(names)}")
@@ -159,7 +159,7 @@ def fewest_images(subject: Subject) -> None:
     except Exception as error:
         raise ConformanceFailure(
             f"of {fewest} images it cannot be measured: {error!r}",
-            remedy="say in ScoreFacts(fewest_images=…) how many it takes",
+            remedy="say in ScoreInfo(fewest_images=…) how many it takes",
         ) from error
     for name, one in found.items():
         _expect_number(one.value, f"{name} of {fewest} images")
@@ -249,7 +249,7 @@ def logits_only_where_said(subject: Subject) -> None:
     except Exception as error:
         raise ConformanceFailure(
             f"features without logits cannot be measured: {error!r}",
-            remedy="say ScoreFacts(probabilities=True)",
+            remedy="say ScoreInfo(probabilities=True)",
         ) from error
 
 

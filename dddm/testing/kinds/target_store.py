@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import Footprint, ShardState, TargetStore
 from dddm.testing.check import Suite, expect, expecting

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dddm.errors import RecipeError
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm_plugin_example.dit import Cache, Dit
 from dddm_plugin_example.layers import Block, positions, waves
 from dddm_plugin_example.options import DitOptions

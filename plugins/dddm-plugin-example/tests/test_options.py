@@ -4,38 +4,38 @@ from typing import Any
 
 import pytest
 
-from dddm.interfaces.facts import DataFacts, ImageShape
-from dddm.interfaces.plugin import Complaint, Surroundings
+from dddm.interfaces.info import DatasetInfo, ImageShape
+from dddm.interfaces.plugin import Issue, RecipeContext
 from dddm_plugin_example.options import DitOptions, check_dit
 
 
-def complaints(
+def issues(
     *, shape: tuple[int, int] | None = (8, 8), labels: int = 2, **options: Any
-) -> list[Complaint]:
+) -> list[Issue]:
     facts = None
     if shape is not None:
-        facts = DataFacts(
+        facts = DatasetInfo(
             shape=ImageShape(channels=1, height=shape[0], width=shape[1]),
             train_images=10,
             classes=tuple(str(label) for label in range(labels)),
         )
-    return list(check_dit(DitOptions(**options), Surroundings(data=facts, tables={})))
+    return list(check_dit(DitOptions(**options), RecipeContext(data=facts, tables={})))
 
 
 def test_what_fits_is_not_complained_of() -> None:
     """The defaults suit images of even height and width."""
-    assert complaints() == []
-    assert complaints(shape=None, classes=True) == []
+    assert issues() == []
+    assert issues(shape=None, classes=True) == []
 
 
 @pytest.mark.parametrize("shape", [(9, 8), (8, 9), (7, 7)])
 def test_odd_images_are_refused(shape: tuple[int, int]) -> None:
     """With the patches that they can be cut into."""
-    (complaint,) = complaints(shape=shape)
-    assert complaint.option == "patch"
-    assert f"{shape[0]}×{shape[1]} pixels" in complaint.what
-    assert complaint.remedy == ("patch can be 1, 7" if shape == (7, 7) else "patch can be 1")
-    assert complaints(shape=shape, patch=1) == []
+    (issue,) = issues(shape=shape)
+    assert issue.option == "patch"
+    assert f"{shape[0]}×{shape[1]} pixels" in issue.what
+    assert issue.remedy == ("patch can be 1, 7" if shape == (7, 7) else "patch can be 1")
+    assert issues(shape=shape, patch=1) == []
 
 
 @pytest.mark.parametrize(
@@ -49,5 +49,5 @@ def test_odd_images_are_refused(shape: tuple[int, int]) -> None:
 )
 def test_what_does_not_fit_is_refused(options: dict[str, Any], option: str, remedy: str) -> None:
     """Each with the option to change, and what to write."""
-    (complaint,) = complaints(labels=0, **options)
-    assert (complaint.option, complaint.remedy) == (option, remedy)
+    (issue,) = issues(labels=0, **options)
+    assert (issue.option, issue.remedy) == (option, remedy)

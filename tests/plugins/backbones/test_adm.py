@@ -13,7 +13,7 @@ from perturbing import noise, perturb
 from torch import Tensor
 from torch.nn import functional
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm_backbones.adm import Adm, Cache
 from dddm_backbones.options import AdmOptions
 

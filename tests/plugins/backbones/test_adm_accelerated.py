@@ -10,7 +10,7 @@ import torch
 from perturbing import noise, perturb
 from torch import Tensor, nn
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm_backbones.adm import Adm
 from dddm_backbones.options import AdmOptions
 

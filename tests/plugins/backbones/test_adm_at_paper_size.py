@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dddm.core.flops import count_flops
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm_backbones.adm import Adm
 from dddm_backbones.options import AdmOptions
 

@@ -25,7 +25,7 @@ import torch
 from perturbing import noise, perturb
 from torch import Tensor, nn
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.support.torchvision_operators import import_torchvision
 from dddm_backbones.adm import Adm
 from dddm_backbones.layers import Double, Halve, ResidualBlock

@@ -11,7 +11,7 @@ from perturbing import noise, perturb
 from torch import Tensor
 from torch.nn import functional
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm_backbones.attention import Attention, EstimateTokens, attend
 
 Attending = Callable[[Tensor, Tensor, Tensor], Tensor]

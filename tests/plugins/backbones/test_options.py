@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dddm.errors import RecipeError
-from dddm.interfaces.facts import DataFacts, ImageShape
-from dddm.interfaces.plugin import Complaint, Surroundings
+from dddm.interfaces.info import DatasetInfo, ImageShape
+from dddm.interfaces.plugin import Issue, RecipeContext
 from dddm_backbones.adm import Adm
 from dddm_backbones.options import AdmOptions, check_adm
 
@@ -26,18 +26,18 @@ def options(**changes: Any) -> AdmOptions:
     return AdmOptions(**(small | changes))
 
 
-def facts(*, height: int = 8, width: int = 8, classes: int = 0) -> DataFacts:
+def facts(*, height: int = 8, width: int = 8, classes: int = 0) -> DatasetInfo:
     """Facts of grey images."""
-    return DataFacts(
+    return DatasetInfo(
         shape=ImageShape(channels=1, height=height, width=width),
         train_images=10,
         classes=tuple("abcdefghij"[:classes]),
     )
 
 
-def complaints(of: AdmOptions, data: DataFacts | None) -> list[Complaint]:
+def issues(of: AdmOptions, data: DatasetInfo | None) -> list[Issue]:
     """All that the check says."""
-    return list(check_adm(of, Surroundings(data=data, tables={})))
+    return list(check_adm(of, RecipeContext(data=data, tables={})))
 
 
 @frozen(kw_only=True)
@@ -45,8 +45,8 @@ class Case:
     """Options that do not fit, and what is to be said of them."""
 
     of: AdmOptions
-    data: DataFacts
-    complaint: Complaint
+    data: DatasetInfo
+    issue: Issue
     needs_data: bool = True
 
 
@@ -54,15 +54,13 @@ CASES = {
     "no stage": Case(
         of=options(multipliers=()),
         data=facts(),
-        complaint=Complaint(
-            option="multipliers", what="there is no stage", remedy="write at least [1]"
-        ),
+        issue=Issue(option="multipliers", what="there is no stage", remedy="write at least [1]"),
         needs_data=False,
     ),
     "height not to be halved": Case(
         of=options(multipliers=(1, 1, 1), attention=(8,)),
         data=facts(height=6),
-        complaint=Complaint(
+        issue=Issue(
             option="multipliers",
             what="6×8 pixels cannot be halved as often as 3 stages need",
             remedy="use no more stages than 2",
@@ -71,7 +69,7 @@ CASES = {
     "width not to be halved": Case(
         of=options(),
         data=facts(width=7),
-        complaint=Complaint(
+        issue=Issue(
             option="multipliers",
             what="8×7 pixels cannot be halved as often as 2 stages need",
             remedy="use no more stages than 1",
@@ -80,7 +78,7 @@ CASES = {
     "attention at no stage": Case(
         of=options(attention=(4, 5, 16)),
         data=facts(),
-        complaint=Complaint(
+        issue=Issue(
             option="attention",
             what="no stage is 5 or 16 pixels high",
             remedy="the stages are 8, 4 pixels high",
@@ -89,7 +87,7 @@ CASES = {
     "heads that do not divide": Case(
         of=options(heads=3),
         data=facts(),
-        complaint=Complaint(
+        issue=Issue(
             option="heads",
             what="8 channels cannot be shared by 3 attention heads",
             remedy="all stages can have heads = 1 or 2 or 4 or 8",
@@ -99,7 +97,7 @@ CASES = {
     "a head width that does not divide": Case(
         of=options(channels=11, multipliers=(1,), attention=(8,)),
         data=facts(),
-        complaint=Complaint(
+        issue=Issue(
             option="head_width",
             what="11 channels cannot be shared by 2 attention heads",
             remedy="all stages can have head_width = 1 or 11",
@@ -109,7 +107,7 @@ CASES = {
     "classes that are not there": Case(
         of=options(classes=True),
         data=facts(),
-        complaint=Complaint(
+        issue=Issue(
             option="classes", what="the data have no classes", remedy="write classes = false"
         ),
     ),
@@ -118,14 +116,14 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_misfit_is_named_with_its_remedy(case: Case) -> None:
-    """The complaint points to the option, says what is wrong and what to write instead."""
-    assert case.complaint in complaints(case.of, case.data)
+    """The issue points to the option, says what is wrong and what to write instead."""
+    assert case.issue in issues(case.of, case.data)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_where_the_images_are_unknown_only_the_options_themselves_are_checked(case: Case) -> None:
     """Without facts of the data, what depends on them is not complained of."""
-    assert complaints(case.of, None) == ([] if case.needs_data else complaints(case.of, case.data))
+    assert issues(case.of, None) == ([] if case.needs_data else issues(case.of, case.data))
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -133,7 +131,7 @@ def test_a_network_refuses_what_the_check_refuses(case: Case) -> None:
     """Built without a recipe, the network names the same option, reason and remedy."""
     with pytest.raises(RecipeError) as refused:
         Adm(case.of, shape=case.data.shape, classes=len(case.data.classes))
-    first = complaints(case.of, case.data)[0]
+    first = issues(case.of, case.data)[0]
     assert first.what in refused.value.what
     assert refused.value.where == f"backbone.{first.option}"
     assert refused.value.remedy == first.remedy
@@ -144,10 +142,10 @@ def test_an_estimate_that_could_not_enter_is_refused(estimate: str) -> None:
     """Without attention x̂ would be ignored; the remedy names the lowest stage where it is known."""
     shut = options(attention=(), estimate=estimate)
     what = "there is no attention, so the estimate could not enter"
-    (known,) = complaints(shut, facts())
+    (known,) = issues(shut, facts())
     assert (known.option, known.what) == ("attention", what)
     assert known.remedy == 'write attention = [4], or estimate = "concatenation"'
-    (unknown,) = complaints(shut, None)
+    (unknown,) = issues(shut, None)
     assert (unknown.option, unknown.what) == ("attention", what)
     assert unknown.remedy is not None
     assert 'estimate = "concatenation"' in unknown.remedy
@@ -157,19 +155,19 @@ def test_an_estimate_that_could_not_enter_is_refused(estimate: str) -> None:
 
 def test_concatenation_needs_no_attention() -> None:
     """x̂ that enters as channels needs no attention."""
-    assert complaints(options(attention=(), estimate="concatenation"), facts()) == []
+    assert issues(options(attention=(), estimate="concatenation"), facts()) == []
 
 
 def test_a_transformer_needs_no_attention_listed() -> None:
     """It stands in the middle of the network whatever is listed, and there the estimate enters."""
-    assert complaints(options(attention=(), estimate="transformer"), facts()) == []
+    assert issues(options(attention=(), estimate="transformer"), facts()) == []
 
 
 def test_heads_share_the_width_of_a_transformer_not_that_of_its_stage() -> None:
     """Four times the channels is what heads must divide, wherever the block stands."""
-    assert complaints(options(heads=32, estimate="transformer"), facts()) == []
-    (complaint,) = complaints(options(heads=3, estimate="transformer"), facts())
-    assert complaint == Complaint(
+    assert issues(options(heads=32, estimate="transformer"), facts()) == []
+    (issue,) = issues(options(heads=3, estimate="transformer"), facts())
+    assert issue == Issue(
         option="heads",
         what="32 channels cannot be shared by 3 attention heads",
         remedy="all stages can have heads = 1 or 2 or 4 or 8 or 16 or 32",
@@ -179,7 +177,7 @@ def test_heads_share_the_width_of_a_transformer_not_that_of_its_stage() -> None:
 def test_all_complaints_come_at_once() -> None:
     """A recipe with four mistakes is told of the four."""
     wrong = options(heads=3, attention=(5,), classes=True)
-    assert [complaint.option for complaint in complaints(wrong, facts())] == [
+    assert [issue.option for issue in issues(wrong, facts())] == [
         "heads",
         "heads",
         "attention",
@@ -220,7 +218,7 @@ def test_the_check_and_the_network_agree(
         channels=2, multipliers=(1,) * stages, attention=attention, classes=classes, heads=heads
     )
     data = facts(height=height, width=width, classes=3)
-    if complaints(of, data):
+    if issues(of, data):
         with pytest.raises(RecipeError):
             Adm(of, shape=data.shape, classes=3)
     else:

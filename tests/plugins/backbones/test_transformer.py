@@ -9,7 +9,7 @@ from perturbing import noise, perturb
 from torch import Tensor
 from torch.nn import functional
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm_backbones.transformer import EstimatePixels, Transformer
 
 WIDTH = 12

@@ -8,7 +8,7 @@ import torch
 
 from dddm.errors import DataError
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import NoOptions
 from dddm_datasets.digits import Digits
 from dddm_features.digits_classifier import WEIGHTS, DigitsClassifier, read_weights

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.facts import DataFacts, ImageShape
-from dddm.interfaces.plugin import Surroundings
+from dddm.interfaces.info import DatasetInfo, ImageShape
+from dddm.interfaces.plugin import RecipeContext
 from dddm.support.files import sha256_of
 from dddm.support.torchvision_operators import import_torchvision
 from dddm.testing import examine
@@ -229,13 +229,13 @@ def test_another_file_in_its_place_is_refused(
 
 def test_what_is_checked_without_torch() -> None:
     """Two channels are refused, half of the two options is refused, an own file needs no other."""
-    facts = DataFacts(shape=ImageShape(channels=2, height=8, width=8), train_images=2)
-    around = Surroundings(data=facts, tables={})
-    (complaint,) = check_inception(InceptionOptions(), around)
-    assert complaint.option == "use"
-    around = Surroundings(data=None, tables={})
-    (complaint,) = check_inception(InceptionOptions(weights="w.pth"), around)
-    assert complaint.option == "weights_sha256"
+    facts = DatasetInfo(shape=ImageShape(channels=2, height=8, width=8), train_images=2)
+    context = RecipeContext(data=facts, tables={})
+    (issue,) = check_inception(InceptionOptions(), context)
+    assert issue.option == "use"
+    context = RecipeContext(data=None, tables={})
+    (issue,) = check_inception(InceptionOptions(weights="w.pth"), context)
+    assert issue.option == "weights_sha256"
     assert needs_inception(InceptionOptions(weights="w", weights_sha256="0")) == ()
     assert needs_inception(InceptionOptions()) == (INCEPTION_WEIGHTS,)
 

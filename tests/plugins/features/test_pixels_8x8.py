@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import NoOptions
 from dddm_features.pixels import Pixels
 from dddm_features.pixels_8x8 import Pixels8x8

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.facts import DataFacts, ImageShape
-from dddm.interfaces.plugin import Surroundings
+from dddm.interfaces.info import DatasetInfo, ImageShape
+from dddm.interfaces.plugin import RecipeContext
 from dddm.support.files import sha256_of
 from dddm.support.moments import statistics_of
 from dddm_features.resnet20 import ResNet20Features, read_resnet20
@@ -181,9 +181,9 @@ def test_the_check(
     data = None
     if shape is not None:
         image = ImageShape(channels=shape[0], height=shape[1], width=shape[2])
-        data = DataFacts(shape=image, train_images=10)
-    around = Surroundings(data=data, tables={})
-    assert [complaint.option for complaint in check_resnet20(options, around)] == named
+        data = DatasetInfo(shape=image, train_images=10)
+    context = RecipeContext(data=data, tables={})
+    assert [issue.option for issue in check_resnet20(options, context)] == named
 
 
 def batch(name: str) -> tuple[Tensor, Tensor]:

@@ -14,9 +14,9 @@ from torch.nn.functional import gelu, interpolate, layer_norm
 from vision_weights import dinov2_weights, write_clip
 
 from dddm.errors import DataError
-from dddm.interfaces.facts import DataFacts, ImageShape
 from dddm.interfaces.features import Features
-from dddm.interfaces.plugin import Surroundings, WeightFile
+from dddm.interfaces.info import DatasetInfo, ImageShape
+from dddm.interfaces.plugin import RecipeContext, WeightFile
 from dddm.support.files import sha256_of
 from dddm.support.torchvision_operators import import_torchvision
 from dddm_features.clip_network import read_clip
@@ -256,12 +256,12 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path, clip: Path, dinov2: Pat
 
 def test_what_is_checked_without_torch() -> None:
     """Two channels are refused, half of the two options too; an own file needs no other."""
-    facts = DataFacts(shape=ImageShape(channels=2, height=8, width=8), train_images=2)
-    (complaint,) = check_vision(VisionOptions(), Surroundings(data=facts, tables={}))
-    assert complaint.option == "use"
-    around = Surroundings(data=None, tables={})
-    (complaint,) = check_vision(VisionOptions(weights="w.pt"), around)
-    assert complaint.option == "weights_sha256"
+    facts = DatasetInfo(shape=ImageShape(channels=2, height=8, width=8), train_images=2)
+    (issue,) = check_vision(VisionOptions(), RecipeContext(data=facts, tables={}))
+    assert issue.option == "use"
+    context = RecipeContext(data=None, tables={})
+    (issue,) = check_vision(VisionOptions(weights="w.pt"), context)
+    assert issue.option == "weights_sha256"
     own_file = VisionOptions(weights="w", weights_sha256="0")
     assert (needs_clip(own_file), needs_dinov2(own_file)) == ((), ())
     assert needs_clip(VisionOptions()) == (CLIP_WEIGHTS,)

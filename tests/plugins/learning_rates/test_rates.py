@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dddm.interfaces.plugin import Surroundings
+from dddm.interfaces.plugin import RecipeContext
 from dddm_learning_rates.options import (
     ConstantOptions,
     CosineOptions,
@@ -16,7 +16,7 @@ from dddm_learning_rates.options import (
 )
 from dddm_learning_rates.rates import Constant, Cosine, InverseSqrt, Steps
 
-AROUND = Surroundings(data=None, tables={})
+AROUND = RecipeContext(data=None, tables={})
 
 
 def test_constant_is_the_papers_by_default() -> None:
@@ -90,9 +90,9 @@ def test_inverse_sqrt() -> None:
 @pytest.mark.parametrize("drops", [(0.5, 0.5), (0.7, 0.2)])
 def test_drops_must_rise(drops: tuple[float, ...]) -> None:
     """With what to write instead."""
-    (complaint,) = check_steps(StepsOptions(drops=drops), AROUND)
-    assert complaint.option == "drops"
-    assert complaint.remedy == "write, for instance, drops = [0.5, 0.75]"
+    (issue,) = check_steps(StepsOptions(drops=drops), AROUND)
+    assert issue.option == "drops"
+    assert issue.remedy == "write, for instance, drops = [0.5, 0.75]"
     assert not list(check_steps(StepsOptions(drops=(0.2, 0.7)), AROUND))
 
 

@@ -18,7 +18,7 @@ from dddm.core.denoiser import ScheduledDenoiser
 from dddm.core.draws import Draws, draw, equal_parts
 from dddm.core.step import StepParts, make_step, micro_batches, refuse_not_finite
 from dddm.errors import TrainingFailed
-from dddm.interfaces.facts import MemoryField
+from dddm.interfaces.info import MemoryField
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.objective import Batch, Outcome, TrainingProgress
 from dddm.interfaces.plugin import NoOptions

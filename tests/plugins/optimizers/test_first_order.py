@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dddm.interfaces.plugin import Surroundings
+from dddm.interfaces.plugin import RecipeContext
 from dddm_optimizers.first_order import adam, adamw, radam, sgd
 from dddm_optimizers.options import (
     AdamOptions,
@@ -22,7 +22,7 @@ from dddm_optimizers.options import (
 
 STEPS = 12
 RATE = 0.02
-AROUND = Surroundings(data=None, tables={})
+AROUND = RecipeContext(data=None, tables={})
 
 
 def gradients() -> list[Tensor]:
@@ -116,19 +116,19 @@ def test_sgd(*, nesterov: bool, decay: float) -> None:
 @pytest.mark.parametrize("betas", [(), (0.9,), (0.9, 0.99, 0.999)])
 def test_two_betas(betas: tuple[float, ...]) -> None:
     """Another count of averaging factors is told with what to write."""
-    for complaints, name in (
+    for issues, name in (
         (check_betas(AdamOptions(betas=betas), AROUND), "betas"),
         (check_muon(MuonOptions(adam_betas=betas), AROUND), "adam_betas"),
     ):
-        (complaint,) = complaints
-        assert complaint.option == name
-        assert f"not {len(betas)}" in complaint.what
-        assert complaint.remedy == f"write {name} = [0.9, 0.999]"
+        (issue,) = issues
+        assert issue.option == name
+        assert f"not {len(betas)}" in issue.what
+        assert issue.remedy == f"write {name} = [0.9, 0.999]"
     assert not [*check_betas(AdamWOptions(), AROUND), *check_muon(MuonOptions(), AROUND)]
 
 
 def test_nesterov_needs_momentum() -> None:
     """It is refused before torch does so, when the optimizer is made."""
-    (complaint,) = check_sgd(SGDOptions(momentum=0.0, nesterov=True), AROUND)
-    assert complaint.option == "nesterov"
+    (issue,) = check_sgd(SGDOptions(momentum=0.0, nesterov=True), AROUND)
+    assert issue.option == "nesterov"
     assert not list(check_sgd(SGDOptions(nesterov=True), AROUND))

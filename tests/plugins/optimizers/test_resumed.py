@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from dddm.interfaces.plugin import Kind
-from dddm.recipe.model import Use
+from dddm.recipe.model import ComponentConfig
 from dddm.registry.component import Component
 from dddm.registry.loader import load_catalogue
 from dddm.support.optimizer_state import load_optimizer_state, optimizer_state, set_learning_rate
@@ -39,7 +39,7 @@ def network() -> nn.Sequential:
 
 def made(component: Component, options: Any, net: nn.Sequential) -> torch.optim.Optimizer:
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    use = Use(component=component, options=component.options(**values))
+    use = ComponentConfig(component=component, options=component.options(**values))
     return build_optimizer(use, parameters=list(net.parameters()), learning_rate=1e-2)
 
 

@@ -5,19 +5,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dddm.interfaces.plugin import Surroundings
+from dddm.interfaces.plugin import RecipeContext
 from dddm_schedules.linear import linear
 from dddm_schedules.options import LinearOptions, VeOptions, check_linear, check_sigma
 from dddm_schedules.variance_exploding import VarianceExploding
 
-SURROUNDINGS = Surroundings(data=None, tables={})
+SURROUNDINGS = RecipeContext(data=None, tables={})
 
 
 @given(st.integers(2, 60), st.floats(0.01, 60), st.floats(0.01, 60))
 def test_check_complains_exactly_where_the_schedule_cannot_be_made(
     timesteps: int, start: float, end: float
 ) -> None:
-    """Options without a complaint give a finite schedule; those with one are refused."""
+    """Options without a issue give a finite schedule; those with one are refused."""
     options = LinearOptions(timesteps=timesteps, beta_start=start, beta_end=end)
     if list(check_linear(options, SURROUNDINGS)):
         with pytest.raises(ValueError, match="below 1"):
@@ -28,21 +28,21 @@ def test_check_complains_exactly_where_the_schedule_cannot_be_made(
 
 def test_complaint_names_the_option_and_the_remedy() -> None:
     """Ten timesteps with the default range are too few, and the message says how many would do."""
-    (complaint,) = check_linear(LinearOptions(timesteps=10), SURROUNDINGS)
-    assert complaint.option == "beta_end"
-    assert "β of 2" in complaint.what
-    assert complaint.remedy is not None
-    assert "more than 20 timesteps" in complaint.remedy
+    (issue,) = check_linear(LinearOptions(timesteps=10), SURROUNDINGS)
+    assert issue.option == "beta_end"
+    assert "β of 2" in issue.what
+    assert issue.remedy is not None
+    assert "more than 20 timesteps" in issue.remedy
 
 
 @given(st.floats(1e-3, 100), st.floats(1e-3, 100))
 def test_check_of_ve_complains_exactly_where_sigma_does_not_rise(low: float, high: float) -> None:
-    """Options without a complaint give a rising σ; those with one are refused."""
+    """Options without a issue give a rising σ; those with one are refused."""
     options = VeOptions(timesteps=5, sigma_min=low, sigma_max=high)
-    complaints = list(check_sigma(options, SURROUNDINGS))
-    if complaints:
-        assert [complaint.option for complaint in complaints] == ["sigma_max"]
-        assert f"above {low:g}" in str(complaints[0].remedy)
+    issues = list(check_sigma(options, SURROUNDINGS))
+    if issues:
+        assert [issue.option for issue in issues] == ["sigma_max"]
+        assert f"above {low:g}" in str(issues[0].remedy)
         with pytest.raises(ValueError, match="must rise"):
             VarianceExploding(options)
     else:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dddm.interfaces.features import Extraction
-from dddm.interfaces.plugin import Surroundings
+from dddm.interfaces.plugin import RecipeContext
 from dddm.interfaces.score import Reference
 from dddm_scores import lie_among
 from dddm_scores.lie_among import authenticity, density_coverage, precision_recall
@@ -58,8 +58,8 @@ def test_some_training_images() -> None:
 
 def test_too_few_training_images_for_the_neighbours() -> None:
     """Said when the recipe is read."""
-    around = Surroundings(data=None, tables={})
-    (found,) = check_neighbours(NeighbourOptions(training_images=3), around)
+    context = RecipeContext(data=None, tables={})
+    (found,) = check_neighbours(NeighbourOptions(training_images=3), context)
     assert (found.option, found.remedy) == ("training_images", "use 4 or more")
-    assert not list(check_neighbours(NeighbourOptions(training_images=4), around))
-    assert not list(check_neighbours(NeighbourOptions(), around))
+    assert not list(check_neighbours(NeighbourOptions(training_images=4), context))
+    assert not list(check_neighbours(NeighbourOptions(), context))

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 from stores import StoreKind, as_saved
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import ShardState, TargetStore
 from dddm.support.noise import noise_by_index

@@ -8,7 +8,7 @@ from stores import KINDS, StoreKind, as_saved
 from torch import Tensor
 
 from dddm.errors import EnvironmentProblem
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import Footprint, TargetStore
 from dddm.support.noise import noise_by_index

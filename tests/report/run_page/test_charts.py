@@ -8,7 +8,7 @@ import matplotlib as mpl
 import pytest
 from measures import FD
 
-from dddm.interfaces.facts import DiagnosisFacts
+from dddm.interfaces.info import DiagnosisInfo
 from dddm.report.run_page.charts import (
     diagnosis_chart,
     learning_rate_chart,
@@ -62,7 +62,7 @@ def test_learning_rates_are_drawn_from_zero() -> None:
     assert learning_rate_chart(step=[1], learning_rate=[1e-3]) is None
 
 
-FACTS = DiagnosisFacts(
+FACTS = DiagnosisInfo(
     title="Leak",
     measured="mean squared error",
     curves=(("given_store", "given store"), ("given_noise", "given noise")),

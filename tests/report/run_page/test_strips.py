@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from dddm.generate.sample_files import Samples
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.report.run_page.neighbours import Neighbours
 from dddm.report.run_page.picture import Picture
 from dddm.report.run_page.strips import strip_of

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.facts import BackboneFacts, ImageShape
+from dddm.interfaces.info import BackboneInfo, ImageShape
 from dddm.interfaces.plugin import Kind, NoOptions
 from planted.bug import Bug, bug
 
@@ -363,7 +363,7 @@ class SaysBackwardAlone(OwnFunction):
 
 
 def describing(**facts: Any) -> Any:
-    return lambda options: BackboneFacts(**facts)
+    return lambda options: BackboneInfo(**facts)
 
 
 BUGS: Final[list[Bug]] = [

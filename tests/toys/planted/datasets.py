@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dddm.interfaces.data_report import DataReport, ProgressCallback, SplitReport, no_progress
 from dddm.interfaces.dataset import Dataset, Split
-from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.support.manifest import manifest_of
 from planted.bug import Bug, bug
@@ -19,8 +19,8 @@ CLASSES: Final = ("even", "odd")
 SHAPE: Final = ImageShape(channels=1, height=4, width=4)
 
 
-def describe(options: NoOptions) -> DataFacts:
-    return DataFacts(shape=SHAPE, train_images=20, classes=CLASSES)
+def describe(options: NoOptions) -> DatasetInfo:
+    return DatasetInfo(shape=SHAPE, train_images=20, classes=CLASSES)
 
 
 class Rows(Split):
@@ -164,7 +164,7 @@ class DescribedAmiss(TwoSplits):
     pass
 
 
-def describe_amiss(options: NoOptions) -> DataFacts:
+def describe_amiss(options: NoOptions) -> DatasetInfo:
     return evolve(describe(options), train_images=21)
 
 

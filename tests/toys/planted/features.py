@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.facts import FeaturesFacts, ImageShape
 from dddm.interfaces.features import Extraction, Features
+from dddm.interfaces.info import FeaturesInfo, ImageShape
 from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.support.images import from_uint8, to_uint8
 from planted.bug import Bug, bug
@@ -179,8 +179,8 @@ class LostFeatures(Thirds):
         self.scale = 2.0
 
 
-def with_gradient(_options: NoOptions) -> FeaturesFacts:
-    return FeaturesFacts(gradient=True)
+def with_gradient(_options: NoOptions) -> FeaturesInfo:
+    return FeaturesInfo(gradient=True)
 
 
 @final
@@ -227,7 +227,7 @@ BUGS: Final[list[Bug]] = [
         Kind.FEATURES,
         SaysNothingOfItsGradient,
         "features.facts",
-        describe=lambda _options: FeaturesFacts(),
+        describe=lambda _options: FeaturesInfo(),
     ),
     bug(Kind.FEATURES, NotANumber, "features.one-vector-for-each-image"),
     bug(Kind.FEATURES, DoubleVectors, "features.one-vector-for-each-image"),

@@ -11,7 +11,7 @@ from attrs import evolve
 from torch import Tensor
 
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.facts import DiagnosisFacts, ImageShape, MemoryField, ObjectiveFacts, SetFacts
+from dddm.interfaces.info import DiagnosisInfo, ImageShape, MemoryField, ObjectiveInfo, SetInfo
 from dddm.interfaces.objective import (
     Diagnosis,
     Objective,
@@ -23,10 +23,10 @@ from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.interfaces.schedule import Schedule, expand_B111
 from planted.bug import Bug, bug
 
-REMEMBERS: Final = ObjectiveFacts(
+REMEMBERS: Final = ObjectiveInfo(
     memory=(MemoryField(name="estimate"),),
     estimate="estimate",
-    diagnosis=DiagnosisFacts(title="Size", measured="size", curves=(("size", "of x̂"),)),
+    diagnosis=DiagnosisInfo(title="Size", measured="size", curves=(("size", "of x̂"),)),
 )
 
 
@@ -288,12 +288,12 @@ class DividesByTime(Remembering):
         return Outcome(loss=loss_B.mean(), loss_B=loss_B, memory={"estimate": estimate.detach()})
 
 
-def objective(target: Any, *caught_by: str, facts: ObjectiveFacts = REMEMBERS) -> Bug:
+def objective(target: Any, *caught_by: str, facts: ObjectiveInfo = REMEMBERS) -> Bug:
     names = (f"objective.{name}" for name in caught_by)
     return bug(Kind.OBJECTIVE, target, *names, describe=lambda _options: facts)
 
 
-SETS: Final = ObjectiveFacts(sets=SetFacts(rows=3, real=5), metric=False)
+SETS: Final = ObjectiveInfo(sets=SetInfo(rows=3, real=5), metric=False)
 
 TOO_NOISY: Final = objective(DividesByTime, facts=evolve(REMEMBERS, continuous_time=True))
 """No mistake, but none could be told from it."""

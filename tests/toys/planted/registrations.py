@@ -8,11 +8,11 @@ import torch
 
 from dddm.errors import DataError
 from dddm.interfaces.plugin import (
-    Complaint,
     Conformance,
+    Issue,
     Kind,
     NoOptions,
-    Surroundings,
+    RecipeContext,
     WeightFile,
     option,
 )
@@ -179,12 +179,12 @@ class MissesWithoutAName(Charbonnier):
         raise DataError("something is missing")
 
 
-def complain(options: Options, around: Surroundings) -> Iterator[Complaint]:
-    yield Complaint(option="c", what="it is never right")
+def complain(options: Options, context: RecipeContext) -> Iterator[Issue]:
+    yield Issue(option="c", what="it is never right")
 
 
-def complain_of_no_option(options: Any, around: Surroundings) -> Iterator[Complaint]:
-    yield Complaint(option="d", what="there is no such option")
+def complain_of_no_option(options: Any, context: RecipeContext) -> Iterator[Issue]:
+    yield Issue(option="d", what="there is no such option")
 
 
 def metric(target: Any, *caught_by: str, **registration: Any) -> Bug:

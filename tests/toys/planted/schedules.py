@@ -5,7 +5,7 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor
 
-from dddm.interfaces.facts import ScheduleFacts
+from dddm.interfaces.info import ScheduleInfo
 from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.interfaces.schedule import Schedule, expand_B111
 from planted.bug import Bug, bug
@@ -236,7 +236,7 @@ class SaysAnotherLastTime(RealTimes):
 
 
 def describing(**facts: Any) -> Any:
-    return lambda options: ScheduleFacts(**facts)
+    return lambda options: ScheduleInfo(**facts)
 
 
 REAL: Final = describing(continuous=True, last_time=20.0)

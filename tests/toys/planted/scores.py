@@ -5,8 +5,8 @@ from typing import Final, final
 
 import torch
 
-from dddm.interfaces.facts import Better, Measure, ScoreFacts
 from dddm.interfaces.features import Extraction
+from dddm.interfaces.info import Better, Measure, ScoreInfo
 from dddm.interfaces.measurement import Floor, Measurement
 from dddm.interfaces.plugin import Describe, Kind, NoOptions
 from dddm.interfaces.score import Reference, Score
@@ -17,7 +17,7 @@ def facts(
     better: Better = "less", *, name: str = "means", fewest: int = 2, times: int = 1
 ) -> Describe:
     measure = Measure(name=name, words="Means", better=better, explained="how far means are apart")
-    said = ScoreFacts(measures=(measure,) * times, fewest_images=fewest)
+    said = ScoreInfo(measures=(measure,) * times, fewest_images=fewest)
     return lambda _options: said
 
 

@@ -7,7 +7,7 @@ from typing import Final, Literal, final
 import torch
 from torch import Tensor
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import Conformance, Kind, NoOptions
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import Footprint, ShardState, TargetStore

@@ -2,14 +2,14 @@
 
 from attrs import frozen
 
-from dddm.interfaces.facts import (
-    DataFacts,
-    DiagnosisFacts,
+from dddm.interfaces.info import (
+    DatasetInfo,
+    DiagnosisInfo,
     ImageShape,
     Measure,
     MemoryField,
-    ObjectiveFacts,
-    ScoreFacts,
+    ObjectiveInfo,
+    ScoreInfo,
 )
 from dddm.interfaces.plugin import Kind, Registrar, hookimpl, option
 
@@ -41,23 +41,23 @@ class ObserverOptions:
     at_step: int = option(1, at_least=1, help="… when it has made so many steps.")
 
 
-def describe(options: object) -> DataFacts:
-    return DataFacts(shape=SHAPE, train_images=TRAIN_IMAGES, classes=CLASSES)
+def describe(options: object) -> DatasetInfo:
+    return DatasetInfo(shape=SHAPE, train_images=TRAIN_IMAGES, classes=CLASSES)
 
 
-def describe_objective(options: object) -> ObjectiveFacts:
-    return ObjectiveFacts(
+def describe_objective(options: object) -> ObjectiveInfo:
+    return ObjectiveInfo(
         memory=(MemoryField(name="estimate"),),
         estimate="estimate",
-        diagnosis=DiagnosisFacts(
+        diagnosis=DiagnosisInfo(
             title="Spread", measured="standard deviation of X̂", curves=(("spread", "of X̂"),)
         ),
     )
 
 
-def describe_score(options: object) -> ScoreFacts:
+def describe_score(options: object) -> ScoreInfo:
     means = Measure(name="means", words="Means", better="less", explained="how far means are apart")
-    return ScoreFacts(measures=(means,), fewest_images=1)
+    return ScoreInfo(measures=(means,), fewest_images=1)
 
 
 @hookimpl

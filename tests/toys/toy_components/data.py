@@ -8,7 +8,7 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.interfaces.dataset import Dataset, Split
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.support.manifest import manifest_of
 from toy_components import CLASSES, HELD_OUT_IMAGES, SHAPE, TRAIN_IMAGES
 

@@ -4,8 +4,8 @@ from typing import final
 
 from torch import Tensor
 
-from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Features
+from dddm.interfaces.info import ImageShape
 from dddm.support.images import from_uint8
 
 

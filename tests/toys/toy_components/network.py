@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from toy_components import NetworkOptions
 
 

@@ -6,7 +6,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from dddm.interfaces.facts import ImageShape
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.objective import (
     Diagnosis,
     Objective,

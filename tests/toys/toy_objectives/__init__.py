@@ -5,8 +5,16 @@ Registered as a stranger's package registers them, in namespace `toys`.
 
 from attrs import frozen
 
-from dddm.interfaces.facts import MemoryField, ObjectiveFacts, SetFacts
-from dddm.interfaces.plugin import Kind, NoOptions, Part, Registrar, hookimpl, option, part
+from dddm.interfaces.info import MemoryField, ObjectiveInfo, SetInfo
+from dddm.interfaces.plugin import (
+    Kind,
+    NestedComponent,
+    NoOptions,
+    Registrar,
+    hookimpl,
+    nested_component,
+    option,
+)
 
 ROWS, REAL = 4, 8
 """Rows of a set, and real images that it is compared with."""
@@ -23,22 +31,22 @@ class ChainOptions:
 class FeatureOptions:
     """Of `features`."""
 
-    features: Part = part(Kind.FEATURES, help="In which sets are compared.")
+    features: NestedComponent = nested_component(Kind.FEATURES, help="In which sets are compared.")
 
 
 def _facts(**said: object) -> object:
-    return lambda _options: ObjectiveFacts(**said)  # type: ignore[arg-type]
+    return lambda _options: ObjectiveInfo(**said)  # type: ignore[arg-type]
 
 
-def describe_chain(options: ChainOptions) -> ObjectiveFacts:
-    return ObjectiveFacts(
+def describe_chain(options: ChainOptions) -> ObjectiveInfo:
+    return ObjectiveInfo(
         memory=(
             MemoryField(name="estimate"),
             MemoryField(name="x_T"),
             MemoryField(name="depth", shape=(1, 1, 1), initial="zeros"),
         ),
         memory_rows=options.memory_rows,
-        sets=SetFacts(rows=ROWS, real=REAL),
+        sets=SetInfo(rows=ROWS, real=REAL),
         metric=False,
         estimate="estimate",
     )
@@ -71,7 +79,7 @@ def dddm_register(registrar: Registrar) -> None:
         (
             "sets",
             "Sets",
-            {"sets": SetFacts(rows=ROWS, real=REAL), "metric": False},
+            {"sets": SetInfo(rows=ROWS, real=REAL), "metric": False},
             "Sets of generated and real images.",
         ),
         ("counting", "Counting", {}, "Keeps a state of its own and says numbers."),

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.facts import ImageShape
 from dddm.interfaces.features import Features
+from dddm.interfaces.info import ImageShape
 from dddm.interfaces.objective import Objective, Outcome, TrainingProgress, TrainingStep
 from dddm.interfaces.schedule import Schedule, expand_B111
 from toy_objectives import ROWS
@@ -74,7 +74,7 @@ class Embedded(_Toy):
 
     def __init__(self, options: object) -> None:
         super().__init__(options)
-        self._features: Features = self._options.features.make()
+        self._features: Features = self._options.features.instantiate()
 
     def step(self, given: TrainingStep) -> Outcome:
         estimate = given.denoiser.evaluate(

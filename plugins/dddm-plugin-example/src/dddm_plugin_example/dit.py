@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from dddm.errors import RecipeError
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.facts import DataFacts, ImageShape
+from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm_plugin_example.layers import Block, Embedding, modulated, positions, starting_at_zero
-from dddm_plugin_example.options import DitOptions, complaints
+from dddm_plugin_example.options import DitOptions, issues
 
 
 @final
@@ -109,12 +109,12 @@ def _patches(shape: ImageShape, options: DitOptions) -> nn.Conv2d:
 
 
 def _refuse_misfit(options: DitOptions, *, shape: ImageShape, classes: int) -> None:
-    facts = DataFacts(
+    facts = DatasetInfo(
         shape=shape, train_images=1, classes=tuple(str(label) for label in range(classes))
     )
-    for complaint in complaints(options, facts):
+    for issue in issues(options, facts):
         raise RecipeError(
-            f"the backbone cannot be built: {complaint.what}",
-            where=f"backbone.{complaint.option}",
-            remedy=complaint.remedy,
+            f"the backbone cannot be built: {issue.what}",
+            where=f"backbone.{issue.option}",
+            remedy=issue.remedy,
         )

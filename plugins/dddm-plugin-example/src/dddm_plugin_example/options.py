@@ -5,8 +5,8 @@ from typing import Literal, final
 
 from attrs import frozen
 
-from dddm.interfaces.facts import DataFacts
-from dddm.interfaces.plugin import Complaint, Surroundings, option
+from dddm.interfaces.info import DatasetInfo
+from dddm.interfaces.plugin import Issue, RecipeContext, option
 
 
 @final
@@ -46,28 +46,28 @@ class DitOptions:
     classes: bool = option(default=False, help="Condition the network on class labels.")
 
 
-def check_dit(options: DitOptions, surroundings: Surroundings) -> Iterator[Complaint]:
+def check_dit(options: DitOptions, context: RecipeContext) -> Iterator[Issue]:
     """What of the options does not fit itself or the rest of the recipe."""
-    yield from complaints(options, surroundings.data)
+    yield from issues(options, context.data)
 
 
-def complaints(options: DitOptions, data: DataFacts | None) -> Iterator[Complaint]:
+def issues(options: DitOptions, data: DatasetInfo | None) -> Iterator[Issue]:
     """What of the options does not fit itself, or the images, if they are known."""
     if options.width % 4:
-        yield Complaint(
+        yield Issue(
             option="width",
             what=f"{options.width} is no multiple of 4, as positions in two directions need",
             remedy=f"use {options.width // 4 * 4} or {options.width // 4 * 4 + 4}",
         )
     if options.width % options.heads:
         fitting = [str(n) for n in range(1, options.width + 1) if options.width % n == 0]
-        yield Complaint(
+        yield Issue(
             option="heads",
             what=f"a width of {options.width} cannot be shared by {options.heads} heads",
             remedy="heads can be " + ", ".join(fitting),
         )
     if options.estimate_from >= options.blocks:
-        yield Complaint(
+        yield Issue(
             option="estimate_from",
             what=f"with {options.blocks} blocks the estimate would never enter",
             remedy=f"use {options.blocks - 1} or less",
@@ -76,19 +76,19 @@ def complaints(options: DitOptions, data: DataFacts | None) -> Iterator[Complain
         yield from _about_data(options, data)
 
 
-def _about_data(options: DitOptions, data: DataFacts) -> Iterator[Complaint]:
+def _about_data(options: DitOptions, data: DatasetInfo) -> Iterator[Issue]:
     height, width = data.shape.height, data.shape.width
     if height % options.patch or width % options.patch:
         fitting = [
             str(n) for n in range(1, min(height, width) + 1) if height % n == 0 and width % n == 0
         ]
-        yield Complaint(
+        yield Issue(
             option="patch",
             what=f"images of {height}×{width} pixels cannot be cut into patches of "
             f"{options.patch}×{options.patch}",
             remedy="patch can be " + ", ".join(fitting),
         )
     if options.classes and not data.classes:
-        yield Complaint(
+        yield Issue(
             option="classes", what="the data have no classes", remedy="write classes = false"
         )

@@ -36,7 +36,7 @@ class ImageShape:
 
 @final
 @frozen(kw_only=True)
-class DataFacts:
+class DatasetInfo:
     """What a data set can say of itself without reading an image.
 
     Attributes:
@@ -68,7 +68,7 @@ class MemoryField:
 
 @final
 @frozen(kw_only=True)
-class SetFacts:
+class SetInfo:
     """Sets of images that an objective compares: each of one class, generated and real ones.
 
     Attributes:
@@ -82,7 +82,7 @@ class SetFacts:
 
 @final
 @frozen(kw_only=True)
-class DiagnosisFacts:
+class DiagnosisInfo:
     """What the numbers of an objective's diagnosis mean, for the report.
 
     Attributes:
@@ -102,7 +102,7 @@ class DiagnosisFacts:
 
 @final
 @frozen(kw_only=True)
-class ObjectiveFacts:
+class ObjectiveInfo:
     """What an objective needs, and what one of its steps costs.
 
     Attributes:
@@ -124,7 +124,7 @@ class ObjectiveFacts:
 
     memory: tuple[MemoryField, ...] = ()
     memory_rows: int | None = None
-    sets: SetFacts | None = None
+    sets: SetInfo | None = None
     metric: bool = True
     evaluations: float = 1.0
     evaluations_without_gradient: float = 0.0
@@ -135,12 +135,12 @@ class ObjectiveFacts:
     average: bool = False
     gradient_features: bool = False
     estimate: Literal["estimate", "latent", "none"] = "none"
-    diagnosis: DiagnosisFacts | None = None
+    diagnosis: DiagnosisInfo | None = None
 
 
 @final
 @frozen(kw_only=True)
-class BackboneFacts:
+class BackboneInfo:
     """What a network takes.
 
     Attributes:
@@ -156,7 +156,7 @@ class BackboneFacts:
 
 @final
 @frozen(kw_only=True)
-class ScheduleFacts:
+class ScheduleInfo:
     """Which times a schedule has.
 
     Attributes:
@@ -170,7 +170,7 @@ class ScheduleFacts:
 
 @final
 @frozen(kw_only=True)
-class SamplerFacts:
+class SamplerInfo:
     """What a sampler does with the network.
 
     Attributes:
@@ -184,7 +184,7 @@ class SamplerFacts:
 
 @final
 @frozen(kw_only=True)
-class FeaturesFacts:
+class FeaturesInfo:
     """What features offer.
 
     Attributes:
@@ -253,7 +253,7 @@ class Measure:
 
 @final
 @frozen(kw_only=True)
-class ScoreFacts:
+class ScoreInfo:
     """What a score gives, and what it takes.
 
     Attributes:
@@ -268,12 +268,12 @@ class ScoreFacts:
     probabilities: bool = False
 
 
-Facts = (
-    DataFacts
-    | ObjectiveFacts
-    | BackboneFacts
-    | ScheduleFacts
-    | SamplerFacts
-    | FeaturesFacts
-    | ScoreFacts
+ComponentInfo = (
+    DatasetInfo
+    | ObjectiveInfo
+    | BackboneInfo
+    | ScheduleInfo
+    | SamplerInfo
+    | FeaturesInfo
+    | ScoreInfo
 )
