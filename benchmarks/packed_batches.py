@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from attrs import field, frozen
 
-from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
+from dddm.data.pack import pack
 from dddm.data.packed import open_packed
-from dddm.data.packing import pack
+from dddm.data.source import Chunk, DecodedImages, PackPlan, PackSource
 from dddm.interfaces.data_report import Problem, no_progress
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.info import ImageShape
@@ -44,7 +44,7 @@ class RandomPixels(PackSource):
 
     images: int
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Always."""
         return True
 
@@ -52,7 +52,7 @@ class RandomPixels(PackSource):
         """How many there are."""
         return {"images": self.images}
 
-    def facts(self) -> Mapping[str, Any]:
+    def provenance(self) -> Mapping[str, Any]:
         """Nothing to say."""
         return {}
 
@@ -63,15 +63,15 @@ class RandomPixels(PackSource):
             shape=SHAPE,
             classes=(),
             splits={"train": sum(sizes)},
-            chunks=[Chunk(images=size, content=k * CHUNK_IMAGES) for k, size in enumerate(sizes)],
+            chunks=[Chunk(images=size, payload=k * CHUNK_IMAGES) for k, size in enumerate(sizes)],
         )
 
-    def decode(self, chunk: Chunk) -> Iterator[Block | Problem]:
+    def decode(self, chunk: Chunk) -> Iterator[DecodedImages | Problem]:
         """Pixels that depend on the chunk alone."""
-        pixels = np.random.default_rng(chunk.content).bytes(chunk.images * SHAPE.values)
-        yield Block(
+        pixels = np.random.default_rng(chunk.payload).bytes(chunk.images * SHAPE.values)
+        yield DecodedImages(
             split="train",
-            rows=np.arange(chunk.images) + chunk.content,
+            rows=np.arange(chunk.images) + chunk.payload,
             images=np.frombuffer(pixels, np.uint8).reshape(-1, *SHAPE.as_tuple),
             labels=None,
         )

@@ -102,7 +102,7 @@ def check(
       dddm data check my-recipe.toml --json
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.cli.image_progress import image_progress
-    from dddm.data.examine_splits import examine_dataset
+    from dddm.data.examine import examine_dataset
 
     dataset = _dataset(ctx, recipe, overrides)
     with image_progress() as progress:

@@ -1,31 +1,41 @@
-"""Looks through images, before or after they are packed: what `dddm data check` reports."""
+"""Look at every image, before or after packing: what `dddm data check` reports."""
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from dddm.data.pack_source import Block, Chunk, PackSource
-from dddm.data.workers import Count, Tally, over_chunks
+from dddm.data.source import Chunk, PackSource
+from dddm.data.workers import Count, ImageCounter, map_chunks
 from dddm.errors import DataError
-from dddm.interfaces.data_report import DataReport, Problem, ProgressCallback, SplitReport
+from dddm.interfaces.data_report import (
+    DataReport,
+    Problem,
+    ProgressCallback,
+    SplitReport,
+    no_progress,
+)
+
+if TYPE_CHECKING:  # worker processes must not wait for torch
+    from dddm.interfaces.dataset import Dataset, Split
 
 _DIGEST_BYTES: Final = 16
+_BATCH_IMAGES: Final = 1024
 
 
 @final
 @frozen(kw_only=True, eq=False)
-class Seen:
-    """Images of one split that were looked at.
+class _Digests:
+    """Images of a split, each as a digest that is equal only if all pixels are.
 
     Attributes:
         rows: (n,), int64.
-        digests: of each image's pixels, `_DIGEST_BYTES` long.
-        labels: (n,), int64; None where there are no classes.
+        digests: n of them.
+        labels: (n,), int64; None if there are no classes.
     """
 
     split: str
@@ -33,122 +43,177 @@ class Seen:
     digests: Sequence[bytes]
     labels: npt.NDArray[np.int64] | None
 
+    @classmethod
+    def of(
+        cls,
+        images: npt.NDArray[np.uint8],
+        *,
+        split: str,
+        rows: npt.NDArray[np.int64],
+        labels: npt.NDArray[np.int64] | None,
+    ) -> "_Digests":
+        digests = [
+            hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=_DIGEST_BYTES).digest()
+            for image in images
+        ]
+        return cls(split=split, rows=rows, digests=digests, labels=labels)
+
 
 @final
 @frozen(kw_only=True, eq=False)
-class Examined:
-    """What was found in a chunk."""
-
-    seen: Sequence[Seen]
+class _ExaminedChunk:
+    images: Sequence[_Digests]
     problems: Sequence[Problem]
     notes: Mapping[str, int]
 
 
 @final
 @frozen(kw_only=True)
-class ExamineChunk:
-    """Decodes a chunk and keeps of each image its digest alone."""
-
+class _ExamineChunk:
     source: PackSource
 
-    def __call__(self, chunk: Chunk, count: Count) -> Examined:
-        """All that is wrong with the chunk, and what is in it."""
-        seen: list[Seen] = []
+    def __call__(self, chunk: Chunk, count: Count) -> _ExaminedChunk:
+        images: list[_Digests] = []
         problems: list[Problem] = []
         notes: Counter[str] = Counter()
         try:
-            for block in self.source.decode(chunk):
-                if isinstance(block, Problem):
-                    problems.append(block)
+            for decoded in self.source.decode(chunk):
+                if isinstance(decoded, Problem):
+                    problems.append(decoded)
                     count(1)
                     continue
-                seen.append(_seen(block))
-                notes.update(block.notes)
-                count(len(block.rows))
+                images.append(
+                    _Digests.of(
+                        decoded.images,
+                        split=decoded.split,
+                        rows=decoded.rows,
+                        labels=decoded.labels,
+                    )
+                )
+                notes.update(decoded.notes)
+                count(len(decoded.rows))
         except DataError as error:
             where = error.where or "the images"
             problems.append(Problem(what=error.what, where=where, remedy=error.remedy))
-        return Examined(seen=seen, problems=problems, notes=dict(notes))
-
-
-def digests_of(images: npt.NDArray[np.uint8]) -> list[bytes]:
-    """One for each image (n, …): equal exactly where all pixels are."""
-    return [
-        hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=_DIGEST_BYTES).digest()
-        for image in images
-    ]
-
-
-def _seen(block: Block) -> Seen:
-    digests = digests_of(block.images)
-    return Seen(split=block.split, rows=block.rows, digests=digests, labels=block.labels)
+        return _ExaminedChunk(images=images, problems=problems, notes=dict(notes))
 
 
 def examine_source(source: PackSource, *, workers: int, progress: ProgressCallback) -> DataReport:
-    """Decode every image of a source, once, and say what was found.
+    """Decode every image of a source once.
 
     Raises:
-        DataError: if there is nothing to look through.
+        DataError: if there is nothing to examine.
     """
     plan = source.plan()
-    tally = Tally("looking at images", sum(plan.splits.values()), progress)
-    chunks = dict(enumerate(plan.chunks))
-    found = [
-        examined
-        for _, examined in over_chunks(
-            ExamineChunk(source=source), chunks, workers=workers, tally=tally
-        )
-    ]
+    counter = ImageCounter("reading images", sum(plan.splits.values()), progress)
+    work = _ExamineChunk(source=source)
+    numbered = dict(enumerate(plan.chunks))
+    chunks = [chunk for _, chunk in map_chunks(work, numbered, workers=workers, counter=counter)]
     notes: Counter[str] = Counter(plan.notes)
-    for examined in found:
-        notes.update(examined.notes)
-    return findings_of(
-        (seen for examined in found for seen in examined.seen),
+    for chunk in chunks:
+        notes.update(chunk.notes)
+    return _report(
+        (images for chunk in chunks for images in chunk.images),
         shape=str(plan.shape),
         splits=plan.splits,
         classes=plan.classes,
         problems=sorted(
-            (problem for examined in found for problem in examined.problems),
+            (problem for chunk in chunks for problem in chunk.problems),
             key=lambda problem: problem.where,
         ),
-        notes=[f"{what}: {times:,}" for what, times in sorted(notes.items())],
-        name_of=lambda split, row: source.name_of(plan, split=split, row=row),
+        notes=[f"{note}: {times:,}" for note, times in sorted(notes.items())],
+        image_name=lambda split, row: source.image_name(plan, split=split, row=row),
     )
 
 
-def findings_of(
-    seen: Iterable[Seen],
+def examine_dataset(
+    dataset: "Dataset", *, progress: ProgressCallback = no_progress, workers: int | None = None
+) -> DataReport:
+    """The data set's own report, or else one of its splits."""
+    report = dataset.check(progress=progress, workers=workers)
+    return report or examine_splits(dataset.splits(), progress=progress)
+
+
+def examine_splits(splits: "Mapping[str, Split]", *, progress: ProgressCallback) -> DataReport:
+    """Read every image of the splits once, in order."""
+    counter = ImageCounter("reading images", sum(map(len, splits.values())), progress)
+    problems: list[Problem] = []
+    images = [
+        batch
+        for name, split in splits.items()
+        for batch in _read_split(name, split, counter=counter, problems=problems)
+    ]
+    return _report(
+        images,
+        shape=", ".join(sorted({str(split.shape) for split in splits.values()})),
+        splits=splits,
+        classes=next(iter(splits.values())).classes,
+        problems=problems,
+        notes=(),
+        image_name=lambda name, row: f"{name} image {row}",
+    )
+
+
+def _read_split(
+    name: str, split: "Split", *, counter: ImageCounter, problems: list[Problem]
+) -> Iterator[_Digests]:
+    import torch
+
+    highest = len(split.classes) - 1
+    for index_B in torch.split(torch.arange(len(split)), _BATCH_IMAGES):
+        labels = split.labels(index_B)
+        if labels is not None:
+            wrong = (labels < 0) | (labels > highest)
+            problems += [
+                Problem(
+                    what=f"its label is {int(label)}, outside 0…{highest}",
+                    where=f"{name} image {int(row)}",
+                )
+                for row, label in zip(index_B[wrong], labels[wrong], strict=True)
+            ]
+            labels = labels.clamp(0, highest)
+        yield _Digests.of(
+            split.images(index_B).numpy(),
+            split=name,
+            rows=index_B.numpy(),
+            labels=None if labels is None else labels.numpy(),
+        )
+        counter.add(len(index_B))
+
+
+def _report(
+    images: Iterable[_Digests],
     *,
     shape: str,
     splits: Iterable[str],
     classes: Sequence[str],
     problems: Sequence[Problem],
     notes: Sequence[str],
-    name_of: Callable[[str, int], str],
+    image_name: Callable[[str, int], str],
 ) -> DataReport:
-    """Sum up what was seen, and find images that are equal."""
-    images: Counter[str] = Counter()
+    """Count images and labels, and group equal images."""
+    counts: Counter[str] = Counter()
     labels = {split: np.zeros(len(classes), np.int64) for split in splits}
     places: dict[bytes, list[tuple[str, int]]] = {}
-    for one in seen:
-        images[one.split] += len(one.rows)
-        if one.labels is not None and len(classes):
-            labels[one.split] += np.bincount(one.labels, minlength=len(classes))
-        for digest, row in zip(one.digests, one.rows.tolist(), strict=True):
-            places.setdefault(digest, []).append((one.split, row))
-    groups = sorted(group for group in places.values() if len(group) > 1)
+    for batch in images:
+        counts[batch.split] += len(batch.rows)
+        if batch.labels is not None and len(classes):
+            labels[batch.split] += np.bincount(batch.labels, minlength=len(classes))
+        for digest, row in zip(batch.digests, batch.rows.tolist(), strict=True):
+            places.setdefault(digest, []).append((batch.split, row))
     return DataReport(
         shape=shape,
         splits={
             split: SplitReport(
-                images=images[split],
+                images=counts[split],
                 classes=dict(zip(classes, labels[split].tolist(), strict=True)),
             )
             for split in labels
         },
         problems=tuple(problems),
         duplicates=tuple(
-            tuple(name_of(split, row) for split, row in sorted(group)) for group in groups
+            tuple(image_name(split, row) for split, row in sorted(group))
+            for group in sorted(group for group in places.values() if len(group) > 1)
         ),
         notes=tuple(notes),
     )

@@ -1,40 +1,123 @@
-"""Splits read from a packed folder: memory-mapped, a batch by one indexing call.
+"""Data sets and splits read from packed folders: memory-mapped, one indexing call per batch.
 
-Shapes: N images, B of them in a batch, R bytes (C·H·W) in an image.
+Shapes: N images, B of them in a batch, R = C·H·W bytes in an image.
 """
 
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from attrs import evolve
 from torch import Tensor
 
-from dddm.data.batch_buffers import BatchBuffers
+from dddm.data.examine import examine_source, examine_splits
+from dddm.data.pack import identity_key, pack, verify_packed
 from dddm.data.packed_format import PackedManifest, images_file, labels_file, read_manifest
+from dddm.data.source import PackSource
+from dddm.data.workers import usable_cores
 from dddm.errors import DataError
-from dddm.interfaces.dataset import Split
+from dddm.interfaces.data_report import DataReport, ProgressCallback, no_progress
+from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.info import ImageShape
+from dddm.support.cache import packed_folder
+
+_KEPT_BUFFERS: Final = 4
+_LARGEST_KEPT_BYTES: Final = 1 << 26
+
+
+@final
+class PackedDataset(Dataset):
+    """The images of a source, packed when they are first needed."""
+
+    def __init__(self, *, name: str, source: PackSource, packed: str | None) -> None:
+        """Read nothing yet.
+
+        Args:
+            name: for the folder's name in the cache.
+            packed: the packed folder; None for one in the cache, named after the source's key.
+        """
+        self._name = name
+        self._source = source
+        self._packed = None if packed is None else Path(packed).expanduser().absolute()
+        self._splits: Mapping[str, PackedSplit] | None = None
+
+    def prepare(
+        self, *, progress: ProgressCallback = no_progress, workers: int | None = None
+    ) -> Path:
+        """Pack the images if they are not packed yet; return the folder.
+
+        Raises:
+            DataError: if the source is missing or unusable, or `packed` holds other images.
+            EnvironmentProblem: if there is no space or no write permission.
+        """
+        folder, key = self._folder_and_key()
+        if not folder.exists():
+            assert key is not None
+            workers = workers or usable_cores()
+            pack(self._source, folder=folder, key=key, workers=workers, progress=progress)
+        elif key is not None and read_manifest(folder).key != key:
+            raise DataError(
+                "the packed images were made from other files, or with other options, than those "
+                "that the recipe names",
+                where=str(folder),
+                remedy="remove that folder, choose another one for `packed`, or leave `packed` out",
+            )
+        return folder
+
+    def _folder_and_key(self) -> tuple[Path, str | None]:
+        """The key is None where a packed folder stands in for an absent source."""
+        if self._packed is not None and self._packed.exists() and not self._source.exists():
+            return self._packed, None
+        key = identity_key(self._source)
+        return self._packed or packed_folder(name=self._name, key=key), key
+
+    def splits(self) -> Mapping[str, Split]:
+        if self._splits is None:
+            self._splits = open_packed(self.prepare())
+        return self._splits
+
+    def check(
+        self, *, progress: ProgressCallback = no_progress, workers: int | None = None
+    ) -> DataReport:
+        """Decode every image of the source, and verify the packed folder if there is one.
+
+        If the source is absent, only the packed folder is examined.
+        """
+        folder, key = self._folder_and_key()
+        if key is None:
+            report = examine_splits(open_packed(folder), progress=progress)
+        else:
+            workers = workers or usable_cores()
+            report = examine_source(self._source, workers=workers, progress=progress)
+        if not folder.exists():
+            return evolve(report, notes=(*report.notes, "the images are not packed yet"))
+        problems = verify_packed(folder, key=key, progress=progress)
+        return evolve(report, problems=(*report.problems, *problems), packed=str(folder))
 
 
 @final
 class PackedSplit(Split):
-    """One split of a packed folder; its pages are shared by all processes that read it."""
+    """One split of a packed folder; all processes that read it share its pages."""
 
     def __init__(self, folder: Path, *, name: str, packed: PackedManifest) -> None:
         """Map the images and read the labels.
 
         Raises:
-            DataError: if a file has not the size that the manifest says.
+            DataError: if a file's size differs from the manifest's.
         """
-        facts = packed.splits[name]
-        for file, known in facts.files.items():
+        info = packed.splits[name]
+        for file, known in info.files.items():
             _check_size(folder / file, known.bytes)
         self._shape = packed.shape
         self._classes = packed.classes
-        self._manifest = facts.manifest
-        self._rows_NR = _map(folder / images_file(name), images=facts.images, shape=packed.shape)
+        self._manifest = info.manifest
+        # "c", copy on write: torch warns about read-only memory, and the file must not change.
+        images = np.load(folder / images_file(name), mmap_mode="c", allow_pickle=False)
+        self._rows_NR = torch.from_numpy(np.asarray(images)).view(info.images, packed.shape.values)
         self._buffers = BatchBuffers(row_bytes=packed.shape.values)
         self._labels_N: Tensor | None = None
         if packed.classes:
@@ -46,36 +129,31 @@ class PackedSplit(Split):
 
     @property
     def shape(self) -> ImageShape:
-        """The shape that all images share."""
         return self._shape
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes in the order of their labels; empty where there are none."""
         return self._classes
 
     @property
     def manifest(self) -> str:
-        """SHA-256, in hexadecimal, of shape, images and labels, as it was when they were packed."""
         return self._manifest
 
     def images(self, index: Tensor) -> Tensor:
-        """Images (B, C, H, W), uint8, CPU, for indices (B,), int64."""
-        rows_BR = self._buffers.take(len(index))
-        # Not `rows[index]`, which copies byte by byte: this copies whole rows, on torch's threads.
+        rows_BR = self._buffers.allocate(len(index))
+        # `rows[index]` copies byte by byte; this copies whole rows, on torch's threads.
         torch.index_select(self._rows_NR, 0, index, out=rows_BR)
         return rows_BR.view(-1, *self._shape.as_tuple)
 
     def labels(self, index: Tensor) -> Tensor | None:
-        """Labels (B,), int64, CPU; None where there are no classes."""
         return None if self._labels_N is None else self._labels_N[index]
 
 
 def open_packed(folder: Path) -> Mapping[str, PackedSplit]:
-    """The splits of a packed folder, by name; its checksums are not computed.
+    """Open the splits of a packed folder by name, without computing checksums.
 
     Raises:
-        DataError: if it is damaged as far as its manifest and the sizes of its files show.
+        DataError: if the manifest or a file's size shows damage.
     """
     packed = read_manifest(folder)
     return {name: PackedSplit(folder, name=name, packed=packed) for name in packed.splits}
@@ -88,13 +166,37 @@ def _check_size(path: Path, known: int) -> None:
         raise DataError(
             f"the packed images are damaged: {path.name} {state}",
             where=str(path),
-            remedy=f"remove {path.parent}; the same command packs them again",
+            remedy=f"remove {path.parent}; the same command packs the images again",
         )
 
 
-def _map(path: Path, *, images: int, shape: ImageShape) -> Tensor:
-    """(N, R), uint8."""
-    # "c", copy on write: torch warns of memory that it must not write to, and the file stays as
-    # it is whatever is written.
-    array = np.load(path, mmap_mode="c", allow_pickle=False) if images else np.empty(0, np.uint8)
-    return torch.from_numpy(np.asarray(array)).view(images, shape.values)
+@final
+class BatchBuffers:
+    """Allocates tensors (rows, row_bytes), uint8, reusing memory of batches that are gone.
+
+    The system zeroes fresh memory, which costs as much as copying a batch into it.  A buffer is
+    reused only after its tensor, and everything that shares its storage, has been freed.
+    """
+
+    def __init__(self, *, row_bytes: int) -> None:
+        self._row_bytes = row_bytes
+        self._free: list[npt.NDArray[np.uint8]] = []
+
+    def allocate(self, rows: int) -> Tensor:
+        """(rows, row_bytes), uint8, with arbitrary values."""
+        try:
+            buffer = self._free.pop()
+        except IndexError:  # none, or another thread took the last one
+            buffer = None
+        if buffer is None or len(buffer) < rows:
+            # numpy asks the system for large pages where an array is large; torch does not.
+            buffer = np.empty((rows, self._row_bytes), np.uint8)
+        # Only the tensor holds this view: when the view is freed, the batch is gone.
+        view = buffer[:rows]
+        if buffer.nbytes <= _LARGEST_KEPT_BYTES:
+            weakref.finalize(view, self._keep, buffer).atexit = False
+        return torch.from_numpy(view)
+
+    def _keep(self, buffer: npt.NDArray[np.uint8]) -> None:
+        if len(self._free) < _KEPT_BUFFERS:
+            self._free.append(buffer)

@@ -1,12 +1,12 @@
-"""The folder of a packed data set, format 1.  Imports no torch and no numpy.
+"""Format 1 of a packed folder.  Imports no torch and no numpy.
 
-    train.images.npy     uint8, (N, C, H, W), C order, without compression
-    train.labels.npy     int64, (N,); absent where there are no classes
-    held-out.images.npy  likewise, where there is such a split
+    train.images.npy     uint8, (N, C, H, W), C order
+    train.labels.npy     int64, (N,); absent if there are no classes
+    held-out.images.npy  the same for the split `held-out`, where there is one
     held-out.labels.npy
-    manifest.json        what follows here
+    manifest.json        `PackedManifest`
 
-The folder takes its name only when all of it is written.
+The folder takes its name only when it is complete.
 """
 
 import json
@@ -25,19 +25,17 @@ MANIFEST: Final = "manifest.json"
 
 
 def images_file(split: str) -> str:
-    """Name of the file that holds a split's images."""
     return f"{split}.images.npy"
 
 
 def labels_file(split: str) -> str:
-    """Name of the file that holds a split's labels."""
     return f"{split}.labels.npy"
 
 
 @final
 @frozen(kw_only=True)
 class PackedFile:
-    """One file's size and SHA-256, in hexadecimal."""
+    """Size and hexadecimal SHA-256 of a file."""
 
     bytes: int
     sha256: str
@@ -46,10 +44,10 @@ class PackedFile:
 @final
 @frozen(kw_only=True)
 class PackedSplitInfo:
-    """One split.
+    """One split in the manifest.
 
     Attributes:
-        images: how many.
+        images: number of images.
         manifest: as `dddm.support.manifest.manifest_of` computes it.
         files: by name.
     """
@@ -62,11 +60,11 @@ class PackedSplitInfo:
 @final
 @frozen(kw_only=True)
 class PackedManifest:
-    """What `manifest.json` says.
+    """Contents of `manifest.json`.
 
     Attributes:
-        key: SHA-256 of what the array was made from; a changed source has another.
-        source: where the images came from and how they were converted.
+        key: SHA-256 of the source's identity.
+        source: the source's provenance, and the notes taken while packing.
     """
 
     format: int
@@ -77,47 +75,44 @@ class PackedManifest:
     source: Mapping[str, Any]
 
     def to_text(self) -> str:
-        """As JSON."""
         return json.dumps(attrs.asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
 def read_manifest(folder: Path) -> PackedManifest:
-    """The manifest of a packed folder.
+    """Read the manifest of a packed folder.
 
     Raises:
         DataError: if it is missing, damaged, or of another format.
     """
     path = folder / MANIFEST
+    remedy = f"remove {folder}; the same command packs the images again"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["format"] != FORMAT:
             raise DataError(
-                f"the packed images are of format {found['format']}; this dddm reads {FORMAT}",
+                f"the packed images have format {found['format']}; this version of dddm reads "
+                f"format {FORMAT}",
                 where=str(path),
-                remedy=f"remove {folder}; the same command packs them again",
+                remedy=remedy,
             )
-        return _from_plain(found)
+        return PackedManifest(
+            format=found["format"],
+            key=found["key"],
+            shape=ImageShape(**found["shape"]),
+            classes=tuple(found["classes"]),
+            splits={
+                name: PackedSplitInfo(
+                    images=split["images"],
+                    manifest=split["manifest"],
+                    files={file: PackedFile(**info) for file, info in split["files"].items()},
+                )
+                for name, split in found["splits"].items()
+            },
+            source=found["source"],
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"the packed images have no manifest that can be read: {error!r}",
+            f"the manifest of the packed images cannot be read: {error!r}",
             where=str(path),
-            remedy=f"remove {folder}; the same command packs them again",
+            remedy=remedy,
         ) from error
-
-
-def _from_plain(found: Mapping[str, Any]) -> PackedManifest:
-    return PackedManifest(
-        format=found["format"],
-        key=found["key"],
-        shape=ImageShape(**found["shape"]),
-        classes=tuple(found["classes"]),
-        splits={
-            name: PackedSplitInfo(
-                images=split["images"],
-                manifest=split["manifest"],
-                files={file: PackedFile(**facts) for file, facts in split["files"].items()},
-            )
-            for name, split in found["splits"].items()
-        },
-        source=found["source"],
-    )

@@ -1,7 +1,7 @@
-"""Work on many images, chunk by chunk, on all cores.  Imports no torch.
+"""Process chunks of images on all cores.  Imports no torch.
 
-Processes are started afresh (`spawn`), so that they inherit neither threads nor locks; each imports
-what its work needs and nothing else.
+Worker processes are spawned, so they inherit neither threads nor locks, and import only what their
+work needs.
 """
 
 import multiprocessing
@@ -9,29 +9,29 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final, TypeVar, final
 
 from attrs import define
 
-from dddm.data.pack_source import Chunk
+from dddm.data.source import Chunk
 from dddm.errors import EnvironmentProblem
 from dddm.interfaces.data_report import ProgressCallback
 
-_LOOK_SECONDS: Final = 0.25
-_WORTH_PROCESSES: Final = 10
-"""With fewer chunks than this, processes take longer to start than the work does."""
+_POLL_SECONDS: Final = 0.25
+_MIN_CHUNKS: Final = 10
+"""With fewer chunks, starting processes takes longer than the work."""
 
 Result = TypeVar("Result")
 Count = Callable[[int], None]
-"""Called with how many further images are done; raises where the work is to stop."""
+"""Called with the number of further images done; raises if the work has to stop."""
 Work = Callable[[Chunk, Count], Result]
 """What is done with a chunk; picklable."""
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -39,8 +39,8 @@ def usable_cores() -> int:
 
 @final
 @define
-class Tally:
-    """How many images are done of how many, and who wants to know."""
+class ImageCounter:
+    """Counts images done and reports them to a progress callback."""
 
     what: str
     total: int
@@ -48,90 +48,80 @@ class Tally:
     done: int = 0
 
     def add(self, images: int) -> None:
-        """Count further images."""
-        self.show(self.done + images)
+        self.set(self.done + images)
 
-    def show(self, done: int) -> None:
-        """Say how many images are done."""
+    def set(self, done: int) -> None:
         self.done = done
         self.progress(self.what, done, self.total)
 
 
-def over_chunks(
-    work: Work[Result], chunks: Mapping[int, Chunk], *, workers: int, tally: Tally
+def map_chunks(
+    work: Work[Result], chunks: Mapping[int, Chunk], *, workers: int, counter: ImageCounter
 ) -> Iterator[tuple[int, Result]]:
-    """The number and the result of each chunk, as they come.
+    """Yield number and result of each chunk, in order of completion.
 
     Raises:
         EnvironmentProblem: if a worker process was killed.
-        Exception: whatever the work or the progress raises; unfinished chunks are given up.
+        Exception: whatever the work or the progress callback raises; unfinished chunks are dropped.
     """
-    if workers == 1 or len(chunks) < _WORTH_PROCESSES:
+    if workers == 1 or len(chunks) < _MIN_CHUNKS:
         for number, chunk in chunks.items():
-            yield number, work(chunk, tally.add)
-    else:
-        yield from _over_processes(work, chunks, workers=min(workers, len(chunks)), tally=tally)
-
-
-def _over_processes(
-    work: Work[Result], chunks: Mapping[int, Chunk], *, workers: int, tally: Tally
-) -> Iterator[tuple[int, Result]]:
+            yield number, work(chunk, counter.add)
+        return
     context = multiprocessing.get_context("spawn")
-    counter, stop = context.Value("q", 0), context.Event()
-    done_before = tally.done
+    done, stop = context.Value("q", 0), context.Event()
+    done_before = counter.done
     pool = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(counter, stop)
+        min(workers, len(chunks)),
+        mp_context=context,
+        initializer=_start_worker,
+        initargs=(done, stop),
     )
     try:
-        running = {pool.submit(_in_worker, work, chunk): n for n, chunk in chunks.items()}
+        running = {pool.submit(_run_in_worker, work, chunk): n for n, chunk in chunks.items()}
         while running:
-            finished, _ = wait(running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
-            tally.show(done_before + counter.value)
+            finished, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+            counter.set(done_before + done.value)
             for future in finished:
-                yield running.pop(future), _result(future)
+                yield running.pop(future), future.result()
+    except BrokenProcessPool as error:
+        raise EnvironmentProblem(
+            "a worker process ended before its images were done",
+            remedy="if memory ran out, use fewer workers (`dddm data pack RECIPE --workers 1`); "
+            'in your own script, call this under `if __name__ == "__main__":`; finished images '
+            "are kept",
+        ) from error
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _result(future: "Future[Result]") -> Result:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise EnvironmentProblem(
-            "a worker process ended before its images were done",
-            remedy="if memory ran out, use fewer workers (`dddm data pack RECIPE --workers 1`); "
-            'in a script of your own, call this under `if __name__ == "__main__":`; what is done '
-            "stays done",
-        ) from error
-
-
-_counter: Any = None
+_done: Any = None
 _stop: Any = None
 
 
-def _start_worker(counter: Any, stop: Any) -> None:
-    global _counter, _stop
-    _counter, _stop = counter, stop
-    # Ctrl-C reaches every process of the terminal; the parent decides what becomes of it.
+def _start_worker(done: Any, stop: Any) -> None:
+    global _done, _stop
+    _done, _stop = done, stop
+    # Ctrl-C reaches every process of the terminal; only the parent reacts to it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    # An idle worker would otherwise outlive a killed parent.
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _leave_with_parent() -> None:
-    """End when the parent was killed, which nothing else would tell an idle worker."""
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
     os._exit(1)
 
 
-def _in_worker(work: Work[Result], chunk: Chunk) -> Result:
-    return work(chunk, _count)
+def _run_in_worker(work: Work[Result], chunk: Chunk) -> Result:
+    return work(chunk, _count_in_worker)
 
 
-def _count(images: int) -> None:
+def _count_in_worker(images: int) -> None:
     if _stop.is_set():
         raise InterruptedError
-    with _counter.get_lock():
-        _counter.value += images
+    with _done.get_lock():
+        _done.value += images

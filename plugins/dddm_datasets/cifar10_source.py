@@ -12,7 +12,7 @@ from typing import Any, Final, final
 import numpy as np
 from attrs import frozen
 
-from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
+from dddm.data.source import Chunk, DecodedImages, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.data_report import Problem
 from dddm_datasets.descriptions import CIFAR10
@@ -53,7 +53,7 @@ class Cifar10Source(PackSource):
             self.path, names=(FOLDER,), holds=lambda folder: (folder / "data_batch_1").is_file()
         )
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Whether the first batch is."""
         return self._folder() is not None
 
@@ -80,7 +80,7 @@ class Cifar10Source(PackSource):
             "files": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()],
         }
 
-    def facts(self) -> Mapping[str, Any]:
+    def provenance(self) -> Mapping[str, Any]:
         """The files and their MD5; no image is converted."""
         return {
             "kind": "cifar10",
@@ -106,22 +106,22 @@ class Cifar10Source(PackSource):
             classes=CIFAR10.classes,
             splits={"train": CIFAR10.train_images, "held-out": _BATCH_IMAGES},
             chunks=[
-                Chunk(images=_BATCH_IMAGES, content=(name, files[name], number))
+                Chunk(images=_BATCH_IMAGES, payload=(name, files[name], number))
                 for number, name in enumerate(batches)
             ],
         )
 
-    def decode(self, chunk: Chunk) -> Iterator[Block | Problem]:
+    def decode(self, chunk: Chunk) -> Iterator[DecodedImages | Problem]:
         """One batch.
 
         Raises:
             DataError: if it is not the published file.
         """
-        name, path, number = chunk.content
+        name, path, number = chunk.payload
         batch = self._load(name, path)
         split = "held-out" if name == "test_batch" else "train"
         first = 0 if split == "held-out" else number * _BATCH_IMAGES
-        yield Block(
+        yield DecodedImages(
             split=split,
             rows=np.arange(first, first + _BATCH_IMAGES),
             images=np.asarray(batch["data"], np.uint8).reshape(-1, *CIFAR10.shape.as_tuple),

@@ -5,7 +5,7 @@ They are functions, not classes: what differs is the source, and `PackedDataset`
 
 from pathlib import Path
 
-from dddm.data.packed_dataset import PackedDataset
+from dddm.data.packed import PackedDataset
 from dddm.interfaces.dataset import Dataset
 from dddm_datasets.cifar10_source import Cifar10Source
 from dddm_datasets.first_images import FirstImages

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
+from dddm.data.source import Chunk, DecodedImages, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.data_report import Problem
 from dddm.interfaces.info import ImageShape
@@ -49,7 +49,7 @@ class ImageSource(PackSource):
     files: ImageFiles
     options: ImageFilesOptions
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Whether the folder or archive is."""
         return self.files.path.exists()
 
@@ -65,7 +65,7 @@ class ImageSource(PackSource):
             "channels": options.channels,
         }
 
-    def facts(self) -> Mapping[str, Any]:
+    def provenance(self) -> Mapping[str, Any]:
         """Where the images lie and how they are converted."""
         size = self.options.size
         return {
@@ -115,9 +115,9 @@ class ImageSource(PackSource):
             notes=_notes(listing, unused=layout.unused),
         )
 
-    def decode(self, chunk: Chunk) -> Iterator[Block | Problem]:
+    def decode(self, chunk: Chunk) -> Iterator[DecodedImages | Problem]:
         """The chunk's images, or what is wrong with one."""
-        files: _Files = chunk.content
+        files: _Files = chunk.payload
         for first in range(0, len(files.names), _BLOCK_IMAGES):
             rows: list[int] = []
             images: list[npt.NDArray[np.uint8]] = []
@@ -131,7 +131,7 @@ class ImageSource(PackSource):
                 images.append(image.pixels)
                 notes.update(image.notes)
             if rows:
-                yield Block(
+                yield DecodedImages(
                     split=files.split,
                     rows=np.array(rows, np.int64) + files.first,
                     images=np.stack(images),
@@ -139,15 +139,15 @@ class ImageSource(PackSource):
                     notes=notes,
                 )
 
-    def name_of(self, plan: PackPlan, *, split: str, row: int) -> str:
+    def image_name(self, plan: PackPlan, *, split: str, row: int) -> str:
         """The image's file."""
         for chunk in plan.chunks:
-            files: _Files = chunk.content
+            files: _Files = chunk.payload
             if files.split == split and files.first <= row < files.first + len(files.names):
                 return self.files.place(files.names[row - files.first])
         return f"{split} image {row}"
 
-    def refusal(self, plan: PackPlan, problem: Problem) -> DataError:
+    def packing_error(self, plan: PackPlan, problem: Problem) -> DataError:
         """For an image of another size: one of each, and how many there are."""
         if not problem.wrong_size:
             return DataError(
@@ -155,7 +155,7 @@ class ImageSource(PackSource):
                 where=problem.where,
                 remedy="mend or remove it; `dddm data check RECIPE` names all such files",
             )
-        sizes = self._sizes([name for chunk in plan.chunks for name in chunk.content.names])
+        sizes = self._sizes([name for chunk in plan.chunks for name in chunk.payload.names])
         common = Counter({size: len(names) for size, names in sizes.items()}).most_common()
         each = "; ".join(
             f"{count:,} of {height}×{width}, such as {sizes[height, width][0]}"
@@ -202,7 +202,7 @@ class ImageSource(PackSource):
             names = files.names[first : first + _CHUNK_IMAGES]
             labels = files.labels[first : first + len(names)] if labelled else None
             content = _Files(split=split, first=first, names=names, labels=labels, shape=shape)
-            yield Chunk(images=len(names), content=content)
+            yield Chunk(images=len(names), payload=content)
 
     def _decode(self, name: str, *, shape: ImageShape) -> Decoded | Problem:
         try:

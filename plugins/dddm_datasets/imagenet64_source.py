@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
+from dddm.data.source import Chunk, DecodedImages, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.data_report import Problem
 from dddm_datasets.descriptions import IMAGENET64
@@ -58,7 +58,7 @@ class ImageNet64Source(PackSource):
                     found[name] = folder / name
         return {name: found[name] for name in (*TRAIN, HELD_OUT) if name in found}
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Whether any training batch is."""
         return any(name in TRAIN for name in self._found())
 
@@ -85,7 +85,7 @@ class ImageNet64Source(PackSource):
             "files": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()],
         }
 
-    def facts(self) -> Mapping[str, Any]:
+    def provenance(self) -> Mapping[str, Any]:
         """The files; no image is converted."""
         return {
             "kind": "imagenet64",
@@ -108,7 +108,7 @@ class ImageNet64Source(PackSource):
             images = _images_in(path)
             _labels_in(path, images=images)
             first = splits.get(split, 0)
-            chunks.append(Chunk(images=images, content=(split, first, path)))
+            chunks.append(Chunk(images=images, payload=(split, first, path)))
             splits[split] = first + images
         official = {"train": IMAGENET64.train_images, "held-out": HELD_OUT_IMAGES}
         if splits != official and not self.subset:
@@ -121,14 +121,14 @@ class ImageNet64Source(PackSource):
             shape=IMAGENET64.shape, classes=IMAGENET64.classes, splits=splits, chunks=chunks
         )
 
-    def decode(self, chunk: Chunk) -> Iterator[Block | Problem]:
+    def decode(self, chunk: Chunk) -> Iterator[DecodedImages | Problem]:
         """One file, some images at a time."""
-        split, first, path = chunk.content
+        split, first, path = chunk.payload
         labels_N = _labels_in(path, images=chunk.images)
         done = 0
         for data_nR in stretches(path, "data"):
             count = len(data_nR)
-            yield Block(
+            yield DecodedImages(
                 split=split,
                 rows=np.arange(first + done, first + done + count),
                 images=data_nR.reshape(count, *IMAGENET64.shape.as_tuple),

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
+from dddm.data.source import Chunk, DecodedImages, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.data_report import Problem
 from dddm.interfaces.info import ImageShape
@@ -55,7 +55,7 @@ class NpzSource(PackSource):
         named = (self.options.path, self.options.held_out_path)
         return tuple(Path(name).expanduser().absolute() for name in named if name is not None)
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Whether the file to train on is."""
         return self._paths[0].is_file()
 
@@ -81,7 +81,7 @@ class NpzSource(PackSource):
             "held_out_images": options.held_out_images,
         }
 
-    def facts(self) -> Mapping[str, Any]:
+    def provenance(self) -> Mapping[str, Any]:
         """The files; no image is converted."""
         return {
             "kind": "npz",
@@ -116,12 +116,12 @@ class NpzSource(PackSource):
             train, held_out = hold_out_evenly(known, count=count)
             splits = {"train": len(train), **({"held-out": count} if count else {})}
             contents = [(arrays[0], [("train", train), ("held-out", held_out)])]
-        chunks = [Chunk(images=content[0].images, content=content) for content in contents]
+        chunks = [Chunk(images=content[0].images, payload=content) for content in contents]
         return PackPlan(shape=arrays[0].shape, classes=classes, splits=splits, chunks=chunks)
 
-    def decode(self, chunk: Chunk) -> Iterator[Block | Problem]:
+    def decode(self, chunk: Chunk) -> Iterator[DecodedImages | Problem]:
         """One file, some images at a time."""
-        array, places = chunk.content
+        array, places = chunk.payload
         labels_N = self._labels(array)
         first = 0
         for stretch in stretches(array.path, array.name):
@@ -131,7 +131,7 @@ class NpzSource(PackSource):
                 low, high = np.searchsorted(index, (first, last))
                 of_stretch = index[low:high]
                 if len(of_stretch):
-                    yield Block(
+                    yield DecodedImages(
                         split=split,
                         rows=np.arange(low, high),
                         images=images_nCHW[of_stretch - first],

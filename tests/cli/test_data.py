@@ -19,7 +19,7 @@ from PIL import Image
 
 from dddm.cli.main import main
 
-HEADER_AND_IMAGES = 4096 + 8 * 3 * 16 * 16
+HEADER_AND_IMAGES = 128 + 8 * 3 * 16 * 16
 
 
 def images(root: Path, count: int = 8, *, size: int = 16) -> Path:

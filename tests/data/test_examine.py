@@ -1,14 +1,17 @@
-"""A look through images counts them, finds equal ones, and names all that is wrong."""
+"""Examining images counts them, finds equal ones, and names everything that is wrong."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, final
 
+import torch
 from attrs import frozen
 from pack_sources import ToySource
 
-from dddm.data.examine import examine_source
-from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
+from dddm.data.examine import examine_dataset, examine_source
+from dddm.data.in_memory_split import InMemorySplit
+from dddm.data.source import Chunk, DecodedImages, PackPlan, PackSource
 from dddm.interfaces.data_report import Problem, no_progress
+from dddm.interfaces.dataset import Dataset, Split
 
 
 @final
@@ -19,21 +22,21 @@ class Repeating(PackSource):
     toy: ToySource
     equal: frozenset[tuple[str, int]]
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         return True
 
     def identity(self) -> Mapping[str, Any]:
         return {}
 
-    def facts(self) -> Mapping[str, Any]:
+    def provenance(self) -> Mapping[str, Any]:
         return {}
 
     def plan(self) -> PackPlan:
         return self.toy.plan()
 
-    def decode(self, chunk: Chunk) -> Iterator[Block | Problem]:
+    def decode(self, chunk: Chunk) -> Iterator[DecodedImages | Problem]:
         for block in self.toy.decode(chunk):
-            if isinstance(block, Block) and (block.split, int(block.rows[0])) in self.equal:
+            if isinstance(block, DecodedImages) and (block.split, int(block.rows[0])) in self.equal:
                 block.images[:] = 7
             yield block
 
@@ -73,3 +76,36 @@ def test_counts_every_image_once_for_the_eye() -> None:
         progress=lambda what, done, total: shown.append((done, total)),
     )
     assert shown == [(done, 14) for done in range(1, 15)]
+
+
+@final
+class Small(Dataset):
+    """Six images in two splits; two of them are equal, and one label is wrong."""
+
+    def splits(self) -> Mapping[str, Split]:
+        images = torch.arange(6 * 4, dtype=torch.uint8).reshape(6, 1, 2, 2)
+        images[5] = images[0]
+        labels = torch.tensor([0, 1, 2, 0, 1, 0])
+        return {
+            name: InMemorySplit(
+                all_images=images[rows], all_labels=labels[rows], class_names=("cat", "dog")
+            )
+            for name, rows in (("train", slice(0, 4)), ("held-out", slice(4, 6)))
+        }
+
+
+def test_what_is_wrong_is_named() -> None:
+    """By split and number, with classes counted and equal images found."""
+    found = examine_dataset(Small())
+    assert found.shape == "1×2×2"
+    assert found.splits["train"].images == 4
+    assert found.splits["held-out"].classes == {"cat": 1, "dog": 1}
+    (problem,) = found.problems
+    assert problem.where == "train image 2"
+    assert "its label is 2, outside 0…1" in problem.what
+    assert found.duplicates == (("held-out image 1", "train image 0"),)
+
+
+def test_there_is_nothing_to_prepare() -> None:
+    """A data set without files says so."""
+    assert Small().prepare() is None

@@ -1,5 +1,6 @@
-"""Packed splits are read by index, leave the files alone, and refuse what is damaged."""
+"""Packed splits and data sets: reading by index, refusing damage, never using stale files."""
 
+import gc
 import json
 from pathlib import Path
 
@@ -7,8 +8,8 @@ import pytest
 import torch
 from pack_sources import SHAPE, ToySource
 
-from dddm.data.packed import open_packed
-from dddm.data.packing import pack
+from dddm.data.pack import pack
+from dddm.data.packed import BatchBuffers, PackedDataset, open_packed
 from dddm.errors import DataError
 from dddm.interfaces.data_report import no_progress
 
@@ -19,8 +20,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "packed"
 
 
-def test_reads_what_is_asked_for(folder: Path) -> None:
-    """Images and labels come in the order of the index, repeated where it repeats."""
+def test_reads_by_index(folder: Path) -> None:
     split = open_packed(folder)["train"]
     every = split.images(torch.arange(10))
     index = torch.tensor([7, 0, 7, 3])
@@ -32,7 +32,6 @@ def test_reads_what_is_asked_for(folder: Path) -> None:
 
 
 def test_a_batch_is_a_copy(folder: Path) -> None:
-    """Changing a batch changes neither the files nor other batches."""
     split = open_packed(folder)["train"]
     first = split.images(torch.arange(10))
     kept = first.clone()
@@ -41,47 +40,127 @@ def test_a_batch_is_a_copy(folder: Path) -> None:
     assert torch.equal(open_packed(folder)["train"].images(torch.arange(10)), kept)
 
 
-def test_an_index_outside_is_an_error(folder: Path) -> None:
-    """Nothing is clipped or read from elsewhere."""
-    split = open_packed(folder)["train"]
-    for index in (10, -11):
-        with pytest.raises((IndexError, RuntimeError), match="out of range"):
-            split.images(torch.tensor([index]))
+@pytest.mark.parametrize("index", [10, -11])
+def test_an_index_out_of_range_is_an_error(folder: Path, index: int) -> None:
+    with pytest.raises((IndexError, RuntimeError), match="out of range"):
+        open_packed(folder)["train"].images(torch.tensor([index]))
 
 
-def test_a_shorter_file_is_refused(folder: Path) -> None:
-    """Sizes are compared each time the folder is opened; the remedy is to pack again."""
+def test_a_truncated_file_is_refused(folder: Path) -> None:
     path = folder / "train.images.npy"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match=r"train\.images\.npy has 4,395 bytes instead of 4,396"):
+    with pytest.raises(DataError, match=r"train\.images\.npy has 427 bytes instead of 428"):
         open_packed(folder)
     path.unlink()
     with pytest.raises(DataError, match="is missing") as refused:
         open_packed(folder)
-    assert "packs them again" in str(refused.value.remedy)
+    assert "packs the images again" in str(refused.value.remedy)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1}'])
-def test_a_manifest_that_cannot_be_read_is_refused(folder: Path, text: str) -> None:
-    """Whatever stands in it, the error names the file."""
+def test_a_damaged_manifest_is_refused(folder: Path, text: str) -> None:
     (folder / "manifest.json").write_text(text)
-    with pytest.raises(DataError, match="no manifest that can be read") as refused:
+    with pytest.raises(DataError, match="manifest of the packed images cannot be read") as refused:
         open_packed(folder)
     assert refused.value.where == str(folder / "manifest.json")
 
 
 def test_another_format_is_refused(folder: Path) -> None:
-    """Arrays of a later dddm are not guessed at."""
     path = folder / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
-    with pytest.raises(DataError, match="of format 2; this dddm reads 1"):
+    with pytest.raises(DataError, match="have format 2; this version of dddm reads format 1"):
         open_packed(folder)
 
 
 def test_without_classes_there_are_no_labels(tmp_path: Path) -> None:
-    """None, not zeros."""
     source = ToySource(classes=())
     pack(source, folder=tmp_path / "packed", key="k", workers=1, progress=no_progress)
     split = open_packed(tmp_path / "packed")["train"]
     assert split.labels(torch.tensor([0])) is None
     assert split.classes == ()
+
+
+def dataset(source: ToySource, packed: Path | None = None) -> PackedDataset:
+    return PackedDataset(name="toy", source=source, packed=None if packed is None else str(packed))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DDDM_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_splits_are_packed_once_into_the_cache(tmp_path: Path, cache: Path) -> None:
+    log = tmp_path / "log"
+    data = dataset(ToySource(log=log))
+    assert {name: len(split) for name, split in data.splits().items()} == {
+        "train": 10, "held-out": 4,
+    }  # fmt: skip
+    folder = data.prepare()
+    assert folder.parent == cache / "packed"
+    assert dataset(ToySource(log=log)).prepare() == folder
+    assert log.read_text().splitlines().count("train 0") == 1
+
+
+def test_a_changed_source_gets_another_folder(cache: Path) -> None:
+    assert dataset(ToySource()).prepare() != dataset(ToySource(version=1)).prepare()
+
+
+def test_a_named_folder_of_other_files_is_refused(tmp_path: Path) -> None:
+    """It is neither used nor overwritten."""
+    dataset(ToySource(), tmp_path / "packed").prepare()
+    with pytest.raises(DataError, match="made from other files") as refused:
+        dataset(ToySource(version=1), tmp_path / "packed").splits()
+    assert refused.value.where == str(tmp_path / "packed")
+
+
+def test_a_named_folder_replaces_an_absent_source(tmp_path: Path) -> None:
+    dataset(ToySource(), tmp_path / "packed").prepare()
+    moved = dataset(ToySource(there=False), tmp_path / "packed")
+    assert len(moved.splits()["train"]) == 10
+    assert moved.check().problems == ()
+    with pytest.raises(DataError, match="not there"):
+        dataset(ToySource(there=False), tmp_path / "elsewhere").splits()
+
+
+def test_check_finds_a_changed_byte_and_a_missing_file(tmp_path: Path) -> None:
+    data = dataset(ToySource(), tmp_path / "packed")
+    assert data.check().packed is None
+    data.prepare()
+    report = data.check()
+    assert report.packed == str(tmp_path / "packed")
+    assert report.problems == ()
+    path = tmp_path / "packed" / "held-out.images.npy"
+    changed = bytearray(path.read_bytes())
+    changed[-1] ^= 1
+    path.write_bytes(changed)
+    (problem,) = data.check().problems
+    assert problem.where == str(path)
+    assert "has changed" in problem.what
+    path.unlink()
+    (problem,) = data.check().problems
+    assert "cannot be read" in problem.what
+
+
+def test_memory_of_a_batch_in_use_is_not_reused() -> None:
+    """Whether it is held as itself, as a view, or as a numpy array."""
+    buffers = BatchBuffers(row_bytes=8)
+    whole = buffers.allocate(4).fill_(1)
+    view = buffers.allocate(4).fill_(2).view(2, 16)[1:]
+    array = buffers.allocate(4).fill_(3).numpy()
+    gc.collect()
+    for value in range(10, 20):
+        buffers.allocate(4).fill_(value)
+    assert set(whole.flatten().tolist()) == {1}
+    assert set(view.flatten().tolist()) == {2}
+    assert set(array.flatten().tolist()) == {3}
+
+
+def test_memory_of_a_freed_batch_is_reused() -> None:
+    buffers = BatchBuffers(row_bytes=8)
+    batch = buffers.allocate(4)
+    address = batch.data_ptr()
+    assert buffers.allocate(4).data_ptr() != address
+    del batch
+    assert buffers.allocate(3).data_ptr() == address
+    assert [buffers.allocate(rows).shape for rows in (5, 0)] == [(5, 8), (0, 8)]

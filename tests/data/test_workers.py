@@ -10,38 +10,38 @@ from pathlib import Path
 import pytest
 from chunk_work import process_of, vanish
 
-from dddm.data.pack_source import Chunk
-from dddm.data.workers import Tally, over_chunks, usable_cores
+from dddm.data.source import Chunk
+from dddm.data.workers import ImageCounter, map_chunks, usable_cores
 from dddm.errors import EnvironmentProblem
 from dddm.interfaces.data_report import no_progress
 
 
 def chunks(count: int) -> dict[int, Chunk]:
-    return {number: Chunk(images=2, content=number) for number in range(count)}
+    return {number: Chunk(images=2, payload=number) for number in range(count)}
 
 
 def test_few_chunks_are_done_here() -> None:
     """Starting a process would take longer."""
-    tally = Tally("working", 10, no_progress)
-    assert dict(over_chunks(process_of, chunks(5), workers=4, tally=tally)) == dict.fromkeys(
+    counter = ImageCounter("working", 10, no_progress)
+    assert dict(map_chunks(process_of, chunks(5), workers=4, counter=counter)) == dict.fromkeys(
         range(5), os.getpid()
     )
-    assert tally.done == 10
+    assert counter.done == 10
 
 
 def test_many_chunks_are_done_elsewhere() -> None:
     """Each once, and counted over all processes."""
-    tally = Tally("working", 48, no_progress, done=8)
-    found = dict(over_chunks(process_of, chunks(20), workers=2, tally=tally))
+    counter = ImageCounter("working", 48, no_progress, done=8)
+    found = dict(map_chunks(process_of, chunks(20), workers=2, counter=counter))
     assert sorted(found) == list(range(20))
     assert os.getpid() not in found.values()
-    assert tally.done == 48
+    assert counter.done == 48
 
 
 def test_a_killed_worker_is_an_error_of_the_machine() -> None:
     """It says what may help."""
     with pytest.raises(EnvironmentProblem, match="ended before its images were done") as refused:
-        list(over_chunks(vanish, chunks(20), workers=2, tally=Tally("", 0, no_progress)))
+        list(map_chunks(vanish, chunks(20), workers=2, counter=ImageCounter("", 0, no_progress)))
     assert "--workers 1" in str(refused.value.remedy)
 
 
@@ -51,14 +51,14 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     script.write_text(
         "import os, time\n"
         "from dddm.interfaces.data_report import no_progress\n"
-        "from dddm.data.pack_source import Chunk\n"
-        "from dddm.data.workers import Tally, over_chunks\n"
+        "from dddm.data.source import Chunk\n"
+        "from dddm.data.workers import ImageCounter, map_chunks\n"
         "def work(chunk, count):\n"
         f"    open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
         "    time.sleep(60)\n"
         "if __name__ == '__main__':\n"
-        "    chunks = {k: Chunk(images=1, content=None) for k in range(20)}\n"
-        "    list(over_chunks(work, chunks, workers=2, tally=Tally('', 20, no_progress)))\n"
+        "    chunks = {k: Chunk(images=1, payload=None) for k in range(20)}\n"
+        "    list(map_chunks(work, chunks, workers=2, counter=ImageCounter('', 20, no_progress)))\n"
     )
     parent = subprocess.Popen([sys.executable, script])
     worker = int(_when_written(tmp_path / "pid"))

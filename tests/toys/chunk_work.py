@@ -2,7 +2,7 @@
 
 import os
 
-from dddm.data.pack_source import Chunk
+from dddm.data.source import Chunk
 from dddm.data.workers import Count
 
 
@@ -15,6 +15,6 @@ def process_of(chunk: Chunk, count: Count) -> int:
 def vanish(chunk: Chunk, count: Count) -> int:
     """Work whose process ends without a word."""
     del count
-    if chunk.content == 7:
+    if chunk.payload == 7:
         os._exit(9)
     return chunk.images

@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from attrs import frozen
 
-from dddm.data.pack_source import Block, Chunk, PackPlan, PackSource
+from dddm.data.source import Chunk, DecodedImages, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.data_report import Problem
 from dddm.interfaces.info import ImageShape
@@ -42,7 +42,7 @@ class ToySource(PackSource):
     stop_before: tuple[int, Path] | None = None
     there: bool = True
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         return self.there
 
     def identity(self) -> Mapping[str, Any]:
@@ -50,7 +50,7 @@ class ToySource(PackSource):
             raise DataError("the toy is not there")
         return {"version": self.version, "train": self.train, "classes": list(self.classes)}
 
-    def facts(self) -> Mapping[str, Any]:
+    def provenance(self) -> Mapping[str, Any]:
         return {"kind": "toy"}
 
     def plan(self) -> PackPlan:
@@ -60,15 +60,15 @@ class ToySource(PackSource):
             classes=self.classes,
             splits={name: count for name, count in splits.items() if count},
             chunks=[
-                Chunk(images=min(self.chunk, count - first), content=(split, first))
+                Chunk(images=min(self.chunk, count - first), payload=(split, first))
                 for split, count in splits.items()
                 for first in range(0, count, self.chunk)
             ],
             notes={"planned": 1},
         )
 
-    def decode(self, chunk: Chunk) -> Iterator[Block | Problem]:
-        split, first = chunk.content
+    def decode(self, chunk: Chunk) -> Iterator[DecodedImages | Problem]:
+        split, first = chunk.payload
         if self.stop_before == (first, *(self.stop_before or ())[1:]) and split == "train":
             assert self.stop_before is not None
             if self.stop_before[1].exists():
@@ -80,7 +80,7 @@ class ToySource(PackSource):
             if split == "train" and row in self.broken:
                 yield Problem(what="it is broken", where=f"row {row}")
                 continue
-            yield Block(
+            yield DecodedImages(
                 split=split,
                 rows=np.array([row]),
                 images=pixels(split, row)[None],

@@ -11,7 +11,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from dddm.data.examine_splits import examine_dataset
+from dddm.data.examine import examine_dataset
 from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.info import DatasetInfo
 from dddm.testing.check import Suite, expect

@@ -39,7 +39,7 @@ def test_decoding_imports_no_torch() -> None:
     code = (
         "import sys, dddm_datasets.image_source, dddm_datasets.image_files;"
         "import dddm_datasets.cifar10_source, dddm_datasets.imagenet64_source;"
-        "import dddm_datasets.npz_source, dddm.data.packing, dddm.data.examine;"
+        "import dddm_datasets.npz_source, dddm.data.pack, dddm.data.examine;"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dddm.data.examine_splits import examine_dataset
+from dddm.data.examine import examine_dataset
 from dddm.errors import DataError
 from dddm.interfaces.data_report import no_progress
 from dddm.interfaces.dataset import Dataset

@@ -1,4 +1,4 @@
-"""A packed folder is whole or absent, holds what the source holds, and goes on where it stopped."""
+"""A packed folder is complete or absent, holds what the source holds, and packing resumes."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +9,9 @@ import pytest
 import torch
 from pack_sources import CLASSES, SHAPE, ToySource, pixels
 
+from dddm.data.pack import identity_key, pack
 from dddm.data.packed import open_packed
 from dddm.data.packed_format import read_manifest
-from dddm.data.packing import identity_key, pack
 from dddm.errors import DataError, EnvironmentProblem, StoppedEarly
 from dddm.interfaces.data_report import no_progress
 from dddm.support.manifest import manifest_of
@@ -73,7 +73,7 @@ def test_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
 
 
 def test_half_a_line_of_progress_counts_for_nothing(tmp_path: Path) -> None:
-    """After a loss of power the list of finished chunks may end anywhere."""
+    """After a power cut the list of finished chunks may end anywhere."""
     log, outage = tmp_path / "log", tmp_path / "outage"
     outage.touch()
     source = ToySource(log=log, stop_before=(6, outage))
@@ -85,6 +85,19 @@ def test_half_a_line_of_progress_counts_for_nothing(tmp_path: Path) -> None:
     packed(source, tmp_path / "packed")
     assert log.read_text().splitlines().count("train 3") == 2
     assert log.read_text().splitlines().count("train 0") == 1
+
+
+def test_a_damaged_partial_array_is_packed_again(tmp_path: Path) -> None:
+    log, outage = tmp_path / "log", tmp_path / "outage"
+    outage.touch()
+    source = ToySource(log=log, stop_before=(6, outage))
+    with pytest.raises(DataError):
+        packed(source, tmp_path / "packed")
+    array = tmp_path / ".packed.part" / "train.images.npy"
+    array.write_bytes(array.read_bytes()[:-1])
+    outage.unlink()
+    packed(source, tmp_path / "packed")
+    assert log.read_text().splitlines().count("train 0") == 2
 
 
 def test_a_changed_source_begins_afresh(tmp_path: Path) -> None:

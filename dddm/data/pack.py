@@ -1,0 +1,340 @@
+"""Pack a source of images into a folder, once, and verify such a folder.  Imports no torch.
+
+While it is filled the folder is called `.<name>.part` and keeps a list of finished chunks, so that
+interrupted packing resumes.  It takes its name when all images and the manifest are on disk.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+import numpy.typing as npt
+from attrs import frozen
+
+from dddm.data.packed_format import (
+    FORMAT,
+    MANIFEST,
+    PackedFile,
+    PackedManifest,
+    PackedSplitInfo,
+    images_file,
+    labels_file,
+    read_manifest,
+)
+from dddm.data.source import Chunk, PackPlan, PackSource
+from dddm.data.workers import Count, ImageCounter, map_chunks
+from dddm.errors import DataError, EnvironmentProblem
+from dddm.interfaces.data_report import Problem, ProgressCallback
+from dddm.support.cache import key_of
+from dddm.support.files import (
+    aside_of,
+    naming_full_disk,
+    sync_file,
+    sync_folder,
+    write_whole_text,
+)
+from dddm.support.manifest import manifest_of_bytes
+
+_PIECE_BYTES: Final = 1 << 22
+_WAIT_SECONDS: Final = 0.2
+_SPARE_BYTES: Final = 1 << 20
+_PROGRESS: Final = "finished.jsonl"
+
+
+def identity_key(source: PackSource) -> str:
+    """SHA-256 that changes with any file, option or format.
+
+    Raises:
+        DataError: if the source is missing.
+    """
+    return key_of({"format": FORMAT, "source": source.identity()})
+
+
+def pack(
+    source: PackSource, *, folder: Path, key: str, workers: int, progress: ProgressCallback
+) -> None:
+    """Pack `source` into `folder`, unless it exists; safe to call from several processes.
+
+    Args:
+        key: `identity_key` of the source.
+        workers: number of processes that decode.
+
+    Raises:
+        DataError: if an image cannot be used.
+        EnvironmentProblem: if there is no space or no write permission.
+    """
+    with naming_full_disk(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    with _exclusive(folder, progress=progress):
+        if folder.exists():
+            return
+        plan = source.plan()
+        part = aside_of(folder)
+        with naming_full_disk(part):
+            notes = _resume(part, plan, key=key) or _start(part, plan, key=key)
+        _write_chunks(source, plan, part=part, notes=notes, workers=workers, progress=progress)
+        total_notes = Counter(plan.notes)
+        for counts in notes.values():
+            total_notes.update(counts)
+        counter = ImageCounter("computing checksums", sum(plan.splits.values()), progress)
+        manifest = PackedManifest(
+            format=FORMAT,
+            key=key,
+            shape=plan.shape,
+            classes=plan.classes,
+            splits={
+                split: _checksum_split(
+                    part, split, (images, *plan.shape.as_tuple), plan.classes, counter=counter
+                )
+                for split, images in plan.splits.items()
+            },
+            source={**source.provenance(), "notes": dict(total_notes)},
+        )
+        with naming_full_disk(folder):
+            (part / MANIFEST).write_text(manifest.to_text(), encoding="utf-8")
+            sync_file(part / MANIFEST)
+            (part / _PROGRESS).unlink()
+            sync_folder(part)
+            part.rename(folder)
+            sync_folder(folder.parent)
+
+
+@contextmanager
+def _exclusive(folder: Path, *, progress: ProgressCallback) -> Iterator[None]:
+    """Let one process of this machine at a time make `folder`."""
+    lock = folder.with_name(f".{folder.name}.lock")
+    with naming_full_disk(lock):
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o666)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                progress("waiting for another process that packs these images", 0, 0)
+                time.sleep(_WAIT_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _array_files(part: Path, plan: PackPlan) -> Iterator[tuple[Path, str, tuple[int, ...]]]:
+    """Path, dtype and shape of each array of the folder."""
+    for split, images in plan.splits.items():
+        yield part / images_file(split), "|u1", (images, *plan.shape.as_tuple)
+        if plan.classes:
+            yield part / labels_file(split), "<i8", (images,)
+
+
+def _progress_header(plan: PackPlan, key: str) -> dict[str, Any]:
+    return {
+        "key": key,
+        "shape": list(plan.shape.as_tuple),
+        "splits": dict(plan.splits),
+        "chunks": [chunk.images for chunk in plan.chunks],
+    }
+
+
+def _resume(part: Path, plan: PackPlan, *, key: str) -> dict[int, Mapping[str, int]]:
+    """Notes of the chunks that interrupted packing of the same plan left on disk."""
+    path = part / _PROGRESS
+    try:
+        # A last line without its newline was cut off by a crash.
+        text, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+        header, *finished = [json.loads(line) for line in text.splitlines()]
+        if header != _progress_header(plan, key):
+            return {}
+        for file, dtype, shape in _array_files(part, plan):
+            array = np.load(file, mmap_mode="r", allow_pickle=False)
+            if (array.dtype, array.shape) != (np.dtype(dtype), shape):
+                return {}
+        notes = {line["chunk"]: line["notes"] for line in finished}
+    except (OSError, ValueError, KeyError):
+        return {}
+    write_whole_text(path, text + "\n")
+    return notes
+
+
+def _start(part: Path, plan: PackPlan, *, key: str) -> dict[int, Mapping[str, int]]:
+    """Create the arrays at their full size, so that a full disk is noticed at once.
+
+    Raises:
+        EnvironmentProblem: if there is no space.
+    """
+    shutil.rmtree(part, ignore_errors=True)
+    images = sum(plan.splits.values())
+    needed = images * (plan.shape.values + (8 if plan.classes else 0)) + _SPARE_BYTES
+    free = shutil.disk_usage(part.parent).free
+    if free < needed:
+        raise EnvironmentProblem(
+            f"no space left on the device: {images:,} images of {plan.shape} take "
+            f"{needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free",
+            where=str(part.parent),
+            remedy="free some space, or choose a folder on another disk: the data set's option "
+            "`packed`, or the environment variable DDDM_CACHE",
+        )
+    part.mkdir()
+    for path, dtype, shape in _array_files(part, plan):
+        np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        # Writing to a mapped page for which the disk has no block kills the process (SIGBUS).
+        if hasattr(os, "posix_fallocate"):
+            with path.open("rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    _append_line(part / _PROGRESS, _progress_header(plan, key))
+    return {}
+
+
+def _append_line(path: Path, values: Mapping[str, Any]) -> None:
+    with naming_full_disk(path), path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(values) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_chunks(
+    source: PackSource,
+    plan: PackPlan,
+    *,
+    part: Path,
+    notes: dict[int, Mapping[str, int]],
+    workers: int,
+    progress: ProgressCallback,
+) -> None:
+    """Write the chunks that `notes` does not have, and add theirs to it."""
+    left = {n: chunk for n, chunk in enumerate(plan.chunks) if n not in notes}
+    total = sum(plan.splits.values())
+    counter = ImageCounter("packing", total, progress)
+    counter.set(total - sum(chunk.images for chunk in left.values()))
+    work = _WriteChunk(source=source, folder=part)
+    for number, result in map_chunks(work, left, workers=workers, counter=counter):
+        if isinstance(result, Problem):
+            raise source.packing_error(plan, result)
+        _append_line(part / _PROGRESS, {"chunk": number, "notes": result})
+        notes[number] = result
+
+
+@final
+@frozen(kw_only=True)
+class _WriteChunk:
+    """Decodes a chunk into the mapped arrays of `folder`; returns its notes or first problem."""
+
+    source: PackSource
+    folder: Path
+
+    def __call__(self, chunk: Chunk, count: Count) -> dict[str, int] | Problem:
+        notes: Counter[str] = Counter()
+        arrays: dict[str, np.memmap[Any, Any]] = {}
+
+        def write(file: str, rows: npt.NDArray[np.int64], values: npt.NDArray[Any]) -> None:
+            if file not in arrays:
+                with naming_full_disk(self.folder / file):
+                    arrays[file] = np.load(self.folder / file, mmap_mode="r+", allow_pickle=False)
+            arrays[file][rows] = values
+
+        images = 0
+        for decoded in self.source.decode(chunk):
+            if isinstance(decoded, Problem):
+                return decoded
+            write(images_file(decoded.split), decoded.rows, decoded.images)
+            if decoded.labels is not None:
+                write(labels_file(decoded.split), decoded.rows, decoded.labels)
+            images += len(decoded.rows)
+            notes.update(decoded.notes)
+            count(len(decoded.rows))
+        if images != chunk.images:
+            raise DataError(
+                f"{images} images were found where {chunk.images} were announced",
+                remedy="the files changed while they were read; run the same command again",
+            )
+        with naming_full_disk(self.folder):
+            for array in arrays.values():
+                array.flush()
+        return dict(notes)
+
+
+def _checksum_split(
+    folder: Path,
+    split: str,
+    shape: tuple[int, ...],
+    classes: tuple[str, ...],
+    *,
+    counter: ImageCounter,
+) -> PackedSplitInfo:
+    """Read a split's files once; compute their checksums and the split's manifest."""
+    files: dict[str, PackedFile] = {}
+    labels: bytes | None = None
+    if classes:
+        path = folder / labels_file(split)
+        data = path.read_bytes()
+        labels = data[-8 * shape[0] :] if shape[0] else b""
+        files[path.name] = PackedFile(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    path = folder / images_file(split)
+    size = path.stat().st_size
+    image_bytes = int(np.prod(shape[1:]))
+    digest = hashlib.sha256()
+    done_before = counter.done
+
+    def pieces() -> Iterator[bytes]:
+        with path.open("rb") as file:
+            digest.update(file.read(max(0, size - shape[0] * image_bytes)))
+            while piece := file.read(_PIECE_BYTES):
+                digest.update(piece)
+                counter.set(done_before + min(shape[0], file.tell() // image_bytes))
+                yield piece
+
+    manifest = manifest_of_bytes(shape=shape, images=pieces(), labels=labels)
+    files[path.name] = PackedFile(bytes=size, sha256=digest.hexdigest())
+    return PackedSplitInfo(images=shape[0], manifest=manifest, files=files)
+
+
+def verify_packed(folder: Path, *, key: str | None, progress: ProgressCallback) -> list[Problem]:
+    """Recompute all checksums of a packed folder and compare them with its manifest.
+
+    Args:
+        key: `identity_key` of the source; None if the source is not available.
+    """
+    try:
+        packed = read_manifest(folder)
+    except DataError as error:
+        return [Problem(what=error.what, where=error.where or str(folder), remedy=error.remedy)]
+    problems: list[Problem] = []
+    total = sum(split.images for split in packed.splits.values())
+    counter = ImageCounter("verifying checksums", total, progress)
+
+    def damaged(file: str, state: str) -> Problem:
+        return Problem(
+            what=f"the packed file {file} {state}",
+            where=str(folder / file),
+            remedy=f"remove {folder}; the same command packs the images again",
+        )
+
+    for name, known in packed.splits.items():
+        shape = (known.images, *packed.shape.as_tuple)
+        try:
+            found = _checksum_split(folder, name, shape, packed.classes, counter=counter)
+        except OSError as error:
+            problems.append(damaged(Path(error.filename or name).name, "cannot be read"))
+            continue
+        problems += [
+            damaged(file, "has changed since it was packed")
+            for file, info in known.files.items()
+            if found.files[file] != info
+        ]
+    if key is not None and packed.key != key:
+        problems.append(
+            Problem(
+                what="it was packed from other files, or with other options, than the recipe names",
+                where=str(folder),
+                remedy="remove that folder, or choose another one for `packed`",
+            )
+        )
+    return problems
