@@ -218,7 +218,7 @@ def main(batch: int, steps: int) -> None:
     print(f"{weights / 1e6:.1f}M weights, batch {batch}, median of {steps} steps")
     with tempfile.TemporaryDirectory() as folder:
         opened = job.open_store(Path(folder))
-        taken = job.store.footprint(rows=IMAGES, shape=SHAPE, kept_snapshots=2).total
+        taken = job.store.memory_usage(rows=IMAGES, shape=SHAPE, kept_snapshots=2).total
         print(f"store: {taken / 1e6:.0f} MB, opened in {opened:.2f} s, once a run")
         job.fill_store()
         measured = measure(job, batch=batch, steps=steps)

@@ -40,7 +40,7 @@ from dddm.registry.loader import load_catalogue
 from dddm.support.images import from_uint8
 from dddm.train.build import TrainingParts, build_for_training
 from dddm.train.context import RunContext
-from dddm.train.events import Announcer
+from dddm.train.events import EventBus
 from dddm.train.run_folder import RunFolder
 
 EPS: Final = 0.05
@@ -96,7 +96,7 @@ def parts_of(folder: Path) -> TrainingParts:
     assert recipe.metric.component.package == "dddm-bench-metric"
     place, cpu = RunFolder(folder / "run"), torch.device("cpu")
     return build_for_training(
-        RunContext(recipe=recipe, folder=place, device=cpu, announcer=Announcer(()))
+        RunContext(recipe=recipe, folder=place, device=cpu, events=EventBus(()))
     )
 
 

@@ -32,7 +32,7 @@ from dddm.registry.loader import load_catalogue
 from dddm.support.torchvision_operators import import_torchvision
 from dddm.train.build import build_metric, build_schedule
 from dddm.train.optimizer import build_optimizer
-from dddm.workflow.dry_run import look_ahead
+from dddm.workflow.dry_run import estimate_cost
 
 CPU: Final = torch.device("cpu")
 HUBER_C: Final = 0.03
@@ -50,7 +50,7 @@ class Given:
 
 def ours(recipe: Recipe, *, precision: torch.dtype = torch.float32) -> Callable[[Given], None]:
     """One step as dddm makes it."""
-    facts = look_ahead(recipe).facts
+    facts = estimate_cost(recipe).facts
     backbone = recipe.backbone.instantiate(shape=facts.shape, classes=0)
     schedule, metric = build_schedule(recipe), build_metric(recipe, device=CPU)
     model = ScheduledDenoiser(schedule=schedule, backbone=backbone, precision=precision)

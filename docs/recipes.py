@@ -14,7 +14,7 @@ from dddm.recipe.shipped import shipped_names
 from dddm.recipe.sweep import read_sweep
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
-from dddm.workflow.dry_run import look_ahead
+from dddm.workflow.dry_run import estimate_cost
 
 PAGE = Path(__file__).with_suffix(".md")
 FIRST = ("digits", "cifar10_small", "cifar10_small_as_printed")
@@ -47,17 +47,17 @@ def page() -> str:
 
 
 def _row(name: str, recipes: list[Recipe], *, swept: bool) -> str:
-    outlook = look_ahead(recipes[0])
+    estimate = estimate_cost(recipes[0])
     epochs = sorted({recipe.train.epochs or 0 for recipe in recipes})
-    shape = outlook.facts.shape
+    shape = estimate.facts.shape
     cells = [
         f"[{name}](#{name.lower()})" + (f", {len(recipes)} runs" if swept else ""),
-        f"{outlook.facts.train_images:,} of {shape}",
-        f"{outlook.cost.parameters / 1e6:,.1f}M",
-        f"{outlook.cost.network.forward / 1e9:,.2f}",
+        f"{estimate.facts.train_images:,} of {shape}",
+        f"{estimate.cost.parameters / 1e6:,.1f}M",
+        f"{estimate.cost.network.forward / 1e9:,.2f}",
         "…".join(f"{count:,}" for count in dict.fromkeys((epochs[0], epochs[-1]))),
-        f"{outlook.steps:,}" if len(epochs) == 1 else "",
-        "" if outlook.store is None else f"{outlook.store.total / 1e6:,.1f} MB",
+        f"{estimate.steps:,}" if len(epochs) == 1 else "",
+        "" if estimate.store is None else f"{estimate.store.total / 1e6:,.1f} MB",
     ]
     return "| " + " | ".join(cells) + " |"
 

@@ -60,15 +60,15 @@ def pack(ctx: click.Context, recipe: str, overrides: tuple[str, ...], workers: i
       dddm data pack my-recipe.toml --workers 4 --set data.packed=/fast/disk/packed
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.cli.image_progress import image_progress
-    from dddm.train.stopping import listening
+    from dddm.train.stopping import stop_on_signals
 
-    with listening() as stop:
+    with stop_on_signals() as stop:
         dataset = _dataset(ctx, recipe, overrides)
         with image_progress() as shown:
 
             def progress(what: str, done: int, total: int) -> None:
                 shown(what, done, total)
-                stop.obey(where=f"{what}: {done:,} of {total:,} images", saved=True)
+                stop.raise_if_requested(where=f"{what}: {done:,} of {total:,} images", saved=True)
 
             folder = dataset.prepare(progress=progress, workers=workers)
     if folder is None:

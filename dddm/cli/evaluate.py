@@ -186,21 +186,20 @@ def _score_run(
     from dddm.evaluate.evaluator import Bench
     from dddm.evaluate.merge_scores import RECIPE
     from dddm.train.device import choose_device
-    from dddm.train.events import Announcer
-    from dddm.train.observers import observers_for
+    from dddm.train.events import EventBus, subscribers_for
     from dddm.train.processes import join
     from dddm.train.stopping import StopRequest
 
     chosen = choose_device(device, local_rank=local_rank())
     with join(chosen) as processes:
         observers = (
-            observers_for(recipe, catalogue=catalogue, folder=folder) if processes.main else []
+            subscribers_for(recipe, catalogue=catalogue, folder=folder) if processes.main else []
         )
         stop = StopRequest()
-        announcer = Announcer(observers, stop=stop)
+        events = EventBus(observers, stop=stop)
         bench = Bench(
-            notify=announcer.notify,
-            clock=announcer.clock,
+            notify=events.publish,
+            clock=events.clock,
             device=chosen,
             stop=stop,
             processes=processes,
@@ -210,8 +209,8 @@ def _score_run(
                 recipe, folder=folder, bench=bench, asked_by=RECIPE if preset is None else preset
             )
         finally:
-            announcer.tally()
-            announcer.close()
+            events.report_failures()
+            events.close()
     return scores if processes.main else None
 
 

@@ -69,11 +69,11 @@ def score_folder(
     from dddm.interfaces.observer import DataProgress, Notice
     from dddm.train.device import choose_device
     from dddm.train.processes import join
-    from dddm.train.stopping import listening
+    from dddm.train.stopping import stop_on_signals
 
     recipe, evaluation = how
     chosen, began = choose_device(device, local_rank=local_rank()), time.monotonic()
-    with listening() as stop, join(chosen) as processes, image_progress() as shown:
+    with stop_on_signals() as stop, join(chosen) as processes, image_progress() as shown:
 
         def notify(event: "Event") -> None:
             if not processes.main:

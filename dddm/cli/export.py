@@ -62,7 +62,7 @@ def export(  # noqa: PLR0917 - click passes them by name
     from dddm.generate.generator import Weights, load_generator
     from dddm.train.context import RunContext
     from dddm.train.device import choose_device
-    from dddm.train.events import Announcer
+    from dddm.train.events import EventBus
 
     chosen: Format = "onnx" if kind == "onnx" else "torch"
     refuse_missing_packages(chosen)
@@ -70,7 +70,7 @@ def export(  # noqa: PLR0917 - click passes them by name
         recipe=recipe,
         folder=folder,
         device=choose_device("cpu"),
-        announcer=Announcer.of_notices(lambda text: click.echo(text, err=True)),
+        events=EventBus.for_notices(lambda text: click.echo(text, err=True)),
     )
     generator = load_generator(context, weights=Weights(ema=ema, best=best))
     path = out if out is not None else folder.path / f"one-step{SUFFIXES[chosen]}"

@@ -73,10 +73,10 @@ def run(  # noqa: PLR0917 - click passes them by name
       dddm run cifar10 --nproc 8
       torchrun --nproc-per-node 8 -m dddm run cifar10
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.train.stopping import listening
+    from dddm.train.stopping import stop_on_signals
 
     # From here on Ctrl-C asks; before torch is imported, so that it is heard at any moment.
-    with listening() as stop:
+    with stop_on_signals() as stop:
         from dddm.recipe.sweep import read_sweep
 
         catalogue = catalogue_of(ctx)
@@ -84,7 +84,7 @@ def run(  # noqa: PLR0917 - click passes them by name
         read = sweep.base
         chosen = sweep.entries if entry is None else (sweep.entry(entry),)
         if dry_run:
-            _look_ahead([one.recipe for one in chosen] or [read], as_json=as_json)
+            _show_costs([one.recipe for one in chosen] or [read], as_json=as_json)
             return
         path = folder if folder is not None else Path("runs") / read.name
         if chosen and (nproc is not None or is_worker()):
@@ -125,9 +125,9 @@ def _run_here(
 ) -> Path | None:
     """Run in this process; the page, or None in one that is not the first of several."""
     from dddm.train.device import choose_device
+    from dddm.train.events import subscribers_for
     from dddm.train.lock import locked
     from dddm.train.needed_weights import refuse_missing_weights
-    from dddm.train.observers import observers_for
     from dddm.train.prepare import prepare_folder
     from dddm.train.processes import join
     from dddm.train.run_folder import RunFolder
@@ -143,7 +143,7 @@ def _run_here(
         processes.barrier()
         place = RunFolder(path)
         observers = (
-            observers_for(recipe, catalogue=catalogue, folder=place) if processes.main else []
+            subscribers_for(recipe, catalogue=catalogue, folder=place) if processes.main else []
         )
         page = run_recipe(
             recipe,
@@ -156,15 +156,15 @@ def _run_here(
         return page if processes.main else None
 
 
-def _look_ahead(recipes: "Sequence[Recipe]", *, as_json: bool) -> None:
-    from dddm.cli.outlook import show_outlook
-    from dddm.workflow.dry_run import look_ahead
+def _show_costs(recipes: "Sequence[Recipe]", *, as_json: bool) -> None:
+    from dddm.cli.cost_table import show_cost
+    from dddm.workflow.dry_run import estimate_cost
 
     found = []
     for recipe in recipes:
-        outlook = look_ahead(recipe)
-        found.append({"recipe": recipe.name, **outlook.as_table})
+        estimate = estimate_cost(recipe)
+        found.append({"recipe": recipe.name, **estimate.as_table})
         if not as_json:
-            show_outlook(recipe, outlook)
+            show_cost(recipe, estimate)
     if as_json:
         show_json(found[0] if len(found) == 1 else {"entries": found})

@@ -114,9 +114,9 @@ def sample(  # noqa: PLR0917 - click passes them by name
       dddm sample --images 50000 --steps 1 --steps 2 --steps 1000 --nproc 8
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.train.launch import is_worker, local_rank
-    from dddm.train.stopping import listening
+    from dddm.train.stopping import stop_on_signals
 
-    with listening() as stop:
+    with stop_on_signals() as stop:
         from dddm.interfaces.plugin import Kind
         from dddm.recipe.model import SampleSpec
         from dddm.recipe.read import read_recipe, read_use
@@ -141,14 +141,13 @@ def sample(  # noqa: PLR0917 - click passes them by name
             from dddm.generate.generator import Weights
             from dddm.train.context import RunContext
             from dddm.train.device import choose_device
-            from dddm.train.events import Announcer
-            from dddm.train.observers import observers_for
+            from dddm.train.events import EventBus, subscribers_for
             from dddm.train.processes import join
 
             chosen = choose_device(device, local_rank=local_rank())
             with join(chosen) as processes:
                 observers = (
-                    observers_for(recipe, catalogue=catalogue, folder=folder)
+                    subscribers_for(recipe, catalogue=catalogue, folder=folder)
                     if processes.main
                     else []
                 )
@@ -156,7 +155,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
                     recipe=recipe,
                     folder=folder,
                     device=chosen,
-                    announcer=Announcer(observers, stop=stop),
+                    events=EventBus(observers, stop=stop),
                     stop=stop,
                     processes=processes,
                 )

@@ -12,7 +12,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from dddm.core.output_checks import refuse_wrong_network
+from dddm.core.output_checks import check_output
 from dddm.interfaces.backbone import Backbone, second_time_argument
 from dddm.interfaces.parametrization import Parametrization
 from dddm.interfaces.sampler import Denoiser
@@ -100,7 +100,7 @@ class ScheduledDenoiser(Denoiser):
             raise ValueError(f"the network {type(self._backbone).__name__} takes an estimate")
         with self._autocast(cache.x_t.device):
             raw = self._refine(cache.network, estimate=estimate)
-        refuse_wrong_network(
+        check_output(
             raw,
             of=type(self._backbone),
             shape=cache.x_t.shape,

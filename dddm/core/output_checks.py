@@ -17,7 +17,7 @@ from dddm.interfaces.objective import Outcome
 _FLOATING: Final = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
-def refuse_wrong_network(
+def check_output(
     given: object, *, of: type[Any], shape: torch.Size, dtypes: tuple[torch.dtype, ...]
 ) -> None:
     """Refuse an F that is no tensor of this shape and of one of these dtypes.
@@ -76,9 +76,7 @@ def _refuse_wrong_distance(given: object, *, of: type[Any], estimate: Tensor) ->
         raise _broken(f"the metric {of.__name__} gave a distance {wrong}", by=of)
 
 
-def refuse_wrong_outcome(
-    given: object, *, of: type[Any], memory: Mapping[str, Tensor], rows: int
-) -> None:
+def check_outcome(given: object, *, of: type[Any], memory: Mapping[str, Tensor], rows: int) -> None:
     """Refuse what an objective's step gave if it is not an `Outcome` as its interface promises.
 
     Args:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dddm.core.draws import Draws, equal_parts
 from dddm.core.forward_mode import jvp
-from dddm.core.output_checks import refuse_wrong_outcome
+from dddm.core.output_checks import check_outcome
 from dddm.errors import TrainingFailed
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.objective import (
@@ -87,7 +87,7 @@ def make_step(
             jvp=jvp,
         )
     )
-    refuse_wrong_outcome(outcome, of=type(parts.objective), memory=memory, rows=len(batch.rows))
+    check_outcome(outcome, of=type(parts.objective), memory=memory, rows=len(batch.rows))
     return evolve(outcome, memory=flip_fields(outcome.memory))
 
 

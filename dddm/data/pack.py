@@ -36,11 +36,11 @@ from dddm.errors import DataError, EnvironmentProblem
 from dddm.interfaces.data_report import Problem, ProgressCallback
 from dddm.support.cache import key_of
 from dddm.support.files import (
-    aside_of,
-    naming_full_disk,
+    temporary_path,
+    raise_on_disk_full,
     sync_file,
     sync_folder,
-    write_whole_text,
+    atomic_write_text,
 )
 from dddm.support.manifest import manifest_of_bytes
 
@@ -72,14 +72,14 @@ def pack(
         DataError: if an image cannot be used.
         EnvironmentProblem: if there is no space or no write permission.
     """
-    with naming_full_disk(folder):
+    with raise_on_disk_full(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
     with _exclusive(folder, progress=progress):
         if folder.exists():
             return
         plan = source.plan()
-        part = aside_of(folder)
-        with naming_full_disk(part):
+        part = temporary_path(folder)
+        with raise_on_disk_full(part):
             notes = _resume(part, plan, key=key) or _start(part, plan, key=key)
         _write_chunks(source, plan, part=part, notes=notes, workers=workers, progress=progress)
         total_notes = Counter(plan.notes)
@@ -99,7 +99,7 @@ def pack(
             },
             source={**source.provenance(), "notes": dict(total_notes)},
         )
-        with naming_full_disk(folder):
+        with raise_on_disk_full(folder):
             (part / MANIFEST).write_text(manifest.to_text(), encoding="utf-8")
             sync_file(part / MANIFEST)
             (part / _PROGRESS).unlink()
@@ -112,7 +112,7 @@ def pack(
 def _exclusive(folder: Path, *, progress: ProgressCallback) -> Iterator[None]:
     """Let one process of this machine at a time make `folder`."""
     lock = folder.with_name(f".{folder.name}.lock")
-    with naming_full_disk(lock):
+    with raise_on_disk_full(lock):
         descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o666)
     try:
         while True:
@@ -160,7 +160,7 @@ def _resume(part: Path, plan: PackPlan, *, key: str) -> dict[int, Mapping[str, i
         notes = {line["chunk"]: line["notes"] for line in finished}
     except (OSError, ValueError, KeyError):
         return {}
-    write_whole_text(path, text + "\n")
+    atomic_write_text(path, text + "\n")
     return notes
 
 
@@ -194,7 +194,7 @@ def _start(part: Path, plan: PackPlan, *, key: str) -> dict[int, Mapping[str, in
 
 
 def _append_line(path: Path, values: Mapping[str, Any]) -> None:
-    with naming_full_disk(path), path.open("a", encoding="utf-8") as file:
+    with raise_on_disk_full(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(values) + "\n")
         file.flush()
         os.fsync(file.fileno())
@@ -236,7 +236,7 @@ class _WriteChunk:
 
         def write(file: str, rows: npt.NDArray[np.int64], values: npt.NDArray[Any]) -> None:
             if file not in arrays:
-                with naming_full_disk(self.folder / file):
+                with raise_on_disk_full(self.folder / file):
                     arrays[file] = np.load(self.folder / file, mmap_mode="r+", allow_pickle=False)
             arrays[file][rows] = values
 
@@ -255,7 +255,7 @@ class _WriteChunk:
                 f"{images} images were found where {chunk.images} were announced",
                 remedy="the files changed while they were read; run the same command again",
             )
-        with naming_full_disk(self.folder):
+        with raise_on_disk_full(self.folder):
             for array in arrays.values():
                 array.flush()
         return dict(notes)

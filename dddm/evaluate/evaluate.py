@@ -18,7 +18,7 @@ from dddm.generate.stored_samples import load_samples, sample_folders
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.observer import Notice
 from dddm.recipe.model import Recipe
-from dddm.support.files import sha256_of, write_whole_text
+from dddm.support.files import atomic_write_text, sha256_of
 from dddm.support.quantities import counted_steps
 from dddm.train.run_folder import RunFolder
 
@@ -62,7 +62,7 @@ def evaluate(
     if bench.processes.main:
         present = {one.facts["sha256"] for one in sets}
         every = merge_scores(before, scores, asked_by=asked_by, samples=present)
-        write_whole_text(folder.scores, scores_to_text(every))
+        atomic_write_text(folder.scores, scores_to_text(every))
     return scores
 
 

@@ -210,7 +210,7 @@ class Telling:
 
     def __call__(self, done: int) -> None:
         """So many images are done."""
-        self._stop.obey(where=f"{self._what}: {done} of {self._total} images", saved=True)
+        self._stop.raise_if_requested(where=f"{self._what}: {done} of {self._total} images")
         now = time.monotonic()
         if now - self._told[0] < _SECONDS_BETWEEN_LINES:
             return

@@ -121,6 +121,6 @@ def _facts(path: Path, split: Split) -> dict[str, Any]:
 def _progress(bench: Bench) -> ProgressCallback:
     def progress(what: str, done: int, total: int) -> None:
         bench.notify(DataProgress(seconds=bench.clock(), what=what, done=done, total=total))
-        bench.stop.obey(where=f"{what}: {done:,} of {total:,} images", saved=True)
+        bench.stop.raise_if_requested(where=f"{what}: {done:,} of {total:,} images")
 
     return progress

@@ -23,7 +23,7 @@ from dddm.errors import DataError, EnvironmentProblem, PluginError, UsageError
 from dddm.generate.generator import Generator
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.sampler import Denoiser
-from dddm.support.files import write_whole, write_whole_text
+from dddm.support.files import atomic_write, atomic_write_text
 from dddm.support.noise import generator_for
 from dddm.support.quantities import size
 
@@ -115,8 +115,8 @@ def export(generator: Generator, *, kind: Format, path: Path) -> float:
                 remedy="report this: nothing was written",
             )
 
-    write_whole(path, write)
-    write_whole_text(path.with_name(f"{path.name}.json"), _facts(generator, kind, max(apart)))
+    atomic_write(path, write)
+    atomic_write_text(path.with_name(f"{path.name}.json"), _facts(generator, kind, max(apart)))
     return max(apart)
 
 
@@ -125,7 +125,7 @@ def _traced(
 ) -> Callable[[Sequence[Tensor]], Tensor]:
     try:
         return _WRITERS[kind](one_step, given, aside)
-    except OSError:  # of the disk, which `write_whole` puts into words
+    except OSError:  # of the disk, which `atomic_write` puts into words
         raise
     except Exception as error:  # a stranger's network may be traced to anything
         first = next(iter(str(error).splitlines()), type(error).__name__)

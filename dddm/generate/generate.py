@@ -57,8 +57,8 @@ def generate_from_run(
             _refuse_foreign(path)
         generate(spec, context=context, generator=generator, folders=folders)
     finally:
-        context.announcer.tally()
-        context.announcer.close()
+        context.events.report_failures()
+        context.events.close()
     return folders
 
 
@@ -111,13 +111,13 @@ def generate(
         made["evaluations_of_an_image"] = parts.evaluations() / (spec.blocks * spec.block_images)
         made["saved"] = _compare_with_reference(spec, sampler, parts=parts, generator=generator)
         if made["saved"] is not None:
-            context.announcer.say(_saving(made["saved"]))
+            context.events.notice(_saving(made["saved"]))
         made["machine"] = machine(context.device)
         for steps, folder in folders.items():
             evaluations = sampler.evaluations(steps)
             facts = {**wanted[steps], "evaluations": evaluations, **made}
             grid = _put_together(folder, spec, steps, parts=parts, generator=generator, facts=facts)
-            context.announcer.announce(
+            context.events.emit(
                 SamplesDrawn,
                 sampler=spec.name,
                 steps=steps,
@@ -155,7 +155,7 @@ def _generate_missing(
         blocks = min(before + blocks_done * processes.count, spec.blocks)
         images_done = min(blocks * spec.block_images, spec.images)
         took = (time.perf_counter() - began) / max(evaluations_done, 1)
-        context.announcer.announce(
+        context.events.emit(
             SampleProgress,
             sampler=spec.name,
             steps=spec.steps,
@@ -166,7 +166,7 @@ def _generate_missing(
             seconds_left=took * (total - evaluations_done),
         )
         where = f"{spec.name}: {images_done} of {spec.images} images"
-        context.stop.obey(where=where, saved=True)
+        context.stop.raise_if_requested(where=where)
 
     blocks = generate_blocks(
         spec, generator=generator, sampler=sampler, numbers=mine, progress=progress
@@ -175,8 +175,8 @@ def _generate_missing(
         for block in blocks:
             parts.add(block)
     parts.flush()
-    context.stop.agree(processes)
-    context.stop.obey(where=f"samples of {spec.name}", saved=True)
+    context.stop.synchronize(processes)
+    context.stop.raise_if_requested(where=f"samples of {spec.name}")
     return {
         "seconds": round(time.perf_counter() - began, 3),
         "images_in_these_seconds": min(len(missing) * spec.block_images, spec.images),

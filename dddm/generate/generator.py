@@ -79,7 +79,7 @@ def load_generator(context: RunContext, *, weights: Weights = NEWEST) -> Generat
     _refuse_unkept(context, weights)
     found = checkpoints.newest_whole(folder.best if weights.best else folder.checkpoints)
     for sentence in found.damaged:
-        context.announcer.say(f"{sentence}; the one before it is used")
+        context.events.notice(f"{sentence}; the one before it is used")
     if found.checkpoint is None:
         raise DataError(
             "this run has no checkpoint yet",

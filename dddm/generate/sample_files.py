@@ -18,7 +18,7 @@ from torch import Tensor
 
 from dddm.errors import DataError
 from dddm.interfaces.info import ImageShape
-from dddm.support.files import whole_folder
+from dddm.support.files import atomic_directory
 from dddm.support.pictures import grid, picture, png_bytes
 
 ARRAYS: Final = "samples.npz"
@@ -98,7 +98,7 @@ def write_batches(
             number += len(image_BCHW)
             yield image_BCHW
 
-    with whole_folder(folder) as aside:
+    with atomic_directory(folder) as aside:
         if separate:
             (aside / "images").mkdir()
         with zipfile.ZipFile(aside / ARRAYS, "w") as archive:

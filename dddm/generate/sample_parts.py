@@ -20,7 +20,7 @@ from torch import Tensor
 
 from dddm.generate.sample import Block
 from dddm.support.checked_tensors import load_checked, save_checked
-from dddm.support.files import write_whole_text
+from dddm.support.files import atomic_write_text
 
 _FACTS: Final = "order.json"
 _SECONDS_BETWEEN_FILES: Final = 2.0
@@ -50,7 +50,7 @@ class SampleParts:
         if facts.exists() and facts.read_text(encoding="utf-8") == text:
             return
         shutil.rmtree(self._folder, ignore_errors=True)
-        write_whole_text(facts, text)
+        atomic_write_text(facts, text)
 
     def finished(self) -> dict[int, Path]:
         """The file of each finished block, by its number; damaged files are removed.

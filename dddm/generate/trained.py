@@ -19,7 +19,7 @@ from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
 from dddm.train.context import RunContext
 from dddm.train.device import choose_device
-from dddm.train.events import Announcer
+from dddm.train.events import EventBus
 from dddm.train.find_run import find_run
 
 
@@ -110,7 +110,7 @@ def open_run(run: str | Path | None, *, device: str, ema: float | None, best: bo
         recipe=read_recipe(folder.recipe, catalogue=catalogue),
         folder=folder,
         device=choose_device(device),
-        announcer=Announcer.of_notices(notices.append),
+        events=EventBus.for_notices(notices.append),
     )
     generator = load_generator(context, weights=Weights(ema=ema, best=best))
     for text in notices:

@@ -213,8 +213,8 @@ class Observer(ABC):
     """
 
     @abstractmethod
-    def notice(self, event: Event) -> None:
-        """Take notice of `event`; which one it is, its class says.  Must return quickly."""
+    def on_event(self, event: Event) -> None:
+        """Handle `event`, whose class says what happened.  Must return quickly."""
 
     def close(self) -> None:
         """The run is over, well or badly: let go of files and threads."""

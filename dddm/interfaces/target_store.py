@@ -21,7 +21,7 @@ ShardState = Mapping[str, Tensor]
 
 @final
 @frozen(kw_only=True)
-class Footprint:
+class MemoryUsage:
     """Bytes that a store takes when every row is in it.
 
     Attributes:
@@ -51,7 +51,7 @@ class TargetStore(ABC):
     """
 
     @abstractmethod
-    def footprint(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> Footprint:
+    def memory_usage(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> MemoryUsage:
         """What a store of so many rows takes; before `open`, so that a run can be refused."""
 
     @abstractmethod

@@ -6,7 +6,7 @@ from dddm.errors import DddmError
 from dddm.interfaces.dataset import Split
 from dddm.recipe.model import Recipe
 from dddm.report.run_page.page import gather, render
-from dddm.support.files import write_whole_text
+from dddm.support.files import atomic_write_text
 from dddm.train.build import build_split
 from dddm.train.run_folder import RunFolder
 
@@ -30,5 +30,5 @@ def report(recipe: Recipe, *, folder: RunFolder) -> Path:
     except DddmError as error:
         no_real = f"Real images to compare with are missing: {error.what}."
     page = gather(recipe, folder=folder, real=real, no_real=no_real)
-    write_whole_text(folder.report, render(page))
+    atomic_write_text(folder.report, render(page))
     return folder.report

@@ -23,7 +23,7 @@ TAKEN: Final = frozenset(
     {
         "Any", "Backbone", "Batch", "Block", "Cache", "Callable", "Conformance", "DataError",
         "Dataset", "DatasetInfo", "Denoiser", "Draws", "EnvironmentProblem", "EpochDone", "Event",
-        "Extraction", "Features", "Final", "Floor", "Footprint", "Half", "ImageShape",
+        "Extraction", "Features", "Final", "Floor", "MemoryUsage", "Half", "ImageShape",
         "InMemorySplit", "Issue", "Iterator", "Kind", "LearningRate", "Literal", "Mapping",
         "Measure", "Measurement", "Metric", "NamedTuple", "NoOptions", "Objective", "ObjectiveInfo",
         "Observer", "Outcome", "Parametrization", "Path", "PlainSchedule", "PurePath",

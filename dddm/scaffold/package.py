@@ -13,7 +13,7 @@ from packaging.version import Version
 from dddm.errors import UsageError
 from dddm.recipe.write import inline
 from dddm.scaffold.names import Names
-from dddm.support.files import naming_full_disk
+from dddm.support.files import raise_on_disk_full
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 _COMMON: Final = "common"
@@ -98,7 +98,7 @@ def write_package(files: Mapping[str, str], *, folder: Path) -> None:
         EnvironmentProblem: if there is no space or no right to write; then nothing is in it.
     """
     refuse_full(folder)
-    with naming_full_disk(folder):
+    with raise_on_disk_full(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".") as name:
             aside = Path(name)

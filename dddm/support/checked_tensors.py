@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dddm.support.files import write_whole
+from dddm.support.files import atomic_write
 
 _CHECKSUM: Final = "crc32"
 
@@ -25,7 +25,7 @@ def save_checked(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """
     named = dict(tensors)
     facts = {_CHECKSUM: str(_checksum(named))}
-    write_whole(path, lambda aside: save_file(named, aside, metadata=facts))
+    atomic_write(path, lambda aside: save_file(named, aside, metadata=facts))
 
 
 def load_checked(path: Path) -> dict[str, Tensor] | None:

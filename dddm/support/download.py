@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dddm.errors import DataError, EnvironmentProblem
-from dddm.support.files import naming_full_disk, sync_folder
+from dddm.support.files import raise_on_disk_full, sync_folder
 from dddm.support.weights import WeightFile, verify
 
 _CHUNK_BYTES = 1 << 20
@@ -37,7 +37,7 @@ def fetch(file: WeightFile, *, folder: Path, progress: Progress = lambda _: None
         return path
     _refuse_open_roads(file)
     aside = path.with_name(f"{file.name}.part")
-    with naming_full_disk(folder):
+    with raise_on_disk_full(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _download(file, aside=aside, progress=progress)
         try:

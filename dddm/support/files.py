@@ -14,7 +14,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 @contextlib.contextmanager
-def naming_full_disk(path: Path) -> Iterator[None]:
+def raise_on_disk_full(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals to write into errors that say what to do.
 
     Raises:
@@ -49,19 +49,19 @@ def sync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def aside_of(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """Where a file or folder is filled before it takes the name `path`."""
     return path.with_name(f".{path.name}.part")
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a file beside `path`, sync it, and give it its name in one move.
 
     Raises:
         EnvironmentProblem: where there is no space or no right to write; `path` stays as it was.
     """
-    aside = aside_of(path)
-    with naming_full_disk(path):
+    aside = temporary_path(path)
+    with raise_on_disk_full(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             write(aside)
@@ -73,9 +73,9 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
             raise
 
 
-def write_whole_text(path: Path, text: str) -> None:
+def atomic_write_text(path: Path, text: str) -> None:
     """Write a text file, UTF-8, completely or not at all."""
-    write_whole(path, lambda aside: _put_text(aside, text))
+    atomic_write(path, lambda aside: _put_text(aside, text))
 
 
 def _put_text(path: Path, text: str) -> None:
@@ -83,15 +83,15 @@ def _put_text(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def atomic_directory(path: Path) -> Iterator[Path]:
     """A folder to fill; it takes the name `path`, all at once, when the block ends well.
 
     Raises:
         EnvironmentProblem: where there is no space or no right to write; `path` stays absent.
         FileExistsError: if `path` exists.
     """
-    aside = aside_of(path)
-    with naming_full_disk(path):
+    aside = temporary_path(path)
+    with raise_on_disk_full(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             raise FileExistsError(path)

@@ -14,14 +14,14 @@ from dddm.interfaces.metric import Metric
 from dddm.interfaces.objective import Objective
 from dddm.interfaces.parametrization import Parametrization
 from dddm.interfaces.schedule import Schedule
-from dddm.interfaces.target_store import Footprint
+from dddm.interfaces.target_store import MemoryUsage
 from dddm.recipe.model import Recipe
 from dddm.support.noise import seed_for
 from dddm.train.batches import BatchPlan
 from dddm.train.class_sets import SetPlan
 from dddm.train.context import RunContext
 from dddm.train.duration import total_steps
-from dddm.train.memory import Memory, footprint_of, open_memory
+from dddm.train.memory import Memory, memory_usage_of, open_memory
 from dddm.train.optimizer import build_optimizer
 from dddm.train.reader import ResidentSplit
 
@@ -115,7 +115,7 @@ class TrainingParts:
     Attributes:
         parametrization: None for the schedule's own.
         metric: None for an objective that uses none.
-        footprint: what the target stores of all processes take together; None without memory.
+        memory_usage: what the target stores of all processes take together; None without memory.
     """
 
     split: Split
@@ -129,7 +129,7 @@ class TrainingParts:
     memory: Memory
     optimizer: torch.optim.Optimizer
     learning_rate: LearningRate
-    footprint: Footprint | None
+    memory_usage: MemoryUsage | None
 
 
 def build_for_training(context: RunContext) -> TrainingParts:
@@ -166,7 +166,7 @@ def build_for_training(context: RunContext) -> TrainingParts:
         memory=memory,
         optimizer=optimizer,
         learning_rate=rate,
-        footprint=footprint_of(
+        memory_usage=memory_usage_of(
             recipe.targets,
             fields=needs.memory,
             rows=plan.memory_rows,

@@ -21,7 +21,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.support.files import aside_of, naming_full_disk, sha256_of, sync_file, whole_folder
+from dddm.support.files import (
+    atomic_directory,
+    raise_on_disk_full,
+    sha256_of,
+    sync_file,
+    temporary_path,
+)
 from dddm.train.processes import ALONE, Processes
 
 Groups = Mapping[str, Mapping[str, Tensor]]
@@ -121,11 +127,13 @@ def save(
         return path
     with contextlib.ExitStack() as stack:
         # The others fill the folder that the first has made and will rename.
-        aside = stack.enter_context(whole_folder(path)) if processes.main else aside_of(path)
+        aside = (
+            stack.enter_context(atomic_directory(path)) if processes.main else temporary_path(path)
+        )
         processes.barrier()
         for name, tensors in [*(own or {}).items(), *(groups.items() if processes.main else ())]:
             file = aside / f"{name}.safetensors"
-            with naming_full_disk(file):
+            with raise_on_disk_full(file):
                 _save_group(file, tensors)
                 sync_file(file)
         processes.barrier()
@@ -277,7 +285,7 @@ def newest_whole(folder: Path, *, lost: Mapping[int, str] | None = None) -> Late
 
 def keep_newest(folder: Path, *, count: int, every_steps: int | None = None) -> None:
     """Remove all but the newest `count` checkpoints, and those at multiples of `every_steps`."""
-    with naming_full_disk(folder):
+    with raise_on_disk_full(folder):
         for path in list_checkpoints(folder)[count:]:
             if every_steps is not None and step_of(path) % every_steps == 0:
                 continue

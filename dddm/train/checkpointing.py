@@ -74,7 +74,7 @@ def save(training: Training) -> None:
 def announce_saved(training: Training, saved: Saved | None) -> None:
     """Tell of a checkpoint that has become complete, if there is one."""
     if saved is not None and training.context.processes.main:
-        training.context.announcer.announce(
+        training.context.events.emit(
             CheckpointSaved,
             step=saved.step,
             folder=saved.folder,
@@ -234,7 +234,7 @@ def resume(training: Training, latest: LatestCheckpoint) -> None:
     if lost and context.processes.main:
         _go_back(training, latest.checkpoint, lost=lost)
         for sentence in latest.damaged[told:]:
-            context.announcer.say(passed_over(sentence))
+            context.events.notice(passed_over(sentence))
     _say_if_processes_changed(context, before=latest.checkpoint.state["processes"])
     _say_if_versions_changed(context, before=latest.checkpoint.state["versions"])
 
@@ -253,7 +253,7 @@ def _what_is_lost(training: Training, checkpoint: Checkpoint) -> str | None:
 
 def _shown_by(context: RunContext) -> Callable[[str, int, int], None]:
     def show(what: str, done: int, total: int) -> None:
-        context.announcer.announce(DataProgress, what=what, done=done, total=total)
+        context.events.emit(DataProgress, what=what, done=done, total=total)
 
     return show
 
@@ -270,7 +270,7 @@ def _go_back(training: Training, checkpoint: Checkpoint, *, lost: Mapping[int, s
 def _say_if_processes_changed(context: RunContext, *, before: int) -> None:
     now = context.processes.count
     if now != before:
-        context.announcer.say(
+        context.events.notice(
             f"saved by {counted(before, 'process', 'processes')}, resumed on {now}: the same "
             "batches, noise and order"
         )
@@ -279,7 +279,7 @@ def _say_if_processes_changed(context: RunContext, *, before: int) -> None:
 def _say_if_versions_changed(context: RunContext, *, before: Mapping[str, str]) -> None:
     changed = changed_versions(before, versions(context.recipe.uses))
     if changed:
-        context.announcer.say(
+        context.events.notice(
             f"the checkpoint was saved with other versions: {', '.join(changed)}; what follows may "
             "differ from what they would have made"
         )

@@ -6,7 +6,7 @@ import torch
 from attrs import field, frozen
 
 from dddm.recipe.model import Recipe
-from dddm.train.events import Announcer
+from dddm.train.events import EventBus
 from dddm.train.processes import ALONE, Processes
 from dddm.train.run_folder import RunFolder
 from dddm.train.stopping import StopRequest
@@ -21,7 +21,7 @@ class RunContext:
         recipe: what the run does.
         folder: where it is kept.
         device: where networks compute.
-        announcer: passes events on to observers; in a process that is not the first, to none.
+        events: passes events on to observers; in a process that is not the first, to none.
         stop: whether the run was asked to stop.
         processes: that share the work.
     """
@@ -29,6 +29,6 @@ class RunContext:
     recipe: Recipe
     folder: RunFolder
     device: torch.device
-    announcer: Announcer
+    events: EventBus
     stop: StopRequest = field(factory=StopRequest)
     processes: Processes = ALONE

@@ -39,7 +39,7 @@ class EventLog(Observer):
             self._file.truncate(keep_bytes)
             self._file.seek(keep_bytes)
 
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Append one line; progress that only a person who waits wants is left out."""
         if isinstance(event, DataProgress | SampleProgress):
             return

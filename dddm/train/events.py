@@ -1,155 +1,167 @@
-"""Tells observers what happens; none of them can end a run by failing, and each can ask it to end.
+"""Events of a run on their way to its observers.
 
-An observer asks by raising `StoppedEarly`: the run saves and ends as after Ctrl-C.
+An observer that raises neither ends the run nor silences the others; one that raises `StoppedEarly`
+asks the run to save and end, as Ctrl-C does.
 """
 
 import signal
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, final
 
 from attrs import define
 
 from dddm.errors import DddmError, StoppedEarly
 from dddm.interfaces.observer import Event, Notice, Observer
+from dddm.interfaces.plugin import Kind
+from dddm.recipe.model import Recipe
 from dddm.registry.blame import in_words, place_of
+from dddm.registry.catalogue import Catalogue
+from dddm.train.run_folder import RunFolder
 from dddm.train.stopping import StopRequest
 
 
 @final
 @define(kw_only=True)
-class Follower:
-    """An observer, and what became of it.
+class Subscriber:
+    """An observer that is to be made, or the one that was.
 
     Attributes:
-        title: what it is called in messages: its id, and the package that it is of.
-        make: makes the observer.
-        named: whether the recipe names it; then it may refuse to be made, by a `DddmError`.
-        observer: None where it could not be made.
+        title: its id and package, for messages.
+        required: a `DddmError` while it is made ends the run; for observers that a recipe names.
+        observer: None before it is made, and where making it failed.
         failures: how often it raised.
-        told: of how many events it was told.
+        received: how many events it was given.
     """
 
     title: str
     make: Callable[[], Observer]
-    named: bool = True
+    required: bool = True
     observer: Observer | None = None
     failures: int = 0
-    told: int = 0
+    received: int = 0
+
+
+def subscribers_for(recipe: Recipe, *, catalogue: Catalogue, folder: RunFolder) -> list[Subscriber]:
+    """The recipe's observers; without `[[observe]]`, the default ones."""
+    if recipe.observe is not None:
+        return [
+            Subscriber(title=use.component.title, make=partial(use.make, folder=folder.path))
+            for use in recipe.observe
+        ]
+
+    def make_default(component: Any) -> Observer:
+        observer: Observer = component.load()(component.options(), folder=folder.path)
+        return observer
+
+    return [
+        Subscriber(title=one.title, make=partial(make_default, one), required=False)
+        for one in catalogue.components(Kind.OBSERVER)
+        if one.default
+    ]
 
 
 @final
-class _Notices(Observer):
-    """See `Announcer.of_notices`."""
+class _NoticeCallback(Observer):
+    def __init__(self, callback: Callable[[str], None]) -> None:
+        self._callback = callback
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-
-    def notice(self, event: Event) -> None:
-        """Pass on a notice."""
+    def on_event(self, event: Event) -> None:
         if isinstance(event, Notice):
-            self._say(event.text)
+            self._callback(event.text)
 
 
 @final
-class Announcer:
-    """Passes events on to observers, in order.
+class EventBus:
+    """Publishes events to observers, in order.
 
-    One that raises is reported at its first failure, and told of what comes all the same; how often
-    it failed is said by `tally`.
+    Only an observer's first failure is reported at once; `report_failures` counts the rest.
+
+    Args:
+        stop: how an observer can ask the run to end; None where nothing listens.
+
+    Raises:
+        DddmError: if a required observer refuses to be made.
     """
 
-    def __init__(self, followers: Iterable[Follower], *, stop: StopRequest | None = None) -> None:
-        """Make the observers.
-
-        Args:
-            followers: the observers to be.
-            stop: where an observer can ask the run to end; None where it cannot be heard.
-
-        Raises:
-            DddmError: if one that the recipe names refuses.
-        """
-        self._followers = list(followers)
+    def __init__(
+        self, subscribers: Iterable[Subscriber] = (), *, stop: StopRequest | None = None
+    ) -> None:
+        self._subscribers = list(subscribers)
         self._stop = stop
         self._started = time.perf_counter()
-        # Said when all are there to hear it.
-        failures = [(follower, self._make(follower)) for follower in self._followers]
-        for follower, failure in failures:
-            if failure is not None:
-                self._blame(follower, failure, when="it was made, and is left out")
+        failures: list[tuple[Subscriber, BaseException]] = []
+        for subscriber in self._subscribers:
+            try:
+                subscriber.observer = subscriber.make()
+            except BaseException as error:
+                if _is_ctrl_c(error) or (subscriber.required and isinstance(error, DddmError)):
+                    raise
+                failures.append((subscriber, error))
+        # Reported when all observers are there to hear it.
+        for subscriber, failure in failures:
+            self._report(subscriber, failure, when="it was made, and is left out")
 
     @classmethod
-    def of_notices(cls, say: Callable[[str], None]) -> "Announcer":
-        """Passes on notices alone, as text."""
-        return cls([Follower(title="notices", make=lambda: _Notices(say))])
-
-    @staticmethod
-    def _make(follower: Follower) -> BaseException | None:
-        """Make an observer; what went wrong, where it is to be left out."""
-        try:
-            follower.observer = follower.make()
-        except BaseException as error:
-            if _is_ctrl_c(error) or (follower.named and isinstance(error, DddmError)):
-                raise
-            return error
-        return None
+    def for_notices(cls, callback: Callable[[str], None]) -> "EventBus":
+        """Passes the text of notices to `callback`, and drops other events."""
+        return cls([Subscriber(title="notices", make=lambda: _NoticeCallback(callback))])
 
     def clock(self) -> float:
         """Seconds since this process began the run."""
         return time.perf_counter() - self._started
 
-    def notify(self, event: Event) -> None:
-        """Pass one event on."""
-        for follower in self._followers:
-            if follower.observer is None:
+    def publish(self, event: Event) -> None:
+        for subscriber in self._subscribers:
+            if subscriber.observer is None:
                 continue
-            follower.told += 1
+            subscriber.received += 1
             try:
-                follower.observer.notice(event)
+                subscriber.observer.on_event(event)
             except BaseException as error:
                 if _is_ctrl_c(error):
                     raise
                 if isinstance(error, StoppedEarly) and self._stop is not None:
-                    self._stop.ask(f"observer {follower.title}: {error.what}")
+                    self._stop.request(f"observer {subscriber.title}: {error.what}")
                 else:
-                    self._blame(follower, error, when=f"it was told of {type(event).__name__}")
+                    self._report(subscriber, error, when=f"it got a {type(event).__name__} event")
 
-    def announce(self, kind: type[Event], **fields: Any) -> None:
-        """Make an event of `kind` that happens now, and pass it on."""
-        self.notify(kind(seconds=round(self.clock(), 3), **fields))
+    def emit(self, kind: type[Event], **fields: Any) -> None:
+        """Publish an event of `kind` that happens now."""
+        self.publish(kind(seconds=round(self.clock(), 3), **fields))
 
-    def say(self, text: str) -> None:
-        """Pass on a sentence that a person should read."""
-        self.announce(Notice, text=text)
+    def notice(self, text: str) -> None:
+        """Publish a sentence that a person should read."""
+        self.emit(Notice, text=text)
 
-    def tally(self) -> None:
-        """Say of each observer that failed more than once how often."""
-        for follower in self._followers:
-            if follower.failures > 1:
-                self.say(
-                    f"observer {follower.title} failed at {follower.failures:,} of "
-                    f"{follower.told:,} events"
+    def report_failures(self) -> None:
+        """Say how often each observer failed that failed more than once."""
+        for subscriber in self._subscribers:
+            if subscriber.failures > 1:
+                self.notice(
+                    f"observer {subscriber.title} failed at {subscriber.failures:,} of "
+                    f"{subscriber.received:,} events"
                 )
 
     def close(self) -> None:
-        """Close all, the first ones last: they hear what goes wrong with the others."""
-        for follower in reversed(self._followers):
-            observer, follower.observer = follower.observer, None
+        """Close all observers, the first ones last: they hear what goes wrong with the others."""
+        for subscriber in reversed(self._subscribers):
+            observer, subscriber.observer = subscriber.observer, None
             try:
                 if observer is not None:
                     observer.close()
             except BaseException as error:
                 if _is_ctrl_c(error):
                     raise
-                self._blame(follower, error, when="it was closed")
+                self._report(subscriber, error, when="it was closed")
 
-    def _blame(self, follower: Follower, error: BaseException, *, when: str) -> None:
-        """Say what went wrong, the first time."""
-        follower.failures += 1
-        if follower.failures == 1:
+    def _report(self, subscriber: Subscriber, error: BaseException, *, when: str) -> None:
+        subscriber.failures += 1
+        if subscriber.failures == 1:
             place = place_of(error)
             at = "" if place is None else f" ({place})"
-            self.say(f"observer {follower.title} failed when {when}: {in_words(error)}{at}")
+            self.notice(f"observer {subscriber.title} failed when {when}: {in_words(error)}{at}")
 
 
 def _is_ctrl_c(error: BaseException) -> bool:

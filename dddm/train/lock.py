@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from dddm.errors import EnvironmentProblem
-from dddm.support.files import naming_full_disk
+from dddm.support.files import raise_on_disk_full
 
 _FILE: Final = ".lock"
 
@@ -20,7 +20,7 @@ def locked(folder: Path) -> Iterator[None]:
         EnvironmentProblem: if another run is at work in it.
     """
     file = folder / _FILE
-    with naming_full_disk(file):
+    with raise_on_disk_full(file):
         opened = file.open("w", encoding="ascii")
     with opened:
         try:

@@ -38,14 +38,14 @@ def train(training: Training, *, after_epoch: Callable[[Training], None]) -> Non
     position, plan, context = training.position, training.parts.plan, training.context
     rate = Rate()
     _announce_start(training)
-    stopping = context.stop.agree(context.processes)
+    stopping = context.stop.synchronize(context.processes)
     while position.step < training.total_steps:
         rows = plan.own_rows(position.epoch, part=training.own)
         while position.batch < plan.batches_per_epoch and position.step < training.total_steps:
             if stopping:
                 save(training)
                 announce_saved(training, training.saver.wait())
-                context.stop.obey(where=f"step {position.step}", saved=True)
+                context.stop.raise_if_requested(where=f"step {position.step}")
             stopping = _one_step(training, rows=rows, rate=rate)
             announce_saved(training, training.saver.finished())
         _finish_epoch(training, after_epoch=after_epoch)
@@ -96,7 +96,7 @@ def _one_step(training: Training, *, rows: EpochRows, rate: Rate) -> bool:
     position.train_seconds += time.perf_counter() - began
     if position.step % settings.log_every_steps == 0:
         per_second = rate.steps_per_second
-        context.announcer.announce(
+        context.events.emit(
             StepDone,
             step=position.step,
             epoch=position.epoch,
@@ -121,13 +121,13 @@ def _share(training: Training, outcome: Outcome) -> tuple[float, dict[str, float
     """Loss and numbers of the whole batch, and whether any process was asked to stop."""
     processes, stop = training.context.processes, training.context.stop
     own = [float(value) for value in (outcome.loss, *outcome.numbers.values())]
-    stopping = stop.made
+    stopping = stop.requested
     if processes.count > 1:
         *sums, asked = processes.sums([*own, float(stopping)])
-        # Not `stop.made`: a request that comes from here on is one that the others do not know of.
+        # Not `stop.requested`: a request may have come in the meantime, unknown to the others.
         stopping = asked > 0
         if stopping:
-            stop.ask("a request to another process")
+            stop.request("a request to another process")
         own = [value / processes.count for value in sums]
     return own[0], dict(zip(outcome.numbers, own[1:], strict=True)), stopping
 
@@ -209,7 +209,7 @@ def _finish_epoch(training: Training, *, after_epoch: Callable[[Training], None]
     diagnosis = None
     if last or (epoch + 1) % settings.diagnose_every_epochs == 0:
         diagnosis = _diagnose(training)
-    training.context.announcer.announce(
+    training.context.events.emit(
         EpochDone,
         epoch=epoch,
         step=position.step,
@@ -253,8 +253,8 @@ def _diagnose(training: Training) -> Mapping[str, float] | None:
 
 def _announce_start(training: Training) -> None:
     parts, context = training.parts, training.context
-    settings, store = context.recipe.train, parts.footprint
-    context.announcer.announce(
+    settings, store = context.recipe.train, parts.memory_usage
+    context.events.emit(
         RunStarted,
         name=context.recipe.name,
         folder=context.folder.path,

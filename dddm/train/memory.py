@@ -19,9 +19,9 @@ from torch import Tensor
 from dddm.interfaces.data_report import ProgressCallback
 from dddm.interfaces.info import ImageShape, MemoryField
 from dddm.interfaces.shards import Shards
-from dddm.interfaces.target_store import Footprint, ShardState, TargetStore
+from dddm.interfaces.target_store import MemoryUsage, ShardState, TargetStore
 from dddm.recipe.model import ComponentConfig
-from dddm.support.files import naming_full_disk
+from dddm.support.files import raise_on_disk_full
 from dddm.support.noise import seed_for
 from dddm.train.checkpoint import Groups, SavedGroups
 from dddm.train.context import RunContext
@@ -127,24 +127,24 @@ def shape_of(field: MemoryField, image: ImageShape) -> ImageShape:
     return ImageShape(channels=channels, height=height, width=width)
 
 
-def footprint_of(
+def memory_usage_of(
     targets: ComponentConfig | None,
     *,
     fields: tuple[MemoryField, ...],
     rows: int,
     image: ImageShape,
     keep_checkpoints: int,
-) -> Footprint:
+) -> MemoryUsage:
     """What the stores of all fields take with so many rows."""
-    total = Footprint()
+    total = MemoryUsage()
     for field in fields if targets is not None else ():
         store: TargetStore = targets.instantiate()  # type: ignore[union-attr]  # there are fields
-        one = store.footprint(
+        one = store.memory_usage(
             rows=rows,
             shape=shape_of(field, image),
             kept_snapshots=kept_snapshots(keep_checkpoints),
         )
-        total = Footprint(
+        total = MemoryUsage(
             memory=total.memory + one.memory,
             disk=total.disk + one.disk,
             device=total.device + one.device,
@@ -163,10 +163,10 @@ def open_memory(context: RunContext, *, shards: Shards, image: ImageShape) -> Me
     if not fields or recipe.targets is None:
         return Memory(stores={}, shards=shards)
     keep = recipe.train.keep_checkpoints
-    with naming_full_disk(folder):
+    with raise_on_disk_full(folder):
         folder.mkdir(parents=True, exist_ok=True)
     refuse_what_does_not_fit(
-        footprint_of(
+        memory_usage_of(
             recipe.targets, fields=fields, rows=shards.rows, image=image, keep_checkpoints=keep
         ),
         folder=folder,
@@ -177,7 +177,7 @@ def open_memory(context: RunContext, *, shards: Shards, image: ImageShape) -> Me
     for number, field in enumerate(fields):
         store: TargetStore = recipe.targets.instantiate()
         place = folder / field.name
-        with naming_full_disk(place):
+        with raise_on_disk_full(place):
             place.mkdir(exist_ok=True)
         store.open(
             shards=shards,

@@ -7,19 +7,19 @@ from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import Recipe
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
-from dddm.train.events import Follower
+from dddm.train.events import Subscriber
 from dddm.train.run_folder import RunFolder
 
 
-def observers_for(recipe: Recipe, *, catalogue: Catalogue, folder: RunFolder) -> list[Follower]:
+def subscribers_for(recipe: Recipe, *, catalogue: Catalogue, folder: RunFolder) -> list[Subscriber]:
     """The recipe's observers, or where it names none those that are registered as default."""
     if recipe.observe is not None:
         return [
-            Follower(title=use.component.title, make=partial(use.instantiate, folder=folder.path))
+            Subscriber(title=use.component.title, make=partial(use.instantiate, folder=folder.path))
             for use in recipe.observe
         ]
     return [
-        Follower(title=one.title, make=partial(_make_default, one, folder=folder), named=False)
+        Subscriber(title=one.title, make=partial(_make_default, one, folder=folder), named=False)
         for one in catalogue.components(Kind.OBSERVER)
         if one.default
     ]

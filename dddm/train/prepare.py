@@ -11,7 +11,7 @@ from dddm.recipe.difference import difference
 from dddm.recipe.model import Recipe
 from dddm.recipe.read import SINGLE
 from dddm.recipe.write import to_toml
-from dddm.support.files import naming_full_disk, write_whole_text
+from dddm.support.files import atomic_write_text, raise_on_disk_full
 from dddm.train.checkpoint import list_checkpoints
 from dddm.train.run_folder import RunFolder
 
@@ -40,9 +40,9 @@ def prepare_folder(recipe: Recipe, path: Path) -> RunFolder:
             remedy="choose another place with --folder",
         )
     else:
-        with naming_full_disk(path):
+        with raise_on_disk_full(path):
             path.mkdir(parents=True, exist_ok=True)
-    write_whole_text(folder.recipe, to_toml(recipe))
+    atomic_write_text(folder.recipe, to_toml(recipe))
     facts: dict[str, Any] = {"name": recipe.name, "recipe_sha256": recipe.fingerprint}
     if "created" not in folder.read_about():
         facts["created"] = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

@@ -7,7 +7,7 @@ from typing import Final
 import torch
 
 from dddm.errors import EnvironmentProblem
-from dddm.interfaces.target_store import Footprint
+from dddm.interfaces.target_store import MemoryUsage
 from dddm.support.quantities import size
 from dddm.train.processes import Processes
 
@@ -43,12 +43,12 @@ def _container_leaves(group: Path) -> int | None:
 
 
 def refuse_what_does_not_fit(
-    footprint: Footprint, *, folder: Path, device: torch.device, processes: Processes
+    memory_usage: MemoryUsage, *, folder: Path, device: torch.device, processes: Processes
 ) -> None:
     """Refuse a store that memory, disk or device will not hold.
 
     Args:
-        footprint: of one process; each process on this machine takes as much.
+        memory_usage: of one process; each process on this machine takes as much.
         folder: of the store; what its files take already is not asked for again.
 
     Raises:
@@ -56,20 +56,20 @@ def refuse_what_does_not_fit(
     """
     here = processes.here
     memory = free_memory()
-    if memory is not None and footprint.memory * here > memory:
+    if memory is not None and memory_usage.memory * here > memory:
         raise _too_little(
-            "memory", footprint.memory * here, memory, where="targets", processes=here
+            "memory", memory_usage.memory * here, memory, where="targets", processes=here
         )
     disk = shutil.disk_usage(folder).free + _allocated(folder)
-    if footprint.disk * here > disk:
+    if memory_usage.disk * here > disk:
         raise _too_little(
-            "disk space", footprint.disk * here, disk, where=str(folder), processes=here
+            "disk space", memory_usage.disk * here, disk, where=str(folder), processes=here
         )
-    if footprint.device and device.type == "cuda":
+    if memory_usage.device and device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        if footprint.device > free:
+        if memory_usage.device > free:
             raise _too_little(
-                f"memory of {device}", footprint.device, free, where="targets", processes=1
+                f"memory of {device}", memory_usage.device, free, where="targets", processes=1
             )
 
 

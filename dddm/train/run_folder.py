@@ -6,7 +6,7 @@ from typing import Any, final
 
 from attrs import frozen
 
-from dddm.support.files import write_whole_text
+from dddm.support.files import atomic_write_text
 
 
 @final
@@ -90,4 +90,4 @@ class RunFolder:
     def note_about(self, **facts: Any) -> None:
         """Add facts to `run.json`."""
         text = json.dumps({**self.read_about(), **facts}, indent=2, ensure_ascii=False)
-        write_whole_text(self.about, text + "\n")
+        atomic_write_text(self.about, text + "\n")

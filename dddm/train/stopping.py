@@ -1,9 +1,8 @@
-"""A run is asked to save and stop: by Ctrl-C or SIGTERM, or by an observer.
+"""Requests to save and stop: from Ctrl-C, SIGTERM or an observer.
 
-A second signal ends it at once.
-
-A scheduler that signals all processes of a job and an agent that passes its own signal on to its
-workers deliver one request twice, so that a second counts only some time after the first.
+A second signal ends the process at once.  A scheduler that signals every process of a job, and an
+agent that passes its own signal on to its workers, deliver one request twice; so a second signal
+counts only some time after the first.
 """
 
 import os
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Final, final
 from dddm.errors import StoppedEarly
 
 if TYPE_CHECKING:
-    # It brings torch along, which the command line must not wait for.
+    # It imports torch, for which the command line must not wait.
     from dddm.train.processes import Processes
 
 _SAME_REQUEST_SECONDS: Final = 2.0
@@ -25,53 +24,53 @@ _SAME_REQUEST_SECONDS: Final = 2.0
 
 @final
 class StopRequest:
-    """Whether the run was asked to stop; safe to look at in every step."""
+    """Whether the run was asked to stop; cheap to look at in every step."""
 
     def __init__(self) -> None:
-        self.asked_by: str | None = None
+        self.requested_by: str | None = None
 
     @property
-    def made(self) -> bool:
-        """Whether somebody has asked."""
-        return self.asked_by is not None
+    def requested(self) -> bool:
+        return self.requested_by is not None
 
-    def ask(self, by: str) -> None:
-        """Ask the run to stop; who asked first is named."""
-        if not self.made:
-            self.asked_by = by
+    def request(self, by: str) -> None:
+        """Ask the run to stop; the first requester is the one that messages name."""
+        if not self.requested:
+            self.requested_by = by
 
-    def agree(self, processes: "Processes") -> bool:
-        """Whether any process was asked to stop; then all take it that they were."""
-        asked = processes.gather(self.asked_by)
-        self.asked_by = next((by for by in asked if by is not None), None)
-        return self.made
+    def synchronize(self, processes: "Processes") -> bool:
+        """Whether any process was asked to stop; afterwards all of them count as asked."""
+        requests = processes.gather(self.requested_by)
+        self.requested_by = next((by for by in requests if by is not None), None)
+        return self.requested
 
-    def obey(self, *, where: str, saved: bool) -> None:
-        """Stop here if asked to.
+    def raise_if_requested(self, *, where: str) -> None:
+        """Stop here, where everything is saved.
 
         Raises:
-            StoppedEarly: if somebody has asked.
+            StoppedEarly: if a stop was requested.
         """
-        if self.made:
-            kept = "everything up to here is saved" if saved else "the last checkpoint is whole"
+        if self.requested:
             raise StoppedEarly(
-                f"stopped by {self.asked_by}; {kept}",
+                f"stopped by {self.requested_by}; everything up to here is saved",
                 where=where,
-                remedy="give the same command again: it goes on from there",
+                remedy="give the same command again to resume",
             )
 
 
 @contextmanager
-def listening(*, same_request_seconds: float = _SAME_REQUEST_SECONDS) -> Iterator[StopRequest]:
-    """Listen for SIGINT and SIGTERM within the block."""
-    request = StopRequest()
+def stop_on_signals(
+    *, same_request_seconds: float = _SAME_REQUEST_SECONDS
+) -> Iterator[StopRequest]:
+    """Turn SIGINT and SIGTERM into a stop request within the block."""
+    stop = StopRequest()
     first: float | None = None
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         nonlocal first
         if first is None:
             first = time.monotonic()
-            request.ask(signal.Signals(number).name)
+            stop.request(signal.Signals(number).name)
         elif time.monotonic() - first >= same_request_seconds:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
@@ -80,7 +79,7 @@ def listening(*, same_request_seconds: float = _SAME_REQUEST_SECONDS) -> Iterato
         number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        yield request
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -56,7 +56,7 @@ def _count_overflow(training: Training, norm: float) -> None:
             where=where,
             remedy=f'{what_is_kept(training)}use train.precision = "bfloat16"',
         )
-    training.context.announcer.say(
+    training.context.events.notice(
         f"{where}: float16 gradients overflowed at a scale of {training.scaler.get_scale():g}; "
         f"this step changes no weight, {position.overflows} in a row"
     )

@@ -10,12 +10,12 @@ from attrs import asdict, frozen
 
 from dddm.generate.sample import build_sampler, evaluations_of_image
 from dddm.interfaces.info import DatasetInfo
-from dddm.interfaces.target_store import Footprint
+from dddm.interfaces.target_store import MemoryUsage
 from dddm.recipe.model import Recipe, SampleSpec
 from dddm.recipe.shards import batches_per_epoch, default_shards
 from dddm.train.build import build_split
 from dddm.train.duration import facts_of, steps_of
-from dddm.train.memory import footprint_of
+from dddm.train.memory import memory_usage_of
 from dddm.train.optimizer import state_bytes
 from dddm.train.training_cost import TrainingCost, meta_backbone, training_cost
 
@@ -41,7 +41,7 @@ class SampleCost:
 
 @final
 @frozen(kw_only=True)
-class Outlook:
+class CostEstimate:
     """What a recipe will take.
 
     Attributes:
@@ -70,7 +70,7 @@ class Outlook:
     gradient_bytes: int
     optimizer_bytes: int
     ema_bytes: int
-    store: Footprint | None
+    store: MemoryUsage | None
     image_bytes: int
     samples: tuple[SampleCost, ...]
 
@@ -131,7 +131,7 @@ class Outlook:
         return {f"target_store_{place}": taken for place, taken in places.items()}
 
 
-def look_ahead(recipe: Recipe) -> Outlook:
+def estimate_cost(recipe: Recipe) -> CostEstimate:
     """Count what `recipe` will take; seconds, and no memory to speak of.
 
     Raises:
@@ -143,7 +143,7 @@ def look_ahead(recipe: Recipe) -> Outlook:
     each = cost.parameters * _FLOAT32_BYTES
     per_epoch = _batches_per_epoch(recipe, facts)
     rows = facts.train_images if needs.memory_rows is None else needs.memory_rows
-    return Outlook(
+    return CostEstimate(
         facts=facts,
         cost=cost,
         steps=steps_of(recipe, batches_per_epoch=per_epoch, cost=cost),
@@ -156,7 +156,7 @@ def look_ahead(recipe: Recipe) -> Outlook:
             recipe.optimizer, parameters=list(meta_backbone(recipe, facts=facts).parameters())
         ),
         ema_bytes=(1 + len(train.extra_ema_decays)) * each,
-        store=footprint_of(
+        store=memory_usage_of(
             recipe.targets,
             fields=needs.memory,
             rows=rows,

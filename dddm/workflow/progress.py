@@ -21,7 +21,7 @@ from dddm.interfaces.observer import SamplesDrawn, ScoreMeasured
 from dddm.interfaces.sampler import Sampler
 from dddm.interfaces.score import Reference
 from dddm.recipe.model import BLOCK_IMAGES, Recipe, SampleSpec, score_info
-from dddm.support.files import naming_full_disk
+from dddm.support.files import raise_on_disk_full
 from dddm.support.pictures import grid, png_bytes
 from dddm.train.checkpointing import keep_best
 from dddm.train.training import Best, Training
@@ -82,10 +82,10 @@ class Progress:
         columns = classes if 1 < classes <= BLOCK_IMAGES // 2 else None
         whole_rows = BLOCK_IMAGES // columns * columns if columns else BLOCK_IMAGES
         path = training.context.folder.progress / f"epoch-{training.position.epoch + 1:05d}.png"
-        with naming_full_disk(path):
+        with raise_on_disk_full(path):
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(png_bytes(grid(images_NCHW[:whole_rows], columns=columns)))
-        training.context.announcer.announce(
+        training.context.events.emit(
             SamplesDrawn,
             sampler=self._spec.name,
             steps=steps,
@@ -113,7 +113,7 @@ class Progress:
             generated = extract(features, images_NCHW)
             found = take(use, generated=generated, reference=reference)
             values[steps] = found[measure.name].value
-            training.context.announcer.announce(
+            training.context.events.emit(
                 ScoreMeasured,
                 score=name,
                 sampler=self._spec.name,

@@ -22,7 +22,7 @@ from dddm.train.checkpointing import find_latest, passed_over, resume
 from dddm.train.context import RunContext
 from dddm.train.device import refuse_without_compiler
 from dddm.train.event_log import EventLog
-from dddm.train.events import Announcer, Follower
+from dddm.train.events import EventBus, Subscriber
 from dddm.train.loop import train
 from dddm.train.processes import ALONE, Processes, is_consequence
 from dddm.train.run_folder import RunFolder
@@ -37,7 +37,7 @@ def run(
     *,
     folder: RunFolder,
     device: torch.device,
-    observers: Sequence[Follower],
+    observers: Sequence[Subscriber],
     stop: StopRequest,
     processes: Processes = ALONE,
 ) -> Path:
@@ -53,31 +53,31 @@ def run(
         RunContext, recipe=recipe, folder=folder, device=device, stop=stop, processes=processes
     )
     if not processes.main:
-        _work(context(announcer=Announcer(())), found, log=None)
+        _work(context(events=EventBus(())), found, log=None)
         return folder.report
     log_bytes = 0 if found.checkpoint is None else found.checkpoint.state["log_bytes"]
     log = EventLog(folder.events, keep_bytes=None if _trained(found) else log_bytes)
-    logging = Follower(title="the event log", make=lambda: log)
-    announcer = Announcer([logging, *observers], stop=stop)
+    logging = Subscriber(title="the event log", make=lambda: log)
+    events = EventBus([logging, *observers], stop=stop)
     try:
         for sentence in found.damaged:
-            announcer.say(passed_over(sentence))
-        _work(context(announcer=announcer), found, log=log)
-        stop.obey(where="after the scores", saved=True)
+            events.notice(passed_over(sentence))
+        _work(context(events=events), found, log=log)
+        stop.raise_if_requested(where="after the scores")
         page = _report(recipe, folder)
     except BaseException as error:
         message = _in_words(error)
         reason = "interrupted" if isinstance(error, StoppedEarly) else "failed"
-        announcer.tally()
-        announcer.announce(RunStopped, reason=reason, step=_saved_step(folder), message=message)
+        events.report_failures()
+        events.emit(RunStopped, reason=reason, step=_saved_step(folder), message=message)
         raise
     else:
         step = _saved_step(folder)
-        announcer.tally()
-        announcer.announce(RunStopped, reason="finished", step=step, message=f"see {page}")
+        events.report_failures()
+        events.emit(RunStopped, reason="finished", step=step, message=f"see {page}")
         return page
     finally:
-        announcer.close()
+        events.close()
 
 
 def _work(
@@ -85,8 +85,8 @@ def _work(
 ) -> None:
     """What all processes do together, one step after the other."""
     _train(context, found, log=log)
-    context.stop.agree(context.processes)
-    context.stop.obey(where="after training", saved=True)
+    context.stop.synchronize(context.processes)
+    context.stop.raise_if_requested(where="after training")
     _evaluate(context, changed=_sample(context))
 
 
@@ -158,8 +158,8 @@ def _prepare_data(context: RunContext) -> None:
     """Let the data set do what is done once, such as packing; it goes on where it was stopped."""
 
     def progress(what: str, done: int, total: int) -> None:
-        context.announcer.announce(DataProgress, what=what, done=done, total=total)
-        context.stop.obey(where=f"{what}: {done} of {total} images", saved=True)
+        context.events.emit(DataProgress, what=what, done=done, total=total)
+        context.stop.raise_if_requested(where=f"{what}: {done} of {total} images")
 
     data: Dataset = context.recipe.data.instantiate()
     data.prepare(progress=progress)
@@ -204,8 +204,8 @@ def _evaluate(context: RunContext, *, changed: bool) -> None:
 
     began = time.perf_counter()
     bench = Bench(
-        notify=context.announcer.notify,
-        clock=context.announcer.clock,
+        notify=context.events.publish,
+        clock=context.events.clock,
         device=context.device,
         stop=context.stop,
         processes=processes,

@@ -24,9 +24,9 @@ from dddm.report.sweep_page.columns import SweepTable, table_of
 from dddm.report.sweep_page.markdown import to_markdown
 from dddm.report.sweep_page.page import render
 from dddm.report.sweep_page.results import gather_results
-from dddm.support.files import write_whole_text
+from dddm.support.files import atomic_write_text
+from dddm.train.events import subscribers_for
 from dddm.train.needed_weights import refuse_missing_weights
-from dddm.train.observers import observers_for
 from dddm.train.prepare import prepare_folder
 from dddm.train.run_folder import RunFolder
 from dddm.train.stopping import StopRequest
@@ -81,7 +81,7 @@ def run_sweep(
     outcome = write_outcome(sweep, folder=folder, failures=failures)
     places = [prepare_folder(entry.recipe, folder / entry.name) for entry in chosen]
     for k, (entry, place) in enumerate(zip(chosen, places, strict=True), start=1):
-        stop.obey(where=f"before the entry {entry.name}", saved=True)
+        stop.raise_if_requested(where=f"before the entry {entry.name}")
         say(f"entry {entry.name}, {k} of {len(chosen)}")
         try:
             failure = _run_entry(entry, place, device=device, catalogue=catalogue, stop=stop)
@@ -103,7 +103,7 @@ def _run_entry(
 ) -> DddmError | None:
     """Run one entry; what kept it from its end, without the frames that hold its tensors."""
     try:
-        observers = observers_for(entry.recipe, catalogue=catalogue, folder=place)
+        observers = subscribers_for(entry.recipe, catalogue=catalogue, folder=place)
         run(entry.recipe, folder=place, device=device, observers=observers, stop=stop)
     except StoppedEarly:
         raise
@@ -140,10 +140,10 @@ def write_outcome(sweep: Sweep, *, folder: Path, failures: dict[str, DddmError])
         "entries": [result.to_json() for result in results],
     }
     text = json.dumps(facts, indent=2, ensure_ascii=False, default=str)
-    write_whole_text(folder / _RESULTS, text + "\n")
-    write_whole_text(folder / "sweep.md", to_markdown(table))
+    atomic_write_text(folder / _RESULTS, text + "\n")
+    atomic_write_text(folder / "sweep.md", to_markdown(table))
     page = folder / "sweep.html"
-    write_whole_text(page, render(table))
+    atomic_write_text(page, render(table))
     return SweepOutcome(table=table, page=page, failures=tuple(failures.values()))
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from dddm.errors import DataError, DddmError
-from dddm.support.files import sha256_of, write_whole
+from dddm.support.files import atomic_write, sha256_of
 from dddm_features.resnet20 import resnet20_with
 
 
@@ -59,7 +59,7 @@ def convert(source: Path, target: Path) -> str:
     """
     weights = read_checkpoint(source)
     resnet20_with(weights, path=source)
-    write_whole(target, partial(_put_bytes, contents=save(weights)))
+    atomic_write(target, partial(_put_bytes, contents=save(weights)))
     return sha256_of(target)
 
 

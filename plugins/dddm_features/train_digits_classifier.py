@@ -21,7 +21,7 @@ from attrs import frozen
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from dddm.support.files import write_whole
+from dddm.support.files import atomic_write
 from dddm.support.images import from_uint8
 from dddm.support.manifest import manifest_of
 from dddm.support.noise import generator_for
@@ -153,7 +153,7 @@ def main(out: Path, seed: int) -> None:
     network = train_network(train, seed=seed)
     facts = describe(network, seed=seed)
     weights = save(network.state_dict(), metadata=facts)
-    write_whole(out, partial(_put_bytes, contents=weights))
+    atomic_write(out, partial(_put_bytes, contents=weights))
     click.echo(f"{out}: {len(weights):,} bytes, {facts['facts']}")
 
 

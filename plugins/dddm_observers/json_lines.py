@@ -7,7 +7,7 @@ from typing import TextIO, final
 from dddm.errors import EnvironmentProblem
 from dddm.interfaces.event_lines import to_line
 from dddm.interfaces.observer import Event, Observer
-from dddm.support.files import naming_full_disk
+from dddm.support.files import raise_on_disk_full
 from dddm_observers.options import JsonLinesOptions
 
 _STDERR = "-"
@@ -33,7 +33,7 @@ class JsonLines(Observer):
         if options.path != _STDERR:
             self._file = _open_to_add(Path(options.path))
 
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Write one line."""
         out = sys.stderr if self._file is None else self._file
         out.write(to_line(event) + "\n")
@@ -47,7 +47,7 @@ class JsonLines(Observer):
 
 def _open_to_add(path: Path) -> TextIO:
     try:
-        with naming_full_disk(path):
+        with raise_on_disk_full(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             return path.open("a", encoding="utf-8")
     except OSError as error:

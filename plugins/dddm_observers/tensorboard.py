@@ -27,7 +27,7 @@ from dddm.interfaces.observer import (
     ScoreMeasured,
     StepDone,
 )
-from dddm.support.files import naming_full_disk
+from dddm.support.files import raise_on_disk_full
 from dddm_observers.options import TensorBoardOptions
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class TensorBoard(Observer):
         self._step = 0
         self._last_step: int | None = None  # of the training that goes on; None where none does
 
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Write `event`; one that has nothing to draw is passed over."""
         match event:
             case RunStarted():
@@ -162,7 +162,7 @@ def _writer_class() -> Any:
 
 def _make_folder(path: Path) -> Path:
     try:
-        with naming_full_disk(path):
+        with raise_on_disk_full(path):
             path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EnvironmentProblem(

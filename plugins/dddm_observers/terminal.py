@@ -47,7 +47,7 @@ class Terminal(Observer):
         self._total_steps: int | None = None
         self._total_epochs: int | None = None
 
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Show `event`; one that this observer does not know is passed over."""
         match event:
             case RunStarted():

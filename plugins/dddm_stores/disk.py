@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dddm.interfaces.shards import Shards
-from dddm.interfaces.target_store import Footprint
+from dddm.interfaces.target_store import MemoryUsage
 from dddm_stores.place import Place, Where
 from dddm_stores.shard_file import ShardFile, Snapshot
 from dddm_stores.state import part_of
@@ -31,11 +31,11 @@ class DiskPlace(Place):
         """Yes: for the disk."""
         return True
 
-    def footprint(self, *, rows: int, row_bytes: int, kept_snapshots: int) -> Footprint:
+    def memory_usage(self, *, rows: int, row_bytes: int, kept_snapshots: int) -> MemoryUsage:
         """The rows as they are, and those of each snapshot kept."""
         versions = kept_snapshots + 1
         notes = versions + 1  # where each is, and the sum of the present one
-        return Footprint(memory=rows * notes * _NOTE_BYTES, disk=rows * row_bytes * versions)
+        return MemoryUsage(memory=rows * notes * _NOTE_BYTES, disk=rows * row_bytes * versions)
 
     def open(
         self,

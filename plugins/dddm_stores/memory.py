@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dddm.errors import EnvironmentProblem
 from dddm.interfaces.shards import Shards
-from dddm.interfaces.target_store import Footprint
+from dddm.interfaces.target_store import MemoryUsage
 from dddm.support.quantities import size
 from dddm_stores.place import Place, Where, word_of
 from dddm_stores.state import part_of
@@ -44,11 +44,11 @@ class MemoryPlace(Place):
         """No."""
         return False
 
-    def footprint(self, *, rows: int, row_bytes: int, kept_snapshots: int) -> Footprint:
+    def memory_usage(self, *, rows: int, row_bytes: int, kept_snapshots: int) -> MemoryUsage:
         """Every row once: snapshots are whole, and in checkpoints."""
         del kept_snapshots
         taken = rows * row_bytes
-        return Footprint(device=taken) if self._on_device else Footprint(memory=taken)
+        return MemoryUsage(device=taken) if self._on_device else MemoryUsage(memory=taken)
 
     def open(
         self,

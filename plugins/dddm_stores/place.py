@@ -13,7 +13,7 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.interfaces.shards import Shards
-from dddm.interfaces.target_store import Footprint
+from dddm.interfaces.target_store import MemoryUsage
 
 _WORDS: Final = (torch.int64, torch.int32, torch.int16)
 
@@ -47,7 +47,7 @@ class Place(ABC):
     """Rows of bytes, some of which have never been written."""
 
     @abstractmethod
-    def footprint(self, *, rows: int, row_bytes: int, kept_snapshots: int) -> Footprint:
+    def memory_usage(self, *, rows: int, row_bytes: int, kept_snapshots: int) -> MemoryUsage:
         """What so many rows take."""
 
     @abstractmethod

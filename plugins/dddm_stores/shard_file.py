@@ -33,7 +33,7 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.errors import EstimatesLost
-from dddm.support.files import naming_full_disk, write_whole_text
+from dddm.support.files import atomic_write_text, raise_on_disk_full
 from dddm.support.quantities import counted
 from dddm_stores.place import word_of
 
@@ -94,7 +94,7 @@ class ShardFile:
         self._unsynced = False
 
     def _open(self) -> None:
-        with naming_full_disk(self.path):
+        with raise_on_disk_full(self.path):
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             size = self._places * self._row_bytes
             self._was_whole = os.fstat(self._file).st_size == size
@@ -179,7 +179,7 @@ class ShardFile:
         at_B = self.at_n[place_B]
         new = int(fixed_B.sum())
         at_B[fixed_B] = self._free[self._next_free : self._next_free + new]
-        with naming_full_disk(self.path):
+        with raise_on_disk_full(self.path):
             self._put(at_B, rows=rows.numpy())
         self._next_free += new
         self.at_n[place_B] = at_B
@@ -199,7 +199,7 @@ class ShardFile:
     def flush(self) -> None:
         """Wait until everything written is on the disk."""
         if self._unsynced:
-            with naming_full_disk(self.path):
+            with raise_on_disk_full(self.path):
                 # macOS has no fdatasync.
                 getattr(os, "fdatasync", os.fsync)(self._file)
             self._unsynced = False
@@ -215,7 +215,7 @@ class ShardFile:
 
     def _note_held(self) -> None:
         """Write down which snapshots this file can go back to, before any other is overwritten."""
-        write_whole_text(
+        atomic_write_text(
             self._note, json.dumps({"can_return_to": [name_of(at) for at in self.held_kn]}) + "\n"
         )
 

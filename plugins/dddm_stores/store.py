@@ -17,7 +17,7 @@ from torch import Tensor
 from dddm.interfaces.data_report import ProgressCallback, no_progress
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.shards import Shards
-from dddm.interfaces.target_store import Footprint, ShardState, TargetStore
+from dddm.interfaces.target_store import MemoryUsage, ShardState, TargetStore
 from dddm.support.noise import noise_by_index
 from dddm.support.side_thread import side_thread
 from dddm_stores.place import Place, Where
@@ -47,10 +47,12 @@ class RowStore(TargetStore):
         self._thread: ThreadPoolExecutor | None = None
         self._ahead: tuple[Tensor, Future[Tensor]] | None = None
 
-    def footprint(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> Footprint:
+    def memory_usage(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> MemoryUsage:
         """What the place says; a few bytes for each row come on top."""
         row_bytes = self._precision.row_bytes(shape.values)
-        return self._place.footprint(rows=rows, row_bytes=row_bytes, kept_snapshots=kept_snapshots)
+        return self._place.memory_usage(
+            rows=rows, row_bytes=row_bytes, kept_snapshots=kept_snapshots
+        )
 
     def open(
         self,

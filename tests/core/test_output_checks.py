@@ -8,7 +8,7 @@ import torch
 from attrs import evolve
 from torch import Tensor
 
-from dddm.core.output_checks import CheckedMetric, refuse_wrong_network, refuse_wrong_outcome
+from dddm.core.output_checks import CheckedMetric, check_outcome, check_output
 from dddm.errors import PluginError
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.objective import Outcome
@@ -97,14 +97,14 @@ def test_a_checked_metric_is_the_metric() -> None:
 def test_a_wrong_network_is_refused(raw: object, says: str) -> None:
     """It is not for the metric to stumble over it."""
     with pytest.raises(PluginError, match=f"the backbone dict gave F {says}"):
-        refuse_wrong_network(raw, of=dict, shape=SHAPE, dtypes=(torch.float32, torch.bfloat16))
+        check_output(raw, of=dict, shape=SHAPE, dtypes=(torch.float32, torch.bfloat16))
 
 
 def test_what_autocast_computes_is_taken() -> None:
     """The precision of the network, or the images' own."""
     for dtype in (torch.float32, torch.bfloat16):
         given = ESTIMATE.to(dtype)
-        refuse_wrong_network(given, of=dict, shape=SHAPE, dtypes=(torch.float32, torch.bfloat16))
+        check_output(given, of=dict, shape=SHAPE, dtypes=(torch.float32, torch.bfloat16))
 
 
 MEMORY = {"estimate": torch.zeros(SHAPE), "feature": torch.zeros(6, 2, 1, 1)}
@@ -140,7 +140,7 @@ RIGHT = Outcome(loss=DISTANCE.mean(), loss_B=DISTANCE, memory={"estimate": ESTIM
 def test_a_wrong_outcome_is_refused(given: object, says: str) -> None:
     """With what it is and what it should be, in the name of the objective."""
     with pytest.raises(PluginError, match=f"the objective dict gave {says}"):
-        refuse_wrong_outcome(given, of=dict, memory=MEMORY, rows=6)
+        check_outcome(given, of=dict, memory=MEMORY, rows=6)
 
 
 def test_a_right_outcome_is_taken() -> None:
@@ -150,4 +150,4 @@ def test_a_right_outcome_is_taken() -> None:
         Outcome(loss=DISTANCE.mean()),
         evolve(RIGHT, memory={"estimate": ESTIMATE.detach().bfloat16()}),
     ):
-        refuse_wrong_outcome(given, of=dict, memory=MEMORY, rows=6)
+        check_outcome(given, of=dict, memory=MEMORY, rows=6)

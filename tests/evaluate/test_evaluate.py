@@ -378,7 +378,7 @@ def test_asked_to_stop_it_leaves_old_scores(
     score_all(recipe, folder)
     before = folder.scores.read_bytes()
     stop = StopRequest()
-    stop.ask("SIGTERM")
+    stop.request("SIGTERM")
     bench = Bench(notify=print, device=CPU, clock=lambda: 1.5, stop=stop)
     with pytest.raises(StoppedEarly) as caught:
         evaluate(recipe, folder=folder, bench=bench)

@@ -15,7 +15,7 @@ from dddm.train.event_log import read_events
 from dddm.train.prepare import prepare_folder
 from dddm.train.run_folder import RunFolder
 from dddm.train.stopping import StopRequest
-from dddm.workflow.dry_run import look_ahead
+from dddm.workflow.dry_run import estimate_cost
 from dddm.workflow.run import run
 
 
@@ -23,7 +23,7 @@ def run_with(folder: Path, sampler: str, *changes: tuple[str, str]) -> RunFolder
     """The tiny recipe for one epoch, with a toy sampler."""
     shorter = (("epochs = 3", "epochs = 1"), ('use = "fixed-time"', f'use = "toy:{sampler}"'))
     recipe = read_recipe(write_tiny(folder, *shorter, *changes), catalogue=with_toy_samplers())
-    assert look_ahead(recipe).samples
+    assert estimate_cost(recipe).samples
     place = prepare_folder(recipe, folder / "run")
     run(recipe, folder=place, device=torch.device("cpu"), observers=(), stop=StopRequest())
     return place
@@ -34,7 +34,7 @@ def test_a_second_order_sampler_is_counted_as_it_is(tmp_path: Path) -> None:
     folder = run_with(tmp_path, "heun", ("[1, 2]", "[1, 2, 5]"))
     expected = {1: 1, 2: 3, 5: 9}
     recipe = read_recipe(folder.recipe, catalogue=with_toy_samplers())
-    (cost,) = look_ahead(recipe).samples
+    (cost,) = estimate_cost(recipe).samples
     assert (cost.evaluations_of_image, cost.evaluations) == (1 + 3 + 9, 70 * 13)
     for event in ("samples-drawn", "score-measured"):
         found = read_events(folder.events, event=event)

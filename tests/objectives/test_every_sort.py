@@ -17,7 +17,7 @@ from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
 from dddm.train.checkpoint import list_checkpoints
 from dddm.train.event_log import read_events
-from dddm.train.events import Follower
+from dddm.train.events import Subscriber
 from dddm.train.run_folder import RunFolder
 
 HERE = Path(__file__).parents[1] / "toys"
@@ -49,12 +49,12 @@ def alone(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> dic
 class _StopsAfterTwo(Observer):
     """Asks the run to stop when the second step is done."""
 
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, StepDone) and event.step == 2:
             raise StoppedEarly("two steps are enough")
 
 
-STOPS_AFTER_TWO = Follower(title="a test", make=_StopsAfterTwo)
+STOPS_AFTER_TWO = Subscriber(title="a test", make=_StopsAfterTwo)
 
 
 def launched(site: Path, folder: Path, *, processes: int, accumulation: int) -> None:

@@ -21,7 +21,7 @@ from dddm.registry.loader import load_catalogue
 from dddm.train.event_log import read_events
 from dddm.train.prepare import prepare_folder
 from dddm.train.stopping import StopRequest
-from dddm.workflow.dry_run import look_ahead
+from dddm.workflow.dry_run import estimate_cost
 from dddm.workflow.run import run
 
 PAPERS = {
@@ -61,17 +61,17 @@ def test_its_head_says_what_it_is(name: str) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_it_is_built_without_memory(name: str) -> None:
     """On the meta device: parameters, operations and bytes at its real size."""
-    outlook = look_ahead(RECIPES[name])
-    assert outlook.steps > 0
+    estimate = estimate_cost(RECIPES[name])
+    assert estimate.steps > 0
     each = 2 if name.startswith("imagenet64") else 4  # the size that the paper names
-    assert outlook.store is not None
-    assert outlook.store.memory == each * outlook.image_bytes
+    assert estimate.store is not None
+    assert estimate.store.memory == each * estimate.image_bytes
     if name in PAPERS:
         parameters, near, gflops, flops_near, steps = PAPERS[name]
-        assert outlook.cost.parameters / 1e6 == pytest.approx(parameters, rel=near)
-        assert outlook.steps == steps
+        assert estimate.cost.parameters / 1e6 == pytest.approx(parameters, rel=near)
+        assert estimate.steps == steps
         if gflops is not None:
-            assert outlook.cost.network.forward / 1e9 == pytest.approx(gflops, rel=flops_near)
+            assert estimate.cost.network.forward / 1e9 == pytest.approx(gflops, rel=flops_near)
 
 
 def test_deep_has_twice_the_blocks() -> None:
@@ -140,7 +140,7 @@ def test_a_shrunken_copy_trains_and_samples(name: str, files_of: Path, tmp_path:
     recipe = RECIPES[name]
     path = tmp_path / "recipe.toml"
     path.write_text(to_toml(recipe), encoding="utf-8")
-    size = look_ahead(recipe).facts.shape.height
+    size = estimate_cost(recipe).facts.shape.height
     smaller = [
         words.replace("FOLDER", str(files_of)).replace("IMAGES", str(size)) for words in SMALLER
     ]

@@ -9,12 +9,12 @@ import pytest
 
 from dddm.errors import EnvironmentProblem
 from dddm.support.files import (
-    naming_full_disk,
+    atomic_directory,
+    atomic_write,
+    atomic_write_text,
+    raise_on_disk_full,
     sha256_of,
     sync_folder,
-    whole_folder,
-    write_whole,
-    write_whole_text,
 )
 
 REFUSALS = [
@@ -37,7 +37,7 @@ def test_refusals_of_the_system_say_where_and_what_to_do(
     tmp_path: Path, number: int, what: str
 ) -> None:
     """A full disk or a missing right becomes an error with place and remedy."""
-    with pytest.raises(EnvironmentProblem, match=what) as caught, naming_full_disk(tmp_path):
+    with pytest.raises(EnvironmentProblem, match=what) as caught, raise_on_disk_full(tmp_path):
         raise OSError(number, os.strerror(number))
     assert caught.value.where == str(tmp_path)
     assert caught.value.remedy is not None
@@ -45,14 +45,14 @@ def test_refusals_of_the_system_say_where_and_what_to_do(
 
 def test_other_errors_of_the_system_pass(tmp_path: Path) -> None:
     """What is not about space or rights is not called so."""
-    with pytest.raises(FileNotFoundError), naming_full_disk(tmp_path):
+    with pytest.raises(FileNotFoundError), raise_on_disk_full(tmp_path):
         (tmp_path / "absent").read_text(encoding="utf-8")
 
 
 def test_a_file_is_written_with_the_folders_above_it(tmp_path: Path) -> None:
     """Text comes back as it was, and no file is left beside it."""
     path = tmp_path / "a" / "b" / "file.txt"
-    write_whole_text(path, "x̂ ← f\n")
+    atomic_write_text(path, "x̂ ← f\n")
     assert path.read_bytes() == "x̂ ← f\n".encode()
     assert [file.name for file in path.parent.iterdir()] == ["file.txt"]
 
@@ -60,13 +60,13 @@ def test_a_file_is_written_with_the_folders_above_it(tmp_path: Path) -> None:
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     """A second write takes the place of the first; until it is complete the first stands."""
     path = tmp_path / "file"
-    write_whole_text(path, "old")
+    atomic_write_text(path, "old")
 
     def write(aside: Path) -> None:
         assert path.read_text(encoding="utf-8") == "old"
         aside.write_text("new", encoding="utf-8")
 
-    write_whole(path, write)
+    atomic_write(path, write)
     assert path.read_text(encoding="utf-8") == "new"
 
 
@@ -83,9 +83,9 @@ def test_a_failed_write_leaves_the_old_file(
 ) -> None:
     """A full disk, a defect or Ctrl-C half-way changes nothing and leaves nothing behind."""
     path = tmp_path / "file"
-    write_whole_text(path, "old")
+    atomic_write_text(path, "old")
     with pytest.raises(seen):
-        write_whole(path, lambda aside: half_then_fail(aside, error))
+        atomic_write(path, lambda aside: half_then_fail(aside, error))
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -93,12 +93,12 @@ def test_a_failed_write_leaves_the_old_file(
 def test_what_a_killed_write_left_is_no_obstacle(tmp_path: Path) -> None:
     """A part that a killed process left aside is overwritten, for files and folders."""
     (tmp_path / ".file.part").write_text("left over, and longer", encoding="utf-8")
-    write_whole_text(tmp_path / "file", "new")
+    atomic_write_text(tmp_path / "file", "new")
     assert (tmp_path / "file").read_text(encoding="utf-8") == "new"
 
     (tmp_path / ".folder.part").mkdir()
     (tmp_path / ".folder.part" / "left over").touch()
-    with whole_folder(tmp_path / "folder") as aside:
+    with atomic_directory(tmp_path / "folder") as aside:
         (aside / "new").touch()
     assert [file.name for file in (tmp_path / "folder").iterdir()] == ["new"]
 
@@ -106,7 +106,7 @@ def test_what_a_killed_write_left_is_no_obstacle(tmp_path: Path) -> None:
 def test_a_folder_appears_with_all_that_is_in_it(tmp_path: Path) -> None:
     """Until the block ends the name is free; then files and subfolders are there."""
     path = tmp_path / "above" / "folder"
-    with whole_folder(path) as aside:
+    with atomic_directory(path) as aside:
         (aside / "one").write_text("1", encoding="utf-8")
         (aside / "sub").mkdir()
         (aside / "sub" / "two").write_text("2", encoding="utf-8")
@@ -128,7 +128,7 @@ def test_a_failed_folder_is_absent(
     tmp_path: Path, error: BaseException, seen: type[BaseException]
 ) -> None:
     """Neither the folder nor what was written aside remains."""
-    with pytest.raises(seen), whole_folder(tmp_path / "folder") as aside:
+    with pytest.raises(seen), atomic_directory(tmp_path / "folder") as aside:
         half_then_fail(aside / "one", error)
     assert list(tmp_path.iterdir()) == []
 
@@ -136,7 +136,7 @@ def test_a_failed_folder_is_absent(
 def test_a_folder_is_not_written_over(tmp_path: Path) -> None:
     """A folder that exists is refused before anything is written, and keeps what it holds."""
     (tmp_path / "kept").touch()
-    with pytest.raises(FileExistsError), whole_folder(tmp_path):
+    with pytest.raises(FileExistsError), atomic_directory(tmp_path):
         pytest.fail("the block must not be entered")
     assert [file.name for file in tmp_path.iterdir()] == ["kept"]
 

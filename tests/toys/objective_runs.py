@@ -14,7 +14,7 @@ from dddm.recipe.read import read_recipe
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
 from dddm.train.event_log import read_events
-from dddm.train.events import Follower
+from dddm.train.events import Subscriber
 from dddm.train.prepare import prepare_folder
 from dddm.train.processes import ALONE, Processes, join
 from dddm.train.run_folder import RunFolder
@@ -94,7 +94,7 @@ def run_toy(
     *overrides: str,
     catalogue: Catalogue,
     processes: Processes = ALONE,
-    observers: Sequence[Follower] = (),
+    observers: Sequence[Subscriber] = (),
     **text: float | bool,
 ) -> RunFolder:
     """Run a toy's recipe, as `dddm run` does."""

@@ -61,7 +61,7 @@ def log_events(folder: RunFolder, events: Iterable[Event]) -> None:
     """Append events to the run's log."""
     log = EventLog(folder.events)
     for event in events:
-        log.notice(event)
+        log.on_event(event)
     log.close()
 
 

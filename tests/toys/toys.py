@@ -10,7 +10,7 @@ from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.schedule import Schedule
-from dddm.interfaces.target_store import Footprint, ShardState, TargetStore
+from dddm.interfaces.target_store import MemoryUsage, ShardState, TargetStore
 from dddm.support.noise import noise_by_index
 
 SHAPE = ImageShape(channels=1, height=4, width=4)
@@ -98,9 +98,9 @@ class ToyStore(TargetStore):
     def open(self, **_: Any) -> None:
         raise NotImplementedError
 
-    def footprint(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> Footprint:
+    def memory_usage(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> MemoryUsage:
         del kept_snapshots
-        return Footprint(memory=rows * shape.values * 4)
+        return MemoryUsage(memory=rows * shape.values * 4)
 
     def begin_epoch(self, epoch: int) -> None:
         self.calls.append(f"epoch {epoch}")

@@ -14,7 +14,7 @@ from dddm.train.build import build_for_training
 from dddm.train.checkpointing import restore
 from dddm.train.context import RunContext
 from dddm.train.event_log import EventLog
-from dddm.train.events import Announcer
+from dddm.train.events import EventBus
 from dddm.train.run_folder import RunFolder
 from dddm.train.training import Training
 
@@ -30,7 +30,7 @@ def training_in(folder: Path, *, store: str) -> Training:
     place = RunFolder(folder / "run")
     found = checkpoints.newest_whole(place.checkpoints)
     log = EventLog(place.events)
-    context = RunContext(recipe=recipe, folder=place, device=CPU, announcer=Announcer(()))
+    context = RunContext(recipe=recipe, folder=place, device=CPU, events=EventBus(()))
     training = Training(context=context, parts=build_for_training(context), log=log)
     if found.checkpoint is not None:
         restore(training, found.checkpoint)

@@ -11,9 +11,9 @@ from dddm.train.event_log import EventLog, read_events
 def test_events_are_read_back_in_order(tmp_path: Path) -> None:
     """What was noticed comes back by name with its fields; waiting progress is not kept."""
     log = EventLog(tmp_path / "events.jsonl")
-    log.notice(Notice(seconds=0.5, text="ü"))
-    log.notice(drawn(64, seconds=1.0))
-    log.notice(EpochDone(seconds=2, epoch=0, step=3, loss=0.5, diagnosis={"given_noise": 1.0}))
+    log.on_event(Notice(seconds=0.5, text="ü"))
+    log.on_event(drawn(64, seconds=1.0))
+    log.on_event(EpochDone(seconds=2, epoch=0, step=3, loss=0.5, diagnosis={"given_noise": 1.0}))
     log.close()
     first, second = read_events(tmp_path / "events.jsonl")
     assert (first["event"], first["text"]) == ("notice", "ü")
@@ -24,12 +24,12 @@ def test_events_are_read_back_in_order(tmp_path: Path) -> None:
 def test_a_resumed_log_is_cut_back_to_its_checkpoint(tmp_path: Path) -> None:
     """What followed the checkpoint is written again by the resumed run, so it is dropped first."""
     log = EventLog(tmp_path / "events.jsonl")
-    log.notice(Notice(seconds=0, text="kept"))
+    log.on_event(Notice(seconds=0, text="kept"))
     position = log.position()
-    log.notice(Notice(seconds=1, text="dropped"))
+    log.on_event(Notice(seconds=1, text="dropped"))
     log.close()
     resumed = EventLog(tmp_path / "events.jsonl", keep_bytes=position)
-    resumed.notice(Notice(seconds=2, text="new"))
+    resumed.on_event(Notice(seconds=2, text="new"))
     resumed.close()
     texts = [entry["text"] for entry in read_events(tmp_path / "events.jsonl")]
     assert texts == ["kept", "new"]

@@ -7,8 +7,8 @@ import pytest
 
 from dddm.errors import EnvironmentProblem, StoppedEarly
 from dddm.interfaces.observer import Event, Notice, Observer, RunStopped
-from dddm.train.events import Announcer, Follower
-from dddm.train.stopping import StopRequest, listening
+from dddm.train.events import EventBus, Subscriber
+from dddm.train.stopping import StopRequest, stop_on_signals
 
 
 @final
@@ -17,7 +17,7 @@ class Listening(Observer):
         self.texts: list[str] = []
         self.closed = False
 
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         assert isinstance(event, Notice)
         self.texts.append(event.text)
 
@@ -35,7 +35,7 @@ class Raising(Observer):
         self._told = told
         self._closed = closed
 
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if self._told is not None:
             raise self._told
 
@@ -44,9 +44,9 @@ class Raising(Observer):
             raise self._closed
 
 
-def follower(make: Observer | Callable[[], Observer], *, named: bool = True) -> Follower:
+def subscriber(make: Observer | Callable[[], Observer], *, required: bool = True) -> Subscriber:
     made = (lambda: make) if isinstance(make, Observer) else make
-    return Follower(title="toy:eye of toys 1.0", make=made, named=named)
+    return Subscriber(title="toy:eye of toys 1.0", make=made, required=required)
 
 
 def refusing(error: BaseException) -> Callable[[], Observer]:
@@ -62,13 +62,13 @@ def refusing(error: BaseException) -> Callable[[], Observer]:
 def test_a_broken_observer_is_reported_once_and_counted(error: BaseException) -> None:
     """The others hear everything, what failed and where once, and at the end how often."""
     good = Listening()
-    announcer = Announcer([follower(Raising(error)), follower(good)])
-    announcer.say("one")
-    announcer.say("two")
-    announcer.tally()
-    announcer.close()
+    events = EventBus([subscriber(Raising(error)), subscriber(good)])
+    events.notice("one")
+    events.notice("two")
+    events.report_failures()
+    events.close()
     blamed, one, two, tally = good.texts
-    assert blamed.startswith("observer toy:eye of toys 1.0 failed when it was told of Notice: ")
+    assert blamed.startswith("observer toy:eye of toys 1.0 failed when it got a Notice event: ")
     assert type(error).__name__ in blamed
     assert "test_announce.py:" in blamed
     assert (one, two) == ("one", "two")
@@ -82,16 +82,16 @@ def test_an_observer_that_recovers_is_told_on() -> None:
 
     @final
     class Hiccup(Observer):
-        def notice(self, event: Event) -> None:
+        def on_event(self, event: Event) -> None:
             assert isinstance(event, Notice)
             if event.text == "two":
                 raise ConnectionError
             heard.append(event.text)
 
-    announcer = Announcer([follower(Hiccup())])
+    events = EventBus([subscriber(Hiccup())])
     for text in ("one", "two", "three"):
-        announcer.say(text)
-    announcer.tally()
+        events.notice(text)
+    events.report_failures()
     assert heard[0] == "one"
     assert "ConnectionError" in heard[1]
     assert heard[2:] == ["three"]
@@ -102,9 +102,9 @@ def test_an_observer_that_recovers_is_told_on() -> None:
 def test_one_that_cannot_be_made_is_left_out(error: BaseException, *, named: bool) -> None:
     """The others are told; there is nothing to tell or to close."""
     good = Listening()
-    announcer = Announcer([follower(refusing(error), named=named), follower(good)])
-    announcer.say("one")
-    announcer.close()
+    events = EventBus([subscriber(refusing(error), required=named), subscriber(good)])
+    events.notice("one")
+    events.close()
     assert "failed when it was made, and is left out" in good.texts[0]
     assert good.texts[1:] == ["one"]
 
@@ -113,17 +113,17 @@ def test_a_named_one_may_refuse_before_the_run_begins() -> None:
     """A user's mistake, such as a file that cannot be written, ends it; not so of a default one."""
     refusal = EnvironmentProblem("no right to write", where="there")
     with pytest.raises(EnvironmentProblem, match="no right"):
-        Announcer([follower(refusing(refusal))])
+        EventBus([subscriber(refusing(refusal))])
     good = Listening()
-    Announcer([follower(refusing(refusal), named=False), follower(good)])
+    EventBus([subscriber(refusing(refusal), required=False), subscriber(good)])
     assert "no right to write" in good.texts[0]
 
 
 def test_one_that_fails_when_it_is_closed_is_reported_to_those_before_it() -> None:
     """They are still open; the log is the first, and closed last."""
     good = Listening()
-    announcer = Announcer([follower(good), follower(Raising(closed=OSError("gone")))])
-    announcer.close()
+    events = EventBus([subscriber(good), subscriber(Raising(closed=OSError("gone")))])
+    events.close()
     assert len(good.texts) == 1
     assert "failed when it was closed: OSError: gone" in good.texts[0]
     assert good.closed
@@ -132,37 +132,37 @@ def test_one_that_fails_when_it_is_closed_is_reported_to_those_before_it() -> No
 def test_an_observer_asks_the_run_to_stop() -> None:
     """The request names who asked and why; asking is no failure, and the first one counts."""
     good, stop = Listening(), StopRequest()
-    asking = follower(Raising(StoppedEarly("the loss rises")))
-    announcer = Announcer([asking, follower(good)], stop=stop)
-    announcer.say("one")
-    announcer.say("two")
-    announcer.tally()
+    asking = subscriber(Raising(StoppedEarly("the loss rises")))
+    events = EventBus([asking, subscriber(good)], stop=stop)
+    events.notice("one")
+    events.notice("two")
+    events.report_failures()
     assert good.texts == ["one", "two"]
     with pytest.raises(StoppedEarly, match=r"toys 1\.0: the loss rises; everything"):
-        stop.obey(where="step 3", saved=True)
+        stop.raise_if_requested(where="step 3")
 
 
 def test_where_nothing_can_be_stopped_asking_is_a_failure() -> None:
     """It is said, rather than passed over."""
     good = Listening()
-    announcer = Announcer([follower(Raising(StoppedEarly("the loss rises"))), follower(good)])
-    announcer.say("one")
+    events = EventBus([subscriber(Raising(StoppedEarly("the loss rises"))), subscriber(good)])
+    events.notice("one")
     assert "StoppedEarly: the loss rises" in good.texts[0]
 
 
 def test_an_observers_interrupt_is_not_the_users() -> None:
     """Where a run listens for Ctrl-C, no KeyboardInterrupt is one; elsewhere it may be."""
-    announcer = Announcer([follower(Raising(KeyboardInterrupt()))])
+    events = EventBus([subscriber(Raising(KeyboardInterrupt()))])
     with pytest.raises(KeyboardInterrupt):
-        announcer.say("one")
-    with listening():
-        announcer.say("two")
+        events.notice("one")
+    with stop_on_signals():
+        events.notice("two")
 
 
 def test_notices_alone_can_be_followed() -> None:
     """As where a command or Python code has no observers: sentences, and no other event."""
     texts: list[str] = []
-    announcer = Announcer.of_notices(texts.append)
-    announcer.say("a damaged checkpoint is passed over")
-    announcer.announce(RunStopped, reason="finished", step=1, message="")
+    events = EventBus.for_notices(texts.append)
+    events.notice("a damaged checkpoint is passed over")
+    events.emit(RunStopped, reason="finished", step=1, message="")
     assert texts == ["a damaged checkpoint is passed over"]

@@ -46,7 +46,7 @@ class Eye(Observer):
         if options.does == "fail when made":
             raise ValueError("no key")
 
-    def notice(self, event):
+    def on_event(self, event):
         does = self.options.does
         if does == "fail":
             raise RuntimeError("no tracker today")
@@ -118,9 +118,9 @@ def test_observers_that_fail_are_named_once_and_counted(undisturbed: Path) -> No
     shown = (undisturbed / "stderr").read_text()
     texts = notices(undisturbed / "run")
     for words in (
-        "failed when it was told of Notice: RuntimeError: no tracker today (",
+        "failed when it got a Notice event: RuntimeError: no tracker today (",
         "failed when it was made, and is left out: ValueError: no key (",
-        "failed when it was told of StepDone: SystemExit: 3 (",
+        "failed when it got a StepDone event: SystemExit: 3 (",
         "failed when it was closed: OSError: the tracker has gone (",
     ):
         assert shown.count(words) == 1

@@ -9,7 +9,7 @@ import torch
 from attrs import evolve
 
 from dddm.errors import EnvironmentProblem
-from dddm.interfaces.target_store import Footprint
+from dddm.interfaces.target_store import MemoryUsage
 from dddm.train import resources
 from dddm.train.processes import ALONE
 from dddm.train.resources import free_memory, refuse_what_does_not_fit
@@ -17,10 +17,10 @@ from dddm.train.resources import free_memory, refuse_what_does_not_fit
 CPU = torch.device("cpu")
 
 
-def refuse(footprint: Footprint, folder: Path, *, here: int = 1) -> None:
-    """Ask for a footprint on this machine, in so many processes."""
+def refuse(memory_usage: MemoryUsage, folder: Path, *, here: int = 1) -> None:
+    """Ask for a memory_usage on this machine, in so many processes."""
     refuse_what_does_not_fit(
-        footprint, folder=folder, device=CPU, processes=evolve(ALONE, here=here, count=here)
+        memory_usage, folder=folder, device=CPU, processes=evolve(ALONE, here=here, count=here)
     )
 
 
@@ -35,7 +35,7 @@ def test_free_memory_is_some_of_the_machines() -> None:
 def test_memory_of_all_processes_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes with 6 GB each do not fit into 10."""
     monkeypatch.setattr(resources, "free_memory", lambda: 10_000_000_000)
-    need = Footprint(memory=6_000_000_000)
+    need = MemoryUsage(memory=6_000_000_000)
     refuse(need, tmp_path)
     with pytest.raises(
         EnvironmentProblem,
@@ -49,7 +49,7 @@ def test_memory_of_all_processes_counts(tmp_path: Path, monkeypatch: pytest.Monk
 def test_unknown_memory_refuses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody says how much there is, opening the store will tell."""
     monkeypatch.setattr(resources, "free_memory", lambda: None)
-    refuse(Footprint(memory=1 << 60), tmp_path)
+    refuse(MemoryUsage(memory=1 << 60), tmp_path)
 
 
 def test_a_disk_counts_what_the_store_has_already(
@@ -64,9 +64,9 @@ def test_a_disk_counts_what_the_store_has_already(
     with pytest.raises(
         EnvironmentProblem, match=r"takes 5\.0 GB of disk space, and there are 5\.0"
     ):
-        refuse(Footprint(disk=5_000_100_000), tmp_path)
+        refuse(MemoryUsage(disk=5_000_100_000), tmp_path)
     (tmp_path / "shard-0000.rows").write_bytes(b"1" * 200_000)
-    refuse(Footprint(disk=5_000_100_000), tmp_path)
+    refuse(MemoryUsage(disk=5_000_100_000), tmp_path)
 
 
 def test_a_container_may_leave_less(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ def test_only_what_all_processes_know_of_counts(*, before: bool, after: bool) ->
     """A request after the exchange stops a later step: the others go on with this one."""
     stop = StopRequest()
     if before:
-        stop.ask("SIGTERM")
+        stop.request("SIGTERM")
 
     def sums(values: list[float]) -> list[float]:
         if after:
-            stop.ask("SIGINT")
+            stop.request("SIGINT")
         return [2 * value for value in values]
 
     training: Any = SimpleNamespace(

@@ -11,21 +11,21 @@ from training_runs import UNSCORED, losses_of, run_tiny
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.train.event_log import read_events
-from dddm.workflow.dry_run import look_ahead
+from dddm.workflow.dry_run import estimate_cost
 
 
 def test_what_is_foreseen_is_what_happens(tmp_path: Path) -> None:
     """Parameters, steps, images and bytes of the store are those of the run itself."""
     path = write_tiny(tmp_path, UNSCORED)
-    outlook = look_ahead(read_recipe(path, catalogue=load_catalogue()))
+    estimate = estimate_cost(read_recipe(path, catalogue=load_catalogue()))
     (started,) = read_events(run_tiny(tmp_path).events, event="run-started")
-    assert outlook.cost.parameters == started["parameters"]
-    assert outlook.steps == started["total_steps"]
-    assert outlook.facts.train_images == started["train_images"]
-    assert outlook.stale_images == started["stale_images"]
+    assert estimate.cost.parameters == started["parameters"]
+    assert estimate.steps == started["total_steps"]
+    assert estimate.facts.train_images == started["train_images"]
+    assert estimate.stale_images == started["stale_images"]
     # A row takes its four bytes a number; the rest of a store is a few numbers of its own.
-    assert outlook.store is not None
-    assert outlook.store.memory == pytest.approx(started["store_memory_bytes"], rel=0.01)
+    assert estimate.store is not None
+    assert estimate.store.memory == pytest.approx(started["store_memory_bytes"], rel=0.01)
 
 
 def test_nothing_is_made(tmp_path: Path) -> None:
@@ -156,8 +156,8 @@ def test_every_way_to_say_how_long(tmp_path: Path, duration: str, steps: int | N
 def test_a_run_by_operations_makes_the_steps_that_were_foreseen(tmp_path: Path) -> None:
     """Training counts what the dry run counts, and may end within an epoch."""
     path = write_tiny(tmp_path, UNSCORED)
-    outlook = look_ahead(read_recipe(path, catalogue=load_catalogue()))
-    eight = 8.2 * 250 * outlook.cost.flops
+    estimate = estimate_cost(read_recipe(path, catalogue=load_catalogue()))
+    eight = 8.2 * 250 * estimate.cost.flops
     done = run_tiny(tmp_path, f"train.training_flops={eight!r}", "sample=[]")
     assert len(losses_of(done)) == 8
     (started,) = read_events(done.events, event="run-started")

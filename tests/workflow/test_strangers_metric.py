@@ -46,7 +46,7 @@ class ThirdStep(Observer):
     def __init__(self, options, *, folder):
         pass
 
-    def notice(self, event):
+    def on_event(self, event):
         if isinstance(event, StepDone) and event.step == 3:
             raise StoppedEarly("three steps are enough for now")
 """

@@ -148,7 +148,7 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
 def test_a_dry_run_looks_ahead_for_each_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One outlook an entry; with --entry that one alone; nothing is made."""
+    """One estimate an entry; with --entry that one alone; nothing is made."""
     monkeypatch.chdir(tmp_path)
     write_sweep(tmp_path)
     done = CliRunner().invoke(run, ["tiny.toml", "--dry-run", "--json"], obj={})

@@ -164,7 +164,7 @@ def takes_every_event(subject: Subject) -> None:
     with _stage() as stage:
         observer = _observer(subject, stage)
         for event in every_event(stage.folder):
-            observer.notice(event)
+            observer.on_event(event)
         observer.close()
 
 
@@ -174,7 +174,7 @@ def takes_any_event_first(subject: Subject) -> None:
     with _stage() as stage:
         for event in every_event(stage.folder):
             observer = _observer(subject, stage)
-            observer.notice(event)
+            observer.on_event(event)
             observer.close()
 
 
@@ -185,7 +185,7 @@ def takes_a_resumed_run(subject: Subject) -> None:
         for _ in range(2):
             observer = _observer(subject, stage)
             for event in every_event(stage.folder):
-                observer.notice(event)
+                observer.on_event(event)
             observer.close()
 
 
@@ -196,7 +196,7 @@ def passes_over_the_unknown(subject: Subject) -> None:
         observer = _observer(subject, stage)
         events = every_event(stage.folder)
         for event in (*events[:4], FutureEvent(seconds=4.0, text="?"), *events[4:]):
-            observer.notice(event)
+            observer.on_event(event)
         observer.close()
 
 
@@ -214,7 +214,7 @@ def lets_go(subject: Subject) -> None:
         threads, files = set(threading.enumerate()), _open_files()
         observer = _observer(subject, stage)
         for event in every_event(stage.folder):
-            observer.notice(event)
+            observer.on_event(event)
         observer.close()
         left = [t.name for t in threading.enumerate() if t not in threads and t.is_alive()]
         expect(not left, f"threads go on: {', '.join(left)}", remedy="join them in `close`")
@@ -246,11 +246,11 @@ def quick(subject: Subject) -> None:
     """It returns from a step within 50 ms, most of the time."""
     with _stage() as stage:
         observer = _observer(subject, stage)
-        observer.notice(every_event(stage.folder)[1])
+        observer.on_event(every_event(stage.folder)[1])
         took = []
         for number in range(1, _STEPS + 1):
             began = time.perf_counter()
-            observer.notice(_step(number))
+            observer.on_event(_step(number))
             took.append(time.perf_counter() - began)
         observer.close()
     seconds = statistics.median(took)
@@ -267,7 +267,7 @@ def leaves_stdout_alone(subject: Subject) -> None:
     with _stage() as stage:
         observer = _observer(subject, stage)
         for event in every_event(stage.folder):
-            observer.notice(event)
+            observer.on_event(event)
         observer.close()
         printed = stage.out.getvalue()
     expect(not printed, f"it printed {printed[:100]!r}", remedy="write to stderr or a file")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.shards import Shards
-from dddm.interfaces.target_store import Footprint, ShardState, TargetStore
+from dddm.interfaces.target_store import MemoryUsage, ShardState, TargetStore
 from dddm.testing.check import Suite, expect, expecting
 from dddm.testing.material import expect_equal, expect_tensor, gpus, noise
 from dddm.testing.store_bench import as_saved, bench
@@ -334,15 +334,15 @@ def a_store_of_no_rows(subject: Subject) -> None:
 
 @TARGET_STORE.check()
 def says_what_it_takes(subject: Subject) -> None:
-    """`footprint`, before `open`, grows with the rows, and is 0 for none."""
+    """`memory_usage`, before `open`, grows with the rows, and is 0 for none."""
     shape = ImageShape(channels=3, height=8, width=8)
     store: TargetStore = subject.make()
 
-    def footprint(rows: int) -> Footprint:
-        return store.footprint(rows=rows, shape=shape, kept_snapshots=2)
+    def memory_usage(rows: int) -> MemoryUsage:
+        return store.memory_usage(rows=rows, shape=shape, kept_snapshots=2)
 
-    none, some, many = footprint(0), footprint(1000), footprint(2000)
-    expect(isinstance(some, Footprint), f"it gives {some!r}, no Footprint")
+    none, some, many = memory_usage(0), memory_usage(1000), memory_usage(2000)
+    expect(isinstance(some, MemoryUsage), f"it gives {some!r}, no MemoryUsage")
     expect(none.total == 0, f"no rows take {none.total} bytes")
     expect(
         some.total >= 1000 * shape.values / 8, f"1000 rows of 192 numbers take {some.total} bytes"

@@ -17,7 +17,7 @@ def observe(path: str, tmp_path: Path) -> None:
     """Send all events of a run to `path`."""
     observer = JsonLines(JsonLinesOptions(path=path), folder=tmp_path)
     for event in EVENTS:
-        observer.notice(event)
+        observer.on_event(event)
     observer.close()
 
 
@@ -41,7 +41,7 @@ def test_a_line_can_be_read_at_once(tmp_path: Path) -> None:
     """A reader need not wait for the run to end."""
     path = tmp_path / "events.jsonl"
     observer = JsonLines(JsonLinesOptions(path=str(path)), folder=tmp_path)
-    observer.notice(STARTED)
+    observer.on_event(STARTED)
     assert json.loads(path.read_text(encoding="utf-8"))["name"] == "digits"
     observer.close()
 

@@ -38,7 +38,7 @@ def observe(events: Iterable[Event], folder: Path) -> EventAccumulator:
     """Send events to an observer of the run in `folder`, and read what is there afterwards."""
     observer = TensorBoard(TensorBoardOptions(), folder=folder)
     for event in events:
-        observer.notice(event)
+        observer.on_event(event)
     observer.close()
     return read(folder)
 
@@ -180,7 +180,7 @@ def test_scores_of_another_process_leave_the_curves_of_training(tmp_path: Path) 
 def test_events_without_numbers_leave_no_file(tmp_path: Path) -> None:
     """A command that draws nothing adds no empty file to the run's folder."""
     observer = TensorBoard(TensorBoardOptions(), folder=tmp_path)
-    observer.notice(Notice(seconds=0, text="hello"))
+    observer.on_event(Notice(seconds=0, text="hello"))
     observer.close()
     assert list((tmp_path / "tensorboard").iterdir()) == []
 

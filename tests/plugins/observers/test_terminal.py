@@ -46,7 +46,7 @@ def observe(events: list[Event], *, every_seconds: float = 10.0) -> None:
     """Show events from the first to the end."""
     observer = Terminal(TerminalOptions(every_seconds=every_seconds), folder=Path())
     for event in events:
-        observer.notice(event)
+        observer.on_event(event)
     observer.close()
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from dddm.errors import EnvironmentProblem
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.shards import Shards
-from dddm.interfaces.target_store import Footprint, TargetStore
+from dddm.interfaces.target_store import MemoryUsage, TargetStore
 from dddm.support.noise import noise_by_index
 
 SHAPE = ImageShape(channels=2, height=3, width=4)
@@ -91,13 +91,13 @@ def test_any_floating_dtype_is_written_and_float32_is_read(
 def test_says_what_its_rows_take(precision: str, row_bytes: int) -> None:
     """n·C·H·W numbers, in memory, on the disk with their snapshots, or on the device."""
 
-    def footprint(place: str) -> Footprint:
+    def memory_usage(place: str) -> MemoryUsage:
         store = StoreKind(place, precision).make()
-        return store.footprint(rows=100, shape=SHAPE, kept_snapshots=2)
+        return store.memory_usage(rows=100, shape=SHAPE, kept_snapshots=2)
 
-    assert footprint("ram") == Footprint(memory=100 * row_bytes)
-    assert footprint("device") == Footprint(device=100 * row_bytes)
-    assert footprint("mmap") == Footprint(memory=100 * 4 * 4, disk=100 * 3 * row_bytes)
+    assert memory_usage("ram") == MemoryUsage(memory=100 * row_bytes)
+    assert memory_usage("device") == MemoryUsage(device=100 * row_bytes)
+    assert memory_usage("mmap") == MemoryUsage(memory=100 * 4 * 4, disk=100 * 3 * row_bytes)
 
 
 @every_kind

@@ -26,7 +26,7 @@ class Notes(Observer):
         self.file: Any = (folder / "notes.txt").open(self.mode, encoding="utf-8")
         self.total = 0
 
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         self.file.write(f"{event}\n")
 
     def close(self) -> None:
@@ -40,15 +40,15 @@ class RightObserver(Notes):
 
 @final
 class RaisesAtTheEnd(Notes):
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, RunStopped):
             raise RuntimeError("so it ends")  # noqa: TRY004 - the mistake
-        super().notice(event)
+        super().on_event(event)
 
 
 @final
 class WantsTheStart(Notes):
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             self.total = event.total_steps
         if isinstance(event, StepDone):
@@ -59,18 +59,18 @@ class WantsTheStart(Notes):
 class OnceInAFolder(Notes):
     mode = "a"
 
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, CheckpointSaved):
             event.folder.parent.parent.joinpath("seen").mkdir()
-        super().notice(event)
+        super().on_event(event)
 
 
 @final
 class KnowsAllEvents(Notes):
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if not type(event).__module__.startswith("dddm.interfaces"):
             raise TypeError("unknown event")
-        super().notice(event)
+        super().on_event(event)
 
 
 @final
@@ -78,7 +78,7 @@ class OpensLate(Notes):
     def __init__(self, options: NoOptions, *, folder: Path) -> None:
         self.folder = folder
 
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         self.file = (self.folder / "notes.txt").open("a", encoding="utf-8")
         self.file.write(f"{event}\n")
         self.file.flush()
@@ -111,14 +111,14 @@ STOP: Final = threading.Event()
 
 @final
 class Slow(Notes):
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, StepDone):
             time.sleep(0.06)
 
 
 @final
 class Prints(Notes):
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         print(event)  # noqa: T201 - the mistake
 
 

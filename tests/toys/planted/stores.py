@@ -10,7 +10,7 @@ from torch import Tensor
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import Conformance, Kind, NoOptions
 from dddm.interfaces.shards import Shards
-from dddm.interfaces.target_store import Footprint, ShardState, TargetStore
+from dddm.interfaces.target_store import MemoryUsage, ShardState, TargetStore
 from dddm.support.noise import noise_by_index
 from planted.bug import Bug, bug
 
@@ -25,8 +25,8 @@ class Table(TargetStore):
         self.rows: dict[int, Tensor] = {}
         self.written: dict[int, int] = {}
 
-    def footprint(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> Footprint:
-        return Footprint(memory=rows * shape.values * 4)
+    def memory_usage(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> MemoryUsage:
+        return MemoryUsage(memory=rows * shape.values * 4)
 
     def open(
         self,
@@ -319,8 +319,8 @@ class NeedsARow(Table):
 
 @final
 class TakesNothing(Table):
-    def footprint(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> Footprint:
-        return Footprint(memory=0 if rows < 1500 else rows)
+    def memory_usage(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> MemoryUsage:
+        return MemoryUsage(memory=0 if rows < 1500 else rows)
 
 
 @final

@@ -14,7 +14,7 @@ class Words(Observer):
     def __init__(self, options: ObserverOptions, *, folder: Path) -> None:
         self._options = options
 
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         sys.stderr.write(f"{type(event).__name__}\n")
         signal = self._options.signal
         if signal and isinstance(event, StepDone) and event.step == self._options.at_step:

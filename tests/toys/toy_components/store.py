@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.shards import Shards
-from dddm.interfaces.target_store import Footprint, ShardState, TargetStore
+from dddm.interfaces.target_store import MemoryUsage, ShardState, TargetStore
 from dddm.support.noise import noise_by_index
 
 
@@ -21,8 +21,8 @@ class Tensors(TargetStore):
         self._epoch = -1
         self._count = 1
 
-    def footprint(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> Footprint:
-        return Footprint(memory=rows * shape.values * 4)
+    def memory_usage(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> MemoryUsage:
+        return MemoryUsage(memory=rows * shape.values * 4)
 
     def open(
         self,

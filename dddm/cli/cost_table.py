@@ -7,25 +7,25 @@ import click
 
 if TYPE_CHECKING:
     from dddm.recipe.model import Recipe
-    from dddm.workflow.dry_run import Outlook
+    from dddm.workflow.dry_run import CostEstimate
 
 _WIDTH = 10
 _MILLION, _BILLION = 10**6, 10**9
 
 
-def show_outlook(recipe: "Recipe", outlook: "Outlook") -> None:
+def show_cost(recipe: "Recipe", estimate: "CostEstimate") -> None:
     """Print what a recipe will take."""
     click.echo(f"{recipe.name}, without running it")
-    for word, text in _rows(recipe, outlook):
+    for word, text in _rows(recipe, estimate):
         click.echo(f"  {word.ljust(_WIDTH)}{text}")
 
 
-def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
-    facts, cost, flops = outlook.facts, outlook.cost, outlook.cost.network
+def _rows(recipe: "Recipe", estimate: "CostEstimate") -> Iterator[tuple[str, str]]:
+    facts, cost, flops = estimate.facts, estimate.cost, estimate.cost.network
     classes = f", {len(facts.classes):,} classes" if facts.classes else ""
     yield (
         "images",
-        f"{facts.train_images:,} of {facts.shape}{classes}; {_bytes(outlook.image_bytes)}",
+        f"{facts.train_images:,} of {facts.shape}{classes}; {_bytes(estimate.image_bytes)}",
     )
     yield "network", f"{_parameters(cost.parameters)} parameters"
     shared = ""
@@ -37,13 +37,13 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
     yield (
         "training",
         (
-            f"{outlook.steps:,} steps of {outlook.batch_images:,} images, "
-            f"{outlook.steps / outlook.steps_per_epoch:,.4g} epochs of "
-            f"{outlook.steps_per_epoch:,} steps"
+            f"{estimate.steps:,} steps of {estimate.batch_images:,} images, "
+            f"{estimate.steps / estimate.steps_per_epoch:,.4g} epochs of "
+            f"{estimate.steps_per_epoch:,} steps"
         ),
     )
     objective = recipe.objective.component.name
-    yield "", f"about {_si(outlook.training_flops)}FLOP, by the objective {objective}"
+    yield "", f"about {_si(estimate.training_flops)}FLOP, by the objective {objective}"
     of_network = _flop(round(cost.network_flops))
     yield "", f"of an image: evaluations of the network {_passes(recipe)}, {of_network}"
     if recipe.metric is not None and cost.metric_flops != 0:
@@ -51,9 +51,14 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
         counted = cost.metric_flops
         of_metric = "not counted" if counted is None else _flop(round(counted))
         yield "", f"of an image: the metric {metric} with its gradient, {of_metric}"
-    if outlook.stale_images:
-        yield "", f"{outlook.stale_images:,} images of each epoch stand in no batch (drop_last)"
-    held = outlook.weights_bytes, outlook.gradient_bytes, outlook.optimizer_bytes, outlook.ema_bytes
+    if estimate.stale_images:
+        yield "", f"{estimate.stale_images:,} images of each epoch stand in no batch (drop_last)"
+    held = (
+        estimate.weights_bytes,
+        estimate.gradient_bytes,
+        estimate.optimizer_bytes,
+        estimate.ema_bytes,
+    )
     weights, gradient, optimizer, averages = map(_bytes, held)
     yield (
         "memory",
@@ -62,7 +67,7 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
             f"{recipe.optimizer.component.name} {optimizer}, averages {averages}"
         ),
     )
-    yield from _store_rows(recipe, outlook)
+    yield from _store_rows(recipe, estimate)
     yield (
         "",
         (
@@ -70,9 +75,9 @@ def _rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
             "options may"
         ),
     )
-    if outlook.samples:
-        yield "samples", f"{outlook.evaluations:,} network evaluations of one image"
-        for job in outlook.samples:
+    if estimate.samples:
+        yield "samples", f"{estimate.evaluations:,} network evaluations of one image"
+        for job in estimate.samples:
             steps = ", ".join(f"{count:,}" for count in job.steps)
             each = f"{job.images:,} images × {job.evaluations_of_image:,} evaluations"
             yield "", f"{job.sampler} at {steps} steps: {each}"
@@ -89,9 +94,9 @@ def _passes(recipe: "Recipe") -> str:
     return ", ".join(f"{count:g} {how}" for how, count in kinds.items() if count)
 
 
-def _store_rows(recipe: "Recipe", outlook: "Outlook") -> Iterator[tuple[str, str]]:
+def _store_rows(recipe: "Recipe", estimate: "CostEstimate") -> Iterator[tuple[str, str]]:
     """Nothing for an objective without memory."""
-    store = outlook.store
+    store = estimate.store
     if store is None or recipe.targets is None:
         return
     yield "", f"{_bytes(store.memory)} target store ({recipe.targets.component.name})"
