@@ -70,7 +70,7 @@ def test_a_broken_observer_is_reported_once_and_counted(error: BaseException) ->
     blamed, one, two, tally = good.texts
     assert blamed.startswith("observer toy:eye of toys 1.0 failed when it got a Notice event: ")
     assert type(error).__name__ in blamed
-    assert "test_announce.py:" in blamed
+    assert "test_events.py:" in blamed
     assert (one, two) == ("one", "two")
     assert tally == "observer toy:eye of toys 1.0 failed at 3 of 3 events"
     assert good.closed
