@@ -23,9 +23,9 @@ HEAD = """\
 
 What comes with dddm. Each runs by its name: `dddm run digits`; each can be extended by
 `extends = "cifar10"` and changed on the command line by `--set`. The words are the heads of the
-files; the table counts what `dddm run NAME --dry-run` counts; published results come from the tables
-`[[reported]]`, which a [report](report.md) shows beside the measured scores. This page is written by
-`python docs/recipes.py`.
+files; the table counts what `dddm run NAME --dry-run` counts; published results come from the
+tables `[[reported]]`, which a [report](report.md) shows beside the measured scores. This page is
+written by `python docs/recipes.py`.
 
 | Recipe | Images | Parameters | GFLOP a forward pass | Epochs | Steps | Target store |
 | --- | --- | ---: | ---: | ---: | ---: | ---: |

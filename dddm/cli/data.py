@@ -68,7 +68,7 @@ def pack(ctx: click.Context, recipe: str, overrides: tuple[str, ...], workers: i
 
             def progress(what: str, done: int, total: int) -> None:
                 shown(what, done, total)
-                stop.raise_if_requested(where=f"{what}: {done:,} of {total:,} images", saved=True)
+                stop.raise_if_requested(where=f"{what}: {done:,} of {total:,} images")
 
             folder = dataset.prepare(progress=progress, workers=workers)
     if folder is None:

@@ -36,11 +36,11 @@ from dddm.errors import DataError, EnvironmentProblem
 from dddm.interfaces.data_report import Problem, ProgressCallback
 from dddm.support.cache import key_of
 from dddm.support.files import (
-    temporary_path,
+    atomic_write_text,
     raise_on_disk_full,
     sync_file,
     sync_folder,
-    atomic_write_text,
+    temporary_path,
 )
 from dddm.support.manifest import manifest_of_bytes
 

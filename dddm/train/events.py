@@ -47,7 +47,7 @@ def subscribers_for(recipe: Recipe, *, catalogue: Catalogue, folder: RunFolder) 
     """The recipe's observers; without `[[observe]]`, the default ones."""
     if recipe.observe is not None:
         return [
-            Subscriber(title=use.component.title, make=partial(use.make, folder=folder.path))
+            Subscriber(title=use.component.title, make=partial(use.instantiate, folder=folder.path))
             for use in recipe.observe
         ]
 
