@@ -35,8 +35,8 @@ def test_data_files_are_there() -> None:
     assert files("dddm_recipes").joinpath("digits.toml").is_file()
     assert files("dddm_recipes").joinpath("presets", "unbiased.toml").is_file()
     assert files("dddm_features").joinpath("digits.safetensors").is_file()
-    page = files("dddm.report.run_page")
-    assert page.joinpath("page.html.j2").is_file()
+    page = files("dddm.report")
+    assert page.joinpath("run_page.html.j2").is_file()
     assert page.joinpath("style.css").is_file()
 
 

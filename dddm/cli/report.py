@@ -36,7 +36,7 @@ def report(
     folder = find_run(None if run is None else str(run))
     recipe = read_recipe(folder.recipe, catalogue=catalogue_of(ctx))
 
-    from dddm.report.report import report as write_report
+    from dddm.report.run_page import write_report
 
     page = write_report(recipe, folder=folder)
     if as_json:

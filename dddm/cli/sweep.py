@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dddm.recipe.sweep import Entry, Sweep
     from dddm.registry.catalogue import Catalogue
-    from dddm.report.sweep_page.columns import Column, SweepTable
+    from dddm.report.sweep_results import Column, SweepTable
     from dddm.train.stopping import StopRequest
 
 _ANY: Final = 10_000
@@ -85,7 +85,7 @@ def rich_table(table: "SweepTable") -> "Table":
     from rich import box
     from rich.table import Table
 
-    from dddm.report.sweep_page.markdown import explanation, facts_of
+    from dddm.report.sweep_page import explanation, time_and_size
 
     shown = Table(
         title=table.name,
@@ -100,21 +100,24 @@ def rich_table(table: "SweepTable") -> "Table":
     )
     shown.add_column("entry", no_wrap=True)
     for column in table.columns:
-        heading = f"{column.title}\n{column.sampler}\n{column.counted_steps}"
+        heading = f"{column.title}\n{column.first.sampler}\n{column.counted_steps}"
         shown.add_column(heading, justify="right", no_wrap=True)
     for name in ("training", "parameters"):
         shown.add_column(name, justify="right", no_wrap=True)
     for k, row in enumerate(table.rows):
-        shown.add_row(row.name, *(_cell(column, k) for column in table.columns), *facts_of(row))
+        shown.add_row(
+            row.name, *(_cell(column, k) for column in table.columns), *time_and_size(row)
+        )
     return shown
 
 
 def _cell(column: "Column", row: int) -> "Text":
     from rich.text import Text
 
-    from dddm.report.run_page.wording import number
+    from dddm.report.wording import number, spread
 
-    value = column.values[row]
-    if value is None:
+    score, deviation = column.scores[row], column.deviations[row]
+    if score is None:
         return Text("–")
-    return Text(number(value), "bold" if column.is_best(row) else "")
+    shown = Text(number(score.value), "bold" if column.is_best(row) else "")
+    return shown if deviation is None else Text.assemble(shown, f" ± {spread(deviation)}")

@@ -1,1 +1,1 @@
-"""The HTML reports of a run and of a sweep."""
+"""The pages of a run and of a sweep: files of run folders, gathered and rendered as HTML."""

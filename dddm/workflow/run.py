@@ -187,9 +187,9 @@ def _sample(context: RunContext) -> bool:
 
 def _report(recipe: Recipe, folder: RunFolder) -> Path:
     # Imported when training is over: what draws curves takes a second to import.
-    from dddm.report.report import report
+    from dddm.report.run_page import write_report
 
-    return report(recipe, folder=folder)
+    return write_report(recipe, folder=folder)
 
 
 def _evaluate(context: RunContext, *, changed: bool) -> None:

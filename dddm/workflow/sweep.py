@@ -20,10 +20,8 @@ from attrs import frozen
 from dddm.errors import DddmError, EnvironmentProblem, StoppedEarly, UsageError
 from dddm.recipe.sweep import Entry, Sweep
 from dddm.registry.catalogue import Catalogue
-from dddm.report.sweep_page.columns import SweepTable, table_of
-from dddm.report.sweep_page.markdown import to_markdown
-from dddm.report.sweep_page.page import render
-from dddm.report.sweep_page.results import gather_results
+from dddm.report.sweep_page import sweep_page, to_markdown
+from dddm.report.sweep_results import SweepTable, gather_sweep
 from dddm.support.files import atomic_write_text
 from dddm.train.events import subscribers_for
 from dddm.train.needed_weights import refuse_missing_weights
@@ -131,19 +129,18 @@ def write_outcome(sweep: Sweep, *, folder: Path, failures: dict[str, DddmError])
         EnvironmentProblem: if they cannot be written.
     """
     words = {name: f"This run failed: {failure.what}." for name, failure in failures.items()}
-    results = gather_results(sweep, folder=folder, failures=words)
-    table = table_of(sweep.base.name, results, paper=sweep.base.reported)
+    table = gather_sweep(sweep, folder=folder, failures=words)
     facts = {
         "format": 1,
         "name": sweep.base.name,
         "recipe_sha256": sweep.base.fingerprint,
-        "entries": [result.to_json() for result in results],
+        "entries": [result.to_json() for result in table.rows],
     }
     text = json.dumps(facts, indent=2, ensure_ascii=False, default=str)
     atomic_write_text(folder / _RESULTS, text + "\n")
     atomic_write_text(folder / "sweep.md", to_markdown(table))
     page = folder / "sweep.html"
-    atomic_write_text(page, render(table))
+    atomic_write_text(page, sweep_page(table))
     return SweepOutcome(table=table, page=page, failures=tuple(failures.values()))
 
 

@@ -9,8 +9,7 @@ from rich.console import Console
 from sweep_folders import finish, make_sweep
 
 from dddm.cli.sweep import rich_table, show_table
-from dddm.report.sweep_page.columns import SweepTable, table_of
-from dddm.report.sweep_page.results import gather_results
+from dddm.report.sweep_results import SweepTable, gather_sweep
 
 
 def table(folder: Path) -> SweepTable:
@@ -18,7 +17,7 @@ def table(folder: Path) -> SweepTable:
     far, slow, _ = sweep.entries
     finish(far, folder / "run", fd={1: 9.0, 2: 5.0, 3: 1.0})
     finish(slow, folder / "run", fd={1: 8.0, 2: 6.0})
-    return table_of("toy", gather_results(sweep, folder=folder / "run", failures={}))
+    return gather_sweep(sweep, folder=folder / "run")
 
 
 def test_the_best_of_each_column_is_bold(tmp_path: Path) -> None:
@@ -40,7 +39,7 @@ def test_nothing_is_cut_where_the_output_is_no_terminal(
     (row,) = (line for line in lines if line.startswith(" far"))
     assert row.split() == ["far", "9.00", "5.00", "1.00", "2.50", "2.50", "2.50",
                            "1", "min", "02", "s", "361,234"]  # fmt: skip
-    assert lines[-1] == "last: Not begun."
+    assert lines[-1] == "last: Not started."
 
 
 def test_a_narrow_terminal_shows_what_is_compared(

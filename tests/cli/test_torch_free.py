@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "numpy", "sklearn", "scipy", "matplotlib", "PIL", "jinja2", "rich"}
+HEAVY = {"torch", "numpy", "sklearn", "scipy", "PIL", "jinja2", "rich"}
 
 REPORT = """
 import sys, atexit

@@ -88,7 +88,7 @@ def test_the_toy_network_learns(trained: Path) -> None:
 def test_no_built_in_was_imported(trained: Path) -> None:
     """Training, sampling, scoring and reporting read no module of a built-in plugin."""
     loaded = set((trained / "loaded").read_text().split())
-    assert {"dddm.report.report", "dddm.evaluate.evaluate", "toy_components.store"} < loaded
+    assert {"dddm.report.run_page", "dddm.evaluate.evaluate", "toy_components.store"} < loaded
     ours = {name.partition(".")[0] for name in loaded if name.startswith("dddm_")}
     assert ours == {"dddm_toy", "dddm_recipes"}
 

@@ -3,15 +3,14 @@
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from browser import DARK, LIGHT, chromium, console_of, look
 from report_runs import finished_run
 from sweep_folders import finish, make_sweep
 
-from dddm.recipe.model import ReportedResult
-from dddm.report.report import report
-from dddm.report.sweep_page.columns import table_of
-from dddm.report.sweep_page.page import render
-from dddm.report.sweep_page.results import gather_results
+from dddm.report.run_page import write_report
+from dddm.report.sweep_page import sweep_page
+from dddm.report.sweep_results import gather_sweep
 
 READABLE = 4.5
 """WCAG 2, level AA: contrast of text of usual size."""
@@ -26,11 +25,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     sweep = make_sweep(folder)
     for entry, value in zip(sweep.entries, (9.0, 8.0, 8.5), strict=True):
         finish(entry, folder / "sweep", fd={1: value, 2: 5.0 + value}, deviation=0.25)
-    results = gather_results(sweep, folder=folder / "sweep", failures={})
-    claim = ReportedResult(source="figure 2a", says="slow < far ≪ last")
+    table = evolve(gather_sweep(sweep, folder=folder / "sweep"), paper=("figure 2a: slow < far",))
     page = folder / "sweep.html"
-    page.write_text(render(table_of("toy", results, paper=[claim])), encoding="utf-8")
-    return {"run": report(recipe, folder=run), "sweep": page}
+    page.write_text(sweep_page(table), encoding="utf-8")
+    return {"run": write_report(recipe, folder=run), "sweep": page}
 
 
 @pytest.mark.parametrize("name", ["run", "sweep"])

@@ -74,7 +74,7 @@ def test_a_stopped_sweep_goes_on_with_the_entry_that_is_not_finished(
     printed = printed_by_run("tiny.toml", "--entry", "l1")
     assert printed.splitlines()[-1] == "runs/tiny/sweep.html"
     found = entries_of(folder)
-    assert (found["l1"]["state"], found["l2"]["state"]) == ("finished", "not begun")
+    assert (found["l1"]["state"], found["l2"]["state"]) == ("finished", "not started")
     saved = folder / f"l1/checkpoints/step-{STEPS:08d}/manifest.json"
     before = saved.stat().st_mtime_ns
 

@@ -1,4 +1,0 @@
-"""The report: files of a run → frozen facts → charts and pictures → one HTML page.
-
-Read `page` last: it puts together what the other modules gather.
-"""

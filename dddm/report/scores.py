@@ -1,0 +1,311 @@
+"""A run's scores as tables and curves, compared with what a paper reports.
+
+Every number shown is one of `scores.json`.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+from attrs import evolve, frozen
+
+from dddm.errors import DataError
+from dddm.evaluate.over_seeds import DEVIATION
+from dddm.evaluate.record import ScoreRecord, read_scores
+from dddm.interfaces.info import Measure
+from dddm.interfaces.measurement import Floor
+from dddm.recipe.model import Recipe, ReportedResult
+from dddm.recipe.reported import format_value, in_words
+from dddm.report.charts import Chart, Line, line_chart
+from dddm.support.quantities import counted
+
+RESAMPLE = "resample"
+"""The floor that charts show as a dashed line: training images drawn again, with repetition."""
+
+
+@final
+@frozen(kw_only=True)
+class PaperComparison:
+    """What a paper reports beside one table of scores.
+
+    Attributes:
+        values: by sampler and step count.
+        comparable: whether all of them were measured as the table's scores were.
+        sentences: what is reported and, where that is so, why it cannot be compared.
+    """
+
+    values: Mapping[tuple[str, int], float]
+    comparable: bool
+    sentences: tuple[str, ...]
+
+    def shown(self, score: ScoreRecord) -> str:
+        """The figure as it is printed; empty where there is none."""
+        value = self.values.get((score.sampler, score.steps))
+        return "" if value is None else format_value(value)
+
+
+@final
+@frozen(kw_only=True)
+class ScoreTable:
+    """Scores of one name: of one measure, in the same features, over equally many images."""
+
+    name: str
+    scores: tuple[ScoreRecord, ...]
+    paper: PaperComparison | None = None
+
+    @property
+    def measure(self) -> Measure:
+        """What they are values of."""
+        return self.scores[0].measure
+
+    @property
+    def images(self) -> int:
+        """Generated images that were scored."""
+        return self.scores[0].images
+
+    @property
+    def features(self) -> str:
+        """Name of the features."""
+        return self.scores[0].features or self.name
+
+    @property
+    def described_features(self) -> str:
+        """Name of the features, and what these were trained on."""
+        about = self.scores[0].provenance.get("features")
+        trained_on = about.get("trained_on") if isinstance(about, dict) else None
+        return self.features if trained_on is None else f"{self.features} (trained on {trained_on})"
+
+    @property
+    def best(self) -> float | None:
+        """The best of several values; None where there is none."""
+        values = [score.value for score in self.scores]
+        return self.measure.best(values) if len(values) > 1 else None
+
+    @property
+    def floor_names(self) -> tuple[str, ...]:
+        """Names of the floors that some score has, each once."""
+        return tuple(dict.fromkeys(floor.name for one in self.scores for floor in one.floors))
+
+    def has_generated(self, name: str) -> bool:
+        """Whether generated images were scored at the image count of the floor called so."""
+        floors = (floor_of(score, name) for score in self.scores)
+        return any(floor is not None and floor.generated_value is not None for floor in floors)
+
+
+def floor_of(score: ScoreRecord, name: str) -> Floor | None:
+    """The floor called `name`; None where the score has none."""
+    return next((floor for floor in score.floors if floor.name == name), None)
+
+
+def deviation_of(score: ScoreRecord) -> float | None:
+    """Standard deviation over seeds; None where there is one set of samples."""
+    return score.details.get(DEVIATION)
+
+
+def leading_measure(scores: Iterable[ScoreRecord]) -> Measure | None:
+    """The first measure that has a better value: it is shown where there is room for one."""
+    return next((s.measure for s in scores if s.measure.better != "neither"), None)
+
+
+def tables_of(scores: Iterable[ScoreRecord]) -> list[ScoreTable]:
+    """One table for each name, in the order in which names first occur."""
+    by_name: dict[str, list[ScoreRecord]] = {}
+    for score in scores:
+        by_name.setdefault(score.name, []).append(score)
+    return [ScoreTable(name=name, scores=tuple(group)) for name, group in by_name.items()]
+
+
+@final
+@frozen(kw_only=True)
+class ScoreSection:
+    """All that a page shows of scores.
+
+    Attributes:
+        tables: of scores that have a better value.
+        checks: of the others, such as the distance to the nearest training image.
+        absent: what is said where there are no scores.
+        warnings: what readers should know, each sentence once.
+        curves: scores over network evaluations.
+        unmeasured: what a paper reports that was not measured here.
+    """
+
+    tables: tuple[ScoreTable, ...]
+    checks: tuple[ScoreTable, ...]
+    absent: str
+    warnings: tuple[str, ...]
+    curves: tuple[Chart, ...]
+    unmeasured: tuple[str, ...]
+
+    @property
+    def has_deviations(self) -> bool:
+        """Whether some score is a mean over seeds."""
+        return any(deviation_of(one) is not None for table in self.tables for one in table.scores)
+
+    def score_of(self, sampler: str, steps: int) -> ScoreRecord | None:
+        """The one leading score of these samples; None where there is none, or several."""
+        scores = [score for table in self.tables for score in table.scores]
+        leading = leading_measure(scores)
+        found = [
+            score
+            for score in scores
+            if (score.measure, score.sampler, score.steps) == (leading, sampler, steps)
+        ]
+        return found[0] if len(found) == 1 else None
+
+
+def gather_scores(recipe: Recipe, *, path: Path) -> ScoreSection:
+    """The scores in a `scores.json`; what is missing or damaged is said on the page."""
+    scores, damage = load_scores(path)
+    if recipe.evaluate is None:
+        absent = "The recipe asks for no scores: it has no table [evaluate]."
+    else:
+        absent = "There are no scores yet; they are measured once the samples are drawn."
+    tables = tables_of(scores)
+    compared, unmeasured = compare_with_paper(
+        recipe.reported, [table for table in tables if table.measure.better != "neither"]
+    )
+    leading = leading_measure(scores)
+    curves = [score_curve(table) for table in compared if table.measure == leading]
+    return ScoreSection(
+        tables=tuple(compared),
+        checks=tuple(table for table in tables if table.measure.better == "neither"),
+        absent=damage or absent,
+        warnings=tuple(dict.fromkeys(text for score in scores for text in score.warnings)),
+        curves=tuple(curve for curve in curves if curve is not None),
+        unmeasured=tuple(unmeasured),
+    )
+
+
+def load_scores(path: Path) -> tuple[tuple[ScoreRecord, ...], str]:
+    """The scores in a file, and a sentence where they cannot be used; then there are none."""
+    try:
+        scores = read_scores(path)
+        _validate(scores, path=path)
+    except DataError as error:
+        sentences = (error.what, error.remedy or "")
+        return (), "  ".join(f"{one[:1].upper()}{one[1:]}." for one in sentences if one)
+    except OSError as error:
+        return (), f"The scores cannot be read: {error}."
+    return scores, ""
+
+
+def _validate(scores: Iterable[ScoreRecord], *, path: Path) -> None:
+    """Refuse what is of a wrong type, as after editing the file by hand."""
+    for score in scores:
+        measure, floors = score.measure, score.floors
+        texts = [score.name, score.sampler, measure.name, measure.words, measure.explained]
+        counts = [score.steps, score.evaluations, score.images, score.reference_images]
+        numbers: list[Any] = [score.value, *score.details.values()]
+        for floor in floors:
+            texts.append(floor.name)
+            counts.append(floor.images)
+            numbers += [floor.value, floor.generated_value or 0.0]
+        if not (
+            all(type(text) is str for text in texts)
+            and all(type(count) is int for count in counts)
+            and all(type(one) in {int, float} and math.isfinite(one) for one in numbers)
+        ):
+            raise DataError(
+                f"the score {score.name!r} of {score.sampler!r} holds a value of the wrong type",
+                where=str(path),
+                remedy="measure the scores again with `dddm evaluate`",
+            )
+
+
+def compare_with_paper(
+    reported: Iterable[ReportedResult], tables: Sequence[ScoreTable]
+) -> tuple[list[ScoreTable], list[str]]:
+    """The tables with what a paper reports beside them, and sentences on what fits none.
+
+    A result stands beside the scores that were measured as it was: in the same features, over as
+    many images.  Where there are none, it stands beside others of the same measure, and a sentence
+    says why the two cannot be compared.
+    """
+    words = {table.measure.name: table.measure.words for table in tables}
+    placed: dict[str, list[tuple[ReportedResult, list[str]]]] = {}
+    unmeasured = []
+    for result in reported:
+        fitting = [table for table in tables if table.measure.name == result.score]
+        if fitting:
+            table = min(fitting, key=lambda one: len(list(_differences(result, one))))
+            placed.setdefault(table.name, []).append((result, list(_differences(result, table))))
+        else:
+            unmeasured.append(f"{in_words(result, words=words)}.")
+    compared = [
+        evolve(table, paper=_comparison(placed[table.name], words=words))
+        if table.name in placed
+        else table
+        for table in tables
+    ]
+    return compared, unmeasured
+
+
+def _comparison(
+    results: Sequence[tuple[ReportedResult, list[str]]], *, words: Mapping[str, str]
+) -> PaperComparison:
+    sentences = []
+    for result, reasons in results:
+        sentence = f"{in_words(result, words=words)}."
+        if reasons:
+            sentence += f"  It cannot be compared with this run: {'; '.join(reasons)}."
+        sentences.append(sentence)
+    return PaperComparison(
+        values={
+            (str(result.sampler), steps): value
+            for result, _ in results
+            for steps, value in zip(result.steps, result.values, strict=True)
+        },
+        comparable=not any(reasons for _, reasons in results),
+        sentences=tuple(sentences),
+    )
+
+
+def _differences(result: ReportedResult, table: ScoreTable) -> Iterator[str]:
+    """Why a reported result and scores cannot be compared; nothing where they can."""
+    if result.features is not None and result.features != table.features:
+        yield f"these scores are in the features of {table.features}"
+    if result.images is not None and result.images != table.images:
+        yield f"they are over {counted(table.images, 'image')}"
+    if result.changed:
+        yield f"this run was changed by --set {', '.join(result.changed)}"
+
+
+def score_curve(table: ScoreTable) -> Chart | None:
+    """Scores over network evaluations, as in the paper's figure 5: one line a sampler."""
+    by_sampler: dict[str, list[ScoreRecord]] = {}
+    for score in sorted(table.scores, key=lambda one: one.evaluations):
+        by_sampler.setdefault(score.sampler, []).append(score)
+    lines = [
+        Line(
+            name=sampler,
+            points=[(score.evaluations, score.value) for score in scores],
+            deviations={
+                score.evaluations: deviation
+                for score in scores
+                if (deviation := deviation_of(score)) is not None
+            },
+            colour=k % 4 + 1,
+        )
+        for k, (sampler, scores) in enumerate(by_sampler.items())
+    ]
+    floors = {floor.value for one in table.scores if (floor := floor_of(one, RESAMPLE)) is not None}
+    comparable = table.paper is not None and table.paper.comparable
+    reported = table.paper.values if table.paper is not None and comparable else {}
+    bars = "Bars: one standard deviation over the seeds, up and down."
+    if not any(line.deviations for line in lines):
+        bars = "One seed, so there are no error bars; seeds = 3 in [[sample]] gives them."
+    measure = table.measure
+    return line_chart(
+        lines,
+        title=f"{measure.words}; {measure.better} is better",
+        x_label="network evaluations",
+        description=f"{measure.words} over network evaluations, with its floor",
+        caption=f"{table.name}.  {bars}",
+        log_x=True,
+        log_y=True,
+        floors=sorted(floors),
+        floor="resample of the training images",
+        diamonds=sorted((steps, value) for (_, steps), value in reported.items()),
+        marks="the paper",
+    )

@@ -1,0 +1,313 @@
+"""The table of a sweep: a row for each entry, a column for each score at each step count.
+
+It is read from the entries' run folders as they are, so entries may be run in any order, on several
+machines, and again.
+"""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, final
+
+from attrs import frozen
+
+from dddm.evaluate.record import ScoreRecord
+from dddm.interfaces.info import Measure
+from dddm.recipe.model import ReportedResult
+from dddm.recipe.reported import in_words
+from dddm.recipe.sweep import Entry, Sweep
+from dddm.report.history import read_history, read_run_info, run_state
+from dddm.report.scores import (
+    RESAMPLE,
+    compare_with_paper,
+    deviation_of,
+    floor_of,
+    leading_measure,
+    load_scores,
+    tables_of,
+)
+from dddm.report.wording import number
+from dddm.support.files import sha256_of
+from dddm.support.quantities import counted_steps
+from dddm.train import checkpoint as checkpoints
+from dddm.train.run_folder import RunFolder
+
+
+@final
+@frozen(kw_only=True)
+class EntryResult:
+    """One entry, and how far its run is.
+
+    Attributes:
+        folder: its run folder.
+        state: `finished`, `interrupted`, `failed`, `unfinished`, `not started`, or `outdated` where
+            the folder was made by another version of the recipe.
+        sentence: what readers should know; empty for a finished entry.
+        scores: of this recipe alone.
+        seconds: taken by each task.
+        parameters: of the network; None until training started.
+        checkpoint_sha256: of the newest checkpoint's manifest; None without a checkpoint.
+    """
+
+    entry: Entry
+    folder: RunFolder
+    state: str
+    sentence: str = ""
+    scores: tuple[ScoreRecord, ...] = ()
+    seconds: Mapping[str, float]
+    parameters: int | None = None
+    checkpoint_sha256: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the entry."""
+        return self.entry.name
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        names = ("name", "value", "sampler", "steps", "evaluations", "images", "reference_images")
+        return {
+            "name": self.name,
+            "changes": self.entry.changes,
+            "recipe_sha256": self.entry.recipe.fingerprint,
+            "folder": self.folder.path.name,
+            "state": self.state,
+            "sentence": self.sentence,
+            "scores": [
+                {"measure": score.measure.name} | {name: getattr(score, name) for name in names}
+                for score in self.scores
+            ],
+            "seconds": dict(self.seconds),
+            "parameters": self.parameters,
+            "checkpoint_sha256": self.checkpoint_sha256,
+        }
+
+
+@final
+@frozen(kw_only=True)
+class Column:
+    """One score of one sampler at one step count, of every entry.
+
+    Attributes:
+        title: such as `fd`, with features and image count where entries differ in these.
+        scores: one for each entry; None where it has no such score.
+        reported: what the paper reports of each entry, where it can be compared; else empty.
+    """
+
+    title: str
+    scores: tuple[ScoreRecord | None, ...]
+    reported: tuple[str, ...]
+
+    @property
+    def first(self) -> ScoreRecord:
+        """A score, for what all of them share."""
+        return next(score for score in self.scores if score is not None)
+
+    @property
+    def measure(self) -> Measure:
+        """What they are values of."""
+        return self.first.measure
+
+    @property
+    def name(self) -> str:
+        """`fd@fixed-time-10`."""
+        return f"{self.title}@{self.first.sampler}-{self.first.steps}"
+
+    @property
+    def counted_steps(self) -> str:
+        """`5 steps (9 evaluations)`."""
+        return counted_steps(self.first.steps, self.first.evaluations)
+
+    @property
+    def deviations(self) -> tuple[float | None, ...]:
+        """Over seeds, one for each entry."""
+        return tuple(None if score is None else deviation_of(score) for score in self.scores)
+
+    @property
+    def best(self) -> float | None:
+        """The best value, where two entries or more have one and one is better than another."""
+        values = [score.value for score in self.scores if score is not None]
+        return self.measure.best(values) if len(values) > 1 else None
+
+    @property
+    def floor(self) -> float | None:
+        """What a resample of the training images reaches; None where that is not known."""
+        floors = [floor_of(score, RESAMPLE) for score in self.scores if score is not None]
+        values = [floor.value for floor in floors if floor is not None]
+        return median(values) if values else None
+
+    def is_best(self, row: int) -> bool:
+        """Whether an entry has the best score, or one that is shown by the same figures."""
+        score, best = self.scores[row], self.best
+        return score is not None and best is not None and number(score.value) == number(best)
+
+
+@final
+@frozen(kw_only=True)
+class SweepTable:
+    """All entries of a sweep with their scores.
+
+    Attributes:
+        name: of the sweep.
+        rows: one for each entry.
+        columns: in the order in which entries first have them, those of one score together.
+        paper: what the paper reports of the whole sweep, in sentences.
+    """
+
+    name: str
+    rows: tuple[EntryResult, ...]
+    columns: tuple[Column, ...]
+    paper: tuple[str, ...] = ()
+
+    @property
+    def by_score(self) -> dict[str, list[Column]]:
+        """Columns by the scores' full names, such as `fd-pixels@70`."""
+        groups: dict[str, list[Column]] = {}
+        for column in self.columns:
+            groups.setdefault(column.first.name, []).append(column)
+        return groups
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What the columns hold, each once."""
+        return tuple({column.measure.name: column.measure for column in self.columns}.values())
+
+    @property
+    def notes(self) -> tuple[tuple[str, str], ...]:
+        """Entries that are not finished, each with a sentence."""
+        return tuple(
+            (row.name, row.sentence or f"{row.state}.".capitalize())
+            for row in self.rows
+            if row.state != "finished" or row.sentence
+        )
+
+    @property
+    def ranking(self) -> tuple[str, ...]:
+        """Entries in the order of the leading measure: `fd-pixels@70, steps, 1 step: a < b`.
+
+        One sentence for each score and sampler that two entries or more have, at its fewest network
+        evaluations.  Entries within one standard deviation of their difference over seeds are `≈`.
+        """
+        leading = leading_measure(score for row in self.rows for score in row.scores)
+        first: dict[tuple[str, str], Column] = {}
+        for column in sorted(self.columns, key=lambda each: each.first.evaluations):
+            if column.measure == leading and column.best is not None:
+                first.setdefault((column.first.name, column.first.sampler), column)
+        return tuple(self._order(column) for column in first.values())
+
+    def _order(self, column: Column) -> str:
+        more = column.measure.better == "more"
+        found = [
+            (score.value, deviation_of(score), row.name)
+            for row, score in zip(self.rows, column.scores, strict=True)
+            if score is not None
+        ]
+        found.sort(key=lambda each: each[0], reverse=more)
+        words = [f"{found[0][2]} {number(found[0][0])}"]
+        for (before, spread, _), (value, other, name) in itertools.pairwise(found):
+            alike = (
+                spread is not None
+                and other is not None
+                and abs(value - before) <= math.hypot(spread, other)
+            )
+            words.append(f"{'≈' if alike else '>' if more else '<'} {name} {number(value)}")
+        score = column.first
+        one_seed = all(deviation is None for deviation in column.deviations)
+        return (
+            f"{score.name}, {score.sampler}, {column.counted_steps}: {' '.join(words)}"
+            f"{'; one seed, so close values cannot be told apart' if one_seed else ''}."
+        )
+
+
+def gather_sweep(
+    sweep: Sweep, *, folder: Path, failures: Mapping[str, str] | None = None
+) -> SweepTable:
+    """All entries, in the order of the recipe, as the sweep's folder has them.
+
+    Args:
+        folder: of the sweep; each entry's run folder is in it, under the entry's name.
+        failures: what went wrong just now, by entry.
+    """
+    failures = failures or {}
+    results = [
+        _result(entry, RunFolder(folder / entry.name), failure=failures.get(entry.name))
+        for entry in sweep.entries
+    ]
+    return table_of(sweep.base.name, results, paper=sweep.base.reported)
+
+
+def _result(entry: Entry, folder: RunFolder, *, failure: str | None) -> EntryResult:
+    def result(state: str, sentence: str = "", **more: Any) -> EntryResult:
+        return EntryResult(entry=entry, folder=folder, state=state, sentence=sentence,
+                           **({"seconds": {}} | more))  # fmt: skip
+
+    if not folder.about.is_file():
+        return result("not started") if failure is None else result("failed", failure)
+    try:
+        about: Any = folder.read_about()
+    except (OSError, ValueError):
+        about = None
+    if not isinstance(about, dict) or about.get("recipe_sha256") != entry.recipe.fingerprint:
+        return result(
+            "outdated", "its folder was made by another version of the recipe; run it again"
+        )
+    scores: tuple[ScoreRecord, ...] = ()
+    damage = ""
+    # Scores that were measured by other settings are not those of the entry.
+    if about.get("scored") == entry.recipe.tables.get("evaluate"):
+        scores, damage = load_scores(folder.scores)
+    history = read_history(folder.events)
+    state = run_state(entry.recipe, folder=folder, history=history, has_scores=bool(scores))
+    manifests = (
+        path / "manifest.json" for path in checkpoints.list_checkpoints(folder.checkpoints)
+    )
+    newest = next((path for path in manifests if path.is_file()), None)
+    return result(
+        state.word if failure is None else "failed",
+        failure or damage or state.sentence,
+        scores=scores,
+        seconds=read_run_info(folder).seconds,
+        parameters=history.whole("parameters"),
+        checkpoint_sha256=None if newest is None else sha256_of(newest),
+    )
+
+
+def table_of(
+    name: str, results: Sequence[EntryResult], *, paper: Iterable[ReportedResult] = ()
+) -> SweepTable:
+    """The table of a sweep called `name`, of which the paper reports `paper`."""
+    scores = [score for result in results for score in result.scores]
+    names = list(dict.fromkeys(score.name for score in scores))
+    keys = sorted(dict.fromkeys(map(_key, scores)), key=lambda key: names.index(key[0]))
+    words = {score.measure.name: score.measure.words for score in scores}
+    return SweepTable(
+        name=name,
+        rows=tuple(results),
+        columns=tuple(_column(key, results) for key in keys),
+        paper=tuple(in_words(result, words=words) for result in paper),
+    )
+
+
+def _key(score: ScoreRecord) -> tuple[str, str, int]:
+    return (score.name, score.sampler, score.steps)
+
+
+def _column(key: tuple[str, str, int], results: Sequence[EntryResult]) -> Column:
+    found = [next((s for s in result.scores if _key(s) == key), None) for result in results]
+    measure = next(score for score in found if score is not None).measure.name
+    alike = {s.name for result in results for s in result.scores if s.measure.name == measure}
+    return Column(
+        title=measure if len(alike) == 1 else key[0],
+        scores=tuple(found),
+        reported=tuple(map(_reported, results, found)),
+    )
+
+
+def _reported(result: EntryResult, score: ScoreRecord | None) -> str:
+    """What the paper reports of this very score."""
+    if score is None:
+        return ""
+    (table,), _ = compare_with_paper(result.entry.recipe.reported, tables_of([score]))
+    return table.paper.shown(score) if table.paper is not None and table.paper.comparable else ""
