@@ -111,10 +111,10 @@ def show_json(value: Any) -> None:
 
 
 def catalogue_of(ctx: click.Context) -> "Catalogue":
-    """The components that are installed and not switched off; loaded once for a command.
+    """The components that are installed and not disabled; loaded once for a command.
 
     Raises:
-        UsageError: if a plugin is to be switched off that is not there, as when it is mistyped.
+        UsageError: if a plugin that is to be disabled is not installed.
     """
     from dddm.registry.loader import load_catalogue
 
@@ -130,22 +130,22 @@ def catalogue_of(ctx: click.Context) -> "Catalogue":
 
 
 def _name_slow(catalogue: "Catalogue") -> None:
-    """Every command waits for every plugin, so it says for which it waited long."""
+    """Warn of plugins that load slowly: every command waits for all of them."""
     if os.environ.get("RANK", "0") != "0":
         return
     for status in catalogue.plugins:
         if status.seconds > _SLOW_SECONDS:
-            remarks = f" ({', '.join(status.remarks)})" if status.remarks else ""
+            imports_torch = ", because it imports torch" if status.imports_torch else ""
             click.echo(
-                f"the plugin {status.title} took {status.seconds:.1f} s to load{remarks}\n"
-                f"  try: leave it out with -p no:{status.name}; see `dddm plugins --timing`",
+                f"the plugin {status.title} took {status.seconds:.1f} s to load{imports_torch}\n"
+                f"  try: disable it with -p no:{status.name}; see `dddm plugins --timing`",
                 err=True,
             )
 
 
 def _refuse_unknown(disabled: Sequence[str], catalogue: "Catalogue") -> None:
-    """The environment may name plugins that are not everywhere; who writes -p means one here."""
-    from dddm.registry.declaration import namespace_of
+    """Of -p alone: the environment variable may name plugins that are not on every machine."""
+    from dddm.registry.registrar import namespace_of
 
     plugins = [plugin.name for plugin in catalogue.plugins]
     packages = [plugin.package for plugin in catalogue.plugins]
@@ -154,7 +154,7 @@ def _refuse_unknown(disabled: Sequence[str], catalogue: "Catalogue") -> None:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             raise UsageError(
-                f"there is no plugin called {name!r} to switch off",
+                f"there is no plugin called {name!r}",
                 where=f"-p no:{name}",
                 remedy=f"did you mean {near[0]}?" if near else "see `dddm plugins --json`",
             )

@@ -1,4 +1,4 @@
-"""How an error is shown: a user's as what, where and remedy; ours with its traceback."""
+"""Shows errors: those of users without a traceback, defects of dddm and plugins with one."""
 
 import errno
 import os
@@ -10,15 +10,14 @@ from typing import Final
 import click
 
 from dddm.errors import DddmError, EnvironmentProblem, StoppedEarly
-from dddm.registry.factory import blame
+from dddm.registry.factory import attribute_error
 from dddm.train.launch import is_worker
 
 DEFECT: Final = 1
-"""The exit code for anything that a user cannot mend."""
+"""The exit code of a defect of dddm."""
 _DEFECT_OF_OURS: Final = (
-    "this is a defect of dddm, not of what you did\n"
-    "  try: report it in the project's issue tracker, with the lines above and the output of "
-    "`dddm doctor`"
+    "this is a defect of dddm\n"
+    "  try: report it with the traceback above and the output of `dddm doctor`"
 )
 _SECONDS_FOR_THE_FIRST: Final = 3.0
 
@@ -34,12 +33,11 @@ def show_failure(error: Exception) -> int:
     if known is not None:
         show_error(str(known))
         return known.exit_code
-    blamed = blame(error)
-    if blamed is not None:
-        click.echo(blamed.lines, nl=False, err=True)
-        show_error(str(blamed.error))
-        return blamed.error.exit_code
     traceback.print_exception(error)
+    of_plugin = attribute_error(error)
+    if of_plugin is not None:
+        show_error(str(of_plugin))
+        return of_plugin.exit_code
     show_error(_DEFECT_OF_OURS)
     return DEFECT
 
@@ -50,7 +48,7 @@ def show_error(message: str) -> None:
 
 
 def _show_in_worker(error: Exception, known: DddmError | None) -> int:
-    """One of several processes: who started it is left its error, and shows it if it can."""
+    """In one of several processes: leave the error to the launcher, which shows it."""
     from dddm.train.launch import LAUNCHER, leave_error, rank_here
     from dddm.train.processes import is_consequence
 
@@ -59,19 +57,16 @@ def _show_in_worker(error: Exception, known: DddmError | None) -> int:
             click.echo(str(known), err=True)
         return known.exit_code
     if known is None and is_consequence(error):
-        # Another process has failed, and says why; it is to be the first that is noticed.
+        # Another process failed first: give the launcher time to notice that one, and its reason.
         time.sleep(_SECONDS_FOR_THE_FIRST)
         return DEFECT
-    blamed = blame(error) if known is None else None
-    if blamed is not None:
-        known = blamed.error
-    message = str(known)
-    if blamed is not None:
-        message = f"{message}\n{blamed.lines}".rstrip()
-    elif known is None:
+    message, code = str(known), DEFECT if known is None else known.exit_code
+    if known is None:
+        of_plugin = attribute_error(error)
+        if of_plugin is not None:
+            code = of_plugin.exit_code
         lines = "".join(traceback.format_exception(error))
-        message = f"{_DEFECT_OF_OURS}\n{lines}".rstrip()
-    code = DEFECT if known is None else known.exit_code
+        message = f"{of_plugin or _DEFECT_OF_OURS}\n{lines}".rstrip()
     leave_error(message, code=code)
     if LAUNCHER not in os.environ:
         show_error(f"process {rank_here()} of {os.environ.get('WORLD_SIZE')}: {message}")
@@ -79,19 +74,19 @@ def _show_in_worker(error: Exception, known: DddmError | None) -> int:
 
 
 def _problem_of_the_machine(error: Exception) -> DddmError | None:
-    """What the machine lacks, where that is all that `error` says; None for everything else."""
+    """A full disk or no memory left; None for any other error."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return EnvironmentProblem(
             "no space left on the device",
             where=str(error.filename or "standard output"),
-            remedy="free some space; files written before are whole",
+            remedy="free some space; files that were already written are complete",
         )
     torch = sys.modules.get("torch")
     if isinstance(error, MemoryError) or (
         torch is not None and isinstance(error, torch.OutOfMemoryError)
     ):
         return EnvironmentProblem(
-            f"memory ran out: {error}".rstrip(": "),
+            f"out of memory: {error}".rstrip(": "),
             remedy="use a smaller batch or network, or a device with more memory",
         )
     return None

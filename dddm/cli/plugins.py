@@ -1,4 +1,4 @@
-"""`dddm plugins`: what is installed, and what each component's options are."""
+"""`dddm plugins`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def plugins(ctx: click.Context, timing: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes them by name
-    """List the components that are installed, and the plugins that they come from.
+    """List the installed components, and the plugins that provide them.
 
-    A plugin that could not be used is set aside, with the reason; nothing else is harmed by it.
-    In a recipe the part of an id behind the colon will do, while it is the name of one component
-    of its kind.  `dddm plugins show NAME` lists a component's options.
+    A plugin that fails to load is listed with the reason; all others still work.  A recipe may name
+    a component without its namespace, as long as only one component of that kind has the name.
+    `dddm plugins show NAME` lists a component's options.
 
     \b
     Examples:
@@ -46,7 +46,7 @@ def plugins(ctx: click.Context, timing: bool, as_json: bool) -> None:  # noqa: F
         show_json(
             {
                 "components": [facts_of(component) for component in catalogue.components()],
-                "plugins": [status.facts for status in statuses],
+                "plugins": [status.to_json() for status in statuses],
             }
         )
     elif timing:
@@ -67,10 +67,9 @@ def _list_components(catalogue: "Catalogue") -> None:
 
 
 def _list_plugins(statuses: "Sequence[PluginStatus]") -> None:
-    """Each with its package and status; why it was set aside under it."""
     click.secho("from these plugins", bold=True)
     if not statuses:
-        click.echo("  none is installed")
+        click.echo("  none installed")
     rows = [(status.name, f"{status.package} {status.version}") for status in statuses]
     widths = [max(map(len, column), default=0) for column in zip(*rows, strict=True)]
     for status, row in zip(statuses, rows, strict=True):
@@ -81,8 +80,7 @@ def _list_plugins(statuses: "Sequence[PluginStatus]") -> None:
 
 
 def _status(status: "PluginStatus") -> str:
-    """Its status, and what its author should know of."""
-    return ", ".join([status.word, *status.remarks])
+    return f"{status.status}, imports torch" if status.imports_torch else status.status
 
 
 def _slowest_first(catalogue: "Catalogue") -> "Sequence[PluginStatus]":
@@ -90,13 +88,10 @@ def _slowest_first(catalogue: "Catalogue") -> "Sequence[PluginStatus]":
 
 
 def _list_times(statuses: "Sequence[PluginStatus]") -> None:
-    """Milliseconds of each plugin: its import, and the registration of its components."""
-    click.secho("  import ms  register ms  plugin", bold=True)
+    click.secho("  load ms  plugin", bold=True)
     for status in statuses:
-        times = (status.import_seconds, status.register_seconds)
-        imported, registered = (f"{seconds * 1000:.1f}" for seconds in times)
-        click.echo(f"{imported:>11}  {registered:>11}  {status.title}: {_status(status)}")
-    click.echo(f"{sum(status.seconds for status in statuses) * 1000:.1f} ms in all")
+        click.echo(f"{status.seconds * 1000:>9.1f}  {status.title}: {_status(status)}")
+    click.echo(f"{sum(status.seconds for status in statuses) * 1000:.1f} ms in total")
 
 
 def _complete(
@@ -113,8 +108,8 @@ def _complete(
 def show(ctx: click.Context, name: str, as_json: bool) -> None:  # noqa: FBT001 - see above
     """Show the component NAME with its options: type, bounds, default and what each does.
 
-    NAME is a full id or what stands behind its colon; where several components have it, all are
-    shown.
+    NAME is an id such as dddm:adm, or the part after the colon; if several components have that
+    name, all are shown.
 
     \b
     Examples:
@@ -151,7 +146,7 @@ def _show_component(component: "Component") -> None:
         click.echo(f"    {option.help}")
     for number, file in enumerate(component.weights):
         if not number:
-            click.echo("\nweights, verified before they are used (`dddm weights list`)")
+            click.echo("\nweights, verified before use (`dddm weights list`)")
         click.echo(f"    {file.name}, {size(file.size_bytes)}, sha256 {file.sha256}")
         click.echo(f"    {file.url}" if file.by_hand is None else f"    {file.by_hand}")
 
@@ -166,4 +161,4 @@ def _assignment(name: str, default: Any, *, required: bool) -> str:
 
     if required:
         return f"{name} = …  (required)"
-    return f"{name}  (left out by default)" if default is None else f"{name} = {inline(default)}"
+    return f"{name}  (not set by default)" if default is None else f"{name} = {inline(default)}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from dddm.interfaces.plugin import NestedComponent
-from dddm.registry.values import broken_bound
+from dddm.registry.registrar import broken_bound
 
 _LARGEST: Final = 2**63 - 1
 _WORDS: Final = {

@@ -1,4 +1,4 @@
-"""All components that can be used, and what became of every plugin."""
+"""The components that can be used, and the status of every plugin."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -9,20 +9,19 @@ from attrs import frozen
 from dddm.errors import PluginError
 from dddm.interfaces.plugin import Kind
 from dddm.registry.component import Component
-from dddm.registry.declaration import namespace_of
+from dddm.registry.registrar import namespace_of
 
 
 @final
 @frozen(kw_only=True)
 class PluginStatus:
-    """One entry point.
+    """What became of one entry point.
 
     Attributes:
-        error: why it was set aside; None where it was loaded or switched off.
-        disabled: whether the user switched it off.
-        import_seconds: what the import of its module took.
-        register_seconds: what its hook took.
-        remarks: what it did to the process while it was loaded; all but `imports torch` was undone.
+        error: why it failed to load; None where it was loaded or disabled.
+        disabled: whether the user disabled it.
+        seconds: how long loading it took.
+        imports_torch: whether loading it imported torch, which takes seconds.
     """
 
     name: str
@@ -30,39 +29,31 @@ class PluginStatus:
     version: str
     error: PluginError | None = None
     disabled: bool = False
-    import_seconds: float = 0.0
-    register_seconds: float = 0.0
-    remarks: tuple[str, ...] = ()
-
-    @property
-    def seconds(self) -> float:
-        """What loading it took in all."""
-        return self.import_seconds + self.register_seconds
+    seconds: float = 0.0
+    imports_torch: bool = False
 
     @property
     def title(self) -> str:
-        """Its name, and the package that it is of, as messages name it."""
+        """Its name and package, as messages name it."""
         return f"{self.name} of {self.package} {self.version}"
 
     @property
-    def word(self) -> str:
-        """`loaded`, `set aside` or `switched off`."""
+    def status(self) -> str:
+        """`loaded`, `failed` or `disabled`."""
         if self.disabled:
-            return "switched off"
-        return "set aside" if self.error is not None else "loaded"
+            return "disabled"
+        return "failed" if self.error is not None else "loaded"
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for `--json`."""
         return {
             "name": self.name,
             "package": self.package,
             "version": self.version,
-            "status": self.word,
+            "status": self.status,
             "reason": None if self.error is None else str(self.error),
-            "remarks": list(self.remarks),
-            "import_ms": round(self.import_seconds * 1000, 2),
-            "register_ms": round(self.register_seconds * 1000, 2),
+            "imports_torch": self.imports_torch,
+            "load_ms": round(self.seconds * 1000, 2),
         }
 
 
@@ -77,8 +68,8 @@ class Catalogue:
         self.plugins = tuple(sorted(plugins, key=lambda p: p.name))
 
     @property
-    def set_aside(self) -> Mapping[str, PluginError]:
-        """Plugins that could not be used, with the reason."""
+    def failed(self) -> Mapping[str, PluginError]:
+        """Plugins that failed to load, with the reason."""
         return {p.name: p.error for p in self.plugins if p.error is not None}
 
     def components(self, kind: Kind | None = None) -> tuple[Component, ...]:
@@ -115,33 +106,33 @@ class Catalogue:
     def _unknown(self, kind: Kind | None, name: str) -> PluginError:
         word = "component" if kind is None else kind.value
         what = f"there is no {word} called {name!r}"
-        # A name without a colon may be a plugin's, which is not in use.
+        # A name without a colon may be that of a plugin which is not in use.
         meant = {name.partition(":")[0], name}
         for plugin in self.plugins:
             if not meant & {plugin.name, namespace_of(plugin.name)}:
                 continue
             if plugin.error is not None:
                 return PluginError(
-                    f"{what}, because the plugin {plugin.name} was set aside: {plugin.error.what}",
+                    f"{what}, because the plugin {plugin.name} failed to load: {plugin.error.what}",
                     where=plugin.error.where,
                     remedy=plugin.error.remedy,
                 )
             if plugin.disabled:
                 return PluginError(
-                    f"{what}, because the plugin {plugin.name} is switched off",
-                    remedy=f"leave out -p no:{plugin.name}, and unset DDDM_DISABLE_PLUGINS",
+                    f"{what}, because the plugin {plugin.name} is disabled",
+                    remedy=f"remove -p no:{plugin.name}, and unset DDDM_DISABLE_PLUGINS",
                 )
         here = self.components(kind)
         near = difflib.get_close_matches(name, [c.name for c in here] + [c.id for c in here], n=3)
         if near:
             remedy = "did you mean " + " or ".join(near) + "?"
         elif kind is None:
-            remedy = "is its package installed?  `dddm plugins` lists what is"
+            remedy = "install its package; `dddm plugins` lists what is installed"
         elif here:
             remedy = "choose among " + ", ".join(dict.fromkeys(c.name for c in here))
         else:
             remedy = f"install a plugin that has a {word}; see `dddm plugins`"
-        idle = [f"{p.name} is {p.word}" for p in self.plugins if p.word != "loaded"]
+        idle = [f"{p.name} {p.status}" for p in self.plugins if p.status != "loaded"]
         if idle:
             remedy += "  (" + ", ".join(idle) + ")"
         return PluginError(what, remedy=remedy)

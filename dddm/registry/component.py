@@ -1,4 +1,4 @@
-"""One registered component, and how its class is found when it is first used."""
+"""One registered component."""
 
 import difflib
 import importlib
@@ -18,7 +18,7 @@ from dddm.interfaces.plugin import (
     Needs,
     WeightFile,
 )
-from dddm.registry.blame import in_words, place_of, places_of
+from dddm.registry.tracebacks import line_in_package, summarize, top_package
 
 Known = TypeVar("Known")
 
@@ -26,7 +26,7 @@ Known = TypeVar("Known")
 @final
 @frozen(kw_only=True)
 class Component:
-    """What a plugin declared, and where it came from.
+    """A component as its plugin registered it; its class is imported when it is first used.
 
     Attributes:
         namespace: of the plugin; a full id is `namespace:name`.
@@ -59,19 +59,19 @@ class Component:
 
     @property
     def title(self) -> str:
-        """Its id, and the package that it is of, as messages name it."""
+        """Its id and package, as messages name it."""
         return f"{self.id} of {self.package} {self.version}"
 
     @property
     def place(self) -> str:
-        """What it registered, and the package that it is of, as the place of an error."""
+        """Its target and package, as the location of an error."""
         return f"{self.target} of {self.package} {self.version}"
 
     def weights_for(self, options: Any) -> tuple[WeightFile, ...]:
-        """The files of weights that it needs with these options.
+        """The weight files that it needs with these options.
 
         Raises:
-            PluginError: if it cannot say.
+            PluginError: if its `needs` fails.
         """
         if self.needs is None:
             return self.weights
@@ -79,19 +79,18 @@ class Component:
             return tuple(self.needs(options))
         except Exception as error:
             raise PluginError(
-                f"{self.id} cannot say which weights it needs: {error!r}",
+                f"{self.id} failed to list the weights it needs: {summarize(error)}",
                 remedy=f"report this to the authors of {self.package}",
             ) from error
 
     def info(self, of: type[Known], options: Any) -> Known | None:
-        """What it says of itself with these options; None where it says nothing.
+        """What `describe` returns for an instance of its options class; None where it is unknown.
 
         Args:
-            of: the class of its kind's facts.
-            options: an instance of its options class.
+            of: the info class of its kind.
 
         Raises:
-            PluginError: if it cannot say, or says something else.
+            PluginError: if `describe` fails, or returns something else.
         """
         if self.describe is None:
             return None
@@ -99,12 +98,12 @@ class Component:
             said = self.describe(options)
         except Exception as error:
             raise PluginError(
-                f"{self.id} cannot describe itself: {error!r}",
+                f"{self.id} failed to describe itself: {summarize(error)}",
                 remedy=f"report this to the authors of {self.package}",
             ) from error
         if said is not None and not isinstance(said, of):
             raise PluginError(
-                f"{self.id} describes itself by {type(said).__name__}, not {of.__name__}",
+                f"{self.id} describes itself as {type(said).__name__} instead of {of.__name__}",
                 remedy=f"report this to the authors of {self.package}",
             )
         return said
@@ -119,9 +118,9 @@ class Component:
         try:
             module = importlib.import_module(module_name)
         except (Exception, SystemExit) as error:
-            line = place_of(error, within=places_of(self.target))
+            line = line_in_package(error, top_package(self.target))
             raise PluginError(
-                f"the {self.kind.value} {self.id} cannot be loaded: {in_words(error)}",
+                f"the {self.kind.value} {self.id} cannot be loaded: {summarize(error)}",
                 where=self.place if line is None else f"{line}, {self.place}",
                 remedy=f"reinstall or update {self.package}, or choose another {self.kind.value}",
             ) from error
@@ -138,7 +137,6 @@ class Component:
 
 
 def _near(name: str, module: ModuleType) -> str | None:
-    """What a module has under nearly that name, as a remedy; None if there is no such thing."""
     names = [known for known in vars(module) if not known.startswith("_")]
     folded = {known.lower(): known for known in names}
     close = difflib.get_close_matches(name.lower(), folded, n=1)

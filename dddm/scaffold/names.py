@@ -10,8 +10,8 @@ from attrs import frozen
 
 from dddm.errors import UsageError
 from dddm.interfaces.plugin import Kind
-from dddm.registry.declaration import is_name, namespace_of
-from dddm.registry.find import GROUP
+from dddm.registry.loader import GROUP
+from dddm.registry.registrar import is_name, namespace_of
 
 PREFIX: Final = "dddm-"
 """What plugins' names begin with by custom; the namespace goes without."""

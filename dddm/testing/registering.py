@@ -17,18 +17,18 @@ from dddm.recipe.merge import Merged
 from dddm.recipe.options import Reading
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
-from dddm.registry.declaration import Declarations
+from dddm.registry.registrar import PluginRegistrar
 
 
 def register(*, name: str, value: str) -> dict[str, Any]:
     """Who imported torch: `registering`, or the ids of components whose functions did."""
-    declarations = Declarations(plugin=name, package="", version="")
-    EntryPoint(name=name, value=value, group="dddm").load().dddm_register(declarations)
+    registrar = PluginRegistrar(plugin=name, package="", version="")
+    EntryPoint(name=name, value=value, group="dddm").load().dddm_register(registrar)
     if "torch" in sys.modules:
         return {"registering": True, "components": []}
-    catalogue = Catalogue(declarations.components)
+    catalogue = Catalogue(registrar.components)
     guilty = []
-    for component in declarations.components:
+    for component in registrar.components:
         ask(component, catalogue)
         if "torch" in sys.modules:
             guilty.append(component.id)

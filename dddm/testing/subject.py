@@ -19,7 +19,7 @@ from dddm.recipe.read import SINGLE
 from dddm.recipe.write import inline
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
-from dddm.registry.declaration import namespace_of
+from dddm.registry.registrar import namespace_of
 from dddm.support.weights import find_weights
 from dddm.testing.plain_paths import PATHS
 
@@ -245,7 +245,7 @@ def find_components(
     """Components by id or name, or all of a namespace, an entry point or a distribution.
 
     Raises:
-        PluginError: if there is none; with the nearest names, or why its plugin was set aside.
+        PluginError: if there is none; with the nearest names, or why its plugin failed to load.
     """
     found = tuple(
         c
@@ -258,7 +258,7 @@ def find_components(
         names = {plugin.name, namespace_of(plugin.name), plugin.package}
         if plugin.error is not None and name in names:
             raise PluginError(
-                f"the plugin {plugin.title} was set aside: {plugin.error.what}",
+                f"the plugin {plugin.title} failed to load: {plugin.error.what}",
                 where=plugin.error.where,
                 remedy=plugin.error.remedy,
             )

@@ -16,7 +16,7 @@ from dddm.errors import DddmError, StoppedEarly
 from dddm.interfaces.observer import Event, Notice, Observer
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import Recipe
-from dddm.registry.blame import in_words, place_of
+from dddm.registry.tracebacks import line_in_package, summarize
 from dddm.registry.catalogue import Catalogue
 from dddm.train.run_folder import RunFolder
 from dddm.train.stopping import StopRequest
@@ -159,9 +159,9 @@ class EventBus:
     def _report(self, subscriber: Subscriber, error: BaseException, *, when: str) -> None:
         subscriber.failures += 1
         if subscriber.failures == 1:
-            place = place_of(error)
+            place = line_in_package(error, None)
             at = "" if place is None else f" ({place})"
-            self.notice(f"observer {subscriber.title} failed when {when}: {in_words(error)}{at}")
+            self.notice(f"observer {subscriber.title} failed when {when}: {summarize(error)}{at}")
 
 
 def _is_ctrl_c(error: BaseException) -> bool:

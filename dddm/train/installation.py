@@ -31,7 +31,7 @@ def installation(catalogue: Catalogue, *, folder: Path) -> dict[str, Any]:
         "environment": {
             name: value for name, value in sorted(os.environ.items()) if name.startswith(_VARIABLES)
         },
-        "plugins": [status.facts for status in catalogue.plugins],
+        "plugins": [status.to_json() for status in catalogue.plugins],
     }
 
 

@@ -98,7 +98,7 @@ def test_a_wrong_recipe(
             ("-p no:dddm.metrisc", "did you mean dddm.metrics"),
         ),
         (["-p", "no:xyzzy", "plugins"], 2, ("'xyzzy'", "dddm plugins")),
-        (["-p", "no:dddm.metrics", "check", "digits"], 4, ("dddm.metrics is switched off",)),
+        (["-p", "no:dddm.metrics", "check", "digits"], 4, ("dddm.metrics is disabled",)),
         (["plugins", "show", "amd"], 4, ("amd", "adm")),
         (["sample", "--steps", "0"], 2, ("--steps", "x>=1")),
         (["sample"], 2, ("runs", "dddm run")),

@@ -14,7 +14,7 @@ from dddm.cli.plugin import COMMANDS, plugin
 from dddm.errors import PluginError, UsageError
 from dddm.interfaces.plugin import Conformance, Kind, option
 from dddm.registry.catalogue import Catalogue
-from dddm.registry.declaration import Declarations
+from dddm.registry.registrar import PluginRegistrar
 
 
 @frozen(kw_only=True)
@@ -24,7 +24,7 @@ class Options:
 
 def catalogue(*more: type[Any]) -> Catalogue:
     """A right metric and a wrong one, of one distribution; and more, if wanted."""
-    toys = Declarations(plugin="toy", package="dddm-toys", version="1")
+    toys = PluginRegistrar(plugin="toy", package="dddm-toys", version="1")
     targets: tuple[type[Any], ...] = (RightMetric, Asymmetric, *more)
     for target in targets:
         toys.add(
@@ -148,8 +148,8 @@ def test_a_built_in_on_the_real_command_line(tmp_path: Path) -> None:
 
 
 def test_a_wrong_plugin_exits_with_4(tmp_path: Path) -> None:
-    """One that is switched off cannot be tested, and an error shows no traceback."""
+    """One that is disabled cannot be tested, and an error shows no traceback."""
     done = dddm("-p", "no:dddm.metrics", "plugin", "test", "dddm:l1", cwd=tmp_path)
     assert done.returncode == 4
-    assert "switched off" in done.stderr
+    assert "disabled" in done.stderr
     assert "Traceback" not in done.stderr

@@ -23,7 +23,7 @@ def test_only_toys_are_there(alone: Alone, tmp_path: Path) -> None:
     assert status.pop("toy") == "loaded"
     built_in = {name: word for name, word in status.items() if name.startswith("dddm.")}
     assert len(built_in) >= len(OURS)
-    assert set(built_in.values()) == {"switched off"}
+    assert set(built_in.values()) == {"disabled"}
 
 
 def test_the_recipe_is_checked_shown_and_counted(alone: Alone, place: Path) -> None:
@@ -44,7 +44,7 @@ def test_mistakes_are_found_among_toys(alone: Alone, place: Path) -> None:
     done = alone.dddm("check", "toy.toml", cwd=place)
     assert done.returncode == 3
     assert "toy.toml:12:7: there is no schedule called 'dddm:vp'" in done.stderr
-    assert "is switched off" in done.stderr
+    assert "is disabled" in done.stderr
     assert "toy.toml:16:" in done.stderr
 
 
@@ -60,7 +60,7 @@ def test_the_toys_can_be_switched_off_too(alone: Alone, place: Path) -> None:
     """Then nothing is left, and what is said of the recipe says why."""
     done = alone.dddm("-p", "no:toy", "check", "toy.toml", cwd=place)
     assert done.returncode == 4
-    assert "toy is switched off" in done.stderr
+    assert "toy is disabled" in done.stderr
 
 
 def test_a_run_goes_from_images_to_its_page(trained: Path) -> None:

@@ -24,8 +24,8 @@ from dddm.recipe.read import read_recipe
 from dddm.recipe.schema import schema_of
 from dddm.recipe.write import to_toml
 from dddm.registry.catalogue import Catalogue
-from dddm.registry.declaration import Declarations
 from dddm.registry.loader import load_catalogue
+from dddm.registry.registrar import PluginRegistrar
 
 METRIC = '[metric]\nuse = "pseudo-huber"\nc = 0.0043\n'
 HOLDING = '[metric]\nuse = "half"\n\n[metric.of]\nuse = "pseudo-huber"\nc = 0.0043\n'
@@ -47,7 +47,7 @@ def _refuse(options: PickyOptions, context: RecipeContext) -> Iterator[Issue]:
 
 
 def _with_half() -> Catalogue:
-    more = Declarations(plugin="toy", package="toy", version="1")
+    more = PluginRegistrar(plugin="toy", package="toy", version="1")
     more.add(Kind.METRIC, "half", target="toy:Half", summary="Half.", options=HalfOptions)
     more.add(
         Kind.METRIC,
@@ -127,7 +127,7 @@ def test_a_part_is_annotated_as_one() -> None:
     class Wrong:
         of: str = nested_component(Kind.METRIC, help="The metric.")
 
-    with pytest.raises(PluginError, match="NestedComponent"):
-        Declarations(plugin="toy", package="toy", version="1").add(
+    with pytest.raises(PluginError, match="another annotation"):
+        PluginRegistrar(plugin="toy", package="toy", version="1").add(
             Kind.METRIC, "wrong", target="toy:Wrong", summary="Wrong.", options=Wrong
         )

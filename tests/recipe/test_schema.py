@@ -20,8 +20,8 @@ from dddm.recipe.read import read_recipe
 from dddm.recipe.schema import schema_of
 from dddm.recipe.shipped import shipped_names
 from dddm.registry.catalogue import Catalogue
-from dddm.registry.declaration import Declarations
 from dddm.registry.loader import load_catalogue
+from dddm.registry.registrar import PluginRegistrar
 
 
 @frozen(kw_only=True)
@@ -198,7 +198,7 @@ def test_tables_are_laid_out_as_editors_complete_from(catalogue: Catalogue) -> N
 
 def test_components_may_differ_in_an_option_of_one_name() -> None:
     """Each takes its own, an editor is shown both, and no component takes the other's."""
-    toy = Declarations(plugin="toy", package="toys", version="1.0")
+    toy = PluginRegistrar(plugin="toy", package="toys", version="1.0")
     toy.add(Kind.SCHEDULE, "short", target="a:B", summary="Few.", options=Short)
     toy.add(Kind.SCHEDULE, "long", target="a:B", summary="Many.", options=Long)
     catalogue = Catalogue(toy.components)

@@ -62,14 +62,14 @@ def test_a_plugin_that_is_not_in_use_is_named() -> None:
     catalogue = Catalogue(toy_catalogue().components(), plugins=plugins)
     with pytest.raises(PluginError) as caught:
         catalogue.find(Kind.METRIC, "focal:far")
-    assert str(caught.value).endswith("set aside: it broke\n  at: here\n  try: mend it")
-    with pytest.raises(PluginError, match="off is switched off"):
+    assert str(caught.value).endswith("failed to load: it broke\n  at: here\n  try: mend it")
+    with pytest.raises(PluginError, match="off is disabled"):
         catalogue.find(Kind.METRIC, "off:far")
-    with pytest.raises(PluginError, match=r"focal.a is set aside, off is switched off"):
+    with pytest.raises(PluginError, match=r"focal.a failed, off disabled"):
         catalogue.find(Kind.METRIC, "unknown")
     with pytest.raises(PluginError, match=r"no component called 'focal\.a', because the plugin"):
         catalogue.named("focal.a")
-    assert catalogue.set_aside == {"focal.a": error}
+    assert catalogue.failed == {"focal.a": error}
 
 
 def test_named_finds_every_kind() -> None:
@@ -80,16 +80,16 @@ def test_named_finds_every_kind() -> None:
         catalogue.named("pixel")
     with pytest.raises(PluginError) as caught:
         catalogue.named("xyzzy")
-    assert caught.value.remedy == "is its package installed?  `dddm plugins` lists what is"
+    assert caught.value.remedy == "install its package; `dddm plugins` lists what is installed"
 
 
 def test_facts_are_plain() -> None:
     """What listings print of a plugin."""
     status = PluginStatus(
         name="a", package="p", version="1", error=PluginError("broke"),
-        import_seconds=0.0123456, register_seconds=2.0, remarks=("imports torch",),
+        seconds=0.0123456, imports_torch=True,
     )  # fmt: skip
-    assert status.facts == {
-        "name": "a", "package": "p", "version": "1", "status": "set aside", "reason": "broke",
-        "remarks": ["imports torch"], "import_ms": 12.35, "register_ms": 2000.0,
+    assert status.to_json() == {
+        "name": "a", "package": "p", "version": "1", "status": "failed", "reason": "broke",
+        "imports_torch": True, "load_ms": 12.35,
     }  # fmt: skip

@@ -12,10 +12,10 @@ TESTS = """\
 from planted.metrics import Asymmetric, RightMetric
 from dddm.interfaces.plugin import Conformance, Kind
 from dddm.registry.catalogue import Catalogue
-from dddm.registry.declaration import Declarations
+from dddm.registry.registrar import PluginRegistrar
 from dddm.testing import conformance
 
-toys = Declarations(plugin="toy", package="toys", version="1")
+toys = PluginRegistrar(plugin="toy", package="toys", version="1")
 
 def add(name, target, **said):
     place = f"planted.metrics:{target.__name__}"

@@ -9,7 +9,7 @@ from planted.metrics import Asymmetric, OneNumber, RightMetric
 from dddm.errors import PluginError
 from dddm.interfaces.plugin import Conformance, Kind
 from dddm.registry.catalogue import Catalogue, PluginStatus
-from dddm.registry.declaration import Declarations
+from dddm.registry.registrar import PluginRegistrar
 from dddm.testing import Report, Result, examine
 from dddm.testing.report import Outcome
 
@@ -18,7 +18,7 @@ SYMMETRIC = "metric.symmetric"
 
 def catalogue(target: type[Any] = RightMetric, **said: Any) -> Catalogue:
     """A catalogue of one metric, of which its registration says this."""
-    toys = Declarations(plugin="toy", package="toys", version="1")
+    toys = PluginRegistrar(plugin="toy", package="toys", version="1")
     toys.add(
         Kind.METRIC,
         "near",
@@ -117,7 +117,7 @@ def test_a_component_has_several_names(name: str) -> None:
 
 def test_kind_tells_components_of_one_name_apart() -> None:
     """As a word or as a member."""
-    toys = Declarations(plugin="toy", package="toys", version="1")
+    toys = PluginRegistrar(plugin="toy", package="toys", version="1")
     for kind in (Kind.METRIC, Kind.FEATURES):
         toys.add(kind, "near", target="nowhere:X", summary="A toy.")
     both = Catalogue(toys.components)
@@ -130,7 +130,7 @@ def test_kind_tells_components_of_one_name_apart() -> None:
 
 def test_what_cannot_be_built_fails_once() -> None:
     """One check says so; those that need the component point at it."""
-    toys = Declarations(plugin="toy", package="toys", version="1")
+    toys = PluginRegistrar(plugin="toy", package="toys", version="1")
     toys.add(Kind.METRIC, "near", target="nowhere:X", summary="A toy.")
     report = examine("near", catalogue=Catalogue(toys.components))
     assert [result.name for result in report.broken] == ["component.builds"]
@@ -175,7 +175,7 @@ def test_a_plugin_that_was_set_aside_answers_with_its_reason() -> None:
         with pytest.raises(PluginError) as caught:
             examine(name, catalogue=Catalogue([], plugins=[plugin]))
         assert str(caught.value) == (
-            "the plugin toy.more of dddm-toys 1 was set aside: its module is broken\n"
+            "the plugin toy.more of dddm-toys 1 failed to load: its module is broken\n"
             "  at: toy.py:3\n  try: mend it"
         )
 

@@ -35,9 +35,3 @@ def install(folder: Path, name: str, *, version: str = "1.0", **modules: tuple[s
         lines.append(f"{point} = {module}")
         (folder / f"{module}.py").write_text(textwrap.dedent(source))
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
-
-
-def make_editable(folder: Path, name: str, *, version: str = "1.0") -> None:
-    """Make an installed distribution look as `pip install -e` leaves it."""
-    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
-    (info / "direct_url.json").write_text('{"url": "x", "dir_info": {"editable": true}}')

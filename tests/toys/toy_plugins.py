@@ -17,7 +17,7 @@ from dddm.interfaces.info import (
 )
 from dddm.interfaces.plugin import Issue, Kind, NoOptions, RecipeContext, option
 from dddm.registry.catalogue import Catalogue
-from dddm.registry.declaration import Declarations
+from dddm.registry.registrar import PluginRegistrar
 
 
 @frozen(kw_only=True)
@@ -101,7 +101,7 @@ def facts_of_score(measure: Measure, *, fewest_images: int = 2) -> Callable[[Any
 
 def toy_catalogue() -> Catalogue:
     """Namespace `toy`, a second one, `other`, and toys under the ids of a recipe's defaults."""
-    toy = Declarations(plugin="toy", package="toys", version="1.0")
+    toy = PluginRegistrar(plugin="toy", package="toys", version="1.0")
     toy.add(Kind.DATASET, "images", target="toys:X", summary=".", describe=describe)
     for name, describing in (
         ("remember", describe_remember),
@@ -129,10 +129,10 @@ def toy_catalogue() -> Catalogue:
         describe=facts_of_score(KID, fewest_images=4),
     )  # fmt: skip
     toy.add(Kind.OBSERVER, "eye", target="toys:X", summary=".", default=True)
-    other = Declarations(plugin="other.more", package="others", version="2.0")
+    other = PluginRegistrar(plugin="other.more", package="others", version="2.0")
     other.add(Kind.METRIC, "far", target="toys:X", summary=".")
     other.add(Kind.FEATURES, "pixels", target="toys:X", summary=".")
-    ours = Declarations(plugin="dddm", package="dddm", version="3.0")
+    ours = PluginRegistrar(plugin="dddm", package="dddm", version="3.0")
     ours.add(
         Kind.OBJECTIVE,
         "directly-denoising",

@@ -13,8 +13,8 @@ from dddm.interfaces.plugin import Kind
 from dddm.interfaces.sampler import Denoiser, Sampler, StepNoise
 from dddm.interfaces.schedule import Schedule, expand_B111
 from dddm.registry.catalogue import Catalogue
-from dddm.registry.declaration import Declarations
 from dddm.registry.loader import load_catalogue
+from dddm.registry.registrar import PluginRegistrar
 
 
 def times_of(model: Denoiser, x_T: Tensor, *, steps: int) -> Tensor:
@@ -128,7 +128,7 @@ class Jumping(Sampler):
 
 def with_toy_samplers() -> Catalogue:
     """All that is installed, and `toy:heun`, `toy:restarting` and `toy:jumping`."""
-    toys = Declarations(plugin="toy", package="toys-without-entry-point", version="1")
+    toys = PluginRegistrar(plugin="toy", package="toys-without-entry-point", version="1")
     toys.add(Kind.SAMPLER, "heun", target="toy_samplers:Heun", summary="Second order.")
     toys.add(Kind.SAMPLER, "restarting", target="toy_samplers:Restarting", summary="With noise.")
     toys.add(

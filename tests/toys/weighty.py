@@ -8,7 +8,7 @@ from attrs import frozen
 from dddm.interfaces.info import Measure, MemoryField, ObjectiveInfo, ScoreInfo
 from dddm.interfaces.plugin import Kind, NestedComponent, WeightFile, nested_component, option
 from dddm.registry.catalogue import Catalogue
-from dddm.registry.declaration import Declarations
+from dddm.registry.registrar import PluginRegistrar
 
 CONTENTS = {"small.pth": b"small", "large.pth": b"large one"}
 
@@ -50,7 +50,7 @@ def measures(options: object) -> ScoreInfo:
 def weighty_catalogue(*, url: str = "https://example.org/") -> Catalogue:
     """A metric that needs one of two files, one that holds another, and features that need one."""
     files = [weight_file(name, url=url) for name in CONTENTS]
-    toy = Declarations(plugin="toy", package="toys", version="1")
+    toy = PluginRegistrar(plugin="toy", package="toys", version="1")
     add: Any = toy.add
     add(Kind.METRIC, "net", target="x:X", summary=".", options=NetOptions, weights=files,
         needs=needs)  # fmt: skip

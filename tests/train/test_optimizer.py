@@ -13,7 +13,7 @@ from dddm.errors import PluginError
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import ComponentConfig
 from dddm.registry.catalogue import Catalogue
-from dddm.registry.declaration import Declarations
+from dddm.registry.registrar import PluginRegistrar
 from dddm.train.optimizer import build_optimizer, refuse_unsaveable
 
 
@@ -112,7 +112,7 @@ def test_what_cannot_be_kept_is_refused_before_training(make: Make, says: str) -
 
 def made_by(target: object) -> Any:
     """Build what a plugin registers."""
-    toys = Declarations(plugin="toy", package="toys", version="1")
+    toys = PluginRegistrar(plugin="toy", package="toys", version="1")
     globals()["TARGET"] = target
     toys.add(Kind.OPTIMIZER, "toy", target=f"{__name__}:TARGET", summary="A toy.")
     component = Catalogue(toys.components).find(Kind.OPTIMIZER, "toy")

@@ -29,7 +29,7 @@ from dddm.interfaces.sampler import Sampler
 from dddm.interfaces.schedule import Schedule
 from dddm.interfaces.score import Score
 from dddm.interfaces.target_store import TargetStore
-from dddm.registry.find import GROUP
+from dddm.registry.loader import GROUP
 from dddm.support.weights import FOLDERS_VARIABLE
 from dddm.testing import registering
 from dddm.testing.check import ConformanceFailure, Suite, expect

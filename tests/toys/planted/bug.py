@@ -7,7 +7,7 @@ from attrs import field, frozen
 
 from dddm.interfaces.plugin import Kind
 from dddm.registry.catalogue import Catalogue
-from dddm.registry.declaration import Declarations
+from dddm.registry.registrar import PluginRegistrar
 from dddm.testing import Report, examine
 
 
@@ -35,7 +35,7 @@ class Bug:
 
     def examined(self) -> Report:
         """What the kit says of it."""
-        toys = Declarations(plugin="toy", package="toys-without-entry-point", version="1")
+        toys = PluginRegistrar(plugin="toy", package="toys-without-entry-point", version="1")
         target = f"{self.target.__module__}:{self.target.__name__}"
         more = {"summary": "A toy for the conformance kit.", **self.registration}
         toys.add(self.kind, self.name, target=target, **more)

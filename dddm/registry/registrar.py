@@ -1,6 +1,7 @@
-"""Checks what a plugin declares, and collects it."""
+"""Checks and collects what a plugin registers."""
 
 import inspect
+import math
 import re
 import types
 from collections.abc import Iterable, Mapping
@@ -24,19 +25,18 @@ from dddm.interfaces.plugin import (
     WeightFile,
 )
 from dddm.registry.component import Component
-from dddm.registry.values import broken_bound, fits
 
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TARGET: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _RESERVED: Final = {Kind.SAMPLER: {"use", "steps", "images", "seed"}}
-"""Keys that mean something else in the table of a recipe where the component is used."""
+"""Keys of a component's table in a recipe that are not its options."""
 
 _PLAIN: Final = (bool, int, float, str)
 
 
 @final
-class Declarations(Registrar):
-    """Collects the components of one plugin."""
+class PluginRegistrar(Registrar):
+    """The components of one plugin."""
 
     def __init__(self, *, plugin: str, package: str, version: str) -> None:
         self.components: list[Component] = []
@@ -60,37 +60,35 @@ class Declarations(Registrar):
         default: bool = False,
         conformance: Conformance = DEFAULT_CONFORMANCE,
     ) -> None:
-        """Take one declaration.
-
-        Raises:
-            PluginError: if it is malformed, or of a name that this plugin has used.
-        """
         if not isinstance(kind, Kind):
-            raise self._malformed(f"{kind!r} is no Kind", f"write {_kind_meant(kind)}")
+            raise self._malformed(f"{kind!r} is not a Kind", f"write {_kind_meant(kind)}")
         if not is_name(name):
-            raise self._malformed(f"{name!r} is no name for a {kind.value}", _name_meant(name))
+            raise self._malformed(
+                f"{name!r} is not a valid name for a {kind.value}", _name_meant(name)
+            )
         if not isinstance(target, str) or not _TARGET.fullmatch(target):
             raise self._malformed(
-                f"{target!r}, the target of {name}, is not written as module:Class",
+                f"the target of {name} is {target!r}, not written as module:Class",
                 f"write {_target_meant(target)}",
             )
         if not isinstance(summary, str) or not summary.isprintable() or not summary:
             raise self._malformed(
-                f"the summary of {name} is not one line of text", "say in one line what it is"
+                f"the summary of {name} is not one line of text", "describe it in one line"
             )
         for called, word in ((check, "check"), (describe, "describe"), (needs, "needs")):
             if called is not None and not callable(called):
                 raise self._malformed(
-                    f"the {word} of {name} is {called!r}, no function", "give the function itself"
+                    f"the {word} of {name} is {called!r}, not a function",
+                    "pass the function itself",
                 )
         weights = tuple(weights)
         if not all(isinstance(file, WeightFile) for file in weights):
             raise self._malformed(
-                f"the weights of {name} are no WeightFile", "describe each file by a WeightFile"
+                f"the weights of {name} are not WeightFile objects", "pass one WeightFile a file"
             )
         if not isinstance(conformance, Conformance):
             raise self._malformed(
-                f"the conformance of {name} is {conformance!r}", "describe it by a Conformance"
+                f"the conformance of {name} is {conformance!r}", "pass a Conformance"
             )
         self._check_conformance(name, conformance)
         first, last = api
@@ -122,15 +120,15 @@ class Declarations(Registrar):
         )
 
     def _check_conformance(self, name: str, said: Conformance) -> None:
-        """Tables without a tuple around them are what a forgotten comma leaves."""
+        # `({...})` without a comma is not a tuple: a likely mistake, so it has its own message.
         for word, value, item, what in (
             ("examples", said.examples, Mapping, "table"),
             ("shapes", said.shapes, ImageShape, "shape"),
         ):
             if isinstance(value, item):
                 raise self._malformed(
-                    f"the conformance of {name}: {word} is a {what}, no tuple of {what}s",
-                    f"write a tuple of {what}s: (…,), with a comma before the parenthesis",
+                    f"the conformance of {name}: {word} is a {what}, not a tuple of {what}s",
+                    f"write a tuple of {what}s: (…,), with a comma",
                 )
             if not (isinstance(value, tuple | list) and all(isinstance(v, item) for v in value)):
                 raise self._malformed(
@@ -147,15 +145,15 @@ class Declarations(Registrar):
     def _check_api(self, name: str, *, first: int, last: int) -> None:
         if not first <= API_VERSION <= last:
             raise self._malformed(
-                f"{name} was written for version {first} to {last} of the plugin interface, "
+                f"{name} supports versions {first} to {last} of the plugin interface, "
                 f"and this dddm has version {API_VERSION}",
-                f"install a release of {self._package} for it, or another release of dddm",
+                f"install a matching release of {self._package} or dddm",
             )
 
     def _check_options(self, name: str, options: type[Any], *, reserved: set[str]) -> None:
         if not (isinstance(options, type) and attrs.has(options)):
             raise self._malformed(
-                f"the options of {name} are no attrs class", "decorate the class with @frozen"
+                f"the options of {name} are not an attrs class", "decorate the class with @frozen"
             )
         hints = get_type_hints(options)
         for field in attrs.fields(options):
@@ -168,8 +166,8 @@ class Declarations(Registrar):
     ) -> None:
         if field.name in reserved or field.name.startswith("_"):
             raise self._malformed(
-                f"an option of {name} is called {field.name}, which recipes cannot say there",
-                "call it something else",
+                f"an option of {name} is called {field.name}, which is reserved in recipes",
+                "rename it",
             )
         if not ({"help", "bounds"} <= field.metadata.keys()):
             raise self._malformed(
@@ -178,20 +176,19 @@ class Declarations(Registrar):
             )
         if not isinstance(field.metadata["help"], str):
             raise self._malformed(
-                f"the help of option {field.name} of {name} is no text", "say what it does"
+                f"the help of option {field.name} of {name} is not text", "describe what it does"
             )
 
     def _check_type(self, name: str, field: "attrs.Attribute[Any]", hint: Any) -> None:
         bounds = field.metadata["bounds"].values()
         if bounds and not (_takes_numbers(hint) and all(map(_is_number, bounds))):
             raise self._malformed(
-                f"option {field.name} of {name} has bounds that are no numbers, or takes none",
-                "give bounds as numbers, and only to an int, a float, or a list of them",
+                f"option {field.name} of {name} has bounds but no numeric type, or no numbers as bounds",
+                "pass numbers as bounds, and only for int, float, or tuples of them",
             )
         if "kind" in field.metadata and hint is not NestedComponent:
             raise self._malformed(
-                f"option {field.name} of {name} is made with nested_component(...) but is no "
-                "NestedComponent",
+                f"option {field.name} of {name} is a nested_component(...) with another annotation",
                 "annotate it with dddm.interfaces.plugin.NestedComponent",
             )
         if "kind" not in field.metadata and not is_option_type(hint):
@@ -208,13 +205,13 @@ class Declarations(Registrar):
             raise self._malformed(
                 f"option {field.name} of {name} has the default {default!r}, which is not of its "
                 f"type, {inspect.formatannotation(hint)}",
-                "give a default of that type, or annotate the option with its default's type",
+                "change the default or the annotation",
             )
         broken = broken_bound(default, field.metadata["bounds"])
         if broken is not None:
             raise self._malformed(
                 f"the default of option {field.name} of {name} is out of its bounds: {broken}",
-                "give a default within the bounds, or bounds around the default",
+                "change the default or the bounds",
             )
 
     def _malformed(self, what: str, remedy: str) -> PluginError:
@@ -224,24 +221,24 @@ class Declarations(Registrar):
 
 
 def namespace_of(plugin: str) -> str:
-    """What stands before the first dot of an entry point's name."""
+    """The part of an entry point's name before its first dot."""
     return plugin.partition(".")[0]
 
 
 def is_name(text: object) -> bool:
-    """Whether this may name a component or a namespace."""
+    """Whether this is a valid name of a component or namespace."""
     return isinstance(text, str) and _NAME.fullmatch(text) is not None
 
 
 def _kind_meant(kind: object) -> str:
-    """The member that somebody meant who wrote its word, or all members."""
+    """The member with that value, or all members."""
     word = {"loss": Kind.METRIC.value}.get(str(kind).lower(), str(kind).lower().replace("_", "-"))
     members = [member for member in Kind if member.value == word] or list(Kind)
     return " or ".join(f"Kind.{member.name}" for member in members)
 
 
 def _name_meant(name: object) -> str:
-    """`write "far-off"`, for who wrote FarOff."""
+    """`write "far-off"`, for FarOff."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", str(name))
     words = re.findall(r"[a-z0-9]+", apart.lower())
     meant = f'"{"-".join(words)}", ' if isinstance(name, str) and words else ""
@@ -249,7 +246,7 @@ def _name_meant(name: object) -> str:
 
 
 def _target_meant(target: object) -> str:
-    """The target as it should be written, or the pattern."""
+    """The target as it should be written, or an example."""
     if isinstance(target, type):
         return f'"{target.__module__}:{target.__qualname__}", as text'
     module, _, name = str(target).rpartition(".")
@@ -271,7 +268,7 @@ def is_option_type(annotation: Any) -> bool:
 
 
 def _takes_numbers(annotation: Any) -> bool:
-    """Whether it is int or float, a list of them, or may be left out."""
+    """Whether it is int or float, or a tuple or union of them."""
     inner = [part for part in get_args(annotation) if part not in {types.NoneType, Ellipsis}]
     if get_origin(annotation) in {Union, types.UnionType, tuple} and inner:
         return _takes_numbers(inner[0])
@@ -284,3 +281,36 @@ def _is_text(value: object) -> bool:
 
 def _is_number(bound: object) -> bool:
     return type(bound) in {int, float}
+
+
+def fits(value: Any, annotation: Any) -> bool:
+    """Whether a value has the annotated type; an int is accepted as a float."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in {Union, types.UnionType}:
+        return any(fits(value, part) for part in inner)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(fits(item, inner[0]) for item in value)
+    if origin is Literal:
+        return isinstance(value, str) and value in inner
+    if annotation is float:
+        return type(value) in {int, float} and math.isfinite(value)
+    return type(value) is annotation
+
+
+def broken_bound(value: Any, bounds: Mapping[str, float]) -> str | None:
+    """Which bound a number or an item of a tuple violates, in words; None for none."""
+    if value is None:
+        return None
+    if isinstance(value, tuple):
+        broken = (broken_bound(item, bounds) for item in value)
+        return next((words for words in broken if words is not None), None)
+    for name, bound in bounds.items():
+        inside = {
+            "at_least": value >= bound,
+            "above": value > bound,
+            "at_most": value <= bound,
+            "below": value < bound,
+        }[name]
+        if not inside:
+            return f"{value:g} is not {name.replace('_', ' ')} {bound:g}"
+    return None

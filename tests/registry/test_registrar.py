@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dddm.errors import PluginError
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import API_VERSION, Conformance, Kind, NoOptions, WeightFile, option
-from dddm.registry.declaration import Declarations, is_name, is_option_type, namespace_of
+from dddm.registry.registrar import PluginRegistrar, is_name, is_option_type, namespace_of
 
 GOOD: dict[str, Any] = {"target": "focal.far:Far", "summary": "A distance."}
 
@@ -37,7 +37,7 @@ class Bare:
 
 @frozen(kw_only=True)
 class Wordless:
-    """An option whose help is no text."""
+    """An option whose help is not text."""
 
     size: int = option(1, help=3)  # type: ignore[arg-type]
 
@@ -63,13 +63,13 @@ class Steps:
     steps: int = option(1, help="How many.")
 
 
-def declarations() -> Declarations:
-    return Declarations(plugin="focal.more", package="dddm-focal", version="1.2")
+def registrar() -> PluginRegistrar:
+    return PluginRegistrar(plugin="focal.more", package="dddm-focal", version="1.2")
 
 
 def refusal(kind: Any = Kind.METRIC, name: Any = "far", **changes: Any) -> PluginError:
     """What a declaration that is good but for `changes` is refused with."""
-    taker = declarations()
+    taker = registrar()
     with pytest.raises(PluginError) as caught:
         taker.add(kind, name, **GOOD | changes)
     assert taker.components == []
@@ -78,7 +78,7 @@ def refusal(kind: Any = Kind.METRIC, name: Any = "far", **changes: Any) -> Plugi
 
 def test_what_is_declared_is_kept() -> None:
     """With the plugin, the package and the namespace that it came from."""
-    taker = declarations()
+    taker = registrar()
     weights = WeightFile(name="w", url="https://example.org/w", size_bytes=1, sha256="0" * 64)
 
     def check(_options: Any, _surroundings: Any) -> tuple[()]:
@@ -100,7 +100,7 @@ def test_what_is_declared_is_kept() -> None:
 
 def test_what_is_not_said_is_nothing() -> None:
     """No options, no check, no weights, and nobody's default."""
-    taker = declarations()
+    taker = registrar()
     taker.add(Kind.METRIC, "far", **GOOD)
     (kept,) = taker.components
     assert kept.options is NoOptions
@@ -109,7 +109,7 @@ def test_what_is_not_said_is_nothing() -> None:
 
 def test_kinds_have_names_of_their_own() -> None:
     """One name may serve two kinds, and only once in each."""
-    taker = declarations()
+    taker = registrar()
     taker.add(Kind.METRIC, "far", **GOOD)
     taker.add(Kind.SAMPLER, "far", **GOOD)
     with pytest.raises(PluginError, match="the metric far is registered twice"):
@@ -188,7 +188,7 @@ def test_a_default_out_of_its_bounds_is_refused(
 )  # fmt: skip
 def test_a_default_of_its_type_is_taken(annotation: Any, default: Any) -> None:
     """A float may be a whole number, as in recipes; what may be left out may be None."""
-    taker = declarations()
+    taker = registrar()
     taker.add(Kind.METRIC, "far", **GOOD, options=one_option(annotation, default))
     assert len(taker.components) == 1
 
@@ -196,9 +196,9 @@ def test_a_default_of_its_type_is_taken(annotation: Any, default: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"kind": "metric"}, "'metric' is no Kind"),
-        ({"name": "Far"}, "'Far' is no name for a metric"),
-        ({"name": None}, "None is no name for a metric"),
+        ({"kind": "metric"}, "'metric' is not a Kind"),
+        ({"name": "Far"}, "'Far' is not a valid name for a metric"),
+        ({"name": None}, "None is not a valid name for a metric"),
         ({"target": "focal.far.Far"}, "not written as module:Class"),
         ({"target": "focal.far:Far()"}, "not written as module:Class"),
         ({"target": "focal..far:Far"}, "not written as module:Class"),
@@ -206,15 +206,15 @@ def test_a_default_of_its_type_is_taken(annotation: Any, default: Any) -> None:
         ({"summary": ""}, "not one line of text"),
         ({"summary": "one\ntwo"}, "not one line of text"),
         ({"summary": "\x1b[2Jgone"}, "not one line of text"),
-        ({"check": "later"}, "the check of far is 'later', no function"),
-        ({"describe": 3}, "the describe of far is 3, no function"),
-        ({"weights": ["w.bin"]}, "the weights of far are no WeightFile"),
-        ({"options": Options(size=1)}, "no attrs class"),
-        ({"options": dict}, "no attrs class"),
+        ({"check": "later"}, "the check of far is 'later', not a function"),
+        ({"describe": 3}, "the describe of far is 3, not a function"),
+        ({"weights": ["w.bin"]}, "the weights of far are not WeightFile"),
+        ({"options": Options(size=1)}, "not an attrs class"),
+        ({"options": dict}, "not an attrs class"),
         ({"options": Bare}, "option size of far is not made with option"),
-        ({"options": Wordless}, "the help of option size of far is no text"),
-        ({"options": BoundWord}, "option word of far has bounds that are no numbers, or takes"),
-        ({"options": WordBound}, "option sizes of far has bounds that are no numbers, or takes"),
+        ({"options": Wordless}, "the help of option size of far is not text"),
+        ({"options": BoundWord}, "option word of far has bounds but no numeric type"),
+        ({"options": WordBound}, "option sizes of far has bounds but no numeric type"),
         ({"kind": Kind.SAMPLER, "options": Steps}, "called steps"),
     ],
 )
@@ -228,7 +228,7 @@ def test_a_mistake_is_named_with_its_place_and_remedy(changes: dict[str, Any], w
 
 def test_what_is_reserved_for_a_sampler_is_free_elsewhere() -> None:
     """A metric may have an option called `steps`: its table has no such setting."""
-    taker = declarations()
+    taker = registrar()
     taker.add(Kind.METRIC, "far", **GOOD, options=Steps)
     assert taker.components[0].options is Steps
 
@@ -236,7 +236,7 @@ def test_what_is_reserved_for_a_sampler_is_free_elsewhere() -> None:
 @pytest.mark.parametrize("api", [(API_VERSION, API_VERSION), (0, API_VERSION), (API_VERSION, 99)])
 def test_versions_that_include_ours_are_taken(api: tuple[int, int]) -> None:
     """The range counts with both its ends."""
-    taker = declarations()
+    taker = registrar()
     taker.add(Kind.METRIC, "far", **GOOD, api=api)
     assert taker.components[0].api == api
 
@@ -245,7 +245,7 @@ def test_versions_that_include_ours_are_taken(api: tuple[int, int]) -> None:
 def test_other_versions_are_refused_with_both_named(api: tuple[int, int]) -> None:
     """Which the plugin was written for, and which is here."""
     error = refusal(api=api)
-    assert f"version {api[0]} to {api[1]} of the plugin interface" in error.what
+    assert f"versions {api[0]} to {api[1]} of the plugin interface" in error.what
     assert f"this dddm has version {API_VERSION}" in error.what
     assert "dddm-focal" in str(error.remedy)
 
@@ -309,12 +309,12 @@ def test_other_types_are_refused(annotation: Any) -> None:
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ({"examples": {"width": 8}}, r"examples is a table, no tuple.*\(…,\)"),
+        ({"examples": {"width": 8}}, r"examples is a table, not a tuple.*\(…,\)"),
         ({"examples": ("width",)}, "examples is .*write a tuple of tables"),
         ({"examples": None}, "examples is None"),
         (
             {"shapes": ImageShape(channels=1, height=8, width=8)},
-            r"shapes is a shape, no tuple.*\(…,\)",
+            r"shapes is a shape, not a tuple.*\(…,\)",
         ),
         ({"lacks": ("select",)}, "lacks is .*the reason"),
         ({"lacks": {"select": None}}, "lacks is .*the reason"),

@@ -1,0 +1,31 @@
+"""What an exception says, in one line, and where in a package's code it was raised."""
+
+import traceback
+
+
+def summarize(error: BaseException) -> str:
+    """`ValueError: no luck`, with the exceptions that caused it."""
+    line = " ".join(traceback.format_exception_only(error)[-1].split())
+    cause = error.__cause__
+    return line if cause is None else f"{line} (caused by {summarize(cause)})"
+
+
+def line_in_package(error: BaseException, package: str | None) -> str | None:
+    """`file:line` of the innermost frame of a top-level package; None where there is none.
+
+    Args:
+        package: None for any but dddm.
+    """
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        return f"{error.filename}:{error.lineno}"
+    found = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        name = top_package(frame.f_globals.get("__name__", ""))
+        if name == package or (package is None and name != "dddm"):
+            found = f"{frame.f_code.co_filename}:{line}"
+    return found
+
+
+def top_package(name: str) -> str:
+    """`dddm_toy` of a module `dddm_toy.metric`, or of a target `dddm_toy.metric:Toy`."""
+    return name.partition(":")[0].partition(".")[0]
