@@ -19,6 +19,8 @@ _DEFECT_OF_OURS: Final = (
     "this is a defect of dddm\n"
     "  try: report it with the traceback above and the output of `dddm doctor`"
 )
+_PLUGIN_FRAMES: Final = -8
+"""How much of a traceback is shown of a plugin's error: the calls within dddm do not help."""
 _SECONDS_FOR_THE_FIRST: Final = 3.0
 
 
@@ -33,11 +35,12 @@ def show_failure(error: Exception) -> int:
     if known is not None:
         show_error(str(known))
         return known.exit_code
-    traceback.print_exception(error)
     of_plugin = attribute_error(error)
     if of_plugin is not None:
+        traceback.print_exception(error, limit=_PLUGIN_FRAMES)
         show_error(str(of_plugin))
         return of_plugin.exit_code
+    traceback.print_exception(error)
     show_error(_DEFECT_OF_OURS)
     return DEFECT
 
@@ -65,7 +68,8 @@ def _show_in_worker(error: Exception, known: DddmError | None) -> int:
         of_plugin = attribute_error(error)
         if of_plugin is not None:
             code = of_plugin.exit_code
-        lines = "".join(traceback.format_exception(error))
+        limit = None if of_plugin is None else _PLUGIN_FRAMES
+        lines = "".join(traceback.format_exception(error, limit=limit))
         message = f"{of_plugin or _DEFECT_OF_OURS}\n{lines}".rstrip()
     leave_error(message, code=code)
     if LAUNCHER not in os.environ:

@@ -183,7 +183,7 @@ class PluginRegistrar(Registrar):
         bounds = field.metadata["bounds"].values()
         if bounds and not (_takes_numbers(hint) and all(map(_is_number, bounds))):
             raise self._malformed(
-                f"option {field.name} of {name} has bounds but no numeric type, or no numbers as bounds",
+                f"option {field.name} of {name} has bounds but no numeric type, or other bounds",
                 "pass numbers as bounds, and only for int, float, or tuples of them",
             )
         if "kind" in field.metadata and hint is not NestedComponent:
