@@ -23,9 +23,9 @@ TAKEN: Final = frozenset(
     {
         "Any", "Backbone", "Batch", "Block", "Cache", "Callable", "Conformance", "DataError",
         "Dataset", "DatasetInfo", "Denoiser", "Draws", "EnvironmentProblem", "EpochDone", "Event",
-        "Extraction", "Features", "Final", "Floor", "MemoryUsage", "Half", "ImageShape",
-        "InMemorySplit", "Issue", "Iterator", "Kind", "LearningRate", "Literal", "Mapping",
-        "Measure", "Measurement", "Metric", "NamedTuple", "NoOptions", "Objective", "ObjectiveInfo",
+        "Extraction", "Features", "Final", "Floor", "Half", "ImageShape", "InMemorySplit", "Issue",
+        "Iterator", "Kind", "LearningRate", "Literal", "Mapping", "Measure", "Measurement",
+        "MemoryUsage", "Metric", "NamedTuple", "NoOptions", "Objective", "ObjectiveInfo",
         "Observer", "Outcome", "Parametrization", "Path", "PlainSchedule", "PurePath",
         "RecipeContext", "Reference", "Registrar", "RunStarted", "Sampler", "SamplerInfo",
         "Schedule", "ScheduleInfo", "Score", "ScoreInfo", "Sequence", "ShardState", "Shards",

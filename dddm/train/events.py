@@ -16,8 +16,8 @@ from dddm.errors import DddmError, StoppedEarly
 from dddm.interfaces.observer import Event, Notice, Observer
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import Recipe
-from dddm.registry.tracebacks import line_in_package, summarize
 from dddm.registry.catalogue import Catalogue
+from dddm.registry.tracebacks import line_in_package, summarize
 from dddm.train.run_folder import RunFolder
 from dddm.train.stopping import StopRequest
 
