@@ -1,18 +1,20 @@
 """Built-in data sets."""
 
 from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
-from dddm_datasets.descriptions import (
+from dddm_datasets.options import (
+    Cifar10Options,
+    ImageFilesOptions,
+    ImageNet64Options,
+    NpzOptions,
     describe_cifar10,
     describe_digits,
     describe_imagenet64,
     describe_packed,
 )
-from dddm_datasets.options import Cifar10Options, ImageFilesOptions, ImageNet64Options, NpzOptions
 
 
 @hookimpl
 def dddm_register(registrar: Registrar) -> None:
-    """Declare the built-in data sets."""
     registrar.add(
         Kind.DATASET,
         "digits",
@@ -51,7 +53,7 @@ def dddm_register(registrar: Registrar) -> None:
         "zip",
         target="dddm_datasets.file_backed:zip_archive",
         options=ImageFilesOptions,
-        summary="The same in a zip archive, which is not unpacked.",
+        summary="Images in a zip archive, read without unpacking.",
         describe=describe_packed,
         conformance=Conformance(examples=({"path": "images.zip"},)),
     )

@@ -1,18 +1,21 @@
-"""The data sets that are read from files: each a source, packed once.
+"""Data sets that are read from files: each is a source that is packed once."""
 
-They are functions, not classes: what differs is the source, and `PackedDataset` does the rest.
-"""
-
+from collections.abc import Mapping
 from pathlib import Path
+from typing import final
 
+import torch
+from torch import Tensor
+
+from dddm.data.in_memory_split import InMemorySplit
 from dddm.data.packed import PackedDataset
-from dddm.interfaces.dataset import Dataset
-from dddm_datasets.cifar10_source import Cifar10Source
-from dddm_datasets.first_images import FirstImages
+from dddm.interfaces.data_report import DataReport, ProgressCallback, no_progress
+from dddm.interfaces.dataset import Dataset, Split
+from dddm_datasets.cifar10 import Cifar10Source
 from dddm_datasets.image_files import FolderFiles, ZipFiles
 from dddm_datasets.image_source import ImageSource
-from dddm_datasets.imagenet64_source import ImageNet64Source
-from dddm_datasets.npz_source import NpzSource
+from dddm_datasets.imagenet64 import ImageNet64Source
+from dddm_datasets.npz import NpzSource
 from dddm_datasets.options import (
     Cifar10Options,
     ImageFilesOptions,
@@ -22,7 +25,7 @@ from dddm_datasets.options import (
 
 
 def cifar10(options: Cifar10Options) -> Dataset:
-    """CIFAR-10: `train` has 50,000 images, or its first; `held-out` the 10,000 test images."""
+    """`train` has 50,000 images, or the first of them; `held-out` the 10,000 test images."""
     source = Cifar10Source(path=options.path)
     whole = PackedDataset(name="cifar10", source=source, packed=options.packed)
     count = options.train_images
@@ -30,27 +33,75 @@ def cifar10(options: Cifar10Options) -> Dataset:
 
 
 def imagenet64(options: ImageNet64Options) -> Dataset:
-    """ImageNet 64×64: `train` has 1,281,167 images, `held-out` the 50,000 validation images."""
+    """`train` has 1,281,167 images, `held-out` the 50,000 validation images."""
     source = ImageNet64Source(path=options.path, subset=options.subset)
     return PackedDataset(name="imagenet64", source=source, packed=options.packed)
 
 
 def folder(options: ImageFilesOptions) -> Dataset:
-    """Files of images in a folder."""
-    source = ImageSource(files=FolderFiles(path=_absolute(options.path)), options=options)
+    path = Path(options.path).expanduser().absolute()
+    source = ImageSource(files=FolderFiles(path=path), options=options)
     return PackedDataset(name="folder", source=source, packed=options.packed)
 
 
 def zip_archive(options: ImageFilesOptions) -> Dataset:
-    """Files of images in a zip archive, which is not unpacked."""
-    source = ImageSource(files=ZipFiles(path=_absolute(options.path)), options=options)
+    path = Path(options.path).expanduser().absolute()
+    source = ImageSource(files=ZipFiles(path=path), options=options)
     return PackedDataset(name="zip", source=source, packed=options.packed)
 
 
 def npz(options: NpzOptions) -> Dataset:
-    """Arrays of images in .npz files."""
     return PackedDataset(name="npz", source=NpzSource(options=options), packed=options.packed)
 
 
-def _absolute(path: str) -> Path:
-    return Path(path).expanduser().absolute()
+@final
+class FirstImages(Dataset):
+    """A data set with classes whose `train` is cut to its first images, in equal class shares."""
+
+    def __init__(self, whole: Dataset, *, count: int) -> None:
+        self._whole = whole
+        self._count = count
+        self._splits: Mapping[str, Split] | None = None
+
+    def prepare(
+        self, *, progress: ProgressCallback = no_progress, workers: int | None = None
+    ) -> Path | None:
+        return self._whole.prepare(progress=progress, workers=workers)
+
+    def check(
+        self, *, progress: ProgressCallback = no_progress, workers: int | None = None
+    ) -> DataReport | None:
+        return self._whole.check(progress=progress, workers=workers)
+
+    def splits(self) -> Mapping[str, Split]:
+        """The splits; the remaining images of `train` are copied into memory once."""
+        if self._splits is None:
+            splits = self._whole.splits()
+            train = splits["train"]
+            labels_N = train.labels(torch.arange(len(train)))
+            assert labels_N is not None, "only data sets with classes are cut"
+            index = first_of_each_class(labels_N, count=self._count)
+            cut = InMemorySplit(
+                all_images=train.images(index),
+                all_labels=labels_N[index],
+                class_names=train.classes,
+            )
+            self._splits = {**splits, "train": cut}
+        return self._splits
+
+
+def first_of_each_class(labels_N: Tensor, *, count: int) -> Tensor:
+    """Ascending indices of the first images of each class, `count` in all.
+
+    Every class gets its share to within one image, as long as it has enough; nothing is random.
+
+    Args:
+        labels_N: (N,), int64.
+        count: at most N.
+    """
+    by_class = torch.argsort(labels_N, stable=True)
+    sizes = torch.bincount(labels_N)
+    starts = sizes.cumsum(0) - sizes
+    rank_in_class_N = torch.empty_like(labels_N)
+    rank_in_class_N[by_class] = torch.arange(len(labels_N)) - starts[labels_N[by_class]]
+    return torch.argsort(rank_in_class_N, stable=True)[:count].sort().values

@@ -1,9 +1,9 @@
-"""One file of an image → uint8 (C, H, W), with all that was done to it.  Imports no torch.
+"""Decode one image file to uint8 (C, H, W), with notes on every conversion.  Imports no torch.
 
-Images are turned as their EXIF says, laid on white where they are transparent, made RGB or grey
-(ITU-R 601 luma), cropped to their central square and resized by Pillow's Lanczos filter, whose
-support grows with the reduction, so that nothing aliases.  Only formats in which photographs and
-drawings come are opened, and nothing that would unpack to more than 89 million pixels.
+Images are rotated as their EXIF says, composed over white where they are transparent, converted to
+RGB or grey (ITU-R 601 luma), cropped to their central square and resized by Pillow's Lanczos
+filter, whose support grows with the reduction, so that nothing aliases.  Only usual formats are
+opened, and nothing of more than Pillow's limit of 89 million pixels.
 """
 
 import io
@@ -20,136 +20,121 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 _FORMATS: Final = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 _GREY: Final = ("1", "L")
 _ALPHA: Final = ("RGBA", "LA", "PA", "RGBa", "La")
-_SIXTEEN_BIT: Final = ("I;16", "I;16L", "I;16B", "I;16N")
-_BY_PILLOW: Final = ("CMYK", "YCbCr")
+_SIXTEEN_BIT: Final = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _ORIENTATION: Final = 0x0112
-_UPRIGHT: Final = 1
 _HIGHEST: Final = 65_535
 
 
 @final
-class CannotUseError(Exception):
-    """An image that is damaged or of a kind that is not converted; the message says why."""
+class ImageError(Exception):
+    """An image that is damaged or of an unsupported kind; the message says why."""
 
 
 @final
 @frozen(kw_only=True, eq=False)
-class Decoded:
-    """An image (C, H, W), uint8, and what was done to it."""
+class DecodedImage:
+    """Pixels (C, H, W), uint8, and what was done to them."""
 
     pixels: npt.NDArray[np.uint8]
     notes: tuple[str, ...]
 
 
 @contextmanager
-def _saying_why() -> Iterator[None]:
-    """Turn whatever Pillow raises into one error; damaged files raise a great variety."""
+def _open(data: bytes) -> Iterator[Image.Image]:
+    """Turn whatever Pillow raises into an `ImageError`; damaged files raise a great variety."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of oddities that Pillow gets over
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-    except CannotUseError:
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                yield image
+    except (ImageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise CannotUseError("it unpacks to more pixels than any photograph has") from error
+        limit = f"{Image.MAX_IMAGE_PIXELS:,}"
+        raise ImageError(f"it would unpack to more pixels than the limit of {limit}") from error
     except UnidentifiedImageError as error:
-        kinds = ", ".join(_FORMATS)
-        raise CannotUseError(f"it is none of {kinds}, or its beginning is damaged") from error
-    except MemoryError:
-        raise
+        raise ImageError(f"it is not one of {', '.join(_FORMATS)}, or is damaged") from error
     except Exception as error:
-        raise CannotUseError(f"it cannot be decoded: {error}") from error
+        raise ImageError(f"it cannot be decoded: {error}") from error
 
 
-def size_of(data: bytes) -> tuple[int, int]:
-    """Height and width as the image is seen, read from its header alone.
+def read_size(data: bytes) -> tuple[int, int]:
+    """Height and width of the upright image, from its header.
 
     Raises:
-        CannotUseError: if the header cannot be read.
+        ImageError: if the header cannot be read.
     """
-    with _saying_why(), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+    with _open(data) as image:
         width, height = image.size
-        lies = image.getexif().get(_ORIENTATION, _UPRIGHT) in {5, 6, 7, 8}
-        return (width, height) if lies else (height, width)
+        rotated = image.getexif().get(_ORIENTATION) in {5, 6, 7, 8}
+        return (width, height) if rotated else (height, width)
 
 
-def decode(data: bytes, *, grey: bool, size: int | None) -> Decoded:
-    """The image as numbers.
+def decode(data: bytes, *, grey: bool, size: int | None) -> DecodedImage:
+    """Decode a file's bytes.
 
     Args:
-        data: the file's bytes.
-        grey: make it grey, one channel; otherwise RGB.
-        size: height and width that it is cropped and resized to; None leaves it as large as it is.
+        grey: convert to one channel; otherwise to RGB.
+        size: height and width to crop and resize to; None keeps the image's size.
 
     Raises:
-        CannotUseError: if it is damaged, too large, or of a kind that is not converted.
+        ImageError: if it is damaged, too large, or of an unsupported kind.
     """
     notes: list[str] = []
-    with _saying_why(), Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
-        if getattr(opened, "n_frames", 1) > 1:
+    with _open(data) as image:
+        if getattr(image, "n_frames", 1) > 1:
             notes.append("first of several frames taken")
-        opened.load()
-        image = _upright(opened, notes)
-        image = _converted(_opaque(_eight_bit(image, notes), notes), grey=grey, notes=notes)
+        image.load()
+        if image.getexif().get(_ORIENTATION, 1) != 1:
+            notes.append("rotated as EXIF says")
+            image = ImageOps.exif_transpose(image)  # noqa: PLW2901 - each step's result
+        if image.mode in _SIXTEEN_BIT:
+            notes.append("16 bits → 8 bits")
+            image = _to_8_bits(image)  # noqa: PLW2901
+        if image.mode == "P":
+            notes.append("palette → colors")
+        if image.mode in _ALPHA or "transparency" in image.info:
+            notes.append("transparency → white")
+            rgba = image.convert("RGBA")
+            white = Image.new("RGBA", rgba.size, "white")
+            image = Image.alpha_composite(white, rgba).convert("RGB")  # noqa: PLW2901
+        image = _convert_colors(image, grey=grey, notes=notes)  # noqa: PLW2901
         if size is not None:
-            image = _resized(image, size=size, notes=notes)
+            image = _resize(image, size=size, notes=notes)  # noqa: PLW2901
         pixels = np.asarray(image, np.uint8)
     pixels = pixels[None] if grey else pixels.transpose(2, 0, 1)
-    return Decoded(pixels=np.ascontiguousarray(pixels), notes=tuple(notes))
+    return DecodedImage(pixels=np.ascontiguousarray(pixels), notes=tuple(notes))
 
 
-def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
-    if image.getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT:
-        return image
-    notes.append("turned as its EXIF says")
-    return ImageOps.exif_transpose(image)
-
-
-def _eight_bit(image: Image.Image, notes: list[str]) -> Image.Image:
+def _to_8_bits(image: Image.Image) -> Image.Image:
     """16-bit grey → 8-bit, rounded: 65535 → 255."""
-    if image.mode not in {*_SIXTEEN_BIT, "I"}:
-        return image
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > _HIGHEST:
-        raise CannotUseError("its values do not fit into 16 bits")
-    notes.append("16 bits → 8 bits")
+        raise ImageError("its values do not fit into 16 bits")
     return Image.fromarray(((values * 255 + _HIGHEST // 2) // _HIGHEST).astype(np.uint8))
 
 
-def _opaque(image: Image.Image, notes: list[str]) -> Image.Image:
-    """Transparent images over white; palettes as their colours."""
+def _convert_colors(image: Image.Image, *, grey: bool, notes: list[str]) -> Image.Image:
     if image.mode == "P":
-        notes.append("palette → colours")
-    if image.mode in _ALPHA or "transparency" in image.info:
-        notes.append("transparency → white")
-        with_alpha = image.convert("RGBA")
-        white = Image.new("RGBA", with_alpha.size, "white")
-        return Image.alpha_composite(white, with_alpha).convert("RGB")
-    return image.convert("RGB") if image.mode == "P" else image
-
-
-def _converted(image: Image.Image, *, grey: bool, notes: list[str]) -> Image.Image:
-    wanted = "L" if grey else "RGB"
-    if image.mode == wanted:
-        return image
-    if image.mode in _BY_PILLOW:
+        image = image.convert("RGB")
+    elif image.mode in {"CMYK", "YCbCr"}:
         notes.append(f"{image.mode} → RGB")
         image = image.convert("RGB")
     elif image.mode not in {*_GREY, "RGB"}:
-        raise CannotUseError(f"its colours are of the kind {image.mode}, which is not converted")
+        raise ImageError(f"its color mode {image.mode} is not supported")
     if image.mode == "RGB" and grey:
-        notes.append("colour → grey")
+        notes.append("color → grey")
     elif image.mode in _GREY and not grey:
         notes.append("grey → RGB")
-    return image.convert(wanted)
+    return image.convert("L" if grey else "RGB")
 
 
-def _resized(image: Image.Image, *, size: int, notes: list[str]) -> Image.Image:
+def _resize(image: Image.Image, *, size: int, notes: list[str]) -> Image.Image:
     width, height = image.size
     side = min(width, height)
     if width != height:
-        notes.append("cropped to its central square")
+        notes.append("cropped to the central square")
         left, top = (width - side) // 2, (height - side) // 2
         image = image.crop((left, top, left + side, top + side))
     if side == size:

@@ -11,19 +11,13 @@ from dddm.errors import DataError
 from dddm.support.splits import hold_out_evenly
 
 HELD_OUT_FOLDERS: Final = ("held-out", "val", "validation", "test")
-"""Folders beside `train`; the first that is there is the split `held-out`."""
-_SPLIT_FOLDERS: Final = frozenset({"train", *HELD_OUT_FOLDERS})
+"""Folders next to `train`; the first one that exists becomes the split `held-out`."""
 
 
 @final
 @frozen(kw_only=True, eq=False)
 class SplitFiles:
-    """The images of one split.
-
-    Attributes:
-        names: of the files, in the order of their rows.
-        labels: (N,), int64; zeros where there are no classes.
-    """
+    """File names of a split in the order of its rows; labels (N,), int64, zeros without classes."""
 
     names: Sequence[str]
     labels: npt.NDArray[np.int64]
@@ -32,7 +26,7 @@ class SplitFiles:
 @final
 @frozen(kw_only=True)
 class Layout:
-    """Which file stands where."""
+    """Files by split; `unused` files are in folders of further splits."""
 
     splits: Mapping[str, SplitFiles]
     classes: tuple[str, ...]
@@ -40,102 +34,90 @@ class Layout:
 
 
 def lay_out(
-    names: Sequence[str], *, with_classes: bool, held_out_images: int, place: str, wrapped: bool
+    names: Sequence[str], *, with_classes: bool, held_out_images: int, where: str, archive: bool
 ) -> Layout:
     """Sort files into splits and classes.
 
     Args:
         names: ascending, with `/` between folders; at least one.
         with_classes: whether the top folders of a split are classes.
-        held_out_images: how many are held out where no folder says which.
-        place: of the files, for messages.
-        wrapped: whether a folder that lies around all others is looked through.
+        held_out_images: number to hold out if there is no folder of held-out images.
+        where: for messages.
+        archive: whether a single folder around all others, as archives often have, is ignored.
 
     Raises:
-        DataError: if an image lies in no class, or there is nothing to train on.
+        DataError: if an image is in no class, or no image is left to train on.
     """
-    folders, unused = _by_split(names, skip=_wrapper(names) if wrapped else "")
-    if held_out_images and len(folders) > 1:
+    skip, split_of_folder = _split_folders(names, archive=archive)
+    if held_out_images and len(split_of_folder) > 1:
         raise DataError(
-            "held-out images are named twice: by a folder and as a number",
-            where=place,
-            remedy="leave data.held_out_images out",
+            "held-out images are given twice: by a folder and by held_out_images",
+            where=where,
+            remedy="remove data.held_out_images",
         )
-    classes: tuple[str, ...] = ()
-    if with_classes:
-        found = {split: _classes_of(split, files, place=place) for split, files in folders.items()}
-        classes = tuple(sorted(set(found["train"])))
-        strange = sorted(set(found.get("held-out", ())) - set(classes))
-        if strange:
-            raise DataError(
-                f"held-out images are of classes that training lacks: {', '.join(strange[:5])}",
-                where=place,
-                remedy='name the folders alike, or set data.classes = "none"',
-            )
-    number = {name: label for label, name in enumerate(classes)}
-    splits = {}
-    for split, files in folders.items():
-        labels = [number[of] for of in found[split]] if with_classes else [0] * len(files)
-        splits[split] = SplitFiles(
-            names=[name for name, _ in files], labels=np.array(labels, np.int64)
-        )
-    if held_out_images:
-        splits = _hold_out(splits["train"], count=held_out_images, place=place)
-    return Layout(splits=splits, classes=classes, unused=unused)
-
-
-def _wrapper(names: Sequence[str]) -> str:
-    """`photos/` where all files lie in folders of a folder `photos`; otherwise nothing."""
-    tops = {name.partition("/")[0] for name in names}
-    deep = all(name.count("/") > 1 for name in names)
-    return f"{tops.pop()}/" if deep and len(tops) == 1 and "train" not in tops else ""
-
-
-def _by_split(names: Sequence[str], *, skip: str) -> tuple[dict[str, list[tuple[str, str]]], int]:
-    """Files as (name, name within the split) by split, and how many belong to none."""
-    inner = [name.removeprefix(skip) for name in names]
-    tops = {name.partition("/")[0] for name in inner}
-    if "train" not in tops or not tops <= _SPLIT_FOLDERS:
-        return {"train": list(zip(names, inner, strict=True))}, 0
-    held_out = next((top for top in HELD_OUT_FOLDERS if top in tops), None)
-    folders: dict[str, list[tuple[str, str]]] = {"train": []}
+    files: dict[str, list[tuple[str, str]]] = {}  # names and classes by split
     unused = 0
-    for name, within in zip(names, inner, strict=True):
-        top, _, rest = within.partition("/")
-        if top == "train":
-            folders["train"].append((name, rest))
-        elif top == held_out:
-            folders.setdefault("held-out", []).append((name, rest))
-        else:
-            unused += 1
-    return folders, unused
-
-
-def _classes_of(split: str, files: Sequence[tuple[str, str]], *, place: str) -> list[str]:
-    of = []
-    for name, within in files:
-        top, slash, _ = within.partition("/")
-        if not slash:
+    for name in names:
+        split, inner = "train", name.removeprefix(skip)
+        if split_of_folder:
+            folder, _, inner = inner.partition("/")
+            if folder not in split_of_folder:
+                unused += 1
+                continue
+            split = split_of_folder[folder]
+        class_name, slash, _ = inner.partition("/")
+        if with_classes and not slash:
             raise DataError(
-                f"{name} lies in no class: each class is a folder of the split {split}",
-                where=place,
-                remedy='set data.classes = "none", or put each image into the folder of its class',
+                f"{name} is in no class: each class is a folder of the split {split}",
+                where=where,
+                remedy='set data.classes = "none", or move each image into the folder of its class',
             )
-        of.append(top)
-    return of
-
-
-def _hold_out(files: SplitFiles, *, count: int, place: str) -> dict[str, SplitFiles]:
-    if count >= len(files.names):
+        files.setdefault(split, []).append((name, class_name if with_classes else ""))
+    classes = sorted({class_name for _, class_name in files["train"]})
+    unknown = sorted({c for _, c in files.get("held-out", ())} - set(classes))
+    if unknown:
         raise DataError(
-            f"{count} of {len(files.names)} images held out leave none to train on",
-            where=place,
-            remedy=f"set data.held_out_images below {len(files.names)}",
+            f"held-out images have classes that training lacks: {', '.join(unknown[:5])}",
+            where=where,
+            remedy='give the folders the same names, or set data.classes = "none"',
+        )
+    label_of = {class_name: label for label, class_name in enumerate(classes)}
+    splits = {
+        split: SplitFiles(
+            names=[name for name, _ in files[split]],
+            labels=np.array([label_of[class_name] for _, class_name in files[split]], np.int64),
+        )
+        for split in sorted(files, reverse=True)  # train first
+    }
+    if held_out_images:
+        splits = _hold_out(splits["train"], count=held_out_images, where=where)
+    return Layout(splits=splits, classes=tuple(classes) if with_classes else (), unused=unused)
+
+
+def _split_folders(names: Sequence[str], *, archive: bool) -> tuple[str, dict[str, str]]:
+    """The folder around all others, to be ignored, and the split of each split folder."""
+    skip = ""
+    tops = {name.partition("/")[0] for name in names}
+    nested = all(name.count("/") > 1 for name in names)
+    if archive and nested and len(tops) == 1 and "train" not in tops:
+        skip = f"{tops.pop()}/"
+        tops = {name.removeprefix(skip).partition("/")[0] for name in names}
+    if "train" not in tops or not tops <= {"train", *HELD_OUT_FOLDERS}:
+        return skip, {}
+    held_out = next((folder for folder in HELD_OUT_FOLDERS if folder in tops), None)
+    return skip, {"train": "train", **({held_out: "held-out"} if held_out else {})}
+
+
+def _hold_out(files: SplitFiles, *, count: int, where: str) -> dict[str, SplitFiles]:
+    total = len(files.names)
+    if count >= total:
+        raise DataError(
+            f"holding out {count} of {total} images leaves none to train on",
+            where=where,
+            remedy=f"set data.held_out_images below {total}",
         )
     train, held_out = hold_out_evenly(files.labels, count=count)
     return {
-        split: SplitFiles(
-            names=[files.names[k] for k in index.tolist()], labels=files.labels[index]
-        )
+        split: SplitFiles(names=[files.names[k] for k in index], labels=files.labels[index])
         for split, index in (("train", train), ("held-out", held_out))
     }

@@ -1,15 +1,39 @@
-"""Options of the built-in data sets.  Imports no torch."""
+"""Options of the built-in data sets, and what is known of them without reading images.
 
-from typing import Literal, final
+Imports no torch and no numpy.
+"""
 
+from pathlib import Path
+from typing import Final, Literal, final
+
+import attrs
 from attrs import frozen
 
-from dddm.interfaces.plugin import option
+from dddm.data.packed_format import read_manifest
+from dddm.errors import DataError
+from dddm.interfaces.info import DatasetInfo, ImageShape
+from dddm.interfaces.plugin import NoOptions, option
 
 PACKED_HELP = (
-    "Folder of the packed array, made when it is absent.  Without it: one in the cache "
-    "($DDDM_CACHE, else ~/.cache/dddm), whose name changes with the files and the options."
+    "Folder of the packed array, made if it does not exist.  Default: a folder in the cache "
+    "($DDDM_CACHE, else ~/.cache/dddm) whose name changes with the files and the options."
 )
+HELD_OUT_HELP = "Number of images to hold out, spread evenly over classes and file order."
+
+CIFAR10: Final = DatasetInfo(
+    shape=ImageShape(channels=3, height=32, width=32),
+    train_images=50_000,
+    classes=(
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+    ),
+)  # fmt: skip
+
+IMAGENET64: Final = DatasetInfo(
+    shape=ImageShape(channels=3, height=64, width=64),
+    train_images=1_281_167,
+    classes=tuple(str(number) for number in range(1, 1001)),
+)
+"""Its files number the classes 1…1000 and hold no names."""
 
 
 @final
@@ -19,16 +43,16 @@ class Cifar10Options:
 
     path: str | None = option(
         None,
-        help="Folder of the python batches, or the one that holds cifar-10-batches-py.  Without "
-        "it: $DDDM_DATA, then ./data.",
+        help="Folder of the python batches, or the folder that contains cifar-10-batches-py.  "
+        "Default: $DDDM_DATA, then ./data.",
     )
     packed: str | None = option(None, help=PACKED_HELP)
     train_images: int | None = option(
         None,
         at_least=1,
         at_most=50_000,
-        help="Train on so many images only, the first of every class alike; samples are then "
-        "compared with these.  Without it: all 50,000.",
+        help="Train on this many images only, the first of each class in equal shares; samples "
+        "are then compared with these.  Default: all 50,000.",
     )
 
 
@@ -39,13 +63,11 @@ class ImageNet64Options:
 
     path: str | None = option(
         None,
-        help="Folder of the npz batches, or the one that holds the unpacked archives.  Without "
-        "it: $DDDM_DATA, then ./data.",
+        help="Folder of the npz batches, or the folder that contains the unpacked archives.  "
+        "Default: $DDDM_DATA, then ./data.",
     )
     packed: str | None = option(None, help=PACKED_HELP)
-    subset: bool = option(
-        default=False, help="Use the batches that are there, though they are not all."
-    )
+    subset: bool = option(default=False, help="Accept an incomplete set of batches.")
 
 
 @final
@@ -54,20 +76,18 @@ class NpzOptions:
     """How to read one or two .npz files of images."""
 
     path: str = option(
-        help="An .npz file with images, uint8, N×H×W×C or N×C×H×W, and labels where there are "
-        "any; ADM's arr_0 and arr_1 are known too."
+        help="An .npz file with `images`, uint8, N×H×W×C or N×C×H×W, and optionally `labels`; "
+        "ADM's names arr_0 and arr_1 are accepted."
     )
-    held_out_path: str | None = option(None, help="Another such file with the held-out images.")
+    held_out_path: str | None = option(None, help="A second such file with held-out images.")
     packed: str | None = option(None, help=PACKED_HELP)
     layout: Literal["auto", "nhwc", "nchw"] = option(
-        "auto", help="Which axis holds the channels; auto: the one that is 1 or 3 long."
+        "auto", help="Which axis holds the channels; auto: the axis of length 1 or 3."
     )
     classes: Literal["labels", "none"] = option(
-        "labels", help="none: do without the labels, where the file has any."
+        "labels", help="none: ignore the labels, if the file has any."
     )
-    held_out_images: int = option(
-        0, at_least=0, help="How many images are held out, evenly over classes and order."
-    )
+    held_out_images: int = option(0, at_least=0, help=HELD_OUT_HELP)
 
 
 @final
@@ -81,17 +101,47 @@ class ImageFilesOptions:
     )
     packed: str | None = option(None, help=PACKED_HELP)
     classes: Literal["folders", "none"] = option(
-        "folders", help="Whether the top folders are classes; none: without classes."
+        "folders", help="Whether the top folders are classes; none: no classes."
     )
-    held_out_images: int = option(
-        0, at_least=0, help="How many images are held out, evenly over classes and order."
-    )
+    held_out_images: int = option(0, at_least=0, help=HELD_OUT_HELP)
     size: int | None = option(
         None,
         at_least=1,
-        help="Crop each image to its central square and resize it to so many pixels (Lanczos, "
-        "antialiased).  Without it all images must have one size.",
+        help="Crop each image to its central square and resize it to this many pixels (Lanczos, "
+        "antialiased).  By default nothing is resized, and all images must have the same size.",
     )
     channels: Literal["rgb", "grey"] = option(
-        "rgb", help="What images are converted to; transparency becomes white."
+        "rgb", help="Color mode that images are converted to; transparency becomes white."
+    )
+
+
+def describe_digits(options: NoOptions) -> DatasetInfo:
+    del options
+    return DatasetInfo(
+        shape=ImageShape(channels=1, height=8, width=8),
+        train_images=1500,
+        classes=tuple("0123456789"),
+    )
+
+
+def describe_cifar10(options: Cifar10Options) -> DatasetInfo:
+    count = options.train_images
+    return CIFAR10 if count is None else attrs.evolve(CIFAR10, train_images=count)
+
+
+def describe_imagenet64(options: ImageNet64Options) -> DatasetInfo | None:
+    """None for a subset, whose size is known only once its files are read."""
+    return None if options.subset else IMAGENET64
+
+
+def describe_packed(options: ImageFilesOptions | NpzOptions) -> DatasetInfo | None:
+    """The user's own files, from the manifest if the recipe names a folder that is packed."""
+    if options.packed is None:
+        return None
+    try:
+        packed = read_manifest(Path(options.packed).expanduser())
+    except DataError:
+        return None
+    return DatasetInfo(
+        shape=packed.shape, train_images=packed.splits["train"].images, classes=packed.classes
     )

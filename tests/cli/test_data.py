@@ -133,7 +133,7 @@ def test_a_run_refuses_bad_images_before_training(tmp_path: Path, call: Call) ->
     root = tmp_path / "images"
     root.mkdir()
     named = recipe(tmp_path, "folder", path="images")
-    refused(call("run", named), "there are no images in it", "correct data.path")
+    refused(call("run", named), "it contains no images", "correct data.path")
     images(root)
     Image.new("RGB", (20, 10)).save(root / "cat" / "odd.png")
     refused(call("run", named), "8 of 16×16", "1 of 10×20", "data.size = 16")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dddm_datasets.descriptions import describe_packed
 from dddm_datasets.file_backed import npz
-from dddm_datasets.options import NpzOptions
+from dddm_datasets.options import NpzOptions, describe_packed
 
 
 def test_a_named_packed_folder_describes_the_data(tmp_path: Path) -> None:
@@ -28,7 +27,7 @@ def test_a_named_packed_folder_describes_the_data(tmp_path: Path) -> None:
 def test_declaring_file_data_imports_nothing_heavy() -> None:
     """Neither torch nor numpy nor Pillow."""
     code = (
-        "import sys, dddm_datasets, dddm_datasets.descriptions;"
+        "import sys, dddm_datasets, dddm_datasets.options;"
         "sys.exit(bool({'torch', 'numpy', 'PIL'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -38,8 +37,8 @@ def test_decoding_imports_no_torch() -> None:
     """Each worker process imports what decodes, and must not wait for torch."""
     code = (
         "import sys, dddm_datasets.image_source, dddm_datasets.image_files;"
-        "import dddm_datasets.cifar10_source, dddm_datasets.imagenet64_source;"
-        "import dddm_datasets.npz_source, dddm.data.pack, dddm.data.examine;"
+        "import dddm_datasets.cifar10, dddm_datasets.imagenet64;"
+        "import dddm_datasets.npz, dddm.data.pack, dddm.data.examine;"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,8 +10,8 @@ from sklearn.datasets import load_digits
 
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.plugin import NoOptions
-from dddm_datasets.descriptions import describe_digits
 from dddm_datasets.digits import Digits
+from dddm_datasets.options import describe_digits
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,8 @@ def test_the_split_never_changes(splits: dict[str, Split]) -> None:
 def test_declaring_imports_neither_torch_nor_sklearn() -> None:
     """Registering and describing the digits imports nothing heavy."""
     code = (
-        "import sys, dddm_datasets.descriptions; from dddm.interfaces.plugin import NoOptions;"
-        "dddm_datasets.descriptions.describe_digits(NoOptions());"
+        "import sys, dddm_datasets.options; from dddm.interfaces.plugin import NoOptions;"
+        "dddm_datasets.options.describe_digits(NoOptions());"
         "sys.exit(bool({'torch', 'sklearn', 'numpy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,11 +11,9 @@ from torch import Tensor
 
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.plugin import NoOptions
-from dddm_datasets.descriptions import describe_cifar10
 from dddm_datasets.digits import Digits
-from dddm_datasets.file_backed import cifar10
-from dddm_datasets.first_images import FirstImages, first_of_each_class
-from dddm_datasets.options import Cifar10Options
+from dddm_datasets.file_backed import FirstImages, cifar10, first_of_each_class
+from dddm_datasets.options import Cifar10Options, describe_cifar10
 
 
 def labels_of(split: Split) -> Tensor:

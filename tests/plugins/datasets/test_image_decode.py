@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dddm_datasets.image_decode import CannotUseError, decode, size_of
+from dddm_datasets.image_decode import ImageError, decode, read_size
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -34,7 +34,7 @@ def test_lossless_formats_give_their_pixels(kind: str, more: dict[str, Any]) -> 
     found = decode(data, grey=False, size=None)
     assert np.array_equal(found.pixels, RGB.transpose(2, 0, 1))
     assert found.notes == ()
-    assert size_of(data) == (6, 8)
+    assert read_size(data) == (6, 8)
 
 
 def test_jpeg_is_read() -> None:
@@ -91,7 +91,7 @@ def test_palettes_become_their_colours() -> None:
     seen_through = encoded(image, "GIF", transparency=1)
     found = decode(seen_through, grey=False, size=None)
     assert found.pixels[:, 0].T.tolist() == [[10, 20, 30], [255, 255, 255]]
-    assert "palette → colours" in found.notes
+    assert "palette → colors" in found.notes
 
 
 def test_the_first_frame_is_taken() -> None:
@@ -109,7 +109,7 @@ def test_photographs_are_turned_as_their_exif_says() -> None:
     exif[0x0112] = 6
     data = encoded(Image.fromarray(RGB), "PNG", exif=exif)
     assert np.array_equal(pixels(data), np.rot90(RGB, -1).transpose(2, 0, 1))
-    assert size_of(data) == (8, 6)
+    assert read_size(data) == (8, 6)
 
 
 def test_the_central_square_is_cut_out_and_reduced() -> None:
@@ -118,7 +118,7 @@ def test_the_central_square_is_cut_out_and_reduced() -> None:
     found = decode(encoded(image), grey=False, size=16)
     expected = image.crop((10, 0, 50, 40)).resize((16, 16), Image.Resampling.LANCZOS)
     assert np.array_equal(found.pixels, np.asarray(expected).transpose(2, 0, 1))
-    assert found.notes == ("cropped to its central square", "reduced (Lanczos)")
+    assert found.notes == ("cropped to the central square", "reduced (Lanczos)")
 
 
 def test_a_fitting_size_changes_nothing() -> None:
@@ -138,25 +138,25 @@ def test_reducing_does_not_alias() -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "none of PNG"),
-        (b"not an image", "none of PNG"),
+        (b"", "not one of PNG"),
+        (b"not an image", "not one of PNG"),
         (encoded(Image.fromarray(RGB))[:-30], "cannot be decoded"),
         (encoded(Image.fromarray(RGB.repeat(20, 0)), "JPEG")[:-400], "cannot be decoded"),
-        (encoded(Image.fromarray(RGB), "PPM"), "none of PNG"),
-        (encoded(Image.fromarray(RGB).convert("LAB"), "TIFF"), "of the kind LAB"),
-        (encoded(Image.fromarray(GREY.astype(np.float32)), "TIFF"), "of the kind F"),
+        (encoded(Image.fromarray(RGB), "PPM"), "not one of PNG"),
+        (encoded(Image.fromarray(RGB).convert("LAB"), "TIFF"), "color mode LAB"),
+        (encoded(Image.fromarray(GREY.astype(np.float32)), "TIFF"), "color mode F"),
         (encoded(Image.fromarray(GREY.astype(np.int32) * 10_000), "TIFF"), "16 bits"),
     ],
 )
 def test_what_cannot_be_used_says_why(data: bytes, says: str) -> None:
     """Damage, formats that are not opened, and colours that are not converted."""
-    with pytest.raises(CannotUseError, match=says):
+    with pytest.raises(ImageError, match=says):
         decode(data, grey=False, size=None)
 
 
 def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that would unpack to more than Pillow's limit is not unpacked."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
-    for read in (lambda data: decode(data, grey=False, size=2), size_of):
-        with pytest.raises(CannotUseError, match="more pixels"):
+    for read in (lambda data: decode(data, grey=False, size=2), read_size):
+        with pytest.raises(ImageError, match="more pixels"):
             read(encoded(Image.fromarray(RGB)))

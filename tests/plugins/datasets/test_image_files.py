@@ -3,12 +3,13 @@
 import os
 import stat
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dddm.errors import DataError
-from dddm_datasets.image_files import FolderFiles, ImageFiles, ZipFiles
+from dddm_datasets.image_files import FolderFiles, ZipFiles
 
 CONTENTS = {
     "b/2.PNG": b"two", "a/1.jpg": b"one", "a/deep/3.webp": b"three", "a/notes.txt": b"n",
@@ -33,21 +34,23 @@ def archive(place: Path) -> ZipFiles:
 
 
 @pytest.mark.parametrize("make", [folder, archive])
-def test_images_are_listed_and_read(make: "type[ImageFiles]", tmp_path: Path) -> None:
+def test_images_are_listed_and_read(
+    make: Callable[[Path], FolderFiles | ZipFiles], tmp_path: Path
+) -> None:
     """In order of name; hidden files are nothing, other files are counted."""
-    files = make(tmp_path)  # type: ignore[call-arg]  # functions that make them
+    files = make(tmp_path)
     listing = files.listing()
     assert listing.names == NAMES
-    assert listing.passed_over == 1
+    assert listing.skipped == 1
     assert files.read("a/deep/3.webp") == b"three"
-    assert "3.webp" in files.place("a/deep/3.webp")
+    assert "3.webp" in files.location("a/deep/3.webp")
 
 
 @pytest.mark.parametrize("kind", [FolderFiles, ZipFiles])
-def test_a_missing_place_is_named(kind: type[ImageFiles], tmp_path: Path) -> None:
+def test_a_missing_place_is_named(kind: type[FolderFiles | ZipFiles], tmp_path: Path) -> None:
     """With what to correct."""
     with pytest.raises(DataError, match="there is no such") as refused:
-        kind(path=tmp_path / "none").listing()  # type: ignore[call-arg]  # of both kinds
+        kind(path=tmp_path / "none").listing()
     assert refused.value.where == str(tmp_path / "none")
 
 

@@ -10,14 +10,14 @@ DOGS = [f"dog/deep/{k}.png" for k in range(6)]
 
 
 def laid_out(
-    names: list[str], *, with_classes: bool = True, held_out_images: int = 0, wrapped: bool = False
+    names: list[str], *, with_classes: bool = True, held_out_images: int = 0, archive: bool = False
 ) -> Layout:
     return lay_out(
         sorted(names),
         with_classes=with_classes,
         held_out_images=held_out_images,
-        place="here",
-        wrapped=wrapped,
+        where="here",
+        archive=archive,
     )
 
 
@@ -39,7 +39,7 @@ def test_without_classes_any_place_will_do() -> None:
 
 def test_an_image_outside_of_all_classes_is_named() -> None:
     """The remedy says how to do without classes."""
-    with pytest.raises(DataError, match=r"a\.png lies in no class") as refused:
+    with pytest.raises(DataError, match=r"a\.png is in no class") as refused:
         laid_out([*DOGS, "a.png"])
     assert 'data.classes = "none"' in str(refused.value.remedy)
 
@@ -83,18 +83,18 @@ def test_held_out_images_come_from_every_class() -> None:
 
 def test_held_out_images_must_leave_some_and_be_named_once() -> None:
     """Otherwise it says what to change."""
-    with pytest.raises(DataError, match="leave none to train on"):
+    with pytest.raises(DataError, match="leaves none to train on"):
         laid_out(CATS, held_out_images=4)
-    with pytest.raises(DataError, match="named twice"):
+    with pytest.raises(DataError, match="given twice"):
         laid_out(["train/a/1.png", "val/a/3.png"], held_out_images=1)
 
 
 def test_a_folder_around_everything_means_nothing() -> None:
     """In an archive; in a folder, where another path could be given, it is a class."""
     names = [f"photos/{name}" for name in (*CATS, *DOGS)]
-    assert laid_out(names, wrapped=True).classes == ("cat", "dog")
+    assert laid_out(names, archive=True).classes == ("cat", "dog")
     assert laid_out(names).classes == ("photos",)
-    assert laid_out(CATS, wrapped=True).classes == ("cat",)
-    assert set(laid_out([f"p/{s}/a/1.png" for s in ("train", "val")], wrapped=True).splits) == {
+    assert laid_out(CATS, archive=True).classes == ("cat",)
+    assert set(laid_out([f"p/{s}/a/1.png" for s in ("train", "val")], archive=True).splits) == {
         "train", "held-out",
     }  # fmt: skip

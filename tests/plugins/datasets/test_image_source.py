@@ -71,7 +71,7 @@ def test_options_change_what_is_packed(tmp_path: Path) -> None:
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     """It says how many other files there are, and which endings images have."""
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(DataError, match=r"no images in it \(1 other files\)") as refused:
+    with pytest.raises(DataError, match=r"contains no images \(1 other files\)") as refused:
         dataset(tmp_path).splits()
     assert ".png" in str(refused.value.remedy)
     assert refused.value.where == str(tmp_path)
@@ -130,7 +130,7 @@ def test_conversions_are_counted(tmp_path: Path) -> None:
     root = write(tmp_path, *NAMES)
     Image.new("L", (6, 6)).save(root / "cat" / "9.png")
     (root / "cat" / "notes.txt").write_text("")
-    notes = ("grey → RGB: 1", "no image, passed over: 1", "the images are not packed yet")
+    notes = ("grey → RGB: 1", "not an image, skipped: 1", "the images are not packed yet")
     assert examine_dataset(dataset(root)).notes == notes
     folder = dataset(root).prepare(progress=no_progress)
     assert folder is not None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dddm_datasets.places import candidates, find_folder, not_found
+from dddm_datasets.find_data import candidates, not_found
 
 
 def test_the_recipe_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,19 +25,10 @@ def test_then_the_variable_then_the_working_directory(
     assert candidates(None, names=("x",)) == [tmp_path / "all", tmp_path / "all" / "x", *local]
 
 
-def test_the_first_that_fits_is_taken(tmp_path: Path) -> None:
-    """A folder that is there but holds something else is passed by."""
-    (tmp_path / "x").mkdir()
-    assert find_folder(str(tmp_path), names=("x",), holds=lambda place: place.name == "x") == (
-        tmp_path / "x"
-    )
-    assert find_folder(str(tmp_path), names=("x",), holds=lambda place: False) is None
-
-
 def test_the_message_says_what_to_set(tmp_path: Path) -> None:
     """The variable where no path was given, the path where one was."""
-    error = not_found("It", path=None, names=("x",), get="it is there")
+    error = not_found("It", path=None, names=("x",), download="it is there")
     assert "DDDM_DATA" in str(error.remedy)
-    error = not_found("It", path=str(tmp_path), names=("x",), get="it is there")
+    error = not_found("It", path=str(tmp_path), names=("x",), download="it is there")
     assert "correct data.path; it is there" in str(error.remedy)
     assert str(tmp_path / "x") in str(error.where)

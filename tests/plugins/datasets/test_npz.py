@@ -90,11 +90,11 @@ WRONG = [
     ({"images": IMAGES[:0]}, {}, "at least one image"),
     ({"images": IMAGES[..., :2]}, {}, "no axis is 1 or 3"),
     ({"images": IMAGES[:, :3]}, {}, "either axis may be the channels"),
-    ({"images": IMAGES, "labels": LABELS[:5]}, {}, "12 whole numbers, one an image"),
-    ({"images": IMAGES, "labels": LABELS / 2}, {}, "12 whole numbers"),
+    ({"images": IMAGES, "labels": LABELS[:5]}, {}, "12 integers, one per image"),
+    ({"images": IMAGES, "labels": LABELS / 2}, {}, "12 integers, one per image"),
     ({"images": IMAGES, "labels": LABELS - 1}, {}, "a label is -1, outside"),
     ({"images": IMAGES, "labels": LABELS + 10}, {}, "a label is 12, outside 0…11"),
-    ({"images": IMAGES}, {"held_out_images": 12}, "leave none to train on"),
+    ({"images": IMAGES}, {"held_out_images": 12}, "leaves none to train on"),
 ]
 
 
@@ -126,7 +126,7 @@ def test_files_must_fit_each_other(tmp_path: Path) -> None:
     for name, says in (("other", "differ in shape"), ("bare", "the other has none")):
         with pytest.raises(DataError, match=says):
             splits(tmp_path / "a.npz", held_out_path=str(tmp_path / f"{name}.npz"))
-    with pytest.raises(DataError, match="named twice"):
+    with pytest.raises(DataError, match="given twice"):
         splits(tmp_path / "a.npz", held_out_path=str(tmp_path / "a.npz"), held_out_images=2)
     with pytest.raises(DataError, match=r"no file c\.npz"):
         splits(tmp_path / "a.npz", held_out_path=str(tmp_path / "c.npz"))

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from dddm.errors import DataError
-from dddm_datasets.descriptions import IMAGENET64, describe_imagenet64
 from dddm_datasets.file_backed import imagenet64
-from dddm_datasets.options import ImageNet64Options
+from dddm_datasets.options import IMAGENET64, ImageNet64Options, describe_imagenet64
 
 
 def write(path: Path, *, images: int, seed: int, **changes: Any) -> dict[str, Any]:
@@ -73,7 +72,7 @@ def test_less_than_all_is_refused(tmp_path: Path) -> None:
     [
         ({"labels": np.array([1, 1000, 0])}, "a label is 0, outside 1…1000"),
         ({"labels": np.array([1, 1001, 2])}, "a label is 1001, outside"),
-        ({"labels": np.array([1, 2])}, "3 whole numbers"),
+        ({"labels": np.array([1, 2])}, "3 integers"),
         ({"data": np.zeros((3, 3 * 32 * 32), np.uint8)}, r"data: uint8 \(N, 12288\)"),
         ({"data": np.zeros((3, 12288), np.float32)}, r"it holds data: float32"),
     ],
