@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import dddm
-from dddm.generate.sample import marks
+from dddm.generate.sample import recorded_steps
 from dddm.generate.trained import Trained
 from dddm.interfaces.sampler import Sampler
 from dddm.support.noise import noise_by_index
@@ -44,7 +44,7 @@ def path_of(trained: Trained, sampler: Sampler, *, images: int, steps: int) -> d
         steps=steps,
         noise=torch.zeros,  # these samplers draw nothing
     )
-    wanted = set(marks(steps))
+    wanted = set(recorded_steps(steps))
     return {step: estimate for step, estimate in enumerate(run, start=1) if step in wanted}
 
 

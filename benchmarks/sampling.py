@@ -129,7 +129,7 @@ def main(recipe: str, pixels: int, images: int, steps: int, rounds: int) -> None
     )
 
     def drawn() -> dict[int, Tensor]:
-        return generate_images(spec, generator=generator)
+        return generate_images(spec, generator=generator, sampler=spec.sampler.instantiate())
 
     def bare() -> Tensor:
         return model.evaluate(x_t=x_T, t=t, label=label, estimate=first)

@@ -1,6 +1,6 @@
-"""Directly denoising diffusion models: train, sample, judge, extend.
+"""Directly denoising diffusion models: training, sampling, evaluation, plugins.
 
-Importing this package imports no torch.  `load` opens a trained run:
+`import dddm` does not import torch.  `load` opens a trained run:
 
     import dddm
 
@@ -25,18 +25,17 @@ def load(
     ema: float | None = None,
     best: bool = False,
 ) -> "Trained":
-    """The generator that a run has trained: the averaged weights of its newest checkpoint.
+    """Load the averaged weights of a run's latest checkpoint, ready to sample from.
 
     Args:
-        run: its folder; None for the newest under `./runs`.
+        run: the run's folder; None for the newest under `./runs`.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
-        ema: decay of one of the recipe's `train.extra_ema_decays` instead of that of `train.ema`.
-        best: take the weights that scored best during training.
+        ema: decay of one of the recipe's `train.extra_ema_decays`, in place of `train.ema`.
+        best: use the weights that scored best during training.
 
     Raises:
-        DddmError: if there is no such run, or it has no whole checkpoint.
+        DddmError: if there is no such run, or it has no complete checkpoint.
     """
-    # Here, so that `import dddm` does not wait for torch.
-    from dddm.generate.trained import open_run
+    from dddm.generate import trained  # here, so that `import dddm` does not wait for torch
 
-    return open_run(run, device=device, ema=ema, best=best)
+    return trained.load(run, device=device, ema=ema, best=best)

@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from command_line import dddm, succeeded, write_tiny
 from fresh_environment import wheel_of_dddm
 from hypothesis import settings
 from standing_alone import StandingAlone
@@ -45,3 +46,12 @@ def _a_cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 def dddm_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout, for environments that know nothing else of it."""
     return wheel_of_dddm(tmp_path_factory.mktemp("dddm-wheel"))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `runs/tiny` was trained for one epoch, without scores; read-only."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_tiny(folder, ('[evaluate]\nfeatures = "pixels"\n', ""), ("epochs = 3", "epochs = 1"))
+    succeeded(dddm("run", "tiny.toml", cwd=folder))
+    return folder

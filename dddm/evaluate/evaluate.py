@@ -13,8 +13,7 @@ from dddm.evaluate.evaluator import Bench, RealImages
 from dddm.evaluate.merge_scores import RECIPE, merge_scores
 from dddm.evaluate.record import ScoreRecord, read_scores, scores_to_text
 from dddm.evaluate.score import ImageSet, score_sets
-from dddm.generate.sample_files import ARRAYS, Samples
-from dddm.generate.stored_samples import load_samples, sample_folders
+from dddm.generate.storage import ARRAYS, Samples, load_samples, sample_folders
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.observer import Notice
 from dddm.recipe.model import Recipe

@@ -8,7 +8,7 @@ from dddm.errors import DataError
 from dddm.evaluate.evaluator import Bench, RealImages
 from dddm.evaluate.record import ScoreRecord
 from dddm.evaluate.score import ImageSet, score_sets
-from dddm.generate.sample_files import ARRAYS
+from dddm.generate.storage import ARRAYS
 from dddm.interfaces.data_report import ProgressCallback
 from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.observer import DataProgress

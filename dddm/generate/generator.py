@@ -64,11 +64,11 @@ class Weights:
         return f"best {self.group}" if self.best else self.group
 
 
-NEWEST: Final = Weights()
+LATEST: Final = Weights()
 """The average `ema` of the newest checkpoint."""
 
 
-def load_generator(context: RunContext, *, weights: Weights = NEWEST) -> Generator:
+def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generator:
     """Load averaged weights of the newest whole checkpoint, or the best.
 
     Raises:

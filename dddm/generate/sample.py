@@ -1,14 +1,13 @@
-"""Sampling: numbered images, each of which depends on the seed and its number alone.
+"""Generates numbered images, each of which depends on the seed and its number alone.
 
 Images are computed in blocks of consecutive numbers, always of the same size: the last block is
-filled up and what is too much dropped.  So the same kernels run on the same shapes, and image k is
+computed whole and its surplus dropped.  So the same kernels run on the same shapes, and image k is
 equal bit for bit however many images are asked for, and whichever process computes its block.
 
-Legend: B images in a block, C channels, H rows, W columns, K steps that are marked.
+Legend: B images in a block, C channels, H rows, W columns, K recorded steps.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any, Final, final
 
 import torch
@@ -33,10 +32,9 @@ class Block:
     """Finished images of consecutive numbers; always a whole block, also the last.
 
     Attributes:
-        number: of the block, from 0.
         images: (B, C, H, W), uint8, CPU, by step count.
-        change: (B, K), float32, CPU, by step count: how far the estimate of each image moved in
-            the steps `marks(step count)`, as a root of the mean square over its values in [-1, 1].
+        change: (B, K), float32, CPU, by step count: how far each image's estimate moved in the
+            steps `recorded_steps(step count)`, as root mean square over its values in [-1, 1].
         evaluations: of the network, summed over the images of the block.
     """
 
@@ -47,13 +45,8 @@ class Block:
 
 
 @final
-class _Counting(Denoiser):
-    """A denoiser that counts its evaluations.
-
-    Attributes:
-        calls: of `refine`.
-        evaluations: the same, summed over the images of each call.
-    """
+class _CountingDenoiser(Denoiser):
+    """Counts calls of `refine`, and network evaluations: calls times the images in each."""
 
     def __init__(self, model: Denoiser) -> None:
         self._model = model
@@ -62,51 +55,41 @@ class _Counting(Denoiser):
 
     @property
     def schedule(self) -> Schedule:
-        """The forward process."""
         return self._model.schedule
 
     def begin(
         self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None
     ) -> Any:
-        """What of f depends on all but the estimate."""
         return self._model.begin(x_t=x_t, t=t, label=label, second_time=second_time)
 
     def refine(self, cache: Any, *, estimate: Tensor | None) -> Tensor:
-        """f_θ(x̂, x_t, t)."""
         refined = self._model.refine(cache, estimate=estimate)
         self.calls += 1
         self.evaluations += len(refined)
         return refined
 
     def select(self, cache: Any, *, index: Tensor) -> Any:
-        """What `begin` would have returned for these images alone."""
         return self._model.select(cache, index=index)
 
 
-def build_sampler(spec: SampleSpec) -> Sampler:
-    """The sampler that a recipe or a command names."""
-    sampler: Sampler = spec.sampler.instantiate()
-    return sampler
-
-
-def passes_of(sampler: Sampler, steps: Sequence[int]) -> list[int]:
-    """Step counts of the passes that serve all of `steps`.
+def passes(sampler: Sampler, steps: Sequence[int]) -> list[int]:
+    """Step counts to run the sampler with, to get images at all of `steps`.
 
     A prefix-consistent sampler passes through the shorter runs on its way to the longest.
     """
     return [max(steps)] if sampler.prefix_consistent else sorted(set(steps))
 
 
-def evaluations_of_image(sampler: Sampler, steps: Sequence[int]) -> int:
+def evaluations_per_image(sampler: Sampler, steps: Sequence[int]) -> int:
     """Network evaluations for one image at all of `steps`, summed over the passes."""
-    return sum(map(sampler.evaluations, passes_of(sampler, steps)))
+    return sum(map(sampler.evaluations, passes(sampler, steps)))
 
 
-def refuse_too_many_steps(spec: SampleSpec, *, sampler: Sampler, schedule: Schedule) -> None:
-    """Refuse step counts for which the schedule has not enough times.
+def check_steps(spec: SampleSpec, *, sampler: Sampler, schedule: Schedule) -> None:
+    """Check that the schedule has enough times for a sampler that visits one a step.
 
     Raises:
-        UsageError: with the largest number of steps that there is.
+        UsageError: with the largest possible step count.
     """
     if sampler.prefix_consistent:
         return
@@ -116,14 +99,14 @@ def refuse_too_many_steps(spec: SampleSpec, *, sampler: Sampler, schedule: Sched
         raise UsageError(
             f"the sampler {spec.name} visits a new time at each step: {error}",
             where="steps",
-            remedy="ask for fewer steps, or use a sampler that stays at one time",
+            remedy="use fewer steps, or a sampler that stays at one time, such as fixed-time",
         ) from error
 
 
 def choose_labels(
     labels: Sequence[str] | None, *, classes: Sequence[str]
 ) -> tuple[int, ...] | None:
-    """Numbers of classes from their names or numbers; None for all in turn.
+    """Class numbers from names or numbers; None for all classes in turn.
 
     Raises:
         UsageError: if the network has no classes, or not this one.
@@ -134,10 +117,10 @@ def choose_labels(
         raise UsageError(
             "this network was trained without classes", where="--labels", remedy="leave it out"
         )
-    return tuple(_label(word.strip(), classes) for word in labels)
+    return tuple(_class_number(word.strip(), classes) for word in labels)
 
 
-def _label(word: str, classes: Sequence[str]) -> int:
+def _class_number(word: str, classes: Sequence[str]) -> int:
     if word in classes:
         return classes.index(word)
     if word.isascii() and word.isdigit() and int(word) < len(classes):
@@ -146,11 +129,11 @@ def _label(word: str, classes: Sequence[str]) -> int:
     raise UsageError(
         f"there is no class {word!r}",
         where="--labels",
-        remedy=f"choose among {known}, or a number from 0 to {len(classes) - 1}",
+        remedy=f"use one of {known}, or a number from 0 to {len(classes) - 1}",
     )
 
 
-def label_of(spec: SampleSpec, index_B: Tensor, *, classes: Sequence[str]) -> Tensor | None:
+def labels_of(spec: SampleSpec, index_B: Tensor, *, classes: Sequence[str]) -> Tensor | None:
     """Classes (B,), int64, of the images with these numbers; None without classes."""
     chosen = choose_labels(spec.labels, classes=classes)
     if not classes:
@@ -159,8 +142,8 @@ def label_of(spec: SampleSpec, index_B: Tensor, *, classes: Sequence[str]) -> Te
     return turn[index_B % len(turn)]
 
 
-def marks(steps: int) -> list[int]:
-    """The steps of a run at which the change of the estimate is noted: 1, 2, 5, 10, …, the last."""
+def recorded_steps(steps: int) -> list[int]:
+    """Steps at which the change of the estimate is recorded: 1, 2, 5, 10, … and the last."""
     round_numbers = (digit * 10**power for power in range(7) for digit in (1, 2, 5))
     return sorted({count for count in round_numbers if count < steps} | {steps})
 
@@ -178,48 +161,40 @@ def generate_blocks(
 
     Args:
         sampler: that of `spec`, or one that it is compared with.
-        numbers: of the blocks that are wanted; None for all.
-        progress: told after each step how many blocks are finished, and how many network
-            evaluations, each of a block, are done; what it raises ends the work.
+        numbers: of the wanted blocks; None for all.
+        progress: called after each step with the numbers of finished blocks and of network
+            evaluations (of one image in each block); an exception that it raises ends the work.
 
     Raises:
         UsageError: for an unknown label.
         ValueError: if the schedule has fewer times than there are steps.
     """
-    wanted = range(spec.blocks) if numbers is None else numbers
-    each = evaluations_of_image(sampler, spec.steps)
-    for done, number in enumerate(wanted):
+    each = evaluations_per_image(sampler, spec.steps)
+    for done, number in enumerate(range(spec.blocks) if numbers is None else numbers):
+
+        def within_block(evaluations: int, done: int = done) -> None:
+            progress(done, done * each + evaluations)
+
         block = _generate_block(
-            number,
-            spec=spec,
-            generator=generator,
-            sampler=sampler,
-            progress=partial(_within, progress, blocks=done, evaluations=done * each),
+            number, spec=spec, generator=generator, sampler=sampler, progress=within_block
         )
         progress(done + 1, (done + 1) * each)
         yield block
 
 
 def generate_images(
-    spec: SampleSpec, *, generator: Generator, sampler: Sampler | None = None
+    spec: SampleSpec, *, generator: Generator, sampler: Sampler
 ) -> dict[int, Tensor]:
-    """All images of `spec`, (N, C, H, W), uint8, CPU, by step count; for few of them.
+    """All images of `spec`, (N, C, H, W), uint8, CPU, by step count; for numbers that fit memory.
 
     Args:
-        sampler: that of `spec`, if it is built already.
+        sampler: that of `spec`.
     """
-    sampler = sampler or build_sampler(spec)
     blocks = list(generate_blocks(spec, generator=generator, sampler=sampler))
     return {
         steps: torch.cat([block.images[steps] for block in blocks])[: spec.images]
         for steps in spec.steps
     }
-
-
-def _within(
-    progress: Callable[[int, int], None], done: int, *, blocks: int, evaluations: int
-) -> None:
-    progress(blocks, evaluations + done)
 
 
 def _generate_block(
@@ -240,17 +215,17 @@ def _generate_block(
 
     x_T_BCHW = generator.model.schedule.prior(noise=noise_for(NOISE_OF_X_T))
     estimate_BCHW = noise_for("sample estimate")
-    label_B = label_of(spec, index_B, classes=generator.classes)
+    label_B = labels_of(spec, index_B, classes=generator.classes)
     images: dict[int, Tensor] = {}
     change: dict[int, Tensor] = {}
-    done, evaluations = 0, evaluations_of_image(sampler, spec.steps)
-    counting = _Counting(generator.model)
-    for steps in passes_of(sampler, spec.steps):
+    done, evaluations = 0, evaluations_per_image(sampler, spec.steps)
+    counting = _CountingDenoiser(generator.model)
+    for steps in passes(sampler, spec.steps):
         wanted = {count for count in spec.steps if count == steps or sampler.prefix_consistent}
-        marked = {mark for count in wanted for mark in marks(count)}
+        recorded = {step for count in wanted for step in recorded_steps(count)}
         moved: dict[int, Tensor] = {}
         before_BCHW = estimate_BCHW
-        of_pass, calls_before = sampler.evaluations(steps), counting.calls
+        in_pass, calls_before = sampler.evaluations(steps), counting.calls
         estimates = sampler.sample(
             model=counting,
             x_T=x_T_BCHW,
@@ -260,21 +235,19 @@ def _generate_block(
             noise=lambda step: noise_for(f"sample step {step}"),
         )
         for step, now_BCHW in enumerate(estimates, start=1):
-            if step in marked:
-                moved[step] = _root_mean_square(now_BCHW - before_BCHW)
+            if step in recorded:
+                difference_BCHW = (now_BCHW - before_BCHW).float()
+                moved[step] = difference_BCHW.square().mean(dim=(1, 2, 3)).sqrt()
             if step in wanted:
                 images[step] = to_uint8(now_BCHW).cpu()
             before_BCHW = now_BCHW
-            # Never more than was announced, whatever the sampler does.
-            so_far = done + min(counting.calls - calls_before, of_pass)
+            # A sampler of a plugin may make more evaluations than it said.
+            so_far = done + min(counting.calls - calls_before, in_pass)
             if so_far < evaluations:  # the last is reported with the block that it finishes
                 progress(so_far)
-        done += of_pass
+        done += in_pass
         for count in wanted:
-            change[count] = torch.stack([moved[mark] for mark in marks(count)], dim=1).cpu()
+            change[count] = torch.stack(
+                [moved[step] for step in recorded_steps(count)], dim=1
+            ).cpu()
     return Block(number=number, images=images, change=change, evaluations=counting.evaluations)
-
-
-def _root_mean_square(difference_BCHW: Tensor) -> Tensor:
-    """√mean(d²) of each image, (B,), float32."""
-    return difference_BCHW.float().square().mean(dim=(1, 2, 3)).sqrt()

@@ -1,4 +1,4 @@
-"""A trained run as Python code uses it: `dddm.load(run).sample(images=16, steps=2, seed=0)`."""
+"""A trained run in Python: `dddm.load(run).sample(images=16, steps=2, seed=0)`."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -9,10 +9,10 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.generate.generator import Generator, Weights, load_generator
-from dddm.generate.sample import build_sampler, generate_images, refuse_too_many_steps
+from dddm.generate.sample import check_steps, generate_images
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import Kind
-from dddm.interfaces.sampler import Denoiser
+from dddm.interfaces.sampler import Denoiser, Sampler
 from dddm.recipe.model import SampleSpec
 from dddm.recipe.read import read_recipe, read_use
 from dddm.registry.catalogue import Catalogue
@@ -26,11 +26,7 @@ from dddm.train.find_run import find_run
 @final
 @frozen(kw_only=True)
 class Trained:
-    """A generator and what it was trained on; made by `dddm.load`.
-
-    Attributes:
-        folder: of the run.
-    """
+    """A generator and the run that trained it; what `dddm.load` returns."""
 
     folder: Path
     _generator: Generator
@@ -38,7 +34,7 @@ class Trained:
 
     @property
     def shape(self) -> ImageShape:
-        """Of one image: channels, height, width."""
+        """Channels, height and width of one image."""
         return self._generator.shape
 
     @property
@@ -48,12 +44,12 @@ class Trained:
 
     @property
     def step(self) -> int:
-        """Optimiser steps that the weights have behind them."""
+        """Optimizer steps after which the weights were saved."""
         return self._generator.step
 
     @property
     def denoiser(self) -> Denoiser:
-        """f_θ of eq. 3, for samplers of one's own."""
+        """f_θ of eq. 3, for your own samplers."""
         return self._generator.model
 
     def sample(
@@ -66,11 +62,11 @@ class Trained:
         sampler: str = "fixed-time",
         options: Mapping[str, Any] | None = None,
     ) -> Tensor:
-        """Draw images 0…images-1 of a seed: those that `dddm sample` draws, bit for bit on a CPU.
+        """Generate images 0…images-1 of a seed: those of `dddm sample`, bit for bit on a CPU.
 
         Args:
             images: how many; they are computed 64 at a time.
-            steps: of the sampler; algorithm 2 makes one network evaluation for an image in each.
+            steps: of the sampler; algorithm 2 makes one network evaluation per image and step.
             seed: image k's noise and class depend on it and k alone.
             labels: names or numbers of classes that images take in turn; None takes all in turn.
             sampler: a sampler's name; `fixed-time` is algorithm 2.
@@ -83,7 +79,11 @@ class Trained:
             UsageError: for a count below 1, an unknown class or option, or more steps than times.
             PluginError: if there is no such sampler.
         """
-        words = [f"{name}={_literal(value)}" for name, value in (options or {}).items()]
+        # As TOML writes a value; read_use checks it like an option of the command line.
+        words = [
+            f"{name}={str(value).lower() if isinstance(value, bool) else repr(value)}"
+            for name, value in (options or {}).items()
+        ]
         spec = SampleSpec(
             sampler=read_use(Kind.SAMPLER, sampler, options=words, catalogue=self._catalogue),
             steps=(steps,),
@@ -91,18 +91,13 @@ class Trained:
             seed=seed,
             labels=None if labels is None else tuple(map(str, labels)),
         )
-        built = build_sampler(spec)
-        refuse_too_many_steps(spec, sampler=built, schedule=self._generator.model.schedule)
+        built: Sampler = spec.sampler.instantiate()
+        check_steps(spec, sampler=built, schedule=self._generator.model.schedule)
         return generate_images(spec, generator=self._generator, sampler=built)[steps]
 
 
-def _literal(value: Any) -> str:
-    """A Python value as TOML would have it."""
-    return str(value).lower() if isinstance(value, bool) else repr(value)
-
-
-def open_run(run: str | Path | None, *, device: str, ema: float | None, best: bool) -> Trained:
-    """What `dddm.load` does."""
+def load(run: str | Path | None, *, device: str, ema: float | None, best: bool) -> Trained:
+    """See `dddm.load`."""
     catalogue = load_catalogue()
     folder = find_run(None if run is None else str(run))
     notices: list[str] = []

@@ -15,8 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.generate.sample_files import Samples
-from dddm.generate.stored_samples import load_samples, sample_folders
+from dddm.generate.storage import Samples, load_samples, sample_folders
 from dddm.interfaces.dataset import Split
 from dddm.recipe.model import Recipe
 from dddm.report.charts import Chart

@@ -12,7 +12,7 @@ from typing import Any, Literal, final
 
 from attrs import define, field, frozen
 
-from dddm.generate.stored_samples import planned_sample_folders
+from dddm.generate.generate import planned_sample_folders
 from dddm.recipe.model import Recipe
 from dddm.support.quantities import counted
 from dddm.train.event_log import read_events

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from dddm.generate.sample import NOISE_OF_X_T
-from dddm.generate.sample_files import Samples
+from dddm.generate.storage import Samples
 from dddm.interfaces.dataset import Split
 from dddm.report.charts import Chart, Line, line_chart
 from dddm.report.wording import number

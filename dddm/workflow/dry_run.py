@@ -8,7 +8,7 @@ from typing import Any, Final, final
 
 from attrs import asdict, frozen
 
-from dddm.generate.sample import build_sampler, evaluations_of_image
+from dddm.generate.sample import evaluations_per_image
 from dddm.interfaces.info import DatasetInfo
 from dddm.interfaces.target_store import MemoryUsage
 from dddm.recipe.model import Recipe, SampleSpec
@@ -171,7 +171,7 @@ def estimate_cost(recipe: Recipe) -> CostEstimate:
 
 
 def _sample_cost(spec: SampleSpec) -> SampleCost:
-    each = evaluations_of_image(build_sampler(spec), spec.steps)
+    each = evaluations_per_image(spec.sampler.instantiate(), spec.steps)
     return SampleCost(
         sampler=spec.name,
         steps=spec.steps,

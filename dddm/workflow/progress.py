@@ -14,8 +14,8 @@ from torch import Tensor
 from dddm.evaluate.evaluator import refuse_unfit
 from dddm.evaluate.extract import extract, real_features
 from dddm.evaluate.score import take
-from dddm.generate.generator import NEWEST, Generator
-from dddm.generate.sample import build_sampler, generate_images
+from dddm.generate.generator import LATEST, Generator
+from dddm.generate.sample import generate_images
 from dddm.interfaces.features import Features
 from dddm.interfaces.observer import SamplesDrawn, ScoreMeasured
 from dddm.interfaces.sampler import Sampler
@@ -52,7 +52,8 @@ class Progress:
 
     @cached_property
     def _sampler(self) -> Sampler:
-        return build_sampler(self._spec)
+        sampler: Sampler = self._spec.sampler.instantiate()
+        return sampler
 
     def _samples(
         self, training: Training, *, steps: Sequence[int], images: int
@@ -67,7 +68,7 @@ class Progress:
             classes=parts.split.classes if parts.backbone.uses_labels else (),
             step=training.position.step,
             checkpoint_sha256=None,
-            weights=str(NEWEST),
+            weights=str(LATEST),
         )
         spec = evolve(self._spec, steps=tuple(steps), images=images)
         return generate_images(spec, generator=generator, sampler=self._sampler)

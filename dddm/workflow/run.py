@@ -9,9 +9,8 @@ import torch
 
 from dddm.errors import DddmError, StoppedEarly
 from dddm.evaluate.evaluator import Bench, refuse_unfit
-from dddm.generate.generate import generate
+from dddm.generate.generate import generate, planned_sample_folders
 from dddm.generate.generator import load_generator
-from dddm.generate.stored_samples import planned_sample_folders
 from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.observer import DataProgress, RunStopped

@@ -11,9 +11,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 from command_line import write_tiny
+from sample_folders import write_samples
 
 from dddm.cli.group import dddm
-from dddm.generate.sample_files import Samples, write_samples
+from dddm.generate.storage import Samples
 from dddm.interfaces.plugin import NoOptions
 from dddm.recipe.read import read_recipe
 from dddm.recipe.shipped import preset_names

@@ -7,13 +7,14 @@ from typing import Any, final
 import pytest
 import torch
 from attrs import evolve
+from sample_folders import write_samples
 
 from dddm.errors import DataError, RecipeError, StoppedEarly
 from dddm.evaluate.evaluate import evaluate
 from dddm.evaluate.evaluator import Bench
 from dddm.evaluate.extract import extract
 from dddm.evaluate.record import ScoreRecord, read_scores
-from dddm.generate.sample_files import Samples, write_samples
+from dddm.generate.storage import Samples
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.features import Features
 from dddm.interfaces.info import ImageShape

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sample_folders import write_samples
 from torch import Tensor
 
 from dddm.errors import DataError
 from dddm.evaluate.evaluator import Bench
 from dddm.evaluate.record import ScoreRecord
 from dddm.evaluate.score_images import images_at, open_real, score_images
-from dddm.generate.sample_files import Samples, write_samples
+from dddm.generate.storage import Samples
 from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.recipe.evaluation import read_evaluation
 from dddm.recipe.read import read_use
@@ -73,7 +74,7 @@ def test_each_way_to_keep_images_gives_the_same(
     np.savez(tmp_path / "theirs.npz", digits.permute(0, 2, 3, 1).numpy())
     facts = {"sampler": "x", "steps": 1, "evaluations": 1, "images": 40}
     samples = Samples(images=digits, label=None, facts=facts)
-    write_samples(tmp_path / "drawn", samples, columns=None, separate=True)
+    write_samples(tmp_path / "drawn", samples)
     others = [score(tmp_path / name, None, catalogue) for name in ("theirs.npz", "drawn")]
     assert list(pngs) == ["fd", "kid", "precision", "recall", "nearest"]
     for other in others:

@@ -15,11 +15,11 @@ from toys import SHAPE, ToyBackbone, ToySchedule
 from dddm.core.denoiser import ScheduledDenoiser
 from dddm.generate.generator import Generator
 from dddm.generate.sample import (
-    evaluations_of_image,
+    evaluations_per_image,
     generate_blocks,
     generate_images,
-    label_of,
-    marks,
+    labels_of,
+    recorded_steps,
 )
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.sampler import Denoiser, Sampler, StepNoise
@@ -116,7 +116,7 @@ def test_one_pass_of_a_prefix_consistent_sampler_gives_what_several_give() -> No
 def test_progress_counts_every_evaluation(sampler: Sampler, evaluations: int) -> None:
     """It rises to the announced total, and blocks are reported when they are finished."""
     wanted = spec(3, 1, images=BLOCK_IMAGES + 2)
-    assert evaluations_of_image(sampler, wanted.steps) == evaluations
+    assert evaluations_per_image(sampler, wanted.steps) == evaluations
     seen: list[tuple[int, int]] = []
     blocks = generate_blocks(
         wanted,
@@ -170,9 +170,9 @@ def test_another_block_size_changes_rounding_alone() -> None:
 
 def test_marks_are_round_numbers_and_the_last() -> None:
     """1, 2, 5, 10, … below the number of steps, and that number itself."""
-    assert marks(1) == [1]
-    assert marks(7) == [1, 2, 5, 7]
-    assert marks(1000) == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+    assert recorded_steps(1) == [1]
+    assert recorded_steps(7) == [1, 2, 5, 7]
+    assert recorded_steps(1000) == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
 
 
 @pytest.mark.parametrize("prefixes", [True, False])
@@ -182,7 +182,7 @@ def test_the_change_of_estimates_is_their_distance(prefixes: bool) -> None:  # n
     wanted = spec(1, 2, 4, images=1)
     (block,) = generate_blocks(wanted, generator=generator(), sampler=sampler)
     assert {steps: change.shape[1] for steps, change in block.change.items()} == {1: 1, 2: 2, 4: 3}
-    for column, mark in enumerate(marks(4)):
+    for column, mark in enumerate(recorded_steps(4)):
         apart = (
             (sampler.estimates[mark] - sampler.estimates[mark - 1])
             .square()
@@ -201,10 +201,10 @@ def test_another_seed_gives_other_images() -> None:
 def test_classes_are_taken_in_turn() -> None:
     """Image k has class k modulo the classes, or modulo the labels asked for."""
     index, classes = torch.arange(5), ("cat", "dog", "owl")
-    labels = label_of(spec(1, images=5), index, classes=classes)
+    labels = labels_of(spec(1, images=5), index, classes=classes)
     assert labels is not None
     assert labels.tolist() == [0, 1, 2, 0, 1]
-    asked = label_of(spec(1, images=5, labels=("owl", "0")), index, classes=classes)
+    asked = labels_of(spec(1, images=5, labels=("owl", "0")), index, classes=classes)
     assert asked is not None
     assert asked.tolist() == [2, 0, 2, 0, 2]
 

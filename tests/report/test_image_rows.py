@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dddm.data.in_memory_split import InMemorySplit
-from dddm.generate.sample_files import Samples
+from dddm.generate.storage import Samples
 from dddm.interfaces.info import ImageShape
 from dddm.report import image_rows as module
 from dddm.report.image_rows import Neighbours, convergence_chart, image_rows, nearest_in

@@ -1,11 +1,14 @@
-"""The real command line, in a process of its own, on a recipe that trains in seconds."""
+"""The command line, in a process of its own or in this one, on a recipe that trains in seconds."""
 
+import contextlib
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from click.testing import CliRunner
 
 TINY = """\
 format = 2
@@ -94,4 +97,15 @@ def dddm(
 def succeeded(done: subprocess.CompletedProcess[str]) -> str:
     """The standard output of a command that must have succeeded."""
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def invoke(*words: str | Path, cwd: Path) -> str:
+    """The standard output of `dddm`, run in this process: a second faster; errors are raised."""
+    from dddm.cli.group import dddm as command_group
+
+    with contextlib.chdir(cwd):
+        done = CliRunner().invoke(command_group, list(map(str, words)), standalone_mode=False)
+    if done.exception is not None:
+        raise done.exception
     return done.stdout

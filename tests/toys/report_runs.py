@@ -8,9 +8,10 @@ from typing import Any, final
 
 import torch
 from measures import measure_of
+from sample_folders import write_samples
 
 from dddm.evaluate.record import ScoreRecord, scores_to_text
-from dddm.generate.sample_files import Samples, write_samples
+from dddm.generate.storage import Samples
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.measurement import Floor
 from dddm.interfaces.observer import EpochDone, Event, RunStarted, RunStopped, StepDone
