@@ -1,7 +1,8 @@
-"""`dddm data`: packs the images that a recipe names, and looks through them."""
+"""`dddm data`: pack and check the images that a recipe names."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+import attrs
 import click
 
 from dddm.cli.common import (
@@ -30,11 +31,11 @@ _workers_option = click.option(
 
 @click.group()
 def data() -> None:
-    """Pack the images that a recipe names, and look through them.
+    """Pack or check the images that a recipe names.
 
-    Files of images are packed once into one memory-mapped array, which training then reads in
-    batches.  `dddm run` does it by itself; `dddm data pack` does it ahead, on any machine that sees
-    the same files.
+    Image files are packed once into a memory-mapped array, which training then reads in batches.
+    `dddm run` packs by itself; `dddm data pack` does it ahead of time, on any machine that sees the
+    same files.
 
     \b
     Examples:
@@ -51,8 +52,8 @@ def data() -> None:
 def pack(ctx: click.Context, recipe: str, overrides: tuple[str, ...], workers: int | None) -> None:
     """Pack the images that RECIPE names, and print the folder.
 
-    Nothing is done where it was done already.  After Ctrl-C, a crash or a loss of power the same
-    command goes on from the last images that are on the disk.
+    Images that are packed already are not packed again.  After Ctrl-C, a crash or a power cut the
+    same command resumes with the images that are not yet on disk.
 
     \b
     Examples:
@@ -72,7 +73,7 @@ def pack(ctx: click.Context, recipe: str, overrides: tuple[str, ...], workers: i
 
             folder = dataset.prepare(progress=progress, workers=workers)
     if folder is None:
-        click.echo("there is nothing to pack: these images need no files", err=True)
+        click.echo("nothing to pack: this data set is not read from files", err=True)
     else:
         click.echo(str(folder))
 
@@ -90,11 +91,11 @@ def check(
     workers: int | None,
     as_json: bool,  # noqa: FBT001 - click passes it by name
 ) -> None:
-    """Look at every image that RECIPE names, and at the packed array if there is one.
+    """Check every image that RECIPE names, and the packed array if there is one.
 
-    It names files that are damaged or of another size, counts classes and conversions, finds
-    images that are equal in every pixel, and verifies checksums.  It fails if anything must be
-    mended; equal images are reported and are no failure.
+    Lists files that are damaged or differ in size, counts classes and conversions, finds images
+    that are equal in every pixel, and verifies checksums.  Exits with 7 if there is a problem;
+    equal images are reported, but are not a problem.
 
     \b
     Examples:
@@ -108,7 +109,7 @@ def check(
     with image_progress() as progress:
         report = examine_dataset(dataset, progress=progress, workers=workers)
     if as_json:
-        show_json(_facts(report))
+        show_json(attrs.asdict(report))
     else:
         _show(report)
     if report.problems:
@@ -119,7 +120,7 @@ def check(
         raise DataError(
             f"{count} problem{'s' if count > 1 else ''} with these images; the first: {first.what}",
             where=first.where,
-            remedy=first.remedy or "mend or remove what is named above",
+            remedy=first.remedy or "replace or remove the files listed above",
         )
 
 
@@ -129,12 +130,6 @@ def _dataset(ctx: click.Context, recipe: str, overrides: tuple[str, ...]) -> "Da
     read = read_recipe(recipe, overrides=overrides, catalogue=catalogue_of(ctx))
     made: Dataset = read.data.instantiate()
     return made
-
-
-def _facts(report: "DataReport") -> dict[str, Any]:
-    import attrs
-
-    return attrs.asdict(report)
 
 
 def _show(report: "DataReport") -> None:
@@ -150,7 +145,7 @@ def _show(report: "DataReport") -> None:
         click.echo(f"{problem.where}: {problem.what}")
     _show_rest(len(report.problems) - _SHOWN_PROBLEMS, "problems")
     if not report.problems:
-        click.echo("nothing is wrong")
+        click.echo("no problems")
 
 
 def _classes(split: "SplitReport") -> str:
@@ -165,9 +160,9 @@ def _classes(split: "SplitReport") -> str:
 
 def _show_duplicates(report: "DataReport") -> None:
     if not report.duplicates:
-        click.echo("no two images are equal")
+        click.echo("no duplicates")
         return
-    click.echo(f"{len(report.duplicates):,} groups of images are equal in every pixel:")
+    click.echo(f"{len(report.duplicates):,} groups of equal images:")
     for group in report.duplicates[:_SHOWN_DUPLICATES]:
         click.echo(f"  {' = '.join(group)}")
     _show_rest(len(report.duplicates) - _SHOWN_DUPLICATES, "groups")
@@ -175,4 +170,4 @@ def _show_duplicates(report: "DataReport") -> None:
 
 def _show_rest(count: int, what: str) -> None:
     if count > 0:
-        click.echo(f"  and {count:,} more {what}, which --json names")
+        click.echo(f"  and {count:,} more {what} (listed by --json)")

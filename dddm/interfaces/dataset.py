@@ -1,4 +1,4 @@
-"""Where x_0 comes from: named splits of uint8 images that are read in batches."""
+"""Source of x_0: named splits of uint8 images, read in batches."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,37 +11,40 @@ from dddm.interfaces.info import ImageShape
 
 
 class Split(ABC):
-    """Images 0…N-1 of one shape, read by index, a batch at a time, without decoding."""
+    """Images 0…N-1 of one shape, read by index."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """N, how many images there are."""
+        """Number N of images."""
 
     @property
     @abstractmethod
     def shape(self) -> ImageShape:
-        """The shape that all images share."""
+        """Shape of every image."""
 
     @property
     @abstractmethod
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes in the order of their labels; empty where there are none."""
+        """Names of the classes in the order of their labels; empty if there are no classes."""
 
     @property
     @abstractmethod
     def manifest(self) -> str:
-        """SHA-256, in hexadecimal, of images and labels: equal exactly where the data are."""
+        """Hexadecimal SHA-256 of images and labels: equal exactly if the data are.
+
+        `dddm.support.manifest.manifest_of` computes it.
+        """
 
     @abstractmethod
     def images(self, index: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8, CPU, for indices (B,), int64, in their order.
 
-        An index may stand there more than once.  The tensor is the caller's, who may write into it.
+        Indices may repeat.  The caller may write into the result.
         """
 
     @abstractmethod
     def labels(self, index: Tensor) -> Tensor | None:
-        """Labels (B,), int64, CPU, in 0…classes-1; None where there are no classes."""
+        """Labels (B,), int64, CPU, in 0…classes-1; None if there are no classes."""
 
 
 class Dataset(ABC):
@@ -49,7 +52,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def splits(self) -> Mapping[str, Split]:
-        """The splits by name: always `train`; `held-out` where there are images for it.
+        """The splits by name: always `train`, and `held-out` if there are images for it.
 
         Raises:
             DataError: if files are missing or damaged.
@@ -58,35 +61,34 @@ class Dataset(ABC):
     def prepare(
         self, *, progress: ProgressCallback = no_progress, workers: int | None = None
     ) -> Path | None:
-        """Do what takes long and is done once, such as packing images; by default nothing.
+        """Do slow work that is needed once, such as packing images; by default nothing.
 
-        `splits` does it by itself where it was not done; a command calls this first, to show how
-        far it is.
+        `splits` does it if it was not done.  Commands call this first, to show progress.
 
         Args:
-            progress: told how many images are done; it may raise in order to stop.
-            workers: processes that share the work; None for one a core.
+            progress: called with the number of images done; may raise to stop the work.
+            workers: number of processes; None for one per core.
 
         Returns:
-            The folder that holds what was made, or None where nothing is kept.
+            The folder of the result, or None if nothing is stored.
 
         Raises:
             DataError: if files are missing or damaged.
-            EnvironmentProblem: if there is no space or no right to write.
+            EnvironmentProblem: if there is no space or no write permission.
         """
         return None
 
     def check(
         self, *, progress: ProgressCallback = no_progress, workers: int | None = None
     ) -> DataReport | None:
-        """Look at every image: count, compare, and say what is wrong; None to look in the splits.
+        """Examine every image; None, the default, to have the splits examined instead.
 
         Args:
-            progress: told how many images are done; it may raise in order to stop.
-            workers: processes that share the work; None for one a core.
+            progress: called with the number of images done; may raise to stop the work.
+            workers: number of processes; None for one per core.
 
         Raises:
-            DataError: if there is nothing that could be looked at.
+            DataError: if there is nothing to examine.
         """
         del progress, workers
         return None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 CACHE_VARIABLE = "DDDM_CACHE"
-"""Environment variable: the folder of the cache; without it `~/.cache/dddm`."""
+"""Environment variable: the cache folder; by default `~/.cache/dddm`."""
 
 _NAME_DIGITS = 12
 
@@ -22,11 +22,11 @@ def cache_folder() -> Path:
 
 
 def key_of(identity: Any) -> str:
-    """SHA-256, in hexadecimal, of plain values: equal exactly where they are."""
+    """Hexadecimal SHA-256 of JSON values, independent of the order of keys."""
     text = json.dumps(identity, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def packed_folder(*, name: str, key: str) -> Path:
-    """Where a data set is packed unless its options say otherwise."""
+    """Where a data set is packed unless its options name a folder."""
     return cache_folder() / "packed" / f"{name}-{key[:_NAME_DIGITS]}"

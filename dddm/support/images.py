@@ -1,4 +1,4 @@
-"""Images as numbers: uint8 in 0…255, and float32 in [-1, 1] as the method uses them."""
+"""Convert images between uint8 in 0…255 and float32 in [-1, 1]."""
 
 import torch
 from torch import Tensor
@@ -12,6 +12,6 @@ def from_uint8(images: Tensor) -> Tensor:
 def to_uint8(images: Tensor) -> Tensor:
     """Float in [-1, 1] → uint8, clamped and *rounded*; any shape.
 
-    Truncating instead would shift the mean by half a level, which a Fréchet distance sees.
+    Truncating instead would shift the mean by half a level, which is visible in a Fréchet distance.
     """
     return images.add(1.0).mul_(127.5).round_().clamp_(0.0, 255.0).to(torch.uint8)

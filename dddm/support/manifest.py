@@ -1,19 +1,19 @@
-"""One number that tells two sets of images apart."""
+"""Content hash of a set of images.  Imports torch for type checking only, for worker processes."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # packing images in other processes must not wait for torch
+if TYPE_CHECKING:
     from torch import Tensor
 
 
 def manifest_of(*, images: "Tensor", labels: "Tensor | None") -> str:
-    """SHA-256, in hexadecimal, over the shape, the images and the labels, in their order.
+    """Hexadecimal SHA-256 of shape, images and labels, in their order.
 
     Args:
         images: (N, C, H, W), uint8.
-        labels: (N,), int64; None where there are no classes.
+        labels: (N,), int64; None if there are no classes.
     """
     return manifest_of_bytes(
         shape=images.shape,
@@ -25,12 +25,12 @@ def manifest_of(*, images: "Tensor", labels: "Tensor | None") -> str:
 def manifest_of_bytes(
     *, shape: Sequence[int], images: Iterable[bytes | memoryview], labels: bytes | None
 ) -> str:
-    """The same of images that come in pieces.
+    """The same for images that are read in pieces.
 
     Args:
         shape: (N, C, H, W).
-        images: N·C·H·W bytes in C order, cut anywhere.
-        labels: N little-endian int64; None where there are no classes.
+        images: N·C·H·W bytes in C order, split anywhere.
+        labels: N little-endian int64; None if there are no classes.
     """
     digest = hashlib.sha256(f"uint8 {tuple(shape)}\n".encode())
     for piece in images:

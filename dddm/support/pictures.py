@@ -1,4 +1,4 @@
-"""Images as pictures that a person looks at.  Images are uint8, (B, C, H, W), C = 1, 3 or 4."""
+"""Render uint8 images (B, C, H, W), C = 1, 3 or 4, as Pillow images, grids and PNG files."""
 
 import io
 import math
@@ -11,18 +11,18 @@ _SMALLEST_CELL_PIXELS = 32
 
 
 def picture(image: Tensor, *, scale: int = 1) -> Image.Image:
-    """One image (C, H, W) as a picture, each pixel drawn `scale` × `scale`."""
+    """Render one image (C, H, W), each pixel as a square of `scale` × `scale`."""
     pixels_HWC = image.permute(1, 2, 0).contiguous().numpy()
     drawn = Image.fromarray(pixels_HWC.squeeze(-1) if pixels_HWC.shape[-1] == 1 else pixels_HWC)
     return drawn.resize((drawn.width * scale, drawn.height * scale), Image.Resampling.NEAREST)
 
 
 def grid(images: Tensor, *, columns: int | None = None, gap: int = 1) -> Image.Image:
-    """Images side by side, row by row; small ones are enlarged by a whole factor.
+    """Render images side by side, row by row; small ones are enlarged by a whole factor.
 
     Args:
         images: (B, C, H, W), uint8.
-        columns: images in a row; None makes the grid about square.
+        columns: images per row; None for a nearly square grid.
         gap: pixels between images, before enlarging.
     """
     count, channels, height, width = images.shape
@@ -41,7 +41,7 @@ def grid(images: Tensor, *, columns: int | None = None, gap: int = 1) -> Image.I
 
 
 def png_bytes(drawn: Image.Image) -> bytes:
-    """The picture as a PNG file's contents."""
+    """Encode as PNG."""
     buffer = io.BytesIO()
     drawn.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()

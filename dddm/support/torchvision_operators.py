@@ -1,11 +1,10 @@
-"""Makes torchvision importable where its compiled part does not fit the installed torch.
+"""Makes torchvision importable if its compiled part does not match the installed torch.
 
-torch-fidelity and lpips import torchvision as a whole, though what we take from them needs its
-layouts of networks at most.  Where torch comes from one source and torchvision from another (torch
-built for the CPU beside torchvision built for CUDA, which is what package indexes readily combine),
-torchvision passes over its compiled operators and then fails on describing two of them, because
-they do not exist.  Declaring their names is enough: calling them still fails, with torchvision's
-own message.
+torch-fidelity and lpips import all of torchvision, although dddm needs only its network definitions
+through them.  With a torchvision that was built for another torch (package indexes readily combine
+a CPU build of torch with a CUDA build of torchvision), loading the compiled operators is skipped
+without an error, and then registering fake versions of two of them fails because they do not exist.
+Declaring their names is enough; calling them still fails, with torchvision's own message.
 """
 
 import importlib
@@ -19,11 +18,11 @@ _OPERATORS: Final = ("nms", "qnms")
 _SIGNATURE: Final = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 _declared: list[Any] = []
-"""A declaration lasts as long as the object that made it."""
+"""Keeps the libraries alive: a declaration lasts as long as its library object."""
 
 
 def import_torchvision() -> None:
-    """Import torchvision, with its missing operators declared if nothing else will do.
+    """Import torchvision, declaring its missing operators if necessary.
 
     Raises:
         EnvironmentProblem: if torchvision still cannot be imported.
@@ -40,7 +39,7 @@ def import_torchvision() -> None:
 
 
 def declare_missing_operators() -> None:
-    """Declare, without code, the operators that torchvision describes and did not load."""
+    """Declare, without an implementation, the operators that torchvision expects to be loaded."""
     make: Any = torch.library.Library
     library = make("torchvision", "FRAGMENT")
     for name in _OPERATORS:
@@ -53,5 +52,5 @@ def _unusable(error: Exception) -> EnvironmentProblem:
     return EnvironmentProblem(
         f"torchvision, which torch-fidelity and lpips need, cannot be imported: {error}",
         where=f"torch {torch.__version__}",
-        remedy="install torchvision in the release and from the source that torch came from",
+        remedy="install the torchvision release that matches torch, from the same package index",
     )

@@ -53,14 +53,12 @@ def test_counts_images_and_classes() -> None:
 
 
 def test_names_every_broken_image() -> None:
-    """Not the first alone, and the others are counted."""
     found = examine_source(ToySource(broken=(1, 8)), workers=1, progress=no_progress)
     assert [problem.where for problem in found.problems] == ["row 1", "row 8"]
     assert found.splits["train"].images == 8
 
 
 def test_finds_images_that_are_equal() -> None:
-    """Within a split and across splits, in one group."""
     equal = frozenset({("train", 2), ("train", 9), ("held-out", 1)})
     source = Repeating(toy=ToySource(), equal=equal)
     found = examine_source(source, workers=1, progress=no_progress)
@@ -107,5 +105,4 @@ def test_what_is_wrong_is_named() -> None:
 
 
 def test_there_is_nothing_to_prepare() -> None:
-    """A data set without files says so."""
     assert Small().prepare() is None

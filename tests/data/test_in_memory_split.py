@@ -23,14 +23,12 @@ def test_reads_what_is_asked_for() -> None:
 
 
 def test_a_batch_is_a_copy() -> None:
-    """Changing a batch leaves the data as they are."""
     before = SPLIT.manifest
     SPLIT.images(torch.arange(5)).zero_()
     assert SPLIT.manifest == before
 
 
 def test_says_what_it_holds() -> None:
-    """Length and shape are those of the tensor."""
     assert len(SPLIT) == 5
     assert SPLIT.shape.as_tuple == (3, 2, 4)
     assert SPLIT.classes == ("cat", "dog")

@@ -107,7 +107,6 @@ def test_a_changed_source_gets_another_folder(cache: Path) -> None:
 
 
 def test_a_named_folder_of_other_files_is_refused(tmp_path: Path) -> None:
-    """It is neither used nor overwritten."""
     dataset(ToySource(), tmp_path / "packed").prepare()
     with pytest.raises(DataError, match="made from other files") as refused:
         dataset(ToySource(version=1), tmp_path / "packed").splits()

@@ -21,7 +21,6 @@ def chunks(count: int) -> dict[int, Chunk]:
 
 
 def test_few_chunks_are_done_here() -> None:
-    """Starting a process would take longer."""
     counter = ImageCounter("working", 10, no_progress)
     assert dict(map_chunks(process_of, chunks(5), workers=4, counter=counter)) == dict.fromkeys(
         range(5), os.getpid()
@@ -30,7 +29,6 @@ def test_few_chunks_are_done_here() -> None:
 
 
 def test_many_chunks_are_done_elsewhere() -> None:
-    """Each once, and counted over all processes."""
     counter = ImageCounter("working", 48, no_progress, done=8)
     found = dict(map_chunks(process_of, chunks(20), workers=2, counter=counter))
     assert sorted(found) == list(range(20))
@@ -39,14 +37,12 @@ def test_many_chunks_are_done_elsewhere() -> None:
 
 
 def test_a_killed_worker_is_an_error_of_the_machine() -> None:
-    """It says what may help."""
     with pytest.raises(EnvironmentProblem, match="ended before its images were done") as refused:
         list(map_chunks(vanish, chunks(20), workers=2, counter=ImageCounter("", 0, no_progress)))
     assert "--workers 1" in str(refused.value.remedy)
 
 
 def test_workers_end_with_their_parent(tmp_path: Path) -> None:
-    """Also when the parent is killed outright."""
     script = tmp_path / "parent.py"
     script.write_text(
         "import os, time\n"
@@ -88,5 +84,4 @@ def _is_dead(process: int) -> bool:
 
 
 def test_there_is_a_core() -> None:
-    """At least the one that this runs on."""
     assert 1 <= usable_cores() <= (os.cpu_count() or 1)

@@ -8,7 +8,6 @@ from dddm.support.cache import cache_folder, key_of, packed_folder
 
 
 def test_the_variable_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """$DDDM_CACHE, then $XDG_CACHE_HOME/dddm, then ~/.cache/dddm."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("DDDM_CACHE", "~/there")

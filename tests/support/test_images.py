@@ -10,7 +10,6 @@ LEVELS = torch.arange(256, dtype=torch.uint8)
 
 
 def test_every_level_survives_the_round_trip() -> None:
-    """All 256 levels come back."""
     assert torch.equal(to_uint8(from_uint8(LEVELS)), LEVELS)
 
 
@@ -37,7 +36,6 @@ def test_numbers_outside_the_range_are_clamped(value: float) -> None:
 
 
 def test_the_arguments_are_not_changed() -> None:
-    """Both conversions work on copies."""
     values = torch.tensor([-2.0, 0.3])
     to_uint8(values)
     assert torch.equal(values, torch.tensor([-2.0, 0.3]))

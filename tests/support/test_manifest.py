@@ -9,7 +9,6 @@ LABELS = torch.tensor([0, 1])
 
 
 def test_equal_data_have_one_manifest() -> None:
-    """How a tensor lies in memory makes no difference."""
     turned = IMAGES.permute(0, 1, 3, 2).contiguous().permute(0, 1, 3, 2)
     assert manifest_of(images=turned, labels=LABELS) == manifest_of(images=IMAGES, labels=LABELS)
 

@@ -25,7 +25,6 @@ def channels_last(image: torch.Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize(("channels", "mode"), MODES)
 def test_a_picture_shows_its_pixels(channels: int, mode: str) -> None:
-    """Grey, coloured and transparent images keep every pixel."""
     image = images(1, channels)[0]
     drawn = picture(image)
     assert drawn.mode == mode
@@ -33,7 +32,6 @@ def test_a_picture_shows_its_pixels(channels: int, mode: str) -> None:
 
 
 def test_a_picture_is_enlarged_by_whole_pixels() -> None:
-    """Each pixel becomes a square of one colour."""
     image = images(1)[0]
     expected = channels_last(image).repeat(3, axis=0).repeat(3, axis=1)
     np.testing.assert_array_equal(np.asarray(picture(image, scale=3)), expected)
@@ -71,7 +69,6 @@ def test_small_images_are_enlarged_to_be_seen() -> None:
 
 
 def test_png_bytes_are_the_picture() -> None:
-    """What is written is read again without loss."""
     drawn = grid(images(4))
     again = Image.open(io.BytesIO(png_bytes(drawn)))
     assert again.format == "PNG"

@@ -28,7 +28,6 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Split]:
 
 @real
 def test_the_description_is_true(splits: dict[str, Split]) -> None:
-    """What is said without reading equals what is read."""
     assert splits["train"].shape == CIFAR10.shape
     assert splits["train"].classes == splits["held-out"].classes == CIFAR10.classes
     assert len(splits["train"]) == CIFAR10.train_images
@@ -108,7 +107,6 @@ def test_plain_values_and_arrays_come_back(protocol: int) -> None:
 
 
 def test_strings_of_python_2_are_read() -> None:
-    """The published batches were written by it."""
     assert load_restricted(b"\x80\x02}U\x04dataU\x02a\xe9s.", where="here") == {"data": "aé"}
 
 
@@ -139,6 +137,5 @@ def test_encode_knows_one_encoding() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\x80\x05", b"nonsense", b"\x80\x02}U\x04da"])
 def test_damage_is_an_error_of_the_data(data: bytes) -> None:
-    """Not a traceback."""
     with pytest.raises(DataError, match="cannot be read"):
         load_restricted(data, where="here")

@@ -25,7 +25,6 @@ def test_a_named_packed_folder_describes_the_data(tmp_path: Path) -> None:
 
 
 def test_declaring_file_data_imports_nothing_heavy() -> None:
-    """Neither torch nor numpy nor Pillow."""
     code = (
         "import sys, dddm_datasets, dddm_datasets.options;"
         "sys.exit(bool({'torch', 'numpy', 'PIL'} & set(sys.modules)))"

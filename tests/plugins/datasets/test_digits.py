@@ -29,7 +29,6 @@ def everything(split: Split) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_the_description_is_true(splits: dict[str, Split]) -> None:
-    """What is said without reading equals what is read."""
     facts = describe_digits(NoOptions())
     assert facts.shape == splits["train"].shape == splits["held-out"].shape
     assert facts.classes == splits["train"].classes == splits["held-out"].classes
@@ -73,7 +72,6 @@ def test_the_split_never_changes(splits: dict[str, Split]) -> None:
 
 
 def test_declaring_imports_neither_torch_nor_sklearn() -> None:
-    """Registering and describing the digits imports nothing heavy."""
     code = (
         "import sys, dddm_datasets.options; from dddm.interfaces.plugin import NoOptions;"
         "dddm_datasets.options.describe_digits(NoOptions());"

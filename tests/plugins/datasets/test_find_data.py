@@ -16,7 +16,6 @@ def test_the_recipe_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_then_the_variable_then_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """$DDDM_DATA where it is set, then ./data."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DDDM_DATA", raising=False)
     local = [tmp_path / "data", tmp_path / "data" / "x"]

@@ -40,7 +40,6 @@ def test_every_class_has_its_share(labels: list[int], data: st.DataObject) -> No
 
 
 def test_more_images_begin_with_the_fewer() -> None:
-    """What 20 images have, 30 have too."""
     labels_N = torch.randint(0, 10, (100,), generator=torch.Generator().manual_seed(0))
     few, many = (set(first_of_each_class(labels_N, count=n).tolist()) for n in (20, 30))
     assert few < many

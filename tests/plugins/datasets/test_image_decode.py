@@ -38,7 +38,6 @@ def test_lossless_formats_give_their_pixels(kind: str, more: dict[str, Any]) -> 
 
 
 def test_jpeg_is_read() -> None:
-    """As Pillow decodes it."""
     data = encoded(Image.fromarray(RGB), "JPEG", quality=95)
     expected = np.asarray(Image.open(io.BytesIO(data)))
     assert np.array_equal(pixels(data), expected.transpose(2, 0, 1))
@@ -61,7 +60,6 @@ def test_colours_become_luma() -> None:
 
 
 def test_sixteen_bits_are_rounded_to_eight() -> None:
-    """0…65535 becomes 0…255 by v · 255 / 65535."""
     deep = RNG.integers(0, 65_536, (6, 8)).astype(np.uint16)
     deep[0, :2] = (0, 65_535)
     for kind in ("PNG", "TIFF"):
@@ -83,7 +81,6 @@ def test_transparency_becomes_white() -> None:
 
 
 def test_palettes_become_their_colours() -> None:
-    """A GIF's colours come back, one of them transparent."""
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 50])
     image.putdata([0, 1])
@@ -95,7 +92,6 @@ def test_palettes_become_their_colours() -> None:
 
 
 def test_the_first_frame_is_taken() -> None:
-    """Of a film."""
     frames = [Image.new("L", (4, 4), level) for level in (0, 255)]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     found = decode(data, grey=True, size=None)
@@ -113,7 +109,6 @@ def test_photographs_are_turned_as_their_exif_says() -> None:
 
 
 def test_the_central_square_is_cut_out_and_reduced() -> None:
-    """Equal to Pillow's Lanczos filter on the cropped image."""
     image = Image.fromarray(RNG.integers(0, 256, (40, 61, 3), dtype=np.uint8))
     found = decode(encoded(image), grey=False, size=16)
     expected = image.crop((10, 0, 50, 40)).resize((16, 16), Image.Resampling.LANCZOS)

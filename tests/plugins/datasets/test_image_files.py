@@ -48,14 +48,12 @@ def test_images_are_listed_and_read(
 
 @pytest.mark.parametrize("kind", [FolderFiles, ZipFiles])
 def test_a_missing_place_is_named(kind: type[FolderFiles | ZipFiles], tmp_path: Path) -> None:
-    """With what to correct."""
     with pytest.raises(DataError, match="there is no such") as refused:
         kind(path=tmp_path / "none").listing()
     assert refused.value.where == str(tmp_path / "none")
 
 
 def test_a_change_shows_in_the_identity(tmp_path: Path) -> None:
-    """Of content, name or time."""
     files = folder(tmp_path)
     path = files.path / "a" / "1.jpg"
     seen = [files.identity()]
@@ -89,7 +87,6 @@ def test_links_must_stay_inside(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../a.png", "/etc/a.png", "x/../../a.png", "C:/a.png"])
 def test_names_that_lead_out_of_an_archive_are_refused(tmp_path: Path, name: str) -> None:
-    """Though nothing is ever unpacked."""
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
         made.writestr(name, b"")
     with pytest.raises(DataError, match="leads out of it") as refused:
@@ -98,7 +95,6 @@ def test_names_that_lead_out_of_an_archive_are_refused(tmp_path: Path, name: str
 
 
 def test_links_and_encryption_in_an_archive_are_refused(tmp_path: Path) -> None:
-    """By name."""
     link = zipfile.ZipInfo("link.png")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
@@ -115,7 +111,6 @@ def test_links_and_encryption_in_an_archive_are_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
-    """With its name."""
     (tmp_path / "a.zip").write_bytes(b"nonsense")
     with pytest.raises(DataError, match="this zip archive cannot be read"):
         ZipFiles(path=tmp_path / "a.zip").listing()

@@ -22,7 +22,6 @@ def laid_out(
 
 
 def test_top_folders_are_classes() -> None:
-    """However deep an image lies within them."""
     layout = laid_out([*DOGS, *CATS])
     assert layout.classes == ("cat", "dog")
     assert layout.splits["train"].names == [*CATS, *DOGS]
@@ -31,14 +30,12 @@ def test_top_folders_are_classes() -> None:
 
 
 def test_without_classes_any_place_will_do() -> None:
-    """Images at the top too."""
     layout = laid_out([*DOGS, "a.png"], with_classes=False)
     assert layout.classes == ()
     assert layout.splits["train"].names == ["a.png", *DOGS]
 
 
 def test_an_image_outside_of_all_classes_is_named() -> None:
-    """The remedy says how to do without classes."""
     with pytest.raises(DataError, match=r"a\.png is in no class") as refused:
         laid_out([*DOGS, "a.png"])
     assert 'data.classes = "none"' in str(refused.value.remedy)
@@ -82,7 +79,6 @@ def test_held_out_images_come_from_every_class() -> None:
 
 
 def test_held_out_images_must_leave_some_and_be_named_once() -> None:
-    """Otherwise it says what to change."""
     with pytest.raises(DataError, match="leaves none to train on"):
         laid_out(CATS, held_out_images=4)
     with pytest.raises(DataError, match="given twice"):

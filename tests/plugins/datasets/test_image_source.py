@@ -58,7 +58,6 @@ def test_an_archive_is_the_same(tmp_path: Path) -> None:
 
 
 def test_options_change_what_is_packed(tmp_path: Path) -> None:
-    """Size, channels, classes and held-out images."""
     root = write(tmp_path, *NAMES, height=9, width=7)
     data = dataset(root, size=4, channels="grey", classes="none", held_out_images=2)
     splits = data.splits()
@@ -109,7 +108,6 @@ def test_two_sizes_are_counted(tmp_path: Path) -> None:
 
 
 def test_nothing_but_damaged_images_is_refused(tmp_path: Path) -> None:
-    """There is no shape to be had."""
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "1.png").write_bytes(b"nonsense")
     with pytest.raises(DataError, match="none of the 1 images can be read"):
@@ -117,7 +115,6 @@ def test_nothing_but_damaged_images_is_refused(tmp_path: Path) -> None:
 
 
 def test_equal_images_are_named_by_file(tmp_path: Path) -> None:
-    """Though their files differ."""
     root = write(tmp_path, *NAMES)
     Image.fromarray(pixels("dog/3.png")).save(root / "cat" / "8.bmp")
     assert examine_dataset(dataset(root)).duplicates == (
@@ -126,7 +123,6 @@ def test_equal_images_are_named_by_file(tmp_path: Path) -> None:
 
 
 def test_conversions_are_counted(tmp_path: Path) -> None:
-    """In the look through, and in the packed manifest."""
     root = write(tmp_path, *NAMES)
     Image.new("L", (6, 6)).save(root / "cat" / "9.png")
     (root / "cat" / "notes.txt").write_text("")
@@ -148,7 +144,6 @@ def test_a_changed_image_is_packed_anew(tmp_path: Path) -> None:
 def test_many_images_are_shared_by_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two workers pack what one packs."""
     monkeypatch.setattr("dddm_datasets.image_source._CHUNK_IMAGES", 1)
     names = [f"a/{k}.png" for k in range(12)]
     root = write(tmp_path / "root", *names, height=2, width=2)

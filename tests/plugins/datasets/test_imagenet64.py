@@ -78,7 +78,6 @@ def test_less_than_all_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_batch_is_named(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
-    """With the row where one label is wrong."""
     path = tmp_path / "train_data_batch_1.npz"
     write(path, images=3, seed=0, **changes)
     with pytest.raises(DataError, match=says) as refused:
@@ -87,7 +86,6 @@ def test_a_wrong_batch_is_named(tmp_path: Path, changes: dict[str, Any], says: s
 
 
 def test_where_was_looked_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what to set."""
     monkeypatch.setenv("DDDM_DATA", str(tmp_path / "data"))
     with pytest.raises(DataError, match="was not found") as refused:
         imagenet64(ImageNet64Options()).splits()

@@ -40,7 +40,6 @@ def labels(split: Split) -> list[int] | None:
     ids=["nhwc", "nchw", "adm"],
 )
 def test_every_layout_gives_the_same_images(tmp_path: Path, arrays: dict[str, Any]) -> None:
-    """Channels first, whatever stood in the file."""
     np.savez(tmp_path / "a.npz", **arrays)
     found = splits(tmp_path / "a.npz")
     assert set(found) == {"train"}
@@ -75,7 +74,6 @@ def test_held_out_images_are_taken_evenly(tmp_path: Path) -> None:
 
 
 def test_a_second_file_is_held_out(tmp_path: Path) -> None:
-    """Its classes are counted with the first's."""
     np.savez(tmp_path / "a.npz", images=IMAGES, labels=LABELS)
     np.savez(tmp_path / "b.npz", images=IMAGES[:4], labels=np.array([0, 1, 3, 0]))
     found = splits(tmp_path / "a.npz", held_out_path=str(tmp_path / "b.npz"))
@@ -102,7 +100,6 @@ WRONG = [
 def test_what_does_not_fit_is_refused(
     tmp_path: Path, arrays: dict[str, Any], options: dict[str, Any], says: str
 ) -> None:
-    """With the file, and a remedy."""
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(DataError, match=says) as refused:
         splits(tmp_path / "a.npz", **options)
@@ -111,7 +108,6 @@ def test_what_does_not_fit_is_refused(
 
 
 def test_the_layout_can_be_said(tmp_path: Path) -> None:
-    """Where both axes could be the channels."""
     images = IMAGES[:, :3]
     np.savez(tmp_path / "a.npz", images=images)
     found = splits(tmp_path / "a.npz", layout="nhwc")

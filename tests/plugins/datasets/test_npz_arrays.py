@@ -34,7 +34,6 @@ def test_stretches_are_the_rows(
 
 
 def test_python_objects_are_refused(tmp_path: Path) -> None:
-    """They would have to be unpickled."""
     path = tmp_path / "a.npz"
     np.savez(path, rows=np.array([{}, []], dtype=object))
     for read in (read_headers, lambda path: list(read_blocks(path, "rows"))):
@@ -57,7 +56,6 @@ def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
 
 
 def test_what_is_no_archive_is_an_error_of_the_data(tmp_path: Path) -> None:
-    """Whatever stands in the file."""
     path = tmp_path / "a.npz"
     for data in (b"", b"nonsense", b"PK\x03\x04 and no more"):
         path.write_bytes(data)
@@ -69,7 +67,6 @@ def test_what_is_no_archive_is_an_error_of_the_data(tmp_path: Path) -> None:
 def test_a_header_that_does_not_match_its_data_is_refused(
     tmp_path: Path, shape: tuple[int, ...]
 ) -> None:
-    """Before memory is allocated for what it declares."""
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         header, {"descr": "|u1", "fortran_order": False, "shape": shape}
