@@ -58,8 +58,8 @@ def test_the_installed_torchvision_is_imported() -> None:
 
 @pytest.mark.parametrize(
     ("source", "expected"),
-    [(UNFIT, "imported"), (HOPELESS, "refused: install torchvision")],
-    ids=["mendable", "hopeless"],
+    [(UNFIT, "imported"), (HOPELESS, "refused: install the torchvision")],
+    ids=["repairable", "hopeless"],
 )
 def test_a_build_that_does_not_fit(tmp_path: Path, source: str, expected: str) -> None:
     """Missing operators are declared; what cannot be mended is refused with what to install."""
