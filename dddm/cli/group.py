@@ -16,7 +16,7 @@ COMMANDS: Final = {
     "show": "Show what a recipe resolves to.",
     "schema": "Print the JSON schema of recipes.",
     "plugins": "List the components that are installed.",
-    "plugin": "Make a plugin, and test that it keeps its promises.",
+    "plugin": "Create a plugin, and test its components.",
     "data": "Pack and check the images of a recipe.",
     "weights": "List, verify and fetch files of weights.",
     "doctor": "Describe this installation, for a bug report.",

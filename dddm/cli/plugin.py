@@ -1,4 +1,4 @@
-"""`dddm plugin`: what a plugin author needs."""
+"""`dddm plugin`: commands for authors of plugins."""
 
 from typing import Final
 
@@ -7,19 +7,19 @@ import click
 from dddm.cli.lazy_group import LazyGroup
 
 COMMANDS: Final = {
-    "new": "Write a package with a component that works, to be made your own.",
-    "test": "Test that components keep the promises of their interfaces.",
+    "new": "Write a plugin package with a working component.",
+    "test": "Test components against their interfaces.",
 }
-"""Each lies in `dddm.cli.plugin_<name>` under its own name."""
+"""Commands, each in `dddm.cli.plugin_<name>`."""
 
 
 @click.group(cls=LazyGroup, table=COMMANDS, place="dddm.cli.plugin_{}")
 def plugin() -> None:
-    """Make a plugin, and test that it keeps its promises.
+    """Create a plugin, and test its components.
 
     \b
     Examples:
       dddm plugin new dddm-charbonnier --kind metric
       dddm plugin test charbonnier
-      dddm plugins                                     what is installed
+      dddm plugins                                     list what is installed
     """  # noqa: D301 - click reads the backspace as "do not rewrap"

@@ -12,10 +12,9 @@ _NO_LICENCE: Final = "none"
 
 @final
 class _KindWord(click.Choice):  # type: ignore[type-arg]  # it has none before click 8.2
-    """The word of a kind; who writes a loss may not know that it is called a metric."""
+    """The value of a kind; explains that a loss is a metric."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The word itself."""
         if value == "loss":
             self.fail("a loss is a metric: --kind metric", param, ctx)
         word: str = super().convert(value, param, ctx)
@@ -28,25 +27,25 @@ class _KindWord(click.Choice):  # type: ignore[type-arg]  # it has none before c
     "--kind",
     required=True,
     type=_KindWord([kind.value for kind in Kind]),
-    help="What its component is.",
+    help="Kind of its component.",
 )
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    help="Where to write it: a folder that is new or empty.  [default: NAME]",
+    help="A folder that is new or empty.  [default: NAME]",
 )
 @click.option(
     "--component",
-    help="What recipes call the component.  [default: NAME without dddm-]",
+    help="Name of the component in recipes.  [default: NAME without dddm-]",
 )
-@click.option("--author", help="Who stands in its metadata and licence.  [default: its authors]")
+@click.option("--author", help="Author in the metadata and licence.  [default: the NAME authors]")
 @click.option(
     "--license",
     "licence",
     type=click.Choice(["MIT", _NO_LICENCE], case_sensitive=False),
     default="MIT",
     show_default=True,
-    help="The licence to write; with none you add one of your own.",
+    help="Licence to include.",
 )
 def new(
     *,
@@ -57,10 +56,10 @@ def new(
     author: str | None,
     licence: str,
 ) -> None:
-    """Write a package NAME with a component that works, to be changed into one of your own.
+    """Write a package NAME with a working component, to start from.
 
-    It installs, passes its tests and runs in a recipe as it is written.  The guides "Write a loss
-    in ten minutes" and "Write a backbone" go on from there.
+    The package can be installed, passes its tests and has a recipe that runs.  The guides "Write a
+    metric" and "Write a backbone" continue from there.
 
     \b
     Examples:
@@ -68,9 +67,9 @@ def new(
       dddm plugin new dddm-unet --kind backbone --component small-unet
       dddm plugin new dddm-faces --kind dataset --folder . --author "A. Nother"
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.scaffold.create import create
+    from dddm.scaffold.new_package import create_package
 
-    made = create(
+    package = create_package(
         name,
         kind=Kind(kind),
         folder=folder,
@@ -78,9 +77,9 @@ def new(
         author=author,
         licence=None if licence == _NO_LICENCE else licence,
     )
-    click.echo(f"{made.folder} holds {made.names.distribution}:")
-    for path in made.files:
+    click.echo(f"wrote {package.names.distribution} to {package.folder}:")
+    for path in package.files:
         click.echo(f"  {path}")
-    click.echo(f"\nIts {kind} is {made.names.id}.  Next:")
-    for command in made.next_commands:
+    click.echo(f"\nThe {kind} is {package.names.id}.  Next:")
+    for command in package.next_commands:
         click.echo(f"  {command}")

@@ -1,5 +1,5 @@
-"""`dddm plugin new`: a package that works at once, to be changed into one's own.  No torch.
+"""`dddm plugin new`: a package with a working component, to start from.  Imports no torch.
 
-`names` decides what everything in it is called, and refuses what cannot be; `package` fills the
-templates, which lie as the package will: `templates/common`, and one folder for each kind.
+Templates are in `templates/common` and in one folder for each kind, laid out as the package will
+be.
 """

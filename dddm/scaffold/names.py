@@ -1,9 +1,10 @@
-"""What a new plugin, its module, its namespace, its component and its class are called."""
+"""The names of a new plugin: its module, namespace, component and class."""
 
 import importlib.util
 import keyword
 import re
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Final, final
 
 from attrs import frozen
@@ -14,26 +15,10 @@ from dddm.registry.loader import GROUP
 from dddm.registry.registrar import is_name, namespace_of
 
 PREFIX: Final = "dddm-"
-"""What plugins' names begin with by custom; the namespace goes without."""
+"""The customary prefix of plugin packages; the namespace omits it."""
 
 _DISTRIBUTION: Final = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.IGNORECASE)
 _SEPARATORS: Final = re.compile(r"[-_.]+")
-
-TAKEN: Final = frozenset(
-    {
-        "Any", "Backbone", "Batch", "Block", "Cache", "Callable", "Conformance", "DataError",
-        "Dataset", "DatasetInfo", "Denoiser", "Draws", "EnvironmentProblem", "EpochDone", "Event",
-        "Extraction", "Features", "Final", "Floor", "Half", "ImageShape", "InMemorySplit", "Issue",
-        "Iterator", "Kind", "LearningRate", "Literal", "Mapping", "Measure", "Measurement",
-        "MemoryUsage", "Metric", "NamedTuple", "NoOptions", "Objective", "ObjectiveInfo",
-        "Observer", "Outcome", "Parametrization", "Path", "PlainSchedule", "PurePath",
-        "RecipeContext", "Reference", "Registrar", "RunStarted", "Sampler", "SamplerInfo",
-        "Schedule", "ScheduleInfo", "Score", "ScoreInfo", "Sequence", "ShardState", "Shards",
-        "SimpleNamespace", "Split", "SquaredError", "StepNoise", "StepParts", "TargetStore",
-        "Tensor", "TinyDenoiser", "TrainingProgress", "TrainingStep",
-    }
-)  # fmt: skip
-"""Names that the templates import or define, which a component's class must not have."""
 
 
 @final
@@ -42,10 +27,10 @@ class Names:
     """The names of one new plugin.
 
     Attributes:
-        distribution: what pip calls it, as package indices write it: `dddm-charbonnier`.
-        module: what Python imports: `dddm_charbonnier`.
-        namespace: what stands before the colon in a recipe: `charbonnier`.
-        component: what stands behind it.
+        distribution: the normalized name for pip: `dddm-charbonnier`.
+        module: `dddm_charbonnier`.
+        namespace: before the colon in a recipe: `charbonnier`.
+        component: after the colon.
         class_name: of the component: `Charbonnier`.
     """
 
@@ -66,35 +51,33 @@ def names_of(name: str, *, kind: Kind, component: str | None = None) -> Names:
     """All names that follow from the distribution's.
 
     Args:
-        name: of the distribution; taken as package indices take it, so that `Dddm_Focal` is
-            `dddm-focal`.
+        name: of the distribution; normalized, so that `Dddm_Focal` is `dddm-focal`.
         component: None for the namespace.
 
     Raises:
-        UsageError: if it cannot be the name of a distribution, or no module can be called so, or
-            `component` cannot be the name of a component.
+        UsageError: if it is invalid as the name of a distribution or module, or `component` is.
     """
     if not _DISTRIBUTION.fullmatch(name):
         raise UsageError(
-            f"{name!r} is no name for a package",
+            f"{name!r} is not a valid package name",
             where="NAME",
-            remedy="join ASCII letters and digits by hyphens, as in dddm-charbonnier",
+            remedy="use ASCII letters, digits and hyphens, as in dddm-charbonnier",
         )
     distribution = _SEPARATORS.sub("-", name).lower()
     module = distribution.replace("-", "_")
     if not module.isidentifier() or keyword.iskeyword(module):
         raise UsageError(
-            f"Python cannot import a module called {module}",
+            f"Python cannot import a module named {module}",
             where="NAME",
-            remedy=f"call the package {PREFIX}{distribution}",
+            remedy=f"name the package {PREFIX}{distribution}",
         )
     namespace = distribution.removeprefix(PREFIX)
     component = namespace if component is None else component
     if not is_name(component):
         raise UsageError(
-            f"{component!r} is no name for a {kind.value}",
+            f"{component!r} is not a valid name for a {kind.value}",
             where="--component",
-            remedy="join lower-case words by hyphens, as in focal-l2",
+            remedy="use lower-case words joined by hyphens, as in focal-l2",
         )
     return Names(
         kind=kind,
@@ -107,19 +90,23 @@ def names_of(name: str, *, kind: Kind, component: str | None = None) -> Names:
 
 
 def _class_name(component: str, *, kind: Kind) -> str:
-    """`focal-l2` → `FocalL2`; behind the kind's own word where that alone would not do."""
-    name = _capitalised(component)
-    if name.isidentifier() and not keyword.iskeyword(name) and name not in TAKEN:
+    """`focal-l2` → `FocalL2`; `MetricTensor` for a name that is invalid or used in the template."""
+    name = _camel_case(component)
+    templates = (Path(__file__).parent / "templates" / kind.value).rglob("*.py.j2")
+    text = "\n".join(file.read_text("utf-8") for file in templates)
+    statements = re.findall(r"^(?:class|(?:from \S+ )?import) (?:\([^)]*\)|.*)", text, re.MULTILINE)
+    used = set(re.findall(r"\w+", " ".join(statements)))
+    if name.isidentifier() and not keyword.iskeyword(name) and name not in used:
         return name
-    return _capitalised(kind.value) + name
+    return _camel_case(kind.value) + name
 
 
-def _capitalised(words: str) -> str:
+def _camel_case(words: str) -> str:
     return "".join(word[:1].upper() + word[1:] for word in words.split("-"))
 
 
-def refuse_clashes(names: Names) -> None:
-    """Find before anything is written that the package could not be used beside what is installed.
+def check_conflicts(names: Names) -> None:
+    """Check that the package could be installed beside what is installed already.
 
     Raises:
         UsageError: if its namespace is another plugin's, or its module can be imported already.
@@ -133,10 +120,10 @@ def refuse_clashes(names: Names) -> None:
                 remedy=_another_name(names, owner),
             )
     found = importlib.util.find_spec(names.module)
-    # A folder of that name without a module in it is none, such as the one to be filled.
+    # An empty folder of that name counts as a namespace package; the new one may be written there.
     if found is not None and found.origin is not None:
         raise UsageError(
-            f"there is a module called {names.module} already",
+            f"a module named {names.module} already exists",
             where=found.origin,
             remedy=_another_name(names, names.module),
         )

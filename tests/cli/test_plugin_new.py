@@ -19,7 +19,7 @@ def test_it_says_what_was_written_and_what_to_type_next(tmp_path: Path) -> None:
     words = ("plugin", "new", "dddm-sweet-pea", "--kind", "sampler", "--author", "A. Nother")
     said = succeeded(dddm(*words, cwd=tmp_path))
     assert "  src/dddm_sweet_pea/sampler.py\n" in said
-    assert "Its sampler is sweet-pea:sweet-pea." in said
+    assert "The sampler is sweet-pea:sweet-pea." in said
     assert said.endswith(
         "  cd dddm-sweet-pea\n  python -m pip install -e '.[test]'\n  python -m pytest\n"
         "  dddm run recipe.toml\n"
@@ -27,7 +27,7 @@ def test_it_says_what_was_written_and_what_to_type_next(tmp_path: Path) -> None:
     assert "A. Nother" in (tmp_path / "dddm-sweet-pea/LICENSE").read_text()
     again = dddm(*words, cwd=tmp_path)
     assert again.returncode == 2
-    assert "this folder is not empty" in again.stderr
+    assert "the folder is not empty" in again.stderr
     assert "choose another one with --folder" in again.stderr
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from dddm.errors import UsageError
 from dddm.interfaces.plugin import Kind
-from dddm.scaffold.names import names_of, refuse_clashes
+from dddm.scaffold.names import check_conflicts, names_of
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,9 @@ def test_the_component_may_have_a_name_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "-", "dddm focal", "dddm/focal", "föcal", "../focal", "a-"])
-def test_what_is_no_name_of_a_package_is_refused(name: str) -> None:
+def test_an_invalid_package_name_is_refused(name: str) -> None:
     """With an example of one that is."""
-    with pytest.raises(UsageError, match="is no name for a package") as caught:
+    with pytest.raises(UsageError, match="is not a valid package name") as caught:
         names_of(name, kind=Kind.METRIC)
     assert caught.value.remedy is not None
     assert "dddm-charbonnier" in caught.value.remedy
@@ -58,9 +58,9 @@ def test_what_python_cannot_import_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("component", ["", "Focal", "a:b", "a_b", "-a"])
-def test_what_is_no_name_of_a_component_is_refused(component: str) -> None:
+def test_an_invalid_component_name_is_refused(component: str) -> None:
     """As a recipe could not say it."""
-    with pytest.raises(UsageError, match="is no name for a metric") as caught:
+    with pytest.raises(UsageError, match="is not a valid name for a metric") as caught:
         names_of("dddm-focal", kind=Kind.METRIC, component=component)
     assert caught.value.where == "--component"
 
@@ -69,18 +69,18 @@ def test_what_is_no_name_of_a_component_is_refused(component: str) -> None:
 def test_the_namespace_of_the_built_ins_is_taken(name: str) -> None:
     """Two packages cannot share one; the remedy is a name that can be used."""
     with pytest.raises(UsageError, match="'dddm' belongs to dddm") as caught:
-        refuse_clashes(names_of(name, kind=Kind.METRIC))
+        check_conflicts(names_of(name, kind=Kind.METRIC))
     assert caught.value.remedy is not None
-    refuse_clashes(names_of(caught.value.remedy.split()[-1], kind=Kind.METRIC))
+    check_conflicts(names_of(caught.value.remedy.split()[-1], kind=Kind.METRIC))
 
 
 @pytest.mark.parametrize("name", ["json", "torch", "dddm-recipes", "sys"])
 def test_a_module_that_is_there_is_not_hidden(name: str) -> None:
     """Of the standard library, of another package, of dddm itself, or built in."""
-    with pytest.raises(UsageError, match="there is a module called"):
-        refuse_clashes(names_of(name, kind=Kind.METRIC))
+    with pytest.raises(UsageError, match="a module named"):
+        check_conflicts(names_of(name, kind=Kind.METRIC))
 
 
 def test_a_name_that_is_free_is_free() -> None:
     """Nothing is refused without need."""
-    refuse_clashes(names_of("dddm-charbonnier", kind=Kind.METRIC))
+    check_conflicts(names_of("dddm-charbonnier", kind=Kind.METRIC))

@@ -1,9 +1,9 @@
 """`pytest --alone`: the core's tests where no built-in plugin can be found or imported.
 
-Every test of the registry and of the rooms behind it is run; rooms before it cannot ask for a
-plugin (`test_architecture.py`).  Left out are the files below, whose subject is a built-in or needs
-one.  Each of them names a test that cannot pass without, or cannot even be imported: that is tried,
-and has to fail, so that no file stays on the list that has come to stand alone.
+Runs the tests of the registry and of every package after it in the import order; packages before it
+cannot use a plugin (`test_architecture.py`).  The files listed below are left out because they need
+a built-in.  Each names a test that fails without, or fails to be imported: that is checked, so that
+a file which no longer needs built-ins cannot stay on the list.
 """
 
 import os
@@ -19,15 +19,15 @@ import pytest
 TESTS: Final = Path(__file__).parents[1]
 ROOT: Final = TESTS.parent
 BUILT_INS: Final = frozenset(file.parent.name for file in (ROOT / "plugins").glob("*/__init__.py"))
-BEFORE_THE_REGISTRY: Final = {"errors", "interfaces", "method", "scores", "support"}
-ROOMS: Final = {path.stem for path in (ROOT / "dddm").iterdir()} - BEFORE_THE_REGISTRY
-FOLDERS: Final = ROOMS | {"core_alone"}
+BEFORE_THE_REGISTRY: Final = {"errors", "support", "interfaces", "data", "core"}
+PACKAGES: Final = {path.stem for path in (ROOT / "dddm").iterdir()} - BEFORE_THE_REGISTRY
+FOLDERS: Final = PACKAGES | {"core_alone"}
 
 IMPORT: Final = "its import"
 
 NEEDS_BUILT_INS: Final = {
     # The command line, on digits.
-    "cli/test_blame.py": "test_a_number_that_is_not_finite_at_first",
+    "cli/test_plugin_errors.py": "test_a_number_that_is_not_finite_at_first",
     "cli/test_bad_input.py": "test_a_damaged_newest_checkpoint",
     "cli/test_data.py": "test_an_npz_without_labels_is_no_data_for_classes",
     "cli/test_evaluate.py": IMPORT,
@@ -35,7 +35,7 @@ NEEDS_BUILT_INS: Final = {
     "cli/test_plugin.py": "test_a_built_in_on_the_real_command_line",
     "cli/test_report.py": "test_a_page_is_written_anew",
     "cli/test_sample.py": "test_several_step_counts_and_labels",
-    "cli/test_strangers.py": "test_a_slow_one_is_named_and_stands_first",
+    "cli/test_third_party_plugins.py": "test_each_is_listed_with_its_reason",
     "cli/test_torch_free.py": "test_each_command_is_imported_alone",
     # Recipes that come with dddm, and parts of built-in metrics.
     "recipe/test_presets.py": "test_which_there_are",
@@ -43,36 +43,31 @@ NEEDS_BUILT_INS: Final = {
     "recipe/test_options.py": "test_a_component_holds_another",
     "recipe/test_schema.py": "test_shipped_recipes_are_valid",
     "registry/test_loader.py": "test_built_ins_come_in_by_the_same_door",
-    "run/test_versions.py": "test_held_components_and_observers_are_recorded",
+    "train/test_versions.py": "test_held_components_and_observers_are_recorded",
     # Packages that are written, in runs on digits.
     "scaffold/test_installed.py": "test_its_recipe_runs",
     # Whole runs on digits.
-    "tasks/run_page/test_facts.py": "test_what_a_run_knows_is_told",
-    "tasks/run_page/test_page.py": "test_the_command_is_one_that_a_shell_reads",
-    "tasks/run_page/test_progress_grids.py": "test_grids_come_in_the_order_of_epochs",
-    "tasks/run_page/test_showcase.py": "test_what_is_not_there_is_counted",
-    "tasks/test_dry_run.py": "test_what_is_foreseen_is_what_happens",
-    "tasks/test_evaluate.py": IMPORT,
-    "tasks/test_evaluations.py": "test_a_second_order_sampler_is_counted_as_it_is",
-    "tasks/test_export.py": IMPORT,
-    "tasks/test_extract.py": IMPORT,
-    "tasks/test_failing_process.py": "test_the_process_that_failed_is_named",
-    "tasks/test_full_disk.py": "test_a_disk_that_fills_up_costs_nothing_but_time",
-    "tasks/test_observers.py": "test_a_default_one_that_is_not_there_harms_no_run",
-    "tasks/test_pages_in_a_browser.py": "test_nothing_is_complained_of",
-    "tasks/test_processes.py": "test_a_finished_run_is_not_trained_again",
-    "tasks/test_progress.py": "test_the_best_weights_are_kept",
-    "tasks/test_report.py": "test_writing_it_twice_gives_the_same_page",
-    "tasks/test_resume.py": "test_a_finished_run_is_not_done_again",
-    "tasks/test_resume_optimizers.py": "test_every_built_in_is_here",
-    "tasks/test_save_fails.py": "test_the_last_good_checkpoint_always_loads",
-    "tasks/test_saver.py": "test_what_goes_wrong_is_raised_in_training",
-    "tasks/test_score_images.py": IMPORT,
-    "tasks/test_strangers_metric.py": "test_a_checkpoint_records_ids_and_versions",
-    "tasks/test_sweep.py": "test_a_dry_run_looks_ahead_for_each_entry",
-    "tasks/test_train.py": IMPORT,
-    "tasks/test_trained.py": "test_a_mistake_is_named",
-    "tasks/test_two_machines.py": "test_two_machines_are_one",
+    "workflow/test_dry_run.py": "test_what_is_foreseen_is_what_happens",
+    "evaluate/test_evaluate.py": IMPORT,
+    "evaluate/test_evaluations.py": "test_a_second_order_sampler_is_counted_as_it_is",
+    "generate/test_export.py": IMPORT,
+    "evaluate/test_extract.py": IMPORT,
+    "train/test_failing_process.py": "test_the_process_that_failed_is_named",
+    "train/test_full_disk.py": "test_a_disk_that_fills_up_costs_nothing_but_time",
+    "train/test_observers.py": "test_a_default_one_that_is_not_there_harms_no_run",
+    "report/test_pages_in_a_browser.py": "test_nothing_is_complained_of",
+    "train/test_processes.py": "test_a_finished_run_is_not_trained_again",
+    "workflow/test_progress.py": "test_the_best_weights_are_kept",
+    "report/test_run_page.py": "test_writing_it_twice_gives_the_same_page",
+    "train/test_resume.py": "test_a_finished_run_is_not_done_again",
+    "train/test_resume_optimizers.py": "test_every_built_in_is_here",
+    "train/test_save_fails.py": "test_the_last_good_checkpoint_always_loads",
+    "train/test_saver.py": "test_what_goes_wrong_is_raised_in_training",
+    "evaluate/test_score_images.py": IMPORT,
+    "workflow/test_strangers_metric.py": "test_a_checkpoint_records_ids_and_versions",
+    "workflow/test_sweep.py": "test_a_dry_run_looks_ahead_for_each_entry",
+    "generate/test_trained.py": "test_a_mistake_is_named",
+    "workflow/test_two_machines.py": "test_two_machines_are_one",
     # The conformance kit, on every built-in.
     "testing/test_built_ins.py": IMPORT,
     "testing/test_parametrise.py": IMPORT,
