@@ -3,13 +3,11 @@
 Shapes: N images, B of them in a batch, R = C·H·W bytes in an image.
 """
 
-import weakref
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, final
+from typing import final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from attrs import evolve
 from torch import Tensor
@@ -24,9 +22,6 @@ from dddm.interfaces.data_report import DataReport, ProgressCallback, no_progres
 from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.info import ImageShape
 from dddm.support.cache import packed_folder
-
-_KEPT_BUFFERS: Final = 4
-_LARGEST_KEPT_BYTES: Final = 1 << 26
 
 
 @final
@@ -118,7 +113,6 @@ class PackedSplit(Split):
         # "c", copy on write: torch warns about read-only memory, and the file must not change.
         images = np.load(folder / images_file(name), mmap_mode="c", allow_pickle=False)
         self._rows_NR = torch.from_numpy(np.asarray(images)).view(info.images, packed.shape.values)
-        self._buffers = BatchBuffers(row_bytes=packed.shape.values)
         self._labels_N: Tensor | None = None
         if packed.classes:
             labels = np.load(folder / labels_file(name), allow_pickle=False)
@@ -140,9 +134,8 @@ class PackedSplit(Split):
         return self._manifest
 
     def images(self, index: Tensor) -> Tensor:
-        rows_BR = self._buffers.allocate(len(index))
         # `rows[index]` copies byte by byte; this copies whole rows, on torch's threads.
-        torch.index_select(self._rows_NR, 0, index, out=rows_BR)
+        rows_BR = torch.index_select(self._rows_NR, 0, index)
         return rows_BR.view(-1, *self._shape.as_tuple)
 
     def labels(self, index: Tensor) -> Tensor | None:
@@ -168,35 +161,3 @@ def _check_size(path: Path, known: int) -> None:
             where=str(path),
             remedy=f"remove {path.parent}; the same command packs the images again",
         )
-
-
-@final
-class BatchBuffers:
-    """Allocates tensors (rows, row_bytes), uint8, reusing memory of batches that are gone.
-
-    The system zeroes fresh memory, which costs as much as copying a batch into it.  A buffer is
-    reused only after its tensor, and everything that shares its storage, has been freed.
-    """
-
-    def __init__(self, *, row_bytes: int) -> None:
-        self._row_bytes = row_bytes
-        self._free: list[npt.NDArray[np.uint8]] = []
-
-    def allocate(self, rows: int) -> Tensor:
-        """(rows, row_bytes), uint8, with arbitrary values."""
-        try:
-            buffer = self._free.pop()
-        except IndexError:  # none, or another thread took the last one
-            buffer = None
-        if buffer is None or len(buffer) < rows:
-            # numpy asks the system for large pages where an array is large; torch does not.
-            buffer = np.empty((rows, self._row_bytes), np.uint8)
-        # Only the tensor holds this view: when the view is freed, the batch is gone.
-        view = buffer[:rows]
-        if buffer.nbytes <= _LARGEST_KEPT_BYTES:
-            weakref.finalize(view, self._keep, buffer).atexit = False
-        return torch.from_numpy(view)
-
-    def _keep(self, buffer: npt.NDArray[np.uint8]) -> None:
-        if len(self._free) < _KEPT_BUFFERS:
-            self._free.append(buffer)

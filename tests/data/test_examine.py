@@ -102,7 +102,3 @@ def test_what_is_wrong_is_named() -> None:
     assert problem.where == "train image 2"
     assert "its label is 2, outside 0…1" in problem.what
     assert found.duplicates == (("held-out image 1", "train image 0"),)
-
-
-def test_there_is_nothing_to_prepare() -> None:
-    assert Small().prepare() is None

@@ -54,7 +54,7 @@ def test_says_what_was_done(tmp_path: Path) -> None:
     assert source == {"kind": "toy", "notes": {"planned": 1, "decoded": 14}}
 
 
-def test_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
+def test_resumes_where_it_was_interrupted(tmp_path: Path) -> None:
     """Chunks on the disk are not decoded again, and the result is that of an uninterrupted call."""
     log, outage = tmp_path / "log", tmp_path / "outage"
     outage.touch()
@@ -72,7 +72,7 @@ def test_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
         assert (tmp_path / "packed" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_half_a_line_of_progress_counts_for_nothing(tmp_path: Path) -> None:
+def test_a_truncated_line_of_progress_is_ignored(tmp_path: Path) -> None:
     """After a power cut the list of finished chunks may end anywhere."""
     log, outage = tmp_path / "log", tmp_path / "outage"
     outage.touch()
@@ -100,8 +100,8 @@ def test_a_damaged_partial_array_is_packed_again(tmp_path: Path) -> None:
     assert log.read_text().splitlines().count("train 0") == 2
 
 
-def test_a_changed_source_begins_afresh(tmp_path: Path) -> None:
-    """What was packed of other files is not gone on with."""
+def test_a_changed_source_is_packed_from_the_start(tmp_path: Path) -> None:
+    """What was packed of other files is not resumed."""
     log, outage = tmp_path / "log", tmp_path / "outage"
     outage.touch()
     with pytest.raises(DataError):
@@ -111,7 +111,7 @@ def test_a_changed_source_begins_afresh(tmp_path: Path) -> None:
 
 
 def test_stops_when_progress_says_so(tmp_path: Path) -> None:
-    """An error of whoever looks on ends the work, which can be gone on with."""
+    """An error of the callback ends the work, which can be resumed."""
 
     def stop(what: str, done: int, total: int) -> None:
         assert total == 14
@@ -125,7 +125,7 @@ def test_stops_when_progress_says_so(tmp_path: Path) -> None:
     assert [json.loads(line)["chunk"] for line in lines[1:]] == [0]
 
 
-def test_processes_do_the_same(tmp_path: Path) -> None:
+def test_the_result_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     """The files do not depend on the number of workers."""
     one = packed(ToySource(train=30), tmp_path / "one")
     two = packed(ToySource(train=30), tmp_path / "two", workers=2)
@@ -133,7 +133,7 @@ def test_processes_do_the_same(tmp_path: Path) -> None:
         assert (two / path.name).read_bytes() == path.read_bytes()
 
 
-def test_a_problem_in_a_process_is_told(tmp_path: Path) -> None:
+def test_a_problem_in_a_worker_is_raised(tmp_path: Path) -> None:
     """The first broken image stops the packing, with its name."""
     source = ToySource(train=30, broken=(17,))
     with pytest.raises(DataError, match="broken") as refused:
@@ -141,7 +141,7 @@ def test_a_problem_in_a_process_is_told(tmp_path: Path) -> None:
     assert refused.value.where == "row 17"
 
 
-def test_who_comes_second_waits(tmp_path: Path) -> None:
+def test_a_second_process_waits(tmp_path: Path) -> None:
     """Of two that pack the same folder at once, one does, and both find it."""
     log = tmp_path / "log"
     source = ToySource(train=30, log=log)
@@ -152,7 +152,7 @@ def test_who_comes_second_waits(tmp_path: Path) -> None:
     assert len(lines) == len(set(lines)) == 12
 
 
-def test_too_little_space_is_told_before_anything_is_written(
+def test_too_little_space_is_an_error_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message says how much is needed and how much there is."""
@@ -161,9 +161,3 @@ def test_too_little_space_is_told_before_anything_is_written(
     with pytest.raises(EnvironmentProblem, match=r"14 images of 3×2×5 take .* are free"):
         packed(ToySource(), tmp_path / "packed")
     assert not (tmp_path / ".packed.part").exists()
-
-
-def test_the_key_follows_the_source() -> None:
-    """Equal sources have one key, and a change gives another."""
-    assert identity_key(ToySource()) == identity_key(ToySource())
-    assert identity_key(ToySource()) != identity_key(ToySource(version=1))

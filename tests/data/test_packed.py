@@ -1,6 +1,5 @@
 """Packed splits and data sets: reading by index, refusing damage, never using stale files."""
 
-import gc
 import json
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 from pack_sources import SHAPE, ToySource
 
 from dddm.data.pack import pack
-from dddm.data.packed import BatchBuffers, PackedDataset, open_packed
+from dddm.data.packed import PackedDataset, open_packed
 from dddm.errors import DataError
 from dddm.interfaces.data_report import no_progress
 
@@ -139,27 +138,3 @@ def test_check_finds_a_changed_byte_and_a_missing_file(tmp_path: Path) -> None:
     path.unlink()
     (problem,) = data.check().problems
     assert "cannot be read" in problem.what
-
-
-def test_memory_of_a_batch_in_use_is_not_reused() -> None:
-    """Whether it is held as itself, as a view, or as a numpy array."""
-    buffers = BatchBuffers(row_bytes=8)
-    whole = buffers.allocate(4).fill_(1)
-    view = buffers.allocate(4).fill_(2).view(2, 16)[1:]
-    array = buffers.allocate(4).fill_(3).numpy()
-    gc.collect()
-    for value in range(10, 20):
-        buffers.allocate(4).fill_(value)
-    assert set(whole.flatten().tolist()) == {1}
-    assert set(view.flatten().tolist()) == {2}
-    assert set(array.flatten().tolist()) == {3}
-
-
-def test_memory_of_a_freed_batch_is_reused() -> None:
-    buffers = BatchBuffers(row_bytes=8)
-    batch = buffers.allocate(4)
-    address = batch.data_ptr()
-    assert buffers.allocate(4).data_ptr() != address
-    del batch
-    assert buffers.allocate(3).data_ptr() == address
-    assert [buffers.allocate(rows).shape for rows in (5, 0)] == [(5, 8), (0, 8)]

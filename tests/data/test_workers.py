@@ -11,7 +11,7 @@ import pytest
 from chunk_work import process_of, vanish
 
 from dddm.data.source import Chunk
-from dddm.data.workers import ImageCounter, map_chunks, usable_cores
+from dddm.data.workers import ImageCounter, map_chunks
 from dddm.errors import EnvironmentProblem
 from dddm.interfaces.data_report import no_progress
 
@@ -81,7 +81,3 @@ def _is_dead(process: int) -> bool:
         return " Z " in Path(f"/proc/{process}/stat").read_text()
     except OSError:
         return True
-
-
-def test_there_is_a_core() -> None:
-    assert 1 <= usable_cores() <= (os.cpu_count() or 1)

@@ -91,7 +91,7 @@ def test_a_damaged_image_stops_packing_by_name(tmp_path: Path) -> None:
     assert found.splits["train"].classes == {"cat": 3, "dog": 3}
 
 
-def test_two_sizes_are_counted(tmp_path: Path) -> None:
+def test_images_of_different_sizes_are_refused(tmp_path: Path) -> None:
     """One of each is named; the remedy is to give a size, which then works."""
     root = write(tmp_path, *NAMES)
     write(root, "cat/9.png", "dog/9.png", height=5, width=8)
@@ -133,7 +133,7 @@ def test_conversions_are_counted(tmp_path: Path) -> None:
     assert '"grey → RGB": 1' in (folder / "manifest.json").read_text()
 
 
-def test_a_changed_image_is_packed_anew(tmp_path: Path) -> None:
+def test_a_changed_image_is_packed_again(tmp_path: Path) -> None:
     """An old array is never taken for the files of today."""
     root = write(tmp_path, *NAMES)
     before = dataset(root).splits()["train"].manifest

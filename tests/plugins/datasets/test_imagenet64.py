@@ -65,29 +65,3 @@ def test_less_than_all_is_refused(tmp_path: Path) -> None:
         write(tmp_path / f"{name}.npz", images=1, seed=0)
     with pytest.raises(DataError, match=r"10 train and 1 held-out images; .*1,281,167 train"):
         imagenet64(options).splits()
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"labels": np.array([1, 1000, 0])}, "a label is 0, outside 1…1000"),
-        ({"labels": np.array([1, 1001, 2])}, "a label is 1001, outside"),
-        ({"labels": np.array([1, 2])}, "3 integers"),
-        ({"data": np.zeros((3, 3 * 32 * 32), np.uint8)}, r"data: uint8 \(N, 12288\)"),
-        ({"data": np.zeros((3, 12288), np.float32)}, r"it holds data: float32"),
-    ],
-)
-def test_a_wrong_batch_is_named(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
-    path = tmp_path / "train_data_batch_1.npz"
-    write(path, images=3, seed=0, **changes)
-    with pytest.raises(DataError, match=says) as refused:
-        imagenet64(ImageNet64Options(path=str(tmp_path), subset=True)).splits()
-    assert str(path) in str(refused.value.where)
-
-
-def test_where_was_looked_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DDDM_DATA", str(tmp_path / "data"))
-    with pytest.raises(DataError, match="was not found") as refused:
-        imagenet64(ImageNet64Options()).splits()
-    assert str(tmp_path / "data" / "Imagenet64_train_npz") in str(refused.value.where)
-    assert "DDDM_DATA" in str(refused.value.remedy)
