@@ -1,4 +1,4 @@
-"""`dddm export`: the one-step generator for other programs."""
+"""`dddm export`: writes the one-step generator for other programs."""
 
 from pathlib import Path
 
@@ -15,15 +15,15 @@ from dddm.cli.common import catalogue_of, json_option, show_json
     type=click.Choice(["onnx", "torch"]),
     default="onnx",
     show_default=True,
-    help="ONNX, which takes the packages of dddm[export], or torch.export's own.",
+    help="ONNX, which needs the packages of dddm[export], or torch.export's format.",
 )
 @click.option(
     "--ema",
     type=float,
     metavar="DECAY",
-    help="The average with this decay, one of the recipe's train.extra_ema_decays.",
+    help="Export the average with this decay, one of the recipe's train.extra_ema_decays.",
 )
-@click.option("--best", is_flag=True, help="The weights that scored best during training.")
+@click.option("--best", is_flag=True, help="Export the weights that scored best during training.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -43,8 +43,8 @@ def export(  # noqa: PLR0917 - click passes them by name
     """Write RUN's one-step generator as one file; without RUN, the newest run's.
 
     Its inputs are two tensors of noise and, with classes, labels; its output is images in [-1, 1].
-    What was written is run and compared with the network; it prints the file and how far apart the
-    two were.  A file beside it, ending in .json, says what goes in and out.
+    The file is run and compared with the network; its path and the largest difference are printed.
+    A file with .json appended to the name describes inputs and output.
 
     \b
     Examples:
@@ -57,7 +57,7 @@ def export(  # noqa: PLR0917 - click passes them by name
     folder = find_run(None if run is None else str(run))
     recipe = read_recipe(folder.recipe, catalogue=catalogue_of(ctx))
 
-    from dddm.generate.export import SUFFIXES, Format, refuse_missing_packages
+    from dddm.generate.export import SUFFIXES, Format, check_packages
     from dddm.generate.export import export as export_generator
     from dddm.generate.generator import Weights, load_generator
     from dddm.train.context import RunContext
@@ -65,7 +65,7 @@ def export(  # noqa: PLR0917 - click passes them by name
     from dddm.train.events import EventBus
 
     chosen: Format = "onnx" if kind == "onnx" else "torch"
-    refuse_missing_packages(chosen)
+    check_packages(chosen)
     context = RunContext(
         recipe=recipe,
         folder=folder,
@@ -74,9 +74,9 @@ def export(  # noqa: PLR0917 - click passes them by name
     )
     generator = load_generator(context, weights=Weights(ema=ema, best=best))
     path = out if out is not None else folder.path / f"one-step{SUFFIXES[chosen]}"
-    apart = export_generator(generator, kind=chosen, path=path)
+    difference = export_generator(generator, kind=chosen, path=path)
     if as_json:
-        show_json({"file": str(path), "largest_difference": apart})
+        show_json({"file": str(path), "largest_difference": difference})
     else:
         click.echo(str(path))
-        click.echo(f"largest difference to the network, in [-1, 1]: {apart:.2g}", err=True)
+        click.echo(f"largest difference to the network, in [-1, 1]: {difference:.2g}", err=True)

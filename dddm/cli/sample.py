@@ -1,4 +1,4 @@
-"""`dddm sample`: draws samples from a trained run."""
+"""`dddm sample`: generates samples from a trained run."""
 
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from dddm.cli.several import launch_again, nproc_option
     type=click.IntRange(min=1),
     default=(1,),
     show_default=True,
-    help="Steps of the sampler; may be given several times.  fixed-time makes one network "
-    "evaluation in each.",
+    help="Steps of the sampler; repeat it for several step counts.  fixed-time makes one network "
+    "evaluation per step.",
 )
 @click.option("--images", type=click.IntRange(min=1), default=64, show_default=True)
 @click.option(
@@ -50,22 +50,20 @@ from dddm.cli.several import launch_again, nproc_option
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
-    help="An image that moved less than this in a step makes no more of them: the same as --option "
-    "tolerance=…  What that saves and how far images differ is said.",
+    help="Stop refining an image whose estimate moved less than this in a step (same as --option "
+    "tolerance=…).  The saving and the largest difference are printed.",
 )
 @click.option(
     "--ema",
     type=float,
     metavar="DECAY",
-    help="Draw from the average with this decay, one of the recipe's train.extra_ema_decays.",
+    help="Use the average with this decay, one of the recipe's train.extra_ema_decays.",
 )
-@click.option(
-    "--best", is_flag=True, help="Draw from the weights that scored best during training."
-)
+@click.option("--best", is_flag=True, help="Use the weights that scored best during training.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder to make; with several step counts, one within it for each.  "
+    help="Output folder; with several step counts, one subfolder for each.  "
     "[default: drawn/ in the run folder]",
 )
 @click.option(
@@ -98,11 +96,11 @@ def sample(  # noqa: PLR0917 - click passes them by name
     device: str,
     as_json: bool,  # noqa: FBT001 - click passes it by name
 ) -> None:
-    """Draw samples from RUN's averaged weights; without RUN, from the newest run.
+    """Generate samples from RUN's averaged weights; without RUN, from the newest run.
 
-    Writes a grid, one PNG for each image, samples.npz (uint8, N×H×W×C, and labels) and a manifest
-    that says how to draw them again.  It prints the folders.  After Ctrl-C, or when it was killed,
-    the same command goes on with what is missing.
+    Writes a grid, one PNG per image, samples.npz (uint8, N×H×W×C, and labels) and a manifest with
+    everything needed to reproduce them, and prints the folders.  After Ctrl-C or a crash the same
+    command generates only what is missing.
 
     \b
     Examples:

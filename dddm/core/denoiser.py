@@ -1,9 +1,9 @@
-"""The estimate of x_0: a schedule, a parametrization and a backbone, put together.
+"""The estimate of x_0: a schedule, a parametrization and a backbone together.
 
     f_θ(x̂, x_t, t) = x_t − F_θ(x̂, x_t, t)                                eq. 3
     D(x_t, t) = c_skip(t) x_t + c_out(t) F(c_in(t) x_t, c_noise(t))       in general
 
-A schedule has a parametrization of its own; another one, chosen by the recipe, takes its place.
+Every schedule has a default parametrization, which the recipe can replace.
 """
 
 from typing import Any, final
@@ -36,9 +36,9 @@ class ScheduledDenoiser(Denoiser):
     Args:
         parametrization: how the network is called and how F becomes an estimate; None for the
             schedule's own.
-        precision: in which the network computes: float32, or bfloat16 or float16 by autocast.
-            F is float32 again before eq. 3, so that the estimate loses nothing to it.
-        compiled: whether `begin` and `refine` go through torch.compile; at their first call.
+        precision: of the network: float32, or bfloat16 or float16 by autocast.  F is converted
+            to float32 before eq. 3, so that the estimate keeps its precision.
+        compiled: whether to torch.compile `begin` and `refine`, at their first call.
     """
 
     def __init__(
@@ -61,17 +61,12 @@ class ScheduledDenoiser(Denoiser):
 
     @property
     def schedule(self) -> Schedule:
-        """The forward process."""
         return self._schedule
 
     def begin(
         self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None
     ) -> _Cache:
-        """What of f depends on (x_t, t, label) alone.
-
-        A network without a second time ignores `second_time`; the others are given t itself where
-        there is none.
-        """
+        # Networks with a second time get t itself where there is none; others never see it.
         with self._autocast(x_t.device):
             network_time = self._parametrization.network_time
             network_t = network_time(t)
@@ -88,12 +83,6 @@ class ScheduledDenoiser(Denoiser):
         return _Cache(x_t=x_t, t=t, network=network)
 
     def refine(self, cache: _Cache, *, estimate: Tensor | None) -> Tensor:
-        """f_θ(x̂, x_t, t), (B, C, H, W), not clamped; `estimate` is ignored where x̂ does not enter.
-
-        Raises:
-            PluginError: if the backbone's F has another shape or dtype.
-            ValueError: without an estimate for a network that takes one.
-        """
         if not self._backbone.takes_estimate:
             estimate = None
         elif estimate is None:
@@ -109,7 +98,6 @@ class ScheduledDenoiser(Denoiser):
         return self._parametrization.estimate(x_t=cache.x_t, raw=raw.to(cache.x_t.dtype), t=cache.t)
 
     def select(self, cache: _Cache, *, index: Tensor) -> _Cache:
-        """What `begin` would have returned for these images of the batch alone."""
         network = self._select(cache.network, index=index)
         return _Cache(x_t=cache.x_t[index], t=cache.t[index], network=network)
 

@@ -1,7 +1,7 @@
-"""What one evaluation of a network costs, counted on the meta device: nothing is computed.
+"""FLOPs of one network evaluation, counted on the meta device without computing anything.
 
-A multiplication with an addition counts as two operations, as torch counts them; what is not a
-matrix product, a convolution or attention is not counted.
+As in torch's counter, a multiply-add is two operations, and only matrix products, convolutions and
+attention count.
 """
 
 from typing import final
@@ -20,8 +20,8 @@ class Flops:
     """Floating point operations for one image.
 
     Attributes:
-        begin: of what does not depend on the estimate; once for a sample of any number of steps.
-        refine: of what does; at each step.
+        begin: part that does not depend on the estimate, computed once per sample.
+        refine: part that does, computed at each step.
     """
 
     begin: int
@@ -29,12 +29,12 @@ class Flops:
 
     @property
     def forward(self) -> int:
-        """Of one forward pass."""
+        """FLOPs of one forward pass."""
         return self.begin + self.refine
 
 
 def count_flops(backbone: Backbone, *, shape: ImageShape) -> Flops:
-    """Operations of `backbone`, which lies on the meta device, for one image of `shape`."""
+    """Count for one image of `shape`; `backbone` must be on the meta device."""
     image_BCHW = torch.empty(1, *shape.as_tuple, device="meta")
     t_B = torch.empty(1, device="meta")
     label_B = torch.zeros(1, dtype=torch.int64, device="meta") if backbone.uses_labels else None

@@ -1,13 +1,13 @@
-"""The derivative of a network along a direction, in one pass (forward mode).
+"""Jacobian-vector products of a network by forward-mode differentiation.
 
     jvp(f, x, v) = (f(x), d/dh f(x + h v) at h = 0)
 
-torch's fused kernels of attention have no forward-mode derivative, and `torch.func.jvp` fails in
-them, so attention is computed by its plain products here.
+torch's fused attention kernels have no forward-mode derivative, so attention uses the math backend
+here.
 
-Gradient checkpointing cannot work: what the backward pass computes again knows nothing of the
-direction, and torch finds out only there.  It is refused before anything is computed.  Nor does
-torch derive a group norm whose input has its channels last in memory.
+Gradient checkpointing is refused: the recomputation in the backward pass knows nothing of the
+tangents, and torch would fail only there.  Group norm with channels-last inputs has no forward-mode
+derivative either.
 """
 
 import warnings
@@ -31,12 +31,12 @@ def jvp(
 ) -> tuple[Tensor, Tensor]:
     """`function(*primals)`, and its derivative along `tangents`.
 
-    Both carry the gradient to the parameters that `function` computes with; an objective that
-    stops the gradient of the derivative, as MeanFlow does, detaches it.
+    Both are differentiable with respect to the parameters of `function`; an objective that stops
+    the gradient of the derivative, as MeanFlow does, detaches it.
 
     Args:
-        function: of as many tensors as there are primals.
-        primals: where the derivative is taken, floating point.
+        function: takes as many tensors as there are primals.
+        primals: floating point tensors at which to differentiate.
         tangents: the direction, each of the shape and dtype of its primal.
 
     Raises:
@@ -65,7 +65,7 @@ def jvp(
             raise UsageError(
                 f"the network has no forward-mode derivative: {said.splitlines()[0][:200]}",
                 where="backbone",
-                remedy="use layers of which torch.func.jvp knows the derivative",
+                remedy="use layers that torch.func.jvp supports",
             ) from error
         raise
     return found[0], found[1]
@@ -73,7 +73,7 @@ def jvp(
 
 @cache
 def _load_rules() -> None:
-    """Let torch load its derivatives, while it warns of how it does so itself."""
+    """Have torch load its derivative rules now, and hide the deprecation warnings it causes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.func.jvp(torch.sin, (torch.zeros(1),), (torch.zeros(1),))

@@ -1,9 +1,9 @@
-"""The one-step generator as a file that other programs run: ONNX, or torch.export's own format.
+"""Exports the one-step generator for other programs, as ONNX or in torch.export's format.
 
     image = clamp f_θ(estimate, x_T, T),   x_T from noise
 
-Inputs are two tensors of N(0, 1) noise and, where there are classes, labels; any number of images.
-What was written is run once, by onnxruntime or torch, and compared with the network itself.
+Inputs are two tensors of N(0, 1) noise and, where there are classes, labels, for any number of
+images.  The written file is run by onnxruntime or torch and compared with the network.
 
 Legend: B images, C channels, H rows, W columns.
 """
@@ -29,16 +29,16 @@ from dddm.support.quantities import size
 
 Format = Literal["onnx", "torch"]
 SUFFIXES: Final[dict[Format, str]] = {"onnx": ".onnx", "torch": ".pt2"}
-LARGEST_DIFFERENCE: Final = 1e-4
-"""Between what was written and the network, for values in [-1, 1]."""
+TOLERANCE: Final = 1e-4
+"""Largest difference between the exported and the trained network, for values in [-1, 1]."""
 _PACKAGES: Final[dict[Format, tuple[str, ...]]] = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "torch": (),
 }
 _LARGEST_ONNX_BYTES: Final = 2 << 30
-"""Of one file: protobuf's limit."""
+"""protobuf's limit for one file."""
 _COUNTS: Final = (5, 2)
-"""Images that are traced with, and compared with; two counts, so that neither is built in."""
+"""Numbers of images to trace with and to compare with: two, to find one that is built in."""
 
 
 @final
@@ -49,7 +49,7 @@ class OneStep(nn.Module):
 
     def __init__(self, *, model: Denoiser, backbone: Backbone) -> None:
         super().__init__()
-        self.backbone = backbone  # the weights that the model computes with
+        self.backbone = backbone  # registers the weights that `model` uses
         self._model = model
         self.register_buffer("last_time", model.schedule.grid(steps=1), persistent=False)
 
@@ -62,8 +62,8 @@ class OneStep(nn.Module):
         return image.clamp(-1.0, 1.0)
 
 
-def refuse_missing_packages(kind: Format) -> None:
-    """Refuse a format whose packages are not installed.
+def check_packages(kind: Format) -> None:
+    """Check that the packages of a format are installed.
 
     Raises:
         EnvironmentProblem: with the command that installs them.
@@ -77,47 +77,45 @@ def refuse_missing_packages(kind: Format) -> None:
         )
 
 
-def _refuse_too_large(backbone: Backbone, *, kind: Format, path: Path) -> None:
-    takes = sum(tensor.nbytes for tensor in backbone.state_dict().values())
-    if kind == "onnx" and takes >= _LARGEST_ONNX_BYTES:
-        raise UsageError(
-            f"the network's weights take {size(takes)}, and an ONNX file holds at most 2 GiB",
-            where=str(path),
-            remedy="use --format torch",
-        )
-
-
 @torch.no_grad()
 def export(generator: Generator, *, kind: Format, path: Path) -> float:
-    """Write the one-step generator; the largest difference to the network, over some images.
+    """Write the one-step generator and a description of it; the largest difference found.
 
-    A file of facts stands beside it, with `.json` at the end of its name.
+    The description has the same name with `.json` appended.
 
     Raises:
-        DataError: if what was written gives other images; then there is no file.
+        DataError: if the written file gives other images than the network; then there is no file.
         EnvironmentProblem: without the packages, space or the right to write.
         UsageError: if the network is too large for the format.
         PluginError: if torch cannot trace the network.
     """
-    refuse_missing_packages(kind)
-    _refuse_too_large(generator.backbone, kind=kind, path=path)
+    check_packages(kind)
+    weight_bytes = sum(tensor.nbytes for tensor in generator.backbone.state_dict().values())
+    if kind == "onnx" and weight_bytes >= _LARGEST_ONNX_BYTES:
+        raise UsageError(
+            f"the weights take {size(weight_bytes)}, but an ONNX file holds at most 2 GiB",
+            where=str(path),
+            remedy="use --format torch",
+        )
     one_step = OneStep(model=generator.model, backbone=generator.backbone).cpu().eval()
     examples = [_example(generator, count) for count in _COUNTS]
-    apart: list[float] = []
+    differences: list[float] = []
 
     def write(aside: Path) -> None:
         run = _traced(kind, one_step, examples[0], aside)
-        apart.extend(float((run(given) - one_step(*given)).abs().max()) for given in examples)
-        if not max(apart) <= LARGEST_DIFFERENCE:
+        differences.extend(float((run(given) - one_step(*given)).abs().max()) for given in examples)
+        if not max(differences) <= TOLERANCE:  # nor NaN
             raise DataError(
-                f"the exported network differs from the trained one by {max(apart):.2g}",
+                f"the exported network differs from the trained one by {max(differences):.2g}",
                 where=str(path),
                 remedy="report this: nothing was written",
             )
 
     atomic_write(path, write)
-    atomic_write_text(path.with_name(f"{path.name}.json"), _facts(generator, kind, max(apart)))
-    return max(apart)
+    atomic_write_text(
+        path.with_name(f"{path.name}.json"), _description(generator, kind, max(differences))
+    )
+    return max(differences)
 
 
 def _traced(
@@ -125,29 +123,25 @@ def _traced(
 ) -> Callable[[Sequence[Tensor]], Tensor]:
     try:
         return _WRITERS[kind](one_step, given, aside)
-    except OSError:  # of the disk, which `atomic_write` puts into words
+    except OSError:  # the disk's, which `atomic_write` explains
         raise
-    except Exception as error:  # a stranger's network may be traced to anything
+    except Exception as error:  # torch.export raises whatever a third-party network does
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise PluginError(
             f"this network cannot be exported: {first[:200]}",
             where=type(one_step.backbone).__name__,
-            remedy="see what torch.export asks of a network; `len(x)`, for one, fixes the number "
-            "of images, where `x.shape[0]` does not",
+            remedy="see torch.export's requirements; for instance, `len(x)` fixes the number of "
+            "images, and `x.shape[0]` does not",
         ) from error
 
 
 def _example(generator: Generator, count: int) -> tuple[Tensor, ...]:
     shape = (count, *generator.shape.as_tuple)
-    lot = generator_for("export", count)
-    noise, estimate = (torch.randn(shape, generator=lot) for _ in range(2))
+    random = generator_for("export", count)
+    noise, estimate = (torch.randn(shape, generator=random) for _ in range(2))
     if not generator.classes:
         return noise, estimate
     return noise, estimate, torch.arange(count) % len(generator.classes)
-
-
-def _names(given: Sequence[Tensor]) -> list[str]:
-    return ["noise", "estimate", "label"][: len(given)]
 
 
 def _any_number(given: Sequence[Tensor]) -> tuple[Any, ...]:
@@ -172,9 +166,9 @@ def _write_onnx(
 ) -> Callable[[Sequence[Tensor]], Tensor]:
     import onnxruntime  # type: ignore[import-untyped]
 
-    names = _names(given)
+    names = ["noise", "estimate", "label"][: len(given)]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch about itself
+        warnings.simplefilter("ignore")  # torch's, about its own code
         program: Any = torch.onnx.export(
             one_step,
             given,
@@ -198,7 +192,7 @@ def _write_onnx(
 _WRITERS: Final = {"onnx": _write_onnx, "torch": _write_torch}
 
 
-def _facts(generator: Generator, kind: Format, apart: float) -> str:
+def _description(generator: Generator, kind: Format, difference: float) -> str:
     channels, height, width = generator.shape.as_tuple
     inputs = {
         "noise": f"float32 (images, {channels}, {height}, {width}), N(0, 1)",
@@ -206,7 +200,7 @@ def _facts(generator: Generator, kind: Format, apart: float) -> str:
     }
     if generator.classes:
         inputs["label"] = f"int64 (images,), 0…{len(generator.classes) - 1}"
-    facts = {
+    description = {
         "format": kind,
         "inputs": inputs,
         "output": f"float32 (images, {channels}, {height}, {width}) in [-1, 1]; "
@@ -214,7 +208,7 @@ def _facts(generator: Generator, kind: Format, apart: float) -> str:
         "classes": list(generator.classes),
         "weights": generator.weights,
         "checkpoint": {"step": generator.step, "sha256": generator.checkpoint_sha256},
-        "largest_difference_to_the_network": apart,
+        "largest_difference_to_the_network": difference,
         "torch": torch.__version__,
     }
-    return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(description, indent=2, ensure_ascii=False) + "\n"

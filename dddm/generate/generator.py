@@ -1,4 +1,4 @@
-"""A trained generator: the averaged weights of a run's newest checkpoint, ready to sample."""
+"""Loads a trained generator: the averaged weights of a run's latest checkpoint."""
 
 from typing import Final, final
 
@@ -20,16 +20,15 @@ from dddm.train.versions import how_to_fit
 @final
 @frozen(kw_only=True)
 class Generator:
-    """What samples are drawn from.
+    """A trained network, ready to sample from.
 
     Attributes:
-        backbone: the network that the model computes with.
-        device: where it computes.
+        backbone: the network of `model`.
         shape: of one image.
         classes: names of the classes that the network is conditioned on; empty for none.
-        step: optimizer steps that the weights have behind them.
-        checkpoint_sha256: of the checkpoint's manifest; None while it is being trained.
-        weights: which of the run's weights they are, in words.
+        step: optimizer steps after which the weights were saved.
+        checkpoint_sha256: of the checkpoint's manifest; None during training.
+        weights: which of the run's weights they are, such as `ema` or `best ema`.
     """
 
     model: Denoiser
@@ -45,11 +44,11 @@ class Generator:
 @final
 @frozen(kw_only=True)
 class Weights:
-    """Which of a run's weights samples are drawn from.
+    """Which of a run's weights to sample from.
 
     Attributes:
         ema: decay of one of the recipe's `extra_ema_decays`; None for that of `ema`.
-        best: the weights that scored best during training instead of the newest.
+        best: the weights that scored best during training, not the latest.
     """
 
     ema: float | None = None
@@ -57,7 +56,7 @@ class Weights:
 
     @property
     def group(self) -> str:
-        """What they are called in a checkpoint."""
+        """Their name in a checkpoint."""
         return "ema" if self.ema is None else ema_group(self.ema)
 
     def __str__(self) -> str:
@@ -65,18 +64,18 @@ class Weights:
 
 
 LATEST: Final = Weights()
-"""The average `ema` of the newest checkpoint."""
+"""The average `ema` of the latest checkpoint."""
 
 
 def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generator:
-    """Load averaged weights of the newest whole checkpoint, or the best.
+    """Load averaged weights from the latest complete checkpoint, or the best ones.
 
     Raises:
         DataError: if there is no checkpoint, or it does not fit the recipe's network.
         UsageError: if the run keeps no such weights.
     """
     recipe, folder = context.recipe, context.folder
-    _refuse_unkept(context, weights)
+    _check_kept(context, weights)
     found = checkpoints.newest_whole(folder.best if weights.best else folder.checkpoints)
     for sentence in found.damaged:
         context.events.notice(f"{sentence}; the one before it is used")
@@ -92,15 +91,15 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
         classes = tuple(about["classes"])
     except (KeyError, TypeError) as error:
         raise DataError(
-            f"run.json does not say which images the run was trained on ({error!r})",
+            f"run.json lacks the shape or classes of the training images ({error!r})",
             where=str(folder.about),
-            remedy="give the run's `dddm run` command again: it writes the file anew",
+            remedy="repeat the run's `dddm run` command, which writes the file again",
         ) from error
     backbone: Backbone = recipe.backbone.instantiate(shape=shape, classes=len(classes))
     try:
         backbone.load_state_dict(dict(found.checkpoint.groups[weights.group]))
     except (KeyError, RuntimeError) as error:
-        # The best weights do not say it themselves.
+        # Checkpoints of the best weights have no versions of their own.
         before = found.checkpoint.state.get("versions", about.get("versions", {}))
         raise DataError(
             f"the checkpoint does not fit the recipe's network: {error}",
@@ -124,24 +123,24 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
     )
 
 
-def _refuse_unkept(context: RunContext, weights: Weights) -> None:
+def _check_kept(context: RunContext, weights: Weights) -> None:
     kept = context.recipe.train.extra_ema_decays
     if weights.ema is not None and weights.ema not in kept:
         raise UsageError(
-            f"this run keeps no average with decay {weights.ema:g}",
+            f"this run has no average with decay {weights.ema:g}",
             where="--ema",
             remedy="leave --ema out"
-            + (f", or choose {' or '.join(f'{decay:g}' for decay in kept)}" if kept else ""),
+            + (f", or use {' or '.join(f'{decay:g}' for decay in kept)}" if kept else ""),
         )
     if weights.best and weights.ema is not None:
         raise UsageError(
-            "the best weights are kept of the average `ema` alone",
+            "the best weights are those of the average `ema` only",
             where="--best",
-            remedy="give --best or --ema, not both",
+            remedy="use --best or --ema, not both",
         )
     if weights.best and not checkpoints.list_checkpoints(context.folder.best):
         raise UsageError(
-            "this run keeps no best weights",
+            "this run has no best weights",
             where="--best",
-            remedy="train with train.score_every_epochs, or leave --best out",
+            remedy="set train.score_every_epochs when training, or leave --best out",
         )

@@ -1,4 +1,4 @@
-"""How samples are drawn from a trained network (algorithm 2 and its kin)."""
+"""Samplers: how noise becomes images by a trained network."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -9,10 +9,10 @@ from torch import Tensor
 from dddm.interfaces.schedule import Schedule
 
 StepNoise = Callable[[int], Tensor]
-"""N(0, I) noise of a step, (B, C, H, W), float32, on the device of x_T.
+"""N(0, I) noise for a step, (B, C, H, W), float32, on the device of x_T.
 
-Row b depends on the seed, the number of image b and the step alone; different steps share no
-numbers.  A step is any whole number from 0, so that a sampler may draw several times in one.
+Row b depends only on the seed, the number of image b and the step.  A step is any integer from 0:
+a sampler may use several numbers in one of its steps.
 """
 
 
@@ -28,7 +28,7 @@ class Denoiser(ABC):
     def begin(
         self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None
     ) -> Any:
-        """What of f depends on all but the estimate; for one or many calls of `refine`.
+        """Compute what does not depend on the estimate, for any number of calls of `refine`.
 
         Args:
             x_t: (B, C, H, W), as the schedule gives it.
@@ -41,18 +41,20 @@ class Denoiser(ABC):
     def refine(self, cache: Any, *, estimate: Tensor | None) -> Tensor:
         """f_θ(x̂, x_t, t), (B, C, H, W), not clamped.  One call is one network evaluation.
 
-        `estimate` is ignored by a network that takes none, and may then be None.
+        Args:
+            cache: what `begin` returned.
+            estimate: x̂; ignored by a network that takes none.
         """
 
     @abstractmethod
     def select(self, cache: Any, *, index: Tensor) -> Any:
-        """What `begin` would have returned for these images of the batch alone.
+        """The cache of some images of the batch, as `begin` would have computed it for them.
 
         Args:
-            index: (K,), int64, of images within the batch.
+            index: (K,), int64, positions in the batch.
 
         Raises:
-            UsageError: if the network cannot tell.
+            UsageError: if the network does not support it.
         """
 
     def evaluate(
@@ -64,17 +66,16 @@ class Denoiser(ABC):
         estimate: Tensor | None,
         second_time: Tensor | None = None,
     ) -> Tensor:
-        """`begin` and then `refine`: what training does, once for each image."""
+        """`begin` followed by one `refine`, as in training."""
         cache = self.begin(x_t=x_t, t=t, label=label, second_time=second_time)
         return self.refine(cache, estimate=estimate)
 
 
 class Sampler(ABC):
-    """Turns noise into estimates, one a step.
+    """Turns noise into estimates, one per step.
 
-    All noise is given: a sampler that draws asks `noise`, never torch's global random state.  What
-    becomes of an image does not depend on what else is in the batch, and neither what is given nor
-    what was yielded is changed.
+    A stochastic sampler calls `noise` and never uses torch's global random state.  An image does
+    not depend on the rest of the batch, and neither arguments nor yielded tensors are modified.
 
     A target of kind `sampler` is called as `target(options)`.  A registration describes it by
     `SamplerInfo`.
@@ -83,20 +84,20 @@ class Sampler(ABC):
     @property
     @abstractmethod
     def prefix_consistent(self) -> bool:
-        """Whether the first k estimates of a longer run are those of a run of k steps.
+        """Whether the first k estimates of a longer run equal those of a run of k steps.
 
-        Then one pass serves several step counts.
+        Then one pass gives samples at several step counts.
         """
 
     @property
     def reference_sampler(self) -> "Sampler | None":
-        """The sampler whose result this one saves work on; None where it takes no short cut."""
+        """The exact sampler that this one approximates with less work; None for an exact one."""
         return None
 
     def evaluations(self, steps: int) -> int:
         """Network evaluations for one image in a run of `steps` steps.
 
-        An upper bound where there is a `reference_sampler`.  A second-order sampler says 2k − 1.
+        An upper bound where there is a `reference_sampler`.  A second-order sampler returns 2k − 1.
         """
         return steps
 
@@ -115,12 +116,12 @@ class Sampler(ABC):
 
         Args:
             model: the network, evaluated `evaluations(steps)` times.
-            x_T: where to start, (B, C, H, W), from `Schedule.prior`.
+            x_T: noise from `Schedule.prior`, (B, C, H, W).
             first_estimate: x̂ before the first step, (B, C, H, W): N(0, I) noise.
             label: (B,), int64, or None.
-            steps: how many, at least 1.
-            noise: fresh noise, for samplers that draw.
+            steps: number of steps, at least 1.
+            noise: fresh noise, for stochastic samplers.
 
         Raises:
-            ValueError: if the schedule has not that many times.
+            ValueError: if the schedule has fewer times than steps.
         """

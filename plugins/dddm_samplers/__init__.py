@@ -6,7 +6,7 @@ from dddm_samplers.options import AcceleratedOptions, AnnealedOptions, FixedTime
 
 
 def describe(options: object) -> SamplerInfo:
-    """Of samplers that stay at one time: only x̂ changes from step to step."""
+    """Samplers that stay at one time: only x̂ changes from step to step."""
     del options
     return SamplerInfo(refines=True)
 
@@ -28,7 +28,7 @@ def dddm_register(registrar: Registrar) -> None:
         "accelerated",
         target="dddm_samplers.accelerated:Accelerated",
         options=AcceleratedOptions,
-        summary="Algorithm 2 with Anderson's mixing of its last steps; ours, not the paper's.",
+        summary="Algorithm 2 with Anderson acceleration; not in the paper.",
         describe=describe,
         conformance=Conformance(examples=({}, {"history": 1})),
     )
@@ -37,5 +37,5 @@ def dddm_register(registrar: Registrar) -> None:
         "annealed",
         target="dddm_samplers.annealed:Annealed",
         options=AnnealedOptions,
-        summary="t falls and x_t is rebuilt from the estimate as in DDIM; ours, not the paper's.",
+        summary="t falls and x_t is rebuilt from the estimate, as in DDIM; not in the paper.",
     )

@@ -1,14 +1,14 @@
-"""Algorithm 2 with Anderson's acceleration; an extension of ours, not in the paper.
+"""Algorithm 2 with Anderson acceleration; an extension, not in the paper.
 
-Algorithm 2 looks for a fixed point of g(x̂) = f_θ(x̂, x_T, T).  Of the last h steps, each with its
-residual r_i = g(x_i) − x_i, the next estimate mixes what the network gave (Anderson 1965; Walker
-and Ni 2011, eq. 1.2), with weights that sum to 1 and make the mix of the residuals least:
+Algorithm 2 iterates towards a fixed point of g(x̂) = f_θ(x̂, x_T, T).  The next estimate mixes the
+network's outputs of the last h steps, whose residuals are r_i = g(x_i) − x_i (Anderson 1965; Walker
+and Ni 2011, eq. 1.2), with weights that sum to 1 and minimize the mixed residual:
 
     α = argmin ‖Σ α_i r_i‖²  with Σ α_i = 1,        x_next = Σ α_i g(x_i)
 
-A sample is what the network gave last, g(x), never a mix.
+A sample is the network's last output g(x), never a mix.
 
-Legend: B images of D = C·H·W values, h steps that are remembered.
+Legend: B images of D = C·H·W values, h remembered steps.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,6 @@ class Accelerated(Sampler):
 
     @property
     def prefix_consistent(self) -> bool:
-        """True: a longer run goes through the estimates of a shorter one."""
         return True
 
     def sample(
@@ -45,14 +44,9 @@ class Accelerated(Sampler):
         steps: int,
         noise: StepNoise,
     ) -> Iterator[Tensor]:
-        """Yield `steps` estimates, (B, C, H, W), one for each evaluation of the network.
-
-        Raises:
-            ValueError: if `steps` is below 1.
-        """
         del noise  # deterministic
         if steps < 1:
-            raise ValueError(f"{steps} steps were asked for; there must be at least 1")
+            raise ValueError(f"steps is {steps}; it must be at least 1")
         t_B = model.schedule.grid(steps=1).to(x_T.device).expand(len(x_T))
         cache = model.begin(x_t=x_T, t=t_B, label=label)
         given: list[Tensor] = []
@@ -78,12 +72,13 @@ def least_residual_weights(residual_BhD: Tensor, *, ridge: float) -> Tensor:
     """α of each image, (B, h), float64, from its residuals; they sum to 1.
 
     Args:
+        residual_BhD: of the last h steps.
         ridge: added to the diagonal of the Gram matrix, as a share of its trace.
     """
     wide_BhD = residual_BhD.double()
     gram_Bhh = wide_BhD @ wide_BhD.transpose(1, 2)
     trace_B = gram_Bhh.diagonal(dim1=1, dim2=2).sum(dim=1)
-    # At a fixed point nothing is left to weigh: then all steps count alike.
+    # At a fixed point all residuals are 0 and the trace cannot be divided by: weigh all equally.
     scale_B = torch.where(trace_B > 0, trace_B, torch.ones_like(trace_B))
     ridge_B = torch.where(trace_B > 0, ridge, 1.0)
     eye_hh = torch.eye(gram_Bhh.shape[1], dtype=torch.float64, device=gram_Bhh.device)

@@ -1,4 +1,4 @@
-"""Annealed sampling: an extension of ours, not in the paper; the network is the same.
+"""Annealed sampling: an extension, not in the paper, for the same network.
 
     x̂ ~ N(0, I),  x_T ~ N(0, I)
     for t in T = t_1 > t_2 > … > t_s > 0, t' being the next:
@@ -21,15 +21,14 @@ from dddm_samplers.options import AnnealedOptions
 
 @final
 class Annealed(Sampler):
-    """Lets t fall, rebuilds x_t from the estimate, and carries the estimate on."""
+    """Lets t fall, rebuilding x_t from the estimate at each step."""
 
     def __init__(self, options: AnnealedOptions) -> None:
         self._clamp = options.clamp
 
     @property
     def prefix_consistent(self) -> bool:
-        """False: the times depend on how many there are."""
-        return False
+        return False  # the times depend on how many there are
 
     def sample(
         self,
@@ -41,11 +40,6 @@ class Annealed(Sampler):
         steps: int,
         noise: StepNoise,
     ) -> Iterator[Tensor]:
-        """Yield `steps` estimates, (B, C, H, W), at falling times.
-
-        Raises:
-            ValueError: if the schedule has not that many times.
-        """
         del noise  # deterministic
         t_sB = model.schedule.grid(steps=steps).to(x_T.device)[:, None].expand(-1, len(x_T))
         x_t_BCHW, estimate_BCHW = x_T, first_estimate
@@ -63,7 +57,7 @@ class Annealed(Sampler):
 
 
 def implied_noise(*, schedule: Schedule, x_t: Tensor, x_0: Tensor, t: Tensor) -> Tensor:
-    """The ε with which `x_0` would have become `x_t` at `t`, (B, C, H, W)."""
+    """The ε that turns `x_0` into `x_t` at `t`, (B, C, H, W)."""
     signal_B111 = expand_B111(schedule.signal(t)).to(x_t.dtype)
     noise_B111 = expand_B111(schedule.noise(t)).to(x_t.dtype)
     return (x_t - signal_B111 * x_0) / noise_B111

@@ -3,7 +3,7 @@
     x̂ ~ N(0, I),  x_T ~ N(0, I)
     s times:  x̂ ← f_θ(x̂, x_T, T)        clamped to [-1, 1], as in the paper's public code
 
-With a tolerance, which is ours, an image whose estimate hardly moves any more leaves the batch.
+With a tolerance, an extension, an image leaves the batch once its estimate hardly moves.
 
 Legend: B images of C channels, H rows, W columns; A of them still in the batch.
 """
@@ -21,7 +21,7 @@ from dddm_samplers.options import FixedTimeOptions
 
 @final
 class FixedTime(Sampler):
-    """Refines the estimate while x_T and T stay as they are."""
+    """Refines the estimate at fixed x_T and T."""
 
     def __init__(self, options: FixedTimeOptions) -> None:
         self._options = options
@@ -30,12 +30,10 @@ class FixedTime(Sampler):
 
     @property
     def prefix_consistent(self) -> bool:
-        """True: a longer run goes through the estimates of a shorter one."""
         return True
 
     @property
     def reference_sampler(self) -> "FixedTime | None":
-        """Algorithm 2 without a tolerance."""
         return FixedTime(evolve(self._options, tolerance=0.0)) if self._tolerance else None
 
     def sample(
@@ -48,15 +46,9 @@ class FixedTime(Sampler):
         steps: int,
         noise: StepNoise,
     ) -> Iterator[Tensor]:
-        """Yield `steps` estimates, (B, C, H, W); what depends on x_T alone is computed once.
-
-        Raises:
-            ValueError: if `steps` is below 1.
-            UsageError: with a tolerance, if the network cannot let images leave the batch.
-        """
         del noise  # deterministic
         if steps < 1:
-            raise ValueError(f"{steps} steps were asked for; there must be at least 1")
+            raise ValueError(f"steps is {steps}; it must be at least 1")
         t_B = model.schedule.grid(steps=1).to(x_T.device).expand(len(x_T))
         cache = model.begin(x_t=x_T, t=t_B, label=label)
         if self._tolerance:
@@ -74,14 +66,14 @@ class FixedTime(Sampler):
     def _until_converged(
         self, model: Denoiser, cache: object, first_estimate: Tensor, *, steps: int
     ) -> Iterator[Tensor]:
-        """The same, of those images alone whose last step was not below the tolerance."""
+        """Refine only images whose last step was not below the tolerance."""
         all_BCHW = first_estimate
         index_A = torch.arange(len(first_estimate), device=first_estimate.device)
         for _ in range(steps):
             if len(index_A):
                 before_ACHW = all_BCHW[index_A]
                 now_ACHW = self._refined(model, cache, before_ACHW)
-                # A tensor of its own for each step: the one before was given away.
+                # A new tensor: the one before was yielded, and must not change.
                 all_BCHW = all_BCHW.index_copy(0, index_A, now_ACHW.to(all_BCHW.dtype))
                 moved_A = (now_ACHW - before_ACHW).square().mean(dim=(1, 2, 3)).sqrt()
                 stays_A = (moved_A >= self._tolerance).nonzero()[:, 0]

@@ -1,4 +1,4 @@
-"""Options of the built-in samplers.  Imports no torch."""
+"""Options of the built-in samplers; imports no torch."""
 
 from typing import final
 
@@ -6,7 +6,7 @@ from attrs import frozen
 
 from dddm.interfaces.plugin import option
 
-_CLAMP_HELP = "Keep the estimate in [-1, 1] at each step; without it samples may leave that range."
+_CLAMP_HELP = "Clamp the estimate to [-1, 1] at each step."
 
 
 @final
@@ -18,8 +18,8 @@ class FixedTimeOptions:
     tolerance: float = option(
         default=0.0,
         at_least=0,
-        help="An image whose estimate moved less than this in a step is finished, and costs no "
-        "more; root of the mean square over values in [-1, 1].  0: every image makes every step.",
+        help="Stop refining an image whose estimate moved less than this in a step (root mean "
+        "square over values in [-1, 1]).  0: every image makes every step.",
     )
 
 
@@ -30,10 +30,12 @@ class AcceleratedOptions:
 
     clamp: bool = option(default=True, help=_CLAMP_HELP)
     history: int = option(
-        default=5, at_least=1, help="How many of the last steps are mixed; 1 is algorithm 2."
+        default=5, at_least=1, help="Number of last steps to mix; 1 is algorithm 2."
     )
     ridge: float = option(
-        default=1e-6, above=0, help="Added to the least squares, as a share of its size."
+        default=1e-6,
+        above=0,
+        help="Added to the Gram matrix's diagonal, relative to its trace.",
     )
 
 

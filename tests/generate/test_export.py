@@ -66,7 +66,7 @@ def generator(**options: Any) -> Generator:
 def test_every_network_can_be_written(
     tmp_path: Path, kind: Format, options: dict[str, Any]
 ) -> None:
-    """Each way in for the estimate, with and without classes; compared as it was written."""
+    """Every way the estimate enters, with and without classes."""
     path = tmp_path / f"g{exporting.SUFFIXES[kind]}"
     assert export(generator(**options), kind=kind, path=path) < 1e-5
     facts = json.loads(path.with_name(f"{path.name}.json").read_text())
@@ -75,10 +75,9 @@ def test_every_network_can_be_written(
     assert {file.name for file in tmp_path.iterdir()} == {path.name, f"{path.name}.json"}
 
 
-def test_what_gives_other_images_is_not_kept(
+def test_a_file_that_gives_other_images_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A writer that changes a number: an error, and no file."""
     write = exporting._WRITERS["torch"]
 
     def wrong(*given: Any) -> Any:
@@ -92,7 +91,6 @@ def test_what_gives_other_images_is_not_kept(
 
 
 def test_a_network_that_cannot_be_traced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is named, in words, and nothing is left behind."""
     one = generator()
     refine = one.backbone.refine
 
@@ -108,7 +106,6 @@ def test_a_network_that_cannot_be_traced(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before anything is written, with what installs them."""
     found = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "onnxscript" else found(name)
@@ -119,7 +116,6 @@ def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_network_that_onnx_cannot_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refused before it is traced."""
     monkeypatch.setattr(exporting, "_LARGEST_ONNX_BYTES", 1000)
     with pytest.raises(UsageError, match="ONNX file holds at most"):
         export(generator(), kind="onnx", path=tmp_path / "g.onnx")
