@@ -1,8 +1,7 @@
-"""What a component says of itself, with given options, before it is built.  Imports no torch.
+"""Properties of components with given options, known without torch.
 
-A registration gives them by `describe`, so that `dddm check`, the dry run and the documentation can
-tell whether the parts of a recipe fit each other.  A component that describes nothing is taken to
-have the defaults of its kind's facts.
+A registration's `describe` returns them, so that `dddm check` and the dry run can tell whether the
+components of a recipe fit together.  A component without `describe` has the defaults of its kind.
 """
 
 from collections.abc import Iterable
@@ -27,7 +26,7 @@ class ImageShape:
 
     @property
     def values(self) -> int:
-        """How many numbers one image holds: C·H·W."""
+        """Numbers in one image: C·H·W."""
         return self.channels * self.height * self.width
 
     def __str__(self) -> str:
@@ -37,12 +36,12 @@ class ImageShape:
 @final
 @frozen(kw_only=True)
 class DatasetInfo:
-    """What a data set can say of itself without reading an image.
+    """Properties of a data set, known without reading images.
 
     Attributes:
-        shape: the shape that all images share.
-        train_images: how many images the training split has.
-        classes: names of the classes, in the order of their labels; empty where there are none.
+        shape: of all images.
+        train_images: number of images in the training split.
+        classes: names in the order of their labels; empty if there are none.
     """
 
     shape: ImageShape
@@ -53,12 +52,12 @@ class DatasetInfo:
 @final
 @frozen(kw_only=True)
 class MemoryField:
-    """One tensor that an objective remembers for each row of its memory.
+    """A tensor that an objective stores for each row of its memory.
 
     Attributes:
         shape: of one row, (C, H, W); None for that of an image.
-        initial: what a row holds before it is first written: N(0, I) noise that depends on the
-            seed and the row's index alone, or zeros.
+        initial: value of a row before it is first written: N(0, I) noise that depends only on the
+            seed and the row's index, or zeros.
     """
 
     name: str
@@ -69,11 +68,11 @@ class MemoryField:
 @final
 @frozen(kw_only=True)
 class SetInfo:
-    """Sets of images that an objective compares: each of one class, generated and real ones.
+    """Sets of generated and real images of one class that an objective compares.
 
     Attributes:
-        rows: rows of the batch in one set; they all have its class.
-        real: further real images of that class that a set is compared with.
+        rows: rows of the batch in one set.
+        real: additional real images of that class for each set.
     """
 
     rows: int
@@ -83,14 +82,14 @@ class SetInfo:
 @final
 @frozen(kw_only=True)
 class DiagnosisInfo:
-    """What the numbers of an objective's diagnosis mean, for the report.
+    """How the report shows the numbers of an objective's diagnosis.
 
     Attributes:
-        title: of their part of the page.
-        measured: what their axis shows.
-        curves: the numbers that are drawn over the epochs, each with its name in the legend.
-        floor: a number that is drawn as a line across, likewise.
-        explained: paragraphs for readers.
+        title: of the section.
+        measured: label of the axis.
+        curves: numbers plotted over the epochs, each with its label in the legend.
+        floor: a number drawn as a horizontal line, with its label.
+        explained: paragraphs of explanation.
     """
 
     title: str
@@ -103,23 +102,23 @@ class DiagnosisInfo:
 @final
 @frozen(kw_only=True)
 class ObjectiveInfo:
-    """What an objective needs, and what one of its steps costs.
+    """Requirements of an objective, and the cost of a step.
 
     Attributes:
-        memory: the fields that it remembers for each row; empty for an objective without memory.
-        memory_rows: how many rows; None for one for each training image.
-        sets: where it compares sets of images; None where each image has a loss of its own.
+        memory: fields stored for each row; empty for an objective without memory.
+        memory_rows: number of rows; None for one for each training image.
+        sets: for objectives that compare sets of images; None if each image has its own loss.
         metric: whether it uses the recipe's `[metric]`.
-        evaluations: of the network with gradient, for each image of a step.
-        evaluations_without_gradient: further ones.
+        evaluations: network evaluations with gradient, for each image of a step.
+        evaluations_without_gradient: additional ones.
         derivatives: forward-mode derivatives of the network, for each image.
-        targets: how many images each estimate with gradient is compared with by the metric.
+        targets: images that the metric compares each estimate with gradient with.
         second_time: whether the network must take a second time.
         continuous_time: whether times must be real numbers.
         average: whether it evaluates the averaged network too.
-        gradient_features: whether the features that it holds must be differentiable.
-        estimate: what x̂ is to the network: an estimate of x_0, a fresh latent, or nothing.
-        diagnosis: what `Objective.diagnose` measures; None where it measures nothing.
+        gradient_features: whether its nested features must be differentiable.
+        estimate: what the network gets as x̂: an estimate of x_0, a fresh latent, or nothing.
+        diagnosis: how to show `Objective.diagnose`; None if there is none.
     """
 
     memory: tuple[MemoryField, ...] = ()
@@ -141,12 +140,12 @@ class ObjectiveInfo:
 @final
 @frozen(kw_only=True)
 class BackboneInfo:
-    """What a network takes.
+    """Inputs and capabilities of a network.
 
     Attributes:
-        estimate: whether x̂ enters it.
-        second_time: whether it takes a second time.
-        forward_mode: whether forward-mode derivatives can be taken of it.
+        estimate: whether x̂ is an input.
+        second_time: whether a second time is.
+        forward_mode: whether it supports forward-mode derivatives.
     """
 
     estimate: bool = True
@@ -157,10 +156,10 @@ class BackboneInfo:
 @final
 @frozen(kw_only=True)
 class ScheduleInfo:
-    """Which times a schedule has.
+    """The times of a schedule.
 
     Attributes:
-        continuous: whether they are real numbers; otherwise integers.
+        continuous: whether times are real numbers; otherwise integers.
         last_time: T.
     """
 
@@ -171,11 +170,11 @@ class ScheduleInfo:
 @final
 @frozen(kw_only=True)
 class SamplerInfo:
-    """What a sampler does with the network.
+    """How a sampler uses the network.
 
     Attributes:
-        second_time: whether it gives the network a second time.
-        refines: whether more than one step is of use only where x̂ enters the network.
+        second_time: whether it passes a second time.
+        refines: whether more than one step is useful only if x̂ is an input of the network.
     """
 
     second_time: bool = False
@@ -185,11 +184,11 @@ class SamplerInfo:
 @final
 @frozen(kw_only=True)
 class FeaturesInfo:
-    """What features offer.
+    """Capabilities of features.
 
     Attributes:
-        gradient: whether `Features.embed` gives features with gradient.
-        probabilities: whether `Features.examine` gives logits of classes.
+        gradient: whether `Features.embed` returns features with gradient.
+        probabilities: whether `Features.examine` returns class logits.
     """
 
     gradient: bool = False
@@ -202,13 +201,13 @@ Better = Literal["less", "more", "neither"]
 @final
 @frozen(kw_only=True)
 class Detail:
-    """A further number of a measure that tables show beside its value.
+    """An additional number of a measure, shown beside it in tables.
 
     Attributes:
-        name: in `Measurement.details`: lower-case words joined by underscores.
-        words: the heading of its column.
-        explained: what it is, for people who read it; a clause without a full stop.
-        percent: whether it is a share, and shown in percent.
+        name: key in `Measurement.details`: lower-case words joined by underscores.
+        words: column heading.
+        explained: explanation; a clause without a full stop.
+        percent: whether it is a fraction, shown in percent.
     """
 
     name: str
@@ -223,15 +222,15 @@ class Measure:
     """One number of a score.
 
     Attributes:
-        name: as it stands in `scores.json`: lower-case words joined by hyphens.
-        words: what it is called in tables.
-        better: which of two values speaks for the samples; `neither` for a check, such as one on
-            copying, in which both extremes are bad.
-        explained: what it is, for people who read it; a clause without a full stop.
-        heading: of its column on a terminal; without it, `name`.
-        times: what a value is multiplied by there, as `heading` should say.
-        published: what papers call it where a protocol is kept; without it, `name`.
-        details: further numbers that tables show beside it.
+        name: key in `scores.json`: lower-case words joined by hyphens.
+        words: name in tables.
+        better: which values are better; `neither` if both extremes are bad, as in a check for
+            copied images.
+        explained: explanation; a clause without a full stop.
+        heading: of its column on a terminal; `name` by default.
+        times: factor applied to values there; say so in `heading`.
+        published: name in papers for results under a protocol; `name` by default.
+        details: additional numbers shown beside it.
     """
 
     name: str
@@ -244,7 +243,7 @@ class Measure:
     details: tuple[Detail, ...] = ()
 
     def best(self, values: Iterable[float]) -> float | None:
-        """The best of some values; None where there are none or none is better than another."""
+        """The best value; None for no values, or if `better` is `neither`."""
         every = list(values)
         if self.better == "neither" or not every:
             return None
@@ -254,13 +253,12 @@ class Measure:
 @final
 @frozen(kw_only=True)
 class ScoreInfo:
-    """What a score gives, and what it takes.
+    """Results and requirements of a score.
 
     Attributes:
-        measures: the numbers that it gives, at least one; of these, the first is the one that
-            decides where one number must, as during training.
-        fewest_images: generated images, and training images, without which there is no such score.
-        probabilities: whether it needs features that give logits of classes.
+        measures: its numbers, at least one; the first selects the best weights during training.
+        fewest_images: minimum number of generated and of training images.
+        probabilities: whether it needs features with class logits.
     """
 
     measures: tuple[Measure, ...]

@@ -1,7 +1,7 @@
-"""How a package brings components into dddm.  Imports no torch.
+"""How a package registers components with dddm.  Imports no torch.
 
-A package declares an entry point in group `dddm`, whose name is its namespace and whose value is
-a module that imports no torch and implements one hook:
+A package declares an entry point in group `dddm`.  Its name is the namespace; its value is a module
+that imports no torch and implements one hook:
 
     from attrs import frozen
     from dddm.interfaces.plugin import Kind, Registrar, hookimpl, option
@@ -21,10 +21,10 @@ a module that imports no torch and implements one hook:
         )
 
 The target is a string, so that listing, checking and documenting a component never imports torch.
-How a target is called is said in the interface file of its kind; its options always come first.
+The interface file of each kind says how its target is called; options always come first.
 
-`dddm plugin test NAME` tries whether a component does what that file promises, with the options
-that its registration gives as examples: `conformance=Conformance(examples=({"eps": 1e-2},))`.
+`dddm plugin test NAME` tests a component against its interface, with the options that its
+registration gives as examples: `conformance=Conformance(examples=({"eps": 1e-2},))`.
 """
 
 from abc import ABC, abstractmethod
@@ -39,14 +39,14 @@ from dddm.interfaces.info import ComponentInfo, DatasetInfo, ImageShape
 from dddm.support.weights import WeightFile as WeightFile  # noqa: PLC0414 - part of this interface
 
 API_VERSION: Final = 1
-"""The version of this interface.  It rises when a plugin written for the last one could break."""
+"""The version of this interface.  It rises when a plugin for the previous one could break."""
 
 hookimpl: Final = pluggy.HookimplMarker("dddm")
 
 
 @final
 class Kind(Enum):
-    """The kinds of component; the value is the word that recipes, messages and commands use."""
+    """The kinds of component; the value is the name in recipes, messages and commands."""
 
     OBJECTIVE = "objective"
     SCHEDULE = "schedule"
@@ -66,10 +66,10 @@ class Kind(Enum):
 @final
 @attrs.frozen(kw_only=True)
 class RecipeContext:
-    """What else the recipe says, for a component's check of its options.
+    """The rest of the recipe, for a component's check of its options.
 
     Attributes:
-        data: facts of the data set, or None where they are known only once its files are read.
+        data: None if it is known only once the files are read.
         tables: the recipe's merged tables as plain values, by table name.
     """
 
@@ -80,10 +80,10 @@ class RecipeContext:
 @final
 @attrs.frozen(kw_only=True)
 class Issue:
-    """What a component's check finds wrong with one of its options.
+    """An error in one of a component's options, found by its check.
 
     Attributes:
-        option: name of the option that is to be changed.
+        option: name of the option to change.
         what: what is wrong with it.
         remedy: what to write instead.
     """
@@ -94,17 +94,17 @@ class Issue:
 
 
 class NestedComponent(ABC):
-    """A component that another one holds: what an option made with `part` is in a checked recipe.
+    """A component used by another one: the value of an option made with `nested_component`.
 
     Attributes:
-        options: its own options, an instance of its options class.
+        options: an instance of its options class.
     """
 
     options: Any
 
     @abstractmethod
     def instantiate(self, **more: Any) -> Any:
-        """Import its class and build it: `target(options, **more)`.
+        """Import its target and call it: `target(options, **more)`.
 
         Raises:
             PluginError: if it cannot be imported.
@@ -115,37 +115,35 @@ Check = Callable[[Any, RecipeContext], Iterable[Issue]]
 """Checks options (an instance of the component's options class) against the rest of the recipe."""
 
 Describe = Callable[[Any], ComponentInfo | None]
-"""What a component is, with the given options, of its kind's class in `dddm.interfaces.info`.
-
-None says nothing: of a data set, that its files must be read first.
+"""Returns the info of a component with the given options, of its kind's class in
+`dddm.interfaces.info`; None if unknown, as for a data set whose files must be read first.
 """
 
 Needs = Callable[[Any], Iterable[WeightFile]]
-"""The files of weights that a component needs with the given options."""
+"""Returns the weight files that a component needs with the given options."""
 
 
 @final
 @attrs.frozen(kw_only=True)
 class NoOptions:
-    """For a component that has nothing to choose."""
+    """For a component without options."""
 
 
 @final
 @attrs.frozen(kw_only=True)
 class Conformance:
-    """What the conformance kit, `dddm.testing`, should know of a component.
+    """How the conformance tests, `dddm.testing`, test a component.
 
     Attributes:
-        examples: options that it is tried with, each a table as a recipe writes it, without `use`;
-            without any, all defaults.
-        lacks: capabilities that it does not have, each with the reason; checks of these are left
-            out.
+        examples: options to test with, each a table as in a recipe, without `use`; the defaults if
+            empty.
+        lacks: capabilities that it does not have, each with the reason; their checks are skipped.
         expected_failures: names of checks that it is known to fail, each with the reason; passing
             one is an error.
-        shapes: of the images that it is tried with.
-        classes: how many classes these images have.
-        relative_error: of a target store: by how much a number that is kept may be off, as a share
-            of its image's largest; or a function of the options that says so.
+        shapes: of the images to test with.
+        classes: number of classes of these images.
+        relative_error: of a target store: largest error of a stored number, as a fraction of its
+            image's maximum; or a function of the options that returns it.
     """
 
     examples: tuple[Mapping[str, Any], ...] = ()
@@ -160,11 +158,11 @@ class Conformance:
 
 
 DEFAULT_CONFORMANCE: Final = Conformance()
-"""Of a component that is tried with its defaults and is to keep every promise."""
+"""Of a component that is tested with its default options and passes every check."""
 
 
 class Registrar(ABC):
-    """What a plugin registers its components with."""
+    """Passed to a plugin's hook, to register its components."""
 
     @abstractmethod
     def add(
@@ -183,26 +181,25 @@ class Registrar(ABC):
         default: bool = False,
         conformance: Conformance = DEFAULT_CONFORMANCE,
     ) -> None:
-        """Declare one component.
+        """Register one component.
 
         Args:
             kind: what it is.
-            name: lower-case words joined by hyphens; its full id is `namespace:name`.
-            target: where its class is, or a function that makes one, as `module:Class`; imported
-                only when it is used.
+            name: lower-case words joined by hyphens; its id is `namespace:name`.
+            target: its class or a factory function, as `module:Class`; imported when it is used.
             summary: one line for listings.
             options: attrs class of its options, whose fields are made with `option`.
             api: first and last version of this interface that it supports.
-            check: torch-free check of its options against the rest of the recipe.
-            describe: its facts with given options, without torch and without reading images.
-            weights: all files of weights that it may ever need.
-            needs: which of these it needs with given options; without it, all of them.
-            default: for observers: whether it follows runs whose recipe names no observer; for
-                scores: whether it is taken where `[evaluate]` names no scores.
-            conformance: what the conformance kit should know of it.
+            check: checks its options against the rest of the recipe, without torch.
+            describe: returns its info for given options, without torch or reading images.
+            weights: all weight files that it may need.
+            needs: which of these it needs with given options; all of them by default.
+            default: for observers: whether it is used in runs whose recipe names no observer; for
+                scores: whether it is used if `[evaluate]` names no scores.
+            conformance: how it is tested.
 
         Raises:
-            PluginError: if the declaration is malformed or the name is taken.
+            PluginError: if an argument is invalid or the name is taken.
         """
 
 
@@ -218,11 +215,11 @@ def option(
     at_most: float | None = None,
     below: float | None = None,
 ) -> Any:
-    """One field of an options class: its default, what it does, and its bounds.
+    """A field of an options class, with its default, help and bounds.
 
-    Types are taken from the annotation, strictly: bool, int, float, str, `Literal[...]` of
-    strings, `tuple[T, ...]` of these, and `T | None`.  A float also takes an integer; nothing else
-    is converted.  For a tuple, the bounds hold for each item.
+    The type is that of the annotation: bool, int, float, str, `Literal[...]` of strings,
+    `tuple[T, ...]` of these, or `T | None`.  An integer is accepted for a float; nothing else is
+    converted.  For a tuple, the bounds apply to each item.
     """
     bounds = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
     given = {name: bound for name, bound in bounds.items() if bound is not None}
@@ -230,9 +227,9 @@ def option(
 
 
 def nested_component(kind: Kind, *, help: str) -> Any:  # noqa: A002 - as in `option`
-    """A field of an options class that holds another component, annotated as `NestedComponent`.
+    """A field of an options class for another component, annotated as `NestedComponent`.
 
-    A recipe writes it as a table of its own:
+    In a recipe it is a table:
 
         [objective]
         use = "in-features"

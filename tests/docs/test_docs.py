@@ -103,7 +103,7 @@ def test_the_page_on_reports_says_what_a_report_shows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["write-a-loss.md", "write-a-backbone.md", "write-an-objective.md"]
+    "page", ["write-a-metric.md", "write-a-backbone.md", "write-an-objective.md"]
 )
 def test_the_guides_for_authors_are_executed(tmp_path: Path, dddm_wheel: Path, page: str) -> None:
     """In a fresh environment that has dddm as a wheel, so that installing is part of it."""
