@@ -155,7 +155,8 @@ def refuse_not_finite(
     images = ", ".join(str(k) for k in batch.index[bad][:_INDICES_NAMED].tolist())
     more = f" and {len(bad) - _INDICES_NAMED} more" if len(bad) > _INDICES_NAMED else ""
     worst = int(bad[0])
-    terms = [f"loss {float(outcome.loss if outcome.loss_B is None else outcome.loss_B[worst]):.4g}"]
+    loss = outcome.loss if outcome.loss_B is None else outcome.loss_B[worst]
+    terms = [f"loss {float(loss.detach()):.4g}"]
     terms += [
         f"largest {name} {float(rows[worst].abs().max()):.4g}"
         for name, rows in outcome.memory.items()
