@@ -10,7 +10,7 @@ COMMANDS: Final = {
     "run": "Train, sample, evaluate and report a recipe.",
     "sample": "Draw samples from a trained run.",
     "evaluate": "Score the samples of a run.",
-    "report": "Write the page one looks at.",
+    "report": "Write the HTML report of a run.",
     "export": "Write the one-step generator as ONNX.",
     "check": "Say what is wrong with a recipe.",
     "show": "Show what a recipe resolves to.",

@@ -1,4 +1,4 @@
-"""`dddm report`: writes the page one looks at."""
+"""`dddm report`: writes the HTML report of a run."""
 
 from pathlib import Path
 
@@ -18,11 +18,11 @@ def report(
     open_page: bool,  # noqa: FBT001 - click passes it by name
     as_json: bool,  # noqa: FBT001 - click passes it by name
 ) -> None:
-    """Write RUN's report.html; without RUN, the newest run's.
+    """Write report.html into the folder RUN, by default that of the newest run.
 
-    One page that needs no network: samples at each step count beside real images, scores with
-    their floors, curves of training, the recipe and versions.  It shows what the run folder holds
-    by now, so it can be written while a run is at work.  It prints the path of the page.
+    The report is one page that needs no network: samples at each step count beside real images,
+    scores with their floors, training curves, the recipe and versions.  It shows what the run
+    folder holds by now, so it can be written during a run.  Prints the path of the page.
 
     \b
     Examples:
@@ -44,6 +44,4 @@ def report(
     else:
         click.echo(str(page))
     if open_page and click.launch(str(page.resolve())):
-        click.echo(
-            "no browser could be opened; the page is a file that any browser reads", err=True
-        )
+        click.echo("no browser could be opened; open the file in any browser", err=True)

@@ -1,4 +1,4 @@
-"""A sweep on the command line: its entries are run, then its table is shown."""
+"""Runs a sweep's entries and prints its table, for `dddm run`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from dddm.report.sweep_results import Column, SweepTable
     from dddm.train.stopping import StopRequest
 
-_ANY: Final = 10_000
-"""Columns of a terminal that holds any table."""
+_WIDE: Final = 10_000
+"""Characters in a line that holds any table."""
 
 
 def run_entries(
@@ -33,10 +33,10 @@ def run_entries(
     stop: "StopRequest",
     as_json: bool,
 ) -> None:
-    """Run the chosen entries, and print the table of all, and where the page is.
+    """Run the chosen entries; print the table of all entries and the path of the page.
 
     Raises:
-        DddmError: the first entry's that failed, once all have been run and shown.
+        DddmError: that of the first entry that failed, once all have been run and printed.
     """
     from dddm.train.device import choose_device
     from dddm.workflow.sweep import run_sweep
@@ -48,7 +48,7 @@ def run_entries(
         device=choose_device(device),
         catalogue=catalogue,
         stop=stop,
-        say=lambda sentence: click.echo(sentence, err=True),
+        notify=lambda sentence: click.echo(sentence, err=True),
     )
     if as_json:
         entries = [row.to_json() for row in outcome.table.rows]
@@ -61,15 +61,15 @@ def run_entries(
 
 
 def show_table(table: "SweepTable") -> None:
-    """Print the table on stdout, and below it what is not finished.
+    """Print the table on stdout, and below it the entries that are not finished.
 
-    On a terminal that is too narrow, scores stand there of which less is better, and no others.
+    A terminal that is too narrow gets only the columns that have a best value.
     """
     from rich.console import Console
 
     console = Console()
     shown = rich_table(table)
-    needed = console.measure(shown, options=console.options.update(width=_ANY)).maximum
+    needed = console.measure(shown, options=console.options.update(width=_WIDE)).maximum
     if not console.is_terminal:
         console = Console(width=max(needed, console.width))
     elif needed > console.width:
@@ -81,7 +81,6 @@ def show_table(table: "SweepTable") -> None:
 
 
 def rich_table(table: "SweepTable") -> "Table":
-    """A row for each entry, a column for each score at each step count, the best in bold."""
     from rich import box
     from rich.table import Table
 

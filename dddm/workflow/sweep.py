@@ -1,12 +1,12 @@
-"""`dddm run` of a sweep: every entry as a run of its own, one after the other, then a table.
+"""`dddm run` of a sweep: every entry is a run of its own, one after the other; then a table.
 
     runs/figure2a/l1/          the run folder of the entry `l1`
-    runs/figure2a/sweep.json   what each entry changes and reaches
+    runs/figure2a/sweep.json   what each entry changes and its scores
     runs/figure2a/sweep.md     the same as a table in Markdown
-    runs/figure2a/sweep.html   the page one looks at
+    runs/figure2a/sweep.html   the same as a page with charts
 
-The three files are written anew from the entries' folders, so entries may be run in any order, on
-several machines, and again.
+The three files are rewritten from the entries' folders each time, so entries may be run in any
+order, on several machines, and again.
 """
 
 import json
@@ -36,7 +36,7 @@ _RESULTS: Final = "sweep.json"
 @final
 @frozen(kw_only=True)
 class SweepOutcome:
-    """What came of a sweep.
+    """What a sweep has come to.
 
     Attributes:
         page: path of `sweep.html`.
@@ -56,68 +56,53 @@ def run_sweep(
     device: torch.device,
     catalogue: Catalogue,
     stop: StopRequest,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> SweepOutcome:
-    """Do all that the chosen entries say and is not done yet, and tabulate all entries.
+    """Run what the chosen entries ask for and is not done yet, then tabulate all entries.
 
-    An entry that fails does not keep the others from running.
+    An entry that fails does not stop the others.
 
     Args:
         folder: of the sweep.
-        say: told, in a sentence, which entry is run and which failed.
+        notify: is given a sentence when an entry is started or has failed.
 
     Raises:
-        DddmError: if an entry cannot be begun: then none is; StoppedEarly when asked to stop.
+        DddmError: if an entry cannot be started; then none is.
+        StoppedEarly: when asked to stop.
     """
-    _refuse_other_use(folder)
+    _check_folder(folder)
     for entry in chosen:
         try:
             refuse_missing_weights(entry.recipe.uses)
         except DddmError as error:
-            raise _of_entry(entry, error) from error
+            raise _with_entry(entry, error) from error
     failures: dict[str, DddmError] = {}
     outcome = write_outcome(sweep, folder=folder, failures=failures)
-    places = [prepare_folder(entry.recipe, folder / entry.name) for entry in chosen]
-    for k, (entry, place) in enumerate(zip(chosen, places, strict=True), start=1):
+    run_folders = [prepare_folder(entry.recipe, folder / entry.name) for entry in chosen]
+    for k, (entry, run_folder) in enumerate(zip(chosen, run_folders, strict=True), start=1):
         stop.raise_if_requested(where=f"before the entry {entry.name}")
-        say(f"entry {entry.name}, {k} of {len(chosen)}")
+        notify(f"entry {entry.name}, {k} of {len(chosen)}")
         try:
-            failure = _run_entry(entry, place, device=device, catalogue=catalogue, stop=stop)
-            if failure is not None:
-                say(f"entry {entry.name} failed: {failure.what}")
-                failures[entry.name] = failure
+            observers = subscribers_for(entry.recipe, catalogue=catalogue, folder=run_folder)
+            run(entry.recipe, folder=run_folder, device=device, observers=observers, stop=stop)
+        except StoppedEarly:
+            raise
+        except (DddmError, MemoryError, torch.OutOfMemoryError) as error:
+            # A new error, whose traceback does not keep the entry's tensors alive.
+            failures[entry.name] = _with_entry(entry, error)
+            notify(f"entry {entry.name} failed: {failures[entry.name].what}")
         finally:
             outcome = write_outcome(sweep, folder=folder, failures=failures)
     return outcome
 
 
-def _run_entry(
-    entry: Entry,
-    place: RunFolder,
-    *,
-    device: torch.device,
-    catalogue: Catalogue,
-    stop: StopRequest,
-) -> DddmError | None:
-    """Run one entry; what kept it from its end, without the frames that hold its tensors."""
-    try:
-        observers = subscribers_for(entry.recipe, catalogue=catalogue, folder=place)
-        run(entry.recipe, folder=place, device=device, observers=observers, stop=stop)
-    except StoppedEarly:
-        raise
-    except DddmError as error:
-        return _of_entry(entry, error)
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        problem = EnvironmentProblem(
-            f"memory ran out: {error}".rstrip(": "),
+def _with_entry(entry: Entry, error: BaseException) -> DddmError:
+    """The same error, which names its entry."""
+    if not isinstance(error, DddmError):
+        error = EnvironmentProblem(
+            f"out of memory: {error}".rstrip(": "),
             remedy="use a smaller batch or network, or a device with more memory",
         )
-        return _of_entry(entry, problem)
-    return None
-
-
-def _of_entry(entry: Entry, error: DddmError) -> DddmError:
-    """The same error, which says of which entry it is."""
     where = ", ".join(filter(None, (f"entry {entry.name}", error.where)))
     return type(error)(error.what, where=where, remedy=error.remedy)
 
@@ -128,8 +113,8 @@ def write_outcome(sweep: Sweep, *, folder: Path, failures: dict[str, DddmError])
     Raises:
         EnvironmentProblem: if they cannot be written.
     """
-    words = {name: f"This run failed: {failure.what}." for name, failure in failures.items()}
-    table = gather_sweep(sweep, folder=folder, failures=words)
+    sentences = {name: f"This run failed: {failure.what}." for name, failure in failures.items()}
+    table = gather_sweep(sweep, folder=folder, failures=sentences)
     facts = {
         "format": 1,
         "name": sweep.base.name,
@@ -144,14 +129,14 @@ def write_outcome(sweep: Sweep, *, folder: Path, failures: dict[str, DddmError])
     return SweepOutcome(table=table, page=page, failures=tuple(failures.values()))
 
 
-def _refuse_other_use(folder: Path) -> None:
-    """Refuse a place that holds something else than this sweep or nothing."""
-    remedy = "choose another place with --folder"
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that holds anything but this sweep."""
+    remedy = "choose another folder with --folder"
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file, not a folder", remedy=remedy)
     if RunFolder(folder).recipe.is_file():
         raise UsageError(f"{folder} is the folder of a single run, not of a sweep", remedy=remedy)
     if folder.exists() and any(folder.iterdir()) and not (folder / _RESULTS).is_file():
         raise UsageError(
-            f"{folder} is not empty and no sweep's folder: it has no {_RESULTS}", remedy=remedy
+            f"{folder} is neither empty nor a sweep's folder: it has no {_RESULTS}", remedy=remedy
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageChops
 
-SHOWN = ("over-the-steps", "score-over-steps", "leak")
+SHOWN = ("over-the-steps", "score-over-steps", "diagnosis")
 """Sections of the page that the picture has; its head comes first."""
 WIDTH, MOST_HEIGHT, COLOURS = 1280, 6000, 200
 MARGIN = 40

@@ -1,4 +1,4 @@
-"""A sweep on the real command line: run, stopped, gone on with, with an entry that fails."""
+"""A sweep on the real command line: run, stopped, resumed, with an entry that fails."""
 
 import json
 import signal
@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from command_line import command, dddm, environment, write_tiny
+from command_line import command, environment, write_tiny
 
 from dddm.cli.run import run
-from dddm.errors import DddmError, RecipeError, UsageError
+from dddm.errors import DddmError, RecipeError, TrainingFailed, UsageError
 from dddm.train.event_log import read_events
 
 ENTRY = """
@@ -64,7 +64,7 @@ def printed_by_run(*words: str) -> str:
     return done.stdout
 
 
-def test_a_stopped_sweep_goes_on_with_the_entry_that_is_not_finished(
+def test_a_stopped_sweep_resumes_the_entry_that_is_not_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`--entry` runs one; Ctrl-C stops all with 75; the same command does what is left, once."""
@@ -101,16 +101,19 @@ def test_a_stopped_sweep_goes_on_with_the_entry_that_is_not_finished(
     assert "| entry | fd@fixed-time-1 | fd@fixed-time-2 |" in (folder / "sweep.md").read_text()
 
 
-def test_an_entry_that_fails_does_not_keep_the_others_from_running(tmp_path: Path) -> None:
-    """Its error stands in the table and on stderr, its exit code is the sweep's."""
+def test_an_entry_that_fails_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its error is in the table and on stderr, and is the sweep's."""
+    monkeypatch.chdir(tmp_path)
     fast = '[[sweep]]\nname = "fast"\nlearning_rate = { rate = 1e30 }\n'
     write_sweep(
         tmp_path, ('[evaluate]\nfeatures = "pixels"\n', ""), entries=fast + ENTRY.format("l1")
     )
-    done = dddm("run", "tiny.toml", "--folder", "out", cwd=tmp_path)
-    assert done.returncode == 5, done.stderr
-    assert "Traceback" not in done.stderr
-    assert "entry fast, step 2" in done.stderr
+    done = CliRunner().invoke(run, ["tiny.toml", "--folder", "out"], obj={})
+    assert isinstance(done.exception, TrainingFailed), done.exception
+    assert str(done.exception.where).startswith("entry fast, step 2")
+    assert "entry fast failed: " in done.stderr
     found = entries_of(tmp_path / "out")
     assert (found["fast"]["state"], found["l1"]["state"]) == ("failed", "finished")
     assert "not finite" in found["fast"]["sentence"]
@@ -124,7 +127,7 @@ def refused(*words: str, kind: type[DddmError]) -> str:
     return str(done.exception)
 
 
-def test_what_cannot_be_is_refused_before_anything_is_made(
+def test_mistakes_are_refused_before_anything_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mistyped entry, a wrong one beside a right one, and places that hold something else."""
@@ -137,7 +140,7 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
     assert not (tmp_path / "runs").exists()
     (tmp_path / "full").mkdir()
     (tmp_path / "full/letter.txt").write_text("mine")
-    assert "no sweep's folder" in refused("tiny.toml", "--folder", "full", kind=UsageError)
+    assert "nor a sweep's folder" in refused("tiny.toml", "--folder", "full", kind=UsageError)
     assert "is a file" in refused("tiny.toml", "--folder", "tiny.toml", kind=UsageError)
     (tmp_path / "full/recipe.toml").write_text("")
     assert "of a single run" in refused("tiny.toml", "--folder", "full", kind=UsageError)
@@ -145,9 +148,7 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
     assert "without entries" in refused("tiny.toml", "--entry", "l1", kind=UsageError)
 
 
-def test_a_dry_run_looks_ahead_for_each_entry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dry_run_estimates_each_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One estimate an entry; with --entry that one alone; nothing is made."""
     monkeypatch.chdir(tmp_path)
     write_sweep(tmp_path)
