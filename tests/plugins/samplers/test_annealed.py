@@ -1,15 +1,13 @@
-"""The annealed sampler, on toy denoisers with the paper's schedule."""
-
-import math
+"""The annealed sampler on toy denoisers; closed forms are in test_every_schedule.py."""
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from toy_denoisers import Cache, ToyDenoiser, mixing, no_noise
 
-from dddm_samplers.annealed import Annealed, implied_noise
+from dddm_samplers.annealed import Annealed
 from dddm_samplers.options import AnnealedOptions
 from dddm_schedules.linear import linear
 from dddm_schedules.options import LinearOptions
@@ -40,40 +38,6 @@ def run(
     )
 
 
-def oracle(variance: float) -> ToyDenoiser:
-    """The best estimate of x_0 ~ N(0, v): v a x_t / (v a² + s²), whatever the estimate before."""
-
-    def f(cache: Cache, estimate: Tensor) -> Tensor:
-        a, s = SCHEDULE.signal(cache.t), SCHEDULE.noise(cache.t)
-        return (variance * a / (variance * a**2 + s**2)).reshape(-1, 1, 1, 1) * cache.x_t
-
-    return ToyDenoiser(SCHEDULE, f)
-
-
-@settings(max_examples=25)
-@given(seeds, st.floats(0.05, 4), st.integers(1, 30))
-def test_oracle_gives_ddim_in_closed_form(seed: int, variance: float, steps: int) -> None:
-    """On Gaussian images each step multiplies x_t by a'g + s'(1 − a g)/s, g the oracle's slope."""
-    x_T, first = noises(seed)
-    found = run(oracle(variance), x_T, first, steps=steps, sampler=UNCLAMPED)
-    times = SCHEDULE.grid(steps=steps)
-    a, s = SCHEDULE.signal(times).tolist(), SCHEDULE.noise(times).tolist()
-    factor = 1.0
-    for k, estimate in enumerate(found):
-        g = variance * a[k] / (variance * a[k] ** 2 + s[k] ** 2)
-        torch.testing.assert_close(estimate, g * factor * x_T, rtol=1e-9, atol=1e-12)
-        if k + 1 < steps:
-            factor *= a[k + 1] * g + s[k + 1] * (1 - a[k] * g) / s[k]
-
-
-@pytest.mark.parametrize("variance", [0.1, 0.5, 2.0])
-def test_oracle_with_all_times_samples_the_data(variance: float) -> None:
-    """With T steps the probability flow takes N(0, 1) to N(0, v): the samples are √v x_T."""
-    x_T, first = noises(0)
-    sample = run(oracle(variance), x_T, first, steps=1000, sampler=UNCLAMPED)[-1]
-    torch.testing.assert_close(sample, math.sqrt(variance) * x_T, rtol=0.01, atol=0)
-
-
 @given(seeds, st.integers(1, 12))
 def test_is_its_algorithm(seed: int, steps: int) -> None:
     """The loop of the file's head, written out with DDIM's formula."""
@@ -88,15 +52,6 @@ def test_is_its_algorithm(seed: int, steps: int) -> None:
             epsilon = (x_t - SCHEDULE.signal(times[k]) * x_hat) / SCHEDULE.noise(times[k])
             later = times[k + 1]
             x_t = SCHEDULE.signal(later) * x_hat + SCHEDULE.noise(later) * epsilon
-
-
-@given(seeds)
-def test_one_step_is_one_evaluation_at_the_last_time(seed: int) -> None:
-    """With s = 1 it is algorithm 2 with s = 1."""
-    x_T, first = noises(seed)
-    (estimate,) = run(ToyDenoiser(SCHEDULE, mixing), x_T, first, steps=1)
-    at_T = Cache(x_t=x_T, t=torch.full((3,), 1000), label=LABEL)
-    assert torch.equal(estimate, mixing(at_T, first).clamp(-1, 1))
 
 
 @given(seeds, st.integers(1, 20))
@@ -123,26 +78,8 @@ def test_evaluates_once_a_step_at_falling_times(steps: int) -> None:
         assert torch.equal(given_estimate, previous)
 
 
-@given(seeds, st.permutations(range(3)))
-def test_permuting_the_batch_permutes_the_samples(seed: int, order: list[int]) -> None:
-    """Images do not see each other."""
-    x_T, first = noises(seed)
-    samples = run(ToyDenoiser(SCHEDULE, mixing), x_T, first, steps=4)[-1]
-    permuted = list(
-        SAMPLER.sample(
-            model=ToyDenoiser(SCHEDULE, mixing),
-            x_T=x_T[order],
-            first_estimate=first[order],
-            label=LABEL[order],
-            steps=4,
-            noise=no_noise,
-        )
-    )[-1]
-    assert torch.equal(permuted, samples[order])
-
-
-def test_is_not_nested() -> None:
-    """The first estimates of a longer run are not those of a shorter one, as `nested` says."""
+def test_is_not_prefix_consistent() -> None:
+    """The first estimates of a longer run are not those of a shorter one."""
     x_T, first = noises(0)
     assert not SAMPLER.prefix_consistent
     short = run(ToyDenoiser(SCHEDULE, mixing), x_T, first, steps=2)
@@ -160,16 +97,6 @@ def test_estimates_are_clamped_at_each_step_unless_told_not_to() -> None:
 
     assert largest(SAMPLER) == [1, 1, 1]
     assert largest(UNCLAMPED) == [3, 9, 27]
-
-
-@given(seeds, st.integers(1, 1000))
-def test_implied_noise_undoes_diffusion(seed: int, time: int) -> None:
-    """The noise of a diffused image is found again."""
-    x_0, noise = noises(seed)
-    t = torch.full((3,), time)
-    x_t = SCHEDULE.diffuse(x_0=x_0, t=t, noise=noise)
-    found = implied_noise(schedule=SCHEDULE, x_t=x_t, x_0=x_0, t=t)
-    torch.testing.assert_close(found, noise, rtol=1e-9, atol=1e-10)
 
 
 def test_more_steps_than_times_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""Algorithm 2, on toy denoisers with the paper's schedule."""
+"""Algorithm 2 on toy denoisers; the conformance kit checks what holds for every sampler."""
 
 from collections.abc import Callable
 
@@ -57,15 +57,6 @@ def test_is_algorithm_2(seed: int, steps: int) -> None:
     assert len(found) == steps
 
 
-@given(seeds)
-def test_one_step_is_one_evaluation_at_the_last_time(seed: int) -> None:
-    """The loop with s = 1 is a single f(x̂, x_T, T)."""
-    x_T, first = noises(seed)
-    (estimate,) = estimates(x_T, first, steps=1)
-    at_T = Cache(x_t=x_T, t=torch.full((3,), 1000), label=LABEL)
-    assert torch.equal(estimate, mixing(at_T, first).clamp(-1, 1))
-
-
 @given(seeds, st.integers(1, 6), st.integers(1, 6))
 def test_steps_add_up(seed: int, a: int, b: int) -> None:
     """Sampling a steps and then b more from there gives what a + b steps give, bit for bit."""
@@ -74,16 +65,6 @@ def test_steps_add_up(seed: int, a: int, b: int) -> None:
     assert torch.equal(
         estimates(x_T, halfway[-1], steps=b)[-1], estimates(x_T, first, steps=a + b)[-1]
     )
-
-
-@given(seeds, st.integers(1, 6), st.integers(1, 6))
-def test_is_nested(seed: int, fewer: int, more: int) -> None:
-    """The first estimates of a longer run are those of a shorter one, as `nested` says."""
-    x_T, first = noises(seed)
-    assert SAMPLER.prefix_consistent
-    long = estimates(x_T, first, steps=fewer + more)
-    for ours, theirs in zip(estimates(x_T, first, steps=fewer), long, strict=False):
-        assert torch.equal(ours, theirs)
 
 
 @given(seeds)
@@ -110,8 +91,8 @@ def test_evaluates_once_a_step_and_begins_once(steps: int) -> None:
     assert model.caches[0].t.tolist() == [1000] * 3
 
 
-def test_evaluates_no_further_than_it_is_asked() -> None:
-    """An estimate is computed when it is wanted, so that progress can be shown and stopped."""
+def test_evaluates_lazily() -> None:
+    """An estimate is computed when requested, so that progress can be shown and stopped."""
     model = denoiser()
     x_T, first = noises(0)
     run = SAMPLER.sample(
@@ -119,15 +100,6 @@ def test_evaluates_no_further_than_it_is_asked() -> None:
     )
     next(run)
     assert len(model.refined) == 1
-
-
-@given(seeds, st.permutations(range(3)))
-def test_permuting_the_batch_permutes_the_samples(seed: int, order: list[int]) -> None:
-    """Images do not see each other."""
-    x_T, first = noises(seed)
-    samples = estimates(x_T, first, steps=4)[-1]
-    permuted = estimates(x_T[order], first[order], steps=4, label=LABEL[order])[-1]
-    assert torch.equal(permuted, samples[order])
 
 
 def test_estimates_are_clamped_at_each_step_unless_told_not_to() -> None:
@@ -148,18 +120,7 @@ def test_estimates_are_clamped_at_each_step_unless_told_not_to() -> None:
     assert run(clamp=False) == [3, 9, 27]
 
 
-def test_steps_may_outnumber_times() -> None:
-    """T stays fixed, so a schedule of 25 times serves for 30 steps."""
-    model = ToyDenoiser(linear(LinearOptions(timesteps=25)), mixing)
-    x_T, first = noises(0)
-    run = SAMPLER.sample(
-        model=model, x_T=x_T, first_estimate=first, label=None, steps=30, noise=no_noise
-    )
-    assert len(list(run)) == 30
-
-
 def test_less_than_one_step_is_refused() -> None:
-    """No steps give no sample."""
     x_T, first = noises(0)
     with pytest.raises(ValueError, match="at least 1"):
         estimates(x_T, first, steps=0)
@@ -210,20 +171,8 @@ def test_converged_images_leave_the_batch() -> None:
             assert torch.equal(found[step - 1][k], exact[min(step, end) - 1][k])
 
 
-def test_estimates_that_were_given_away_stay() -> None:
-    """A later step changes none of the tensors that were yielded before."""
-    x_T, first = noises(0)
-    sampler = FixedTime(FixedTimeOptions(tolerance=1e-3))
-    model = denoiser(towards)
-    run = sampler.sample(
-        model=model, x_T=x_T, first_estimate=first, label=LABEL, steps=10, noise=no_noise
-    )
-    kept = [(estimate, estimate.clone()) for estimate in run]
-    assert all(torch.equal(now, then) for now, then in kept)
-
-
-def test_without_a_tolerance_nobody_leaves() -> None:
-    """Also not at a fixed point: the paper's sampler makes every step; it takes no short cut."""
+def test_without_a_tolerance_no_image_leaves() -> None:
+    """Also not at a fixed point: the paper's sampler makes every step; it is its own reference."""
     _, model = run_with(0.0, steps=5, f=lambda _cache, estimate: estimate.clamp(-1, 1))
     assert [len(estimate) for estimate in model.refined] == [3] * 5
     assert SAMPLER.reference_sampler is None
