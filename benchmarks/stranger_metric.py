@@ -127,8 +127,8 @@ def inline_loss(
 ) -> Tensor:
     """The objective's step with the formula in the place of the metric."""
     stored_BCHW = parts.memory.read(batch.rows)["estimate"]
-    t_B = draws.own["t"]
-    x_t_BCHW = model.schedule.diffuse(x_0=batch.x_0, t=t_B, noise=draws.own["noise"])
+    t_B = draws.values["t"]
+    x_t_BCHW = model.schedule.diffuse(x_0=batch.x_0, t=t_B, noise=draws.values["noise"])
     estimate_BCHW = model.evaluate(x_t=x_t_BCHW, t=t_B, label=batch.label, estimate=stored_BCHW)
     return formula(estimate_BCHW, batch.x_0).mean()
 

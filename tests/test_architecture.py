@@ -177,14 +177,14 @@ def test_an_open_class_is_derived_from() -> None:
 @pytest.mark.parametrize(
     ("file", "source", "found"),
     [
-        ("recipe/a.py", "import dddm.train.find_run", {"dddm.train.find_run"}),
+        ("recipe/a.py", "import dddm.train.run_folder", {"dddm.train.run_folder"}),
         ("recipe/a.py", "from dddm import train", {"dddm.train"}),
         ("recipe/a.py", "def f():\n    from dddm.cli.group import dddm", {"dddm.cli.group.dddm"}),
         ("recipe/a.py", "from ..train import loop", {"dddm.train.loop"}),
         (
             "recipe/a.py",
-            "if TYPE_CHECKING:\n    from dddm.train import find_run",
-            {"dddm.train.find_run"},
+            "if TYPE_CHECKING:\n    from dddm.train import run_folder",
+            {"dddm.train.run_folder"},
         ),
         ("recipe/a.py", "from dddm.registry import loader\nfrom . import b", set()),
         ("support/a.py", "from dddm.interfaces import info", {"dddm.interfaces.info"}),

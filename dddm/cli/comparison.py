@@ -8,7 +8,7 @@ from dddm.cli.common import show_json
 from dddm.errors import DataError
 from dddm.evaluate.compare import Comparison, Pair, compare
 from dddm.evaluate.record import ScoreRecord, read_scores
-from dddm.train.find_run import find_run
+from dddm.train.run_folder import find_run
 
 
 def show_comparison(runs: tuple[Path, Path], *, as_json: bool) -> None:

@@ -104,20 +104,20 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
 
         show_comparison(compared, as_json=as_json)
         return
-    from dddm.train.needed_weights import refuse_missing_weights
+    from dddm.train.needed_weights import verify_weights
 
     catalogue = catalogue_of(ctx)
     if images is not None and against is not None:
         from dddm.cli.evaluate_images import how_to_score, score_folder
 
         how = how_to_score(against, preset=preset, catalogue=catalogue)
-        refuse_missing_weights((*how[1].features, *how[1].scores))
+        verify_weights((*how[1].features, *how[1].scores))
         if nproc is not None and not is_worker():
             ctx.exit(launch_again(ctx, processes=nproc))
         scores = score_folder(images, against=against, how=how, device=device, catalogue=catalogue)
     else:
         from dddm.recipe.read import read_recipe
-        from dddm.train.find_run import find_run
+        from dddm.train.run_folder import find_run
 
         folder = find_run(None if run is None else str(run))
         recipe = read_recipe(folder.recipe, preset=preset, catalogue=catalogue)
@@ -128,7 +128,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
                 remedy="score by a preset, `--preset no-weights`; or add to the recipe [evaluate] "
                 'with features = "pixels", and run it again',
             )
-        refuse_missing_weights((*recipe.evaluate.features, *recipe.evaluate.scores))
+        verify_weights((*recipe.evaluate.features, *recipe.evaluate.scores))
         if nproc is not None and not is_worker():
             ctx.exit(launch_again(ctx, processes=nproc))
         scores = _score_run(recipe, folder, preset=preset, device=device, catalogue=catalogue)

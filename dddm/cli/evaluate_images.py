@@ -9,9 +9,8 @@ import click
 from dddm.errors import UsageError
 from dddm.recipe.evaluation import read_evaluation
 from dddm.recipe.read import read_recipe
-from dddm.train.find_run import is_run
 from dddm.train.launch import local_rank
-from dddm.train.run_folder import RunFolder
+from dddm.train.run_folder import RunFolder, is_run
 
 if TYPE_CHECKING:
     from dddm.evaluate.record import ScoreRecord

@@ -52,7 +52,7 @@ def export(  # noqa: PLR0917 - click passes them by name
       dddm export runs/digits --format torch --out digits.pt2
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.recipe.read import read_recipe
-    from dddm.train.find_run import find_run
+    from dddm.train.run_folder import find_run
 
     folder = find_run(None if run is None else str(run))
     recipe = read_recipe(folder.recipe, catalogue=catalogue_of(ctx))

@@ -52,14 +52,14 @@ def show_error(message: str) -> None:
 
 def _show_in_worker(error: Exception, known: DddmError | None) -> int:
     """In one of several processes: leave the error to the launcher, which shows it."""
-    from dddm.train.launch import LAUNCHER, leave_error, rank_here
-    from dddm.train.processes import is_consequence
+    from dddm.train.launch import LAUNCHER, rank_here, record_error
+    from dddm.train.processes import caused_by_peer
 
     if isinstance(known, StoppedEarly):
         if rank_here() == 0:
             click.echo(str(known), err=True)
         return known.exit_code
-    if known is None and is_consequence(error):
+    if known is None and caused_by_peer(error):
         # Another process failed first: give the launcher time to notice that one, and its reason.
         time.sleep(_SECONDS_FOR_THE_FIRST)
         return DEFECT
@@ -71,7 +71,7 @@ def _show_in_worker(error: Exception, known: DddmError | None) -> int:
         limit = None if of_plugin is None else _PLUGIN_FRAMES
         lines = "".join(traceback.format_exception(error, limit=limit))
         message = f"{of_plugin or _DEFECT_OF_OURS}\n{lines}".rstrip()
-    leave_error(message, code=code)
+    record_error(message, code=code)
     if LAUNCHER not in os.environ:
         show_error(f"process {rank_here()} of {os.environ.get('WORLD_SIZE')}: {message}")
     return code

@@ -34,9 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _run(arguments: Sequence[str] | None) -> int:
     if "RANK" in os.environ:
-        from dddm.train.launch import die_with_launcher
+        from dddm.train.launch import exit_with_launcher
 
-        die_with_launcher()
+        exit_with_launcher()
     # Imported here, so that Ctrl-C is answered while modules are still being read.
     import click
 
@@ -71,9 +71,9 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _leave_code(code: int) -> None:
     """Tell who started this process as one of several; see `dddm.train.launch`."""
     if "RANK" in os.environ:
-        from dddm.train.launch import leave_code
+        from dddm.train.launch import record_exit_code
 
-        leave_code(code)
+        record_exit_code(code)
 
 
 def _never_refuse_a_letter() -> None:

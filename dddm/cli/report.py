@@ -31,7 +31,7 @@ def report(
       dddm report --json
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.recipe.read import read_recipe
-    from dddm.train.find_run import find_run
+    from dddm.train.run_folder import find_run
 
     folder = find_run(None if run is None else str(run))
     recipe = read_recipe(folder.recipe, catalogue=catalogue_of(ctx))

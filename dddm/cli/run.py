@@ -1,7 +1,6 @@
 """`dddm run`: trains, samples, evaluates and reports."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +17,10 @@ from dddm.cli.common import (
 from dddm.cli.several import launch_again, nproc_option
 from dddm.errors import UsageError
 from dddm.recipe.shards import refuse_too_many
-from dddm.train.launch import is_worker, local_rank
+from dddm.train.launch import is_worker
 
 if TYPE_CHECKING:
     from dddm.recipe.model import Recipe
-    from dddm.registry.catalogue import Catalogue
-    from dddm.train.stopping import StopRequest
 
 
 @click.command()
@@ -82,6 +79,20 @@ def run(  # noqa: PLR0917 - click passes them by name
         catalogue = catalogue_of(ctx)
         sweep = read_sweep(recipe, overrides=overrides, catalogue=catalogue)
         read = sweep.base
+
+        def run_here(one: "Recipe", path: Path) -> Path | None:
+            """Run in this process; the page, or None in one that is not the first of several."""
+            from dddm.train.context import open_run
+            from dddm.train.events import subscribers_for
+            from dddm.workflow.run import run as run_recipe
+
+            with open_run(one, path, device=device, stop=stop) as context:
+                if not context.processes.main:
+                    run_recipe(context)
+                    return None
+                observers = subscribers_for(one, catalogue=catalogue, folder=context.folder)
+                return run_recipe(context, observers=observers)
+
         chosen = sweep.entries if entry is None else (sweep.entry(entry),)
         if dry_run:
             _show_costs([one.recipe for one in chosen] or [read], as_json=as_json)
@@ -103,8 +114,7 @@ def run(  # noqa: PLR0917 - click passes them by name
                 sweep,
                 chosen,
                 folder=path,
-                device=device,
-                catalogue=catalogue,
+                run_entry=run_here,
                 stop=stop,
                 as_json=as_json,
             )
@@ -112,48 +122,12 @@ def run(  # noqa: PLR0917 - click passes them by name
         if nproc is not None and not is_worker():
             refuse_too_many(nproc, batch_images=read.batch_units, shards=read.train.shards)
         else:
-            page = _run_here(read, path, device=device, catalogue=catalogue, stop=stop)
+            page = run_here(read, path)
             if page is not None:
                 show_json({"report": str(page)}) if as_json else click.echo(str(page))
             return
     # Outside the block: the signals are now the launcher's to pass on.
     ctx.exit(launch_again(ctx, processes=nproc))
-
-
-def _run_here(
-    recipe: "Recipe", path: Path, *, device: str, catalogue: "Catalogue", stop: "StopRequest"
-) -> Path | None:
-    """Run in this process; the page, or None in one that is not the first of several."""
-    from dddm.train.device import choose_device
-    from dddm.train.events import subscribers_for
-    from dddm.train.lock import locked
-    from dddm.train.needed_weights import refuse_missing_weights
-    from dddm.train.prepare import prepare_folder
-    from dddm.train.processes import join
-    from dddm.train.run_folder import RunFolder
-    from dddm.workflow.run import run as run_recipe
-
-    chosen = choose_device(device, local_rank=local_rank())
-    with ExitStack() as stack:
-        processes = stack.enter_context(join(chosen))
-        if processes.main:
-            refuse_missing_weights(recipe.uses)
-            prepare_folder(recipe, path)
-            stack.enter_context(locked(path))
-        processes.barrier()
-        place = RunFolder(path)
-        observers = (
-            subscribers_for(recipe, catalogue=catalogue, folder=place) if processes.main else []
-        )
-        page = run_recipe(
-            recipe,
-            folder=place,
-            device=chosen,
-            observers=observers,
-            stop=stop,
-            processes=processes,
-        )
-        return page if processes.main else None
 
 
 def _show_costs(recipes: "Sequence[Recipe]", *, as_json: bool) -> None:

@@ -118,7 +118,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
         from dddm.interfaces.plugin import Kind
         from dddm.recipe.model import SampleSpec
         from dddm.recipe.read import read_recipe, read_use
-        from dddm.train.find_run import find_run
+        from dddm.train.run_folder import find_run
 
         catalogue = catalogue_of(ctx)
         folder = find_run(None if run is None else str(run))

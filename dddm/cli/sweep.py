@@ -1,6 +1,6 @@
 """Runs a sweep's entries and prints its table, for `dddm run`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from dddm.recipe.model import Recipe
     from dddm.recipe.sweep import Entry, Sweep
-    from dddm.registry.catalogue import Catalogue
     from dddm.report.sweep_results import Column, SweepTable
     from dddm.train.stopping import StopRequest
 
@@ -28,8 +28,7 @@ def run_entries(
     chosen: "Sequence[Entry]",
     *,
     folder: Path,
-    device: str,
-    catalogue: "Catalogue",
+    run_entry: "Callable[[Recipe, Path], object]",
     stop: "StopRequest",
     as_json: bool,
 ) -> None:
@@ -38,15 +37,13 @@ def run_entries(
     Raises:
         DddmError: that of the first entry that failed, once all have been run and printed.
     """
-    from dddm.train.device import choose_device
     from dddm.workflow.sweep import run_sweep
 
     outcome = run_sweep(
         sweep,
         chosen=chosen,
         folder=folder,
-        device=choose_device(device),
-        catalogue=catalogue,
+        run_entry=run_entry,
         stop=stop,
         notify=lambda sentence: click.echo(sentence, err=True),
     )

@@ -22,17 +22,17 @@ class Draws:
     """Random numbers of some rows.
 
     Attributes:
-        own: what the objective drew, by name, each (B, …).
+        values: what the objective drew, by name, each (B, …).
         flipped: (B,), bool: which images are seen in a mirror; None without flips.
     """
 
-    own: Mapping[str, Tensor]
+    values: Mapping[str, Tensor]
     flipped: Tensor | None
 
     def __getitem__(self, part: slice) -> "Draws":
         """The numbers of some of the rows."""
         return Draws(
-            own={name: tensor[part] for name, tensor in self.own.items()},
+            values={name: tensor[part] for name, tensor in self.values.items()},
             flipped=None if self.flipped is None else self.flipped[part],
         )
 
@@ -72,10 +72,10 @@ def draw(
     flipped_B = (
         torch.rand(count, generator=generator, device=generator.device) < 1 / 2 if flips else None
     )
-    return Draws(own=own, flipped=flipped_B)
+    return Draws(values=own, flipped=flipped_B)
 
 
-def equal_parts(length: int, count: int) -> Iterator[slice]:
+def equal_slices(length: int, count: int) -> Iterator[slice]:
     """`count` slices of equal length; `count` divides `length`."""
     each = length // count
     return (slice(start, start + each) for start in range(0, length, each))

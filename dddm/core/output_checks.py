@@ -39,29 +39,17 @@ class CheckedMetric(Metric):
 
     @property
     def trained_on(self) -> str | None:
-        """As the metric says."""
         return self._metric.trained_on
 
     def to(self, device: torch.device) -> None:
-        """Move the metric."""
         self._metric.to(device)
 
     def distance(self, *, estimate: Tensor, target: Tensor) -> Tensor:
-        """That of the metric.
-
-        Raises:
-            PluginError: if it is of another shape or dtype, or carries no gradient.
-        """
         found = self._metric.distance(estimate=estimate, target=target)
         _refuse_wrong_distance(found, of=type(self._metric), estimate=estimate)
         return found
 
     def distances(self, *, estimate: Tensor, targets: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Those of the metric.
-
-        Raises:
-            PluginError: if one is of another shape or dtype, or carries no gradient.
-        """
         every = self._metric.distances(estimate=estimate, targets=targets)
         for found in every:
             _refuse_wrong_distance(found, of=type(self._metric), estimate=estimate)
@@ -93,7 +81,7 @@ def check_outcome(given: object, *, of: type[Any], memory: Mapping[str, Tensor],
 
 def _wrong_outcome(given: object, *, memory: Mapping[str, Tensor], rows: int) -> str | None:
     if not isinstance(given, Outcome):
-        return f"{type(given).__name__}, no Outcome"
+        return f"{type(given).__name__}, not an Outcome"
     wrong = _wrong_tensor(given.loss, shape=torch.Size(), dtypes=(torch.float32,))
     if wrong is None and not given.loss.requires_grad:
         wrong = "without gradient"
@@ -118,7 +106,7 @@ def _wrong_tensor(
     given: object, *, shape: torch.Size, dtypes: tuple[torch.dtype, ...]
 ) -> str | None:
     if not isinstance(given, Tensor):
-        return f"that is no tensor, but of type {type(given).__name__}"
+        return f"that is not a tensor but of type {type(given).__name__}"
     if given.shape != shape:
         return f"of shape {tuple(given.shape)}, not {tuple(shape)}"
     if given.dtype not in dtypes:

@@ -14,7 +14,7 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from dddm.core.draws import Draws, equal_parts
+from dddm.core.draws import Draws, equal_slices
 from dddm.core.forward_mode import jvp
 from dddm.core.output_checks import check_outcome
 from dddm.errors import TrainingFailed
@@ -77,7 +77,7 @@ def make_step(
     outcome = parts.objective.step(
         TrainingStep(
             batch=evolve(batch, x_0=draws.flip(batch.x_0)),
-            draws=draws.own,
+            draws=draws.values,
             denoiser=parts.denoiser,
             average=parts.average,
             metric=parts.metric,
@@ -94,8 +94,8 @@ def make_step(
 def micro_batches(batch: Batch, count: int) -> Iterator[Batch]:
     """The batch cut into `count` equal parts, for gradient accumulation; sets stay whole."""
     sets = batch.sets
-    set_parts = [None] * count if sets is None else list(equal_parts(len(sets.index), count))
-    for part, of_sets in zip(equal_parts(len(batch.rows), count), set_parts, strict=True):
+    set_parts = [None] * count if sets is None else list(equal_slices(len(sets.index), count))
+    for part, of_sets in zip(equal_slices(len(batch.rows), count), set_parts, strict=True):
         yield Batch(
             index=batch.index[part],
             x_0=batch.x_0[part],
@@ -163,11 +163,11 @@ def refuse_not_finite(
     ]
     terms += [
         f"{name} = {float(drawn_B[worst]):g}"
-        for name, drawn_B in draws.own.items()
+        for name, drawn_B in draws.values.items()
         if drawn_B.ndim == 1 and drawn_B.dtype != torch.bool
     ]
     raise TrainingFailed(
-        f"training met a number that is not finite in {len(bad)} of {len(batch.index)} images",
+        f"the loss or a stored value is not finite in {len(bad)} of {len(batch.index)} images",
         where=f"step {step}, images {images}{more}; the first: {', '.join(terms)}",
         remedy=remedy(outcome),
     )

@@ -76,7 +76,7 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
     """
     recipe, folder = context.recipe, context.folder
     _check_kept(context, weights)
-    found = checkpoints.newest_whole(folder.best if weights.best else folder.checkpoints)
+    found = checkpoints.find_newest(folder.best if weights.best else folder.checkpoints)
     for sentence in found.damaged:
         context.events.notice(f"{sentence}; the one before it is used")
     if found.checkpoint is None:

@@ -20,7 +20,7 @@ from dddm.registry.loader import load_catalogue
 from dddm.train.context import RunContext
 from dddm.train.device import choose_device
 from dddm.train.events import EventBus
-from dddm.train.find_run import find_run
+from dddm.train.run_folder import find_run
 
 
 @final

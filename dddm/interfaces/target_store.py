@@ -142,7 +142,7 @@ class TargetStore(ABC):
             EstimatesLost: if the rows are not in the state, and no longer where it says.
         """
 
-    def prove(self, *, progress: ProgressCallback = no_progress) -> None:  # noqa: B027 - to do nothing is right
+    def verify(self, *, progress: ProgressCallback = no_progress) -> None:  # noqa: B027 - to do nothing is right
         """After `restore`, compare rows that are not in the state with what was written.
 
         It may take as long as reading them all, and tells `progress` about it.

@@ -25,7 +25,7 @@ def raise_on_disk_full(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             msg = "no space left on the device"
-            remedy = "free some space, or choose another folder; files written before are whole"
+            remedy = "free some space, or choose another folder; files written before are complete"
         elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             msg = "this place cannot be written to"
             remedy = "choose a folder that you may write to"

@@ -58,10 +58,10 @@ def optimizer_state(
     for parameter, entries in optimizer.state.items():
         if id(parameter) not in numbers or not isinstance(entries, Mapping):
             name = parameter if isinstance(parameter, str) else "an entry"
-            raise unsaveable(title, f"{name!r} in its state, which is not of a parameter")
+            raise unsavable(title, f"{name!r} in its state, which is not of a parameter")
         for name, value in entries.items():
             if not isinstance(name, str) or _MARK in name:
-                raise unsaveable(title, f"{name!r}, which cannot be the name of a tensor")
+                raise unsavable(title, f"{name!r}, which cannot be the name of a tensor")
             mark, tensor = _as_tensor(value, shape=parameter.shape, name=name, title=title)
             state[f"{numbers[id(parameter)]}.{name}{mark}"] = tensor
     return state
@@ -103,7 +103,7 @@ def parameters_of(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
-def unsaveable(title: str, what: str) -> PluginError:
+def unsavable(title: str, what: str) -> PluginError:
     """The error of an optimizer that keeps what no checkpoint can hold."""
     return PluginError(
         f"the optimizer {title} keeps {what}; a checkpoint cannot hold it",
@@ -126,7 +126,7 @@ def _as_tensor(value: Any, *, shape: torch.Size, name: str, title: str) -> tuple
     for mark, (kind, dtype) in _NUMBERS.items():
         if type(value) is kind and not (isinstance(value, int) and abs(value) > _LARGEST_INT):
             return _MARK + mark, torch.tensor(value, dtype=dtype)
-    raise unsaveable(title, f"{name!r}, {_described(value)}, in its state")
+    raise unsavable(title, f"{name!r}, {_described(value)}, in its state")
 
 
 def _described(value: Any) -> str:

@@ -70,7 +70,7 @@ class BatchPlan:
         shards = shards or sharding.default_shards(batch_images)
         if batch_images % shards:
             raise RecipeError(
-                f"a batch of {batch_images} images cannot be shared equally by {shards} shards",
+                f"a batch of {batch_images} images cannot be split into {shards} equal shards",
                 where="train.shards",
                 remedy=f"set train.shards to a divisor of {batch_images}, or leave it out",
             )

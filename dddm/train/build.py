@@ -20,10 +20,10 @@ from dddm.support.noise import seed_for
 from dddm.train.batches import BatchPlan
 from dddm.train.class_sets import SetPlan
 from dddm.train.context import RunContext
-from dddm.train.duration import total_steps
 from dddm.train.memory import Memory, memory_usage_of, open_memory
 from dddm.train.optimizer import build_optimizer
 from dddm.train.reader import ResidentSplit
+from dddm.train.training_cost import total_steps
 
 
 def build_schedule(recipe: Recipe) -> Schedule:

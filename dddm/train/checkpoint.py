@@ -11,7 +11,9 @@ import contextlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
 
@@ -28,6 +30,7 @@ from dddm.support.files import (
     sync_file,
     temporary_path,
 )
+from dddm.support.single_thread_executor import single_thread_executor
 from dddm.train.processes import ALONE, Processes
 
 Groups = Mapping[str, Mapping[str, Tensor]]
@@ -46,11 +49,6 @@ class SavedGroups(Mapping[str, Mapping[str, Tensor]]):
         self._names = names
 
     def file(self, name: str) -> Path:
-        """The file of a group.
-
-        Raises:
-            KeyError: if there is none.
-        """
         if name not in self._names:
             raise KeyError(name)
         return self._folder / f"{name}.safetensors"
@@ -61,11 +59,9 @@ class SavedGroups(Mapping[str, Mapping[str, Tensor]]):
         return tensors
 
     def __iter__(self) -> Iterator[str]:
-        """Names of the groups."""
         return iter(self._names)
 
     def __len__(self) -> int:
-        """How many groups there are."""
         return len(self._names)
 
 
@@ -213,7 +209,7 @@ def read(path: Path, *, prove: bool = True) -> Checkpoint:
         if Path(name).name != name or not isinstance(facts, dict):
             raise _damaged(path / _MANIFEST, f"it names {name!r}, which leads elsewhere")
         if prove:
-            _prove_whole(path / name, size=facts.get("bytes"), sha256=facts.get("sha256"))
+            _verify_file(path / name, size=facts.get("bytes"), sha256=facts.get("sha256"))
     state = _read_json(path / _STATE)
     if state.get("format") != _FORMAT:
         raise _damaged(path / _STATE, f"its format is {state.get('format')!r}, not {_FORMAT}")
@@ -239,7 +235,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return contents
 
 
-def _prove_whole(path: Path, *, size: object, sha256: object) -> None:
+def _verify_file(path: Path, *, size: object, sha256: object) -> None:
     if path.is_symlink() or not path.is_file():
         raise _damaged(path, "it is missing")
     if path.stat().st_size != size:
@@ -254,7 +250,7 @@ def _damaged(path: Path, how: str) -> DataError:
     )
 
 
-def newest_whole(folder: Path, *, lost: Mapping[int, str] | None = None) -> LatestCheckpoint:
+def find_newest(folder: Path, *, lost: Mapping[int, str] | None = None) -> LatestCheckpoint:
     """The newest checkpoint that is whole; damaged ones are passed over, and named.
 
     Args:
@@ -283,7 +279,7 @@ def newest_whole(folder: Path, *, lost: Mapping[int, str] | None = None) -> Late
     return LatestCheckpoint(checkpoint=None, damaged=())
 
 
-def keep_newest(folder: Path, *, count: int, every_steps: int | None = None) -> None:
+def prune_checkpoints(folder: Path, *, count: int, every_steps: int | None = None) -> None:
     """Remove all but the newest `count` checkpoints, and those at multiples of `every_steps`."""
     with raise_on_disk_full(folder):
         for path in list_checkpoints(folder)[count:]:
@@ -300,3 +296,62 @@ def remove(path: Path) -> None:
     leaving = path.with_name(f".{path.name}.leaving")
     path.rename(leaving)
     shutil.rmtree(leaving)
+
+
+@final
+@frozen(kw_only=True)
+class Saved:
+    """A checkpoint that is complete.
+
+    Attributes:
+        seconds: from the step that it was asked for to the last byte.
+        stalled_seconds: how many of them training waited.
+    """
+
+    step: int
+    folder: Path
+    size_bytes: int
+    seconds: float
+    stalled_seconds: float
+
+
+@final
+class Saver:
+    """Does one piece of work at a time beside training.
+
+    Args:
+        processes: of the run; all make their savers at once.
+    """
+
+    def __init__(self, processes: Processes) -> None:
+        self.processes = processes.apart()
+        self._thread = single_thread_executor("dddm-saver")
+        self._work: Future[Saved] | None = None
+
+    def begin(self, write: Callable[[], Saved]) -> None:
+        """Begin to write; what was begun before has been waited for."""
+        assert self._work is None
+        self._work = self._thread.submit(write)
+
+    def finished(self) -> Saved | None:
+        """What has become complete since this was last asked.
+
+        Raises:
+            DddmError: whatever went wrong with it.
+        """
+        return self.wait() if self._work is not None and self._work.done() else None
+
+    def wait(self) -> Saved | None:
+        """The same, after waiting for what is on its way.
+
+        Raises:
+            DddmError: whatever went wrong with it.
+        """
+        work, self._work = self._work, None
+        return None if work is None else work.result()
+
+    def close(self) -> None:
+        # Training ends with an error of its own, or has waited before.
+        with suppress(Exception):
+            self.wait()
+        self._thread.shutdown(wait=True)

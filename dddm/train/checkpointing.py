@@ -11,12 +11,10 @@ from dddm.interfaces.observer import CheckpointSaved, DataProgress
 from dddm.support.optimizer_state import load_optimizer_state, optimizer_state
 from dddm.support.quantities import counted
 from dddm.train import checkpoint as checkpoints
-from dddm.train.checkpoint import Checkpoint, Groups, LatestCheckpoint
+from dddm.train.checkpoint import Checkpoint, Groups, LatestCheckpoint, Saved
 from dddm.train.context import RunContext
 from dddm.train.processes import Processes
 from dddm.train.resources import free_memory
-from dddm.train.run_folder import RunFolder
-from dddm.train.saver import Saved
 from dddm.train.training import Best, Position, Training
 from dddm.train.versions import changed_versions, components, how_to_fit, machine, versions
 
@@ -51,7 +49,7 @@ def save(training: Training) -> None:
             processes=training.saver.processes,
         )
         if processes.main:
-            checkpoints.keep_newest(
+            checkpoints.prune_checkpoints(
                 folder,
                 count=context.recipe.train.keep_checkpoints,
                 every_steps=_steps_between_kept(training),
@@ -195,14 +193,13 @@ def restore(training: Training, found: Checkpoint) -> None:
         ) from error
 
 
-def find_latest(
-    folder: RunFolder, *, processes: Processes, lost: Mapping[int, str] | None = None
-) -> LatestCheckpoint:
+def find_latest(context: RunContext, *, lost: Mapping[int, str] | None = None) -> LatestCheckpoint:
     """The newest whole checkpoint, which the first process looks for."""
-    found = processes.from_main(lambda: checkpoints.newest_whole(folder.checkpoints, lost=lost))
+    processes, folder = context.processes, context.folder.checkpoints
+    found = processes.from_main(lambda: checkpoints.find_newest(folder, lost=lost))
     if processes.main or found.checkpoint is None:
         return found
-    mine = checkpoints.read(found.checkpoint.folder, prove=False)
+    mine = checkpoints.read(found.checkpoint.folder, verify=False)
     return LatestCheckpoint(checkpoint=mine, damaged=())
 
 
@@ -228,7 +225,7 @@ def resume(training: Training, latest: LatestCheckpoint) -> None:
         if why is None:
             break
         lost[latest.checkpoint.step] = why
-        latest = find_latest(context.folder, processes=context.processes, lost=lost)
+        latest = find_latest(context, lost=lost)
     if latest.checkpoint is None:
         return
     if lost and context.processes.main:
@@ -244,7 +241,7 @@ def _what_is_lost(training: Training, checkpoint: Checkpoint) -> str | None:
     mine = None
     try:
         restore(training, checkpoint)
-        training.parts.memory.prove(progress=_shown_by(training.context))
+        training.parts.memory.verify(progress=_shown_by(training.context))
     except EstimatesLost as error:
         mine = error.what
     gathered = training.context.processes.gather(mine)

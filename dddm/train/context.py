@@ -1,14 +1,20 @@
 """What every part of a run needs, made once and passed as one object."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import final
 
 import torch
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from dddm.recipe.model import Recipe
+from dddm.train.device import choose_device
 from dddm.train.events import EventBus
-from dddm.train.processes import ALONE, Processes
-from dddm.train.run_folder import RunFolder
+from dddm.train.launch import local_rank
+from dddm.train.needed_weights import verify_weights
+from dddm.train.processes import ALONE, Processes, join
+from dddm.train.run_folder import RunFolder, locked, prepare_folder
 from dddm.train.stopping import StopRequest
 
 
@@ -29,6 +35,33 @@ class RunContext:
     recipe: Recipe
     folder: RunFolder
     device: torch.device
-    events: EventBus
     stop: StopRequest = field(factory=StopRequest)
+    events: EventBus = Factory(lambda self: EventBus(stop=self.stop), takes_self=True)
     processes: Processes = ALONE
+
+
+@contextmanager
+def open_run(recipe: Recipe, path: Path, *, device: str, stop: StopRequest) -> Iterator[RunContext]:
+    """Join the other processes, make or find the run folder `path`, and keep other runs out of it.
+
+    Raises:
+        DddmError: if the device, a file of weights or the folder cannot be used.
+    """
+    chosen = choose_device(device, local_rank=local_rank())
+    with join(chosen) as processes:
+        context = RunContext(
+            recipe=recipe,
+            folder=RunFolder(path),
+            device=chosen,
+            stop=stop,
+            processes=processes,
+        )
+        if processes.main:
+            verify_weights(recipe.uses)
+            prepare_folder(recipe, path)
+            with locked(path):
+                processes.barrier()
+                yield context
+        else:
+            processes.barrier()
+            yield context

@@ -34,22 +34,18 @@ class EventLog(Observer):
             self.cut_back(keep_bytes)
 
     def cut_back(self, keep_bytes: int) -> None:
-        """Drop what follows so many bytes."""
         if self._file.tell() > keep_bytes:
             self._file.truncate(keep_bytes)
             self._file.seek(keep_bytes)
 
     def on_event(self, event: Event) -> None:
-        """Append one line; progress that only a person who waits wants is left out."""
         if isinstance(event, DataProgress | SampleProgress):
             return
         self._file.write(to_line(event).encode() + b"\n")
         self._file.flush()
 
     def position(self) -> int:
-        """Bytes written so far, for a checkpoint to keep."""
         return self._file.tell()
 
     def close(self) -> None:
-        """Close the file."""
         self._file.close()

@@ -88,17 +88,27 @@ class EventBus:
     def __init__(
         self, subscribers: Iterable[Subscriber] = (), *, stop: StopRequest | None = None
     ) -> None:
-        self._subscribers = list(subscribers)
+        self._subscribers: list[Subscriber] = []
         self._stop = stop
         self._started = time.perf_counter()
+        self.subscribe(subscribers)
+
+    def subscribe(self, subscribers: Iterable[Subscriber]) -> None:
+        """Make these observers too; earlier events are not repeated for them.
+
+        Raises:
+            DddmError: if a required observer refuses to be made.
+        """
+        added = list(subscribers)
         failures: list[tuple[Subscriber, BaseException]] = []
-        for subscriber in self._subscribers:
+        for subscriber in added:
             try:
                 subscriber.observer = subscriber.make()
             except BaseException as error:
                 if _is_ctrl_c(error) or (subscriber.required and isinstance(error, DddmError)):
                     raise
                 failures.append((subscriber, error))
+        self._subscribers += added
         # Reported when all observers are there to hear it.
         for subscriber, failure in failures:
             self._report(subscriber, failure, when="it was made, and is left out")

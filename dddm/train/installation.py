@@ -83,7 +83,7 @@ def _pages(name: str) -> str:
     try:
         return f"{os.sysconf(name) * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f} GiB"
     except (AttributeError, ValueError, OSError):
-        return "not said by this system"
+        return "unknown"
 
 
 def _disk(folder: Path) -> dict[str, str]:

@@ -30,7 +30,7 @@ _SECONDS_TO_SAVE: Final = 24 * 3600
 
 @final
 @frozen(kw_only=True)
-class Ended:
+class LaunchResult:
     """How the workers ended.
 
     Attributes:
@@ -59,7 +59,7 @@ def local_rank() -> int | None:
     return int(os.environ.get("LOCAL_RANK", "0")) if is_worker() else None
 
 
-def launch(arguments: Sequence[str], *, processes: int) -> Ended:
+def launch(arguments: Sequence[str], *, processes: int) -> LaunchResult:
     """Run `python -m dddm` with `arguments` in so many processes, and wait for them.
 
     A signal that asks this process to stop is passed on to them.
@@ -88,8 +88,8 @@ def launch(arguments: Sequence[str], *, processes: int) -> Ended:
         except ChildFailedError as error:
             return _first_failure(error.failures)
         except SignalException as error:
-            return Ended(exit_code=_code_of_main(Path(folder)) or 128 + int(error.sigval))
-        return Ended(exit_code=0)
+            return LaunchResult(exit_code=_code_of_main(Path(folder)) or 128 + int(error.sigval))
+        return LaunchResult(exit_code=0)
 
 
 @final
@@ -119,7 +119,7 @@ class _environment:  # noqa: N801 - a context manager that reads as a function
         os.environ.update(self._before)
 
 
-def _first_failure(failures: Mapping[int, Any]) -> Ended:
+def _first_failure(failures: Mapping[int, Any]) -> LaunchResult:
     """The worker whose failure made the others fail: those leave no error of their own.
 
     Where none left one, the agent's SIGTERM tells those that it ended; its times are whole seconds.
@@ -134,7 +134,7 @@ def _first_failure(failures: Mapping[int, Any]) -> Ended:
         code = known.get("code", failure.exitcode)
         found.append((order, rank, code, known.get("message")))
     _, rank, code, message = min(found, key=lambda each: each[0])
-    return Ended(exit_code=128 - code if code < 0 else code, rank=rank, message=message)
+    return LaunchResult(exit_code=128 - code if code < 0 else code, rank=rank, message=message)
 
 
 def _error_in(file: str) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _code_of_main(folder: Path) -> int | None:
         return None
 
 
-def leave_error(message: str, *, code: int) -> None:
+def record_error(message: str, *, code: int) -> None:
     """In a worker: leave the error, and the exit code, where the agent and `launch` look for it."""
     if _ERROR_FILE in os.environ:
         now = time.time()
@@ -166,13 +166,13 @@ def leave_error(message: str, *, code: int) -> None:
         Path(os.environ[_ERROR_FILE]).write_text(json.dumps(contents), encoding="utf-8")
 
 
-def leave_code(code: int) -> None:
+def record_exit_code(code: int) -> None:
     """In the first worker: leave the exit code, which the agent forgets after a signal."""
     if _CODE_FILE in os.environ and os.environ.get("RANK") == "0":
         Path(os.environ[_CODE_FILE]).write_text(str(code), encoding="ascii")
 
 
-def die_with_launcher() -> None:
+def exit_with_launcher() -> None:
     """In a worker: end when the process that started it ends, also if that was killed.
 
     Linux can do this; elsewhere a worker whose launcher is killed trains on.

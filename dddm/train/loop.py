@@ -4,14 +4,16 @@ Read `train` first, then `_one_step`: what a step asks of the network is the obj
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
+from typing import final
 
 import torch
 from torch import Tensor
 
-from dddm.core.draws import Draws, draw, equal_parts
+from dddm.core.draws import Draws, draw, equal_slices
 from dddm.core.step import make_step, micro_batches, refuse_not_finite
 from dddm.interfaces.objective import Batch, Diagnosis, Outcome, TrainingProgress
 from dddm.interfaces.observer import EpochDone, RunStarted, StepDone
@@ -20,12 +22,35 @@ from dddm.support.optimizer_state import set_learning_rate
 from dddm.train.batches import EpochRows, StepRows
 from dddm.train.checkpointing import announce_saved, save
 from dddm.train.memory import gather_rows
-from dddm.train.rate import Rate
-from dddm.train.remedies import remedy_for_not_finite
 from dddm.train.training import Training
-from dddm.train.update import update_weights
+from dddm.train.update import remedy_for_not_finite, update_weights
 
 _DIAGNOSED_ROWS = 256
+_STEPS_REMEMBERED = 50
+
+
+@final
+class _Rate:
+    """Steps per second over the last steps; pauses between steps count."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque([time.perf_counter()], maxlen=_STEPS_REMEMBERED + 1)
+
+    def step(self) -> None:
+        """One more step is done."""
+        self._times.append(time.perf_counter())
+
+    @property
+    def steps_per_second(self) -> float | None:
+        """None before the first step."""
+        steps = len(self._times) - 1
+        seconds = self._times[-1] - self._times[0]
+        return steps / seconds if steps and seconds > 0 else None
+
+    def seconds_left(self, steps: int) -> float | None:
+        """How long `steps` more steps will take; None before there is a rate."""
+        rate = self.steps_per_second
+        return steps / rate if rate else None
 
 
 def train(training: Training, *, after_epoch: Callable[[Training], None]) -> None:
@@ -36,7 +61,7 @@ def train(training: Training, *, after_epoch: Callable[[Training], None]) -> Non
         StoppedEarly: when asked to stop; everything is saved.
     """
     position, plan, context = training.position, training.parts.plan, training.context
-    rate = Rate()
+    rate = _Rate()
     _announce_start(training)
     stopping = context.stop.synchronize(context.processes)
     while position.step < training.total_steps:
@@ -52,7 +77,7 @@ def train(training: Training, *, after_epoch: Callable[[Training], None]) -> Non
     announce_saved(training, training.saver.wait())
 
 
-def _one_step(training: Training, *, rows: EpochRows, rate: Rate) -> bool:
+def _one_step(training: Training, *, rows: EpochRows, rate: _Rate) -> bool:
     """One batch; whether all processes are to stop before the next."""
     began = time.perf_counter()
     parts, position, context = training.parts, training.position, training.context
@@ -152,7 +177,7 @@ def _forward_and_backward(
     cut = list(micro_batches(batch, count))
     first_of_next = None if upcoming is None else upcoming.first_rows(count)
     read_next = [*(part.rows for part in cut[1:]), first_of_next]
-    slices = equal_parts(len(batch.rows), count)
+    slices = equal_slices(len(batch.rows), count)
     for number, (part, place, following) in enumerate(
         zip(cut, slices, read_next, strict=True), start=1
     ):

@@ -25,7 +25,7 @@ from dddm.support.files import raise_on_disk_full
 from dddm.support.noise import seed_for
 from dddm.train.checkpoint import Groups, SavedGroups
 from dddm.train.context import RunContext
-from dddm.train.resources import refuse_what_does_not_fit
+from dddm.train.resources import check_store_fits
 
 _GROUP: Final = "memory-"
 
@@ -96,17 +96,16 @@ class Memory:
         for name, store in self.stores.items():
             store.restore(SavedStates(groups, field=name))
 
-    def prove(self, *, progress: ProgressCallback) -> None:
+    def verify(self, *, progress: ProgressCallback) -> None:
         """Compare rows that are not in the checkpoint with what was written.
 
         Raises:
             EstimatesLost: if some have changed.
         """
         for store in self.stores.values():
-            store.prove(progress=progress)
+            store.verify(progress=progress)
 
     def close(self) -> None:
-        """Close all stores."""
         for store in self.stores.values():
             store.close()
 
@@ -165,13 +164,11 @@ def open_memory(context: RunContext, *, shards: Shards, image: ImageShape) -> Me
     keep = recipe.train.keep_checkpoints
     with raise_on_disk_full(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    refuse_what_does_not_fit(
+    check_store_fits(
         memory_usage_of(
             recipe.targets, fields=fields, rows=shards.rows, image=image, keep_checkpoints=keep
         ),
-        folder=folder,
-        device=context.device,
-        processes=context.processes,
+        context,
     )
     stores: dict[str, TargetStore] = {}
     for number, field in enumerate(fields):
@@ -217,11 +214,9 @@ class SavedStates(Mapping[int, ShardState]):
             return {key.partition(".")[2]: tensors.get_tensor(key) for key in keys}
 
     def __iter__(self) -> Iterator[int]:
-        """Numbers of the shards."""
         return iter(self._place)
 
     def __len__(self) -> int:
-        """How many shards there are."""
         return len(self._place)
 
 

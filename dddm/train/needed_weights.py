@@ -59,7 +59,7 @@ def weights_named(catalogue: Catalogue, names: Sequence[str]) -> tuple[NeededWei
     return tuple(needed for needed in every if not names or needed.file.name in names)
 
 
-def refuse_missing_weights(uses: Iterable[ComponentConfig]) -> None:
+def verify_weights(uses: Iterable[ComponentConfig]) -> None:
     """Verify every file of weights that components, and what they hold, need; before all else.
 
     Raises:

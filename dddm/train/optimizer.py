@@ -19,7 +19,7 @@ from dddm.support.optimizer_state import (
     optimizer_state,
     parameters_of,
     set_learning_rate,
-    unsaveable,
+    unsavable,
 )
 
 _TRIAL_SIDE: Final = 16
@@ -49,7 +49,7 @@ def build_optimizer(
             )
         return made
 
-    refuse_unsaveable(make, parameters=parameters, title=title)
+    check_resumable(make, parameters=parameters, title=title)
     optimizer = make(parameters)
     if {id(p) for p in parameters_of(optimizer)} != {id(p) for p in parameters}:
         raise PluginError(
@@ -81,7 +81,7 @@ def state_bytes(use: ComponentConfig, *, parameters: Sequence[nn.Parameter]) -> 
     return sum(p.numel() * each[shape] for p, shape in zip(parameters, small, strict=True))
 
 
-def refuse_unsaveable(make: Make, *, parameters: Sequence[nn.Parameter], title: str) -> None:
+def check_resumable(make: Make, *, parameters: Sequence[nn.Parameter], title: str) -> None:
     """Try, on small parameters like these, whether an optimizer goes on exactly from a saved state.
 
     Args:
@@ -106,7 +106,7 @@ def refuse_unsaveable(make: Make, *, parameters: Sequence[nn.Parameter], title: 
     pairs = zip(whole.parameters, resumed.parameters, strict=True)
     if not all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in pairs):
         outside = ", ".join(_changed_outside(make, whole))
-        raise unsaveable(title, f"more than its state{outside and f': {outside}'}")
+        raise unsavable(title, f"more than its state{outside and f': {outside}'}")
 
 
 def _stand_ins(parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:

@@ -6,20 +6,25 @@ Where torchrun or `dddm run --nproc` started the process, the environment says s
 
 import datetime as dt
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, Self, TypeVar, final
 
 import torch
 import torch.distributed as dist
 from attrs import evolve, frozen
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from dddm.errors import EnvironmentProblem
+from dddm.interfaces.backbone import Backbone
+from dddm.interfaces.objective import Outcome
 from dddm.train.launch import is_worker
 
 Value = TypeVar("Value")
 
 # The first process draws grids and scores while the others wait for it.
-_PATIENCE: Final = dt.timedelta(hours=6)
+_TIMEOUT: Final = dt.timedelta(hours=6)
 
 
 @final
@@ -38,7 +43,7 @@ class Processes:
     count: int = 1
     here: int = 1
     local_rank: int = 0
-    _words: Any = None
+    _control_group: Any = None
 
     @property
     def main(self) -> bool:
@@ -48,7 +53,7 @@ class Processes:
     @property
     def joined(self) -> bool:
         """Whether there is a process group, be it of one."""
-        return self._words is not None
+        return self._control_group is not None
 
     def barrier(self) -> None:
         """Wait until all are here."""
@@ -59,7 +64,7 @@ class Processes:
         if not self.joined:
             return [value]
         values: list[Any] = [None] * self.count
-        dist.all_gather_object(values, value, group=self._words)
+        dist.all_gather_object(values, value, group=self._control_group)
         return values
 
     def from_main(self, make: Callable[[], Value]) -> Value:
@@ -67,7 +72,7 @@ class Processes:
         if not self.joined:
             return make()
         box: list[Any] = [make() if self.main else None]
-        dist.broadcast_object_list(box, src=0, group=self._words)
+        dist.broadcast_object_list(box, src=0, group=self._control_group)
         value: Value = box[0]
         return value
 
@@ -76,21 +81,19 @@ class Processes:
         if not self.joined:
             return list(values)
         summed = torch.tensor(values, dtype=torch.float64)
-        dist.all_reduce(summed, group=self._words)
+        dist.all_reduce(summed, group=self._control_group)
         return [float(value) for value in summed]
 
     def apart(self) -> "Processes":
         """The same processes with a line of their own, for another thread; all ask at once."""
         if not self.joined:
             return self
-        return evolve(self, words=dist.new_group(backend="gloo", timeout=_PATIENCE))
+        return evolve(self, control_group=dist.new_group(backend="gloo", timeout=_TIMEOUT))
 
     def __enter__(self) -> Self:
-        """Join the others."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave them."""
         if self.joined:
             dist.destroy_process_group()
 
@@ -112,10 +115,10 @@ def join(device: torch.device) -> Processes:
     try:
         dist.init_process_group(
             "nccl" if device.type == "cuda" else "gloo",
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT,
             device_id=device if device.type == "cuda" else None,
         )
-        words = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        control_group = dist.new_group(backend="gloo", timeout=_TIMEOUT)
     except (RuntimeError, ValueError) as error:
         raise EnvironmentProblem(
             f"the other processes of this run cannot be reached: {str(error).splitlines()[0]}",
@@ -128,12 +131,54 @@ def join(device: torch.device) -> Processes:
         count=dist.get_world_size(),
         here=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         local_rank=int(os.environ.get("LOCAL_RANK", "0")),
-        words=words,
+        control_group=control_group,
     )
 
 
-def is_consequence(error: BaseException) -> bool:
+def caused_by_peer(error: BaseException) -> bool:
     """Whether an error only says that another process has gone."""
     return isinstance(error, dist.DistError) or (
         isinstance(error, RuntimeError) and is_worker() and "gloo/transport" in str(error)
     )
+
+
+MakeStep = Callable[[], Outcome]
+
+
+@final
+class _Step(nn.Module):
+    """A step as the module whose parameters are watched."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, make: MakeStep) -> tuple[Tensor, Outcome]:
+        """The loss, where it is looked for, and all else."""
+        outcome = make()
+        return outcome.loss, outcome
+
+
+@final
+class ParallelStep:
+    """Makes steps whose backward passes average gradients over the processes."""
+
+    def __init__(self, backbone: Backbone, *, device: torch.device, processes: Processes) -> None:
+        self._parallel = DistributedDataParallel(
+            _Step(backbone),
+            device_ids=[device] if device.type == "cuda" else None,
+            # Otherwise gradients are summed in another order after the first step than in it, and
+            # a resumed run differs in its last bits; two numbers have but one order.
+            find_unused_parameters=device.type == "cpu" and processes.count > 2,  # noqa: PLR2004
+        )
+
+    def __call__(self, make: MakeStep) -> Outcome:
+        """What `make` gives."""
+        found: tuple[Any, Outcome] = self._parallel(make)
+        return found[1]
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within it gradients stay in this process and add up, for gradient accumulation."""
+        with self._parallel.no_sync():
+            yield

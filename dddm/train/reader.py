@@ -14,7 +14,7 @@ from dddm.interfaces.dataset import Split
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.objective import Batch, RealSets
 from dddm.support.images import from_uint8
-from dddm.support.side_thread import side_thread
+from dddm.support.single_thread_executor import single_thread_executor
 from dddm.train.batches import StepRows
 
 _Raw = tuple[Tensor, Tensor | None]
@@ -32,7 +32,7 @@ class Reader:
         self._split = split
         self._device = device
         self._labels = labels
-        self._thread = side_thread("dddm-reader")
+        self._thread = single_thread_executor("dddm-reader")
         self._ahead: tuple[Tensor, Future[_Raw]] | None = None
 
     def read(self, rows: StepRows, *, upcoming: StepRows | None = None) -> Batch:
@@ -64,7 +64,6 @@ class Reader:
         )
 
     def close(self) -> None:
-        """End the thread."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _raw(self, index: Tensor) -> _Raw:
@@ -102,23 +101,18 @@ class ResidentSplit(Split):
 
     @property
     def shape(self) -> ImageShape:
-        """The shape that all images share."""
         return self._split.shape
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
         return self._split.classes
 
     @property
     def manifest(self) -> str:
-        """SHA-256 of images and labels."""
         return self._split.manifest
 
     def images(self, index: Tensor) -> Tensor:
-        """Images (B, C, H, W), uint8, on the device, for indices (B,), int64, of any device."""
         return self._image_NCHW[index.to(self._image_NCHW.device)]
 
     def labels(self, index: Tensor) -> Tensor | None:
-        """Labels (B,), int64, on the device; None where there are no classes."""
         return None if self._label_N is None else self._label_N[index.to(self._label_N.device)]

@@ -9,7 +9,7 @@ import torch
 from dddm.errors import EnvironmentProblem
 from dddm.interfaces.target_store import MemoryUsage
 from dddm.support.quantities import size
-from dddm.train.processes import Processes
+from dddm.train.context import RunContext
 
 _MEMINFO: Final = Path("/proc/meminfo")
 _CGROUP: Final = Path("/sys/fs/cgroup")
@@ -42,19 +42,18 @@ def _container_leaves(group: Path) -> int | None:
     return None if limit == "max" else max(int(limit) - used, 0)
 
 
-def refuse_what_does_not_fit(
-    memory_usage: MemoryUsage, *, folder: Path, device: torch.device, processes: Processes
-) -> None:
+def check_store_fits(memory_usage: MemoryUsage, context: RunContext) -> None:
     """Refuse a store that memory, disk or device will not hold.
 
     Args:
         memory_usage: of one process; each process on this machine takes as much.
-        folder: of the store; what its files take already is not asked for again.
+        context: of the run, whose folder `memory` exists; the space that its files take already
+            counts as free.
 
     Raises:
         EnvironmentProblem: with what is needed, what there is, and what to do.
     """
-    here = processes.here
+    folder, device, here = context.folder.memory, context.device, context.processes.here
     memory = free_memory()
     if memory is not None and memory_usage.memory * here > memory:
         raise _too_little(

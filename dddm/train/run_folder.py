@@ -1,12 +1,22 @@
 """Where a run keeps what: the names of everything in a run folder."""
 
+import datetime as dt
+import fcntl
 import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 from attrs import frozen
 
-from dddm.support.files import atomic_write_text
+from dddm.errors import DataError, EnvironmentProblem, RecipeError, UsageError
+from dddm.recipe.difference import difference
+from dddm.recipe.model import Recipe
+from dddm.recipe.read import SINGLE
+from dddm.recipe.write import to_toml
+from dddm.support.files import atomic_write_text, raise_on_disk_full
 
 
 @final
@@ -91,3 +101,151 @@ class RunFolder:
         """Add facts to `run.json`."""
         text = json.dumps({**self.read_about(), **facts}, indent=2, ensure_ascii=False)
         atomic_write_text(self.about, text + "\n")
+
+
+TRAINING_TABLES: Final = ("seed", *SINGLE, "train")
+"""What decides the weights.  Samples and scores may be asked for anew of a trained run."""
+
+
+def prepare_folder(recipe: Recipe, path: Path) -> RunFolder:
+    """The run folder `path` for `recipe`: a new one, or the one that this recipe began.
+
+    Raises:
+        RecipeError: if the folder's run was trained by another recipe, with the difference.
+        UsageError: if the folder holds something else.
+        EnvironmentProblem: if it cannot be made.
+    """
+    folder = RunFolder(path)
+    if path.exists() and not path.is_dir():
+        raise UsageError(
+            f"{path} is a file, not a folder", remedy="choose another place with --folder"
+        )
+    if folder.recipe.exists():
+        _refuse_other_recipe(recipe, folder)
+    elif path.exists() and any(path.iterdir()):
+        raise UsageError(
+            f"{path} is not empty and is not a run folder: it has no recipe.toml",
+            remedy="choose another place with --folder",
+        )
+    else:
+        with raise_on_disk_full(path):
+            path.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(folder.recipe, to_toml(recipe))
+    facts: dict[str, Any] = {"name": recipe.name, "recipe_sha256": recipe.fingerprint}
+    if "created" not in folder.read_about():
+        facts["created"] = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    folder.note_about(**facts)
+    return folder
+
+
+def _refuse_other_recipe(recipe: Recipe, folder: RunFolder) -> None:
+    try:
+        saved = tomllib.loads(folder.recipe.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(
+            f"the run's saved recipe cannot be read: {error}",
+            where=str(folder.recipe),
+            remedy="restore it from a copy, or choose another folder with --folder",
+        ) from error
+    current = tomllib.loads(to_toml(recipe))
+    changes = difference(_training(saved), _training(current))
+    if changes:
+        raise RecipeError(
+            "this run folder belongs to another recipe:\n"
+            + "\n".join(f"    {change}" for change in changes),
+            where=str(folder.recipe),
+            remedy=_ways_out(folder),
+        )
+
+
+def _ways_out(folder: RunFolder) -> str:
+    ways = (
+        "choose another folder with --folder, or give the recipe that the run began with: "
+        f"dddm run {folder.recipe} --folder {folder.path}"
+    )
+    if any(folder.checkpoints.glob("step-*")):
+        return ways
+    return f"nothing was trained there yet: remove {folder.path}; or {ways}"
+
+
+def _training(tables: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tables[name] for name in TRAINING_TABLES if name in tables}
+
+
+_PARENT = Path("runs")
+
+
+def find_run(path: str | None) -> RunFolder:
+    """The run folder at `path`; without a path, the newest one under `./runs`.
+
+    A run folder has `recipe.toml` and `run.json`; the newest is the one whose `run.json` was
+    written last.
+
+    Raises:
+        UsageError: if there is no run there.
+    """
+    if path is not None:
+        folder = RunFolder(Path(path))
+        if not is_run(folder):
+            raise UsageError(_why_not(folder), where=path, remedy=_known_runs())
+        return folder
+    runs = _runs()
+    if not runs:
+        raise UsageError(
+            "there is no run yet",
+            where=str(_PARENT.absolute()),
+            remedy="make one with `dddm run digits`, or name a run folder",
+        )
+    return runs[0]
+
+
+def is_run(folder: RunFolder) -> bool:
+    """Whether a folder is a run's."""
+    return folder.recipe.is_file() and folder.about.is_file()
+
+
+def _runs() -> list[RunFolder]:
+    """All runs under `./runs`, the newest first."""
+    if not _PARENT.is_dir():
+        return []
+    found = [RunFolder(path) for path in _PARENT.iterdir() if is_run(RunFolder(path))]
+    return sorted(found, key=lambda run: (run.about.stat().st_mtime_ns, run.path), reverse=True)
+
+
+def _why_not(folder: RunFolder) -> str:
+    if not folder.path.exists():
+        return f"there is no run folder {folder.path}"
+    if not folder.path.is_dir():
+        return f"{folder.path} is a file, not a run folder"
+    missing = [file.name for file in (folder.recipe, folder.about) if not file.is_file()]
+    return f"{folder.path} is not a run folder: it has no {' and no '.join(missing)}"
+
+
+def _known_runs() -> str:
+    names = [str(run.path) for run in _runs()[:5]]
+    return f"name one of {', '.join(names)}" if names else "make one with `dddm run digits`"
+
+
+_FILE: Final = ".lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder within the block; the lock goes with the process.
+
+    Raises:
+        EnvironmentProblem: if another run is using in it.
+    """
+    file = folder / _FILE
+    with raise_on_disk_full(file):
+        opened = file.open("w", encoding="ascii")
+    with opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise EnvironmentProblem(
+                "another run is using this folder",
+                where=str(folder),
+                remedy="wait for it or stop it, or choose another folder with --folder",
+            ) from error
+        yield

@@ -10,11 +10,11 @@ from dddm.core.denoiser import ScheduledDenoiser
 from dddm.core.ema import MovingAverage
 from dddm.core.step import StepParts
 from dddm.train.build import TrainingParts
+from dddm.train.checkpoint import Saver
 from dddm.train.context import RunContext
 from dddm.train.event_log import EventLog
-from dddm.train.parallel import ParallelStep
+from dddm.train.processes import ParallelStep
 from dddm.train.reader import Reader
-from dddm.train.saver import Saver
 
 
 @final
@@ -106,7 +106,9 @@ class Training:
             ),
         )
         if context.processes.joined:
-            self.parallel = ParallelStep(backbone, context=context)
+            self.parallel = ParallelStep(
+                backbone, device=context.device, processes=context.processes
+            )
         self.saver = Saver(context.processes)
         self.reader = Reader(parts.split, device=context.device, labels=backbone.uses_labels)
         self.scaler = torch.amp.GradScaler(

@@ -9,6 +9,7 @@ counts as two operations, as torch counts them; what is not a matrix product, a 
 attention is not counted.
 """
 
+import math
 from typing import Final, final
 
 import torch
@@ -17,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dddm.core.flops import Flops, count_flops
 from dddm.interfaces.backbone import Backbone
+from dddm.interfaces.dataset import Split
 from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.interfaces.metric import Metric
 from dddm.recipe.model import Recipe
@@ -91,3 +93,30 @@ def _distances_flops(recipe: Recipe, *, shape: ImageShape) -> int | None:
     except (NotImplementedError, RuntimeError):
         return None
     return int(counter.get_total_flops())
+
+
+def facts_of(split: Split) -> DatasetInfo:
+    """What is known of the images of a split."""
+    return DatasetInfo(shape=split.shape, train_images=len(split), classes=split.classes)
+
+
+def total_steps(recipe: Recipe, *, split: Split, batches_per_epoch: int) -> int:
+    """Steps of the whole run; at least one."""
+    cost = None
+    if recipe.train.training_flops is not None:
+        cost = training_cost(recipe, facts=facts_of(split))
+    return steps_of(recipe, batches_per_epoch=batches_per_epoch, cost=cost)
+
+
+def steps_of(recipe: Recipe, *, batches_per_epoch: int, cost: TrainingCost | None) -> int:
+    """The same, where the cost of an image is known; only `training_flops` asks for it."""
+    train = recipe.train
+    if train.epochs is not None:
+        return train.epochs * batches_per_epoch
+    if train.steps is not None:
+        return train.steps
+    if train.images is not None:
+        return math.ceil(train.images / train.batch_images)
+    assert train.training_flops is not None, "a recipe says one of the four"
+    assert cost is not None
+    return max(round(train.training_flops / (cost.flops * train.batch_images)), 1)

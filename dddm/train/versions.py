@@ -48,14 +48,14 @@ def how_to_fit(before: Mapping[str, str], uses: Iterable[ComponentConfig]) -> st
         before: the versions that the checkpoint was saved with.
         uses: the components that are built now.
     """
-    anew = "or train anew in another folder with --folder"
+    again = "or train again in another folder with --folder"
     changed = changed_versions(before, versions(uses))
     if changed:
         named = ", ".join(changed)
-        return f"go back to the versions it was saved with (saved → here: {named}), {anew}"
+        return f"go back to the versions it was saved with (saved → here: {named}), {again}"
     return (
         "the versions are those it was saved with, so the network's or store's code has changed "
-        f"since: take it back to what it was, {anew}"
+        f"since: take it back to what it was, {again}"
     )
 
 

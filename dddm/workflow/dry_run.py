@@ -14,10 +14,9 @@ from dddm.interfaces.target_store import MemoryUsage
 from dddm.recipe.model import Recipe, SampleSpec
 from dddm.recipe.shards import batches_per_epoch, default_shards
 from dddm.train.build import build_split
-from dddm.train.duration import facts_of, steps_of
 from dddm.train.memory import memory_usage_of
 from dddm.train.optimizer import state_bytes
-from dddm.train.training_cost import TrainingCost, meta_backbone, training_cost
+from dddm.train.training_cost import TrainingCost, facts_of, meta_backbone, steps_of, training_cost
 
 _FLOAT32_BYTES: Final = 4
 

@@ -2,10 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-
-import torch
 
 from dddm.errors import DddmError, StoppedEarly
 from dddm.evaluate.evaluator import Bench, refuse_unfit
@@ -21,49 +18,37 @@ from dddm.train.checkpointing import find_latest, passed_over, resume
 from dddm.train.context import RunContext
 from dddm.train.device import refuse_without_compiler
 from dddm.train.event_log import EventLog
-from dddm.train.events import EventBus, Subscriber
+from dddm.train.events import Subscriber
 from dddm.train.loop import train
-from dddm.train.processes import ALONE, Processes, is_consequence
+from dddm.train.processes import caused_by_peer
 from dddm.train.run_folder import RunFolder
-from dddm.train.stopping import StopRequest
 from dddm.train.training import Training
 from dddm.train.versions import machine, versions
 from dddm.workflow.progress import Progress
 
 
-def run(
-    recipe: Recipe,
-    *,
-    folder: RunFolder,
-    device: torch.device,
-    observers: Sequence[Subscriber],
-    stop: StopRequest,
-    processes: Processes = ALONE,
-) -> Path:
-    """Do all that a recipe says and is not done yet; the path of the report.
+def run(context: RunContext, *, observers: Sequence[Subscriber] = ()) -> Path:
+    """Do all that the recipe says and is not done yet; returns the path of the report.
 
-    All processes train, draw samples and extract features; the report is the first one's.
+    All processes train, sample and extract features; the first one writes the report.
 
     Raises:
         DddmError: for whatever goes wrong; StoppedEarly when asked to stop.
     """
-    found = find_latest(folder, processes=processes)
-    context = partial(
-        RunContext, recipe=recipe, folder=folder, device=device, stop=stop, processes=processes
-    )
-    if not processes.main:
-        _work(context(events=EventBus(())), found, log=None)
+    folder, events = context.folder, context.events
+    found = find_latest(context)
+    if not context.processes.main:
+        _work(context, found, log=None)
         return folder.report
     log_bytes = 0 if found.checkpoint is None else found.checkpoint.state["log_bytes"]
     log = EventLog(folder.events, keep_bytes=None if _trained(found) else log_bytes)
-    logging = Subscriber(title="the event log", make=lambda: log)
-    events = EventBus([logging, *observers], stop=stop)
     try:
+        events.subscribe([Subscriber(title="the event log", make=lambda: log), *observers])
         for sentence in found.damaged:
             events.notice(passed_over(sentence))
-        _work(context(events=events), found, log=log)
-        stop.raise_if_requested(where="after the scores")
-        page = _report(recipe, folder)
+        _work(context, found, log=log)
+        context.stop.raise_if_requested(where="after the scores")
+        page = _report(context.recipe, folder)
     except BaseException as error:
         message = _in_words(error)
         reason = "interrupted" if isinstance(error, StoppedEarly) else "failed"
@@ -71,9 +56,8 @@ def run(
         events.emit(RunStopped, reason=reason, step=_saved_step(folder), message=message)
         raise
     else:
-        step = _saved_step(folder)
         events.report_failures()
-        events.emit(RunStopped, reason="finished", step=step, message=f"see {page}")
+        events.emit(RunStopped, reason="finished", step=_saved_step(folder), message=f"see {page}")
         return page
     finally:
         events.close()
@@ -90,7 +74,7 @@ def _work(
 
 
 def _in_words(error: BaseException) -> str:
-    if is_consequence(error):
+    if caused_by_peer(error):
         return "another process of this run has failed"
     return error.what if isinstance(error, DddmError) else repr(error)
 

@@ -11,6 +11,7 @@ order, on several machines, and again.
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, final
 
@@ -18,17 +19,14 @@ import torch
 from attrs import frozen
 
 from dddm.errors import DddmError, EnvironmentProblem, StoppedEarly, UsageError
+from dddm.recipe.model import Recipe
 from dddm.recipe.sweep import Entry, Sweep
-from dddm.registry.catalogue import Catalogue
 from dddm.report.sweep_page import sweep_page, to_markdown
 from dddm.report.sweep_results import SweepTable, gather_sweep
 from dddm.support.files import atomic_write_text
-from dddm.train.events import subscribers_for
-from dddm.train.needed_weights import refuse_missing_weights
-from dddm.train.prepare import prepare_folder
-from dddm.train.run_folder import RunFolder
+from dddm.train.needed_weights import verify_weights
+from dddm.train.run_folder import RunFolder, prepare_folder
 from dddm.train.stopping import StopRequest
-from dddm.workflow.run import run
 
 _RESULTS: Final = "sweep.json"
 
@@ -53,8 +51,7 @@ def run_sweep(
     *,
     chosen: Sequence[Entry],
     folder: Path,
-    device: torch.device,
-    catalogue: Catalogue,
+    run_entry: Callable[[Recipe, Path], object],
     stop: StopRequest,
     notify: Callable[[str], None],
 ) -> SweepOutcome:
@@ -64,6 +61,7 @@ def run_sweep(
 
     Args:
         folder: of the sweep.
+        run_entry: runs one recipe in one run folder.
         notify: is given a sentence when an entry is started or has failed.
 
     Raises:
@@ -73,18 +71,18 @@ def run_sweep(
     _check_folder(folder)
     for entry in chosen:
         try:
-            refuse_missing_weights(entry.recipe.uses)
+            verify_weights(entry.recipe.uses)
         except DddmError as error:
             raise _with_entry(entry, error) from error
     failures: dict[str, DddmError] = {}
     outcome = write_outcome(sweep, folder=folder, failures=failures)
-    run_folders = [prepare_folder(entry.recipe, folder / entry.name) for entry in chosen]
-    for k, (entry, run_folder) in enumerate(zip(chosen, run_folders, strict=True), start=1):
+    for entry in chosen:
+        prepare_folder(entry.recipe, folder / entry.name)
+    for k, entry in enumerate(chosen, start=1):
         stop.raise_if_requested(where=f"before the entry {entry.name}")
         notify(f"entry {entry.name}, {k} of {len(chosen)}")
         try:
-            observers = subscribers_for(entry.recipe, catalogue=catalogue, folder=run_folder)
-            run(entry.recipe, folder=run_folder, device=device, observers=observers, stop=stop)
+            run_entry(entry.recipe, folder / entry.name)
         except StoppedEarly:
             raise
         except (DddmError, MemoryError, torch.OutOfMemoryError) as error:

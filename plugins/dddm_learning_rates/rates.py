@@ -26,7 +26,7 @@ from dddm_learning_rates.options import (
 )
 
 
-def warmth(*, step: int, warmup_steps: int) -> float:
+def warmup_factor(*, step: int, warmup_steps: int) -> float:
     """w(t)."""
     return min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
 
@@ -39,10 +39,9 @@ class Constant(LearningRate):
         self._options = options
 
     def at(self, *, step: int, total_steps: int) -> float:
-        """Rate · w(t)."""
         del total_steps
         o = self._options
-        return o.rate * warmth(step=step, warmup_steps=o.warmup_steps)
+        return o.rate * warmup_factor(step=step, warmup_steps=o.warmup_steps)
 
 
 @final
@@ -53,10 +52,9 @@ class Steps(LearningRate):
         self._options = options
 
     def at(self, *, step: int, total_steps: int) -> float:
-        """Rate · factorⁿ · w(t)."""
         o = self._options
         fallen = sum(step >= drop * total_steps for drop in o.drops)
-        warm = warmth(step=step, warmup_steps=o.warmup_steps)
+        warm = warmup_factor(step=step, warmup_steps=o.warmup_steps)
         return float(o.rate * o.factor**fallen * warm)
 
 
@@ -68,12 +66,11 @@ class Cosine(LearningRate):
         self._options = options
 
     def at(self, *, step: int, total_steps: int) -> float:
-        """Rate · (c + (1 − c)(1 + cos πp)/2) · w(t)."""
         o = self._options
         progress = max(0.0, step / total_steps - o.begin) / (1 - o.begin)
         left = (1 + math.cos(math.pi * progress)) / 2
         share = o.final_fraction + (1 - o.final_fraction) * left
-        return o.rate * share * warmth(step=step, warmup_steps=o.warmup_steps)
+        return o.rate * share * warmup_factor(step=step, warmup_steps=o.warmup_steps)
 
 
 @final
@@ -84,8 +81,7 @@ class InverseSqrt(LearningRate):
         self._options = options
 
     def at(self, *, step: int, total_steps: int) -> float:
-        """Rate / √max(t/t_ref, 1) · w(t)."""
         del total_steps
         o = self._options
-        warm = warmth(step=step, warmup_steps=o.warmup_steps)
+        warm = warmup_factor(step=step, warmup_steps=o.warmup_steps)
         return o.rate / math.sqrt(max(step / o.reference_steps, 1.0)) * warm

@@ -58,18 +58,15 @@ class Bars(Display):
         )
 
     def say(self, text: str) -> None:
-        """Print above the bars."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def remark(self, text: str) -> None:
-        """Dimmed, at the end of each bar, where there is room for it."""
         if self._console.width >= _COLUMNS_FOR_REMARKS:
             self._remark = text
 
     def progress(
         self, work: str, *, unit: str, done: int, total: int | None, facts: str, seconds: float
     ) -> None:
-        """Move the bar of `work`, which appears at its first progress."""
         del (
             unit,
             seconds,
@@ -82,14 +79,12 @@ class Bars(Display):
         )
 
     def end(self, work: str) -> None:
-        """Remove the bar."""
         if work in self._tasks:
             self._bars.remove_task(self._tasks.pop(work))
         if not self._tasks:
             self._bars.stop()
 
     def close(self) -> None:
-        """Remove all bars and give the cursor back."""
         self._bars.stop()
 
 
@@ -103,18 +98,15 @@ class Lines(Display):
         self._remark = ""
 
     def say(self, text: str) -> None:
-        """Write one line."""
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
     def remark(self, text: str) -> None:
-        """Keep for the next line of progress."""
         self._remark = text
 
     def progress(
         self, work: str, *, unit: str, done: int, total: int | None, facts: str, seconds: float
     ) -> None:
-        """Write a line if the last one about `work` is long ago, and when `work` is complete."""
         last_seconds = self._last_seconds.get(work)
         waited = last_seconds is None or seconds - last_seconds >= self._every_seconds
         if not waited and done != total:
@@ -126,11 +118,9 @@ class Lines(Display):
         self._remark = ""
 
     def end(self, work: str) -> None:
-        """The next time, `work` starts anew."""
         self._last_seconds.pop(work, None)
 
     def close(self) -> None:
-        """Say what no line of progress said any more."""
         if self._remark:
             self.say(self._remark)
         self._remark = ""

@@ -34,13 +34,11 @@ class JsonLines(Observer):
             self._file = _open_to_add(Path(options.path))
 
     def on_event(self, event: Event) -> None:
-        """Write one line."""
         out = sys.stderr if self._file is None else self._file
         out.write(to_line(event) + "\n")
         out.flush()
 
     def close(self) -> None:
-        """Close the file; stderr stays open."""
         if self._file is not None:
             self._file.close()
 

@@ -15,7 +15,7 @@ class TerminalOptions:
     every_seconds: float = option(
         10.0,
         at_least=0,
-        help="Where stderr is no terminal: how long to wait between two lines of progress.",
+        help="Where stderr is not a terminal: seconds between two lines of progress.",
     )
 
 
@@ -36,5 +36,5 @@ class TensorBoardOptions:
     """Options of `tensorboard`."""
 
     flush_seconds: int = option(
-        30, at_least=1, help="How long something may take from being written to being seen."
+        30, at_least=1, help="Seconds after which buffered events are written to disk."
     )

@@ -60,7 +60,6 @@ class TensorBoard(Observer):
         self._last_step: int | None = None  # of the training that goes on; None where none does
 
     def on_event(self, event: Event) -> None:
-        """Write `event`; one that has nothing to draw is passed over."""
         match event:
             case RunStarted():
                 self._start(event)
@@ -78,7 +77,6 @@ class TensorBoard(Observer):
                 self._writer.flush()
 
     def close(self) -> None:
-        """Write what is left, and close the file."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None

@@ -48,7 +48,6 @@ class Terminal(Observer):
         self._total_epochs: int | None = None
 
     def on_event(self, event: Event) -> None:
-        """Show `event`; one that this observer does not know is passed over."""
         match event:
             case RunStarted():
                 self._start(event)
@@ -113,5 +112,4 @@ class Terminal(Observer):
             self._display.end(work)
 
     def close(self) -> None:
-        """Leave the screen in order."""
         self._display.close()

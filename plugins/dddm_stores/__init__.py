@@ -20,7 +20,7 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.TARGET_STORE,
         "ram",
-        target="dddm_stores.make:ram",
+        target="dddm_stores.store:ram",
         options=PlaceOptions,
         summary="Main memory; float32 unless said otherwise.",
         conformance=_BY_PLACE,
@@ -28,7 +28,7 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.TARGET_STORE,
         "mmap",
-        target="dddm_stores.make:mmap",
+        target="dddm_stores.store:mmap",
         options=PlaceOptions,
         summary="Memory-mapped files in the run folder, which checkpoints do not copy.",
         conformance=_BY_PLACE,
@@ -36,7 +36,7 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.TARGET_STORE,
         "device",
-        target="dddm_stores.make:device",
+        target="dddm_stores.store:device",
         options=PlaceOptions,
         summary="The GPU's own memory.",
         conformance=_BY_PLACE,
@@ -44,7 +44,7 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.TARGET_STORE,
         "fp16",
-        target="dddm_stores.make:fp16",
+        target="dddm_stores.store:fp16",
         options=PrecisionOptions,
         summary="float16: 2 bytes a number, to 2⁻¹¹ of it; in main memory unless said otherwise.",
         conformance=_by_precision("float16"),
@@ -52,7 +52,7 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.TARGET_STORE,
         "bf16",
-        target="dddm_stores.make:bf16",
+        target="dddm_stores.store:bf16",
         options=PrecisionOptions,
         summary="bfloat16: 2 bytes a number, to 2⁻⁸ of it; in main memory unless said otherwise.",
         conformance=_by_precision("bfloat16"),
@@ -60,7 +60,7 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.TARGET_STORE,
         "int8",
-        target="dddm_stores.make:int8",
+        target="dddm_stores.store:int8",
         options=PrecisionOptions,
         summary="8 bits a number with a scale for each image, to 1/254 of its largest number.",
         conformance=_by_precision("int8"),

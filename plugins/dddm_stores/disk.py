@@ -10,16 +10,15 @@ from torch import Tensor
 
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import MemoryUsage
-from dddm_stores.place import Place, Where
 from dddm_stores.shard_file import ShardFile, Snapshot
-from dddm_stores.state import part_of
+from dddm_stores.storage import RowLocation, Storage, part_of
 
 _NOTE_BYTES: Final = 4
 """What is noted down of a row in memory, an int32 each."""
 
 
 @final
-class DiskPlace(Place):
+class DiskStorage(Storage):
     """The files `shard-0007.rows` of the shards that this process owns, mapped into memory."""
 
     def __init__(self) -> None:
@@ -63,21 +62,21 @@ class DiskPlace(Place):
             for shard in shards.owned
         }
 
-    def parts(self, where: Where) -> Sequence[tuple[slice | Tensor, Where]]:
+    def parts(self, where: RowLocation) -> Sequence[tuple[slice | Tensor, RowLocation]]:
         """Shard by shard, which are in the disk's queue all at once before the first is read."""
         parts = [(chosen, where[chosen]) for chosen in _by_shard(where)]
         for _, part in parts:
-            self._file_of(part).announce(part.place)
+            self._file_of(part).prefetch(part.place)
         return parts
 
-    def read(self, part: Where) -> Tensor:
+    def read(self, part: RowLocation) -> Tensor:
         """Rows of one shard."""
         return self._file_of(part).read(part.place)
 
-    def _file_of(self, part: Where) -> ShardFile:
+    def _file_of(self, part: RowLocation) -> ShardFile:
         return self._files[int(part.shard[0])]
 
-    def write(self, where: Where, *, rows: Tensor) -> None:
+    def write(self, where: RowLocation, *, rows: Tensor) -> None:
         """Shard by shard.
 
         Raises:
@@ -94,7 +93,7 @@ class DiskPlace(Place):
             file.flush()
 
     def snapshot(self, shard: int) -> Mapping[str, Tensor]:
-        """Where the rows are.
+        """RowLocation the rows are.
 
         `at`: (n,), int32, the row's place in the file; -1 for one that was never written.
         `sums`: (n,), int32, the bits of the row's CRC-32.
@@ -126,23 +125,22 @@ class DiskPlace(Place):
             )
         )
 
-    def prove(self) -> Iterator[int]:
+    def verify(self) -> Iterator[int]:
         """Read every row that was written.
 
         Raises:
             EstimatesLost: if some are not as they were.
         """
         for file in self._files.values():
-            yield from file.prove()
+            yield from file.verify()
 
     def close(self) -> None:
-        """Close the files."""
         for file in self._files.values():
             file.close()
         self._files = {}
 
 
-def _by_shard(where: Where) -> Iterator[slice | Tensor]:
+def _by_shard(where: RowLocation) -> Iterator[slice | Tensor]:
     """For each shard, which of the batch are its; slices where they stand together."""
     shards, counts = torch.unique_consecutive(where.shard, return_counts=True)
     if len(shards.unique()) == len(shards):

@@ -21,8 +21,8 @@ def _cannot_keep(numbers: str, *, precision: str) -> TrainingFailed:
     return TrainingFailed(
         f"estimates {numbers} cannot be kept in {precision}",
         where="targets",
-        remedy="images are in -1…1, so training has gone astray: use a "
-        "smaller train.learning_rate or set train.gradient_clip = 1.0",
+        remedy="images are in [-1, 1], so training has diverged: use a "
+        "smaller learning_rate.rate or set train.gradient_clip = 1.0",
     )
 
 
@@ -57,15 +57,9 @@ class Floating(Precision):
         self._dtype = dtype
 
     def row_bytes(self, values: int) -> int:
-        """2 or 4 bytes a number."""
         return values * self._dtype.itemsize
 
     def encode(self, estimate: Tensor) -> Tensor:
-        """Round to nearest.
-
-        Raises:
-            TrainingFailed: if a number becomes infinite.
-        """
         given = estimate.detach()
         if self._dtype is torch.float16 and given.numel():
             least, most = (float(bound) for bound in given.aminmax())
@@ -74,7 +68,6 @@ class Floating(Precision):
         return given.to(self._dtype).flatten(1).contiguous().view(torch.uint8)
 
     def decode(self, rows: Tensor, *, shape: tuple[int, int, int]) -> Tensor:
-        """Exact."""
         return rows.view(self._dtype).view(-1, *shape).float()
 
 
@@ -86,15 +79,9 @@ class Int8(Precision):
     """
 
     def row_bytes(self, values: int) -> int:
-        """One byte a number, and the scale."""
         return values + _SCALE_BYTES
 
     def encode(self, estimate: Tensor) -> Tensor:
-        """Round to the nearest multiple.
-
-        Raises:
-            TrainingFailed: if a number is not finite.
-        """
         values_BV = estimate.detach().float().flatten(1)
         largest_B1 = values_BV.abs().amax(dim=1, keepdim=True)
         if not largest_B1.isfinite().all():
@@ -106,7 +93,6 @@ class Int8(Precision):
         return torch.cat([steps_BV.view(torch.uint8), scale_B1.view(torch.uint8)], dim=1)
 
     def decode(self, rows: Tensor, *, shape: tuple[int, int, int]) -> Tensor:
-        """Steps times scale."""
         # Always a copy: `contiguous` makes none of a single row, where floats may not begin.
         scale_bytes_B4 = rows[:, -_SCALE_BYTES:].clone(memory_format=torch.contiguous_format)
         scale_B1 = scale_bytes_B4.view(torch.float32)

@@ -35,10 +35,10 @@ from torch import Tensor
 from dddm.errors import EstimatesLost
 from dddm.support.files import atomic_write_text, raise_on_disk_full
 from dddm.support.quantities import counted
-from dddm_stores.place import word_of
+from dddm_stores.storage import word_of
 
 _NOWHERE: Final = -1
-_PROVED_AT_ONCE: Final = 1024
+_VERIFY_CHUNK_ROWS: Final = 1024
 
 Rows = npt.NDArray[np.int32]
 Sums = npt.NDArray[np.uint32]
@@ -115,7 +115,7 @@ class ShardFile:
         # Whether the present version of a row is a snapshot's too, or there is none.
         self._fixed_n = np.ones(len(self.at_n), bool)
 
-    def announce(self, place: Tensor) -> None:
+    def prefetch(self, place: Tensor) -> None:
         """Let the disk begin to fetch the rows at places (B,), int64, all at once."""
         if not hasattr(os, "posix_fadvise"):  # macOS
             return
@@ -146,11 +146,11 @@ class ShardFile:
         return EstimatesLost(
             f"{self.path.name} no longer holds {counted(damaged, 'estimate')} as written",
             where=str(self.path),
-            remedy="look after the disk, and give the same command again: it goes on from the "
-            "newest checkpoint whose estimates are whole",
+            remedy="check the disk, and give the same command again: it resumes from the "
+            "newest checkpoint whose estimates are intact",
         )
 
-    def prove(self) -> Iterator[int]:
+    def verify(self) -> Iterator[int]:
         """Read all rows that were written, in the file's order; yields how many at a time.
 
         Raises:
@@ -159,10 +159,10 @@ class ShardFile:
         order_n = np.argsort(self.at_n, kind="stable")
         written = torch.from_numpy(order_n[self.at_n[order_n] >= 0])
         damaged = 0
-        self.announce(written[:_PROVED_AT_ONCE])
-        for first in range(0, len(written), _PROVED_AT_ONCE):
-            end = first + _PROVED_AT_ONCE
-            self.announce(written[end : end + _PROVED_AT_ONCE])
+        self.prefetch(written[:_VERIFY_CHUNK_ROWS])
+        for first in range(0, len(written), _VERIFY_CHUNK_ROWS):
+            end = first + _VERIFY_CHUNK_ROWS
+            self.prefetch(written[end : end + _VERIFY_CHUNK_ROWS])
             damaged += self._look(written[first:end])[1]
             yield len(written[first:end])
         if damaged:
@@ -238,7 +238,7 @@ class ShardFile:
                 )
             if name_of(snapshot.at_n) not in names:
                 raise EstimatesLost(
-                    f"{self.path.name} has gone on since, and holds its estimates no more",
+                    f"{self.path.name} no longer holds the estimates of this checkpoint",
                     where=str(self.path),
                 )
         self.at_n, self.sum_n = snapshot.at_n.copy(), snapshot.sum_n.copy()
@@ -248,6 +248,5 @@ class ShardFile:
         self._note_held()
 
     def close(self) -> None:
-        """Close the file; what is mapped of it goes with the last tensor of it."""
         self._mapped_cR = self._mapped_cR[:0].clone()
         os.close(self._file)

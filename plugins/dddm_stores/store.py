@@ -19,23 +19,24 @@ from dddm.interfaces.info import ImageShape
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import MemoryUsage, ShardState, TargetStore
 from dddm.support.noise import noise_by_index
-from dddm.support.side_thread import side_thread
-from dddm_stores.place import Place, Where
-from dddm_stores.precision import Precision
-from dddm_stores.state import part_of
+from dddm.support.single_thread_executor import single_thread_executor
+from dddm_stores.disk import DiskStorage
+from dddm_stores.options import PlaceOptions, PrecisionOptions
+from dddm_stores.precision import Floating, Int8, Precision
+from dddm_stores.storage import MemoryStorage, RowLocation, Storage, part_of
 
 _NEVER: Final = -1
 _INDICES_NAMED: Final = 8
-_PROVING: Final = "comparing estimates with their checksums"
+_VERIFYING: Final = "comparing estimates with their checksums"
 
 
 @final
 class RowStore(TargetStore):
     """Rows of one precision at one place.  Nothing is shared with a caller's tensors."""
 
-    def __init__(self, *, precision: Precision, place: Place) -> None:
+    def __init__(self, *, precision: Precision, place: Storage) -> None:
         self._precision = precision
-        self._place = place
+        self._storage = place
         self._shards = Shards(images=0, count=1, owned=())
         self._shape = (0, 0, 0)
         self._seed = 0
@@ -48,9 +49,8 @@ class RowStore(TargetStore):
         self._ahead: tuple[Tensor, Future[Tensor]] | None = None
 
     def memory_usage(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> MemoryUsage:
-        """What the place says; a few bytes for each row come on top."""
         row_bytes = self._precision.row_bytes(shape.values)
-        return self._place.memory_usage(
+        return self._storage.memory_usage(
             rows=rows, row_bytes=row_bytes, kept_snapshots=kept_snapshots
         )
 
@@ -65,11 +65,6 @@ class RowStore(TargetStore):
         kept_snapshots: int,
         initial: Literal["noise", "zeros"] = "noise",
     ) -> None:
-        """Make room; no row is touched.
-
-        Raises:
-            EnvironmentProblem: if there is not enough.
-        """
         self._shards, self._shape, self._seed = shards, shape.as_tuple, seed
         self._device = device
         self._initial = initial
@@ -81,7 +76,7 @@ class RowStore(TargetStore):
             first += shards.size(shard)
         # The epoch in which each row was last written.
         self._written_n = torch.full((first,), _NEVER, dtype=torch.int32)
-        self._place.open(
+        self._storage.open(
             shards=shards,
             row_bytes=self._precision.row_bytes(shape.values),
             folder=folder,
@@ -90,64 +85,39 @@ class RowStore(TargetStore):
         )
 
     def begin_epoch(self, epoch: int) -> None:
-        """From here on every row may be written once more.
-
-        Raises:
-            ValueError: if epochs fall: a row knows only the last one that wrote it.
-        """
         if epoch < self._epoch:
             raise ValueError(f"epoch {epoch} after epoch {self._epoch}")
         self._epoch = epoch
 
     def prefetch(self, index: Tensor) -> None:
-        """Begin to read in another thread, where reading means waiting or making noise."""
         where = self._find(index)
-        if not self._place.waits and bool((self._written_n[where.row] != _NEVER).all()):
+        if not self._storage.waits and bool((self._written_n[where.row] != _NEVER).all()):
             return
         if self._thread is None:
-            self._thread = side_thread("dddm-store")
+            self._thread = single_thread_executor("dddm-store")
         self._ahead = (index, self._thread.submit(self._gather, index, where))
 
     def read(self, index: Tensor) -> Tensor:
-        """Rows (B, C, H, W), float32, on the device; a copy.
-
-        Raises:
-            ValueError: if an index is not this process's own.
-        """
         ahead, self._ahead = self._ahead, None
         if ahead is not None and torch.equal(ahead[0], index):
             return ahead[1].result().to(self._device)
         return self.peek(index)
 
     def peek(self, index: Tensor) -> Tensor:
-        """The same rows, read now.
-
-        Raises:
-            ValueError: if an index is not this process's own.
-        """
         return self._gather(index, self._find(index)).to(self._device)
 
     def write(self, index: Tensor, *, estimate: Tensor) -> None:
-        """Replace rows by a copy of `estimate`, (B, C, H, W).
-
-        Raises:
-            ValueError: if an index is not this process's own, was written in this epoch already,
-                or stands twice in `index`, or if `estimate` has another shape; no row is changed.
-            TrainingFailed: if a number cannot be kept in this precision; no row is changed.
-            EnvironmentProblem: if there is no space; snapshots stay whole.
-        """
         where = self._find(index)
         self._refuse_second_write(index, where)
         expected = (len(index), *self._shape)
         if estimate.shape != expected:
             raise ValueError(f"estimates of shape {tuple(estimate.shape)}, not {expected}")
         self._drop_what_changes(index)
-        self._place.write(where, rows=self._precision.encode(estimate))
+        self._storage.write(where, rows=self._precision.encode(estimate))
         self._written_n[where.row] = self._epoch
 
     def flush(self) -> None:
-        """Bring what was written to where it survives a crash of the machine."""
-        self._place.flush()
+        self._storage.flush()
 
     def snapshot(self) -> Mapping[int, ShardState]:
         """What the place says of each shard's rows, and which of them are real.
@@ -157,7 +127,7 @@ class RowStore(TargetStore):
         """
         return {
             shard: {
-                **self._place.snapshot(shard),
+                **self._storage.snapshot(shard),
                 "written": self._written_n[self._span(shard)],
                 "epoch": torch.tensor([self._epoch]),
             }
@@ -165,12 +135,6 @@ class RowStore(TargetStore):
         }
 
     def restore(self, state: Mapping[int, ShardState]) -> None:
-        """Return to what `snapshot` gave; the state stays the caller's.
-
-        Raises:
-            ValueError: if a shard is missing or does not fit.
-            EstimatesLost: if its rows are no longer where they were.
-        """
         self._ahead = None
         for shard in self._shards.owned:
             if shard not in state:
@@ -178,34 +142,28 @@ class RowStore(TargetStore):
             own, mine_n = state[shard], self._written_n[self._span(shard)]
             written_n = part_of(own, "written", like=mine_n, shard=shard)
             epoch = part_of(own, "epoch", like=torch.tensor([self._epoch]), shard=shard)
-            self._place.restore(shard, own)
+            self._storage.restore(shard, own)
             mine_n.copy_(written_n)
             self._epoch = int(epoch)
 
-    def prove(self, *, progress: ProgressCallback = no_progress) -> None:
-        """Have the place compare its rows, where a checkpoint does not hold them.
-
-        Raises:
-            EstimatesLost: if some are not what was written.
-        """
+    def verify(self, *, progress: ProgressCallback = no_progress) -> None:
         total = int((self._written_n != _NEVER).sum())
         done = 0
-        for rows in self._place.prove():
+        for rows in self._storage.verify():
             done += rows
-            progress(_PROVING, done, total)
+            progress(_VERIFYING, done, total)
 
     def close(self) -> None:
-        """End the thread and close files."""
         if self._thread is not None:
             self._thread.shutdown(wait=True, cancel_futures=True)
-        self._place.close()
+        self._storage.close()
 
     def _span(self, shard: int) -> slice:
         first = int(self._first_row_S[shard])
         return slice(first, first + self._shards.size(shard))
 
-    def _find(self, index: Tensor) -> Where:
-        """Where images are.
+    def _find(self, index: Tensor) -> RowLocation:
+        """RowLocation images are.
 
         Raises:
             ValueError: if one is not this process's own.
@@ -218,9 +176,9 @@ class RowStore(TargetStore):
             raise ValueError(
                 f"the store of this process does not hold images {_named(index[foreign_B])}"
             )
-        return Where(shard=shard_B, place=place_B, row=first_B + place_B)
+        return RowLocation(shard=shard_B, place=place_B, row=first_B + place_B)
 
-    def _gather(self, index: Tensor, where: Where) -> Tensor:
+    def _gather(self, index: Tensor, where: RowLocation) -> Tensor:
         """(B, C, H, W), float32, on the CPU or, for a store there, the device."""
         noise_B = self._written_n[where.row] == _NEVER
         if not noise_B.any():
@@ -228,10 +186,10 @@ class RowStore(TargetStore):
         noise = self._unwritten(index[noise_B])
         if noise_B.all():
             return noise
-        rows_BCHW = torch.empty(len(index), *self._shape, device=self._place.device)
+        rows_BCHW = torch.empty(len(index), *self._shape, device=self._storage.device)
         rows_BCHW[noise_B] = noise.to(rows_BCHW.device)
         known = (~noise_B).nonzero().flatten()
-        for chosen, part in self._place.parts(where[known]):
+        for chosen, part in self._storage.parts(where[known]):
             rows_BCHW[known[chosen]] = self._decoded(part)
         return rows_BCHW
 
@@ -241,18 +199,18 @@ class RowStore(TargetStore):
             return torch.zeros(len(index), *self._shape)
         return noise_by_index(seed=self._seed, purpose="store", index=index, shape=self._shape)
 
-    def _known(self, where: Where) -> Tensor:
+    def _known(self, where: RowLocation) -> Tensor:
         """Rows that were written, (B, C, H, W), float32."""
-        parts = self._place.parts(where)
+        parts = self._storage.parts(where)
         if len(parts) == 1:
             return self._decoded(where)
-        rows_BCHW = torch.empty(len(where.row), *self._shape, device=self._place.device)
+        rows_BCHW = torch.empty(len(where.row), *self._shape, device=self._storage.device)
         for chosen, part in parts:
             rows_BCHW[chosen] = self._decoded(part)
         return rows_BCHW
 
-    def _decoded(self, part: Where) -> Tensor:
-        return self._precision.decode(self._place.read(part), shape=self._shape)
+    def _decoded(self, part: RowLocation) -> Tensor:
+        return self._precision.decode(self._storage.read(part), shape=self._shape)
 
     def _drop_what_changes(self, index: Tensor) -> None:
         """Forget rows that were read ahead if one of them is about to change."""
@@ -260,7 +218,7 @@ class RowStore(TargetStore):
             wait([self._ahead[1]])
             self._ahead = None
 
-    def _refuse_second_write(self, index: Tensor, where: Where) -> None:
+    def _refuse_second_write(self, index: Tensor, where: RowLocation) -> None:
         again_B = self._written_n[where.row] == self._epoch
         if self._epoch != _NEVER and again_B.any():
             raise ValueError(
@@ -276,3 +234,50 @@ def _named(index: Tensor) -> str:
     """The first few of `index`, for a message."""
     named = ", ".join(str(k) for k in index[:_INDICES_NAMED].tolist())
     return f"{named}, …" if len(index) > _INDICES_NAMED else named
+
+
+_PRECISIONS: Final[dict[str, Precision]] = {
+    "float32": Floating(torch.float32),
+    "float16": Floating(torch.float16),
+    "bfloat16": Floating(torch.bfloat16),
+    "int8": Int8(),
+}
+
+
+def _make(precision: str, place: str) -> TargetStore:
+    places: dict[str, Storage] = {
+        "ram": MemoryStorage(on_device=False),
+        "mmap": DiskStorage(),
+        "device": MemoryStorage(on_device=True),
+    }
+    return RowStore(precision=_PRECISIONS[precision], place=places[place])
+
+
+def ram(options: PlaceOptions) -> TargetStore:
+    """A store in main memory."""
+    return _make(options.precision, "ram")
+
+
+def mmap(options: PlaceOptions) -> TargetStore:
+    """A store in memory-mapped files."""
+    return _make(options.precision, "mmap")
+
+
+def device(options: PlaceOptions) -> TargetStore:
+    """A store in the device's memory."""
+    return _make(options.precision, "device")
+
+
+def fp16(options: PrecisionOptions) -> TargetStore:
+    """A store of float16."""
+    return _make("float16", options.place)
+
+
+def bf16(options: PrecisionOptions) -> TargetStore:
+    """A store of bfloat16."""
+    return _make("bfloat16", options.place)
+
+
+def int8(options: PrecisionOptions) -> TargetStore:
+    """A store of 8-bit numbers."""
+    return _make("int8", options.place)

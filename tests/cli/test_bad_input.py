@@ -281,7 +281,7 @@ def test_no_space_left_on_the_device(tmp_path: Path) -> None:
         check=False,
         timeout=120,
     )
-    refused(done, code=6, says=("no space", "step-00000012", "files written before are whole"))
+    refused(done, code=6, says=("no space", "step-00000012", "files written before are complete"))
     assert list((tmp_path / "runs/tiny/checkpoints").iterdir()) == []
 
 

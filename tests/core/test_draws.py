@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from toys import SHAPE, ToySchedule
 
-from dddm.core.draws import Draws, draw, equal_parts
+from dddm.core.draws import Draws, draw, equal_slices
 from dddm.errors import PluginError
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.objective import Objective, Outcome, TrainingProgress, TrainingStep
@@ -59,7 +59,7 @@ def drawn(objective: Objective, *, flips: bool = True) -> Draws:
 def test_slices_together_are_the_whole(count: int) -> None:
     """By process and then by micro-batch: each number is that of its row, and none is left out."""
     whole = drawn(Drawing())
-    parts = [whole[place] for place in equal_parts(12, count)]
+    parts = [whole[place] for place in equal_slices(12, count)]
     again = [part[slice(None)] for part in parts]
     for name, tensor in whole.own.items():
         assert torch.equal(torch.cat([part.own[name] for part in again]), tensor)

@@ -44,7 +44,7 @@ def test_a_frozen_pass_begins_as_the_step_did() -> None:
     make_step(
         parts,
         batch=Batch(index=index, x_0=torch.zeros(2, *SHAPE.as_tuple), label=None, rows=index),
-        draws=Draws(own={}, flipped=None),
+        draws=Draws(values={}, flipped=None),
         memory={},
         progress=TrainingProgress(step=0, total_steps=1, epoch=0),
     )

@@ -21,7 +21,7 @@ WRONG = [
     (DISTANCE[:, None], r"of shape \(6, 1\), not \(6,\)"),
     (DISTANCE.double(), "of dtype torch.float64, not torch.float32"),
     (DISTANCE.detach(), "without gradient, though the estimate has one"),
-    (None, "that is no tensor, but of type NoneType"),
+    (None, "that is not a tensor but of type NoneType"),
 ]
 
 
@@ -91,7 +91,7 @@ def test_a_checked_metric_is_the_metric() -> None:
     [
         (ESTIMATE[:, :, 1:], r"of shape \(6, 1, 3, 4\), not \(6, 1, 4, 4\)"),
         (ESTIMATE.double(), "of dtype torch.float64, not torch.float32"),
-        ((ESTIMATE,), "that is no tensor, but of type tuple"),
+        ((ESTIMATE,), "that is not a tensor but of type tuple"),
     ],
 )
 def test_a_wrong_network_is_refused(raw: object, says: str) -> None:
@@ -114,12 +114,12 @@ RIGHT = Outcome(loss=DISTANCE.mean(), loss_B=DISTANCE, memory={"estimate": ESTIM
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (DISTANCE.mean(), "Tensor, no Outcome"),
-        (None, "NoneType, no Outcome"),
+        (DISTANCE.mean(), "Tensor, not an Outcome"),
+        (None, "NoneType, not an Outcome"),
         (evolve(RIGHT, loss=DISTANCE), r"a loss of shape \(6,\), not \(\)"),
         (evolve(RIGHT, loss=DISTANCE.double().mean()), "a loss of dtype torch.float64"),
         (evolve(RIGHT, loss=DISTANCE.mean().detach()), "a loss without gradient"),
-        (evolve(RIGHT, loss=cast("Tensor", 0.5)), "a loss that is no tensor, but of type float"),
+        (evolve(RIGHT, loss=cast("Tensor", 0.5)), "a loss that is not a tensor but of type float"),
         (evolve(RIGHT, loss_B=DISTANCE[1:]), r"a loss for each row of shape \(5,\), not \(6,\)"),
         (evolve(RIGHT, loss_B=DISTANCE.half()), "a loss for each row of dtype torch.float16"),
         (evolve(RIGHT, memory={"x": ESTIMATE}), "the field 'x', which its memory does not have"),

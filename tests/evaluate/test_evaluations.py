@@ -11,10 +11,9 @@ from toy_samplers import with_toy_samplers
 
 from dddm.evaluate.record import read_scores
 from dddm.recipe.read import read_recipe
+from dddm.train.context import RunContext
 from dddm.train.event_log import read_events
-from dddm.train.prepare import prepare_folder
-from dddm.train.run_folder import RunFolder
-from dddm.train.stopping import StopRequest
+from dddm.train.run_folder import RunFolder, prepare_folder
 from dddm.workflow.dry_run import estimate_cost
 from dddm.workflow.run import run
 
@@ -25,7 +24,7 @@ def run_with(folder: Path, sampler: str, *changes: tuple[str, str]) -> RunFolder
     recipe = read_recipe(write_tiny(folder, *shorter, *changes), catalogue=with_toy_samplers())
     assert estimate_cost(recipe).samples
     place = prepare_folder(recipe, folder / "run")
-    run(recipe, folder=place, device=torch.device("cpu"), observers=(), stop=StopRequest())
+    run(RunContext(recipe=recipe, folder=place, device=torch.device("cpu")))
     return place
 
 

@@ -53,7 +53,7 @@ def test_a_step_takes_the_operations_that_are_foreseen(
         generator=torch.Generator().manual_seed(0),
         flips=False,
     )
-    own = {name: tensor.to("meta") for name, tensor in draws.own.items()}
+    own = {name: tensor.to("meta") for name, tensor in draws.values.items()}
     index = torch.arange(IMAGES, device="meta")
     x_0 = torch.empty(IMAGES, *SHAPE.as_tuple, device="meta")
     average = MovingAverage(backbone, decay=0.9, warmup=False)
@@ -66,7 +66,7 @@ def test_a_step_takes_the_operations_that_are_foreseen(
     batch = Batch(index=index, x_0=x_0, label=index, rows=index)
     # There is no autocast for the meta device.
     monkeypatch.setattr(ScheduledDenoiser, "_autocast", lambda *_: nullcontext())
-    taken = Draws(own=own, flipped=None)
+    taken = Draws(values=own, flipped=None)
     with FlopCounterMode(display=False) as counter:
         outcome = make_step(parts, batch=batch, draws=taken, memory={}, progress=progress)
         outcome.loss.backward()  # type: ignore[no-untyped-call]

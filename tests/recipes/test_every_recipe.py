@@ -18,9 +18,9 @@ from dddm.recipe.shipped import shipped_names
 from dddm.recipe.sweep import read_sweep
 from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
+from dddm.train.context import RunContext
 from dddm.train.event_log import read_events
-from dddm.train.prepare import prepare_folder
-from dddm.train.stopping import StopRequest
+from dddm.train.run_folder import prepare_folder
 from dddm.workflow.dry_run import estimate_cost
 from dddm.workflow.run import run
 
@@ -148,7 +148,7 @@ def test_a_shrunken_copy_trains_and_samples(name: str, files_of: Path, tmp_path:
         path, overrides=[*smaller, *_trunk(recipe, files_of)], catalogue=load_catalogue()
     )
     folder = prepare_folder(small, tmp_path / "run")
-    run(small, folder=folder, device=torch.device("cpu"), observers=(), stop=StopRequest())
+    run(RunContext(recipe=small, folder=folder, device=torch.device("cpu")))
     losses = [event["loss"] for event in read_events(folder.events, event="step-done")]
     assert len(losses) == 2
     assert all(0 < loss < 1e4 for loss in losses)

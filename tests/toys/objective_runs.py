@@ -13,12 +13,11 @@ import torch
 from dddm.recipe.read import read_recipe
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
+from dddm.train.context import RunContext
 from dddm.train.event_log import read_events
 from dddm.train.events import Subscriber
-from dddm.train.prepare import prepare_folder
 from dddm.train.processes import ALONE, Processes, join
-from dddm.train.run_folder import RunFolder
-from dddm.train.stopping import StopRequest
+from dddm.train.run_folder import RunFolder, prepare_folder
 from dddm.workflow.run import run
 
 TOYS: Final = ("plain", "twice", "taught", "flowing", "sets", "chain", "counting", "features")
@@ -108,15 +107,11 @@ def run_toy(
     processes.from_main(write)
     recipe = read_recipe(file, overrides=overrides, catalogue=catalogue)
     processes.from_main(lambda: [prepare_folder(recipe, place)])
-    run(
-        recipe,
-        folder=RunFolder(place),
-        device=torch.device("cpu"),
-        observers=observers,
-        stop=StopRequest(),
-        processes=processes,
+    context = RunContext(
+        recipe=recipe, folder=RunFolder(place), device=torch.device("cpu"), processes=processes
     )
-    return RunFolder(place)
+    run(context, observers=observers)
+    return context.folder
 
 
 def losses_of(folder: RunFolder) -> list[float]:

@@ -18,7 +18,7 @@ from dddm.train.memory import SavedStates
 def stored_rows(run: Path) -> Tensor:
     """X̂ of the newest checkpoint, (N, C, H, W), in the order of the images."""
     recipe = read_recipe(str(run / "recipe.toml"), catalogue=load_catalogue())
-    found = checkpoints.newest_whole(run / "checkpoints").checkpoint
+    found = checkpoints.find_newest(run / "checkpoints").checkpoint
     assert found is not None
     states = SavedStates(found.groups, field="estimate")
     split = recipe.data.instantiate().splits()["train"]

@@ -28,7 +28,7 @@ def training_in(folder: Path, *, store: str) -> Training:
         write_tiny(folder, ('use = "ram"', f'use = "{store}"')), catalogue=load_catalogue()
     )
     place = RunFolder(folder / "run")
-    found = checkpoints.newest_whole(place.checkpoints)
+    found = checkpoints.find_newest(place.checkpoints)
     log = EventLog(place.events)
     context = RunContext(recipe=recipe, folder=place, device=CPU, events=EventBus(()))
     training = Training(context=context, parts=build_for_training(context), log=log)

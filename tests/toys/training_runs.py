@@ -10,10 +10,9 @@ from torch import Tensor
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.train.checkpoint import list_checkpoints
+from dddm.train.context import RunContext
 from dddm.train.event_log import read_events
-from dddm.train.prepare import prepare_folder
-from dddm.train.run_folder import RunFolder
-from dddm.train.stopping import StopRequest
+from dddm.train.run_folder import RunFolder, prepare_folder
 from dddm.workflow.run import run
 
 UNSCORED = ('[evaluate]\nfeatures = "pixels"\n', "")
@@ -28,7 +27,7 @@ def run_tiny(
         write_tiny(folder, *changes), overrides=overrides, catalogue=load_catalogue()
     )
     place = prepare_folder(recipe, folder / "run")
-    run(recipe, folder=place, device=torch.device("cpu"), observers=(), stop=StopRequest())
+    run(RunContext(recipe=recipe, folder=place, device=torch.device("cpu")))
     return place
 
 

@@ -50,10 +50,10 @@ def test_the_newest_is_found_and_only_some_are_kept(tmp_path: Path) -> None:
     """Retention keeps the newest; the newest is the one that is read."""
     for step in (5, 30, 100, 7):
         save(tmp_path, step)
-    checkpoints.keep_newest(tmp_path, count=2)
+    checkpoints.prune_checkpoints(tmp_path, count=2)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["step-00000030", "step-00000100"]
-    found = checkpoints.newest_whole(tmp_path)
+    found = checkpoints.find_newest(tmp_path)
     assert found.checkpoint is not None
     assert found.checkpoint.step == 100
     assert found.damaged == ()
@@ -63,13 +63,13 @@ def test_some_are_kept_for_good(tmp_path: Path) -> None:
     """Those at multiples of `every_steps` stay, however old."""
     for step in (10, 15, 20, 25):
         save(tmp_path, step)
-    checkpoints.keep_newest(tmp_path, count=1, every_steps=10)
+    checkpoints.prune_checkpoints(tmp_path, count=1, every_steps=10)
     assert [checkpoints.step_of(p) for p in checkpoints.list_checkpoints(tmp_path)] == [25, 20, 10]
 
 
 def test_without_checkpoints_there_is_none(tmp_path: Path) -> None:
     """A new run has no folder of checkpoints at all."""
-    assert checkpoints.newest_whole(tmp_path / "absent").checkpoint is None
+    assert checkpoints.find_newest(tmp_path / "absent").checkpoint is None
 
 
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), which=st.integers(0, 4))
@@ -84,7 +84,7 @@ def test_any_flipped_bit_is_noticed(
     contents[int(where * len(contents))] ^= 1 << bit
     victim.write_bytes(contents)
     try:
-        found = checkpoints.newest_whole(folder)
+        found = checkpoints.find_newest(folder)
     finally:
         shutil.rmtree(folder)
     assert found.checkpoint is not None
@@ -129,7 +129,7 @@ def test_when_all_are_damaged_it_says_so(tmp_path: Path) -> None:
     """Training must not silently begin anew where checkpoints were."""
     (save(tmp_path, 3) / "state.json").unlink()
     with pytest.raises(DataError, match="no checkpoint of this run can be resumed from"):
-        checkpoints.newest_whole(tmp_path)
+        checkpoints.find_newest(tmp_path)
 
 
 def test_a_damaged_one_is_replaced_when_its_step_comes_again(tmp_path: Path) -> None:

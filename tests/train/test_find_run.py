@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dddm.errors import UsageError
-from dddm.train.find_run import find_run
+from dddm.train.run_folder import find_run
 
 
 def make_run(path: Path, *, seconds: int) -> Path:

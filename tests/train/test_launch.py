@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-from dddm.train.launch import Ended, _first_failure, leave_error
+from dddm.train.launch import LaunchResult, _first_failure, record_error
 
 
 def failed(folder: Path, rank: int, code: int) -> ProcessFailure:
@@ -23,7 +23,7 @@ def test_one_that_the_agent_ended_is_not_the_first(tmp_path: Path) -> None:
         1: failed(tmp_path, 1, 9),
         2: failed(tmp_path, 2, -signal.SIGTERM),
     }
-    assert _first_failure(failures) == Ended(exit_code=9, rank=1)
+    assert _first_failure(failures) == LaunchResult(exit_code=9, rank=1)
 
 
 def test_one_that_a_signal_killed(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_one_that_a_signal_killed(tmp_path: Path) -> None:
         0: failed(tmp_path, 0, -signal.SIGTERM),
         1: failed(tmp_path, 1, -signal.SIGKILL),
     }
-    assert _first_failure(failures) == Ended(exit_code=137, rank=1)
+    assert _first_failure(failures) == LaunchResult(exit_code=137, rank=1)
 
 
 def test_the_error_that_was_left_first_is_shown(
@@ -40,10 +40,10 @@ def test_the_error_that_was_left_first_is_shown(
     """A process that went without a word is what the others' errors are about, or was ended."""
     for rank, message, code in ((1, "not finite", 5), (0, "cannot reach process 1", 6)):
         monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / f"{rank}.json"))
-        leave_error(message, code=code)
+        record_error(message, code=code)
         time.sleep(0.01)
     failures = {rank: failed(tmp_path, rank, code) for rank, code in ((0, 6), (1, 5), (2, -15))}
-    assert _first_failure(failures) == Ended(exit_code=5, rank=1, message="not finite")
+    assert _first_failure(failures) == LaunchResult(exit_code=5, rank=1, message="not finite")
 
 
 def test_one_that_was_ended_before_it_could_leave(
@@ -51,6 +51,6 @@ def test_one_that_was_ended_before_it_could_leave(
 ) -> None:
     """Two fail at once: the code of the first to say so is what it left, though it was ended."""
     monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "1.json"))
-    leave_error("no space left", code=6)
+    record_error("no space left", code=6)
     failures = {0: failed(tmp_path, 0, 6), 1: failed(tmp_path, 1, -signal.SIGTERM)}
-    assert _first_failure(failures) == Ended(exit_code=6, rank=1, message="no space left")
+    assert _first_failure(failures) == LaunchResult(exit_code=6, rank=1, message="no space left")

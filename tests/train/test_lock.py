@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from dddm.errors import EnvironmentProblem
-from dddm.train.lock import locked
+from dddm.train.run_folder import locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from dddm.train.lock import locked
+from dddm.train.run_folder import locked
 with locked(Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(60)
@@ -23,7 +23,7 @@ with locked(Path(sys.argv[1])):
 def test_a_second_run_is_refused_until_the_first_has_gone(tmp_path: Path) -> None:
     """Named with its folder and what to do; free again after the block."""
     with locked(tmp_path):
-        another = pytest.raises(EnvironmentProblem, match="another run is at work")
+        another = pytest.raises(EnvironmentProblem, match="another run is using")
         with another as refused, locked(tmp_path):
             pass
         assert str(tmp_path) in str(refused.value.where)

@@ -8,7 +8,7 @@ from weighty import CONTENTS, weighty_catalogue
 from dddm.errors import DataError, UsageError
 from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_recipe
-from dddm.train.needed_weights import refuse_missing_weights, weights_named, weights_of
+from dddm.train.needed_weights import verify_weights, weights_named, weights_of
 
 RECIPE = """\
 format = 2
@@ -62,11 +62,11 @@ def test_a_part_needs_its_weights(tmp_path: Path, folder: Path) -> None:
     """What a mixed metric needs is asked for, by its options: no more, no less."""
     small = recipe(tmp_path, RECIPE)
     with pytest.raises(DataError, match=r"small\.pth were not found"):
-        refuse_missing_weights(small.uses)
+        verify_weights(small.uses)
     (folder / "small.pth").write_bytes(CONTENTS["small.pth"])
-    refuse_missing_weights(small.uses)
+    verify_weights(small.uses)
     with pytest.raises(DataError, match=r"large\.pth were not found"):
-        refuse_missing_weights(recipe(tmp_path, RECIPE + "large = true\n").uses)
+        verify_weights(recipe(tmp_path, RECIPE + "large = true\n").uses)
 
 
 def test_all_problems_are_shown_at_once(tmp_path: Path, folder: Path) -> None:
@@ -74,7 +74,7 @@ def test_all_problems_are_shown_at_once(tmp_path: Path, folder: Path) -> None:
     both = recipe(tmp_path, RECIPE + "large = true\n" + FEATURES)
     (folder / "small.pth").write_bytes(b"SMALL")
     with pytest.raises(DataError) as caught:
-        refuse_missing_weights(both.uses)
+        verify_weights(both.uses)
     text = str(caught.value)
     for needed in (
         "2 files", "large.pth were not found", "small.pth have the wrong hash",

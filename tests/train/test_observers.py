@@ -146,7 +146,7 @@ def test_an_observer_asks_a_run_to_stop_and_it_goes_on_as_if_nothing_had_been(
     assert words in done.stderr
     assert "give the same command again" in done.stderr
     assert last_event(tmp_path / "run")["reason"] == "interrupted"
-    saved = checkpoints.newest_whole(tmp_path / "run" / "checkpoints").checkpoint
+    saved = checkpoints.find_newest(tmp_path / "run" / "checkpoints").checkpoint
     assert saved is not None
     assert saved.step == 8
     resumed = run(tmp_path, site)
@@ -168,7 +168,7 @@ def test_all_processes_stop_where_an_observer_of_the_first_asks(tmp_path: Path, 
     done = run(tmp_path, site, "--nproc", "2")
     assert done.returncode == 75, done.stderr
     assert "stopped by observer toy:eye of dddm-toy 1.2" in done.stderr
-    saved = checkpoints.newest_whole(tmp_path / "run" / "checkpoints").checkpoint
+    saved = checkpoints.find_newest(tmp_path / "run" / "checkpoints").checkpoint
     assert saved is not None
     assert saved.step == 5
     assert {"memory-estimate-0000", "memory-estimate-0001"} <= set(saved.groups)

@@ -14,7 +14,7 @@ from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import ComponentConfig
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.registrar import PluginRegistrar
-from dddm.train.optimizer import build_optimizer, refuse_unsaveable
+from dddm.train.optimizer import build_optimizer, check_resumable
 
 
 class KeepsAnObject(Forgetful):
@@ -81,7 +81,7 @@ def test_what_can_be_kept_is_not_refused(make: Make) -> None:
     """The trial leaves torch's random state and the network as they were."""
     net = network()
     before, drawn = [p.clone() for p in net.parameters()], torch.get_rng_state()
-    refuse_unsaveable(make, parameters=list(net.parameters()), title="toy:toy")
+    check_resumable(make, parameters=list(net.parameters()), title="toy:toy")
     assert torch.equal(torch.get_rng_state(), drawn)
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), before, strict=True))
     assert all(p.grad is None for p in net.parameters())
@@ -105,7 +105,7 @@ def test_what_can_be_kept_is_not_refused(make: Make) -> None:
 def test_what_cannot_be_kept_is_refused_before_training(make: Make, says: str) -> None:
     """By name, with what may be kept."""
     with pytest.raises(PluginError, match=says) as caught:
-        refuse_unsaveable(make, parameters=list(network().parameters()), title="toy:toy")
+        check_resumable(make, parameters=list(network().parameters()), title="toy:toy")
     assert "toy:toy" in caught.value.what
     assert caught.value.remedy is not None
 

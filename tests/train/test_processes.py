@@ -229,6 +229,6 @@ def test_a_folder_holds_one_run_at_a_time(tmp_path: Path) -> None:
         wait_until_step(1, run=tmp_path / "run", process=process)
         done = dddm("run", "tiny.toml", "--folder", "run", cwd=tmp_path)
         assert done.returncode == 6
-        assert "another run is at work in this folder" in done.stderr
+        assert "another run is using this folder" in done.stderr
     finally:
         kill_all(process)

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,16 +13,19 @@ from dddm.errors import EnvironmentProblem
 from dddm.interfaces.target_store import MemoryUsage
 from dddm.train import resources
 from dddm.train.processes import ALONE
-from dddm.train.resources import free_memory, refuse_what_does_not_fit
+from dddm.train.resources import check_store_fits, free_memory
 
 CPU = torch.device("cpu")
 
 
 def refuse(memory_usage: MemoryUsage, folder: Path, *, here: int = 1) -> None:
-    """Ask for a memory_usage on this machine, in so many processes."""
-    refuse_what_does_not_fit(
-        memory_usage, folder=folder, device=CPU, processes=evolve(ALONE, here=here, count=here)
+    """Ask for so much on this machine, in so many processes."""
+    context: Any = SimpleNamespace(
+        folder=SimpleNamespace(memory=folder),
+        device=CPU,
+        processes=evolve(ALONE, here=here, count=here),
     )
+    check_store_fits(memory_usage, context)
 
 
 def test_free_memory_is_some_of_the_machines() -> None:

@@ -69,7 +69,7 @@ def test_stopped_by_a_signal(
     done = list(read_events(tmp_path / "run" / "events.jsonl"))
     assert done[-1]["event"] == "run-stopped"
     assert done[-1]["reason"] == "interrupted"
-    saved = checkpoints.newest_whole(tmp_path / "run" / "checkpoints").checkpoint
+    saved = checkpoints.find_newest(tmp_path / "run" / "checkpoints").checkpoint
     assert saved is not None
     assert saved.step == done[-1]["step"] == len(steps_of(tmp_path / "run"))
     succeeded(run(tmp_path))

@@ -52,7 +52,7 @@ def steps(subject: Subject) -> None:
 @OBJECTIVE.check()
 def draws_are_seeded(subject: Subject) -> None:
     """What is drawn depends on the generator alone, and is on its device."""
-    first, second = (bench(subject).draws.own for _ in range(2))
+    first, second = (bench(subject).draws.values for _ in range(2))
     expect(first.keys() == second.keys(), f"{sorted(first)} were drawn, then {sorted(second)}")
     for name, tensor in first.items():
         expect_equal(
@@ -62,7 +62,7 @@ def draws_are_seeded(subject: Subject) -> None:
             remedy="pass the generator on to torch",
         )
         expect(tensor.device.type == "cpu", f"{name} is on {tensor.device}")
-    other = bench(subject, seed=1).draws.own
+    other = bench(subject, seed=1).draws.values
     if first:
         expect(
             any(not torch.equal(tensor, other[name]) for name, tensor in first.items()),
@@ -190,7 +190,7 @@ def gives_what_it_says(subject: Subject) -> None:
 def inputs_unchanged(subject: Subject) -> None:
     """A step changes neither images, nor draws, nor the memory that it is given."""
     made = bench(subject)
-    given = {"x_0": made.batch.x_0, **made.draws.own, **made.memory}
+    given = {"x_0": made.batch.x_0, **made.draws.values, **made.memory}
     kept = {name: tensor.clone() for name, tensor in given.items()}
     made.step()
     for name, tensor in kept.items():

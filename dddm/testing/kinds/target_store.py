@@ -205,7 +205,7 @@ def goes_on_within_an_epoch(subject: Subject) -> None:
         store.close()
         other = at.opened(SHARDS)
         other.restore(state)
-        other.prove()
+        other.verify()
         expect_equal(other.read(OWNED), expected, "rows differ after `restore`")
         other.begin_epoch(7)
         with expecting(ValueError, otherwise="a row of this epoch was written again after it"):

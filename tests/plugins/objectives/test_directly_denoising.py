@@ -15,7 +15,7 @@ from toys import SHAPE, ToyBackbone, ToyMetric, ToySchedule
 from trunks import save_trunk
 
 from dddm.core.denoiser import ScheduledDenoiser
-from dddm.core.draws import Draws, draw, equal_parts
+from dddm.core.draws import Draws, draw, equal_slices
 from dddm.core.step import StepParts, make_step, micro_batches, refuse_not_finite
 from dddm.errors import TrainingFailed
 from dddm.interfaces.info import MemoryField
@@ -288,7 +288,7 @@ def test_parts_of_a_batch_are_the_batch() -> None:
     whole = step(batch, draws, epoch=2, **options)
     parts = [
         step(part, draws[place], epoch=2, **options)
-        for part, place in zip(micro_batches(batch, 3), equal_parts(6, 3), strict=True)
+        for part, place in zip(micro_batches(batch, 3), equal_slices(6, 3), strict=True)
     ]
     estimates = torch.cat([part.memory["estimate"] for part in parts])
     assert torch.equal(estimates, whole.memory["estimate"])

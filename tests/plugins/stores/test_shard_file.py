@@ -114,18 +114,18 @@ def test_a_row_that_changed_on_the_disk_is_not_read(tmp_path: Path) -> None:
             reader.read(EVERY)
         assert refused.value.remedy is not None
         with pytest.raises(EstimatesLost, match="no longer holds 1 estimate"):
-            list(reader.prove())
+            list(reader.verify())
     again.write(EVERY[7:8], rows=some_rows(1)[7:8])
     assert torch.equal(again.read(EVERY[7:8]), some_rows(1)[7:8])
-    assert sum(again.prove()) == ROWS
+    assert sum(again.verify()) == ROWS
 
 
 def test_rows_that_were_never_written_need_no_proof(tmp_path: Path) -> None:
     """They are noise, which is made again."""
     file = opened(tmp_path)
-    assert list(file.prove()) == []
+    assert list(file.verify()) == []
     file.write(EVERY[3:9], rows=some_rows(0)[3:9])
-    assert sum(file.prove()) == 6
+    assert sum(file.verify()) == 6
 
 
 def test_a_new_file_takes_no_space(tmp_path: Path) -> None:

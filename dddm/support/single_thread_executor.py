@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 
-def side_thread(name: str) -> ThreadPoolExecutor:
+def single_thread_executor(name: str) -> ThreadPoolExecutor:
     """One thread, in which torch's operations use no further threads; elsewhere nothing changes.
 
     To be called from the thread that runs the network.

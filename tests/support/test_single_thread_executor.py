@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 import torch
 
-from dddm.support.side_thread import side_thread
+from dddm.support.single_thread_executor import single_thread_executor
 
 _THREADS: Final = Path("/proc/self/task")
 
@@ -21,7 +21,7 @@ def _two_threads() -> Iterator[None]:
 
 
 def test_the_callers_threads_stay_as_they_are() -> None:
-    with side_thread("beside") as thread:
+    with single_thread_executor("beside") as thread:
         assert thread.submit(torch.get_num_threads).result() == 1
         assert torch.get_num_threads() == 2
 
@@ -30,7 +30,7 @@ def test_the_callers_threads_stay_as_they_are() -> None:
 def test_no_operation_starts_further_threads() -> None:
     large = torch.rand(1 << 20)
     large.sum()
-    with side_thread("beside") as thread:
+    with single_thread_executor("beside") as thread:
         before = sum(1 for _ in _THREADS.iterdir())
         thread.submit(large.exp).result()
         thread.submit(torch.matmul, large.view(1024, 1024), large.view(1024, 1024)).result()
