@@ -151,7 +151,7 @@ class Job:
                 progress=TrainingProgress(step=number, total_steps=number + 1, epoch=0),
                 generator=generator,
                 flips=False,
-            ).own
+            ).values
         with clock.time(READ):
             estimate = self.store.read(index_B)
         with clock.time(DIFFUSE):

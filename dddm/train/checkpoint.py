@@ -195,11 +195,11 @@ def step_of(path: Path) -> int:
     return int(path.name.removeprefix("step-"))
 
 
-def read(path: Path, *, prove: bool = True) -> Checkpoint:
-    """Read one checkpoint and prove it whole.
+def read(path: Path, *, verify: bool = True) -> Checkpoint:
+    """Read one checkpoint and verify it whole.
 
     Args:
-        prove: False where another process has done so.
+        verify: False where another process has done so.
 
     Raises:
         DataError: if a file is missing, cut short or changed.
@@ -208,7 +208,7 @@ def read(path: Path, *, prove: bool = True) -> Checkpoint:
     for name, facts in manifest.items():
         if Path(name).name != name or not isinstance(facts, dict):
             raise _damaged(path / _MANIFEST, f"it names {name!r}, which leads elsewhere")
-        if prove:
+        if verify:
             _verify_file(path / name, size=facts.get("bytes"), sha256=facts.get("sha256"))
     state = _read_json(path / _STATE)
     if state.get("format") != _FORMAT:

@@ -110,8 +110,8 @@ def test_a_number_that_is_not_finite_at_first(tmp_path: Path) -> None:
     assert "failed, nothing is saved: the loss or a stored value is not finite" in done.stderr
     assert "at: step 1, images" in done.stderr
     assert (
-        "try: no step has changed a weight yet, so the metric odd:d computed it from finite inputs: "
-        "dddm plugin test odd:d\n"
+        "try: no step has changed a weight yet, so the metric odd:d computed it from finite "
+        "inputs: dddm plugin test odd:d\n"
     ) in done.stderr
     assert "checkpoint" not in done.stderr
     assert "learning_rate" not in done.stderr

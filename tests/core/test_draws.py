@@ -61,12 +61,12 @@ def test_slices_together_are_the_whole(count: int) -> None:
     whole = drawn(Drawing())
     parts = [whole[place] for place in equal_slices(12, count)]
     again = [part[slice(None)] for part in parts]
-    for name, tensor in whole.own.items():
-        assert torch.equal(torch.cat([part.own[name] for part in again]), tensor)
+    for name, tensor in whole.values.items():
+        assert torch.equal(torch.cat([part.values[name] for part in again]), tensor)
     assert whole.flipped is not None
     flipped = [part.flipped for part in again if part.flipped is not None]
     assert torch.equal(torch.cat(flipped), whole.flipped)
-    assert [len(part.own["level"]) for part in parts] == [12 // count] * count
+    assert [len(part.values["level"]) for part in parts] == [12 // count] * count
 
 
 def test_without_flips_nothing_is_mirrored() -> None:

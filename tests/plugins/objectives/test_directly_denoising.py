@@ -32,7 +32,7 @@ from dddm_objectives import describe_directly_denoising
 from dddm_objectives.directly_denoising import DirectlyDenoising
 from dddm_objectives.options import DirectlyDenoisingOptions
 
-NONE = Draws(own={}, flipped=None)
+NONE = Draws(values={}, flipped=None)
 
 
 def progress(epoch: int = 0) -> TrainingProgress:
@@ -99,10 +99,10 @@ def test_estimate_and_loss_are_those_of_the_paper() -> None:
     batch, backbone = make_batch(), ToyBackbone()
     draws = draws_for(batch)
     outcome = step(batch, draws, backbone=backbone)
-    angle = draws.own["t"].double() * (torch.pi / 20)
+    angle = draws.values["t"].double() * (torch.pi / 20)
     x_t = (
         angle.cos().float().view(-1, 1, 1, 1) * batch.x_0
-        + angle.sin().float().view(-1, 1, 1, 1) * draws.own["noise"]
+        + angle.sin().float().view(-1, 1, 1, 1) * draws.values["noise"]
     )
     a, b, c = backbone.weights.detach()
     by_hand = x_t - (a * memory_of(batch)["estimate"] + b * x_t + c)
@@ -147,22 +147,22 @@ def test_draws_depend_on_the_generator_alone() -> None:
     torch.rand(17)
     again = draws_for(batch, seed=3, estimate_dropout=0.5)
     other = draws_for(batch, seed=4, estimate_dropout=0.5)
-    assert set(first.own) == {"t", "noise", "dropped", "dropout_noise"}
-    for name, tensor in first.own.items():
-        assert torch.equal(tensor, again.own[name])
-    assert not torch.equal(first.own["noise"], other.own["noise"])
+    assert set(first.values) == {"t", "noise", "dropped", "dropout_noise"}
+    for name, tensor in first.values.items():
+        assert torch.equal(tensor, again.values[name])
+    assert not torch.equal(first.values["noise"], other.values["noise"])
 
 
 def test_options_change_no_other_draw() -> None:
     """Times and noise are those of a run without dropout and without flips."""
     batch = make_batch(400)
     plain = draws_for(batch)
-    assert set(plain.own) == {"t", "noise"}
+    assert set(plain.values) == {"t", "noise"}
     assert plain.flipped is None
     flipped, dropped = draws_for(batch, flips=True), draws_for(batch, estimate_dropout=0.5)
-    for name, tensor in plain.own.items():
-        assert torch.equal(flipped.own[name], tensor)
-        assert torch.equal(dropped.own[name], tensor)
+    for name, tensor in plain.values.items():
+        assert torch.equal(flipped.values[name], tensor)
+        assert torch.equal(dropped.values[name], tensor)
     assert flipped.flipped is not None
     assert 150 < int(flipped.flipped.sum()) < 250
 
@@ -214,7 +214,7 @@ def test_dropout_keeps_all_or_replaces_all(probability: float, kept: bool) -> No
     options: dict[str, Any] = {"estimate_dropout": probability}
     draws = draws_for(batch, **options)
     used = estimates_given(batch, draws, memory, **options)
-    assert torch.equal(used, memory["estimate"] if kept else draws.own["dropout_noise"])
+    assert torch.equal(used, memory["estimate"] if kept else draws.values["dropout_noise"])
 
 
 def test_dropout_has_its_probability() -> None:
@@ -222,7 +222,7 @@ def test_dropout_has_its_probability() -> None:
     batch = make_batch(3000)
     options: dict[str, Any] = {"estimate_dropout": 1 / 3}
     draws = draws_for(batch, **options)
-    dropped_B = draws.own["dropped"]
+    dropped_B = draws.values["dropped"]
     assert abs(dropped_B.double().mean() - 1 / 3) < 4 * (2 / 9 / 3000) ** 0.5
     memory = {"estimate": torch.zeros_like(batch.x_0)}
     used = estimates_given(batch, draws, memory, **options)
@@ -249,7 +249,7 @@ def test_a_number_that_is_not_finite_is_refused_with_its_image(bad: float, place
     assert "step 7, images 4;" in message
     assert f"loss {float(outcome.loss_B[2]):.4g}" in message
     assert f"largest estimate {float(outcome.memory['estimate'][2].abs().max()):.4g}" in message
-    assert f", t = {int(draws.own['t'][2])}\n" in message
+    assert f", t = {int(draws.values['t'][2])}\n" in message
     assert message.endswith("try: rest")
 
 
@@ -271,10 +271,10 @@ def test_flips_keep_the_memory_in_one_orientation() -> None:
     batch = make_batch()
     plain = draws_for(batch)
     flipped_B = torch.tensor([True, False, True, False, False, True])
-    noise = plain.own["noise"]
-    mirrored = Draws(own=plain.own, flipped=flipped_B).flip(noise)
+    noise = plain.values["noise"]
+    mirrored = Draws(values=plain.values, flipped=flipped_B).flip(noise)
     assert not torch.equal(mirrored, noise)
-    seen = step(batch, Draws(own={**plain.own, "noise": mirrored}, flipped=flipped_B))
+    seen = step(batch, Draws(values={**plain.values, "noise": mirrored}, flipped=flipped_B))
     straight = step(batch, plain)
     assert torch.equal(seen.memory["estimate"], straight.memory["estimate"])
     torch.testing.assert_close(seen.loss_B, straight.loss_B)
@@ -378,7 +378,7 @@ def mixed(metric: Metric, *, estimate: Tensor, x_0: Tensor, stored: Tensor, epoc
         ),
         batch=Batch(index=index, x_0=x_0, label=None, rows=index),
         draws=Draws(
-            own={"t": torch.ones(len(x_0), dtype=torch.int64), "noise": torch.zeros_like(x_0)},
+            values={"t": torch.ones(len(x_0), dtype=torch.int64), "noise": torch.zeros_like(x_0)},
             flipped=None,
         ),
         memory={"estimate": stored},
