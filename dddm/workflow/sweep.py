@@ -11,7 +11,6 @@ order, on several machines, and again.
 
 import json
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Final, final
 
