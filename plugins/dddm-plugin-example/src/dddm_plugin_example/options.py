@@ -20,11 +20,10 @@ class RobustOptions:
         help="How much a large error counts.  2: its square; 1: pseudo-Huber; 0: Cauchy; "
         "-2: Geman-McClure; far below, such as -1e9: Welsch.",
     )
-    c: float = option(above=0, help="The error at which the square ends.")
+    c: float = option(above=0, help="Scale of errors below which the loss is quadratic.")
     of: Literal["image", "pixel"] = option(
         "image",
-        help="What an error is: the norm of a whole image's difference, or one pixel's difference, "
-        "over which the mean is taken.",
+        help="Apply ρ to the norm of an image's difference, or to each pixel, and take the mean.",
     )
 
 
@@ -40,36 +39,36 @@ class DitOptions:
     estimate_from: int = option(
         1,
         at_least=0,
-        help="The block, counted from 0, from which on x̂ is attended to.  Blocks before it are "
-        "computed once for all steps of algorithm 2.",
+        help="First block, counted from 0, that attends to x̂.  Those before it are computed once "
+        "for all steps of algorithm 2.",
     )
     classes: bool = option(default=False, help="Condition the network on class labels.")
 
 
 def check_dit(options: DitOptions, context: RecipeContext) -> Iterator[Issue]:
-    """What of the options does not fit itself or the rest of the recipe."""
+    """Options that do not fit each other or the rest of the recipe."""
     yield from issues(options, context.data)
 
 
 def issues(options: DitOptions, data: DatasetInfo | None) -> Iterator[Issue]:
-    """What of the options does not fit itself, or the images, if they are known."""
+    """Options that do not fit each other, or the images if these are known."""
     if options.width % 4:
         yield Issue(
             option="width",
-            what=f"{options.width} is no multiple of 4, as positions in two directions need",
+            what=f"{options.width} is not a multiple of 4, as the position embedding needs",
             remedy=f"use {options.width // 4 * 4} or {options.width // 4 * 4 + 4}",
         )
     if options.width % options.heads:
         fitting = [str(n) for n in range(1, options.width + 1) if options.width % n == 0]
         yield Issue(
             option="heads",
-            what=f"a width of {options.width} cannot be shared by {options.heads} heads",
+            what=f"a width of {options.width} cannot be divided among {options.heads} heads",
             remedy="heads can be " + ", ".join(fitting),
         )
     if options.estimate_from >= options.blocks:
         yield Issue(
             option="estimate_from",
-            what=f"with {options.blocks} blocks the estimate would never enter",
+            what=f"with {options.blocks} blocks the estimate would never be used",
             remedy=f"use {options.blocks - 1} or less",
         )
     if data is not None:
@@ -90,5 +89,5 @@ def _about_data(options: DitOptions, data: DatasetInfo) -> Iterator[Issue]:
         )
     if options.classes and not data.classes:
         yield Issue(
-            option="classes", what="the data have no classes", remedy="write classes = false"
+            option="classes", what="the data set has no classes", remedy="write classes = false"
         )
