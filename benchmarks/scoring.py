@@ -21,10 +21,9 @@ from torch import Tensor
 
 from dddm.interfaces.plugin import Kind
 from dddm.registry.loader import load_catalogue
+from dddm_features.options import RESNET20_WEIGHTS, WeightsOptions, weights_path
 from dddm_features.resnet20 import read_resnet20
-from dddm_features.resnet20_file import resnet20_path
 from dddm_features.resnet20_network import normalise
-from dddm_features.resnet20_options import ResNet20Options
 
 
 def images_of(count: int) -> tuple[Tensor, Tensor]:
@@ -95,7 +94,7 @@ def theirs(generated: Tensor, real: Tensor, *, neighbours: int) -> dict[str, flo
     import_torchvision()
     import torch_fidelity
 
-    plain = read_resnet20(resnet20_path(ResNet20Options()))
+    plain = read_resnet20(weights_path(WeightsOptions(), RESNET20_WEIGHTS))
 
     class Resnet(torch_fidelity.FeatureExtractorBase):  # type: ignore[misc]  # it is untyped
         """The same network in the way that torch-fidelity's extractors are written."""

@@ -1,11 +1,12 @@
-"""Files of weights: where they are looked for, and that they are what they should be.
+"""Files of weights: where they are searched for, and their verification.
 
-Weights decide what a loss or a score means, so a file is used only when its size and its SHA-256
-are those that its component declares, every time, wherever it came from.  Nothing is downloaded
-here: `dddm.support.download` does that, and only when the user asks.  Imports no torch.
+Weights decide what a loss or a score means, so size and SHA-256 are compared with the declared ones
+at every use.  Nothing is downloaded here: `dddm.support.download` does that, only when the user
+asks.  Imports no torch.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 
@@ -21,12 +22,12 @@ FOLDERS_VARIABLE = "DDDM_WEIGHTS"
 @final
 @frozen(kw_only=True)
 class WeightFile:
-    """A file of weights that a component needs and that does not come with its package.
+    """A file of weights that a component needs and that its package does not contain.
 
     Attributes:
         url: of the file itself; of a page about it where it must be made `by_hand`.
         sha256: in hexadecimal.
-        by_hand: how to make it of what `url` offers; None where `url` is the file itself.
+        by_hand: how to make it from what is at `url`; None where `url` is the file itself.
     """
 
     name: str
@@ -37,7 +38,7 @@ class WeightFile:
 
 
 def search_folders() -> tuple[Path, ...]:
-    """Where weights are looked for, in this order: `$DDDM_WEIGHTS`, then torch's hub cache."""
+    """Where weights are searched for, in order: `$DDDM_WEIGHTS`, then torch's hub cache."""
     named = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
     return (*(Path(folder).expanduser() for folder in named if folder), _torch_hub_folder())
 
@@ -49,22 +50,25 @@ def _torch_hub_folder() -> Path:
     return Path(home).expanduser() / "hub" / "checkpoints"
 
 
-def paths_of(file: WeightFile) -> tuple[Path, ...]:
-    """Every file of this name in the search folders, right or wrong, in their order."""
-    paths = (folder / file.name for folder in search_folders())
+def paths_of(file: WeightFile, *, also_in: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """Every file of this name in the search folders, verified or not, in their order."""
+    paths = (folder / file.name for folder in (*search_folders(), *also_in))
     return tuple(path for path in paths if path.is_file())
 
 
-def find_weights(file: WeightFile) -> Path:
-    """The first file of this name in the search folders whose size and SHA-256 are right.
+def find_weights(file: WeightFile, *, also_in: Sequence[Path] = ()) -> Path:
+    """The first file of this name in the search folders with the right size and SHA-256.
+
+    Args:
+        also_in: folders that are searched last.
 
     Raises:
-        DataError: if there is none, or only files that are wrong: three different messages, each
-            with the URL, the SHA-256, the size and the path where the file belongs.
+        DataError: if it is missing, or the first one has the wrong size or hash; with URL,
+            SHA-256, size and where to put the file.
         EnvironmentProblem: if a file of this name cannot be read.
     """
     wrong: DddmError | None = None
-    for path in paths_of(file):
+    for path in paths_of(file, also_in=also_in):
         try:
             verify(path, file=file)
         except DataError as error:
@@ -77,14 +81,13 @@ def find_weights(file: WeightFile) -> Path:
 def _missing(file: WeightFile) -> DataError:
     folders = search_folders()
     return DataError(
-        f"the weights {file.name} were not found: {describe(file)}",
+        f"the weights {file.name} were not found; expected: {describe(file)}",
         where=", ".join(str(folder) for folder in folders),
         remedy=f"{_way_to(file)}, or put the file at {folders[0] / file.name}",
     )
 
 
 def _way_to(file: WeightFile) -> str:
-    """How a user comes by the file."""
     return file.by_hand or f"`dddm weights fetch {file.name}`"
 
 
@@ -105,7 +108,7 @@ def verify(path: Path, *, file: WeightFile) -> None:
     if size_bytes != file.size_bytes:
         raise DataError(
             f"the weights {file.name} have the wrong size, {size_bytes:,} bytes; "
-            f"right are {describe(file)}",
+            f"expected: {describe(file)}",
             where=str(path),
             remedy=remedy,
         )
@@ -119,7 +122,7 @@ def verify_hash(path: Path, *, sha256: str, remedy: str, source: str | None = No
         path: of the file.
         sha256: that it should have, in hexadecimal, of either case.
         remedy: what to do if it has another.
-        source: where the right file comes from, for the message; None where nobody knows.
+        source: URL of the right file, for the message; None if unknown.
 
     Raises:
         DataError: if it has another SHA-256.
@@ -131,13 +134,13 @@ def verify_hash(path: Path, *, sha256: str, remedy: str, source: str | None = No
         raise EnvironmentProblem(
             f"the weights {path.name} cannot be read: {error.strerror}",
             where=str(path),
-            remedy="give yourself the right to read it",
+            remedy="make it readable",
         ) from error
     if found != sha256.lower():
         origin = "" if source is None else f", from {source}"
         raise DataError(
             f"the weights {path.name} have the wrong hash, SHA-256 {found}; "
-            f"right is {sha256.lower()} ({path.stat().st_size:,} bytes{origin})",
+            f"expected {sha256.lower()} ({path.stat().st_size:,} bytes{origin})",
             where=str(path),
             remedy=remedy,
         )

@@ -1,11 +1,11 @@
-"""Makes the file that the features `resnet20` read, of a checkpoint that torch saved.
+"""Converts a checkpoint of torch into the file that the features `resnet20` read.
 
     python -m dddm_features.convert_resnet20 resnet20-12fca82f.th resnet20.safetensors
 
-The checkpoint is akamaster/pytorch_resnet_cifar10's, pretrained_models/resnet20-12fca82f.th.  It is
-read with `weights_only=True`, so nothing in it is run.  The new file's bytes, and so its hash,
-follow from the version of safetensors that writes them: they need not be those of the known file,
-which is why a file of one's own is named together with its hash.
+The checkpoint is pretrained_models/resnet20-12fca82f.th of akamaster/pytorch_resnet_cifar10.  It is
+read with `weights_only=True`, so nothing in it is run.  The bytes of the new file, and its hash,
+depend on the version of safetensors and may differ from the known file: name the file together with
+its hash, as printed.
 """
 
 import pickle
@@ -27,7 +27,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The weights by name: `module.`, which DataParallel puts before each, is taken off.
 
     Raises:
-        DataError: if the file is no checkpoint of torch's.
+        DataError: if the file is not a checkpoint of torch.
     """
     try:
         held: Any = torch.load(path, map_location="cpu", weights_only=True)
@@ -71,7 +71,7 @@ def _put_bytes(path: Path, *, contents: bytes) -> None:
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
 def main(source: Path, target: Path) -> None:
-    """Make a file of safetensors at TARGET of torch's checkpoint SOURCE."""
+    """Convert torch's checkpoint SOURCE into safetensors at TARGET."""
     try:
         digest = convert(source, target)
     except DddmError as error:

@@ -1,4 +1,7 @@
-"""Features of digits: the last hidden layer of a small classifier that the package carries."""
+"""Features of digits: the last hidden layer of a small classifier, whose weights are included.
+
+Legend: B images, one channel, 8 rows and columns; D = 64 features.
+"""
 
 import hashlib
 import json
@@ -8,7 +11,7 @@ from typing import Any, Final, final
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from dddm.errors import DataError
 from dddm.interfaces.features import Extraction, Features
@@ -16,17 +19,49 @@ from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import NoOptions
 from dddm.support.files import sha256_of
 from dddm.support.images import from_uint8
-from dddm_features import DIGITS_SHAPE
-from dddm_features.digits_network import FEATURES, DigitsNetwork
+from dddm_features.options import require_shape
 
 WEIGHTS: Final = Path(__file__).with_name("digits.safetensors")
-"""Written by `python -m dddm_features.train_digits_classifier`, whose metadata it carries."""
+"""Written by `python -m dddm_features.train_digits_classifier`, with its metadata."""
 
+FEATURES: Final = 64
+CLASSES: Final = 10
 _LAYER: Final = "last hidden layer, 64 units after ReLU; float64 inside"
 
 
+@final
+class DigitsNetwork(nn.Module):
+    """Three convolutions, then a hidden layer of 64 units, then ten classes; 47,530 weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(
+            nn.Conv2d(1, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(32, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32 * 4 * 4, FEATURES),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(FEATURES, CLASSES)
+
+    def features(self, image_B1HW: Tensor) -> Tensor:
+        """Activations (B, 64), at least 0, of images (B, 1, 8, 8) in [-1, 1]."""
+        activation_BD: Tensor = self.trunk(image_B1HW)
+        return activation_BD
+
+    def forward(self, image_B1HW: Tensor) -> Tensor:
+        """Logits (B, 10) of images (B, 1, 8, 8) in [-1, 1]."""
+        logit_BK: Tensor = self.head(self.features(image_B1HW))
+        return logit_BK
+
+
 def read_weights(path: Path = WEIGHTS) -> tuple[DigitsNetwork, dict[str, Any]]:
-    """The trained network in eval mode, and what its file says of it.
+    """The trained network in eval mode, and the metadata of its file.
 
     Raises:
         DataError: if the file is missing or damaged.
@@ -35,70 +70,49 @@ def read_weights(path: Path = WEIGHTS) -> tuple[DigitsNetwork, dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - it is no mapping
-            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+            metadata: dict[str, Any] = json.loads(file.metadata()["facts"])
     except (OSError, SafetensorError, RuntimeError, LookupError, TypeError, ValueError) as error:
         raise DataError(
             f"the weights of the digits classifier cannot be read: {error}",
             where=str(path),
-            remedy="reinstall the package dddm, which carries them",
+            remedy="reinstall the package dddm, which includes them",
         ) from error
-    return network.eval().requires_grad_(requires_grad=False), facts
+    return network.eval().requires_grad_(requires_grad=False), metadata
 
 
 @final
 class DigitsClassifier(Features):
     """Activations (B, 64), at least 0, of the classifier's last hidden layer.
 
-    It stays on the CPU and computes in float64, being small: so an image has the same features
-    whatever else is in the batch and whatever device the run uses.
+    It is small, so it stays on the CPU and computes in float64: an image has the same features
+    whatever the batch and the device of the run.
     """
 
     def __init__(self, options: NoOptions) -> None:
-        """Read the weights.
-
-        Raises:
-            DataError: if the file is missing or damaged.
-        """
         del options
-        network, self._facts = read_weights()
+        network, self._metadata = read_weights()
         self._network = network.double()
 
     @property
     def dimensions(self) -> int | None:
-        """64."""
         return FEATURES
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256, in hexadecimal, of the weights' file and the layer's description."""
         return hashlib.sha256(f"{sha256_of(WEIGHTS)} {_LAYER}".encode()).hexdigest()
 
     @property
     def trained_on(self) -> str | None:
-        """`digits`: its training images are those that generated digits are compared with."""
-        return str(self._facts["trained_on"])
+        return str(self._metadata["trained_on"])
 
     def check_shape(self, shape: ImageShape) -> None:
-        """Refuse all but grey images of 8×8.
-
-        Raises:
-            DataError: with the shape that is accepted.
-        """
-        if shape != DIGITS_SHAPE:
-            raise DataError(
-                f'the features "digits-classifier" are made for images of {DIGITS_SHAPE} '
-                f"(channels×height×width), not of {shape}",
-                where="evaluate.features",
-                remedy='use features = "pixels", which take any shape',
-            )
+        require_shape("digits-classifier", shape)
 
     def extract(self, images: Tensor) -> Tensor:
-        """Vectors (B, 64), float32, on the CPU, of images (B, 1, 8, 8), uint8."""
         return self.examine(images).features
 
     @property
     def guesses(self) -> bool:
-        """True: among ten digits."""
         return True
 
     @torch.no_grad()
@@ -110,7 +124,6 @@ class DigitsClassifier(Features):
         return Extraction(features=feature_BD.float(), logits=logit_BK.float())
 
     def embed(self, images: Tensor) -> Tensor:
-        """Vectors (B, 64), float32, on the images' device, with gradient."""
         with torch.autocast("cpu", enabled=False):
             feature_BD = self._network.features(images.cpu().double())
         return feature_BD.float().to(images.device)

@@ -1,9 +1,8 @@
-"""DINOv2's network, of Meta's weights: torchvision's vision transformer computes it.
+"""DINOv2 as torchvision's vision transformer, with Meta's weights.
 
-torch-fidelity would download Meta's repository and run it.  What DINOv2 has and torchvision's
-transformer has not can be put into the weights: a scale of each layer's outcome (LayerScale) into
-the projection before it, and positions for 224×224 images, resized from those of 518×518 once, as
-Meta's code does each time.
+torch-fidelity would download Meta's repository and run it.  What torchvision's transformer lacks is
+folded into the weights: LayerScale into the projection before it, and position embeddings resized
+once from 518×518 to 224×224, which Meta's code does in each pass.
 
 Legend: M places in a row, D dimensions.
 """
@@ -17,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from dddm.support.torchvision_operators import import_torchvision
-from dddm_features.torch_tensors import in_a_line, read_tensors, refused
-from dddm_features.vision_options import DINOV2_WEIGHTS
+from dddm_features.options import DINOV2_WEIGHTS
+from dddm_features.stored_tensors import one_line, read_state_dict, unusable
 
 _PLACES: Final = 16
 """In a row of 224 pixels, at 14 each."""
 _OFFSET: Final = 0.1
-"""Meta's code adds it to the number of places before it divides; it moves positions a little."""
+"""Meta's code adds it to the number of patches before dividing, which shifts positions a little."""
 _HEAD_DIMENSIONS: Final = 64
 _EPSILON: Final = 1e-6
 
@@ -34,13 +33,13 @@ def read_dinov2(path: Path) -> nn.Module:
     Raises:
         DataError: if the file cannot be read, or names or shapes are missing, surplus or wrong.
     """
-    known = DINOV2_WEIGHTS.name
-    weights = read_tensors(path, known=known)
+    expected = DINOV2_WEIGHTS.name
+    weights = read_state_dict(path, expected=expected)
     try:
         network = _network(weights)
         network.load_state_dict(dict(_renamed(weights)))
     except (RuntimeError, LookupError, ValueError) as error:
-        raise refused(path, f"do not fit DINOv2: {in_a_line(error)}", known=known) from error
+        raise unusable(path, f"do not fit DINOv2: {one_line(error)}", expected=expected) from error
     return network.eval().requires_grad_(requires_grad=False)
 
 
@@ -87,7 +86,7 @@ def _renamed(weights: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
             yield f"{new}.mlp.0.{part}", left.pop(f"{old}.mlp.fc1.{part}")
             yield f"{new}.mlp.3.{part}", _scaled(left.pop(f"{old}.mlp.fc2.{part}"), after_mlp)
     if left:
-        raise ValueError(f"it does not know {', '.join(sorted(left))}")
+        raise ValueError(f"unknown weights: {', '.join(sorted(left))}")
 
 
 def _scaled(part: Tensor, scale_D: Tensor) -> Tensor:

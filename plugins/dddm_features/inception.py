@@ -15,21 +15,19 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor
 
-from dddm.errors import DataError
 from dddm.interfaces.features import Extraction, Features
 from dddm.interfaces.info import ImageShape
 from dddm.support.files import sha256_of
 from dddm.support.torchvision_operators import import_torchvision
-from dddm_features.exactly import exactly
-from dddm_features.inception_options import INCEPTION_WEIGHTS, InceptionOptions, inception_path
-from dddm_features.torch_tensors import read_tensors, refused
+from dddm_features.options import INCEPTION_WEIGHTS, WeightsOptions, require_shape, weights_path
+from dddm_features.precision import full_float32
+from dddm_features.stored_tensors import read_state_dict, unusable
 
 _LAYER: Final = "2048"
 _LOGITS: Final = "logits_unbiased"
 _RECIPE: Final = "torch-fidelity inception-v3-compat, layer 2048, bilinear to 299 as TF 1; float32"
-_COLOURS: Final = 3
 _BATCH_IMAGES: Final = 64
-"""At 299×299 an early feature map of one image takes 5.5 MB, whatever its size was."""
+"""At 299×299 an early feature map takes 5.5 MB for each image."""
 
 
 def read_inception(path: Path) -> Any:
@@ -38,7 +36,7 @@ def read_inception(path: Path) -> Any:
     Raises:
         DataError: if the file cannot be read, or names or shapes are missing, surplus or wrong.
     """
-    return inception_with(read_tensors(path, known=INCEPTION_WEIGHTS.name), path=path)
+    return inception_with(read_state_dict(path, expected=INCEPTION_WEIGHTS.name), path=path)
 
 
 def inception_with(weights: dict[str, Tensor], *, path: Path) -> Any:
@@ -46,7 +44,7 @@ def inception_with(weights: dict[str, Tensor], *, path: Path) -> Any:
 
     Args:
         weights: by torch-fidelity's names.
-        path: of the file that they are of, for messages.
+        path: of their file, for messages.
 
     Raises:
         DataError: if names or shapes are missing, surplus or wrong.
@@ -55,7 +53,7 @@ def inception_with(weights: dict[str, Tensor], *, path: Path) -> Any:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     try:
-        # It would unpickle whatever a file holds; so it is given what was read without pickle.
+        # It unpickles whatever a file contains, so it gets a copy of what was read without pickle.
         return FeatureExtractorInceptionV3(
             "inception-v3-compat",
             [_LAYER, _LOGITS],
@@ -63,8 +61,8 @@ def inception_with(weights: dict[str, Tensor], *, path: Path) -> Any:
         )
     except RuntimeError as error:
         found = " ".join(str(error).split()).partition("FeatureExtractorInceptionV3: ")[2]
-        what = f"do not fit Inception: {(found or str(error))[:200]}"
-        raise refused(path, what, known=INCEPTION_WEIGHTS.name) from error
+        problem = f"do not fit Inception: {(found or str(error))[:200]}"
+        raise unusable(path, problem, expected=INCEPTION_WEIGHTS.name) from error
 
 
 def _as_file(weights: dict[str, Tensor]) -> io.BytesIO:
@@ -78,57 +76,36 @@ def _as_file(weights: dict[str, Tensor]) -> io.BytesIO:
 class Inception(Features):
     """Features (B, 2048), at least 0: Inception's last feature map, averaged over places."""
 
-    def __init__(self, options: InceptionOptions) -> None:
-        """Read the weights.
-
-        Raises:
-            DataError: if the file is missing, another than it should be, or does not fit.
-        """
-        path = inception_path(options)
+    def __init__(self, options: WeightsOptions) -> None:
+        path = weights_path(options, INCEPTION_WEIGHTS)
         self._sha256 = sha256_of(path)
         self._network = read_inception(path)
         self._device = torch.device("cpu")
 
     @property
     def dimensions(self) -> int | None:
-        """2048."""
         return int(_LAYER)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256, in hexadecimal, of the weights' file and the layer's description."""
         return hashlib.sha256(f"{self._sha256} {_RECIPE}".encode()).hexdigest()
 
     @property
     def trained_on(self) -> str | None:
-        """`ImageNet`, as are the trunks of perceptual metrics: their scores flatter each other."""
-        return "ImageNet"
+        return "ImageNet"  # like the trunks of perceptual metrics, which it therefore favours
 
     def check_shape(self, shape: ImageShape) -> None:
-        """Refuse all but grey and colour images, of any size.
-
-        Raises:
-            DataError: with what is accepted.
-        """
-        if shape.channels not in {1, _COLOURS}:
-            raise DataError(
-                f'the features "inception" see grey and colour images, not {shape}',
-                where="evaluate.features",
-                remedy='use features = "pixels", which take any shape',
-            )
+        require_shape("inception", shape)
 
     def to(self, device: torch.device) -> None:
-        """Move the network to `device`."""
         self._device = device
         self._network.to(device)
 
     def extract(self, images: Tensor) -> Tensor:
-        """Vectors (B, 2048), float32, on the CPU, of images (B, 1 or 3, H, W), uint8, 0…255."""
         return self.examine(images).features
 
     @property
     def guesses(self) -> bool:
-        """True: among Inception's 1,008 classes, as Inception Scores are computed."""
         return True
 
     @torch.no_grad()
@@ -139,7 +116,7 @@ class Inception(Features):
         return Extraction(features=feature_BD, logits=logit_BK)
 
     def _examine(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-        colours_BCHW = image_BCHW.to(self._device).expand(-1, _COLOURS, -1, -1)
-        with exactly(self._device):
+        colours_BCHW = image_BCHW.to(self._device).expand(-1, 3, -1, -1)
+        with full_float32(self._device):
             feature_BD, logit_BK = self._network(colours_BCHW)
         return feature_BD.cpu(), logit_BK.cpu()

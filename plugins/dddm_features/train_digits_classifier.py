@@ -26,7 +26,7 @@ from dddm.support.images import from_uint8
 from dddm.support.manifest import manifest_of
 from dddm.support.noise import generator_for
 from dddm.support.splits import hold_out_evenly
-from dddm_features.digits_network import DigitsNetwork
+from dddm_features.digits_classifier import DigitsNetwork
 
 COMMAND: Final = "python -m dddm_features.train_digits_classifier --out FILE"
 HELD_OUT_IMAGES: Final = 297

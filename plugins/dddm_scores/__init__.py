@@ -1,23 +1,144 @@
-"""Built-in scores."""
+"""Built-in scores: their registration, and what readers are told of each.  Imports no torch."""
 
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+from dddm.interfaces.info import Detail, Measure, ScoreInfo
 from dddm.interfaces.plugin import Conformance, Kind, NoOptions, Registrar, hookimpl
-from dddm_scores.facts import (
-    AUTHENTICITY,
-    DENSITY_COVERAGE,
-    FRECHET,
-    KERNEL,
-    NEAREST,
-    PRECISION_RECALL,
-    always,
-    of_neighbours,
-    of_splits,
-)
 from dddm_scores.options import (
     InceptionScoreOptions,
     KernelOptions,
     NeighbourOptions,
     check_neighbours,
 )
+
+FRECHET: Final = ScoreInfo(
+    measures=(
+        Measure(
+            name="fd",
+            words="Fréchet distance",
+            better="less",
+            explained="compares mean and covariance of generated and training images; it falls "
+            "with the number of images, so compare it only at the same number",
+            heading="FD",
+            published="fid",
+        ),
+    ),
+)
+
+KERNEL: Final = ScoreInfo(
+    measures=(
+        Measure(
+            name="kid",
+            words="Kernel distance",
+            better="less",
+            explained="compares all moments up to the third, and does not depend on how many "
+            "images there are; about 0 cannot be told from the training images",
+            heading="kid·10³",
+            times=1000,
+        ),
+    ),
+)
+
+
+def _of_splits(options: InceptionScoreOptions) -> ScoreInfo:
+    # It needs an image for each split.
+    return ScoreInfo(
+        measures=(
+            Measure(
+                name="is",
+                words="Inception Score",
+                better="more",
+                explained="how surely classes are recognised and how evenly they occur; it knows "
+                "nothing of the training images",
+            ),
+        ),
+        fewest_images=max(options.splits, 2),
+        probabilities=True,
+    )
+
+
+PRECISION_RECALL: Final = (
+    Measure(
+        name="precision",
+        words="Precision",
+        better="more",
+        explained="share of generated images that lie among training images",
+        heading="prec.",
+    ),
+    Measure(
+        name="recall",
+        words="Recall",
+        better="more",
+        explained="share of training images that lie among generated ones",
+    ),
+)
+
+DENSITY_COVERAGE: Final = (
+    Measure(
+        name="density",
+        words="Density",
+        better="more",
+        explained="how many training images have a generated one near them, on average; about 1 "
+        "for new images of the same kind",
+        heading="dens.",
+    ),
+    Measure(
+        name="coverage",
+        words="Coverage",
+        better="more",
+        explained="share of training images with a generated one near them",
+        heading="cover.",
+    ),
+)
+
+AUTHENTICITY: Final = (
+    Measure(
+        name="authenticity",
+        words="Authenticity",
+        better="more",
+        explained="share of generated images that are farther from their nearest training image "
+        "than that one is from the others; copies have 0",
+        heading="auth.",
+    ),
+)
+
+
+@cache  # equal registrations compare equal
+def _of_neighbours(measures: tuple[Measure, ...]) -> Callable[[NeighbourOptions], ScoreInfo]:
+    def describe(options: NeighbourOptions) -> ScoreInfo:
+        return ScoreInfo(measures=measures, fewest_images=options.neighbours + 1)
+
+    return describe
+
+
+NEAREST: Final = ScoreInfo(
+    measures=(
+        Measure(
+            name="nearest",
+            words="Nearest",
+            better="neither",
+            explained="median distance to the nearest training image; copies have 0, and what is "
+            "far above held-out images does not look like the data",
+            details=(
+                Detail(
+                    name="close_share",
+                    words="close",
+                    explained="share of images nearer to a training image than 99 % of held-out "
+                    "images are; 1 % is usual, far more means copying",
+                    percent=True,
+                ),
+            ),
+        ),
+    ),
+    fewest_images=1,
+)
+
+
+@cache
+def _always(facts: ScoreInfo) -> Callable[[Any], ScoreInfo]:
+    return lambda _options: facts
 
 
 @hookimpl
@@ -29,7 +150,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_scores.frechet:FrechetDistance",
         options=NoOptions,
         summary="Fréchet distance: mean and covariance of features; FID in Inception's.",
-        describe=always(FRECHET),
+        describe=_always(FRECHET),
         default=True,
     )
     registrar.add(
@@ -38,7 +159,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_scores.kernel:KernelDistance",
         options=KernelOptions,
         summary="Kernel distance (KID), without bias from the number of images.",
-        describe=always(KERNEL),
+        describe=_always(KERNEL),
         conformance=Conformance(examples=({}, {"subsets": 3, "subset_images": 20})),
     )
     registrar.add(
@@ -47,7 +168,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_scores.inception_score:InceptionScore",
         options=InceptionScoreOptions,
         summary="Inception Score, of features that give logits of classes.",
-        describe=of_splits,
+        describe=_of_splits,
         conformance=Conformance(examples=({}, {"splits": 2})),
     )
     for name, target, measures, summary in (
@@ -73,11 +194,11 @@ def dddm_register(registrar: Registrar) -> None:
         registrar.add(
             Kind.SCORE,
             name,
-            target=f"dddm_scores.lie_among:{target}",
+            target=f"dddm_scores.neighbourhoods:{target}",
             options=NeighbourOptions,
             check=check_neighbours,
             summary=summary,
-            describe=of_neighbours(measures),
+            describe=_of_neighbours(measures),
             conformance=Conformance(examples=({}, {"neighbours": 5, "training_images": 30})),
         )
     registrar.add(
@@ -86,6 +207,6 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_scores.nearest:Nearest",
         options=NoOptions,
         summary="Distance to the nearest training image, as a check on copying.",
-        describe=always(NEAREST),
+        describe=_always(NEAREST),
         default=True,
     )

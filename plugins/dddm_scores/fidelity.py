@@ -1,9 +1,10 @@
-"""torch-fidelity (0.4.0, pinned): the one module of the scores that touches it.
+"""The functions of torch-fidelity (0.4.0, pinned) that scores use.
 
-Fréchet distance and Inception Score are its own functions, so that scores equal those of its
-`calculate_metrics`.  They keep the precision they are given; they are given float64.
+With them scores equal those of its `calculate_metrics`.  They compute in the precision of their
+arguments, so they are given float64.
 """
 
+from importlib import import_module
 from typing import Any, Final
 
 from torch import Tensor
@@ -12,11 +13,11 @@ from dddm.support.moments import Statistics
 from dddm.support.torchvision_operators import import_torchvision
 
 SEED: Final = 2020
-"""With which torch-fidelity draws subsets and shuffles, unless it is told otherwise."""
+"""torch-fidelity's default for subsets and shuffling."""
 
 
-def frechet(one: Statistics, other: Statistics) -> float:
-    """The Fréchet distance between two pairs of mean and covariance."""
+def frechet_distance(one: Statistics, other: Statistics) -> float:
+    """FD between two sets of features: 0 for equal ones, up to rounding, also below 0."""
     metric = _module("metric_fid")
     pairs = [{"mu": each.mean, "sigma": each.covariance} for each in (one, other)]
     return float(metric.fid_statistics_to_metric(*pairs, verbose=False)[metric.KEY_METRIC_FID])
@@ -30,8 +31,6 @@ def inception_score(logits: Tensor, *, splits: int) -> tuple[float, float]:
 
 
 def _module(name: str) -> Any:
-    # Imported when it is first used: it brings torchvision along, which takes seconds.
+    # Importing torchvision takes seconds, so only a score that needs it pays for it.
     import_torchvision()
-    from importlib import import_module
-
     return import_module(f"torch_fidelity.{name}")

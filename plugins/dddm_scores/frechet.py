@@ -2,8 +2,8 @@
 
     FD = ‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½)
 
-It depends on how many images there are, so its floors do too: each is taken over as many real
-images as there are generated ones, or stands beside as many generated ones.
+It depends on the number of images, so each floor uses as many real images as were generated, or is
+given with the distance of as many generated ones.
 
 Legend: N generated images, M training images, D feature dimensions.
 """
@@ -18,18 +18,13 @@ from dddm.interfaces.features import Extraction
 from dddm.interfaces.measurement import Floor, Measurement
 from dddm.interfaces.plugin import NoOptions
 from dddm.interfaces.score import Reference, Score
-from dddm.support.moments import Statistics, statistics_of
+from dddm.support.moments import statistics_of
 from dddm.support.noise import generator_for
-from dddm_scores import fidelity
+from dddm_scores.fidelity import frechet_distance
 
 RESAMPLES: Final = 5
-"""One resample's distance varies by half of itself; the mean of five is steadier."""
+"""The distance of one resample varies by half of its value; the mean of five varies less."""
 _FEWEST: Final = 2
-
-
-def frechet_distance(one: Statistics, other: Statistics) -> float:
-    """FD between two sets of features: 0 for equal ones, up to rounding, which may go below it."""
-    return fidelity.frechet(one, other)
 
 
 @final
@@ -37,15 +32,9 @@ class FrechetDistance(Score):
     """FD of generated images to the training set; less is better."""
 
     def __init__(self, options: NoOptions) -> None:
-        """There is nothing to choose."""
         del options
 
     def measure(self, *, generated: Extraction, reference: Reference) -> Mapping[str, Measurement]:
-        """`fd`.
-
-        Raises:
-            DataError: if a feature is not finite.
-        """
         value = _to_training(generated.features, reference)
         formula = {"precision": "float64", "ddof": 1, "resamples": RESAMPLES}
         return {"fd": Measurement(value=value, formula=formula)}
@@ -53,7 +42,6 @@ class FrechetDistance(Score):
     def floors(
         self, *, generated: Extraction, reference: Reference
     ) -> Mapping[str, Sequence[Floor]]:
-        """A resample of the training images; and held-out images, beside as many generated ones."""
         features_ND = generated.features
         count = len(features_ND)
         resample = Floor(name="resample", value=resample_distance(reference, count), images=count)
@@ -76,8 +64,8 @@ def _to_training(features: Tensor, reference: Reference) -> float:
 def resample_distance(reference: Reference, images: int) -> float:
     """Mean FD of bootstrap resamples, of `images` training images each, to the training set.
 
-    Where features of some training images alone are kept, these are drawn without repetition:
-    they are themselves a sample of all.
+    Where only a sample of the training images' features is kept, it is a sample already and is
+    drawn from without repetition.
     """
 
     def mean() -> float:
@@ -88,7 +76,6 @@ def resample_distance(reference: Reference, images: int) -> float:
 
 
 def one_resample(reference: Reference, images: int, number: int) -> float:
-    """FD of resample `number`."""
     train_MD = reference.train
     generator = generator_for("resample floor", images, number)
     if reference.images > len(train_MD):

@@ -1,9 +1,9 @@
-"""The Inception Score (Salimans et al. 2016): how surely classes are recognised, and how evenly.
+"""The Inception Score (Salimans et al. 2016): how confident class predictions are, and how varied.
 
     IS = exp(mean KL(p(y|x) ‖ p(y)))
 
-averaged over splits of the images.  It knows nothing of the training images; theirs stands beside
-it, at the same count.
+averaged over splits of the images.  It does not use the training images; their own score at the
+same number is its floor.
 
 Legend: N generated images, K classes.
 """
@@ -30,9 +30,8 @@ class InceptionScore(Score):
         self._splits = options.splits
 
     def measure(self, *, generated: Extraction, reference: Reference) -> Mapping[str, Measurement]:
-        """`is`, with its deviation over splits."""
         del reference
-        assert generated.logits is not None, "features without logits are refused before"
+        assert generated.logits is not None, "checked by build_features"
         value, deviation = fidelity.inception_score(generated.logits, splits=self._splits)
         measurement = Measurement(
             value=value,
@@ -49,7 +48,6 @@ class InceptionScore(Score):
     def floors(
         self, *, generated: Extraction, reference: Reference
     ) -> Mapping[str, Sequence[Floor]]:
-        """Of as many training images, and of all held-out ones."""
         floors = []
         for name, real in (
             ("training", _some_train_logits(reference, len(generated.features))),
@@ -65,7 +63,6 @@ class InceptionScore(Score):
 
 
 def _some_train_logits(reference: Reference, images: int) -> Tensor | None:
-    """Logits of training images sampled at random, as many as there are of `images`."""
     logits_MK = reference.train_logits
     if logits_MK is None:
         return None

@@ -3,11 +3,10 @@
     k(x, y) = (xy / D + 1)³
     KID     = mean k(x, x′) + mean k(y, y′) − 2 mean k(x, y)        over x ≠ x′, y ≠ y′
 
-averaged over subsets that are drawn as torch-fidelity draws them, so that values equal those of its
-`calculate_metrics`; its own function takes powers of float64 numbers one by one, which is most of
-its time.
+averaged over subsets, drawn as in torch-fidelity, so that values equal those of its
+`calculate_metrics`, whose own function spends most of its time in elementwise powers of float64.
 
-It has no bias: its expectation does not depend on how many images there are.
+It is unbiased: its expectation does not depend on the number of images.
 
 Legend: N and M features of D dimensions, S of them in a subset.
 """
@@ -38,7 +37,6 @@ class KernelDistance(Score):
         self._subset_images = options.subset_images
 
     def measure(self, *, generated: Extraction, reference: Reference) -> Mapping[str, Measurement]:
-        """`kid`, with its deviation over subsets."""
         subset = self._subset(generated.features, reference)
         value, deviation = kernel_distance(
             generated.features, reference.train, subset=subset, subsets=self._subsets
@@ -59,7 +57,6 @@ class KernelDistance(Score):
     def floors(
         self, *, generated: Extraction, reference: Reference
     ) -> Mapping[str, Sequence[Floor]]:
-        """Of all held-out images."""
         del generated
         held_out_KD = reference.held_out
         if held_out_KD is None or len(held_out_KD) < _FEWEST:
@@ -86,11 +83,11 @@ def kernel_distance(
         subset: S, at least 2; at most N and M.
         subsets: how many.
     """
-    lot = np.random.RandomState(SEED)
+    random = np.random.RandomState(SEED)
     found = []
     for _ in range(subsets):
         x_SD, y_SD = (
-            features[torch.from_numpy(lot.choice(len(features), subset, replace=False))].double()
+            features[torch.from_numpy(random.choice(len(features), subset, replace=False))].double()
             for features in (generated, real)
         )
         found.append(_of_subset(x_SD, y_SD))

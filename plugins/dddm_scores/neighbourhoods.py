@@ -1,6 +1,6 @@
-"""How two sets of features lie among each other: five scores from the same distances.
+"""Precision, recall, density, coverage and authenticity, from one comparison of two sets.
 
-A set covers the balls around its features that reach to their k-th nearest neighbour in the set.
+Each feature of a set has a ball that reaches to its k-th nearest neighbour in the set.
 
     precision     share of generated images in a ball of a real one        Kynkäänniemi et al. 2019
     recall        share of real images in a ball of a generated one
@@ -9,19 +9,24 @@ A set covers the balls around its features that reach to their k-th nearest neig
     authenticity  share of generated images that are farther from their nearest real image than
                   that one is from the other real images                   Alaa et al. 2022
 
-All distances are squared and taken in float64 in blocks: |x|² + |y|² − 2xy, whose rounding at 2,048
-dimensions is some 1e-13 of |x|².
+Squared distances are computed in float64 and in blocks, as |x|² + |y|² − 2xy; at 2,048 dimensions
+the rounding error is about 1e-13 of |x|².
 
 Legend: N generated images, M real ones, D feature dimensions, Q rows of a block.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Final, final
 
 import torch
 from attrs import frozen
 from torch import Tensor
 
-from dddm_scores.options import NEIGHBOURS
+from dddm.interfaces.features import Extraction
+from dddm.interfaces.measurement import Floor, Measurement
+from dddm.interfaces.score import Reference, Score
+from dddm.support.noise import generator_for
+from dddm_scores.options import NEIGHBOURS, NeighbourOptions
 
 _ROWS: Final = 1024
 _COLUMNS: Final = 8192
@@ -29,7 +34,7 @@ _COLUMNS: Final = 8192
 
 @final
 @frozen(kw_only=True)
-class NeighbourhoodScores:
+class NeighbourhoodValues:
     """All but `density` lie in [0, 1]; about 1 is best for `density` and `authenticity`."""
 
     precision: float
@@ -86,7 +91,7 @@ def neighbourhoods_of(features: Tensor, *, neighbours: int = NEIGHBOURS) -> Neig
 
 def compare_neighbourhoods(
     generated: Neighbourhoods, real: Neighbourhoods, *, neighbours: int = NEIGHBOURS
-) -> NeighbourhoodScores:
+) -> NeighbourhoodValues:
     """The five scores; both sets have balls of the same `neighbours`."""
     x_ND, y_MD = generated.features, real.features
     within = precise = authentic = 0
@@ -112,7 +117,7 @@ def compare_neighbourhoods(
         within += int(balls_Q.sum())
         precise += int((balls_Q > 0).sum())
         authentic += int((least_Q > real.nearest[least_is_Q]).sum())
-    return NeighbourhoodScores(
+    return NeighbourhoodValues(
         precision=precise / len(x_ND),
         recall=float(recalled_M.double().mean()),
         density=within / (neighbours * len(x_ND)),
@@ -125,3 +130,82 @@ def _squares(x_QD: Tensor, y_CD: Tensor) -> Tensor:
     """Squared distances (Q, C), float64, at least 0."""
     square_QC = torch.addmm(y_CD.square().sum(dim=1)[None, :], x_QD, y_CD.T, alpha=-2.0)
     return square_QC.add_(x_QD.square().sum(dim=1)[:, None]).clamp_(min=0.0)
+
+
+def precision_recall(options: NeighbourOptions) -> Score:
+    return NeighbourhoodScore(options, names=("precision", "recall"))
+
+
+def density_coverage(options: NeighbourOptions) -> Score:
+    return NeighbourhoodScore(options, names=("density", "coverage"))
+
+
+def authenticity(options: NeighbourOptions) -> Score:
+    return NeighbourhoodScore(options, names=("authenticity",))
+
+
+@final
+class NeighbourhoodScore(Score):
+    """Some of the five values; scores with the same options share one comparison.
+
+    Args:
+        names: measures of this score, fields of `NeighbourhoodValues`.
+    """
+
+    def __init__(self, options: NeighbourOptions, *, names: Sequence[str]) -> None:
+        self._k = options.neighbours
+        self._images = options.training_images
+        self._names = names
+
+    def measure(self, *, generated: Extraction, reference: Reference) -> Mapping[str, Measurement]:
+        real = self._of_training(reference)
+        found = generated.once(
+            (__name__, "compared", self._k, self._images, reference),
+            lambda: compare_neighbourhoods(
+                neighbourhoods_of(generated.features, neighbours=self._k), real, neighbours=self._k
+            ),
+        )
+        images = len(real.features)
+        formula = {
+            "neighbours": self._k,
+            "training_images": images,
+            "distance": "euclidean",
+            "precision": "float64",
+        }
+        return {
+            name: Measurement(value=getattr(found, name), formula=formula, training_images=images)
+            for name in self._names
+        }
+
+    def floors(
+        self, *, generated: Extraction, reference: Reference
+    ) -> Mapping[str, Sequence[Floor]]:
+        del generated
+        held_out_KD = reference.held_out
+        if held_out_KD is None or len(held_out_KD) <= self._k:
+            return {}
+        found: NeighbourhoodValues = reference.once(
+            (__name__, "held-out", self._k, self._images),
+            lambda: compare_neighbourhoods(
+                neighbourhoods_of(held_out_KD, neighbours=self._k),
+                self._of_training(reference),
+                neighbours=self._k,
+            ),
+        )
+        return {
+            name: (Floor(name="held-out", value=getattr(found, name), images=len(held_out_KD)),)
+            for name in self._names
+        }
+
+    def _of_training(self, reference: Reference) -> Neighbourhoods:
+        """The balls of the training images, or of some of them sampled at random."""
+
+        def compute() -> Neighbourhoods:
+            train_MD = reference.train
+            if self._images is not None and self._images < len(train_MD):
+                generator = generator_for("neighbour images", self._images)
+                order = torch.randperm(len(train_MD), generator=generator)
+                train_MD = train_MD[order[: self._images]]
+            return neighbourhoods_of(train_MD, neighbours=self._k)
+
+        return reference.once((__name__, "training", self._k, self._images), compute)

@@ -1,4 +1,4 @@
-"""Options of the built-in scores.  Imports no torch."""
+"""Options of the built-in scores."""
 
 from collections.abc import Iterator
 from typing import Final, final
@@ -21,7 +21,7 @@ SUBSET_IMAGES: Final = 1000
 class KernelOptions:
     """Options of `kid`."""
 
-    subsets: int = option(SUBSETS, at_least=1, help="Subsets that it is averaged over.")
+    subsets: int = option(SUBSETS, at_least=1, help="Number of subsets to average over.")
     subset_images: int = option(
         SUBSET_IMAGES, at_least=2, help="Images in a subset; fewer where there are fewer."
     )
@@ -32,16 +32,13 @@ class KernelOptions:
 class InceptionScoreOptions:
     """Options of `is`."""
 
-    splits: int = option(SPLITS, at_least=1, help="Parts that it is averaged over.")
+    splits: int = option(SPLITS, at_least=1, help="Number of parts to average over.")
 
 
 @final
 @frozen(kw_only=True)
 class NeighbourOptions:
-    """Options of `precision-recall`, `density-coverage` and `authenticity`.
-
-    Scores that have the same options share one computation.
-    """
+    """Options of `precision-recall`, `density-coverage` and `authenticity`."""
 
     neighbours: int = option(
         NEIGHBOURS, at_least=1, help="k: a ball reaches to the k-th nearest neighbour."
@@ -49,13 +46,12 @@ class NeighbourOptions:
     training_images: int | None = option(
         None,
         at_least=2,
-        help="Training images, sampled at random, that it is taken against; without it all whose "
+        help="How many training images, sampled at random, to compare with; without it all whose "
         "features are kept (at most 50,000).",
     )
 
 
 def check_neighbours(options: NeighbourOptions, context: RecipeContext) -> Iterator[Issue]:
-    """An image among `training_images` has as many others as neighbours."""
     del context
     if options.training_images is not None and options.training_images <= options.neighbours:
         yield Issue(

@@ -22,7 +22,7 @@ from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
 from dddm.train.run_folder import RunFolder
 from dddm_datasets.digits import Digits
-from dddm_features.vision_options import CLIP_WEIGHTS, DINOV2_WEIGHTS
+from dddm_features.options import CLIP_WEIGHTS, DINOV2_WEIGHTS
 
 
 @pytest.fixture

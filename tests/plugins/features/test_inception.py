@@ -11,17 +11,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.info import DatasetInfo, ImageShape
-from dddm.interfaces.plugin import RecipeContext
+from dddm.interfaces.info import ImageShape
 from dddm.support.files import sha256_of
 from dddm.support.torchvision_operators import import_torchvision
 from dddm.testing import examine
 from dddm_features.inception import Inception, inception_with, read_inception
-from dddm_features.inception_options import (
+from dddm_features.options import (
     INCEPTION_WEIGHTS,
-    InceptionOptions,
-    check_inception,
-    needs_inception,
+    WeightsOptions,
 )
 
 
@@ -60,16 +57,16 @@ def drawn(name: str, like: Tensor, generator: torch.Generator) -> Tensor:
 @pytest.fixture(scope="module")
 def options(
     state: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[InceptionOptions]:
+) -> Iterator[WeightsOptions]:
     """Options that name a file of these weights, 95 MB, which is removed at the end."""
     path = tmp_path_factory.mktemp("weights") / "inception.pth"
     torch.save(state, path)
-    yield InceptionOptions(weights=str(path), weights_sha256=sha256_of(path))
+    yield WeightsOptions(weights=str(path), weights_sha256=sha256_of(path))
     path.unlink()
 
 
 @pytest.fixture(scope="module")
-def features(options: InceptionOptions) -> Inception:
+def features(options: WeightsOptions) -> Inception:
     """The features with these weights."""
     return Inception(options)
 
@@ -94,7 +91,7 @@ def plain(features: Inception, images: Tensor) -> Tensor:
 
 
 def test_it_is_torch_fidelity_s_extractor(
-    options: InceptionOptions, images: Tensor, plain: Tensor
+    options: WeightsOptions, images: Tensor, plain: Tensor
 ) -> None:
     """The same file read by torch-fidelity gives the same: 2,048 numbers, not all alike."""
     extractor = theirs()(
@@ -109,7 +106,7 @@ def test_it_is_torch_fidelity_s_extractor(
 
 
 def test_logits_are_those_of_inception_scores(
-    options: InceptionOptions, features: Inception, images: Tensor
+    options: WeightsOptions, features: Inception, images: Tensor
 ) -> None:
     """torch-fidelity's layer `logits_unbiased`, 1,008 of them, from the same pass."""
     extractor = theirs()(
@@ -145,7 +142,7 @@ def test_grey_is_shown_in_three_equal_colours(features: Inception) -> None:
     assert torch.equal(features.extract(grey), features.extract(grey.repeat(1, 3, 1, 1)))
 
 
-def test_what_it_says_of_itself(features: Inception, options: InceptionOptions) -> None:
+def test_what_it_says_of_itself(features: Inception, options: WeightsOptions) -> None:
     """It owns to having been trained on ImageNet, and its fingerprint is not the file's alone."""
     assert features.dimensions == 2048
     assert features.trained_on == "ImageNet"
@@ -199,48 +196,10 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path: Path) -> None:
     refused("cannot be read")
     for held in ([1, 2], {"a": 3}, {1: torch.zeros(2)}):
         torch.save(held, path)
-        refused("no table of tensors")
+        refused("not a table of named tensors")
 
 
-def test_without_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error has the URL, the hash and the place where the file belongs."""
-    monkeypatch.setenv("DDDM_WEIGHTS", str(tmp_path))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    with pytest.raises(DataError) as refused:
-        Inception(InceptionOptions())
-    text = str(refused.value)
-    assert INCEPTION_WEIGHTS.url in text
-    assert INCEPTION_WEIGHTS.sha256 in text
-    assert str(tmp_path / INCEPTION_WEIGHTS.name) in text
-
-
-@pytest.mark.parametrize("size_bytes", [10, INCEPTION_WEIGHTS.size_bytes])
-def test_another_file_in_its_place_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size_bytes: int
-) -> None:
-    """Size and hash must be right."""
-    monkeypatch.setenv("DDDM_WEIGHTS", str(tmp_path))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    with (tmp_path / INCEPTION_WEIGHTS.name).open("wb") as file:
-        file.truncate(size_bytes)
-    with pytest.raises(DataError, match=r"wrong (size|hash)"):
-        Inception(InceptionOptions())
-
-
-def test_what_is_checked_without_torch() -> None:
-    """Two channels are refused, half of the two options is refused, an own file needs no other."""
-    facts = DatasetInfo(shape=ImageShape(channels=2, height=8, width=8), train_images=2)
-    context = RecipeContext(data=facts, tables={})
-    (issue,) = check_inception(InceptionOptions(), context)
-    assert issue.option == "use"
-    context = RecipeContext(data=None, tables={})
-    (issue,) = check_inception(InceptionOptions(weights="w.pth"), context)
-    assert issue.option == "weights_sha256"
-    assert needs_inception(InceptionOptions(weights="w", weights_sha256="0")) == ()
-    assert needs_inception(InceptionOptions()) == (INCEPTION_WEIGHTS,)
-
-
-def test_it_keeps_its_promises(options: InceptionOptions) -> None:
+def test_it_keeps_its_promises(options: WeightsOptions) -> None:
     """Those of every component and of features, with these weights."""
     table = {"weights": options.weights, "weights_sha256": options.weights_sha256}
     report = examine("dddm:inception", examples=[table])

@@ -12,18 +12,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.info import DatasetInfo, ImageShape
-from dddm.interfaces.plugin import RecipeContext
+from dddm.interfaces.info import ImageShape
 from dddm.support.files import sha256_of
 from dddm.support.moments import statistics_of
-from dddm_features.resnet20 import ResNet20Features, read_resnet20
-from dddm_features.resnet20_file import resnet20_path
-from dddm_features.resnet20_network import Block, ResNet20, normalise
-from dddm_features.resnet20_options import (
-    ResNet20Options,
-    check_resnet20,
+from dddm_features.options import (
+    RESNET20_WEIGHTS,
+    WeightsOptions,
+    weights_path,
 )
-from dddm_scores.frechet import frechet_distance
+from dddm_features.resnet20 import ResNet20Features, read_resnet20
+from dddm_features.resnet20_network import Block, ResNet20, normalise
+from dddm_scores.fidelity import frechet_distance
 
 
 def random_state() -> dict[str, Tensor]:
@@ -34,11 +33,11 @@ def random_state() -> dict[str, Tensor]:
     return {name: value for name, value in state.items() if "num_batches" not in name}
 
 
-def written(folder: Path, state: Mapping[str, Tensor]) -> ResNet20Options:
+def written(folder: Path, state: Mapping[str, Tensor]) -> WeightsOptions:
     """Options that name a file of these weights."""
     path = folder / "mine.safetensors"
     save_file(dict(state), path)
-    return ResNet20Options(weights=str(path), weights_sha256=sha256_of(path))
+    return WeightsOptions(weights=str(path), weights_sha256=sha256_of(path))
 
 
 @pytest.fixture
@@ -162,30 +161,6 @@ def test_other_shapes_are_refused(tmp_path: Path) -> None:
     assert '"pixels"' in str(caught.value.remedy)
 
 
-@pytest.mark.parametrize(
-    ("options", "shape", "named"),
-    [
-        (ResNet20Options(), (3, 32, 32), []),
-        (ResNet20Options(), None, []),
-        (ResNet20Options(), (3, 64, 64), ["use"]),
-        (ResNet20Options(weights="a"), None, ["weights_sha256"]),
-        (ResNet20Options(weights_sha256="0" * 64), None, ["weights"]),
-        (ResNet20Options(weights="a", weights_sha256="0" * 63), None, ["weights_sha256"]),
-        (ResNet20Options(weights="a", weights_sha256="0" * 64), None, []),
-    ],
-)
-def test_the_check(
-    options: ResNet20Options, shape: tuple[int, int, int] | None, named: list[str]
-) -> None:
-    """Before training: images of another shape, and half a description of one's own file."""
-    data = None
-    if shape is not None:
-        image = ImageShape(channels=shape[0], height=shape[1], width=shape[2])
-        data = DatasetInfo(shape=image, train_images=10)
-    context = RecipeContext(data=data, tables={})
-    assert [issue.option for issue in check_resnet20(options, context)] == named
-
-
 def batch(name: str) -> tuple[Tensor, Tensor]:
     """Images and labels of one of CIFAR-10's batches."""
     root = os.environ.get("DDDM_DATA")
@@ -200,8 +175,8 @@ def batch(name: str) -> tuple[Tensor, Tensor]:
 def test_the_real_network_tells_cifar_apart() -> None:
     """With the known weights the error on every tenth test image is near the published 8.27 %."""
     images, labels = (part[::10] for part in batch("test_batch"))
-    path = resnet20_path(ResNet20Options())
-    features = ResNet20Features(ResNet20Options()).extract(images)
+    path = weights_path(WeightsOptions(), RESNET20_WEIGHTS)
+    features = ResNet20Features(WeightsOptions()).extract(images)
     guess = features @ load_file(path)["linear.weight"].T + load_file(path)["linear.bias"]
     error = float((guess.argmax(1) != labels).double().mean())
     # Two standard deviations of a share of 1,000.
@@ -211,7 +186,7 @@ def test_the_real_network_tells_cifar_apart() -> None:
 def test_two_halves_are_near_each_other() -> None:
     """FD between halves of 1,500 real images is a small part of that between two classes."""
     images, labels = (part[:1500] for part in batch("data_batch_1"))
-    features = ResNet20Features(ResNet20Options()).extract(images)
+    features = ResNet20Features(WeightsOptions()).extract(images)
     halves = frechet_distance(statistics_of(features[::2]), statistics_of(features[1::2]))
     cats, ships = (statistics_of(features[labels == k]) for k in (3, 8))
     assert halves < frechet_distance(cats, ships) / 50

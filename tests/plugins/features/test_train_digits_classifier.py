@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from dddm.interfaces.plugin import NoOptions
 from dddm_datasets.digits import Digits
 from dddm_features import train_digits_classifier as script
-from dddm_features.digits_classifier import read_weights
-from dddm_features.digits_network import DigitsNetwork
+from dddm_features.digits_classifier import DigitsNetwork, read_weights
 
 
 def test_it_takes_the_data_sets_split() -> None:

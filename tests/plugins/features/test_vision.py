@@ -15,23 +15,19 @@ from vision_weights import dinov2_weights, write_clip
 
 from dddm.errors import DataError
 from dddm.interfaces.features import Features
-from dddm.interfaces.info import DatasetInfo, ImageShape
-from dddm.interfaces.plugin import RecipeContext, WeightFile
+from dddm.interfaces.info import ImageShape
+from dddm.interfaces.plugin import WeightFile
 from dddm.support.files import sha256_of
 from dddm.support.torchvision_operators import import_torchvision
-from dddm_features.clip_network import read_clip
 from dddm_features.dinov2_network import read_dinov2
-from dddm_features.vision import clip_vit_b_32, dinov2_vit_b_14
-from dddm_features.vision_options import (
+from dddm_features.options import (
     CLIP_WEIGHTS,
     DINOV2_WEIGHTS,
-    VisionOptions,
-    check_vision,
-    needs_clip,
-    needs_dinov2,
+    WeightsOptions,
 )
+from dddm_features.vision import clip_vit_b_32, dinov2_vit_b_14, read_clip
 
-Make = Callable[[VisionOptions], Features]
+Make = Callable[[WeightsOptions], Features]
 BOTH: list[tuple[Make, WeightFile]] = [
     (clip_vit_b_32, CLIP_WEIGHTS),
     (dinov2_vit_b_14, DINOV2_WEIGHTS),
@@ -52,9 +48,9 @@ def dinov2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def own(path: Path) -> VisionOptions:
+def own(path: Path) -> WeightsOptions:
     """Options that name a file."""
-    return VisionOptions(weights=str(path), weights_sha256=sha256_of(path))
+    return WeightsOptions(weights=str(path), weights_sha256=sha256_of(path))
 
 
 @pytest.fixture(scope="module")
@@ -176,22 +172,6 @@ def test_what_they_say_of_themselves(features: list[Features], clip: Path) -> No
             one.check_shape(ImageShape(channels=2, height=8, width=8))
 
 
-@pytest.mark.parametrize(("make", "file"), BOTH)
-def test_without_the_file(
-    make: Make, file: WeightFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The error has URL, hash and place; a file of its size but other bytes is refused."""
-    monkeypatch.setenv("DDDM_WEIGHTS", str(tmp_path))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    with pytest.raises(DataError) as refused:
-        make(VisionOptions())
-    for needed in (file.url, file.sha256, str(tmp_path / file.name), "dddm weights fetch"):
-        assert needed in str(refused.value)
-    (tmp_path / file.name).write_bytes(b"no network")
-    with pytest.raises(DataError, match="wrong size"):
-        make(VisionOptions())
-
-
 class Evil:
     """A pickle of it would write a file."""
 
@@ -209,7 +189,7 @@ def archive_of(pickled: bytes, path: Path) -> Path:
 def test_an_archive_that_asks_for_code_is_refused(tmp_path: Path, clip: Path) -> None:
     """Nothing but tables and tensors is made of it, and none of its programs is needed."""
     evil = archive_of(pickle.dumps({"a": Evil()}, protocol=2), tmp_path / "evil.pt")
-    with pytest.raises(DataError, match=r"exec, which no weights need"):
+    with pytest.raises(DataError, match=r"exec, which weights do not need"):
         read_clip(evil)
     assert not Path("/tmp/dddm-was-here").exists()  # noqa: S108 - where the code would write
     without = tmp_path / "without.pt"
@@ -252,18 +232,3 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path, clip: Path, dinov2: Pat
             torch.save(wrong, held)
             path.write_bytes(held.getvalue())
             refused(read_dinov2, "do not fit DINOv2")
-
-
-def test_what_is_checked_without_torch() -> None:
-    """Two channels are refused, half of the two options too; an own file needs no other."""
-    facts = DatasetInfo(shape=ImageShape(channels=2, height=8, width=8), train_images=2)
-    (issue,) = check_vision(VisionOptions(), RecipeContext(data=facts, tables={}))
-    assert issue.option == "use"
-    context = RecipeContext(data=None, tables={})
-    (issue,) = check_vision(VisionOptions(weights="w.pt"), context)
-    assert issue.option == "weights_sha256"
-    own_file = VisionOptions(weights="w", weights_sha256="0")
-    assert (needs_clip(own_file), needs_dinov2(own_file)) == ((), ())
-    assert needs_clip(VisionOptions()) == (CLIP_WEIGHTS,)
-    assert needs_dinov2(VisionOptions()) == (DINOV2_WEIGHTS,)
-    assert CLIP_WEIGHTS.sha256 in CLIP_WEIGHTS.url

@@ -58,7 +58,7 @@ def test_equals_calculate_metrics() -> None:
     import torch_fidelity
 
     from dddm.support.moments import statistics_of
-    from dddm_scores.frechet import frechet_distance
+    from dddm_scores.fidelity import frechet_distance
     from dddm_scores.neighbourhoods import compare_neighbourhoods, neighbourhoods_of
 
     class Small(torch_fidelity.FeatureExtractorBase):  # type: ignore[misc]  # it is untyped

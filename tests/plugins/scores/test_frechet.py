@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dddm.errors import DataError
 from dddm.support.moments import Statistics, statistics_of
 from dddm.support.torchvision_operators import import_torchvision
-from dddm_scores.frechet import frechet_distance
+from dddm_scores.fidelity import frechet_distance
 
 DIMENSIONS = 5
 _NUMBER = itertools.count()

@@ -6,9 +6,14 @@ import torch
 from dddm.interfaces.features import Extraction
 from dddm.interfaces.plugin import RecipeContext
 from dddm.interfaces.score import Reference
-from dddm_scores import lie_among
-from dddm_scores.lie_among import authenticity, density_coverage, precision_recall
-from dddm_scores.neighbourhoods import compare_neighbourhoods, neighbourhoods_of
+from dddm_scores import neighbourhoods
+from dddm_scores.neighbourhoods import (
+    authenticity,
+    compare_neighbourhoods,
+    density_coverage,
+    neighbourhoods_of,
+    precision_recall,
+)
 from dddm_scores.options import NeighbourOptions, check_neighbours
 
 
@@ -24,7 +29,7 @@ def test_one_comparison_serves_all(monkeypatch: pytest.MonkeyPatch) -> None:
         compared.append(options)
         return compare_neighbourhoods(*sets, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(lie_among, "compare_neighbourhoods", counting)
+    monkeypatch.setattr(neighbourhoods, "compare_neighbourhoods", counting)
     reference = Reference(train=features(0, 40), held_out=features(1, 20))
     generated = Extraction(features=features(2, 30))
     for make in (precision_recall, density_coverage, authenticity):

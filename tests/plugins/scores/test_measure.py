@@ -10,7 +10,8 @@ from dddm.interfaces.measurement import Floor
 from dddm.interfaces.plugin import NoOptions
 from dddm.interfaces.score import Reference, Score
 from dddm.support.moments import statistics_of
-from dddm_scores.frechet import FrechetDistance, frechet_distance, resample_distance
+from dddm_scores.fidelity import frechet_distance
+from dddm_scores.frechet import FrechetDistance, resample_distance
 from dddm_scores.inception_score import InceptionScore
 from dddm_scores.nearest import Nearest
 from dddm_scores.options import InceptionScoreOptions

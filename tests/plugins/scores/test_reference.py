@@ -5,7 +5,8 @@ import torch
 
 from dddm.interfaces.score import Reference
 from dddm.support.moments import statistics_of
-from dddm_scores.frechet import RESAMPLES, frechet_distance, one_resample, resample_distance
+from dddm_scores.fidelity import frechet_distance
+from dddm_scores.frechet import RESAMPLES, one_resample, resample_distance
 from dddm_scores.nearest import held_out_nearest
 
 TRAIN = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))

@@ -6,12 +6,12 @@ import sys
 import pytest
 import torch
 
-from dddm_features.exactly import exactly
+from dddm_features.precision import full_float32
 
 # In a process of its own: some of these settings cannot be taken back.
 PROGRAM = """
 import torch
-from dddm_features.exactly import exactly
+from dddm_features.precision import full_float32
 
 cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
 new = hasattr(cudnn, "conv")
@@ -26,7 +26,7 @@ if new or "fp32_precision" not in SETTING:
 before = precision(), cudnn.deterministic, cudnn.enabled
 layer = torch.nn.Conv2d(3, 4, 3)
 try:
-    with exactly(torch.device("cpu")):
+    with full_float32(torch.device("cpu")):
         layer(torch.zeros(1, 3, 8, 8))
         assert set(precision()) <= {"ieee", False}, precision()
         raise KeyboardInterrupt
@@ -57,6 +57,6 @@ def test_autocast_is_off_inside() -> None:
     """A convolution under autocast gives float32 inside, and bfloat16 again after it."""
     layer, image = torch.nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 2, 2)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        with exactly(torch.device("cpu")):
+        with full_float32(torch.device("cpu")):
             assert layer(image).dtype == torch.float32
         assert layer(image).dtype == torch.bfloat16

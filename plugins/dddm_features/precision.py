@@ -1,4 +1,4 @@
-"""Networks of features compute in float32 as it stands: without TF32 and without autocast."""
+"""Full float32 for the networks of features."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ import torch
 
 
 @contextmanager
-def exactly(device: torch.device) -> Iterator[None]:
-    """Convolutions and matrix products on `device` in full float32; then settings are as before.
+def full_float32(device: torch.device) -> Iterator[None]:
+    """Compute on `device` without TF32 and without autocast; restores the settings afterwards.
 
-    TF32 would move a distance by more than its seeds do.
+    TF32 changes a Fréchet distance by more than another seed does.
     """
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in _settings()]
     try:
@@ -25,11 +25,11 @@ def exactly(device: torch.device) -> Iterator[None]:
 
 
 def _settings() -> Iterator[tuple[Any, str, Any]]:
-    """Where this torch keeps the precision of either, and its value for full float32."""
+    """Owner and name of the settings of this torch version, and the value for full float32."""
     cudnn: Any = torch.backends.cudnn
     matmul: Any = torch.backends.cuda.matmul
-    # From 2.9 on each operator has its own; reading or setting the old one, which is for all of
-    # them, then raises or is passed over where they differ.
+    # From torch 2.9 on each operator has its own setting; reading or setting the old common one
+    # raises, or has no effect, where they differ.
     new = hasattr(cudnn, "conv")
     yield (cudnn.conv, "fp32_precision", "ieee") if new else (cudnn, "allow_tf32", False)
     yield (matmul, "fp32_precision", "ieee") if new else (matmul, "allow_tf32", False)

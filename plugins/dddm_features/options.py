@@ -1,0 +1,166 @@
+"""Which images each of the features takes, and its files of weights.  Imports no torch."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, final
+
+from attrs import frozen
+
+from dddm.errors import DataError
+from dddm.interfaces.info import ImageShape
+from dddm.interfaces.plugin import Issue, RecipeContext, WeightFile, option
+from dddm.support.files import sha256_of
+from dddm.support.weights import find_weights, verify_hash
+
+DIGITS_SHAPE: Final = ImageShape(channels=1, height=8, width=8)
+RESNET20_SHAPE: Final = ImageShape(channels=3, height=32, width=32)
+
+CONVERT: Final = "python -m dddm_features.convert_resnet20 FROM.th resnet20.safetensors"
+RESNET20_WEIGHTS: Final = WeightFile(
+    name="resnet20.safetensors",
+    url="https://github.com/akamaster/pytorch_resnet_cifar10",
+    size_bytes=1_092_520,
+    sha256="02926273efb1deadb6dc654c7087baea932ef2026d9f854680d6858146d85838",
+    by_hand=f"take resnet20-12fca82f.th from that repository and convert it: {CONVERT}",
+)
+INCEPTION_WEIGHTS: Final = WeightFile(
+    name="weights-inception-2015-12-05-6726825d.pth",
+    url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+    "weights-inception-2015-12-05-6726825d.pth",
+    size_bytes=95_628_359,
+    sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+)
+"""FID's Inception, as torch-fidelity converted it from TensorFlow."""
+CLIP_WEIGHTS: Final = WeightFile(
+    name="ViT-B-32.pt",
+    url="https://openaipublic.azureedge.net/clip/models/"
+    "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af/ViT-B-32.pt",
+    size_bytes=353_976_522,
+    sha256="40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
+)
+"""OpenAI's TorchScript archive; its URL contains its hash."""
+DINOV2_WEIGHTS: Final = WeightFile(
+    name="dinov2_vitb14_pretrain.pth",
+    url="https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth",
+    size_bytes=346_378_731,
+    sha256="0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73",
+)
+"""Without registers.  Meta publishes no hash: size and hash are those that public repositories
+agree on, and have not been compared with a download of our own."""
+
+
+@final
+@frozen(kw_only=True)
+class WeightsOptions:
+    """Options of all features whose network reads a file of weights."""
+
+    weights: str | None = option(
+        None,
+        help="Your own file, in the layout of the known one, which `dddm weights list` names and "
+        "which is used otherwise.",
+    )
+    weights_sha256: str | None = option(
+        None, help="SHA-256 of `weights`, in hexadecimal; required with it."
+    )
+
+
+def shape_error(name: str, shape: ImageShape) -> str | None:
+    """Why the features `name` cannot take images of `shape`; None if they can."""
+    only = {"digits-classifier": DIGITS_SHAPE, "resnet20": RESNET20_SHAPE}.get(name)
+    if only is not None and shape != only:
+        return f"{name} takes images of {only} (channels×height×width), not {shape}"
+    if only is None and shape.channels not in {1, 3}:
+        return f"{name} takes images of 1 or 3 channels, not {shape}"
+    return None
+
+
+def require_shape(name: str, shape: ImageShape) -> None:
+    """Check the images that the features `name` are to be computed of.
+
+    Raises:
+        DataError: if they do not take this shape.
+    """
+    problem = shape_error(name, shape)
+    if problem is not None:
+        raise DataError(problem, where="evaluate.features", remedy=_ANY_SHAPE)
+
+
+_ANY_SHAPE: Final = 'use features = "pixels", which take any shape'
+
+
+@cache  # equal registrations compare equal
+def check_of(name: str) -> Callable[[Any, RecipeContext], Iterator[Issue]]:
+    """The check of the features `name`: the data's shape, and the options for weights."""
+
+    def check(options: Any, context: RecipeContext) -> Iterator[Issue]:
+        problem = None if context.data is None else shape_error(name, context.data.shape)
+        if problem is not None:
+            yield Issue(option="use", what=problem, remedy=_ANY_SHAPE)
+        if isinstance(options, WeightsOptions):
+            yield from _check_weights(options)
+
+    return check
+
+
+def _check_weights(options: WeightsOptions) -> Iterator[Issue]:
+    if (options.weights is None) != (options.weights_sha256 is None):
+        missing = "weights" if options.weights is None else "weights_sha256"
+        yield Issue(
+            option=missing,
+            what="weights and weights_sha256 are used together",
+            remedy=f"add {missing}, or remove the other",
+        )
+    sha256 = options.weights_sha256
+    if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        yield Issue(
+            option="weights_sha256",
+            what=f"{sha256!r} is not a SHA-256: 64 hexadecimal digits",
+            remedy="write what `sha256sum FILE` prints",
+        )
+
+
+@cache
+def needs(file: WeightFile) -> Callable[[WeightsOptions], tuple[WeightFile, ...]]:
+    """Features need `file`, unless the user names another or it is in the data folder."""
+
+    def needed(options: WeightsOptions) -> tuple[WeightFile, ...]:
+        there = any((folder / file.name).is_file() for folder in _data_folders(file))
+        return () if options.weights is not None or there else (file,)
+
+    return needed
+
+
+def weights_path(options: WeightsOptions, file: WeightFile) -> Path:
+    """The verified file: the user's own, or `file`.
+
+    Raises:
+        DataError: if it does not exist, or its size or hash is wrong.
+    """
+    if options.weights is None:
+        return find_weights(file, also_in=_data_folders(file))
+    path = Path(options.weights).expanduser()
+    if not path.is_file():
+        raise DataError(
+            f"the file {options.weights} does not exist",
+            where=str(path.absolute()),
+            remedy="correct weights, or remove it and weights_sha256",
+        )
+    if options.weights_sha256 is None:
+        raise DataError(
+            "your own weights are used only with their hash",
+            where=str(path.absolute()),
+            remedy=f"write weights_sha256 = {sha256_of(path)!r} if this is the right file",
+        )
+    verify_hash(path, sha256=options.weights_sha256, remedy="correct weights_sha256 or weights")
+    return path
+
+
+def _data_folders(file: WeightFile) -> tuple[Path, ...]:
+    """ResNet-20 may also be kept with the data sets, in $DDDM_DATA/cifar10-resnet20."""
+    data = os.environ.get("DDDM_DATA")
+    if file != RESNET20_WEIGHTS or not data:
+        return ()
+    return (Path(data).expanduser() / "cifar10-resnet20",)
