@@ -7,8 +7,8 @@ In the features `resnet20`: what no generator needs to do better than.  Takes mi
 
 import torch
 
+from dddm.evaluate.evaluator import measure
 from dddm.evaluate.extract import extract
-from dddm.evaluate.score import take
 from dddm.interfaces.features import Extraction
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.score import Reference
@@ -48,9 +48,9 @@ def main() -> None:
     for name, (one, other) in pairs.items():
         reference = Reference(train=other.features, held_out=None)
         found = {
-            measure: measured
+            name: measured
             for score in SCORES
-            for measure, measured in take(
+            for name, measured in measure(
                 read_use(Kind.SCORE, score, catalogue=catalogue), generated=one, reference=reference
             ).items()
         }

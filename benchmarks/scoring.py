@@ -49,8 +49,8 @@ def network() -> Any:
 
 def ours(generated: Tensor, real: Tensor, *, neighbours: int) -> dict[str, float]:
     """By our own functions, one extraction."""
+    from dddm.evaluate.evaluator import measure
     from dddm.evaluate.extract import extract
-    from dddm.evaluate.score import take
     from dddm.interfaces.features import Extraction
     from dddm.interfaces.score import Reference
     from dddm.recipe.read import read_use
@@ -59,7 +59,7 @@ def ours(generated: Tensor, real: Tensor, *, neighbours: int) -> dict[str, float
 
     def values(score: str, generated: Extraction, reference: Reference) -> dict[str, float]:
         use = read_use(Kind.SCORE, score, catalogue=catalogue)
-        measured = take(use, generated=generated, reference=reference)
+        measured = measure(use, generated=generated, reference=reference)
         return {name: one.value for name, one in measured.items()}
 
     features = network()

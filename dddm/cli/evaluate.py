@@ -1,7 +1,7 @@
-"""`dddm evaluate`: scores the samples of a run."""
+"""`dddm evaluate`: scores the samples of a run or other images, and compares scores."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
 import click
 
@@ -13,13 +13,14 @@ from dddm.cli.common import (
     show_json,
 )
 from dddm.cli.several import launch_again, nproc_option
-from dddm.errors import RecipeError, UsageError
+from dddm.errors import DataError, RecipeError, UsageError
 from dddm.train.launch import is_worker, local_rank
 
 if TYPE_CHECKING:
-    # They bring torch along, or take time, which help must not wait for.
+    # They import torch, which help must not wait for.
+    from dddm.evaluate.compare import Comparison
     from dddm.evaluate.record import ScoreRecord
-    from dddm.recipe.model import Recipe
+    from dddm.recipe.model import Evaluation, Recipe
     from dddm.registry.catalogue import Catalogue
     from dddm.train.run_folder import RunFolder
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     nargs=2,
     type=click.Path(path_type=Path),
     metavar="A B",
-    help="Put the scores of two runs side by side; measures nothing.",
+    help="Compare the existing scores of two runs.",
 )
 @click.option(
     "--preset",
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 @click.option(
     "--against",
     metavar="WHAT",
-    help="With --images: the real images, as a recipe, a run, or a path like that of --images.",
+    help="With --images: the real images, as a recipe, a run, or a path of images.",
 )
 @nproc_option
 @device_option
@@ -68,26 +69,24 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
 ) -> None:
     """Score RUN's samples against its training images; without RUN, the newest run's.
 
-    Writes scores.json into the run folder and prints a table.  Beside the Fréchet distance (FD,
-    less is better) stand those of real images at the same count; "nearest" is the median distance
-    to the nearest training image, beside that of held-out images, and "close" the share of samples
+    Writes scores.json into the run folder and prints a table.  Next to the Fréchet distance (FD,
+    less is better) are those of real images at the same count; "nearest" is the median distance to
+    the nearest training image, next to that of held-out images, and "close" the share of samples
     nearer to a training image than 99 % of held-out images are: about 1 % is expected, far more
-    means copying.  Other scores that the recipe asks for (evaluate.scores) have a table of their
-    own, beside those of held-out images.
+    means copying.  Other scores of the recipe (evaluate.scores) have a second table.
 
-    With --preset the scores of that preset are added to the file; what is there stays.
+    With --preset the scores of that preset are added to the file.
 
     \b
       cifar10-paper   FID, IS and KID as in table 1 of the paper; needs Inception
       imagenet64-adm  FID, IS, precision and recall as in table 2; needs Inception
-      unbiased        distances in CLIP and DINOv2, which no loss has seen; needs both
+      unbiased        distances in CLIP and DINOv2, which no loss uses; needs both
       no-weights      cheap scores of 8×8 averages of any images; needs nothing
 
-    With --images and --against any images are scored, by the same code; nothing is written.
+    With --images and --against any images are scored; nothing is written.
 
-    With --compare nothing is measured: scores of A and B stand side by side where they were taken
-    over as many images, in the same features, against the same images, by the same formula.  Where
-    not, it says what differs.
+    With --compare nothing is measured: the existing scores of A and B are shown side by side where
+    images, features and formula are the same, and otherwise what differs.
 
     \b
     Examples:
@@ -98,39 +97,40 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
       dddm evaluate --images folder/ --against other/ --preset no-weights --json
       dddm evaluate --compare runs/digits runs/other
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    _refuse_contradictions(run, compared, preset=preset, images=images, against=against)
+    _check_options(run, compared, preset=preset, images=images, against=against)
     if compared is not None:
-        from dddm.cli.comparison import show_comparison
-
-        show_comparison(compared, as_json=as_json)
+        _show_comparison(compared, as_json=as_json)
         return
+    from dddm.recipe.read import read_recipe
     from dddm.train.needed_weights import verify_weights
+    from dddm.train.run_folder import find_run
 
     catalogue = catalogue_of(ctx)
+    folder: RunFolder | None = None
     if images is not None and against is not None:
-        from dddm.cli.evaluate_images import how_to_score, score_folder
-
-        how = how_to_score(against, preset=preset, catalogue=catalogue)
-        verify_weights((*how[1].features, *how[1].scores))
-        if nproc is not None and not is_worker():
-            ctx.exit(launch_again(ctx, processes=nproc))
-        scores = score_folder(images, against=against, how=how, device=device, catalogue=catalogue)
+        recipe, evaluation = _real_images(against, preset=preset, catalogue=catalogue)
     else:
-        from dddm.recipe.read import read_recipe
-        from dddm.train.run_folder import find_run
-
         folder = find_run(None if run is None else str(run))
         recipe = read_recipe(folder.recipe, preset=preset, catalogue=catalogue)
         if recipe.evaluate is None:
             raise RecipeError(
-                "this run's recipe does not say how to score: it has no table [evaluate]",
+                "this run's recipe has no table [evaluate]",
                 where=str(folder.recipe),
                 remedy="score by a preset, `--preset no-weights`; or add to the recipe [evaluate] "
                 'with features = "pixels", and run it again',
             )
-        verify_weights((*recipe.evaluate.features, *recipe.evaluate.scores))
-        if nproc is not None and not is_worker():
-            ctx.exit(launch_again(ctx, processes=nproc))
+        evaluation = recipe.evaluate
+    verify_weights((*evaluation.features, *evaluation.scores))
+    if nproc is not None and not is_worker():
+        ctx.exit(launch_again(ctx, processes=nproc))
+    if images is not None and against is not None:
+        data = recipe if recipe is not None else Path(against)
+        scores = _score_images(
+            images, data, evaluation=evaluation, device=device, catalogue=catalogue
+        )
+    else:
+        assert recipe is not None
+        assert folder is not None
         scores = _score_run(recipe, folder, preset=preset, device=device, catalogue=catalogue)
     if scores is None:
         return
@@ -140,7 +140,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
         show_scores(scores)
 
 
-def _refuse_contradictions(
+def _check_options(
     run: Path | None,
     compared: tuple[Path, Path] | None,
     *,
@@ -148,28 +148,27 @@ def _refuse_contradictions(
     images: Path | None,
     against: str | None,
 ) -> None:
-    """Options that say what is scored in two ways, or in half a way."""
     if compared is not None and run is not None:
         raise UsageError(
-            "--compare takes two runs, and no third beside them",
+            "--compare takes exactly two runs",
             where=str(run),
-            remedy="leave out what stands before or after --compare A B",
+            remedy="remove what is before or after --compare A B",
         )
     if compared is not None and (preset is not None or images is not None):
         raise UsageError(
-            "--compare measures nothing",
+            "--compare does not measure scores",
             remedy="score each run first, then compare without --preset and --images",
         )
     if (images is None) != (against is None):
         raise UsageError(
-            "--images and --against go together: what is scored, and what it is compared with",
+            "--images and --against are used together: what is scored, and the real images",
             remedy="dddm evaluate --images PATH --against RECIPE",
         )
     if images is not None and run is not None:
         raise UsageError(
             "a run and --images cannot be scored at once",
             where=str(run),
-            remedy="name the run after --against if its training images are meant",
+            remedy="name the run after --against if you mean its training images",
         )
 
 
@@ -181,37 +180,113 @@ def _score_run(
     device: str,
     catalogue: "Catalogue",
 ) -> "tuple[ScoreRecord, ...] | None":
-    """The scores; None in a process that is not the first."""
+    """The scores; None in a process other than the first."""
     from dddm.evaluate.evaluate import evaluate as evaluate_run
-    from dddm.evaluate.evaluator import Bench
-    from dddm.evaluate.merge_scores import RECIPE
+    from dddm.evaluate.record import FROM_RECIPE
+    from dddm.train.context import RunContext
     from dddm.train.device import choose_device
     from dddm.train.events import EventBus, subscribers_for
     from dddm.train.processes import join
     from dddm.train.stopping import StopRequest
 
-    chosen = choose_device(device, local_rank=local_rank())
+    chosen, stop = choose_device(device, local_rank=local_rank()), StopRequest()
     with join(chosen) as processes:
         observers = (
             subscribers_for(recipe, catalogue=catalogue, folder=folder) if processes.main else []
         )
-        stop = StopRequest()
         events = EventBus(observers, stop=stop)
-        bench = Bench(
-            notify=events.publish,
-            clock=events.clock,
+        context = RunContext(
+            recipe=recipe,
+            folder=folder,
             device=chosen,
+            events=events,
             stop=stop,
             processes=processes,
         )
         try:
-            scores = evaluate_run(
-                recipe, folder=folder, bench=bench, asked_by=RECIPE if preset is None else preset
-            )
+            scores = evaluate_run(context, requested_by=preset or FROM_RECIPE)
         finally:
             events.report_failures()
             events.close()
     return scores if processes.main else None
+
+
+def _real_images(
+    against: str, *, preset: str | None, catalogue: "Catalogue"
+) -> "tuple[Recipe | None, Evaluation]":
+    """The recipe of the real images, None for images at a path; and how to score.
+
+    Raises:
+        UsageError: if neither the recipe nor a preset says how to score.
+        RecipeError: if there is no such recipe or preset, or it is wrong.
+    """
+    from dddm.recipe.evaluation import read_evaluation
+    from dddm.recipe.read import read_recipe
+    from dddm.recipe.shipped import preset_names
+    from dddm.train.run_folder import RunFolder, is_run
+
+    path, recipe = Path(against), None
+    folder = RunFolder(path)
+    if is_run(folder):
+        recipe = read_recipe(folder.recipe, preset=preset, catalogue=catalogue)
+    elif not path.is_dir() and path.suffix.lower() not in {".npz", ".zip"}:
+        recipe = read_recipe(against, preset=preset, catalogue=catalogue)
+    if recipe is not None and recipe.evaluate is not None:
+        return recipe, recipe.evaluate
+    if preset is None:
+        raise UsageError(
+            "how to score is not given: --against names no recipe with a table [evaluate]",
+            where=f"--against {against}",
+            remedy=f"choose a preset: --preset {' or '.join(preset_names())}",
+        )
+    return recipe, read_evaluation(preset, catalogue=catalogue)
+
+
+def _score_images(
+    images: Path,
+    real_images: "Recipe | Path",
+    *,
+    evaluation: "Evaluation",
+    device: str,
+    catalogue: "Catalogue",
+) -> "tuple[ScoreRecord, ...] | None":
+    """The scores; None in a process other than the first."""
+    from dddm.cli.image_progress import image_progress
+    from dddm.evaluate.score_images import ImagesContext, images_at, open_real, score_images
+    from dddm.interfaces.observer import DataProgress, Event, Notice, Observer
+    from dddm.train.device import choose_device
+    from dddm.train.events import EventBus, Subscriber
+    from dddm.train.processes import join
+    from dddm.train.stopping import stop_on_signals
+
+    chosen = choose_device(device, local_rank=local_rank())
+    with stop_on_signals() as stop, join(chosen) as processes, image_progress() as progress:
+
+        @final
+        class Terminal(Observer):
+            def on_event(self, event: Event) -> None:
+                if isinstance(event, DataProgress):
+                    progress(event.what, event.done, event.total)
+                elif isinstance(event, Notice):
+                    click.echo(event.text, err=True)
+
+        follower = Subscriber(title="terminal", make=Terminal)
+        context = ImagesContext(
+            events=EventBus([follower] if processes.main else []),
+            device=chosen,
+            stop=stop,
+            processes=processes,
+        )
+        data = (
+            images_at(real_images, catalogue=catalogue)
+            if isinstance(real_images, Path)
+            else real_images.data
+        )
+        real = open_real(data, context=context)
+        scores = score_images(
+            images, evaluation=evaluation, real=real, catalogue=catalogue, context=context
+        )
+        return scores if processes.main else None
 
 
 def show_scores(scores: "tuple[ScoreRecord, ...]") -> None:
@@ -223,3 +298,69 @@ def show_scores(scores: "tuple[ScoreRecord, ...]") -> None:
     console = Console()
     for table in tables(scores):
         console.print(table)
+
+
+def _show_comparison(runs: tuple[Path, Path], *, as_json: bool) -> None:
+    """Print the scores of two runs side by side.
+
+    Raises:
+        DataError: if a run has no scores, or no two of them can be compared.
+    """
+    from rich.console import Console
+
+    from dddm.cli.score_table import comparison_table
+    from dddm.evaluate.compare import compare
+
+    found = compare(*(_scores_of(run) for run in runs))
+    if all(pair.why_not for pair in found.pairs):
+        raise DataError(
+            f"no score of these runs can be compared: {_first_reason(found)}",
+            where=f"{runs[0]} and {runs[1]}",
+            remedy="score both with the same features, scores, images and number of samples",
+        )
+    if as_json:
+        show_json(
+            [
+                {
+                    "score": pair.one.measure.name,
+                    "sampler": pair.one.sampler,
+                    "steps": pair.one.steps,
+                    "better": pair.one.measure.better,
+                    "values": None if pair.why_not else [pair.one.value, pair.other.value],
+                    "why_not": list(pair.why_not),
+                }
+                for pair in found.pairs
+            ]
+        )
+        return
+    Console().print(comparison_table(found, names=(str(runs[0]), str(runs[1]))))
+    for pair in found.pairs:
+        for why in pair.why_not:
+            click.echo(f"not compared: {_title(pair.one)}: {why}", err=True)
+    for number, score in found.alone:
+        click.echo(f"only in {runs[number]}: {_title(score)}", err=True)
+
+
+def _scores_of(run: Path) -> "tuple[ScoreRecord, ...]":
+    from dddm.evaluate.record import read_scores
+    from dddm.train.run_folder import find_run
+
+    folder = find_run(str(run))
+    scores = read_scores(folder.scores)
+    if not scores:
+        raise DataError(
+            "this run has no scores",
+            where=str(folder.scores),
+            remedy=f"measure them first: dddm evaluate {folder.path}",
+        )
+    return scores
+
+
+def _first_reason(found: "Comparison") -> str:
+    for pair in found.pairs:
+        return f"{_title(pair.one)}: {'; '.join(pair.why_not)}"
+    return "they have no score, sampler and number of steps in common"
+
+
+def _title(score: "ScoreRecord") -> str:
+    return f"{score.measure.name} of {score.sampler} at {score.steps} steps"

@@ -1,8 +1,8 @@
-"""Scores as a table: one row for each set of samples, real images' scores beside theirs.
+"""Scores as tables: one row for each set of samples.
 
-Every word is one that a score's measure says of itself.  Measures with floors that hold for one
-set of samples alone, and checks, which neither of two values is better in, stand in the first
-table with these beside them; all others stand in a second one, real images in its last row.
+Measures whose floors differ between sets of samples, and checks without a better direction, are in
+the first table, next to their floors.  The others are in a second one, whose last row has the
+scores of real images.  All headings and explanations come from the measures.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,19 +12,17 @@ from rich import box
 from rich.table import Table
 
 from dddm.evaluate.compare import Comparison
-from dddm.evaluate.over_seeds import DEVIATION
 from dddm.evaluate.record import ScoreRecord
 from dddm.interfaces.info import Measure
 from dddm.interfaces.measurement import Floor
 from dddm.support.quantities import evaluations_note
 
 _NONE: Final = "–"
-_Row = dict[str, ScoreRecord]
-"""Scores of one set of samples, by the name of their measure."""
+_Row = dict[str, ScoreRecord]  # of one set of samples, by the name of the measure
 
 
 def tables(scores: Iterable[ScoreRecord]) -> Iterator[Table]:
-    """All tables, those of the same features together."""
+    """All tables, grouped by features."""
     by_features: dict[str, list[ScoreRecord]] = {}
     for score in scores:
         by_features.setdefault(score.features, []).append(score)
@@ -36,11 +34,7 @@ def tables(scores: Iterable[ScoreRecord]) -> Iterator[Table]:
 
 
 def score_table(scores: Iterable[ScoreRecord]) -> Table:
-    """The table; its title names the features and the number of training images.
-
-    Columns: sampler, steps, images; each measure with its floors, or beside what held-out images
-    have and with the details that it declares.
-    """
+    """The first table; columns: sampler, steps, images, and measures with floors and details."""
     rows = _rows(scores)
     every = [score for row in rows for score in row.values()]
     measures = [measure for measure in _measures(rows) if _stands_first(rows, measure)]
@@ -60,12 +54,7 @@ def score_table(scores: Iterable[ScoreRecord]) -> Table:
 
 
 def other_scores_table(scores: Iterable[ScoreRecord]) -> Table | None:
-    """What else was measured, real images in the last row; None where there is nothing else.
-
-    A mean over seeds has its standard deviation below it.
-
-    Columns: sampler, steps; one for each further measure.
-    """
+    """The second table, with deviations over seeds below the values; None if it is empty."""
     rows = _rows(scores)
     measures = [measure for measure in _measures(rows) if not _stands_first(rows, measure)]
     if not measures:
@@ -86,7 +75,6 @@ def other_scores_table(scores: Iterable[ScoreRecord]) -> Table | None:
 
 
 def _table(*columns: str) -> Table:
-    """An empty table, the first column of words and the others of numbers."""
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -101,7 +89,7 @@ def _table(*columns: str) -> Table:
 
 
 def comparison_table(found: Comparison, *, names: tuple[str, str]) -> Table:
-    """Scores of two runs that can be compared; the better of two in bold."""
+    """The comparable scores of two runs, the better one in bold."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("score", no_wrap=True)
     table.add_column("sampler", no_wrap=True)
@@ -122,7 +110,6 @@ def comparison_table(found: Comparison, *, names: tuple[str, str]) -> Table:
 
 
 def _measures(rows: Sequence[_Row]) -> list[Measure]:
-    """Each measure once, in the order in which scores first have them."""
     return list({name: score.measure for row in rows for name, score in row.items()}.values())
 
 
@@ -150,13 +137,13 @@ def _columns(rows: Sequence[_Row], measure: Measure) -> Iterator[str]:
 def _cells(rows: Sequence[_Row], row: _Row, measure: Measure) -> Iterator[str]:
     score = row.get(measure.name)
     if measure.better == "neither":
-        held_out = None if score is None else _floor(score, "held-out")
+        held_out = None if score is None else score.floor("held-out")
         real = "" if held_out is None else f"/{_scaled(held_out.value, measure)}"
         yield _value(score) + real
     else:
         yield _value(score) + ("" if not _deviation(score) else f"±{_deviation(score)}")
         for name in _floor_names(rows, measure):
-            yield _floor_cell(None if score is None else _floor(score, name), measure)
+            yield _floor_cell(None if score is None else score.floor(name), measure)
     for detail in measure.details:
         found = None if score is None else score.details.get(detail.name)
         if found is None:
@@ -166,7 +153,6 @@ def _cells(rows: Sequence[_Row], row: _Row, measure: Measure) -> Iterator[str]:
 
 
 def _floor_cell(floor: Floor | None, measure: Measure) -> str:
-    """A floor; where generated images were scored at its count too, that value behind it."""
     if floor is None:
         return _NONE
     value = _scaled(floor.value, measure)
@@ -184,7 +170,7 @@ def _explained_first(rows: Sequence[_Row], measure: Measure) -> Iterator[str]:
             yield f"{heading} generated / held-out images"
     else:
         if "resample" in names:
-            yield f"resample: {heading} of as many training images, drawn again with repetition"
+            yield f"resample: {heading} of as many training images, sampled with replacement"
         if "held-out" in names:
             count = _held_out_count(rows, measure)
             yield f"held-out: {heading} of real / generated images, {count} of each"
@@ -206,16 +192,15 @@ def _value(score: ScoreRecord | None) -> str:
 
 
 def _deviation(score: ScoreRecord | None) -> str:
-    """The standard deviation over seeds; nothing where there is one set of samples."""
-    deviation = None if score is None else score.details.get(DEVIATION)
-    return "" if score is None or deviation is None else _scaled(deviation, score.measure)
+    if score is None or score.deviation is None:
+        return ""
+    return _scaled(score.deviation, score.measure)
 
 
 def _real(rows: Sequence[_Row], measure: Measure) -> str:
-    """What held-out images reach, or training images where there are none."""
     for name in ("held-out", "training"):
         for row in rows:
-            floor = _floor(row[measure.name], name) if measure.name in row else None
+            floor = row[measure.name].floor(name) if measure.name in row else None
             if floor is not None:
                 return _scaled(floor.value, measure)
     return _NONE
@@ -226,7 +211,6 @@ def _scaled(value: float, measure: Measure) -> str:
 
 
 def _rows(scores: Iterable[ScoreRecord]) -> list[_Row]:
-    """The scores of each set of samples, by measure."""
     rows: list[_Row] = []
     for score in scores:
         name = score.measure.name
@@ -237,13 +221,11 @@ def _rows(scores: Iterable[ScoreRecord]) -> list[_Row]:
 
 
 def _steps(score: ScoreRecord) -> str:
-    """The number of steps, and of network evaluations where that is another."""
     note = evaluations_note(score.steps, score.evaluations)
     return f"{score.steps or _NONE}{note}"
 
 
 def _set_of(score: ScoreRecord, *_others: ScoreRecord) -> tuple[str, int, int]:
-    """Which set of samples scores are about."""
     return (score.sampler, score.steps, score.images)
 
 
@@ -263,21 +245,16 @@ def _title(scores: list[ScoreRecord]) -> str:
 
 def _warnings(scores: list[ScoreRecord]) -> list[str]:
     warnings = dict.fromkeys(warning for score in scores for warning in score.warnings)
-    return [f"mind: {warning}" for warning in warnings]
+    return [f"warning: {warning}" for warning in warnings]
 
 
 def _held_out_count(rows: Sequence[_Row], measure: Measure) -> str:
-    """How many images the held-out floors are taken over; usually one number."""
-    floors = [_floor(row[measure.name], "held-out") for row in rows if measure.name in row]
+    floors = [row[measure.name].floor("held-out") for row in rows if measure.name in row]
     counts = sorted({floor.images for floor in floors if floor is not None})
     return " or ".join(str(count) for count in counts)
 
 
-def _floor(score: ScoreRecord, name: str) -> Floor | None:
-    return next((floor for floor in score.floors if floor.name == name), None)
-
-
 def _number(value: float) -> str:
-    """About three digits; what is 0 but for rounding is shown as 0."""
+    """About three digits, and rounding errors as 0."""
     decimals = sum(abs(value) < limit for limit in (100, 10, 1))
     return f"{round(value, decimals) or 0.0:,.{decimals}f}"

@@ -1,7 +1,6 @@
-"""Whether two scores may be compared, and why not.
+"""Which scores of two runs can be compared, and why others cannot.
 
-Two numbers of one name may differ because they were taken over other images, in other features or
-by another formula.  What may differ is what they are about: weights, sampler, steps, seed.
+Weights, seed and training may differ; images, features, formula and sampler options may not.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +17,7 @@ class Pair:
     """The same score of two runs.
 
     Attributes:
-        why_not: why they cannot be compared, sentences; empty where they can.
+        why_not: why they cannot be compared; empty if they can.
     """
 
     one: ScoreRecord
@@ -32,8 +31,8 @@ class Comparison:
     """Scores of two runs.
 
     Attributes:
-        pairs: of scores of one measure, sampler and number of steps.
-        alone: scores that the other run has not, each with the number of its run, 0 or 1.
+        pairs: scores of the same measure, sampler and number of steps.
+        alone: scores that only one run has, with its number, 0 or 1.
     """
 
     pairs: tuple[Pair, ...]
@@ -41,12 +40,12 @@ class Comparison:
 
 
 def compare(one: Sequence[ScoreRecord], other: Sequence[ScoreRecord]) -> Comparison:
-    """Put scores of two runs side by side, in the order of the first's."""
+    """Pair the scores of two runs, in the order of the first's."""
     left = list(other)
     pairs: list[Pair] = []
     alone: list[tuple[int, ScoreRecord]] = []
     for score in one:
-        partner = next((each for each in left if _about(each) == _about(score)), None)
+        partner = next((each for each in left if _key(each) == _key(score)), None)
         if partner is None:
             alone.append((0, score))
             continue
@@ -55,11 +54,11 @@ def compare(one: Sequence[ScoreRecord], other: Sequence[ScoreRecord]) -> Compari
     return Comparison(pairs=tuple(pairs), alone=(*alone, *((1, score) for score in left)))
 
 
-def _about(score: ScoreRecord) -> tuple[str, str, int]:
+def _key(score: ScoreRecord) -> tuple[str, str, int]:
     return (score.measure.name, score.sampler, score.steps)
 
 
-_WHAT_MUST_BE_EQUAL: Final[tuple[tuple[str, Callable[[ScoreRecord], Any]], ...]] = (
+_MUST_BE_EQUAL: Final[tuple[tuple[str, Callable[[ScoreRecord], Any]], ...]] = (
     ("generated images", lambda score: score.images),
     ("training images", lambda score: score.reference_images),
     ("features", lambda score: _at(score, "features", "id")),
@@ -81,8 +80,7 @@ _WHAT_MUST_BE_EQUAL: Final[tuple[tuple[str, Callable[[ScoreRecord], Any]], ...]]
 
 
 def _differences(one: ScoreRecord, other: ScoreRecord) -> Iterable[str]:
-    """What differs and must not, each with both values."""
-    for what, value in _WHAT_MUST_BE_EQUAL:
+    for what, value in _MUST_BE_EQUAL:
         here, there = value(one), value(other)
         if here != there:
             yield f"{what}: {_short(here)} and {_short(there)}"

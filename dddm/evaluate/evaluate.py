@@ -1,98 +1,88 @@
-"""Evaluating: every set of samples of a run, scored against the training images.
-
-Legend: N generated images.
-"""
+"""Scores every set of samples of a run against its training images."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
 from dddm.errors import DataError
-from dddm.evaluate.evaluator import Bench, RealImages
-from dddm.evaluate.merge_scores import RECIPE, merge_scores
-from dddm.evaluate.record import ScoreRecord, read_scores, scores_to_text
-from dddm.evaluate.score import ImageSet, score_sets
+from dddm.evaluate.evaluator import ImageSet, RealImages, score_sets
+from dddm.evaluate.record import (
+    FROM_RECIPE,
+    ScoreRecord,
+    merge_scores,
+    read_scores,
+    scores_to_text,
+)
 from dddm.generate.storage import ARRAYS, Samples, load_samples, sample_folders
 from dddm.interfaces.info import ImageShape
-from dddm.interfaces.observer import Notice
-from dddm.recipe.model import Recipe
 from dddm.support.files import atomic_write_text, sha256_of
 from dddm.support.quantities import counted_steps
-from dddm.train.run_folder import RunFolder
+from dddm.train.context import RunContext
 
 
-def evaluate(
-    recipe: Recipe, *, folder: RunFolder, bench: Bench, asked_by: str = RECIPE
-) -> tuple[ScoreRecord, ...]:
-    """Score all samples under `folder.samples`, and write `scores.json`, whole or not at all.
+def evaluate(context: RunContext, *, requested_by: str = FROM_RECIPE) -> tuple[ScoreRecord, ...]:
+    """Score all samples of a run as its recipe says, and write `scores.json`, atomically.
 
-    Sets that differ in their seed alone have one score: the mean, with its standard deviation.
-    Scores that others asked for stay beside them in the file.
-
-    Processes share the extraction of features; the first measures, writes and tells.
+    Sets that differ only in their seed have one score, their mean.  Scores that were requested
+    otherwise stay in the file.  Processes share the extraction of features.
 
     Args:
-        recipe: what the run was made by; its table `[evaluate]` says how to score.
-        folder: the run's.
-        asked_by: who wants to know: the recipe, or a preset that stands in its place.
+        requested_by: `recipe`, or the preset that replaces its table `[evaluate]`.
 
     Returns:
         scores in the order of the features, then of the recipe's samplers, by rising network
-        evaluations; none where the recipe has no table `[evaluate]`.
+        evaluations; none if the recipe has no table `[evaluate]`.
 
     Raises:
-        StoppedEarly: when asked to stop; the scores before stay.
+        StoppedEarly: when asked to stop; `scores.json` is unchanged.
         DataError: if there are no samples, or some are damaged or of another shape than the data,
-            or all too few for a score.
+            or too few for a score.
     """
+    recipe, folder = context.recipe, context.folder
     if recipe.evaluate is None:
         return ()
-    sets = _load_sets(recipe, folder)
-    before = _scores_before(folder, asked_by=asked_by, bench=bench)
+    sets = _load_sets(context)
+    before = _existing_scores(context, requested_by=requested_by)
     scores = score_sets(
         sets,
         evaluation=recipe.evaluate,
-        real=RealImages(use=recipe.data, splits=recipe.data.instantiate().splits()),
+        real=RealImages(config=recipe.data, splits=recipe.data.instantiate().splits()),
         recipe=recipe,
-        bench=bench,
-        about={"asked_by": asked_by},
+        context=context,
+        provenance={"asked_by": requested_by},
     )
-    if bench.processes.main:
-        present = {one.facts["sha256"] for one in sets}
-        every = merge_scores(before, scores, asked_by=asked_by, samples=present)
-        atomic_write_text(folder.scores, scores_to_text(every))
+    if context.processes.main:
+        samples = {one.manifest["sha256"] for one in sets}
+        merged = merge_scores(before, scores, requested_by=requested_by, samples=samples)
+        atomic_write_text(folder.scores, scores_to_text(merged))
     return scores
 
 
-def _scores_before(folder: RunFolder, *, asked_by: str, bench: Bench) -> Sequence[ScoreRecord]:
-    """What stands in `scores.json`; the recipe's own scores may take the place of a damaged one.
-
-    Raises:
-        DataError: if it is damaged, and others than the recipe ask.
-    """
+def _existing_scores(context: RunContext, *, requested_by: str) -> Sequence[ScoreRecord]:
+    """What is in `scores.json`; the recipe's own scores replace a damaged file."""
     try:
-        return read_scores(folder.scores)
+        return read_scores(context.folder.scores)
     except DataError as error:
-        if asked_by != RECIPE:
+        if requested_by != FROM_RECIPE:
             raise
-        bench.notify(Notice(seconds=bench.clock(), text=f"{error.what}; they are taken again"))
+        context.events.notice(f"{error.what}; they are measured again")
         return ()
 
 
-def _load_sets(recipe: Recipe, folder: RunFolder) -> list[ImageSet]:
+def _load_sets(context: RunContext) -> list[ImageSet]:
     """All samples, in the recipe's order."""
+    folder = context.folder.samples
     sets = [
         _image_set(load_samples(path), sha256=sha256_of(path / ARRAYS))
-        for path in sample_folders(folder.samples)
+        for path in sample_folders(folder)
     ]
     if not sets:
         raise DataError(
             "there are no samples to score",
-            where=str(folder.samples),
-            remedy="give the run's `dddm run` command: it draws what its recipe asks for",
+            where=str(folder),
+            remedy="repeat the run's `dddm run` command, which generates the recipe's samples",
         )
-    order = [spec.name for spec in recipe.sample]
+    order = [spec.name for spec in context.recipe.sample]
 
     def place(one: ImageSet) -> tuple[int, str, int]:
         known = order.index(one.sampler) if one.sampler in order else len(order)
@@ -103,19 +93,20 @@ def _load_sets(recipe: Recipe, folder: RunFolder) -> list[ImageSet]:
 
 def _image_set(samples: Samples, *, sha256: str) -> ImageSet:
     channels, height, width = samples.images.shape[1:]
-    sampler, steps = samples.facts["sampler"], samples.facts["steps"]
+    facts = samples.facts
     return ImageSet(
         images=samples.images,
         shape=ImageShape(channels=channels, height=height, width=width),
-        sampler=sampler,
-        steps=steps,
-        evaluations=samples.facts["evaluations"],
-        named=f"{sampler} at {counted_steps(steps, samples.facts['evaluations'])}",
-        facts={**samples.facts, "sha256": sha256, **_content(samples)},
+        sampler=facts["sampler"],
+        steps=facts["steps"],
+        evaluations=facts["evaluations"],
+        title=f"{facts['sampler']} at {counted_steps(facts['steps'], facts['evaluations'])}",
+        manifest={
+            **facts,
+            "sha256": sha256,
+            "rounding": "uint8, rounded",
+            "images_of_each_class": None
+            if samples.label is None
+            else torch.bincount(samples.label).tolist(),
+        },
     )
-
-
-def _content(samples: Samples) -> dict[str, Any]:
-    """What the images are made of: how they were rounded, and how many of each class."""
-    counts = None if samples.label is None else torch.bincount(samples.label).tolist()
-    return {"rounding": "uint8, rounded", "images_of_each_class": counts}

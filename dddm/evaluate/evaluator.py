@@ -1,57 +1,57 @@
-"""What samples are scored with: features, the real images', and where all of it comes from."""
+"""Scores of sets of images against real ones, in each of the features that an evaluation names.
+
+Legend: N images of a set.
+"""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, final
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final, Protocol, final
 
 import torch
-from attrs import field, frozen
+from attrs import define, field, frozen
+from torch import Tensor
 
-from dddm.errors import DataError, RecipeError
-from dddm.evaluate.extract import RealFeatures, real_features
+from dddm.errors import DataError, PluginError, RecipeError
+from dddm.evaluate.extract import MAX_KEPT, RealFeatures, extract, real_features
+from dddm.evaluate.record import ScoreRecord, mean_over_seeds
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.features import Features
-from dddm.interfaces.info import ImageShape
+from dddm.interfaces.info import ImageShape, Measure
+from dddm.interfaces.measurement import Floor, Measurement
 from dddm.interfaces.metric import Metric
-from dddm.interfaces.observer import DataProgress, Event
-from dddm.interfaces.score import Reference
-from dddm.recipe.model import ComponentConfig, Evaluation, Recipe, score_info
-from dddm.train.processes import ALONE, Processes
+from dddm.interfaces.observer import DataProgress, ScoreMeasured
+from dddm.interfaces.score import Reference, Score
+from dddm.recipe.model import ComponentConfig, Evaluation, Recipe, plain, score_info
+from dddm.recipe.protocol import score_name
+from dddm.support.quantities import counted
+from dddm.train.events import EventBus
+from dddm.train.processes import Processes
 from dddm.train.stopping import StopRequest
 from dddm.train.versions import machine, versions
 
-_SECONDS_BETWEEN_LINES: Final = 1.0
+_SECONDS_BETWEEN_REPORTS: Final = 1.0
 
 
-@final
-@frozen(kw_only=True)
-class Bench:
-    """Where scores are taken, and who is told.
+class EvaluationContext(Protocol):
+    """What evaluating needs of a `RunContext`; images without a run are scored in one of theirs."""
 
-    Attributes:
-        notify: told of each score, and of what a reader of it should know.
-        clock: seconds since the run began, for the events.
-        device: where features with a network compute.
-        processes: share the extraction of features.
-    """
-
-    notify: Callable[[Event], None]
-    clock: Callable[[], float]
-    device: torch.device
-    stop: StopRequest = field(factory=StopRequest)
-    processes: Processes = ALONE
-
-    def telling(self, what: str, total: int) -> "Telling":
-        """Tells of work on `total` images."""
-        return Telling(what, total, notify=self.notify, clock=self.clock, stop=self.stop)
+    @property
+    def events(self) -> EventBus: ...
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def stop(self) -> StopRequest: ...
+    @property
+    def processes(self) -> Processes: ...
 
 
 @final
 @frozen(kw_only=True)
 class RealImages:
-    """What samples are compared with: a data set and its splits."""
+    """The data set that samples are compared with, and its splits."""
 
-    use: ComponentConfig
+    config: ComponentConfig
     splits: Mapping[str, Split]
 
     @property
@@ -61,127 +61,340 @@ class RealImages:
 
     @property
     def held_out(self) -> Split | None:
-        """Images that training never saw; None where there are none."""
+        """Images that training did not use; None if there are none."""
         split = self.splits.get("held-out")
         return split if split is not None and len(split) else None
 
 
 @final
-@frozen(kw_only=True)
-class Judge:
-    """What all sets of samples are scored with, in one of the features.
+@frozen(kw_only=True, eq=False)
+class ImageSet:
+    """Images that are scored together.
 
     Attributes:
-        use: of the features.
-        provenance: what is the same for all scores.
-        warnings: sentences that a reader of all scores should know.
+        images: uint8, (N, C, H, W) if they are a tensor.
+        sampler: its name, or another name of their origin.
+        steps: of the sampler; 0 if unknown.
+        evaluations: network evaluations for one image; 0 if unknown.
+        title: their name in messages.
+        manifest: their origin, for the provenance of scores.
     """
 
-    use: ComponentConfig
-    features: Features
-    reference: Reference
-    provenance: dict[str, Any]
-    warnings: tuple[str, ...]
+    images: Split | Tensor
+    shape: ImageShape
+    sampler: str
+    steps: int
+    evaluations: int
+    title: str
+    manifest: dict[str, Any]
 
 
-def refuse_unfit(evaluation: Evaluation, *, shape: ImageShape) -> tuple[Features, ...]:
-    """The features of an evaluation, if they can judge images of this shape as it asks.
+def validate_features(
+    config: ComponentConfig, features: Features, evaluation: Evaluation, *, shape: ImageShape
+) -> None:
+    """Check that features take images of this shape and offer what the scores need.
 
     Raises:
-        DataError: if they take no such images.
-        RecipeError: if a score is asked for that they cannot give.
+        DataError: if they do not take these images.
+        RecipeError: if a score needs logits and they have none.
     """
-    made: list[Features] = []
-    for use in evaluation.features:
-        features: Features = use.instantiate()
-        features.check_shape(shape)
-        for score in evaluation.scores:
-            if score_info(score).probabilities and not features.guesses:
-                name = score.component.name
-                raise RecipeError(
-                    f'the score "{name}" needs features that give logits of classes, and '
-                    f"{use.component.name} give none",
-                    where="evaluate.scores",
-                    remedy=f'leave "{name}" out, or use other features',
-                )
-        made.append(features)
-    return tuple(made)
+    features.check_shape(shape)
+    for score in evaluation.scores:
+        if score_info(score).probabilities and not features.guesses:
+            raise RecipeError(
+                f'the score "{score.component.name}" needs features with logits of classes; '
+                f"{config.component.name} has none",
+                where="evaluate.scores",
+                remedy=f'remove "{score.component.name}", or use other features',
+            )
 
 
-def make_judge(
-    use: ComponentConfig,
-    features: Features,
+def build_features(evaluation: Evaluation, *, shape: ImageShape) -> tuple[Features, ...]:
+    """The features of an evaluation, validated; errors as in `validate_features`."""
+    built = []
+    for config in evaluation.features:
+        features: Features = config.instantiate()
+        validate_features(config, features, evaluation, shape=shape)
+        built.append(features)
+    return tuple(built)
+
+
+def score_sets(
+    sets: Sequence[ImageSet],
     *,
+    evaluation: Evaluation,
     real: RealImages,
-    scores: Sequence[ComponentConfig],
     recipe: Recipe | None,
-    bench: Bench,
-) -> Judge:
-    """Features, and those of the real images; processes share the work.
+    context: EvaluationContext,
+    provenance: dict[str, Any],
+) -> tuple[ScoreRecord, ...]:
+    """All scores of all sets in all features, as means over seeds.
+
+    All checks run before the first image is read.
 
     Args:
-        use: of `features`.
-        recipe: what the samples' network was trained by; None where nobody knows.
+        recipe: of the training of the network that made the images; None if unknown.
+        provenance: what else to record with each score.
+
+    Returns:
+        scores in the order of features, then of `sets`; none in a process other than the first.
 
     Raises:
-        DataError: if a feature is not finite.
+        DddmError: if the images do not fit the real ones, the features or the scores.
         StoppedEarly: when asked to stop.
     """
-    warnings = () if recipe is None else tuple(_related(recipe, use, features))
-    features.to(bench.device)
-
-    def of(split: Split, name: str) -> RealFeatures:
-        return real_features(
-            features,
-            split,
-            identity=use.identity,
-            device=bench.device,
-            processes=bench.processes,
-            progress=bench.telling(f"features of {name}", len(split)),
+    _check_sets(sets, evaluation, real)
+    built = build_features(evaluation, shape=real.train.shape)
+    records: list[ScoreRecord] = []
+    announced: set[str] = set()
+    for config, features in zip(evaluation.features, built, strict=True):
+        evaluator = Evaluator(
+            evaluation=evaluation,
+            config=config,
+            features=features,
+            context=context,
+            announced=announced,
         )
+        evaluator.read_real_images(real, recipe=recipe)
+        for _, same_steps in groupby(sets, key=lambda one: (one.sampler, one.steps)):
+            found = [
+                record
+                for images in same_steps
+                for record in evaluator.score(images, provenance=provenance)
+            ]
+            for record in mean_over_seeds(found):
+                records.append(record)
+                context.events.emit(
+                    ScoreMeasured,
+                    score=record.name,
+                    sampler=record.sampler,
+                    steps=record.steps,
+                    evaluations=record.evaluations,
+                    value=record.value,
+                )
+    return tuple(records)
 
-    train = of(real.train, "training images")
-    held_out = None if real.held_out is None else of(real.held_out, "held-out images")
-    return Judge(
-        use=use,
-        features=features,
-        reference=Reference(
-            train=train.kept.features,
-            held_out=None if held_out is None else held_out.kept.features,
-            train_logits=train.kept.logits,
-            held_out_logits=None if held_out is None else held_out.kept.logits,
-            statistics=train.statistics,
-            train_images=train.images,
-        ),
-        provenance={
-            "features": {
-                **use.identity,
-                "fingerprint": features.fingerprint,
-                "dimensions": train.kept.features.shape[1],
-                "precision": "float32",
-                "trained_on": features.trained_on,
-            },
-            "reference": _reference(real, train),
-            "trained_with": None if recipe is None else _trained_with(recipe),
-            "versions": versions([use, real.use, *scores] if recipe is None else recipe.uses),
-            "machine": machine(bench.device),
-            "processes": bench.processes.count,
-        },
-        warnings=warnings,
+
+def _check_sets(sets: Sequence[ImageSet], evaluation: Evaluation, real: RealImages) -> None:
+    for one in sets:
+        if one.shape != real.train.shape:
+            raise DataError(
+                f"the images of {one.title} are {one.shape}, the real ones {real.train.shape}",
+                where="data",
+                remedy="compare images with real ones of the same size",
+            )
+    images, training_images = max(len(one.images) for one in sets), len(real.train)
+    for score in evaluation.scores:
+        name, fewest = score.component.name, score_info(score).fewest_images
+        if min(images, training_images, MAX_KEPT) < fewest:
+            raise DataError(
+                f'the score "{name}" needs at least {fewest} images; '
+                f"{_counts(images, training_images)}",
+                where="evaluate.scores",
+                remedy=f'generate more samples, or remove "{name}"',
+            )
+
+
+def _counts(images: int, training_images: int) -> str:
+    verb = "is" if images == 1 else "are"
+    return f"there {verb} {counted(images, 'image')} and " + counted(
+        training_images, "training image"
     )
 
 
-def _reference(real: RealImages, train: RealFeatures) -> dict[str, Any]:
-    held_out = real.held_out
-    return {
-        **real.use.identity,
-        "split": "train",
-        "manifest": real.train.manifest,
-        "images": train.images,
-        "images_with_features_kept": len(train.kept.features),
-        "held_out_images": 0 if held_out is None else len(held_out),
-        "held_out_manifest": None if held_out is None else held_out.manifest,
-    }
+def measure(
+    config: ComponentConfig, *, generated: Any, reference: Reference
+) -> Mapping[str, Measurement]:
+    """What a score measures, by the names of its measures.
+
+    Raises:
+        PluginError: if these are not the ones that it declares.
+    """
+    score: Score = config.instantiate()
+    found = score.measure(generated=generated, reference=reference)
+    declared = [measure.name for measure in score_info(config).measures]
+    if set(found) != set(declared):
+        raise PluginError(
+            f"the score {config.component.id} measures {', '.join(found) or 'nothing'}, but "
+            f"declares {', '.join(declared)}",
+            remedy=f"dddm plugin test {config.component.id}",
+        )
+    return found
+
+
+@final
+@define(kw_only=True, eq=False)
+class Evaluator:
+    """Scores sets of images in one of the features.
+
+    Attributes:
+        config: of `features`.
+        announced: warnings that were announced already.
+    """
+
+    evaluation: Evaluation
+    config: ComponentConfig
+    features: Features
+    context: EvaluationContext
+    announced: set[str]
+    _reference: Reference = field(init=False)
+    _provenance: dict[str, Any] = field(init=False)
+    _warnings: tuple[str, ...] = field(init=False)
+
+    def read_real_images(self, real: RealImages, *, recipe: Recipe | None) -> None:
+        """Compute the features of the real images; processes share the work.
+
+        Raises:
+            DataError: if a feature is not finite.
+            StoppedEarly: when asked to stop.
+        """
+        device, processes = self.context.device, self.context.processes
+        self._warnings = () if recipe is None else tuple(_same_data(recipe, self))
+        self._announce(self._warnings)
+        self.features.to(device)
+        train = self._real_features(real.train, "training images")
+        held_out = None
+        if real.held_out is not None:
+            held_out = self._real_features(real.held_out, "held-out images").kept
+        self._reference = Reference(
+            train=train.kept.features,
+            held_out=None if held_out is None else held_out.features,
+            train_logits=train.kept.logits,
+            held_out_logits=None if held_out is None else held_out.logits,
+            statistics=train.statistics,
+            train_images=train.images,
+        )
+        used = (
+            [self.config, real.config, *self.evaluation.scores] if recipe is None else recipe.uses
+        )
+        self._provenance = {
+            "features": {
+                **self.config.identity,
+                "fingerprint": self.features.fingerprint,
+                "dimensions": train.kept.features.shape[1],
+                "precision": "float32",
+                "trained_on": self.features.trained_on,
+            },
+            "reference": {
+                **real.config.identity,
+                "split": "train",
+                "manifest": real.train.manifest,
+                "images": train.images,
+                "images_with_features_kept": len(train.kept.features),
+                "held_out_images": 0 if real.held_out is None else len(real.held_out),
+                "held_out_manifest": None if real.held_out is None else real.held_out.manifest,
+            },
+            "trained_with": None if recipe is None else _trained_with(recipe),
+            "versions": versions(used),
+            "machine": machine(device),
+            "processes": processes.count,
+        }
+
+    def _real_features(self, split: Split, title: str) -> RealFeatures:
+        return real_features(
+            self.features,
+            split,
+            identity=self.config.identity,
+            device=self.context.device,
+            processes=self.context.processes,
+            progress=ProgressReporter(self.context, f"features of {title}", total=len(split)),
+        )
+
+    def score(self, images: ImageSet, *, provenance: dict[str, Any]) -> Iterator[ScoreRecord]:
+        """All scores of one set; none in a process other than the first."""
+        began = time.perf_counter()
+        progress = ProgressReporter(
+            self.context, f"features of {images.title}", total=len(images.images)
+        )
+        generated = extract(
+            self.features, images.images, processes=self.context.processes, progress=progress
+        )
+        if not self.context.processes.main:
+            return
+        extraction_seconds = time.perf_counter() - began
+        for config in self._possible_scores(images):
+            began = time.perf_counter()
+            score: Score = config.instantiate()
+            found = measure(config, generated=generated, reference=self._reference)
+            floors = score.floors(generated=generated, reference=self._reference)
+            seconds = extraction_seconds + time.perf_counter() - began
+            for one in score_info(config).measures:
+                record = self._record(
+                    images,
+                    one,
+                    found[one.name],
+                    floors=floors.get(one.name, ()),
+                    provenance={
+                        **provenance,
+                        **self._provenance,
+                        "score": config.identity,
+                        "samples": images.manifest,
+                        "formula": found[one.name].formula,
+                        "seconds": round(seconds, 3),
+                    },
+                )
+                self._announce(record.warnings)
+                yield record
+
+    def _possible_scores(self, images: ImageSet) -> Iterator[ComponentConfig]:
+        """Scores for which there are enough images; announces the others."""
+        count, real = len(images.images), len(self._reference.train)
+        for score in self.evaluation.scores:
+            name, fewest = score.component.name, score_info(score).fewest_images
+            if min(count, real) >= fewest:
+                yield score
+            else:
+                self.context.events.notice(
+                    f"{images.title}: {name} needs at least {fewest} images; {_counts(count, real)}"
+                )
+
+    def _record(
+        self,
+        images: ImageSet,
+        measure: Measure,
+        measurement: Measurement,
+        *,
+        floors: Sequence[Floor],
+        provenance: dict[str, Any],
+    ) -> ScoreRecord:
+        protocol, warnings = self.evaluation.protocol, list(self._warnings)
+        followed = protocol
+        if protocol is not None:
+            provenance["protocol"] = plain(protocol)
+            deviations = protocol.deviations(
+                features=self.config.component.id,
+                default_options=self.config.all_defaults,
+                images=len(images.images),
+                training_images=self._reference.images,
+                sampled_training_images=measurement.training_images,
+            )
+            if deviations:
+                followed = None
+                warnings.append(protocol.warning(deviations))
+        return ScoreRecord(
+            measure=measure,
+            name=score_name(
+                measure,
+                features=self.config.component.name,
+                images=len(images.images),
+                followed=followed,
+            ),
+            value=measurement.value,
+            sampler=images.sampler,
+            steps=images.steps,
+            evaluations=images.evaluations,
+            images=len(images.images),
+            reference_images=self._reference.images,
+            floors=tuple(floors),
+            details=measurement.details,
+            provenance={**provenance, "warnings": warnings},
+        )
+
+    def _announce(self, warnings: Sequence[str]) -> None:
+        for text in warnings:
+            if text not in self.announced:
+                self.announced.add(text)
+                self.context.events.notice(text)
 
 
 def _trained_with(recipe: Recipe) -> dict[str, Any]:
@@ -192,51 +405,44 @@ def _trained_with(recipe: Recipe) -> dict[str, Any]:
     }
 
 
+def _same_data(recipe: Recipe, evaluator: Evaluator) -> Iterator[str]:
+    """A warning where the features and the training metric learned from the same data."""
+    features, name = evaluator.features, evaluator.config.component.name
+    if features.trained_on is None or recipe.metric is None:
+        return
+    metric_name = recipe.metric.component.name
+    try:
+        metric: Metric = recipe.metric.instantiate()
+    except DataError as error:  # the metric's weights need not be where a run is scored
+        yield (
+            f"it is unknown whether the metric {metric_name} was trained on {features.trained_on}, "
+            f"as the features {name} were: {error.what.partition(':')[0]}"
+        )
+        return
+    if features.trained_on == metric.trained_on:
+        yield (
+            f"the features {name} and those of the metric {metric_name} were both trained on "
+            f"{features.trained_on}, so training may have fitted what the score measures; score "
+            "in other features too"
+        )
+
+
 @final
-@frozen
-class Telling:
-    """Tells how far a long piece of work is, nothing where it is short; and ends it when asked to.
+class ProgressReporter:
+    """Reports progress on images, at most once a second, and stops when asked to."""
 
-    Raises:
-        StoppedEarly: in the process that was asked to stop.
-    """
-
-    _what: str
-    _total: int
-    _notify: Callable[[Event], None] = field(kw_only=True)
-    _clock: Callable[[], float] = field(kw_only=True)
-    _stop: StopRequest = field(kw_only=True)
-    _told: list[float] = field(factory=lambda: [time.monotonic()], init=False)
+    def __init__(self, context: EvaluationContext, what: str, *, total: int) -> None:
+        self._context, self._what, self._total = context, what, total
+        self._last_report = time.monotonic()
 
     def __call__(self, done: int) -> None:
-        """So many images are done."""
-        self._stop.raise_if_requested(where=f"{self._what}: {done} of {self._total} images")
+        """Report that `done` images are done.
+
+        Raises:
+            StoppedEarly: in the process that was asked to stop.
+        """
+        self._context.stop.raise_if_requested(where=f"{self._what}: {done} of {self._total} images")
         now = time.monotonic()
-        if now - self._told[0] < _SECONDS_BETWEEN_LINES:
-            return
-        self._told[0] = now
-        self._notify(
-            DataProgress(seconds=self._clock(), what=self._what, done=done, total=self._total)
-        )
-
-
-def _related(recipe: Recipe, use: ComponentConfig, features: Features) -> Iterator[str]:
-    """A sentence where features and the metric that was trained with learned from the same data."""
-    metric = recipe.metric
-    if features.trained_on is None or metric is None:
-        return
-    name = metric.component.name
-    try:
-        made: Metric = metric.instantiate()
-    except DataError as error:  # a run may be scored where the weights of its loss are not
-        yield (
-            f"whether the metric {name} was trained on {features.trained_on} too, as the features "
-            f"{use.component.name} were, is not known here: {error.what.partition(':')[0]}"
-        )
-        return
-    if features.trained_on == made.trained_on:
-        yield (
-            f"the features {use.component.name} and those of the metric {name} were both trained "
-            f"on {features.trained_on}: training may have fitted what the score looks at, so "
-            "compare in features that the metric never saw too"
-        )
+        if now - self._last_report >= _SECONDS_BETWEEN_REPORTS:
+            self._last_report = now
+            self._context.events.emit(DataProgress, what=self._what, done=done, total=self._total)

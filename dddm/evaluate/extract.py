@@ -1,4 +1,4 @@
-"""Features of many images: in batches, shared by processes, and kept where they took long.
+"""Features of many images: in batches, shared among processes, and cached where they took long.
 
 Legend: N images, D feature dimensions, K of the images whose features are kept.
 """
@@ -22,9 +22,9 @@ from dddm.support.noise import generator_for
 from dddm.train.processes import ALONE, Processes
 
 BATCH_IMAGES: Final = 256
-MOST_KEPT: Final = 50_000
-"""Real images whose features are kept; of a larger set these are drawn by lot."""
-_WORTH_KEEPING_SECONDS: Final = 2.0
+MAX_KEPT: Final = 50_000
+"""Real images whose features are kept; of a larger set a random sample."""
+_CACHE_FROM_SECONDS: Final = 2.0
 _FORMAT: Final = 2
 
 
@@ -34,9 +34,9 @@ class RealFeatures:
     """Features of the real images of one split.
 
     Attributes:
-        kept: of all images, in their order, or of `MOST_KEPT` of them.
+        kept: of all images, in their order, or of `MAX_KEPT` of them.
         statistics: over all images.
-        images: how many these are.
+        images: number of all images.
     """
 
     kept: Extraction
@@ -55,23 +55,23 @@ def extract(
     """Features (N, D) and logits of a split or of images (N, C, H, W), uint8, on the CPU.
 
     Args:
-        index: of the images that are wanted, (N,), int64; None for all.
-        processes: take batches in turn, and all have the whole.
-        progress: told how many images are done.
+        index: which images, (N,), int64; None for all.
+        processes: each computes every n-th batch; all get the whole.
+        progress: called with the number of images that are done.
 
     Raises:
-        DataError: if a number of an image's features is not finite.
+        DataError: if a feature or logit is not finite.
     """
-    wanted_N = torch.arange(len(images)) if index is None else index
-    batches = torch.split(wanted_N, BATCH_IMAGES)
+    index_N = torch.arange(len(images)) if index is None else index
+    batches = torch.split(index_N, BATCH_IMAGES)
     mine: list[Extraction] = []
     for number in range(processes.rank, len(batches), processes.count):
         batch_B = batches[number]
-        seen = images[batch_B] if isinstance(images, Tensor) else images.images(batch_B)
-        found = features.examine(seen)
-        _refuse_not_finite(found, index=batch_B)
+        image_BCHW = images[batch_B] if isinstance(images, Tensor) else images.images(batch_B)
+        found = features.examine(image_BCHW)
+        _check_finite(found, index=batch_B)
         mine.append(found)
-        progress(min((number + 1) * BATCH_IMAGES, len(wanted_N)))
+        progress(min((number + 1) * BATCH_IMAGES, len(index_N)))
     shares = processes.gather(mine)
     parts = [shares[k % processes.count][k // processes.count] for k in range(len(batches))]
     logits = [part.logits for part in parts if part.logits is not None]
@@ -81,7 +81,7 @@ def extract(
     )
 
 
-def _refuse_not_finite(found: Extraction, *, index: Tensor) -> None:
+def _check_finite(found: Extraction, *, index: Tensor) -> None:
     for what, number_BD in (("features", found.features), ("logits", found.logits)):
         if number_BD is None:
             continue
@@ -91,7 +91,7 @@ def _refuse_not_finite(found: Extraction, *, index: Tensor) -> None:
                 f"the {what} of image {int(index[bad_B][0])} are not finite numbers, nor are those "
                 f"of {int(bad_B.sum()) - 1} others of {len(bad_B)}",
                 where="evaluate.features",
-                remedy="choose other features: these cannot judge such images",
+                remedy="use other features for these images",
             )
 
 
@@ -103,19 +103,15 @@ def real_features(
     device: torch.device,
     processes: Processes = ALONE,
     progress: Callable[[int], None] = lambda _done: None,
-    most_kept: int = MOST_KEPT,
+    max_kept: int = MAX_KEPT,
 ) -> RealFeatures:
-    """Features of a split's images, from the cache where they were computed before.
+    """Features of a split's images, from the cache if they are in it.
 
     Args:
-        features: what computes them.
-        split: of a data set; its manifest stands for its images.
+        split: of a data set; its manifest identifies its images.
         identity: `ComponentConfig.identity` of the features: a fingerprint of their own may leave
             out an option, and then another option's would be taken from the cache.
-        device: where they are computed.
-        processes: share the work.
-        progress: told how many images are done.
-        most_kept: images whose features are kept.
+        max_kept: of how many images features are kept.
 
     Raises:
         DataError: if a feature is not finite.
@@ -126,7 +122,7 @@ def real_features(
             "features": identity,
             "fingerprint": features.fingerprint,
             "images": split.manifest,
-            "kept": min(most_kept, len(split)),
+            "kept": min(max_kept, len(split)),
             "torch": torch.__version__,
             "device": device.type,
         }
@@ -136,15 +132,13 @@ def real_features(
     if stored is not None:
         return _from_stored(stored)
     began = time.perf_counter()
-    if len(split) <= most_kept:
+    if len(split) <= max_kept:
         kept = extract(features, split, processes=processes, progress=progress)
         found = RealFeatures(kept=kept, statistics=statistics_of(kept.features), images=len(split))
     else:
-        found = _of_many(
-            features, split, most_kept=most_kept, processes=processes, progress=progress
-        )
-    if processes.main and time.perf_counter() - began >= _WORTH_KEEPING_SECONDS:
-        with suppress(EnvironmentProblem, OSError):  # a cache that cannot be written to is none
+        found = _of_many(features, split, max_kept=max_kept, processes=processes, progress=progress)
+    if processes.main and time.perf_counter() - began >= _CACHE_FROM_SECONDS:
+        with suppress(EnvironmentProblem, OSError):  # the cache is optional
             save_checked(path, _to_store(found))
     return found
 
@@ -153,14 +147,14 @@ def _of_many(
     features: Features,
     split: Split,
     *,
-    most_kept: int,
+    max_kept: int,
     processes: Processes,
     progress: Callable[[int], None],
 ) -> RealFeatures:
     """Mean and covariance from sums over all images; the features of some."""
-    order_N = torch.randperm(len(split), generator=generator_for("kept features", most_kept))
+    order_N = torch.randperm(len(split), generator=generator_for("kept features", max_kept))
     is_kept_N = torch.zeros(len(split), dtype=torch.bool)
-    is_kept_N[order_N[:most_kept]] = True
+    is_kept_N[order_N[:max_kept]] = True
     index_K = is_kept_N.nonzero()[:, 0]
     kept = extract(features, split, index=index_K, processes=processes, progress=progress)
     moments = Moments()
@@ -169,7 +163,7 @@ def _of_many(
     others = torch.split((~is_kept_N).nonzero()[:, 0], BATCH_IMAGES)
     for number in range(processes.rank, len(others), processes.count):
         moments.add(features.examine(split.images(others[number])).features)
-        progress(min(most_kept + (number + 1) * BATCH_IMAGES, len(split)))
+        progress(min(max_kept + (number + 1) * BATCH_IMAGES, len(split)))
     together = Moments()
     for share in processes.gather(moments):
         together.join(share)

@@ -11,8 +11,7 @@ from typing import Any, final
 from attrs import evolve, frozen
 
 from dddm.errors import DataError
-from dddm.evaluate.over_seeds import DEVIATION
-from dddm.evaluate.record import ScoreRecord, read_scores
+from dddm.evaluate.record import DEVIATION, ScoreRecord, read_scores
 from dddm.interfaces.info import Measure
 from dddm.interfaces.measurement import Floor
 from dddm.recipe.model import Recipe, ReportedResult

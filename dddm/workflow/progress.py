@@ -11,9 +11,8 @@ from typing import final
 from attrs import evolve
 from torch import Tensor
 
-from dddm.evaluate.evaluator import refuse_unfit
+from dddm.evaluate.evaluator import build_features, measure
 from dddm.evaluate.extract import extract, real_features
-from dddm.evaluate.score import take
 from dddm.generate.generator import LATEST, Generator
 from dddm.generate.sample import generate_images
 from dddm.interfaces.features import Features
@@ -105,15 +104,15 @@ class Progress:
             return
         samples = self._samples(training, steps=settings.score_steps, images=settings.score_images)
         use = evaluation.scores[0]
-        measure = score_info(use).measures[0]
+        deciding = score_info(use).measures[0]
         first = evaluation.features[0].component.name
-        name = f"{measure.name}-{first}@{settings.score_images}"
+        name = f"{deciding.name}-{first}@{settings.score_images}"
         values = {}
-        features, reference = self._judge(training)
+        features, reference = self._features_and_reference(training)
         for steps, images_NCHW in samples.items():
             generated = extract(features, images_NCHW)
-            found = take(use, generated=generated, reference=reference)
-            values[steps] = found[measure.name].value
+            found = measure(use, generated=generated, reference=reference)
+            values[steps] = found[deciding.name].value
             training.context.events.emit(
                 ScoreMeasured,
                 score=name,
@@ -126,18 +125,18 @@ class Progress:
         value = values[settings.score_steps[0]]
         before = training.best
         if before is None or (
-            value != before.value and measure.best([value, before.value]) == value
+            value != before.value and deciding.best([value, before.value]) == value
         ):
             epoch, step = training.position.epoch, training.position.step
             training.best = Best(value=value, epoch=epoch, step=step)
             keep_best(training)
 
-    def _judge(self, training: Training) -> tuple[Features, Reference]:
+    def _features_and_reference(self, training: Training) -> tuple[Features, Reference]:
         """The recipe's first features, and those of the training images; extracted once."""
-        if self._judged is None:
+        if self._scored_in is None:
             assert self._recipe.evaluate is not None
             split, use = training.parts.split, self._recipe.evaluate.features[0]
-            features, *_ = refuse_unfit(self._recipe.evaluate, shape=split.shape)
+            features, *_ = build_features(self._recipe.evaluate, shape=split.shape)
             device = training.context.device
             features.to(device)
             real = real_features(features, split, identity=use.identity, device=device)
@@ -147,7 +146,7 @@ class Progress:
                 statistics=real.statistics,
                 train_images=real.images,
             )
-            self._judged = (features, reference)
-        return self._judged
+            self._scored_in = (features, reference)
+        return self._scored_in
 
-    _judged: tuple[Features, Reference] | None = None
+    _scored_in: tuple[Features, Reference] | None = None

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dddm.errors import DddmError, StoppedEarly
-from dddm.evaluate.evaluator import Bench, refuse_unfit
+from dddm.evaluate.evaluator import build_features
 from dddm.generate.generate import generate, planned_sample_folders
 from dddm.generate.generator import load_generator
 from dddm.interfaces.dataset import Dataset
-from dddm.interfaces.info import ImageShape
 from dddm.interfaces.observer import DataProgress, RunStopped
 from dddm.recipe.model import Recipe
 from dddm.train import checkpoint as checkpoints
@@ -104,7 +103,8 @@ def _train(
         refuse_without_compiler(context.device)
     processes.from_main(lambda: _prepare_data(context))
     parts = build_for_training(context)
-    _refuse_unfit_features(recipe, shape=parts.split.shape)
+    if recipe.evaluate is not None:  # a mistake in it is found before training, not after
+        build_features(recipe.evaluate, shape=parts.split.shape)
     if processes.main:
         _note_parts(context, parts)
     training = Training(context=context, parts=parts, log=log)
@@ -129,12 +129,6 @@ def _note_parts(context: RunContext, parts: TrainingParts) -> None:
         machine=machine(context.device),
         processes=context.processes.count,
     )
-
-
-def _refuse_unfit_features(recipe: Recipe, *, shape: ImageShape) -> None:
-    """Find before training, and not after it, that samples could not be judged."""
-    if recipe.evaluate is not None:
-        refuse_unfit(recipe.evaluate, shape=shape)
 
 
 def _prepare_data(context: RunContext) -> None:
@@ -186,14 +180,7 @@ def _evaluate(context: RunContext, *, changed: bool) -> None:
     from dddm.evaluate.evaluate import evaluate
 
     began = time.perf_counter()
-    bench = Bench(
-        notify=context.events.publish,
-        clock=context.events.clock,
-        device=context.device,
-        stop=context.stop,
-        processes=processes,
-    )
-    evaluate(recipe, folder=folder, bench=bench)
+    evaluate(context)
     if processes.main:
         _note_seconds(folder, evaluate=time.perf_counter() - began)
         folder.note_about(scored=scored_as)

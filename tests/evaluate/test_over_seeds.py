@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 from measures import measure_of
 
-from dddm.evaluate.over_seeds import DEVIATION, over_seeds
-from dddm.evaluate.record import ScoreRecord
+from dddm.evaluate.record import DEVIATION, ScoreRecord, over_seeds
 from dddm.interfaces.measurement import Floor
 
 

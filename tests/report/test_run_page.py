@@ -30,7 +30,7 @@ from report_runs import (
 )
 
 from dddm.errors import EnvironmentProblem
-from dddm.evaluate.over_seeds import DEVIATION
+from dddm.evaluate.record import DEVIATION
 from dddm.interfaces.observer import EpochDone, ScoreMeasured
 from dddm.recipe.model import ComponentConfig, Recipe
 from dddm.report.history import read_history, read_run_info

@@ -8,8 +8,7 @@ import attrs
 import pytest
 from report_runs import make_recipe, make_scores
 
-from dddm.evaluate.over_seeds import DEVIATION
-from dddm.evaluate.record import ScoreRecord, scores_to_text
+from dddm.evaluate.record import DEVIATION, ScoreRecord, scores_to_text
 from dddm.recipe.model import ReportedResult
 from dddm.report.scores import (
     PaperComparison,

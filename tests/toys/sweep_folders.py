@@ -8,8 +8,7 @@ from measures import measure_of
 from report_runs import log_events, stopped, training_events
 from toy_plugins import RECIPE, toy_catalogue
 
-from dddm.evaluate.over_seeds import DEVIATION
-from dddm.evaluate.record import ScoreRecord, scores_to_text
+from dddm.evaluate.record import DEVIATION, ScoreRecord, scores_to_text
 from dddm.interfaces.measurement import Floor
 from dddm.recipe.sweep import Entry, Sweep, read_sweep
 from dddm.recipe.write import to_toml
