@@ -209,7 +209,7 @@ def test_two_runs_side_by_side(two_runs: tuple[Path, Path], tmp_path: Path) -> N
 def test_a_run_without_scores_is_not_compared(two_runs: tuple[Path, Path], tmp_path: Path) -> None:
     """It is named, with the command that measures them; a third run is refused."""
     words = ("--compare", *map(str, two_runs))
-    refused(*words, "runs/third", where=tmp_path, code=2, says=("no third",))
+    refused(*words, "runs/third", where=tmp_path, code=2, says=("exactly two runs",))
     (two_runs[1] / "scores.json").unlink()
     refused(*words, where=tmp_path, code=7, says=("has no scores", "dddm evaluate"))
 
@@ -370,13 +370,13 @@ def test_images_of_others(run_folder: RunFolder, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("--images", "samples"), 2, ("--images and --against go together",)),
-        (("--against", "digits"), 2, ("--images and --against go together",)),
+        (("--images", "samples"), 2, ("--images and --against are used together",)),
+        (("--against", "digits"), 2, ("--images and --against are used together",)),
         (("runs/digits", "--images", "a", "--against", "digits"), 2, ("cannot be scored at once",)),
         (("--images", "a", "--against", "runs"), 2, ("--preset cifar10-paper or",)),
         (("--images", "a", "--against", "digit"), 3, ("did you mean digits?",)),
         (("--images", "a", "--against", "digits"), 7, ("no images at a", ".npz")),
-        (("--compare", "a", "b", "--preset", "unbiased"), 2, ("measures nothing",)),
+        (("--compare", "a", "b", "--preset", "unbiased"), 2, ("does not measure",)),
     ],
 )
 def test_options_that_do_not_fit(

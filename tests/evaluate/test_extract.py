@@ -73,7 +73,7 @@ def test_of_a_large_set_some_features_are_kept(train: Split) -> None:
     """Statistics are over all images, to 1e-9; the kept ones are drawn by lot, in order."""
     features = DigitsClassifier(NoOptions())
     whole = extract(features, train).features
-    found = real_features(features, train, identity=IDENTITY, device=CPU, most_kept=300)
+    found = real_features(features, train, identity=IDENTITY, device=CPU, max_kept=300)
     expected = statistics_of(whole)
     np.testing.assert_allclose(found.statistics.mean, expected.mean, rtol=1e-9)
     np.testing.assert_allclose(found.statistics.covariance, expected.covariance, atol=1e-9)
@@ -81,7 +81,7 @@ def test_of_a_large_set_some_features_are_kept(train: Split) -> None:
     assert len(found.kept.features) == 300
     rows = (found.kept.features[:, None] == whole[None]).all(-1).nonzero()[:, 1]
     assert len(rows) >= 300
-    again = real_features(features, train, identity=IDENTITY, device=CPU, most_kept=300)
+    again = real_features(features, train, identity=IDENTITY, device=CPU, max_kept=300)
     assert torch.equal(again.kept.features, found.kept.features)
 
 
@@ -89,7 +89,7 @@ def test_of_a_large_set_some_features_are_kept(train: Split) -> None:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, in which everything is worth keeping."""
     monkeypatch.setenv("DDDM_CACHE", str(tmp_path))
-    monkeypatch.setattr(extraction, "_WORTH_KEEPING_SECONDS", 0.0)
+    monkeypatch.setattr(extraction, "_CACHE_FROM_SECONDS", 0.0)
     return tmp_path / "features"
 
 
@@ -109,7 +109,7 @@ def test_what_took_long_is_computed_once(train: Split, cache: Path) -> None:
     assert features.seen == 1500
     assert_equal(first.kept, second.kept)
     np.testing.assert_array_equal(first.statistics.covariance, second.statistics.covariance)
-    real_features(features, train, identity=IDENTITY, device=CPU, most_kept=100)
+    real_features(features, train, identity=IDENTITY, device=CPU, max_kept=100)
     assert features.seen == 3000
     contents = file.read_bytes()
     file.write_bytes(contents[:-1] + bytes([contents[-1] ^ 1]))
@@ -184,6 +184,6 @@ def test_what_is_quick_is_not_kept(
     train: Split, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A small data set leaves no files behind."""
-    monkeypatch.setattr(extraction, "_WORTH_KEEPING_SECONDS", 3600.0)
+    monkeypatch.setattr(extraction, "_CACHE_FROM_SECONDS", 3600.0)
     real_features(Counting(), train, identity=IDENTITY, device=CPU)
     assert not cache.exists()

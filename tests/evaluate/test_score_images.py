@@ -10,15 +10,16 @@ from sample_folders import write_samples
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.evaluate.evaluator import Bench
 from dddm.evaluate.record import ScoreRecord
-from dddm.evaluate.score_images import images_at, open_real, score_images
+from dddm.evaluate.score_images import ImagesContext, images_at, open_real, score_images
 from dddm.generate.storage import Samples
 from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.recipe.evaluation import read_evaluation
 from dddm.recipe.read import read_use
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
+from dddm.train.events import EventBus
+from dddm.train.stopping import StopRequest
 from dddm_datasets.digits import Digits
 
 
@@ -50,7 +51,7 @@ def write_pngs(folder: Path, images: Tensor) -> Path:
 
 def score(path: Path, against: Path | None, catalogue: Catalogue) -> dict[str, ScoreRecord]:
     """Scores of images at a path by the preset that needs no weights, by measure."""
-    bench = Bench(notify=lambda _event: None, device=torch.device("cpu"), clock=lambda: 0.0)
+    context = ImagesContext(events=EventBus(()), device=torch.device("cpu"), stop=StopRequest())
     use = (
         read_use(Kind.DATASET, "digits", catalogue=catalogue)
         if against is None
@@ -59,9 +60,9 @@ def score(path: Path, against: Path | None, catalogue: Catalogue) -> dict[str, S
     found = score_images(
         path,
         evaluation=read_evaluation("no-weights", catalogue=catalogue),
-        real=open_real(use, bench=bench),
+        real=open_real(use, context=context),
         catalogue=catalogue,
-        bench=bench,
+        context=context,
     )
     return {one.measure.name: one for one in found}
 
@@ -120,9 +121,9 @@ def test_what_cannot_be_scored(tmp_path: Path, digits: Tensor, catalogue: Catalo
     (broken / "017.png").write_bytes((broken / "017.png").read_bytes()[:40])
     assert "017.png" in refused(broken, "cannot be used")
     large = write_pngs(tmp_path / "large", torch.zeros(9, 1, 16, 16, dtype=torch.uint8))
-    assert str(large) in refused(large, "are 1×16×16, the data are 1×8×8")
+    assert str(large) in refused(large, "are 1×16×16, the real ones 1×8×8")
     for part in ("train", "test"):
         write_pngs(tmp_path / "parts" / part, digits)
-    refused(tmp_path / "parts", "in two parts")
+    refused(tmp_path / "parts", "two splits")
     few = write_pngs(tmp_path / "few", digits[:3])
-    refused(few, 'no set has images enough for the score "precision-recall"')
+    refused(few, '"precision-recall" needs at least 4 images')
