@@ -8,7 +8,6 @@ import torch
 
 from dddm.errors import DataError
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import NoOptions
 from dddm_datasets.digits import Digits
 from dddm_features.digits_classifier import WEIGHTS, DigitsClassifier, read_weights
@@ -68,17 +67,6 @@ def test_no_gradient_and_no_autocast(held_out: Split) -> None:
         inside = features.extract(all_images(held_out))
     assert torch.equal(plain, inside)
     assert not inside.requires_grad
-
-
-@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 28, 28), (1, 8, 16)])
-def test_other_shapes_are_refused(shape: tuple[int, int, int]) -> None:
-    """The refusal names what is accepted, what was given, and what to use instead."""
-    given = ImageShape(channels=shape[0], height=shape[1], width=shape[2])
-    with pytest.raises(DataError) as caught:
-        DigitsClassifier(NoOptions()).check_shape(given)
-    assert "1×8×8" in caught.value.what
-    assert str(given) in caught.value.what
-    assert '"pixels"' in str(caught.value.remedy)
 
 
 def test_its_own_shape_is_accepted(held_out: Split) -> None:

@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.info import ImageShape
 from dddm.support.files import sha256_of
 from dddm.support.moments import statistics_of
 from dddm_features.options import (
@@ -150,15 +149,6 @@ def test_what_it_says_of_itself(tmp_path: Path) -> None:
     assert mine.trained_on == "cifar10"
     assert len(mine.fingerprint) == 64
     assert mine.fingerprint != other.fingerprint
-
-
-def test_other_shapes_are_refused(tmp_path: Path) -> None:
-    """The refusal names what is accepted, what was given, and what to use instead."""
-    features = ResNet20Features(written(tmp_path, random_state()))
-    features.check_shape(ImageShape(channels=3, height=32, width=32))
-    with pytest.raises(DataError, match=r"3×32×32.*not of 1×32×32") as caught:
-        features.check_shape(ImageShape(channels=1, height=32, width=32))
-    assert '"pixels"' in str(caught.value.remedy)
 
 
 def batch(name: str) -> tuple[Tensor, Tensor]:
