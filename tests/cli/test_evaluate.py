@@ -1,11 +1,14 @@
-"""`dddm evaluate`, through the real command line."""
+"""`dddm evaluate`."""
 
+import contextlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -14,6 +17,7 @@ from command_line import write_tiny
 from sample_folders import write_samples
 
 from dddm.cli.group import dddm
+from dddm.cli.main import main
 from dddm.generate.storage import Samples
 from dddm.interfaces.plugin import NoOptions
 from dddm.recipe.read import read_recipe
@@ -41,22 +45,28 @@ def run_folder(tmp_path: Path) -> RunFolder:
     return folder
 
 
-def call(*words: str, where: Path) -> subprocess.CompletedProcess[str]:
-    """Call `dddm` in a folder, in a process of its own."""
-    return call_with({}, *words, where=where)
-
-
-def call_with(more: dict[str, str], *words: str, where: Path) -> subprocess.CompletedProcess[str]:
-    """The same, with environment variables."""
-    return subprocess.run(
-        [sys.executable, "-c", "from dddm.cli.main import main; main()", *words],
-        cwd=where,
-        env={**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8", **more},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
+def call(*words: str, where: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What `dddm` does in a folder; in processes of its own only with `--nproc`."""
+    environment = {**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8", **variables}
+    if "--nproc" in words:
+        command = [sys.executable, "-m", "dddm", *words]
+        return subprocess.run(
+            command, cwd=where, env=environment, capture_output=True, encoding="utf-8", check=False
+        )
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with (
+        contextlib.chdir(where),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.dict(os.environ, environment),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main(words)
+    texts = []
+    for stream in (out, err):
+        stream.seek(0)
+        texts.append(stream.read())
+    return subprocess.CompletedProcess(words, int(str(ended.value.code)), *texts)
 
 
 def test_the_newest_run_is_scored_as_a_table(run_folder: RunFolder, tmp_path: Path) -> None:
@@ -91,7 +101,7 @@ def test_damaged_samples(run_folder: RunFolder, tmp_path: Path) -> None:
     """Samples that were cut short are data to be drawn again."""
     arrays = run_folder.samples / "fixed-time-10" / "samples.npz"
     arrays.write_bytes(arrays.read_bytes()[:500])
-    says = ("samples.npz of the samples fixed-time-10 is damaged", "draw the samples again")
+    says = ("samples.npz of the samples fixed-time-10 is damaged", "generate the samples again")
     refused(where=tmp_path, code=7, says=says)
 
 
@@ -320,7 +330,7 @@ def test_weights_that_are_not_there(run_folder: RunFolder, tmp_path: Path) -> No
         ("evaluate", "--preset", "unbiased", *theirs),
         ("run", "tiny.toml"),
     ):
-        done = call_with(no_weights, *words, where=tmp_path)
+        done = call(*words, where=tmp_path, **no_weights)
         assert done.returncode == 7, done.stderr
         assert "2 files of weights are missing" in done.stderr
         for file in (CLIP_WEIGHTS, DINOV2_WEIGHTS):

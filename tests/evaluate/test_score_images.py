@@ -113,7 +113,7 @@ def test_what_cannot_be_scored(tmp_path: Path, digits: Tensor, catalogue: Catalo
     (tmp_path / "words.txt").write_text("no image")
     refused(tmp_path / "words.txt", "no images at")
     (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", "no images in it")
+    refused(tmp_path / "empty", "contains no images")
     odd = write_pngs(tmp_path / "odd", digits)
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(odd / "zzz.png")
     assert "zzz.png" in refused(odd, "differ in size")
