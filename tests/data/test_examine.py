@@ -1,44 +1,15 @@
 """Examining images counts them, finds equal ones, and names everything that is wrong."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, final
+from collections.abc import Mapping
+from typing import final
 
 import torch
-from attrs import frozen
 from pack_sources import ToySource
 
 from dddm.data.examine import examine_dataset, examine_source
 from dddm.data.in_memory_split import InMemorySplit
-from dddm.data.source import Chunk, DecodedImages, PackPlan, PackSource
-from dddm.interfaces.data_report import Problem, no_progress
+from dddm.interfaces.data_report import no_progress
 from dddm.interfaces.dataset import Dataset, Split
-
-
-@final
-@frozen(kw_only=True)
-class Repeating(PackSource):
-    """The toy's images, of which some are replaced by the first."""
-
-    toy: ToySource
-    equal: frozenset[tuple[str, int]]
-
-    def exists(self) -> bool:
-        return True
-
-    def identity(self) -> Mapping[str, Any]:
-        return {}
-
-    def provenance(self) -> Mapping[str, Any]:
-        return {}
-
-    def plan(self) -> PackPlan:
-        return self.toy.plan()
-
-    def decode(self, chunk: Chunk) -> Iterator[DecodedImages | Problem]:
-        for block in self.toy.decode(chunk):
-            if isinstance(block, DecodedImages) and (block.split, int(block.rows[0])) in self.equal:
-                block.images[:] = 7
-            yield block
 
 
 def test_counts_images_and_classes() -> None:
@@ -60,8 +31,7 @@ def test_names_every_broken_image() -> None:
 
 def test_finds_images_that_are_equal() -> None:
     equal = frozenset({("train", 2), ("train", 9), ("held-out", 1)})
-    source = Repeating(toy=ToySource(), equal=equal)
-    found = examine_source(source, workers=1, progress=no_progress)
+    found = examine_source(ToySource(equal=equal), workers=1, progress=no_progress)
     assert found.duplicates == (("held-out image 1", "train image 2", "train image 9"),)
 
 
