@@ -1,4 +1,4 @@
-"""A group of commands that imports each when it is called, and lists all without importing any."""
+"""A group of commands that are imported when they are called, not when they are listed."""
 
 import difflib
 import importlib
@@ -14,8 +14,8 @@ class LazyGroup(click.Group):
     """Commands from a table.
 
     Args:
-        table: what each command does, by its name, in the order in which a newcomer meets them.
-        place: of a command's module, with {} for its name; there it lies under its own name.
+        table: summary of each command by its name, in the order of the listing.
+        place: dotted name of a command's module, with {} for the command's name.
     """
 
     def __init__(self, *args: Any, table: Mapping[str, str], place: str, **more: Any) -> None:
@@ -24,12 +24,10 @@ class LazyGroup(click.Group):
         self._place = place
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of the table."""
         del ctx
         return list(self._table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
         del ctx
         if cmd_name not in self._table:
             return None
@@ -40,7 +38,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or suggest the one that was meant."""
+        """Suggest a command for a misspelt one."""
         name = args[0]
         if name not in self._table and not name.startswith("-") and not ctx.resilient_parsing:
             near = difflib.get_close_matches(name, self._table, n=2, cutoff=0.5)
@@ -49,13 +47,11 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands from the table."""
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl(list(self._table.items()))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Names of commands from the table, and options."""
         return [
             CompletionItem(name, help=summary)
             for name, summary in self._table.items()

@@ -1,4 +1,4 @@
-"""`dddm plugin test`: the conformance kit on the command line."""
+"""`dddm plugin test`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -27,16 +27,16 @@ def _complete(
     "checks",
     multiple=True,
     metavar="CHECK",
-    help="Try this check alone; as often as wanted.",
+    help="Run only this check; can be repeated.",
 )
 @click.option(
     "--option",
     "options",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Try the component with these options, instead of its declared examples.",
+    help="Use these options instead of the examples of the registration.",
 )
-@click.option("--list", "only_list", is_flag=True, help="List the checks, and try none.")
+@click.option("--list", "only_list", is_flag=True, help="List the checks without running them.")
 @json_option
 @click.pass_context
 def test(  # noqa: PLR0917 - click passes them by name
@@ -47,11 +47,10 @@ def test(  # noqa: PLR0917 - click passes them by name
     only_list: bool,  # noqa: FBT001 - click passes it by name
     as_json: bool,  # noqa: FBT001 - as above
 ) -> None:
-    """Test that the component NAME keeps every promise of its interface.
+    """Test the component NAME against its interface.
 
-    NAME is a component's id or name; or a namespace or a distribution, for all of its components.
-    Each is tried with the options that its registration declares as examples.  Fails with exit
-    code 4 if a promise is broken.
+    NAME is a component's id or name, or a namespace or package, for all of its components.  Each is
+    tested with the options that its registration gives as examples.  Exit code 4 if a check fails.
 
     \b
     Examples:
@@ -101,7 +100,7 @@ def _list(components: "tuple[Component, ...]", *, as_json: bool) -> None:
 def _example(
     ctx: click.Context, components: "tuple[Component, ...]", options: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Options from the command line, as a recipe's table holds them."""
+    """Options from the command line, as in a recipe's table."""
     from dddm.errors import UsageError
     from dddm.recipe.model import plain
     from dddm.recipe.read import read_use
@@ -109,7 +108,7 @@ def _example(
     if len(components) > 1:
         names = ", ".join(component.id for component in components)
         raise UsageError(
-            f"options are of one component, and there are {len(components)}",
+            f"--option applies to one component, and {len(components)} are tested",
             where="--option",
             remedy=f"name one of {names}",
         )

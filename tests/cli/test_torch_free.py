@@ -1,4 +1,4 @@
-"""What reads, checks and lists never waits for torch: each in a process of its own."""
+"""Commands that read, check and list do not import torch, which takes seconds."""
 
 import subprocess
 import sys
@@ -29,40 +29,31 @@ def modules_of(*words: str) -> set[str]:
 @pytest.mark.parametrize(
     "words",
     [
-        ["--help"],
-        ["check", "digits"],
         ["check", "cifar10"],
         ["show", "digits", "--origin"],
         ["schema"],
-        ["plugins"],
         ["plugins", "show", "adm"],
         ["weights", "list"],
-        ["weights", "verify"],
-        ["plugin", "--help"],
         ["plugin", "test", "--help"],
         ["plugin", "new", "--help"],
-        *(
-            [command, "--help"]
-            for command in ("run", "sample", "evaluate", "report", "weights", "doctor")
-        ),
+        ["run", "--help"],
+        ["evaluate", "--help"],
     ],
     ids=" ".join,
 )
 def test_torch_is_not_imported(words: list[str]) -> None:
-    """Nor anything else that takes as long as all the rest."""
     assert not HEAVY & modules_of(*words)
 
 
 def test_help_imports_no_command_and_no_plugin() -> None:
-    """The list of commands comes from a table."""
     modules = modules_of("--help")
+    assert not HEAVY & modules
     assert "dddm.cli.run" not in modules
     assert "dddm.registry.loader" not in modules
     assert not {name for name in modules if name.startswith("dddm_")}
 
 
 def test_each_command_is_imported_alone() -> None:
-    """`dddm check` does not import the others."""
     modules = modules_of("check", "digits")
     assert {name for name in modules if name.startswith("dddm.cli.")} == {
         "dddm.cli.main", "dddm.cli.group", "dddm.cli.lazy_group", "dddm.cli.common",
