@@ -1,7 +1,7 @@
-"""What networks, metrics and objectives give is what their interfaces promise, or training stops.
+"""Checks of what networks, metrics and objectives return against their interfaces.
 
-A loss of another shape would train: torch takes its mean all the same.  Attributes alone are
-compared, so that the device is not waited for.
+A loss of the wrong shape would train without an error, because torch takes its mean all the same.
+Only attributes are compared, which does not synchronise with the device.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,10 @@ _FLOATING: Final = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 def check_output(
     given: object, *, of: type[Any], shape: torch.Size, dtypes: tuple[torch.dtype, ...]
 ) -> None:
-    """Refuse an F that is no tensor of this shape and of one of these dtypes.
+    """Check that F is a tensor of this shape and of one of these dtypes.
 
     Raises:
-        PluginError: if it is another.
+        PluginError: if it is not.
     """
     wrong = _wrong_tensor(given, shape=shape, dtypes=dtypes)
     if wrong is not None:
@@ -46,17 +46,17 @@ class CheckedMetric(Metric):
 
     def distance(self, *, estimate: Tensor, target: Tensor) -> Tensor:
         found = self._metric.distance(estimate=estimate, target=target)
-        _refuse_wrong_distance(found, of=type(self._metric), estimate=estimate)
+        _check_distance(found, of=type(self._metric), estimate=estimate)
         return found
 
     def distances(self, *, estimate: Tensor, targets: Sequence[Tensor]) -> tuple[Tensor, ...]:
         every = self._metric.distances(estimate=estimate, targets=targets)
         for found in every:
-            _refuse_wrong_distance(found, of=type(self._metric), estimate=estimate)
+            _check_distance(found, of=type(self._metric), estimate=estimate)
         return every
 
 
-def _refuse_wrong_distance(given: object, *, of: type[Any], estimate: Tensor) -> None:
+def _check_distance(given: object, *, of: type[Any], estimate: Tensor) -> None:
     wrong = _wrong_tensor(given, shape=estimate.shape[:1], dtypes=(torch.float32,))
     if wrong is None and estimate.requires_grad and not cast("Tensor", given).requires_grad:
         wrong = "without gradient, though the estimate has one"
@@ -65,7 +65,7 @@ def _refuse_wrong_distance(given: object, *, of: type[Any], estimate: Tensor) ->
 
 
 def check_outcome(given: object, *, of: type[Any], memory: Mapping[str, Tensor], rows: int) -> None:
-    """Refuse what an objective's step gave if it is not an `Outcome` as its interface promises.
+    """Check what an objective's step returned.
 
     Args:
         memory: the fields that the objective has.

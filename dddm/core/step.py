@@ -1,4 +1,4 @@
-"""One training step as the core makes it: what the objective is offered, and what it gives back.
+"""One training step: the inputs of the objective, and checks of its outcome.
 
 The memory keeps rows that belong to images in the orientation of the data set: a row of an image
 that is seen in a mirror is mirrored on its way to the objective and on its way back.
@@ -58,13 +58,13 @@ def make_step(
     memory: Mapping[str, Tensor],
     progress: TrainingProgress,
 ) -> Outcome:
-    """Let the objective make one step on these rows.
+    """Run the objective's step on these rows.
 
     Args:
         memory: the fields of these rows, as they are kept.
 
     Raises:
-        PluginError: if what the objective gives is not what its interface promises.
+        PluginError: if the objective returns something else than its interface says.
     """
     state = _random_state(batch.x_0.device)
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 class LearningRate(ABC):
     """Computes the rate of each optimizer step.
 
-    It keeps nothing: the rate of a step is the same however the run came there.
+    Stateless: the rate of a step is the same in an uninterrupted and in a resumed run.
 
     A target of kind `learning-rate` is called as `target(options)`.
     """

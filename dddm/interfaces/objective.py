@@ -153,7 +153,7 @@ class Objective(ABC):
     """One training step.  A target of kind `objective` is called as `target(options)`."""
 
     def to(self, device: torch.device) -> None:
-        """Move whatever the objective holds to `device`.  Without tensors there is nothing."""
+        """Move the objective's tensors to `device`; by default there are none."""
         return
 
     @abstractmethod
@@ -166,7 +166,7 @@ class Objective(ABC):
         progress: TrainingProgress,
         generator: torch.Generator,
     ) -> Mapping[str, Tensor]:
-        """Every random number of a step, for the whole batch.
+        """Draw every random number of a step, for the whole batch.
 
         Args:
             count: rows of the whole batch.
@@ -177,22 +177,22 @@ class Objective(ABC):
 
     @abstractmethod
     def step(self, given: TrainingStep) -> Outcome:
-        """The loss of these rows, and what is to be remembered of them.
+        """Compute the loss of these rows, and new values of their memory.
 
-        It draws nothing.  The loss of a set depends on that set alone, the loss of a row of an
-        objective without sets on that row alone.
+        Must not draw random numbers.  The loss of a set depends on that set alone, the loss of a row
+        of an objective without sets on that row alone.
         """
 
     def diagnose(self, given: Diagnosis) -> Mapping[str, float]:
-        """Numbers that say how training goes, for log and report; by default none."""
+        """Numbers for the log and the report; by default none."""
         del given
         return {}
 
     def after_step(self, *, backbone: Backbone, progress: TrainingProgress) -> None:  # noqa: B027 - to do nothing is right
-        """Be told that the weights have changed, as for a teacher of the objective's own."""
+        """Called after each optimizer step, for example to update a teacher network."""
 
     def state(self) -> Mapping[str, Tensor]:
-        """What the objective keeps beside its memory, for a checkpoint; by default nothing."""
+        """Tensors to checkpoint besides the memory; by default none."""
         return {}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:

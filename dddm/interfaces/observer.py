@@ -203,11 +203,10 @@ class RunStopped(Event):
 
 
 class Observer(ABC):
-    """Follows a run.  Only rank 0 has observers.
+    """Receives the events of a run.  Only rank 0 has observers.
 
-    Any event may be the first, as when samples are drawn without training, and one that an
-    observer does not know, of a later version, is passed over.  Results go to stdout, so an
-    observer writes to stderr or into files.
+    Any event may come first, as when samples are drawn without training.  Ignore events of unknown
+    classes: a later version may add some.  Stdout is for results, so write to stderr or to files.
 
     A target of kind `observer` is called as `target(options, folder=the run's folder)`.
     """
@@ -217,5 +216,5 @@ class Observer(ABC):
         """Handle `event`, whose class says what happened.  Must return quickly."""
 
     def close(self) -> None:
-        """The run is over, well or badly: let go of files and threads."""
+        """Release files and threads; the run has ended, or failed."""
         return

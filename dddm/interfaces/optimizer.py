@@ -11,9 +11,9 @@ Before each step the learning rate is set as `lr` of every parameter group, time
 `lr_scale` where it has one.  At a rate of 0 a step changes no weight: weight decay scales with it.
 
 All that the optimizer keeps is in its `state`: for each parameter dense tensors, numbers and None
-by name, which a checkpoint saves and a resumed run goes on with, bit for bit.  This is tried on
-small parameters before training begins.  A step draws no random numbers: every process makes it by
-itself, and all must come to the same weights.
+by name, which a checkpoint saves and a resumed run restores, bit for bit.  A trial on small
+parameters checks this before training.  A step must not draw random numbers: every process makes it
+on its own, and all must reach the same weights.
 """
 
 from collections.abc import Callable

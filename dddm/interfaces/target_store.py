@@ -44,15 +44,15 @@ class TargetStore(ABC):
     """Rows of shape (C, H, W), keyed by the image's index in its data set.
 
     Before it is written, a row is N(0, I) noise that depends on the seed and the index alone (see
-    `dddm.support.noise`), or zeros.  Within one epoch a row may be written once; `begin_epoch`
-    starts anew.
+    `dddm.support.noise`), or zeros.  A row may be written once per epoch; `begin_epoch` starts the
+    next one.
 
     A target of kind `target-store` is called as `target(options)`, then opened once.
     """
 
     @abstractmethod
     def memory_usage(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> MemoryUsage:
-        """What a store of so many rows takes; before `open`, so that a run can be refused."""
+        """Bytes that a store of `rows` rows needs; called before `open`."""
 
     @abstractmethod
     def open(
@@ -66,7 +66,7 @@ class TargetStore(ABC):
         kept_snapshots: int,
         initial: Literal["noise", "zeros"] = "noise",
     ) -> None:
-        """Make the store ready; this must take seconds however many rows there are.
+        """Prepare the store.  This must take seconds, however many rows there are.
 
         Args:
             shards: the images that this process owns.
@@ -95,11 +95,11 @@ class TargetStore(ABC):
 
         Raises:
             ValueError: if an index is not this process's own.
-            EstimatesLost: if a row is no longer what was written.
+            EstimatesLost: if a row fails its checksum.
         """
 
     def prefetch(self, index: Tensor) -> None:  # noqa: B027 - to do nothing is right
-        """Be told that `index` will be read next; a store that has to wait may begin to."""
+        """Start to read `index`, which `read` will ask for next; by default does nothing."""
 
     @abstractmethod
     def write(self, index: Tensor, *, estimate: Tensor) -> None:
@@ -114,11 +114,11 @@ class TargetStore(ABC):
 
     @abstractmethod
     def peek(self, index: Tensor) -> Tensor:
-        """Like `read`, for diagnostics: leaves no trace and does not count as a read."""
+        """Like `read`, for diagnostics: changes no state, such as what was prefetched."""
 
     @abstractmethod
     def flush(self) -> None:
-        """Bring everything written to where it survives a crash of the machine."""
+        """Return once everything written survives a crash of the machine (fsync)."""
 
     @abstractmethod
     def snapshot(self) -> Mapping[int, ShardState]:
@@ -127,7 +127,7 @@ class TargetStore(ABC):
         A store on disk may keep the rows where they are and say only where that is; then these
         must stay until `kept_snapshots` newer snapshots were taken.  The tensors may share the
         store's memory: they are to be used before the next write.  They include which rows this
-        epoch has written, so that a run can go on within an epoch.
+        epoch has written, so that a run can resume within an epoch.
         """
 
     @abstractmethod
@@ -143,13 +143,13 @@ class TargetStore(ABC):
         """
 
     def verify(self, *, progress: ProgressCallback = no_progress) -> None:  # noqa: B027 - to do nothing is right
-        """After `restore`, compare rows that are not in the state with what was written.
+        """After `restore`, verify the checksums of rows that the state only refers to.
 
-        It may take as long as reading them all, and tells `progress` about it.
+        May read every row; reports to `progress`.
 
         Raises:
-            EstimatesLost: if some have changed; then the run goes back to the checkpoint before.
+            EstimatesLost: if some have changed; the run then falls back to the previous checkpoint.
         """
 
     def close(self) -> None:  # noqa: B027 - to do nothing is right
-        """End threads and close files; nothing is read or written after this."""
+        """Stop threads and close files; the store is not used again."""

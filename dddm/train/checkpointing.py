@@ -20,10 +20,10 @@ from dddm.train.versions import changed_versions, components, how_to_fit, machin
 
 
 def save(training: Training) -> None:
-    """Begin to save a checkpoint of where training stands; all processes call it at the same step.
+    """Start saving a checkpoint; all processes call this at the same step.
 
-    It is written from copies while training goes on.  Where memory has no room for them it is
-    written before this returns.  `training.saver` says when it is complete.
+    A thread writes it from copies while training continues.  If memory has no room for copies, it
+    is written before this returns.  `training.saver` reports when it is complete.
     """
     began = time.perf_counter()
     context, memory = training.context, training.parts.memory
@@ -204,15 +204,14 @@ def find_latest(context: RunContext, *, lost: Mapping[int, str] | None = None) -
 
 
 def passed_over(sentence: str) -> str:
-    """What a person is told about a checkpoint that cannot be used."""
     return f"{sentence}; resuming from the one before it"
 
 
 def resume(training: Training, latest: LatestCheckpoint) -> None:
-    """Bring training to where the newest checkpoint stands that can be resumed from.
+    """Restore the newest usable checkpoint.
 
-    Rows that a store keeps elsewhere may be lost although the checkpoint is whole; all processes
-    go back to the one before together.
+    Rows that a store keeps outside the checkpoint may be lost although the checkpoint is complete;
+    then all processes fall back to the previous one together.
 
     Raises:
         DataError: if there are checkpoints, and none can be resumed from.
@@ -277,6 +276,6 @@ def _say_if_versions_changed(context: RunContext, *, before: Mapping[str, str]) 
     changed = changed_versions(before, versions(context.recipe.uses))
     if changed:
         context.events.notice(
-            f"the checkpoint was saved with other versions: {', '.join(changed)}; what follows may "
-            "differ from what they would have made"
+            f"the checkpoint was saved with other versions: {', '.join(changed)}; results may "
+            "differ from those of the saved versions"
         )

@@ -1,6 +1,6 @@
-"""The training loop, which knows no objective: batches, draws, memory, diagnoses and checkpoints.
+"""The training loop: batches, draws, memory, diagnostics and checkpoints of any objective.
 
-Read `train` first, then `_one_step`: what a step asks of the network is the objective's.
+Read `train` first, then `_one_step`.  The loss itself is the objective's `step`.
 """
 
 import time
@@ -165,10 +165,10 @@ def _forward_and_backward(
     progress: TrainingProgress,
     upcoming: StepRows | None,
 ) -> Outcome:
-    """What this process's rows gave; the whole batch's gradient is in the weights.
+    """Outcome of this process's rows; leaves the whole batch's gradient in `.grad`.
 
-    With accumulation, one micro-batch follows another; the gradient is that of the mean, and
-    travels between processes with the last one only.
+    With accumulation, one micro-batch follows another; gradients add up, and
+    are averaged over processes at the last one only.
     """
     parts, recipe = training.parts, training.context.recipe
     count = recipe.train.accumulation_steps

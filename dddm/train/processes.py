@@ -1,7 +1,7 @@
-"""This process among those of a run: who it is, and how it speaks with the others.
+"""Process groups: rank and size, small collectives over gloo, and the gradient-averaging step.
 
-Gradients go through DistributedDataParallel; everything here is small, and always on the CPU.
-Where torchrun or `dddm run --nproc` started the process, the environment says so.
+Gradients go through DistributedDataParallel; other messages are small and always on the CPU.
+torchrun and `dddm run --nproc` set the environment variables that are read here.
 """
 
 import datetime as dt
@@ -47,7 +47,7 @@ class Processes:
 
     @property
     def main(self) -> bool:
-        """Whether this is the process that speaks, logs and draws."""
+        """Whether this is rank 0, which logs, draws grids and writes the report."""
         return self.rank == 0
 
     @property
@@ -85,7 +85,7 @@ class Processes:
         return [float(value) for value in summed]
 
     def apart(self) -> "Processes":
-        """The same processes with a line of their own, for another thread; all ask at once."""
+        """The same processes with a process group for another thread; a collective call."""
         if not self.joined:
             return self
         return evolve(self, control_group=dist.new_group(backend="gloo", timeout=_TIMEOUT))

@@ -15,9 +15,9 @@ _MOST_OVERFLOWS: Final = 20
 
 
 def update_weights(training: Training) -> float:
-    """Clip, step the optimizer and the averages; the gradient's norm before clipping.
+    """Clip, step the optimizer and the averages; returns the gradient's norm before clipping.
 
-    Under float16, gradients that overflow leave the step out and halve the scale, as usual.
+    Under float16, a step whose gradients overflow is skipped and halves the loss scale.
 
     Raises:
         TrainingFailed: if the norm is not finite, before the optimizer sees it; under float16,
@@ -95,7 +95,7 @@ def remedy_for_gradient(training: Training) -> str:
 
 
 def what_is_kept(training: Training) -> str:
-    """That the last checkpoint is whole, where there is one."""
+    """Says that the last checkpoint is usable, if there is one."""
     there = list_checkpoints(training.context.folder.checkpoints)
     return "the last checkpoint is complete; " if there else ""
 

@@ -1,4 +1,4 @@
-"""What a result was made with, and how that differs from what is here."""
+"""Versions of packages and plugins that a result was made with, compared with those installed."""
 
 import platform
 from collections.abc import Iterable, Mapping
@@ -60,6 +60,6 @@ def how_to_fit(before: Mapping[str, str], uses: Iterable[ComponentConfig]) -> st
 
 
 def machine(device: torch.device) -> dict[str, str | int]:
-    """What computed it: differences between machines explain differences in the last bits."""
+    """Device, its name, and threads: they explain differences in the last bits."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {"device": str(device), "name": name, "threads": torch.get_num_threads()}

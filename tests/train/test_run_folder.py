@@ -1,12 +1,15 @@
-"""Commands find the run that is meant, and say where they looked."""
+"""Finding, making and locking run folders."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from dddm.errors import UsageError
-from dddm.train.run_folder import find_run
+from dddm.errors import EnvironmentProblem, UsageError
+from dddm.train.run_folder import find_run, locked
 
 
 def make_run(path: Path, *, seconds: int) -> Path:
@@ -69,3 +72,39 @@ def test_a_path_that_is_no_run() -> None:
         with pytest.raises(UsageError, match=what) as caught:
             find_run(path)
         assert str(Path("runs/good")) in str(caught.value.remedy)
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from dddm.train.run_folder import locked
+with locked(Path(sys.argv[1])):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_run_is_refused_until_the_first_has_gone(tmp_path: Path) -> None:
+    """Named with its folder and what to do; free again after the block."""
+    with locked(tmp_path):
+        another = pytest.raises(EnvironmentProblem, match="another run is using")
+        with another as refused, locked(tmp_path):
+            pass
+        assert str(tmp_path) in str(refused.value.where)
+    with locked(tmp_path):
+        pass
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
+    """Nobody has to remove a file by hand."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "locked\n"
+    with pytest.raises(EnvironmentProblem), locked(tmp_path):
+        pass
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    with locked(tmp_path):
+        pass
