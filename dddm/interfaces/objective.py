@@ -179,8 +179,8 @@ class Objective(ABC):
     def step(self, given: TrainingStep) -> Outcome:
         """Compute the loss of these rows, and new values of their memory.
 
-        Must not draw random numbers.  The loss of a set depends on that set alone, the loss of a row
-        of an objective without sets on that row alone.
+        Must not draw random numbers.  The loss of a set depends on that set alone; without sets,
+        the loss of a row on that row alone.
         """
 
     def diagnose(self, given: Diagnosis) -> Mapping[str, float]:
