@@ -116,7 +116,7 @@ def generate(
         return False
     first = folders[min(folders)]
     unfinished = UnfinishedSamples(
-        first.with_name(f".{first.name}.drawing"),  # `sample_folders` leaves hidden ones out
+        first.with_name(f".{first.name}.partial"),  # `sample_folders` leaves hidden ones out
         order=_order(identity, device=context.device),
         shape=generator.shape,
         rank=processes.rank,

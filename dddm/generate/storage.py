@@ -5,7 +5,7 @@ labels, int64 (N,), where there are classes.
 
 While an order is being generated its samples are in a hidden folder:
 
-    .fixed-time-1.drawing/
+    .fixed-time-1.partial/
         order.json            everything that decides the images
         blocks-0.jsonl        the blocks that process 0 has finished, one a line, with checksums
         1/samples.npz         images at 1 step, each at its final place in the file

@@ -110,7 +110,7 @@ def test_a_kill_loses_no_finished_block(trained: Path, undisturbed: Path) -> Non
     """After `kill -9` the same command generates what is missing, to the same bytes."""
     out = trained / "killed"
     process = start(trained, "sample", *MANY, "killed")
-    parts = out / ".fixed-time-1-seed0.drawing"
+    parts = out / ".fixed-time-1-seed0.partial"
     wait_until(lambda: any(parts.glob("blocks-*.jsonl")), process=process)
     kill_all(process)
     assert not (out / "fixed-time-1-seed0").exists()
@@ -124,7 +124,7 @@ def test_asked_to_stop_it_continues_later(trained: Path, undisturbed: Path) -> N
     """SIGTERM ends it with 75 and a sentence; the same command finishes, to the same bytes."""
     out = trained / "stopped"
     process = start(trained, "sample", *MANY, "stopped")
-    wait_until((out / ".fixed-time-1-seed0.drawing/order.json").exists, process=process)
+    wait_until((out / ".fixed-time-1-seed0.partial/order.json").exists, process=process)
     process.terminate()
     _, said = process.communicate()
     assert process.returncode == 75, said
