@@ -73,7 +73,7 @@ def test_a_folder_that_is_no_run_is_left_alone(
     """It is a matter of usage too, and nothing is written there."""
     ended = call(capsys, str(tmp_path))
     assert (ended.code, ended.out) == (2, "")
-    assert "is no run folder" in ended.err
+    assert "is not a run folder" in ended.err
     assert list(tmp_path.iterdir()) == []
 
 

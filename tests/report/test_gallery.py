@@ -7,18 +7,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from report_runs import SETS, begin_run, make_recipe, put_progress, put_samples
+from report_runs import SETS, begin_run, digits, make_recipe, put_progress, put_samples
 
 from dddm.interfaces.dataset import Split
 from dddm.report.gallery import gather_gallery, gather_progress, select_real, select_samples
 from dddm.support.pictures import grid
-from dddm.train.build import build_split
 from dddm.train.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
 def split() -> Split:
-    return build_split(make_recipe())
+    return digits()
 
 
 def test_a_row_is_a_class_and_holds_its_first_samples() -> None:

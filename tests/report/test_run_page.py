@@ -18,6 +18,7 @@ from report_runs import (
     STEPS,
     Page,
     begin_run,
+    digits,
     finished_run,
     log_events,
     make_recipe,
@@ -43,7 +44,6 @@ from dddm.report.run_page import (
     training_charts,
     write_report,
 )
-from dddm.train.build import build_split
 from dddm.train.run_folder import RunFolder
 
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)>&amp;{{ 7 * 7 }}'
@@ -261,7 +261,7 @@ def test_samples_without_scores_are_shown_without_them(tmp_path: Path) -> None:
     recipe = make_recipe()
     folder = begin_run(tmp_path / "run", recipe)
     log_events(folder, training_events(folder))
-    split = build_split(recipe)
+    split = digits()
     for sampler, steps in (("fixed-time", 1), ("fixed-time", 10), ("annealed", 10)):
         put_samples(folder, split, sampler=sampler, steps=steps)
     page = Page(html_of(recipe, folder))
@@ -325,7 +325,7 @@ def test_nothing_from_a_file_becomes_markup(tmp_path: Path) -> None:
     folder.note_about(versions={EVIL: EVIL}, machine={"device": EVIL, "name": EVIL})
     log_events(folder, training_events(folder, steps=6))
     log_events(folder, [stopped("failed", step=6, message=EVIL)])
-    split = build_split(recipe)
+    split = digits()
     put_samples(folder, split, sampler="fixed-time", steps=1)
     facts = folder.samples / "fixed-time-1" / "manifest.json"
     told = json.loads(facts.read_text(encoding="utf-8"))
@@ -354,7 +354,7 @@ def test_samples_without_classes_stand_beside_images_of_any_class(tmp_path: Path
     """An unconditional run shows the first 64 as they come, and as many real images."""
     recipe = make_recipe()
     folder = begin_run(tmp_path / "run", recipe)
-    put_samples(folder, build_split(recipe), sampler="fixed-time", steps=1, labels=False)
+    put_samples(folder, digits(), sampler="fixed-time", steps=1, labels=False)
     page = Page(html_of(recipe, folder))
     assert "64 images of each set. Not picked: the first of seed 7" in page.words("samples")
     grids = [img for img in page.named("img") if "nearest" not in img["alt"]]
@@ -366,7 +366,7 @@ def test_many_grids_from_training_are_thinned_out(tmp_path: Path) -> None:
     """Of twenty grids eight are shown, the first and the last among them, and the page says so."""
     recipe = make_recipe()
     folder = begin_run(tmp_path / "run", recipe)
-    put_progress(folder, build_split(recipe), epochs=range(1, 21))
+    put_progress(folder, digits(), epochs=range(1, 21))
     page = Page(html_of(recipe, folder))
     alts = [img["alt"] for img in page.named("img")]
     assert len(alts) == 8
@@ -423,7 +423,7 @@ def test_samples_are_the_images_of_their_file(tmp_path: Path) -> None:
     """The first picture's first cell is the first image of class 0, pixel for pixel."""
     recipe = make_recipe()
     folder = begin_run(tmp_path / "run", recipe)
-    split = build_split(recipe)
+    split = digits()
     put_samples(folder, split, sampler="fixed-time", steps=1)
     source = Page(html_of(recipe, folder)).named("img")[0]["src"]
     contents = base64.b64decode(source.removeprefix("data:image/png;base64,"))

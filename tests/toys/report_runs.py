@@ -1,5 +1,6 @@
 """Run folders with real digits as their samples and the events of a short run, for the report."""
 
+import functools
 import json
 from collections.abc import Iterable, Sequence
 from html.parser import HTMLParser
@@ -36,9 +37,16 @@ OVERRIDES = (
 SETS = (("fixed-time", 1), ("fixed-time", 10), ("annealed", 10))
 
 
+@functools.cache
 def make_recipe(*overrides: str) -> Recipe:
     """The digits recipe with four epochs and three small sets of samples."""
     return read_recipe("digits", overrides=[*OVERRIDES, *overrides], catalogue=load_catalogue())
+
+
+@functools.cache
+def digits() -> Split:
+    """The real digits."""
+    return build_split(make_recipe())
 
 
 def begin_run(path: Path, recipe: Recipe) -> RunFolder:
@@ -215,7 +223,7 @@ def finished_run(path: Path) -> tuple[Recipe, RunFolder]:
     """A run of which everything is there."""
     recipe = make_recipe()
     folder = begin_run(path, recipe)
-    split = build_split(recipe)
+    split = digits()
     log_events(folder, training_events(folder))
     for sampler, steps in SETS:
         put_samples(folder, split, sampler=sampler, steps=steps)
