@@ -10,8 +10,8 @@ from pathlib import Path
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import ComponentConfig, Recipe, score_info
 from dddm.recipe.reported import in_words
-from dddm.recipe.shipped import shipped_names
-from dddm.recipe.sweep import read_sweep
+from dddm.recipe.source import shipped_names
+from dddm.recipe.sweep import read_recipe_or_sweep
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
 from dddm.workflow.dry_run import estimate_cost
@@ -38,10 +38,11 @@ def page() -> str:
     rows, sections = [], []
     names = shipped_names()
     for name in [*FIRST, *(name for name in names if name not in FIRST)]:
-        sweep = read_sweep(name, catalogue=catalogue)
-        entries = [entry.recipe for entry in sweep.entries]
-        rows.append(_row(name, entries or [sweep.base], swept=bool(entries)))
-        printed = "".join(_printed([sweep.base, *entries], catalogue))
+        read = read_recipe_or_sweep(name, catalogue=catalogue)
+        base, entries = (read, []) if isinstance(read, Recipe) else (read.base, [*read.entries])
+        recipes = [entry.recipe for entry in entries]
+        rows.append(_row(name, recipes or [base], swept=bool(entries)))
+        printed = "".join(_printed([base, *recipes], catalogue))
         sections.append(f"## {name}\n\n" + "\n".join(_head(name)) + f"\n{printed}")
     return HEAD + "\n".join(rows) + "\n\n" + "\n".join(sections)
 

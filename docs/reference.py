@@ -16,8 +16,9 @@ from typing import Any, Final, final
 from attrs import frozen
 
 from dddm.interfaces.plugin import API_VERSION, Kind
-from dddm.recipe.describe import PLACES, options_of
+from dddm.recipe.layout import PLACES
 from dddm.recipe.model import ReportedResult, SampleSettings, TrainSettings
+from dddm.recipe.options import describe_options
 from dddm.recipe.protocol import Protocol
 from dddm.recipe.schema import schema_of
 from dddm.recipe.write import inline
@@ -275,7 +276,7 @@ def interfaces_page() -> str:
 
 def _options_table(options: type[Any]) -> str:
     """Rows of name, type, default, bounds and help."""
-    facts = options_of(options)
+    facts = describe_options(options)
     if not facts:
         return "No options.\n"
     rows = ["| Option | Type | Default | Bounds | |", "| --- | --- | --- | --- | --- |"]

@@ -1,4 +1,4 @@
-"""`dddm check`: everything that is wrong with a recipe."""
+"""`dddm check`: find everything that is wrong with a recipe."""
 
 import click
 
@@ -13,21 +13,23 @@ from dddm.cli.common import catalogue_of, json_option, overrides_option, recipe_
 def check(ctx: click.Context, recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - click passes it by name
     """Check RECIPE without training: all errors at once, with line and column.
 
-    Where it has a sweep, every entry is checked.
+    If it has a sweep, every entry is checked.
 
     \b
     Examples:
       dddm check digits
       dddm check my-recipe.toml --set train.batch_images=64
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.recipe.sweep import read_sweep
+    from dddm.recipe.sweep import Sweep, read_recipe_or_sweep
 
-    sweep = read_sweep(recipe, overrides=overrides, catalogue=catalogue_of(ctx))
-    entries = {entry.name: entry.recipe.fingerprint for entry in sweep.entries}
+    read = read_recipe_or_sweep(recipe, overrides=overrides, catalogue=catalogue_of(ctx))
+    base, entries = (read.base, read.entries) if isinstance(read, Sweep) else (read, ())
     if as_json:
-        facts = {"recipe": recipe, "name": sweep.base.name, "sha256": sweep.base.fingerprint}
-        show_json({**facts, "entries": entries} if entries else facts)
+        facts = {"recipe": recipe, "name": base.name, "sha256": base.fingerprint}
+        sums = {entry.name: entry.recipe.fingerprint for entry in entries}
+        show_json({**facts, "entries": sums} if sums else facts)
     elif entries:
-        click.echo(f"{recipe}: no errors; a sweep of {len(entries)}: {', '.join(entries)}")
+        names = ", ".join(entry.name for entry in entries)
+        click.echo(f"{recipe}: no errors; a sweep of {len(entries)}: {names}")
     else:
         click.echo(f"{recipe}: no errors")

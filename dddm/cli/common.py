@@ -26,7 +26,7 @@ def complete_recipe(
 ) -> list[CompletionItem]:
     """Names of recipes that come with dddm, and files."""
     del ctx, param
-    from dddm.recipe.shipped import shipped_names
+    from dddm.recipe.source import shipped_names
 
     names = [name for name in shipped_names() if name.startswith(incomplete)]
     # Files first: at this word bash forgets what it was given before.

@@ -40,12 +40,14 @@ def plugins(ctx: click.Context, timing: bool, as_json: bool) -> None:  # noqa: F
         return
     catalogue = catalogue_of(ctx)
     if as_json:
-        from dddm.recipe.describe import facts_of
+        from dddm.recipe.options import describe_component
 
         statuses = _slowest_first(catalogue) if timing else catalogue.plugins
         show_json(
             {
-                "components": [facts_of(component) for component in catalogue.components()],
+                "components": [
+                    describe_component(component) for component in catalogue.components()
+                ],
                 "plugins": [status.to_json() for status in statuses],
             }
         )
@@ -116,11 +118,11 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:  # noqa: FBT001 
       dddm plugins show adm
       dddm plugins show dddm:pixels --json
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.recipe.describe import facts_of
+    from dddm.recipe.options import describe_component
 
     found = catalogue_of(ctx).named(name)
     if as_json:
-        show_json([facts_of(component) for component in found])
+        show_json([describe_component(component) for component in found])
         return
     for number, component in enumerate(found):
         if number:
@@ -129,7 +131,8 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:  # noqa: FBT001 
 
 
 def _show_component(component: "Component") -> None:
-    from dddm.recipe.describe import PLACES, options_of
+    from dddm.recipe.layout import PLACES
+    from dddm.recipe.options import describe_options
     from dddm.support.quantities import size
 
     click.secho(f"{component.id}", bold=True, nl=False)
@@ -139,7 +142,7 @@ def _show_component(component: "Component") -> None:
     )
     click.echo(f"{component.summary}\n\n{PLACES[component.kind]}")
     click.echo(f'use = "{component.id}"')
-    for option in options_of(component.options):
+    for option in describe_options(component.options):
         bounds = f", {option.bounds}" if option.bounds else ""
         click.echo(f"\n{_assignment(option.name, option.default, required=option.required)}")
         click.echo(f"    {option.type}{bounds}")

@@ -16,7 +16,6 @@ from dddm.cli.common import (
 )
 from dddm.cli.several import launch_again, nproc_option
 from dddm.errors import UsageError
-from dddm.recipe.shards import refuse_too_many
 from dddm.train.launch import is_worker
 
 if TYPE_CHECKING:
@@ -74,11 +73,11 @@ def run(  # noqa: PLR0917 - click passes them by name
 
     # From here on Ctrl-C asks; before torch is imported, so that it is heard at any moment.
     with stop_on_signals() as stop:
-        from dddm.recipe.sweep import read_sweep
+        from dddm.recipe.model import check_processes
+        from dddm.recipe.sweep import Sweep, choose_entry, read_recipe_or_sweep
 
         catalogue = catalogue_of(ctx)
-        sweep = read_sweep(recipe, overrides=overrides, catalogue=catalogue)
-        read = sweep.base
+        read = read_recipe_or_sweep(recipe, overrides=overrides, catalogue=catalogue)
 
         def run_here(one: "Recipe", path: Path) -> Path | None:
             """Run in this process; the page, or None in one that is not the first of several."""
@@ -93,34 +92,34 @@ def run(  # noqa: PLR0917 - click passes them by name
                 observers = subscribers_for(one, catalogue=catalogue, folder=context.folder)
                 return run_recipe(context, observers=observers)
 
-        chosen = sweep.entries if entry is None else (sweep.entry(entry),)
+        one = None if entry is None else choose_entry(read, entry)
+        if isinstance(read, Sweep):
+            chosen = read.entries if one is None else (one,)
+            recipes = [each.recipe for each in chosen]
+            path = folder or Path("runs") / read.base.name
+        else:
+            recipes = [read]
+            path = folder or Path("runs") / read.name
         if dry_run:
-            _show_costs([one.recipe for one in chosen] or [read], as_json=as_json)
+            _show_costs(recipes, as_json=as_json)
             return
-        path = folder if folder is not None else Path("runs") / read.name
-        if chosen and (nproc is not None or is_worker()):
-            if entry is None:
+        if isinstance(read, Sweep):
+            if nproc is None and not is_worker():
+                from dddm.cli.sweep import run_entries
+
+                run_entries(
+                    read, chosen, folder=path, run_entry=run_here, stop=stop, as_json=as_json
+                )
+                return
+            if one is None:
                 raise UsageError(
                     "several processes run one entry of a sweep at a time",
                     where=recipe,
-                    remedy="name one: --entry " + " or --entry ".join(one.name for one in chosen),
+                    remedy="name one: --entry " + " or --entry ".join(each.name for each in chosen),
                 )
-            (one,) = chosen
             read, path = one.recipe, path / one.name
-        elif chosen:
-            from dddm.cli.sweep import run_entries
-
-            run_entries(
-                sweep,
-                chosen,
-                folder=path,
-                run_entry=run_here,
-                stop=stop,
-                as_json=as_json,
-            )
-            return
         if nproc is not None and not is_worker():
-            refuse_too_many(nproc, batch_images=read.batch_units, shards=read.train.shards)
+            check_processes(nproc, batch_images=read.batch_units, shards=read.train.shards)
         else:
             page = run_here(read, path)
             if page is not None:

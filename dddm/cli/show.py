@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @click.command()
 @recipe_argument
 @overrides_option
-@click.option("--entry", metavar="NAME", help="Of a sweep, show what this entry resolves to.")
+@click.option("--entry", metavar="NAME", help="Show this entry of the sweep as a recipe.")
 @click.option("--origin", is_flag=True, help="Show each value with where it came from.")
 @json_option
 @click.pass_context
@@ -25,13 +25,13 @@ def show(  # noqa: PLR0917 - click passes them by name
     origin: bool,  # noqa: FBT001 - click passes it by name
     as_json: bool,  # noqa: FBT001 - click passes it by name
 ) -> None:
-    """Show RECIPE with every default filled in, as a recipe that reads back to the same.
+    """Show RECIPE with every default filled in, as an equivalent recipe.
 
-    With --origin, one line for each value, written as --set takes it, and beside it `default`, a
-    file with its line, or --set.
+    With --origin, print each value on a line as --set takes it, with its origin: `default`, a file
+    and line, or --set.
 
-    A recipe with a sweep is shown with its entries as they are written; --entry shows one of them
-    as a recipe of its own.
+    The entries of a sweep are shown as they are written; --entry shows one of them as a complete
+    recipe.
 
     \b
     Examples:
@@ -40,12 +40,13 @@ def show(  # noqa: PLR0917 - click passes them by name
       dddm show digits > mine.toml
       dddm show my-sweep.toml --entry l1
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.recipe.sweep import read_sweep
+    from dddm.recipe.sweep import Sweep, choose_entry, read_recipe_or_sweep
     from dddm.recipe.write import sweep_to_lines, to_lines, to_toml
 
-    sweep = read_sweep(recipe, overrides=overrides, catalogue=catalogue_of(ctx))
-    read = sweep.base if entry is None else sweep.entry(entry).recipe
-    entries = sweep.entries if entry is None else ()
+    found = read_recipe_or_sweep(recipe, overrides=overrides, catalogue=catalogue_of(ctx))
+    if entry is not None:
+        found = choose_entry(found, entry).recipe
+    read, entries = (found.base, found.entries) if isinstance(found, Sweep) else (found, ())
     if as_json:
         facts = {"fingerprint": read.fingerprint, "recipe": read.tables, "origins": read.origins}
         show_json(facts | ({"entries": [_facts(one) for one in entries]} if entries else {}))

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.locate import Path
-from dddm.recipe.merge import Merged
+from dddm.recipe.merge import Node
 from dddm.recipe.model import ComponentConfig, Evaluation
-from dddm.recipe.options import Reading
 from dddm.recipe.presets import lay_preset
 from dddm.recipe.problems import nearest, refuse
 from dddm.recipe.protocol import Protocol
+from dddm.recipe.reader import Reader
 from dddm.registry.catalogue import Catalogue
 
 KEYS: Final = ("features", "scores", "protocol")
@@ -24,65 +24,62 @@ def read_evaluation(preset: str, *, catalogue: Catalogue) -> Evaluation:
         RecipeError: if there is no such preset, or it is wrong.
         PluginError: if plugins alone are at fault.
     """
-    merged = Merged()
-    put_preset(merged, preset)
-    reading = Reading(merged, catalogue)
-    evaluation = evaluation_of(reading)
-    if reading.problems or evaluation is None:
-        refuse(reading.problems)
+    reader = Reader(with_preset(Node.from_words({}), preset), catalogue)
+    evaluation = evaluation_of(reader)
+    if reader.problems or evaluation is None:
+        refuse(reader.problems)
     return evaluation
 
 
-def put_preset(merged: Merged, preset: str) -> None:
-    """Let a preset, as after `--preset`, take the place of what `[evaluate]` says."""
-    merged.tables["evaluate"] = {}
-    merged.put(("evaluate", "preset"), preset, words=f"--preset {preset}")
+def with_preset(root: Node, preset: str) -> Node:
+    """The recipe with a preset, as after `--preset`, in place of its `[evaluate]`."""
+    evaluate = Node.from_words({"preset": preset}, f"--preset {preset}")
+    return Node({**root.table, "evaluate": evaluate}, root.origin)
 
 
-def evaluation_of(reading: Reading) -> Evaluation | None:
+def evaluation_of(reader: Reader) -> Evaluation | None:
     """How the recipe says that samples are scored; None where it does not, or with problems."""
-    if "evaluate" not in reading.merged.tables:
+    if "evaluate" not in reader.tables:
         return None
-    table = reading.table("evaluate")
-    if table is None or not lay_preset(reading, table):
+    if reader.table("evaluate") is None or not lay_preset(reader):
         return None
+    table = reader.tables["evaluate"]
     for key in table.keys() - set(KEYS):
-        reading.complain(
+        reader.add_problem(
             f"[evaluate] has no option {key!r}",
             path=("evaluate", key),
             remedy=nearest(key, KEYS),
         )
-    features = _features(reading, table)
-    scores = _scores(reading, table)
-    protocol = _protocol(reading, table)
+    features = _features(reader, table)
+    scores = _scores(reader, table)
+    protocol = _protocol(reader, table)
     if not features or not scores:
         return None
     return Evaluation(features=features, scores=scores, protocol=protocol)
 
 
-def _features(reading: Reading, table: Mapping[str, Any]) -> tuple[ComponentConfig, ...]:
+def _features(reader: Reader, table: Mapping[str, Any]) -> tuple[ComponentConfig, ...]:
     """The features, each a name or a table, one of them or an array; none, with a problem."""
     found = table.get("features")
-    uses = _uses(reading, Kind.FEATURES, found)
+    uses = _uses(reader, Kind.FEATURES, found)
     if uses is None:
-        reading.complain(
+        reader.add_problem(
             "[evaluate] must say in which features images are compared",
             path=("evaluate", "features") if "features" in table else ("evaluate",),
-            remedy=f'write features = "…", one of {_names(reading, Kind.FEATURES)}; or '
-            'preset = "…"',
+            remedy=f'write features = "…", one of {_names(reader, Kind.FEATURES)}; or preset = "…"',
         )
         return ()
     return uses
 
 
-def _scores(reading: Reading, table: Mapping[str, Any]) -> tuple[ComponentConfig, ...]:
+def _scores(reader: Reader, table: Mapping[str, Any]) -> tuple[ComponentConfig, ...]:
     """The scores, each a name or a table; the default ones where none are named."""
-    names = _names(reading, Kind.SCORE)
-    by_default = [c.id for c in reading.catalogue.components(Kind.SCORE) if c.default]
+    names = _names(reader, Kind.SCORE)
+    by_default = [c.id for c in reader.catalogue.components(Kind.SCORE) if c.default]
     found = table.get("scores", by_default)
-    uses = _uses(reading, Kind.SCORE, found) if isinstance(found, list) else None
+    uses = _uses(reader, Kind.SCORE, found) if isinstance(found, list) else None
     if uses is None:
-        reading.complain(
+        reader.add_problem(
             "[evaluate] must say in scores what is measured, in an array",
             path=("evaluate", "scores") if "scores" in table else ("evaluate",),
             remedy=f'write scores = ["…"], of {names}'
@@ -94,7 +91,7 @@ def _scores(reading: Reading, table: Mapping[str, Any]) -> tuple[ComponentConfig
     return uses
 
 
-def _uses(reading: Reading, kind: Kind, found: Any) -> tuple[ComponentConfig, ...] | None:
+def _uses(reader: Reader, kind: Kind, found: Any) -> tuple[ComponentConfig, ...] | None:
     """Components, each a name or a table, one of them or an array; None where it is neither."""
     path: Path = ("evaluate", _KEY_OF[kind])
     each: list[Any] = found if isinstance(found, list) else [found]
@@ -102,11 +99,11 @@ def _uses(reading: Reading, kind: Kind, found: Any) -> tuple[ComponentConfig, ..
     if not whole or not all(isinstance(one, dict) for one in whole):
         return None
     paths = [(*path, k) if isinstance(found, list) else path for k in range(len(whole))]
-    uses = [reading.use(kind, one, path=at) for one, at in zip(whole, paths, strict=True)]
+    uses = [reader.use(kind, one, path=at) for one, at in zip(whole, paths, strict=True)]
     ids = [use.component.id for use in uses if use is not None]
     twice = next((one for one in ids if ids.count(one) > 1), None)
     if twice is not None:
-        reading.complain(
+        reader.add_problem(
             f"{_KEY_OF[kind]}: {twice} is named twice",
             path=path,
             remedy="leave one of them out",
@@ -118,21 +115,21 @@ def _uses(reading: Reading, kind: Kind, found: Any) -> tuple[ComponentConfig, ..
 _KEY_OF: Final = {Kind.FEATURES: "features", Kind.SCORE: "scores"}
 
 
-def _names(reading: Reading, kind: Kind) -> str:
-    return ", ".join(component.name for component in reading.catalogue.components(kind))
+def _names(reader: Reader, kind: Kind) -> str:
+    return ", ".join(component.name for component in reader.catalogue.components(kind))
 
 
-def _protocol(reading: Reading, table: Mapping[str, Any]) -> Protocol | None:
+def _protocol(reader: Reader, table: Mapping[str, Any]) -> Protocol | None:
     protocol = table.get("protocol")
     if protocol is None:
         return None
     path: Path = ("evaluate", "protocol")
     if not isinstance(protocol, dict):
-        reading.complain(
+        reader.add_problem(
             "protocol is a table", path=path, remedy="write [evaluate.protocol]", at_value=True
         )
         return None
-    found: Protocol | None = reading.options(
+    found: Protocol | None = reader.options(
         Protocol, protocol, path=path, title="[evaluate.protocol]"
     )
     return found

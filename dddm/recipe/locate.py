@@ -1,7 +1,7 @@
-"""Where in a TOML text each key and each value stands.
+"""Positions of keys and values in a TOML text, for error messages.
 
-Values come from `tomllib`, which does not say where it found them; this scanner finds the places
-and reads no values.  The text must be one that `tomllib` accepts.
+`tomllib` reads the values but does not say where it found them.  This scanner finds the positions
+and reads no values; the text must be one that `tomllib` accepts.
 """
 
 import re
@@ -28,37 +28,35 @@ _PLAIN_VALUE: Final = re.compile(r"[^,\]}#\r\n]*[^,\]}#\r\n \t]")
 
 
 @final
-@frozen(kw_only=True)
+@frozen
 class Place:
-    """A key or an item of an array, and its value.
+    """Offsets in the text, in characters; an array item has no key and starts at its value.
 
     Attributes:
-        line: of the key, from 1; of the value for an item of an array.
-        column: of the key, from 1, in characters.
-        value_start: offset of the value's first character in the text.
-        value_end: offset behind its last.
-        value_line: line on which the value begins.
-        value_column: column at which it begins.
+        value_end: one past the value's last character.
     """
 
-    line: int
-    column: int
+    key_start: int
     value_start: int
     value_end: int
-    value_line: int
-    value_column: int
+
+
+def line_and_column(text: str, offset: int) -> tuple[int, int]:
+    """Both counted from 1."""
+    before = text[:offset]
+    return before.count("\n") + 1, offset - before.rfind("\n")
 
 
 def locate(text: str) -> Mapping[Path, Place]:
     """Places of all keys and array items of a valid TOML text, by path."""
     scanner = _Scanner(text)
-    scanner.document()
+    scanner.scan()
     return scanner.places
 
 
 @final
 class _Scanner:
-    """Goes through the text once, from left to right."""
+    """Goes through the text once, from left to right; `_at` is the current offset."""
 
     def __init__(self, text: str) -> None:
         self.places: dict[Path, Place] = {}
@@ -66,8 +64,7 @@ class _Scanner:
         self._at = 0
         self._tables_in_array: dict[Path, int] = {}
 
-    def document(self) -> None:
-        """All tables and the keys in them."""
+    def scan(self) -> None:
         table: Path = ()
         self._skip(_GAP)
         while self._at < len(self._text):
@@ -96,13 +93,13 @@ class _Scanner:
         if is_array:
             index = self._tables_in_array.get(table, -1) + 1
             self._tables_in_array[table] = index
-            self._note(table, key_at=start, start=start, end=self._at)
+            self._note(table, key_at=start, start=start)
             table = (*table, index)
-        self._note(table, key_at=start, start=start, end=self._at)
+        self._note(table, key_at=start, start=start)
         return table
 
     def _newest(self, path: Path) -> Path:
-        """The path itself, or that of the last table where it is an array of tables."""
+        """The table that a header's parent key means: the last one of an array of tables."""
         index = self._tables_in_array.get(path)
         return path if index is None else (*path, index)
 
@@ -117,10 +114,9 @@ class _Scanner:
         self._value(path)
         for depth in range(1, len(keys) + 1):
             whole = (*table, *keys[:depth])
-            self._note(whole, key_at=key_at, start=start, end=self._at)
+            self._note(whole, key_at=key_at, start=start)
 
     def _keys(self) -> list[str]:
-        """A dotted key, each part unquoted."""
         keys: list[str] = []
         while True:
             quoted = _STRING.match(self._text, self._at)
@@ -152,7 +148,7 @@ class _Scanner:
         while self._text[self._at] != "]":
             start = self._at
             self._value((*path, index))
-            self._note((*path, index), key_at=start, start=start, end=self._at)
+            self._note((*path, index), key_at=start, start=start)
             index += 1
             self._skip(_GAP)
             if self._text[self._at] == ",":
@@ -171,20 +167,6 @@ class _Scanner:
                 self._skip(_GAP)
         self._at += 1
 
-    def _note(self, path: Path, *, key_at: int, start: int, end: int) -> None:
-        if path in self.places:  # a table keeps the place where it was first named
-            return
-        line, column = self._line_and_column(key_at)
-        value_line, value_column = self._line_and_column(start)
-        self.places[path] = Place(
-            line=line,
-            column=column,
-            value_start=start,
-            value_end=end,
-            value_line=value_line,
-            value_column=value_column,
-        )
-
-    def _line_and_column(self, offset: int) -> tuple[int, int]:
-        before = self._text[:offset]
-        return before.count("\n") + 1, offset - before.rfind("\n")
+    def _note(self, path: Path, *, key_at: int, start: int) -> None:
+        # A table may be named again, as in [a.b] after [a]: its first place is kept.
+        self.places.setdefault(path, Place(key_at, start, self._at))

@@ -1,216 +1,271 @@
-"""Several layers of tables become one, and each value remembers where it came from.
+"""Merges the files of a recipe and `--set` into one tree of values, each with its origin.
 
-Tables merge deeply; a table whose `use` changes is replaced, and so is `[evaluate]` when its
-`preset` does; arrays are replaced whole.
+Tables merge deeply.  A table whose `use` changes is replaced, and so is `[evaluate]` when its
+`preset` changes; arrays are replaced whole.
 """
 
-import copy
-from collections.abc import Callable, Mapping
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path as FilePath
 from typing import Any, Final, final
 
-from dddm.recipe.defaults import DEFAULTS, DURATIONS
+from attrs import evolve, frozen
+
+from dddm.errors import RecipeError
+from dddm.recipe.layout import DEFAULTS, DURATIONS
 from dddm.recipe.locate import Path
-from dddm.recipe.problems import Origin
-from dddm.recipe.source import Source
+from dddm.recipe.problems import Origin, Problem, nearest, refuse
+from dddm.recipe.source import Source, shipped_file, shipped_names
 
-_SHORT: Final = ("evaluate", "features")
-"""Where a name alone is short for a table with `use`."""
+_FEATURES: Final = ("evaluate", "features")
+"""Here a name alone is short for a table with `use`."""
 
-_ONE_OF: Final[Mapping[Path, tuple[tuple[str, ...], ...]]] = {("train",): (DURATIONS,)}
-"""Keys of which one takes the place of the others."""
+_EXCLUSIVE: Final[Mapping[Path, tuple[str, ...]]] = {("train",): DURATIONS}
+"""Keys of a table that replace each other."""
 
-_WITH_PRESET: Final = ("evaluate",)
-"""The table in which a preset decides what is not written."""
-
-
-def same_component(one: Any, other: Any) -> bool:
-    """Whether two values of `use` mean one component: `vp` and `dddm:vp` do.
-
-    A bare name works only while it is unique, so it means the same as any full id that ends in it.
-    """
-    if not isinstance(one, str) or not isinstance(other, str) or (":" in one) == (":" in other):
-        return bool(one == other)
-    return one.rpartition(":")[2] == other.rpartition(":")[2]
-
-
-def _chooses_another(tables: dict[str, Any], *, over: dict[str, Any], path: Path) -> bool:
-    """Whether tables laid over others at `path` are about something else, so that these go."""
-    if path == _WITH_PRESET and "preset" in tables:
-        return bool(tables["preset"] != over.get("preset"))
-    default = DEFAULTS.get(str(path[0])) if len(path) == 1 else None
-    used = over.get("use", default if over else None)
-    return used is not None and not same_component(tables.get("use", used), used)
-
-
-def _drop_alternatives(into: dict[str, Any], tables: Mapping[str, Any], *, path: Path) -> None:
-    """Where one of several keys is laid over another of them, the other goes."""
-    for keys in _ONE_OF.get(path, ()):
-        if any(key in tables for key in keys):
-            for key in keys:
-                if key not in tables:
-                    into.pop(key, None)
+_BARE_STRING: Final = re.compile(r"[A-Za-z_][\w:./-]*")
+_NUMBER: Final = re.compile(r"\d+")
 
 
 @final
-class Merged:
-    """Tables, and the origin of every value in them."""
+@frozen(eq=False)
+class Node:
+    """A value with its origin.
 
-    def __init__(self) -> None:
-        self.tables: dict[str, Any] = {}
-        self._origins: dict[Path, Origin] = {}
-        self._file: Source | None = None
+    Attributes:
+        value: a `dict[str, Node]`, a `list[Node]`, or a plain TOML value.
+    """
 
-    def add_file(self, source: Source) -> None:
-        """Lay the tables of a file over what is there."""
-        self._file = source
+    value: Any
+    origin: Origin
 
-        def stands(path: Path) -> Origin:
-            return Origin(source=source, path=path)
+    @classmethod
+    def from_file(cls, source: Source) -> "Node":
+        """The tables of a file, each value with its position."""
 
-        self._merge(self.tables, source.tables, path=(), stands=stands)
-
-    def lay_over(self, changes: dict[str, Any], *, written: Path) -> None:
-        """Lay `changes` over what is there, as `add_file` does.
-
-        Args:
-            changes: tables that stand at `written`, or a part of them.
-            written: where in these very tables they stand, so that errors are shown there.
-        """
-        before = dict(self._origins)
-        around = self.origin(written)
-
-        def stands(path: Path) -> Origin:
-            whole = (*written, *path)
-            depths = range(len(whole), len(written), -1)
-            near = (before[whole[:n]] for n in depths if whole[:n] in before)
-            return next(near, around) or Origin(source=self._file)
-
-        self._merge(self.tables, changes, path=(), stands=stands)
-
-    def without(self, key: str) -> "Merged":
-        """A copy that can be changed apart from this one, less one key at its top."""
-        copied = Merged()
-        copied.tables = copy.deepcopy({name: v for name, v in self.tables.items() if name != key})
-        copied._origins = dict(self._origins)
-        copied._file = self._file
-        return copied
-
-    def put(self, path: Path, value: Any, *, words: str) -> None:
-        """Set one value from the command line; tables on the way are made.
-
-        Raises:
-            KeyError: if the path leads through something that is no table or array.
-            IndexError: if an array is not that long.
-        """
-        at: Any = self.tables
-        for depth, key in enumerate(path[:-1]):
-            if isinstance(at, dict) and isinstance(key, str):
-                if key not in at:
-                    at[key] = {}
-                    self._origins[path[: depth + 1]] = Origin(words=words)
-                self._open(at, path[: depth + 1])
-                at = at[key]
-            elif isinstance(at, list) and isinstance(key, int):
-                at = at[key]
-            else:
-                raise KeyError(key)
-        last = path[-1]
-        if isinstance(at, dict) and isinstance(last, str):
-            if _chooses_another({last: value}, over=at, path=path[:-1]):
-                self._forget(path[:-1])
-                at.clear()
-            _drop_alternatives(at, {last: value}, path=path[:-1])
-            at[last] = value
-        elif isinstance(at, list) and isinstance(last, int):
-            at[last] = value
-        else:
-            raise KeyError(last)
-        self._forget(path)
-        self._origins[path] = Origin(words=words)
-
-    def lay_under(self, source: Source, *, path: Path) -> None:
-        """Take from the table at `path` of a file what the one at this path does not say itself."""
-        into: Any = self.tables
-        tables: Any = source.tables
-        for key in path:
-            into, tables = into[key], tables[key]
-        self._fill(into, tables, path=path, stands=lambda at: Origin(source=source, path=at))
-
-    def origin(self, path: Path) -> Origin | None:
-        """Where the value at `path` or the nearest table around it came from; else the file."""
-        for depth in range(len(path), 0, -1):
-            found = self._origins.get(path[:depth])
-            if found is not None:
-                return found
-        return None if self._file is None else Origin(source=self._file)
-
-    def _merge(
-        self,
-        into: dict[str, Any],
-        tables: dict[str, Any],
-        *,
-        path: Path,
-        stands: Callable[[Path], Origin],
-    ) -> None:
-        """Lay `tables` over `into`, both at `path`; `stands` says where they are written."""
-        if path and _chooses_another(tables, over=into, path=path):
-            self._forget(path)
-            into.clear()
-            self._origins[path] = stands(path)
-        _drop_alternatives(into, tables, path=path)
-        for key, value in tables.items():
-            here = (*path, key)
+        def wrap(value: Any, path: Path) -> Node:
             if isinstance(value, dict):
-                self._open(into, here)
-            there = into.get(key)
-            if isinstance(value, dict) and isinstance(there, dict):
-                self._origins[here] = stands(here)
-                self._merge(there, value, path=here, stands=stands)
-                continue
-            self._forget(here)
-            into[key] = copy.deepcopy(value)
-            self._note_all(value, path=here, stands=stands)
+                value = {key: wrap(item, (*path, key)) for key, item in value.items()}
+            elif isinstance(value, list):
+                value = [wrap(item, (*path, index)) for index, item in enumerate(value)]
+            return cls(value, Origin(source=source, path=path))
 
-    def _fill(
-        self,
-        into: dict[str, Any],
-        tables: dict[str, Any],
-        *,
-        path: Path,
-        stands: Callable[[Path], Origin],
-    ) -> None:
-        for key, value in tables.items():
-            here = (*path, key)
-            there = into.get(key)
-            whole = {"use": value} if here == _SHORT and isinstance(value, str) else value
-            if key not in into:
-                into[key] = copy.deepcopy(value)
-                self._note_all(value, path=here, stands=stands)
-            elif (
-                isinstance(there, dict)
-                and isinstance(whole, dict)
-                and not _chooses_another(there, over=whole, path=here)
-            ):
-                self._fill(there, whole, path=here, stands=stands)
+        return wrap(source.tables, ())
 
-    def _open(self, into: dict[str, Any], path: Path) -> None:
-        """Make the table that a name alone is short for, where more is said of it."""
-        key = path[-1]
-        if path == _SHORT and isinstance(key, str) and isinstance(into.get(key), str):
-            into[key] = {"use": into[key]}
-            if path in self._origins:
-                self._origins[*path, "use"] = self._origins[path]
-
-    def _note_all(self, value: Any, *, path: Path, stands: Callable[[Path], Origin]) -> None:
-        self._origins[path] = stands(path)
-        inner: list[tuple[str | int, Any]] = []
-        if isinstance(value, dict):
-            inner = list(value.items())
+    @classmethod
+    def from_words(cls, value: Any, words: str = "") -> "Node":
+        """Plain values, all of one origin: the command line."""
+        if isinstance(value, Mapping):
+            value = {key: cls.from_words(item, words) for key, item in value.items()}
         elif isinstance(value, list):
-            inner = list(enumerate(value))
-        for key, item in inner:
-            self._note_all(item, path=(*path, key), stands=stands)
+            value = [cls.from_words(item, words) for item in value]
+        return cls(value, Origin(words=words))
 
-    def _forget(self, path: Path) -> None:
-        for known in [known for known in self._origins if known[: len(path)] == path]:
-            del self._origins[known]
+    @property
+    def table(self) -> dict[str, "Node"]:
+        """The nodes of a table; empty if this is not a table."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    def plain(self) -> Any:
+        """The value without origins."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+    def find(self, path: Path) -> "tuple[Node, bool]":
+        """The node at `path`, or else the nearest one around it, and whether it is the former."""
+        node = self
+        for key in path:
+            try:
+                node = node.value[key]
+            except (KeyError, IndexError, TypeError):
+                return node, False
+            if not isinstance(node, Node):  # an index into text
+                return self.find(path[:-1])[0], False
+        return node, True
+
+    def without(self, *keys: str) -> "Node":
+        """The table without some keys."""
+        return evolve(self, value={k: v for k, v in self.table.items() if k not in keys})
+
+
+def find_file(recipe: str | FilePath) -> FilePath:
+    """The file of a recipe given by its path, or by the name of one that comes with dddm.
+
+    Raises:
+        RecipeError: if there is neither.
+    """
+    path = FilePath(recipe)
+    if path.exists():
+        return path.absolute()
+    shipped = shipped_file(str(recipe))
+    if shipped is not None:
+        return shipped
+    raise RecipeError(
+        f"there is no file {recipe}, and no recipe of that name comes with dddm",
+        remedy=nearest(str(recipe).removesuffix(".toml"), shipped_names()),
+    )
+
+
+def merge_files(recipe: str | FilePath) -> Node:
+    """A recipe merged with those that it extends, nothing of it checked.
+
+    Raises:
+        RecipeError: if a file cannot be read, or the files extend each other in a circle.
+    """
+    sources = [Source.read(find_file(recipe))]
+    while "extends" in sources[-1].tables:
+        sources.append(_base_of(sources))
+    merged = Node.from_file(sources.pop())
+    for source in reversed(sources):
+        # Scores reported for one recipe do not hold for those that extend it.
+        merged = merge(merged.without("reported"), Node.from_file(source))
+    return merged.without("extends")
+
+
+def _base_of(sources: Sequence[Source]) -> Source:
+    """The file that the last of `sources` extends."""
+    extending = sources[-1]
+    base = extending.tables["extends"]
+    origin = Origin(source=extending, path=("extends",))
+    if not isinstance(base, str):
+        refuse([Problem(what="extends must be the path of a recipe, as text", origin=origin)])
+    beside = extending.file.parent / base
+    file = beside if beside.is_file() else shipped_file(base) or beside
+    if any(file.resolve() == known.file.resolve() for known in sources):
+        refuse([Problem(what=f"{base} extends this file in a circle", origin=origin)])
+    if not file.exists():
+        what = f"there is no recipe {base} next to this file, and none comes with dddm"
+        remedy = "paths in `extends` are relative to the file that they are written in"
+        refuse([Problem(what=what, remedy=remedy, origin=origin, at_value=True)])
+    return Source.read(file)
+
+
+def merge(under: Node, over: Node, path: Path = ()) -> Node:
+    """`over` laid over `under`, both at `path` of the recipe."""
+    if path == _FEATURES and isinstance(over.value, dict):
+        under = _as_table(under)
+    if not isinstance(under.value, dict) or not isinstance(over.value, dict):
+        return over
+    if _replaces(over.value, under.value, path):
+        return over
+    merged = _without_rivals(under.value, over.value, path)
+    for key, node in over.value.items():
+        merged[key] = merge(merged[key], node, (*path, key)) if key in merged else node
+    return Node(merged, over.origin)
+
+
+def _as_table(node: Node) -> Node:
+    return Node({"use": node}, node.origin) if isinstance(node.value, str) else node
+
+
+def _replaces(over: Mapping[str, Node], under: Mapping[str, Node], path: Path) -> bool:
+    """Whether a table chooses another component or preset, so that the one below it goes."""
+    if path == ("evaluate",) and "preset" in over:
+        return "preset" not in under or over["preset"].plain() != under["preset"].plain()
+    if not path or not under or "use" not in over:
+        return False
+    default = DEFAULTS.get(str(path[0])) if len(path) == 1 else None
+    used = under["use"].plain() if "use" in under else default
+    return used is not None and not same_component(over["use"].plain(), used)
+
+
+def same_component(one: object, other: object) -> bool:
+    """Whether two values of `use` mean one component: `vp` and `dddm:vp` do.
+
+    A bare name is valid only while it is unique, so it equals any full id that ends in it.
+    """
+    if not isinstance(one, str) or not isinstance(other, str) or (":" in one) == (":" in other):
+        return one == other
+    return one.rpartition(":")[2] == other.rpartition(":")[2]
+
+
+def _without_rivals(under: Mapping[str, Node], over: Iterable[str], path: Path) -> dict[str, Node]:
+    """The table below, without keys that a key of the table above replaces."""
+    exclusive = _EXCLUSIVE.get(path, ())
+    dropped = set(exclusive) - set(over) if set(exclusive) & set(over) else set()
+    return {key: node for key, node in under.items() if key not in dropped}
+
+
+def apply_overrides(root: Node, overrides: Iterable[str]) -> tuple[Node, list[Problem]]:
+    """Apply each KEY=VALUE, as after `--set`; the result, and what is wrong with them."""
+    problems = []
+    for words in overrides:
+        try:
+            root = _apply(root, words)
+        except _OverrideError as error:
+            what, remedy = error.args
+            origin = Origin(words=f"--set {words}")
+            problems.append(Problem(what=what, remedy=remedy, origin=origin))
+    return root, problems
+
+
+@final
+class _OverrideError(Exception):
+    """What is wrong with an override, and the remedy."""
+
+
+def _apply(root: Node, words: str) -> Node:
+    key, equals, text = words.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or not all(parts):
+        raise _OverrideError(
+            "this is not written KEY=VALUE", "write, for instance, --set train.epochs=2"
+        )
+    try:
+        value = Node.from_words(parse_value(text.strip()), f"--set {words}")
+    except ValueError as error:
+        raise _OverrideError(
+            str(error), "write numbers plainly, text in quotes, lists in [ ]"
+        ) from error
+    path: Path = tuple(int(part) if _NUMBER.fullmatch(part) else part for part in parts)
+    try:
+        return _put(root, path, value)
+    except LookupError as error:
+        raise _OverrideError(
+            f"the recipe has no place {key.strip()}",
+            "items of an array are counted from 0, as in sample.0.steps=[1]",
+        ) from error
+
+
+def parse_value(text: str) -> Any:
+    """The value that TOML reads in `text`; a bare word is text.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        if _BARE_STRING.fullmatch(text):
+            return text
+        raise ValueError(f"{text!r} is not a TOML value") from None
+    except RecursionError:
+        raise ValueError("the brackets are nested too deeply") from None
+
+
+def _put(node: Node, path: Path, value: Node, at: Path = ()) -> Node:
+    """The node at path `at`, with `value` at `path` in it; tables on the way are made.
+
+    Raises:
+        LookupError: if the path leads through something that is not a table or array, or an
+            array is not that long.
+    """
+    key, rest = path[0], path[1:]
+    here = (*at, key)
+    if isinstance(node.value, list) and isinstance(key, int):
+        items = list(node.value)
+        items[key] = _put(items[key], rest, value, here) if rest else value
+        return evolve(node, value=items)
+    if not isinstance(node.value, dict) or not isinstance(key, str):
+        raise KeyError(key)
+    if rest:
+        inner = node.value.get(key, Node({}, value.origin))
+        inner = _as_table(inner) if here == _FEATURES and isinstance(rest[0], str) else inner
+        return evolve(node, value={**node.value, key: _put(inner, rest, value, here)})
+    replaced = _replaces({key: value}, node.value, at)
+    kept = {} if replaced else _without_rivals(node.value, [key], at)
+    return evolve(node, value={**kept, key: value})

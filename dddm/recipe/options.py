@@ -1,209 +1,157 @@
-"""A table becomes an instance of an options class; all that is wrong with it is collected."""
+"""Options: strict conversion of TOML values to the annotated type, and their description."""
 
+import math
+import types
 from collections.abc import Mapping
-from typing import Any, final, get_type_hints
+from typing import Any, Final, Literal, Union, final, get_args, get_origin, get_type_hints
 
 import attrs
 
-from dddm.errors import PluginError
-from dddm.interfaces.plugin import Kind
-from dddm.recipe.locate import Path
-from dddm.recipe.merge import Merged
-from dddm.recipe.model import ComponentConfig
-from dddm.recipe.problems import Problem, nearest
-from dddm.recipe.types import check_bounds, convert, describe_bounded
-from dddm.registry.catalogue import Catalogue
+from dddm.interfaces.plugin import NestedComponent
+from dddm.recipe.layout import PLACES
+from dddm.registry.component import Component
+from dddm.registry.registrar import broken_bound
 
-
-def hints_of(options: type[Any]) -> Mapping[str, Any]:
-    """Annotations of an options class, resolved."""
-    return get_type_hints(options)
+_LARGEST: Final = 2**63 - 1
+_WORDS: Final = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    NestedComponent: "a table with use",
+}
 
 
 @final
-class Reading:
-    """Merged tables that are being read, the components and the problems found so far.
+@attrs.frozen(kw_only=True)
+class OptionInfo:
+    """One option in words.
 
     Attributes:
-        missing: normalised names of packages that the recipe requires and that are not installed.
+        type: what it takes, such as `a whole number`.
+        required: whether a recipe must set it.
+        default: as TOML holds it; None if it is required or absent by default.
+        bounds: such as `above 0, below 1`; empty without bounds.
     """
 
-    def __init__(self, merged: Merged, catalogue: Catalogue) -> None:
-        self.merged = merged
-        self.catalogue = catalogue
-        self.problems: list[Problem] = []
-        self.uses: list[tuple[Path, ComponentConfig]] = []
-        self.missing: set[str] = set()
+    name: str
+    type: str
+    required: bool
+    default: Any
+    bounds: str
+    help: str
 
-    def complain(
-        self,
-        what: str,
-        *,
-        path: Path,
-        remedy: str | None = None,
-        of_plugin: bool = False,
-        at_value: bool = False,
-    ) -> None:
-        """Note a problem with what stands at `path`."""
-        self.problems.append(
-            Problem(
-                what=what,
-                remedy=remedy,
-                origin=self.merged.origin(path),
-                of_plugin=of_plugin,
-                at_value=at_value,
-            )
+
+def describe_options(options: type[Any]) -> tuple[OptionInfo, ...]:
+    """The options of an options class, in its order."""
+    hints = get_type_hints(options)
+    return tuple(
+        OptionInfo(
+            name=field.name,
+            type=describe(hints[field.name]),
+            required=field.default is attrs.NOTHING,
+            default=None if field.default is attrs.NOTHING else default_of(field),
+            bounds=", ".join(_bound_words(field.metadata["bounds"])),
+            help=field.metadata["help"],
         )
+        for field in attrs.fields(options)
+    )
 
-    def table(self, name: str) -> dict[str, Any] | None:
-        """A top-level table; None, with a problem, where it is missing or no table."""
-        value = self.merged.tables.get(name)
-        if value is None:
-            self.complain(f"the table [{name}] is missing", path=(), remedy=f"add [{name}]")
-            return None
-        if not isinstance(value, dict):
-            self.complain(f"{name} must be a table", path=(name,), remedy=f"write [{name}]")
-            return None
+
+def describe_component(component: Component) -> dict[str, Any]:
+    """A component as plain values, for JSON."""
+    return {
+        "id": component.id,
+        "kind": component.kind.value,
+        "summary": component.summary,
+        "table": PLACES[component.kind],
+        "plugin": component.plugin,
+        "package": component.package,
+        "version": component.version,
+        "api": list(component.api),
+        "target": component.target,
+        "default": component.default,
+        "options": [attrs.asdict(option) for option in describe_options(component.options)],
+        "weights": [attrs.asdict(file) for file in component.weights],
+    }
+
+
+def default_of(field: "attrs.Attribute[Any]") -> Any:
+    """The default of an option that has one, as TOML holds it: a tuple as a list."""
+    default: Any = field.default
+    return list(default) if isinstance(default, tuple) else default
+
+
+def describe(annotation: Any) -> str:
+    """The type in words, as messages and listings show it."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in {Union, types.UnionType}:
+        return " or ".join(describe(part) for part in inner if part is not types.NoneType)
+    if origin is tuple:
+        return f"a list, each item {describe(inner[0])}"
+    if origin is Literal:
+        return "one of " + ", ".join(f'"{choice}"' for choice in inner)
+    return _WORDS[annotation]
+
+
+def describe_bounded(annotation: Any, bounds: Mapping[str, float]) -> str:
+    """The type with its bounds: `a number of at least 0 and below 1`."""
+    words = _bound_words(bounds)
+    if not words:
+        return describe(annotation)
+    joint = " of " if words[0].startswith("at") else " "
+    return describe(annotation) + joint + " and ".join(words)
+
+
+def _bound_words(bounds: Mapping[str, float]) -> list[str]:
+    return [f"{name.replace('_', ' ')} {bound:g}" for name, bound in bounds.items()]
+
+
+def convert(value: Any, annotation: Any) -> Any:
+    """`value` as the annotated type: a list becomes a tuple, and an int a float if annotated so.
+
+    Raises:
+        ValueError: if it has another type; the message says what was expected.
+    """
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in {Union, types.UnionType}:
+        (some,) = (part for part in inner if part is not types.NoneType)
+        return convert(value, some)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise _mismatch(value, annotation)
+        return tuple(convert(item, inner[0]) for item in value)
+    if origin is Literal:
+        if not isinstance(value, str) or value not in inner:
+            raise _mismatch(value, annotation)
         return value
-
-    def array(self, name: str) -> list[dict[str, Any]]:
-        """A top-level array of tables; empty where it is missing or, with a problem, no such."""
-        value = self.merged.tables.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            self.complain(f"{name} must be tables", path=(name,), remedy=f"write [[{name}]]")
-            return []
-        return value
-
-    def use(
-        self,
-        kind: Kind,
-        table: Mapping[str, Any],
-        *,
-        path: Path,
-        reserved: frozenset[str] = frozenset(),
-        default: str | None = None,
-    ) -> ComponentConfig | None:
-        """The component that `table` uses; None, with problems, where that cannot be.
-
-        Args:
-            path: of the table.
-            reserved: keys of the table that are not the component's own.
-            default: the component that is meant where the table names none.
-        """
-        shown = ".".join(map(str, path))
-        name = table.get("use", default)
-        if not isinstance(name, str):
-            names = ", ".join(c.name for c in self.catalogue.components(kind))
-            self.complain(
-                f"[{shown}] must say which {kind.value} to use",
-                path=(*path, "use") if "use" in table else path,
-                remedy=f'write use = "…", one of {names}'
-                if names
-                else "install a plugin that has one",
-            )
-            return None
-        try:
-            component = self.catalogue.find(kind, name)
-        except PluginError as error:
-            if self._is_of_missing(name):
-                return None
-            self.complain(
-                error.what, path=(*path, "use"), remedy=error.remedy, of_plugin=True, at_value=True
-            )
-            return None
-        own = {key: value for key, value in table.items() if key != "use" and key not in reserved}
-        options = self.options(
-            component.options, own, path=path, title=f"the {kind.value} {component.name}"
-        )
-        if options is None:
-            return None
-        use = ComponentConfig(component=component, options=options)
-        self.uses.append((path, use))
-        return use
-
-    def options(
-        self, options: type[Any], table: Mapping[str, Any], *, path: Path, title: str
-    ) -> Any | None:
-        """An instance of `options` from `table`; None, with problems, where that cannot be.
-
-        Args:
-            path: of the table.
-            title: what the table is of, for messages.
-        """
-        before = len(self.problems)
-        fields = {field.name: field for field in attrs.fields(options)}
-        for name in table.keys() - fields.keys():
-            self.complain(
-                f"{title} has no option {name!r}",
-                path=(*path, name),
-                remedy=nearest(name, fields) if fields else "leave it out: there are no options",
-            )
-        values = {}
-        for name, field in fields.items():
-            if name in table:
-                values[name] = self._value(options, field, table[name], path=(*path, name))
-            elif field.default is attrs.NOTHING:
-                self.complain(
-                    f"{title} needs the option {name!r}",
-                    path=path,
-                    remedy=_how_to_add(options, field, path=path),
-                )
-        if len(self.problems) > before:
-            return None
-        try:
-            return options(**values)
-        except Exception as error:  # noqa: BLE001 - a stranger's validator may raise anything
-            self.complain(f"{title} refuses its options: {error}", path=path)
-            return None
-
-    def _is_of_missing(self, name: str) -> bool:
-        """Whether a component that is not there is one of a package that is required and missing.
-
-        By convention the package of the namespace `mixer` is called mixer or dddm-mixer.
-        """
-        namespace = name.partition(":")[0]
-        return not self.missing.isdisjoint({namespace, f"dddm-{namespace}"})
-
-    def _value(
-        self, options: type[Any], field: "attrs.Attribute[Any]", value: Any, *, path: Path
-    ) -> Any:
-        if "kind" in field.metadata:
-            return self._part(field, value, path=path)
-        try:
-            converted = convert(value, hints_of(options)[field.name])
-            check_bounds(converted, field.metadata["bounds"])
-        except ValueError as error:
-            self.complain(
-                f"{field.name}: {error}",
-                path=path,
-                remedy=f"write {_described(options, field)}.  {field.metadata['help']}",
-                at_value=True,
-            )
-            return None
-        return converted
-
-    def _part(
-        self, field: "attrs.Attribute[Any]", value: Any, *, path: Path
-    ) -> ComponentConfig | None:
-        kind: Kind = field.metadata["kind"]
-        if isinstance(value, dict):
-            return self.use(kind, value, path=path)
-        self.complain(
-            f"{field.name} holds a {kind.value}, which is a table",
-            path=path,
-            remedy=f'write [{".".join(map(str, path))}] and under it use = "…"',
-            at_value=True,
-        )
-        return None
+    if type(value) is int and not -_LARGEST - 1 <= value <= _LARGEST:
+        raise ValueError(f"{str(value)[:20]}… does not fit in 64 bits")
+    if annotation is float and type(value) in {int, float}:
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not finite")
+        return float(value)
+    if type(value) is not annotation:
+        raise _mismatch(value, annotation)
+    return value
 
 
-def _described(options: type[Any], field: "attrs.Attribute[Any]") -> str:
-    return describe_bounded(hints_of(options)[field.name], field.metadata["bounds"])
+def _mismatch(value: Any, annotation: Any) -> ValueError:
+    if isinstance(value, dict):
+        shown = "a table"
+    elif isinstance(value, bool):
+        shown = str(value).lower()
+    else:
+        shown = repr(value)
+    return ValueError(f"expected {describe(annotation)}, found {shown}")
 
 
-def _how_to_add(options: type[Any], field: "attrs.Attribute[Any]", *, path: Path) -> str:
-    if "kind" in field.metadata:
-        shown = ".".join(map(str, (*path, field.name)))
-        return f'add [{shown}] and under it use = "…": {field.metadata["help"]}'
-    shown = _described(options, field)
-    return f"add {field.name} = …, {shown}: {field.metadata['help']}"
+def check_bounds(value: Any, bounds: Mapping[str, float]) -> None:
+    """Refuse a value, or an item of a tuple, outside its bounds.
+
+    Raises:
+        ValueError: with the bound.
+    """
+    broken = broken_bound(value, bounds)
+    if broken is not None:
+        raise ValueError(broken)

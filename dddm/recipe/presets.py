@@ -1,23 +1,22 @@
-"""Presets: files that say how samples are scored, so that a recipe or a command can name them.
+"""Presets: files that say how samples are scored, which a recipe or a command can name.
 
-A preset is TOML with `format = 2`, a `summary` and a table `[evaluate]` as recipes have it.  It is
-laid beneath what the recipe's own `[evaluate]` says, and the checked recipe holds the values alone.
-Imports no torch.
+A preset is TOML with `format = 2`, a `summary` and a table `[evaluate]` as in recipes.  It is laid
+below the recipe's own `[evaluate]`, and the checked recipe holds the resulting values.
 """
 
 import tomllib
 from pathlib import Path as FilePath
-from typing import Any, Final
+from typing import Final
 
+from dddm.recipe.layout import FORMAT
 from dddm.recipe.locate import Path
-from dddm.recipe.options import Reading
+from dddm.recipe.merge import Node, merge
 from dddm.recipe.problems import Origin, Problem, nearest
-from dddm.recipe.shipped import preset_names, presets_folder
-from dddm.recipe.source import Source
+from dddm.recipe.reader import Reader
+from dddm.recipe.source import Source, preset_names, presets_folder
 
 _TABLE: Final = "evaluate"
 _KEY: Final[Path] = (_TABLE, "preset")
-_FORMAT: Final = 2
 _KEYS: Final = ("format", "summary", _TABLE)
 
 
@@ -29,46 +28,44 @@ def preset_summaries() -> dict[str, str]:
     }
 
 
-def lay_preset(reading: Reading, table: dict[str, Any]) -> bool:
-    """Fill in what the preset says that `[evaluate]` names, if it names one.
-
-    Args:
-        reading: of a recipe.
-        table: its `[evaluate]`, in which the values take the place of the name.
+def lay_preset(reader: Reader) -> bool:
+    """Lay the preset that `[evaluate]` names, if any, below what else it says.
 
     Returns:
-        whether there is such a preset; where not, there is a problem.
+        False, with a problem, if there is no such preset or something is wrong with it.
 
     Raises:
-        RecipeError: if the preset's file cannot be read or is no TOML.
+        RecipeError: if the preset's file cannot be read or is not valid TOML.
     """
-    if "preset" not in table:
+    own = reader.root.table[_TABLE]
+    if "preset" not in own.table:
         return True
-    file = _find(reading, table.pop("preset"))
+    file = _find(reader, own.table["preset"])
     if file is None:
         return False
     source = Source.read(file)
-    problems = _wrong_with(source)
-    reading.problems += problems
+    problems = _problems_of(source)
+    reader.problems += problems
     if not problems:
-        reading.merged.lay_under(source, path=(_TABLE,))
+        below = Node.from_file(source).table[_TABLE]
+        merged = merge(below, own.without("preset"), (_TABLE,))
+        reader.replace(Node({**reader.root.table, _TABLE: merged}, reader.root.origin))
     return not problems
 
 
-def _find(reading: Reading, name: object) -> FilePath | None:
+def _find(reader: Reader, named: Node) -> FilePath | None:
     """The file of a preset by its name, or by its path relative to where it is named."""
+    name, source = named.plain(), named.origin.source
     if isinstance(name, str):
         if name in preset_names():
             return _shipped(name)
-        origin = reading.merged.origin(_KEY)
-        source = None if origin is None else origin.source
         file = (FilePath.cwd() if source is None else source.file.parent) / name
         if name.endswith(".toml") and file.is_file():
             return file
-    reading.complain(
-        f"there is no preset {name!r}, neither one that comes with dddm nor such a file",
+    reader.add_problem(
+        f"there is no preset {name!r}, neither one that comes with dddm nor a file of that name",
         path=_KEY,
-        remedy=nearest(str(name), preset_names()) + " (one of your own is named by its .toml file)",
+        remedy=nearest(str(name), preset_names()) + " (your own preset is named by its .toml file)",
         at_value=True,
     )
     return None
@@ -78,7 +75,7 @@ def _shipped(name: str) -> FilePath:
     return presets_folder() / f"{name}.toml"
 
 
-def _wrong_with(source: Source) -> list[Problem]:
+def _problems_of(source: Source) -> list[Problem]:
     def problem(what: str, *path: str | int, remedy: str) -> Problem:
         return Problem(what=what, remedy=remedy, origin=Origin(source=source, path=path))
 
@@ -86,8 +83,8 @@ def _wrong_with(source: Source) -> list[Problem]:
         problem(f"a preset has no key {key!r}", key, remedy=nearest(key, _KEYS))
         for key in source.tables.keys() - set(_KEYS)
     ]
-    if source.tables.get("format") != _FORMAT:
-        say = f"write format = {_FORMAT} as its first line"
+    if source.tables.get("format") != FORMAT:
+        say = f"write format = {FORMAT} as its first line"
         found.append(problem("the preset must say in which format it is written", remedy=say))
     table = source.tables.get(_TABLE)
     if not isinstance(table, dict):

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a recipe, shown at once, each where it stands."""
+"""Everything that is wrong with a recipe, shown at once, each with its position."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from dddm.recipe.locate import Path
 from dddm.recipe.source import Source
 
 _CLEARLY: Final = 0.1
-"""A second proposal that is so much less like what was written is none."""
+"""A second suggestion that is less similar than the first by more than this is not shown."""
 
 
 @final
@@ -22,7 +22,7 @@ class Origin:
     Attributes:
         source: the file; None for the command line.
         path: of the value in that file.
-        words: as they were written on the command line.
+        words: the option as written on the command line.
     """
 
     source: Source | None = None
@@ -34,8 +34,8 @@ class Origin:
         """`digits.toml:12`, or the words."""
         if self.source is None:
             return self.words
-        place = self.source.places.get(self.path)
-        return self.source.label if place is None else f"{self.source.label}:{place.line}"
+        position = self.source.position(self.path)
+        return self.source.label if position is None else f"{self.source.label}:{position[0]}"
 
 
 @final
@@ -50,49 +50,39 @@ class Problem:
 
     what: str
     remedy: str | None = None
-    origin: Origin | None = None
+    origin: Origin
     of_plugin: bool = False
     at_value: bool = False
 
-    def __str__(self) -> str:
-        lines = [*self._shown()]
-        if self.remedy is not None:
-            lines.append(f"    try: {self.remedy}")
-        return "\n".join(lines)
-
     @property
-    def line(self) -> int:
-        """Where it stands in its file; 0 where it stands in none."""
-        if self.origin is None or self.origin.source is None:
-            return 0
-        place = self.origin.source.places.get(self.origin.path)
-        return 0 if place is None else place.line
+    def position(self) -> tuple[int, int] | None:
+        """Line and column in its file; None for the command line or a file as a whole."""
+        source = self.origin.source
+        if source is None:
+            return None
+        return source.position(self.origin.path, at_value=self.at_value)
 
-    def _shown(self) -> Iterable[str]:
-        origin = self.origin
-        if origin is None or origin.source is None:
-            yield f"{origin.words}: {self.what}" if origin is not None else self.what
-            return
-        place = origin.source.places.get(origin.path)
-        if place is None:
-            yield f"{origin.source.label}: {self.what}"
-            return
-        line = place.value_line if self.at_value else place.line
-        column = place.value_column if self.at_value else place.column
-        text = origin.source.lines[line - 1]
-        yield f"{origin.source.label}:{line}:{column}: {self.what}"
-        yield f"    {line} | {text}"
-        yield f"    {' ' * len(str(line))} | {' ' * (column - 1)}^"
+    def __str__(self) -> str:
+        remedy = "" if self.remedy is None else f"\n    try: {self.remedy}"
+        source, position = self.origin.source, self.position
+        if source is None:
+            place = f"{self.origin.words}: " if self.origin.words else ""
+            return f"{place}{self.what}{remedy}"
+        if position is None:
+            return f"{source.label}: {self.what}{remedy}"
+        line, column = position
+        excerpt = source.excerpt(line, column)
+        return f"{source.label}:{line}:{column}: {self.what}\n{excerpt}{remedy}"
 
 
 def refuse(problems: Sequence[Problem]) -> NoReturn:
-    """Raise one error that shows all problems.
+    """Raise one error that shows all problems, in the order of their lines.
 
     Raises:
         PluginError: if plugins alone are at fault.
         RecipeError: otherwise.
     """
-    in_order = sorted(problems, key=lambda problem: problem.line)
+    in_order = sorted(problems, key=lambda problem: problem.position or (0, 0))
     shown = "\n\n".join(str(problem) for problem in in_order)
     count = "an error" if len(problems) == 1 else f"{len(problems)} errors"
     message = f"the recipe has {count}\n\n{shown}"
@@ -105,12 +95,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean …?`, or the list of what there is."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=2)
-    if near and _likeness(name, near[-1]) < _likeness(name, near[0]) - _CLEARLY:
+    if near and _similarity(name, near[-1]) < _similarity(name, near[0]) - _CLEARLY:
         near = near[:1]
     if near:
         return "did you mean " + " or ".join(near) + "?"
-    return "choose among " + ", ".join(names) if names else "leave it out"
+    return "choose from " + ", ".join(names) if names else "leave it out"
 
 
-def _likeness(name: str, known: str) -> float:
+def _similarity(name: str, known: str) -> float:
     return difflib.SequenceMatcher(None, known, name).ratio()

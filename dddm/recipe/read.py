@@ -1,70 +1,51 @@
-"""From the text of a recipe to a checked `Recipe`.
+"""From the files of a recipe to a checked `Recipe`.
 
-defaults < the file it extends < the file < `--set`.  All errors are shown at once.
+Defaults < the file it extends < the file < `--set`.  All errors are shown at once.
 """
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path as FilePath
 from typing import Any, Final
 
 from attrs import fields
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from dddm.errors import UsageError
 from dddm.interfaces.info import ObjectiveInfo
 from dddm.interfaces.plugin import Kind
 from dddm.recipe import reported
-from dddm.recipe.cross_checks import check_together
-from dddm.recipe.defaults import DEFAULTS
-from dddm.recipe.evaluation import evaluation_of, put_preset
-from dddm.recipe.layers import read_layers
+from dddm.recipe.cross_checks import check_together, needs_of
+from dddm.recipe.evaluation import evaluation_of, with_preset
+from dddm.recipe.layout import COMPONENT_TABLES, DEFAULTS, FORMAT, KEYS, OPTIONAL, may_name_a_folder
 from dddm.recipe.locate import Path
-from dddm.recipe.merge import Merged
+from dddm.recipe.merge import Node, apply_overrides, merge_files
 from dddm.recipe.model import (
     ComponentConfig,
+    Evaluation,
     Recipe,
     SampleSettings,
     SampleSpec,
     TrainSettings,
+    config_table,
+    plain,
 )
-from dddm.recipe.needs import needs_of
-from dddm.recipe.options import Reading
-from dddm.recipe.overrides import apply_override
 from dddm.recipe.problems import Origin, Problem, nearest, refuse
-from dddm.recipe.requirements import check_requirements
-from dddm.recipe.resolve import fingerprint_of, origins_of, resolve
+from dddm.recipe.reader import Reader
 from dddm.registry.catalogue import Catalogue
 
-FORMAT: Final = 2
-
-SINGLE: Final = {
-    "data": Kind.DATASET,
-    "objective": Kind.OBJECTIVE,
-    "schedule": Kind.SCHEDULE,
-    "parametrization": Kind.PARAMETRIZATION,
-    "backbone": Kind.BACKBONE,
-    "metric": Kind.METRIC,
-    "targets": Kind.TARGET_STORE,
-    "optimizer": Kind.OPTIMIZER,
-    "learning_rate": Kind.LEARNING_RATE,
-}
-"""Tables of one component each."""
-
-OPTIONAL: Final = ("parametrization",)
-"""Those that stand for nothing where they are left out."""
-
 _SEEDS: Final = 2**63
+_NAMES: Final = (("evaluate", "features"), ("evaluate", "scores"))
+"""Where a component may be given by its name alone."""
 _FROM_FORMAT_1: Final = (
     "write format = 2; train.learning_rate… became the table [learning_rate] with `rate`, "
     "train.adam_… [optimizer], train.estimate_dropout and the metric guided-mix options of "
     "[objective], train.accumulate accumulation_steps, train.more_emas extra_ema_decays, and "
     "evaluate.metrics evaluate.scores"
 )
-
-KEYS: Final = (
-    "format", "name", "seed", "requires", "extends", *SINGLE, "train", "sample", "evaluate",
-    "observe", "reported", "sweep",
-)  # fmt: skip
-"""All that may stand at the top of a recipe."""
 
 
 def read_recipe(
@@ -74,7 +55,7 @@ def read_recipe(
     preset: str | None = None,
     catalogue: Catalogue,
 ) -> Recipe:
-    """Read, merge and check a recipe; its sweep is left out, which `sweep.read_sweep` reads.
+    """Read, merge and check a recipe, without its sweep; see also `sweep.read_recipe_or_sweep`.
 
     Args:
         recipe: a path, or the name of a recipe that comes with dddm.
@@ -83,121 +64,92 @@ def read_recipe(
         catalogue: the components that it may use.
 
     Raises:
-        RecipeError: with everything that is wrong and where it stands.
+        RecipeError: with everything that is wrong, each with its position.
         PluginError: if plugins alone are at fault.
     """
-    merged = merge_files(recipe)
-    wrong = [problem for words in overrides if (problem := apply_override(merged, words))]
-    if wrong:
-        refuse(wrong)
+    root, problems = apply_overrides(merge_files(recipe).without("sweep"), overrides)
+    if problems:
+        refuse(problems)
     if preset is not None:
-        put_preset(merged, preset)
-    checked, problems = check(merged.without("sweep"), catalogue)
-    if problems or checked is None:
+        root = with_preset(root, preset)
+    checked, problems = check(root, catalogue)
+    if checked is None:
         refuse(problems)
     return checked
 
 
-def merge_files(recipe: str | FilePath) -> Merged:
-    """The tables of a recipe and of those that it extends, nothing of them checked.
-
-    Raises:
-        RecipeError: if a file cannot be read.
-    """
-    merged = Merged()
-    for layer in read_layers(recipe):
-        merged.tables.pop(reported.KEY, None)  # what is printed of one recipe is not of another
-        merged.add_file(layer)
-    merged.tables.pop("extends", None)
-    return merged
+def check(root: Node, catalogue: Catalogue) -> tuple[Recipe | None, list[Problem]]:
+    """The recipe that tables describe, and everything that is wrong; None only with problems."""
+    reader = Reader(root, catalogue)
+    checked = _check(reader)
+    return (None if reader.problems else checked), reader.problems
 
 
-def check(merged: Merged, catalogue: Catalogue) -> tuple[Recipe | None, list[Problem]]:
-    """The recipe that tables say, and all that is wrong with them; None only with problems."""
-    reading = Reading(merged, catalogue)
-    checked = _check(reading)
-    return (None if reading.problems else checked), reading.problems
-
-
-def _check(reading: Reading) -> Recipe | None:
-    _check_top(reading)
-    uses = _single_components(reading)
+def _check(reader: Reader) -> Recipe | None:
+    _check_top(reader)
+    single = _single_components(reader)
     train: TrainSettings | None = None
-    train_table = reading.table("train")
+    train_table = reader.table("train")
     if train_table is not None:
-        train = reading.options(TrainSettings, train_table, path=("train",), title="[train]")
-    sample = _sample_tables(reading)
-    evaluate = evaluation_of(reading)
-    observe = _observers(reading)
-    results = reported.read_reported(reading)
-    tables = reading.merged.tables
-    if reading.problems or train is None:
-        check_together(
-            reading,
-            uses=reading.uses,
+        train = reader.options(TrainSettings, train_table, path=("train",), title="[train]")
+    sample = _sample_tables(reader)
+    evaluate = evaluation_of(reader)
+    observe = _observers(reader)
+    results = reported.read_reported(reader)
+    recipe, tables = None, reader.tables
+    if not reader.problems and train is not None:
+        found = {name: use for name, use in single.items() if use is not None}
+        tables = _resolve(
+            reader.tables,
+            components=found,
             train=train,
             sample=sample,
             evaluate=evaluate,
-            tables=tables,
+            observe=observe,
         )
-        return None
-    found = {name: use for name, use in uses.items() if use is not None}
-    resolved = resolve(
-        name=tables["name"],
-        seed=tables.get("seed", 0),
-        requires=tables.get("requires", []),
-        uses=found,
-        train=train,
-        sample=sample,
-        evaluate=evaluate,
-        observe=observe,
-    )
-    fingerprint = fingerprint_of(resolved)
-    results = reported.with_changes(results, origins=origins_of(resolved, reading.merged))
-    if results:
-        resolved[reported.KEY] = reported.to_tables(results)
-    recipe = Recipe(
-        name=tables["name"],
-        seed=tables.get("seed", 0),
-        data=found["data"],
-        objective=found["objective"],
-        schedule=found["schedule"],
-        parametrization=found.get("parametrization"),
-        backbone=found["backbone"],
-        metric=found.get("metric"),
-        targets=found.get("targets"),
-        optimizer=found["optimizer"],
-        learning_rate=found["learning_rate"],
-        train=train,
-        sample=tuple(
-            SampleSpec(sampler=sampler, steps=table.steps, images=table.images, seed=seed)
-            for sampler, table in sample
-            for seed in range(table.seed, table.seed + table.seeds)
-        ),
-        evaluate=evaluate,
-        observe=observe,
-        reported=results,
-        tables=resolved,
-        fingerprint=fingerprint,
-        origins=origins_of(resolved, reading.merged),
-    )
+        fingerprint = _fingerprint(tables)
+        origins = _origins(tables, reader.root)
+        results = reported.with_changes(results, origins=origins)
+        if results:
+            tables[reported.KEY] = reported.to_tables(results)
+            origins = _origins(tables, reader.root)
+        recipe = Recipe(
+            name=tables["name"],
+            seed=tables["seed"],
+            data=found["data"],
+            objective=found["objective"],
+            schedule=found["schedule"],
+            parametrization=found.get("parametrization"),
+            backbone=found["backbone"],
+            metric=found.get("metric"),
+            targets=found.get("targets"),
+            optimizer=found["optimizer"],
+            learning_rate=found["learning_rate"],
+            train=train,
+            sample=tuple(
+                SampleSpec(sampler=sampler, steps=table.steps, images=table.images, seed=seed)
+                for sampler, table in sample
+                for seed in range(table.seed, table.seed + table.seeds)
+            ),
+            evaluate=evaluate,
+            observe=observe,
+            reported=results,
+            tables=tables,
+            fingerprint=fingerprint,
+            origins=origins,
+        )
     check_together(
-        reading,
-        uses=reading.uses,
-        train=train,
-        sample=sample,
-        evaluate=evaluate,
-        tables=resolved,
+        reader, uses=reader.uses, train=train, sample=sample, evaluate=evaluate, tables=tables
     )
     return recipe
 
 
-def _check_top(reading: Reading) -> None:
-    tables = reading.merged.tables
+def _check_top(reader: Reader) -> None:
+    tables = reader.tables
     for key in tables.keys() - set(KEYS):
-        reading.complain(f"a recipe has no key {key!r}", path=(key,), remedy=nearest(key, KEYS))
+        reader.add_problem(f"a recipe has no key {key!r}", path=(key,), remedy=nearest(key, KEYS))
     if tables.get("format") != FORMAT or isinstance(tables.get("format"), bool):
-        reading.complain(
+        reader.add_problem(
             "the recipe must say in which format it is written",
             path=("format",) if "format" in tables else (),
             remedy=_FROM_FORMAT_1
@@ -207,7 +159,7 @@ def _check_top(reading: Reading) -> None:
         )
     name = tables.get("name")
     if not isinstance(name, str) or not may_name_a_folder(name):
-        reading.complain(
+        reader.add_problem(
             "the recipe needs a name of letters, digits, '.', '_' and '-', which also names its "
             "run folder",
             path=("name",) if "name" in tables else (),
@@ -216,61 +168,86 @@ def _check_top(reading: Reading) -> None:
         )
     seed = tables.get("seed", 0)
     if type(seed) is not int or not 0 <= seed < _SEEDS:
-        reading.complain(
+        reader.add_problem(
             f"seed: expected a whole number of at least 0 and below 2^63, found {seed!r}",
             path=("seed",),
             at_value=True,
         )
-    check_requirements(reading)
+    _check_requirements(reader)
 
 
-def may_name_a_folder(name: str) -> bool:
-    """Whether a name is letters, digits, '.', '_' and '-', the first a letter or digit."""
-    return name[:1].isalnum() and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)
+def _check_requirements(reader: Reader) -> None:
+    requires = reader.tables.get("requires", [])
+    if not isinstance(requires, list) or not all(isinstance(item, str) for item in requires):
+        reader.add_problem(
+            "requires must be a list of requirements, as text",
+            path=("requires",),
+            remedy='write, for instance, requires = ["dddm-focal>=1.2"]',
+            at_value=True,
+        )
+        return
+    for index, text in enumerate(requires):
+        path = ("requires", index)
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement as error:
+            words = str(error).splitlines()[0]
+            reader.add_problem(
+                f"{text!r} is not a valid requirement: {words}", path=path, at_value=True
+            )
+            continue
+        try:
+            found: str | None = version(requirement.name)
+        except PackageNotFoundError:
+            reader.missing.add(canonicalize_name(requirement.name))
+            found = None
+        if found is None or not requirement.specifier.contains(found, prereleases=True):
+            reader.add_problem(
+                f"the recipe needs {text}, but {requirement.name} is "
+                + ("not installed" if found is None else f"installed as {found}"),
+                path=path,
+                remedy=f"python -m pip install '{text}'",
+                of_plugin=True,
+                at_value=True,
+            )
 
 
-def _single_components(reading: Reading) -> dict[str, ComponentConfig | None]:
-    """The components of the tables that hold one each; of those that are left out, the defaults."""
-    objective = _single(reading, "objective")
-    needs = None if objective is None else needs_of(reading, objective)
-    unused = set() if needs is None else set(_unused(reading, needs))
-    return {
-        "objective": objective,
-        **{
-            name: _single(reading, name)
-            for name in SINGLE
-            if name != "objective" and name not in unused
-        },
-    }
+def _single_components(reader: Reader) -> dict[str, ComponentConfig | None]:
+    """Components of the tables that hold one each; defaults for those that are left out."""
+    objective = _single(reader, "objective")
+    needs = None if objective is None else needs_of(reader, objective)
+    unused = set() if needs is None else set(_unused(reader, needs))
+    others = [name for name in COMPONENT_TABLES if name not in {"objective", *unused}]
+    return {"objective": objective, **{name: _single(reader, name) for name in others}}
 
 
-def _single(reading: Reading, name: str) -> ComponentConfig | None:
+def _single(reader: Reader, name: str) -> ComponentConfig | None:
     default = DEFAULTS.get(name)
-    if name not in reading.merged.tables and (default is not None or name in OPTIONAL):
-        table: dict[str, Any] | None = None if default is None else {}
-    else:
-        table = reading.table(name)
+    table: dict[str, Any] | None = {}
+    if name in reader.tables or default is None:
+        table = None if name in OPTIONAL and name not in reader.tables else reader.table(name)
     if table is None:
         return None
-    return reading.use(SINGLE[name], table, path=(name,), default=default)
+    return reader.use(COMPONENT_TABLES[name], table, path=(name,), default=default)
 
 
-def _unused(reading: Reading, needs: ObjectiveInfo) -> Iterator[str]:
-    """Tables that the objective has no use for; a problem for each that was written with it.
+def _unused(reader: Reader, needs: ObjectiveInfo) -> Iterator[str]:
+    """Tables that the objective does not use; a problem for each that was written with it.
 
-    One that stands in a recipe that this one extends was written for another objective.
+    A table from a recipe that this one extends was written for another objective, so that it is
+    passed over.
     """
-    chosen = _layer(reading.merged.origin(("objective",)))
+    chosen = _layer(reader.root.find(("objective",))[0].origin)
     for name, used, why in (
         ("targets", bool(needs.memory), "keeps no estimates"),
         ("metric", needs.metric, "uses no metric"),
     ):
         if used:
             continue
-        written = reading.merged.tables.get(name)
-        path: Path = (name, "use") if isinstance(written, dict) and "use" in written else (name,)
-        if written is not None and _layer(reading.merged.origin(path)) in {chosen, None}:
-            reading.complain(
+        node, written = reader.root.find((name,))
+        origin = node.table["use"].origin if "use" in node.table else node.origin
+        if written and _layer(origin) in {chosen, None}:
+            reader.add_problem(
                 f"the objective {why}, so [{name}] has no meaning",
                 path=(name,),
                 remedy=f"leave [{name}] out, or choose another objective",
@@ -278,27 +255,27 @@ def _unused(reading: Reading, needs: ObjectiveInfo) -> Iterator[str]:
         yield name
 
 
-def _layer(origin: Origin | None) -> tuple[object, ...] | None:
-    """What is written together: a file but for its sweep, or an entry of it; None for `--set`."""
-    if origin is None or origin.source is None:
+def _layer(origin: Origin) -> tuple[object, ...] | None:
+    """What is written together: a file without its sweep, or one entry; None for `--set`."""
+    if origin.source is None:
         return None
     return (origin.source.file, *(origin.path[:2] if origin.path[:1] == ("sweep",) else ()))
 
 
-def _sample_tables(reading: Reading) -> tuple[tuple[ComponentConfig, SampleSettings], ...]:
+def _sample_tables(reader: Reader) -> tuple[tuple[ComponentConfig, SampleSettings], ...]:
     own = frozenset(setting.name for setting in fields(SampleSettings))
     tables = []
-    for index, table in enumerate(reading.array("sample")):
+    for index, table in enumerate(reader.array("sample")):
         path = ("sample", index)
-        sampler = reading.use(Kind.SAMPLER, table, path=path, reserved=own)
-        settings = reading.options(
+        sampler = reader.use(Kind.SAMPLER, table, path=path, reserved=own)
+        settings = reader.options(
             SampleSettings,
             {key: value for key, value in table.items() if key in own},
             path=path,
             title="[[sample]]",
         )
         if settings is not None and not settings.steps:
-            reading.complain(
+            reader.add_problem(
                 "steps: there is no step count to draw samples at",
                 path=(*path, "steps"),
                 remedy="write, for instance, steps = [1, 2, 10]",
@@ -309,14 +286,83 @@ def _sample_tables(reading: Reading) -> tuple[tuple[ComponentConfig, SampleSetti
     return tuple(tables)
 
 
-def _observers(reading: Reading) -> tuple[ComponentConfig, ...] | None:
-    if "observe" not in reading.merged.tables:
+def _observers(reader: Reader) -> tuple[ComponentConfig, ...] | None:
+    if "observe" not in reader.tables:
         return None
     uses = [
-        reading.use(Kind.OBSERVER, table, path=("observe", index))
-        for index, table in enumerate(reading.array("observe"))
+        reader.use(Kind.OBSERVER, table, path=("observe", index))
+        for index, table in enumerate(reader.array("observe"))
     ]
     return tuple(use for use in uses if use is not None)
+
+
+def _resolve(
+    written: Mapping[str, Any],
+    *,
+    components: Mapping[str, ComponentConfig],
+    train: TrainSettings,
+    sample: Sequence[tuple[ComponentConfig, SampleSettings]],
+    evaluate: Evaluation | None,
+    observe: Sequence[ComponentConfig] | None,
+) -> dict[str, Any]:
+    """Plain tables with every default, which read back to the same recipe."""
+    tables: dict[str, Any] = {"format": FORMAT, "name": written["name"]}
+    tables["seed"] = written.get("seed", 0)
+    if written.get("requires"):
+        tables["requires"] = list(written["requires"])
+    tables |= {table: config_table(use) for table, use in components.items()}
+    tables["train"] = plain(train)
+    if sample:
+        tables["sample"] = [
+            {**config_table(sampler), **plain(settings)} for sampler, settings in sample
+        ]
+    if evaluate is not None:
+        features = [config_table(use) for use in evaluate.features]
+        tables["evaluate"] = {
+            "scores": [config_table(use) for use in evaluate.scores],
+            "features": features if len(features) > 1 else features[0],
+        }
+        if evaluate.protocol is not None:
+            tables["evaluate"]["protocol"] = plain(evaluate.protocol)
+    if observe is not None:
+        tables["observe"] = [config_table(use) for use in observe]
+    return tables
+
+
+def _fingerprint(tables: Mapping[str, Any]) -> str:
+    canonical = json.dumps(tables, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _origins(tables: Mapping[str, Any], root: Node) -> dict[str, str]:
+    """Where each value came from, by its dotted key: `default`, `digits.toml:12` or `--set …`."""
+    origins = {}
+    for path in _leaves(tables, (), root):
+        node, written = root.find(path)
+        if not written and path[:2] in _NAMES and path[-1] == "use":
+            # A name alone is short for a table with `use`.
+            node, written = root.find(path[:-1])
+        origins[".".join(map(str, path))] = node.origin.short if written else "default"
+    return origins
+
+
+def _leaves(value: Any, path: Path, root: Node) -> Iterator[Path]:
+    """Paths of all values that are neither tables nor arrays of tables.
+
+    An array that is not written counts as one value: `--set` cannot change an item of it.
+    """
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, (*path, key), root)
+    elif value and _is_tables(value) and root.find(path)[1]:
+        for index, item in enumerate(value):
+            yield from _leaves(item, (*path, index), root)
+    else:
+        yield path
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def read_use(
@@ -328,18 +374,13 @@ def read_use(
         PluginError: if there is no such component.
         UsageError: if an option does not fit it.
     """
-    merged = Merged()
-    merged.tables["use"] = name
-    wrong = [problem for words in options if (problem := apply_override(merged, words))]
-    reading = Reading(merged, catalogue)
-    if not wrong:
+    root, problems = apply_overrides(Node.from_words({"use": name}), options)
+    if not problems:
         catalogue.find(kind, name)
-        use = reading.use(kind, merged.tables, path=())
+        reader = Reader(root, catalogue)
+        use = reader.use(kind, reader.tables, path=())
         if use is not None:
             return use
-    problems = wrong or reading.problems
-    raise UsageError("\n".join(str(_as_option(problem)) for problem in problems))
-
-
-def _as_option(problem: Problem) -> str:
-    return str(problem).replace("--set ", "--option ")
+        problems = reader.problems
+    shown = (str(problem).replace("--set ", "--option ") for problem in problems)
+    raise UsageError("\n".join(shown))

@@ -20,7 +20,7 @@ from typing import Any, Final
 from attrs import evolve
 
 from dddm.recipe.model import ReportedResult, plain
-from dddm.recipe.options import Reading
+from dddm.recipe.reader import Reader
 
 KEY: Final = "reported"
 _TRAINING_TABLES: Final = frozenset({
@@ -29,19 +29,19 @@ _TRAINING_TABLES: Final = frozenset({
 })  # fmt: skip
 
 
-def read_reported(reading: Reading) -> tuple[ReportedResult, ...]:
-    """The valid `[[reported]]` tables in their order; `reading` collects what is wrong."""
+def read_reported(reader: Reader) -> tuple[ReportedResult, ...]:
+    """The valid `[[reported]]` tables in their order; `reader` collects what is wrong."""
     found = []
-    for index, table in enumerate(reading.array(KEY)):
-        result = reading.options(ReportedResult, table, path=(KEY, index), title="[[reported]]")
-        if result is not None and _is_complete(reading, result, index=index):
+    for index, table in enumerate(reader.array(KEY)):
+        result = reader.options(ReportedResult, table, path=(KEY, index), title="[[reported]]")
+        if result is not None and _is_complete(reader, result, index=index):
             found.append(result)
     return tuple(found)
 
 
-def _is_complete(reading: Reading, result: ReportedResult, *, index: int) -> bool:
+def _is_complete(reader: Reader, result: ReportedResult, *, index: int) -> bool:
     if len(result.steps) != len(result.values):
-        reading.complain(
+        reader.add_problem(
             f"{len(result.values)} values for {len(result.steps)} step counts",
             path=(KEY, index, "values") if result.values else (KEY, index),
             remedy="write one value for each step count; give a score with fewer values a "
@@ -50,14 +50,14 @@ def _is_complete(reading: Reading, result: ReportedResult, *, index: int) -> boo
         )
         return False
     if result.values and (result.score is None or result.sampler is None):
-        reading.complain(
+        reader.add_problem(
             "[[reported]] has values, but no score or no sampler",
             path=(KEY, index),
             remedy='add, for example, score = "fd" and sampler = "fixed-time"',
         )
         return False
     if not result.values and result.says is None:
-        reading.complain(
+        reader.add_problem(
             "[[reported]] is empty", path=(KEY, index), remedy="add steps and values, or says"
         )
         return False

@@ -13,19 +13,17 @@ import json
 import types
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Any, Final, Literal, Union, get_args, get_origin
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
 from dddm.interfaces.plugin import Kind
-from dddm.recipe.defaults import DEFAULTS, DURATIONS
-from dddm.recipe.describe import default_of
+from dddm.recipe.layout import COMPONENT_TABLES, DEFAULTS, DURATIONS, FORMAT, OPTIONAL
 from dddm.recipe.model import ReportedResult, SampleSettings, TrainSettings
-from dddm.recipe.options import hints_of
+from dddm.recipe.options import default_of
 from dddm.recipe.presets import preset_summaries
 from dddm.recipe.protocol import Protocol
-from dddm.recipe.read import FORMAT, OPTIONAL, SINGLE
-from dddm.recipe.shipped import preset_names
+from dddm.recipe.source import preset_names
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
 
@@ -95,7 +93,7 @@ def _keys(catalogue: Catalogue) -> Schema:
             "type": "string",
             "examples": ["base.toml", "digits"],
         },
-        **{name: _single(catalogue, name) for name in SINGLE},
+        **{name: _single(catalogue, name) for name in COMPONENT_TABLES},
         "train": {
             "title": "train",
             "description": "How long training takes and in which steps.",
@@ -117,7 +115,7 @@ def _keys(catalogue: Catalogue) -> Schema:
 
 def _single(catalogue: Catalogue, name: str) -> Schema:
     """A table of one component; it says which is the default, where there is one."""
-    table = _component_table(catalogue, SINGLE[name])
+    table = _component_table(catalogue, COMPONENT_TABLES[name])
     if name in DEFAULTS:
         table["properties"]["use"]["default"] = DEFAULTS[name].partition(":")[2]
     return table
@@ -125,7 +123,7 @@ def _single(catalogue: Catalogue, name: str) -> Schema:
 
 def _sweep() -> Schema:
     """Entries: any key that may be changed, as it may stand in a recipe that extends another."""
-    changed = [*SINGLE, "seed", "train", "sample", "evaluate", "observe", "reported"]
+    changed = [*COMPONENT_TABLES, "seed", "train", "sample", "evaluate", "observe", "reported"]
     keys = {key: {"$ref": f"#/properties/{key}"} for key in changed}
     name = {
         "description": "Of the entry, also the name of its run folder.",
@@ -146,8 +144,8 @@ def _sweep() -> Schema:
 
 def _needs(catalogue: Catalogue) -> Schema:
     """What a recipe must say that extends no other."""
-    asked = [name for name in SINGLE if name not in {*DEFAULTS, *OPTIONAL}]
-    tables = {name: _component_needs(catalogue, SINGLE[name]) for name in asked}
+    asked = [name for name in COMPONENT_TABLES if name not in {*DEFAULTS, *OPTIONAL}]
+    tables = {name: _component_needs(catalogue, COMPONENT_TABLES[name]) for name in asked}
     return {
         # Only an objective that uses no metric does without one: `dddm check` knows which do.
         "required": ["format", "name", *(name for name in asked if name != "metric"), "train"],
@@ -186,7 +184,7 @@ def _component_needs(catalogue: Catalogue, kind: Kind) -> Schema:
 
 def _default_needs(catalogue: Catalogue, name: str) -> Schema:
     """What a table must say, and may say without `use`: options of the default."""
-    kind = SINGLE[name]
+    kind = COMPONENT_TABLES[name]
     cases = _component_needs(catalogue, kind).get("allOf", [])
     default = next((c for c in catalogue.components(kind) if c.id == DEFAULTS[name]), None)
     if default is not None:
@@ -397,7 +395,7 @@ def _option(options: type[Any], field: "attrs.Attribute[Any]") -> Schema:
         return {"description": field.metadata["help"], "$ref": f"#/definitions/{kind.value}"}
     schema = {
         "description": field.metadata["help"],
-        **_type(hints_of(options)[field.name], field.metadata["bounds"]),
+        **_type(get_type_hints(options)[field.name], field.metadata["bounds"]),
     }
     if field.default is not attrs.NOTHING and field.default is not None:
         schema["default"] = default_of(field)

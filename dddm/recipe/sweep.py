@@ -1,11 +1,11 @@
-"""`[[sweep]]`: several recipes in one, each a table of changes laid over what stands around it.
+"""`[[sweep]]`: several recipes in one file, each a table of changes to the recipe around it.
 
     [[sweep]]
     name = "l1"
     metric = { use = "l1" }
 
 Order: defaults < the file it extends < the file < the entry < `--set`.  The recipe without its
-sweep must be right by itself: what is wrong there is said once, not for every entry.
+sweep must be valid on its own; what is wrong there is shown once, not for every entry.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,20 +15,19 @@ from typing import Any, Final, final
 from attrs import evolve, frozen
 
 from dddm.errors import UsageError
-from dddm.recipe import reported
-from dddm.recipe.merge import Merged
+from dddm.recipe.layout import may_name_a_folder
+from dddm.recipe.merge import Node, apply_overrides, merge, merge_files
 from dddm.recipe.model import Recipe
-from dddm.recipe.overrides import apply_override
 from dddm.recipe.problems import Problem, nearest, refuse
-from dddm.recipe.read import check, may_name_a_folder, merge_files
+from dddm.recipe.read import check
 from dddm.registry.catalogue import Catalogue
 
 _KEY: Final = "sweep"
-_AROUND: Final = ("format", "requires", "extends")
-"""What is said once, for all entries."""
+_SHARED: Final = ("format", "requires", "extends")
+"""Keys that hold for all entries, so that none can change them."""
 
-_TAKEN: Final = ("sweep.json", "sweep.md", "sweep.html", "recipe.toml", "run.json")
-"""Files beside the entries' folders, or those by which a run folder is known."""
+_RESERVED: Final = ("sweep.json", "sweep.md", "sweep.html", "recipe.toml", "run.json")
+"""Files next to the entries' folders, and those that mark a run folder."""
 
 
 @final
@@ -39,7 +38,7 @@ class Entry:
     Attributes:
         name: also the name of its run folder within the sweep's.
         changes: what it says, without its name and without defaults.
-        recipe: all that it resolves to; called as the sweep, a hyphen, and the entry.
+        recipe: what it resolves to; its name is the sweep's, a hyphen, and the entry's.
     """
 
     name: str
@@ -50,163 +49,142 @@ class Entry:
 @final
 @frozen(kw_only=True)
 class Sweep:
-    """A recipe with its sweep.
+    """A recipe with entries, at least one.
 
     Attributes:
         base: the recipe without the sweep.
-        entries: in the order of the file; none where the recipe has no sweep.
+        entries: in the order of the file.
     """
 
     base: Recipe
     entries: tuple[Entry, ...]
 
-    def entry(self, name: str) -> Entry:
-        """The entry called so.
 
-        Raises:
-            UsageError: if there is none.
-        """
-        names = [entry.name for entry in self.entries]
-        if name in names:
-            return self.entries[names.index(name)]
-        if not names:
-            raise UsageError(
-                f"{self.base.name} is one recipe, without entries",
-                where=f"--entry {name}",
-                remedy="leave --entry out, or add [[sweep]] to the recipe",
-            )
-        raise UsageError(
-            f"the sweep {self.base.name} has no entry {name!r}",
-            where=f"--entry {name}",
-            remedy=nearest(name, names),
-        )
-
-
-def read_sweep(
+def read_recipe_or_sweep(
     recipe: str | FilePath, *, overrides: Sequence[str] = (), catalogue: Catalogue
-) -> Sweep:
-    """Read, merge and check a recipe and every entry of its sweep.
+) -> Recipe | Sweep:
+    """Read, merge and check a recipe with every entry of its sweep, if it has one.
 
     Args:
         recipe: a path, or the name of a recipe that comes with dddm.
-        overrides: KEY=VALUE, as after `--set`; they hold for every entry, but for those that
-            reach into one, such as `sweep.0.metric.c=0.1`.
+        overrides: KEY=VALUE, as after `--set`; they hold for every entry, except those that
+            change one of them, such as `sweep.0.metric.c=0.1`.
         catalogue: the components that it may use.
 
     Raises:
-        RecipeError: with everything that is wrong and where it stands.
+        RecipeError: with everything that is wrong, each with its position.
         PluginError: if plugins alone are at fault.
     """
-    written = merge_files(recipe)
-    within = [words for words in overrides if _reaches_within(words)]
-    around = [words for words in overrides if not _reaches_within(words)]
-    problems = _apply(written, within)
-    merged = written.without(_KEY)
-    problems += _apply(merged, around)
-    if problems:
+    to_sweep = [words for words in overrides if _changes_sweep(words)]
+    to_all = [words for words in overrides if not _changes_sweep(words)]
+    whole, problems = apply_overrides(merge_files(recipe), to_sweep)
+    base, more = apply_overrides(whole.without(_KEY), to_all)
+    if problems or more:
+        refuse([*problems, *more])
+    checked, problems = check(base, catalogue)
+    sweep = whole.table.get(_KEY)
+    if sweep is None or sweep.value == []:
+        if checked is None:
+            refuse(problems)
+        return checked
+    found, entries = _read_entries(whole, overrides=to_all, catalogue=catalogue, known=problems)
+    problems += found
+    if problems or checked is None:
         refuse(problems)
-    base, problems = check(merged, catalogue)
-    own: list[Problem] = []
-    found: list[tuple[str, Problem]] = []
-    entries: list[Entry] = []
-    for index, table in enumerate(_tables(written, own)):
-        name = _name(written, index, table, own)
-        changes = {key: value for key, value in table.items() if key != "name"}
-        if not _is_allowed(written, index, changes, own):
-            continue
-        laid, wrong = _lay(written, index, changes, name=name, overrides=around)
-        read, more = (None, []) if wrong else check(laid, catalogue)
-        found += [(name, problem) for problem in (*wrong, *more) if problem not in problems]
-        if read is not None:
-            entries.append(Entry(name=name, changes=changes, recipe=read))
-    problems += own + _by_entry(found)
-    if problems or base is None:
-        refuse(problems)
-    return Sweep(base=base, entries=tuple(entries))
+    return Sweep(base=checked, entries=entries)
 
 
-def _reaches_within(words: str) -> bool:
+def choose_entry(read: Recipe | Sweep, name: str) -> Entry:
+    """The entry of that name.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    where = f"--entry {name}"
+    if not isinstance(read, Sweep):
+        remedy = "leave --entry out, or add [[sweep]] to the recipe"
+        raise UsageError(f"{read.name} is a single recipe, not a sweep", where=where, remedy=remedy)
+    by_name = {entry.name: entry for entry in read.entries}
+    if name not in by_name:
+        what = f"the sweep {read.base.name} has no entry {name!r}"
+        raise UsageError(what, where=where, remedy=nearest(name, by_name))
+    return by_name[name]
+
+
+def _changes_sweep(words: str) -> bool:
     return words.partition("=")[0].split(".")[0].strip() == _KEY
 
 
-def _apply(merged: Merged, overrides: Sequence[str]) -> list[Problem]:
-    return [problem for words in overrides if (problem := apply_override(merged, words))]
+def _read_entries(
+    whole: Node, *, overrides: Sequence[str], catalogue: Catalogue, known: Sequence[Problem]
+) -> tuple[list[Problem], tuple[Entry, ...]]:
+    """All entries, and what is wrong with them but for the known problems of the base."""
+    sweep = whole.table[_KEY]
+    if not isinstance(sweep.value, list) or not all(
+        isinstance(node.value, dict) for node in sweep.value
+    ):
+        what = "sweep must be an array of tables, one for each entry"
+        remedy = 'write [[sweep]] and under it name = "…" and what it changes'
+        return [Problem(what=what, remedy=remedy, origin=sweep.origin)], ()
+    around = whole.without(_KEY, "reported")  # results reported for the base do not hold here
+    problems: list[Problem] = []
+    of_entries: list[tuple[str, Problem]] = []
+    entries: list[Entry] = []
+    for index, node in enumerate(sweep.value):
+        name, wrong = _name(sweep.value, index)
+        forbidden = _forbidden_keys(node)
+        problems += [*wrong, *forbidden]
+        if forbidden:
+            continue
+        changes = node.without("name")
+        laid = evolve(merge(around, changes), origin=around.origin)
+        laid, more = apply_overrides(laid, overrides)
+        if isinstance(base_name := laid.plain().get("name"), str):
+            named = Node(f"{base_name}-{name}", node.table.get("name", node).origin)
+            laid = evolve(laid, value={**laid.table, "name": named})
+        recipe = None
+        if not more:
+            recipe, more = check(laid, catalogue)
+        of_entries += [(name, problem) for problem in more if problem not in known]
+        if recipe is not None:
+            entries.append(Entry(name=name, changes=changes.plain(), recipe=recipe))
+    return problems + _by_entry(of_entries), tuple(entries)
 
 
-def _tables(written: Merged, problems: list[Problem]) -> list[dict[str, Any]]:
-    """The entries as they are written; none, with a problem, where they are no tables."""
-    value = written.tables.get(_KEY, [])
-    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
-        return value
-    problems.append(
-        Problem(
-            what="sweep must be tables, one for each entry",
-            remedy='write [[sweep]] and under it name = "…" and what it changes',
-            origin=written.origin((_KEY,)),
-        )
-    )
-    return []
-
-
-def _name(written: Merged, index: int, table: Mapping[str, Any], problems: list[Problem]) -> str:
-    """The entry's name; its number, with a problem, where that cannot be one."""
-    name = table.get("name")
-    path = (_KEY, index, "name") if "name" in table else (_KEY, index)
+def _name(entries: Sequence[Node], index: int) -> tuple[str, list[Problem]]:
+    """The entry's name, or its number and a problem."""
+    node = entries[index]
+    name = node.table["name"].plain() if "name" in node.table else None
+    before = [other.plain().get("name") for other in entries[:index]]
+    taken = {other.casefold() for other in before if isinstance(other, str)}
     remedy = 'write, for instance, name = "l1"'
-    before = [other.get("name") for other in written.tables[_KEY][:index]]
-    alike = [other for other in before if isinstance(other, str) and isinstance(name, str)]
-    if not isinstance(name, str) or not may_name_a_folder(name):
+    valid = isinstance(name, str) and may_name_a_folder(name)
+    if not isinstance(name, str) or not valid:
         what = "an entry needs a name of letters, digits, '.', '_' and '-'"
-    elif name.casefold() in _TAKEN:
-        what = f"an entry cannot be called {name}: a file beside its folder is"
-    elif name.casefold() in map(str.casefold, alike):
-        what = f"there is an entry {name!r} already; upper and lower case are not told apart"
-        remedy = "each entry has a folder of its own: give it another name"
+    elif name.casefold() in _RESERVED:
+        what = f"an entry cannot be named {name}: the sweep writes a file of that name"
+    elif name.casefold() in taken:
+        what = f"there is already an entry {name!r}; names are compared without case"
+        remedy = "each entry has its own folder: give it another name"
     else:
-        return name
-    problems.append(
-        Problem(what=what, remedy=remedy, origin=written.origin(path), at_value="name" in table)
-    )
-    return name if isinstance(name, str) and may_name_a_folder(name) else str(index)
+        return name, []
+    origin = node.table.get("name", node).origin
+    problem = Problem(what=what, remedy=remedy, origin=origin, at_value="name" in node.table)
+    return (name if isinstance(name, str) and valid else str(index)), [problem]
 
 
-def _is_allowed(
-    written: Merged, index: int, changes: Mapping[str, Any], problems: list[Problem]
-) -> bool:
-    """Whether an entry changes only what may be changed; a problem for each other key."""
-    before = len(problems)
-    for key in changes:
+def _forbidden_keys(entry: Node) -> list[Problem]:
+    """A problem for each key that an entry cannot change."""
+    problems = []
+    for key, node in entry.table.items():
         if key == _KEY:
             what, remedy = "an entry cannot hold a sweep", "write its entries one by one"
-        elif key in _AROUND:
-            what, remedy = (
-                f"an entry cannot change {key}",
-                "say it above the sweep, for all entries",
-            )
+        elif key in _SHARED:
+            what, remedy = f"an entry cannot change {key}", "write it above the sweep, for all"
         else:
             continue
-        origin = written.origin((_KEY, index, key))
-        problems.append(Problem(what=what, remedy=remedy, origin=origin))
-    return len(problems) == before
-
-
-def _lay(
-    written: Merged,
-    index: int,
-    changes: dict[str, Any],
-    *,
-    name: str,
-    overrides: Sequence[str],
-) -> tuple[Merged, list[Problem]]:
-    """One entry's tables, called as the recipe, a hyphen, and the entry; and wrong overrides."""
-    laid = written.without(_KEY)
-    laid.tables.pop(reported.KEY, None)  # an entry is another recipe
-    laid.lay_over(changes, written=(_KEY, index))
-    problems = _apply(laid, overrides)
-    around = laid.tables.get("name")
-    if isinstance(around, str):
-        laid.lay_over({"name": f"{around}-{name}"}, written=(_KEY, index))
-    return laid, problems
+        problems.append(Problem(what=what, remedy=remedy, origin=node.origin))
+    return problems
 
 
 def _by_entry(found: Sequence[tuple[str, Problem]]) -> list[Problem]:
@@ -218,8 +196,10 @@ def _by_entry(found: Sequence[tuple[str, Problem]]) -> list[Problem]:
             names.append((problem, [name]))
         else:
             same.append(name)
-    return [evolve(problem, what=f"{_entries(those)}: {problem.what}") for problem, those in names]
-
-
-def _entries(names: Sequence[str]) -> str:
-    return f"entry {names[0]}" if len(names) == 1 else f"entries {', '.join(names)}"
+    return [
+        evolve(
+            problem,
+            what=f"{'entry' if len(those) == 1 else 'entries'} {', '.join(those)}: {problem.what}",
+        )
+        for problem, those in names
+    ]

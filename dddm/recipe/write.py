@@ -1,6 +1,6 @@
 """A recipe as text again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tomli_w
@@ -63,3 +63,22 @@ def _at(tables: Any, key: str) -> Any:
     for part in key.split("."):
         tables = tables[int(part) if isinstance(tables, list) else part]
     return tables
+
+
+def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """One line for each value that differs: `train.epochs: 60 → 2`."""
+    return list(_lines(one, other, ""))
+
+
+def _lines(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for key in dict.fromkeys([*one, *other]):
+        here = f"{prefix}{key}"
+        before, after = one.get(key), other.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from _lines(before, after, f"{here}.")
+        elif before != after or type(before) is not type(after):
+            yield f"{here}: {_shown(before)} → {_shown(after)}"
+
+
+def _shown(value: Any) -> str:
+    return "absent" if value is None else str(value)

@@ -13,8 +13,8 @@ from typing import Any
 
 from dddm.interfaces.info import DatasetInfo
 from dddm.interfaces.plugin import RecipeContext
-from dddm.recipe.merge import Merged
-from dddm.recipe.options import Reading
+from dddm.recipe.merge import Node
+from dddm.recipe.reader import Reader
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
 from dddm.registry.registrar import PluginRegistrar
@@ -40,9 +40,8 @@ def ask(component: Component, catalogue: Catalogue) -> None:
     """Call all that a recipe's check calls; what it answers is not looked at here."""
     said = component.conformance
     for table in said.examples or ({},):
-        merged = Merged()
-        merged.tables.update({**table, "use": component.id})
-        use = Reading(merged, catalogue).use(component.kind, merged.tables, path=())
+        reader = Reader(Node.from_words({**table, "use": component.id}), catalogue)
+        use = reader.use(component.kind, reader.tables, path=())
         if use is None:
             continue
         facts = DatasetInfo(shape=said.shapes[0], train_images=1000)

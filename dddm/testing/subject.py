@@ -12,10 +12,10 @@ from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.interfaces.observer import Observer
 from dddm.interfaces.plugin import Issue, Kind, RecipeContext
 from dddm.interfaces.schedule import Schedule
-from dddm.recipe.merge import Merged
+from dddm.recipe.layout import COMPONENT_TABLES
+from dddm.recipe.merge import Node
 from dddm.recipe.model import ComponentConfig, plain
-from dddm.recipe.options import Reading
-from dddm.recipe.read import SINGLE
+from dddm.recipe.reader import Reader
 from dddm.recipe.write import inline
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
@@ -79,12 +79,10 @@ class Subject:
         Raises:
             ValueError: with all that is wrong with the table.
         """
-        merged = Merged()
-        merged.tables.update({**table, "use": self.component.id})
-        reading = Reading(merged, self.catalogue)
-        use = reading.use(self.component.kind, merged.tables, path=())
+        reader = Reader(Node.from_words({**table, "use": self.component.id}), self.catalogue)
+        use = reader.use(self.component.kind, reader.tables, path=())
         if use is None:
-            raise ValueError("; ".join(problem.what for problem in reading.problems))
+            raise ValueError("; ".join(problem.what for problem in reader.problems))
         return use
 
     @cached_property
@@ -105,7 +103,7 @@ class Subject:
             return []
         names = tuple(str(label) for label in range(self.classes))
         facts = DatasetInfo(shape=shape, train_images=1000, classes=names)
-        tables: dict[str, Any] = {name: {} for name in (*SINGLE, "train")}
+        tables: dict[str, Any] = {name: {} for name in (*COMPONENT_TABLES, "train")}
         context = RecipeContext(data=facts, tables=tables)
         return list(self.component.check(self.use.options, context))
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dddm.errors import RecipeError
 from dddm.interfaces.shards import Shards
-from dddm.recipe import shards as sharding
+from dddm.recipe.model import batches_per_epoch, check_processes, default_shards
 from dddm.support.noise import generator_for
 
 
@@ -67,7 +67,7 @@ class BatchPlan:
         Raises:
             RecipeError: if shards do not divide the batch, or images are fewer than one batch.
         """
-        shards = shards or sharding.default_shards(batch_images)
+        shards = shards or default_shards(batch_images)
         if batch_images % shards:
             raise RecipeError(
                 f"a batch of {batch_images} images cannot be split into {shards} equal shards",
@@ -87,7 +87,7 @@ class BatchPlan:
     @property
     def batches_per_epoch(self) -> int:
         """How many whole batches the smallest shard can serve."""
-        return sharding.batches_per_epoch(
+        return batches_per_epoch(
             images=self.images, batch_images=self.batch_images, shards=self.shards
         )
 
@@ -107,7 +107,7 @@ class BatchPlan:
         Raises:
             UsageError: if the shards cannot be shared equally.
         """
-        sharding.refuse_too_many(processes, batch_images=self.batch_images, shards=self.shards)
+        check_processes(processes, batch_images=self.batch_images, shards=self.shards)
         return Shards.of_process(
             images=self.images, count=self.shards, rank=rank, processes=processes
         )

@@ -24,7 +24,7 @@ from dddm.errors import DataError, RecipeError
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.info import ObjectiveInfo, SetInfo
 from dddm.interfaces.shards import Shards
-from dddm.recipe import shards as sharding
+from dddm.recipe.model import check_processes, default_shards
 from dddm.support.noise import generator_for, seed_for
 from dddm.train.batches import EpochRows, StepRows
 
@@ -83,7 +83,7 @@ class SetPlan:
         sets = needs.sets
         assert sets is not None, "other objectives have a BatchPlan"
         count = batch_images // sets.rows
-        shards = shards or sharding.default_shards(count)
+        shards = shards or default_shards(count)
         if count % shards:
             raise RecipeError(
                 f"{count} sets of {sets.rows} images cannot be shared equally by {shards} shards",
@@ -143,7 +143,7 @@ class SetPlan:
         Raises:
             UsageError: if the shards cannot be shared equally.
         """
-        sharding.refuse_too_many(processes, batch_images=self._count, shards=self.shards)
+        check_processes(processes, batch_images=self._count, shards=self.shards)
         return Shards.of_process(
             images=self.memory_rows, count=self.shards, rank=rank, processes=processes
         )

@@ -11,8 +11,7 @@ from attrs import asdict, frozen
 from dddm.generate.sample import evaluations_per_image
 from dddm.interfaces.info import DatasetInfo
 from dddm.interfaces.target_store import MemoryUsage
-from dddm.recipe.model import Recipe, SampleSpec
-from dddm.recipe.shards import batches_per_epoch, default_shards
+from dddm.recipe.model import Recipe, SampleSpec, batches_per_epoch, default_shards
 from dddm.train.build import build_split
 from dddm.train.memory import memory_usage_of
 from dddm.train.optimizer import state_bytes

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 from toy_plugins import RECIPE, toy_catalogue
 
 from dddm.cli.show import show
-from dddm.recipe.overrides import parse_value
+from dddm.recipe.merge import parse_value
 from dddm.recipe.read import read_recipe
-from dddm.recipe.sweep import read_sweep
+from dddm.recipe.sweep import Sweep, read_recipe_or_sweep
 
 
 @pytest.fixture
@@ -71,9 +71,11 @@ SWEEP = (
 def test_a_sweep_is_shown_as_a_recipe_with_a_sweep(toy: str) -> None:
     """It reads back to the same base and entries; --entry shows one as a recipe of its own."""
     Path(toy).write_text(RECIPE + SWEEP)
-    sweep = read_sweep(toy, catalogue=toy_catalogue())
+    sweep = read_recipe_or_sweep(toy, catalogue=toy_catalogue())
     Path("again.toml").write_text(shown(toy))
-    again = read_sweep("again.toml", catalogue=toy_catalogue())
+    again = read_recipe_or_sweep("again.toml", catalogue=toy_catalogue())
+    assert isinstance(sweep, Sweep)
+    assert isinstance(again, Sweep)
     assert again.base == sweep.base
     fingerprints = [entry.recipe.fingerprint for entry in sweep.entries]
     assert [entry.recipe.fingerprint for entry in again.entries] == fingerprints

@@ -17,8 +17,8 @@ from dddm.interfaces.plugin import Registrar
 from dddm.interfaces.sampler import Denoiser, Sampler
 from dddm.interfaces.schedule import Schedule
 from dddm.interfaces.target_store import TargetStore
-from dddm.recipe.describe import options_of
 from dddm.recipe.model import SampleSettings, TrainSettings
+from dddm.recipe.options import describe_options
 from dddm.registry import hookspec
 from dddm.registry.loader import load_catalogue
 
@@ -90,6 +90,6 @@ def test_every_option_stands_in_the_page() -> None:
             assert len(rows) == len(attrs.fields(component.options))
             classes.append(component.options)
     for options in classes:
-        for one in options_of(options):
+        for one in describe_options(options):
             assert f"| `{one.name}` | " in text
             assert one.help.replace("|", "\\|") in text

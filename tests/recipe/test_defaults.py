@@ -8,7 +8,7 @@ from toy_plugins import RECIPE, toy_catalogue
 from dddm.errors import RecipeError
 from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_recipe
-from dddm.recipe.sweep import read_sweep
+from dddm.recipe.sweep import Sweep, read_recipe_or_sweep
 from dddm.recipe.write import to_toml
 
 TABLES = {
@@ -122,7 +122,9 @@ def test_a_later_duration_takes_the_place_of_another(tmp_path: Path, duration: s
     overlaid = above(tmp_path, RECIPE, f"[train]\n{duration}\n")
     by_set = read(tmp_path, RECIPE, f"train.{name}={value}")
     (tmp_path / "toy.toml").write_text(f'{RECIPE}[[sweep]]\nname = "a"\ntrain = {{ {duration} }}\n')
-    (entry,) = read_sweep(tmp_path / "toy.toml", catalogue=toy_catalogue()).entries
+    sweep = read_recipe_or_sweep(tmp_path / "toy.toml", catalogue=toy_catalogue())
+    assert isinstance(sweep, Sweep)
+    (entry,) = sweep.entries
     for recipe in (overlaid, by_set, entry.recipe):
         assert recipe.train.epochs is None
         assert getattr(recipe.train, name) == float(value)

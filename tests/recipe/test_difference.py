@@ -1,6 +1,6 @@
 """How two recipes differ is said value by value."""
 
-from dddm.recipe.difference import difference
+from dddm.recipe.write import difference
 
 
 def test_equal_tables_do_not_differ() -> None:

@@ -1,25 +1,23 @@
-"""Tables are laid over each other, also over those that they stand in."""
+"""Tables are merged, and each value keeps its origin."""
 
 from pathlib import Path
 
 import pytest
 
-from dddm.recipe.merge import Merged, same_component
-from dddm.recipe.problems import Origin
+from dddm.recipe.merge import Node, apply_overrides, merge, same_component
 from dddm.recipe.source import Source
 
+TEXT = "[a]\nuse = 'x'\nn = 1\n[[more]]\na = { n = 2 }\nb = { use = 'y' }\n"
 
-def merged_of(folder: Path, text: str) -> Merged:
+
+def node_of(folder: Path, text: str) -> Node:
     file = folder / "a.toml"
     file.write_text(text)
-    merged = Merged()
-    merged.add_file(Source.read(file))
-    return merged
+    return Node.from_file(Source.read(file))
 
 
-def place_of(origin: Origin | None) -> str:
-    assert origin is not None
-    return origin.short.rpartition("/")[2]
+def place_of(node: Node, *path: str) -> str:
+    return node.find(path)[0].origin.short.rpartition("/")[2]
 
 
 @pytest.mark.parametrize(
@@ -38,31 +36,28 @@ def test_names_of_one_component(one: object, other: object, same: bool) -> None:
     assert same_component(one, other) is same
 
 
-def test_what_is_laid_over_keeps_its_place(tmp_path: Path) -> None:
-    """Values and tables of changes are found where they are written, the others where they were."""
-    text = "[a]\nuse = 'x'\nn = 1\n[[more]]\na = { n = 2 }\nb = { use = 'y' }\n"
-    merged = merged_of(tmp_path, text)
-    merged.lay_over(merged.tables["more"][0], written=("more", 0))
-    assert merged.tables["a"] == {"use": "x", "n": 2}
-    assert place_of(merged.origin(("a", "n"))) == "a.toml:5"
-    assert place_of(merged.origin(("a", "use"))) == "a.toml:2"
-    assert place_of(merged.origin(("b", "use"))) == "a.toml:6"
-    assert place_of(merged.origin(("b", "missing"))) == "a.toml:6"
+def test_merged_values_keep_their_origin(tmp_path: Path) -> None:
+    root = node_of(tmp_path, TEXT)
+    merged = merge(root, root.table["more"].value[0])
+    assert merged.plain()["a"] == {"use": "x", "n": 2}
+    assert place_of(merged, "a", "n") == "a.toml:5"
+    assert place_of(merged, "a", "use") == "a.toml:2"
+    assert place_of(merged, "b", "use") == "a.toml:6"
+    assert place_of(merged, "b", "missing") == "a.toml:6"
 
 
-def test_a_replaced_table_stands_where_it_was_replaced(tmp_path: Path) -> None:
-    """What a table lacks whose `use` changed is said of the new table, not of the file."""
-    merged = merged_of(tmp_path, "[a]\nuse = 'x'\nn = 1\n[[more]]\na = { use = 'y' }\n")
-    merged.lay_over(merged.tables["more"][0], written=("more", 0))
-    assert merged.tables["a"] == {"use": "y"}
-    assert place_of(merged.origin(("a",))) == "a.toml:5"
+def test_a_replaced_table_has_the_origin_of_the_new_one(tmp_path: Path) -> None:
+    root = node_of(tmp_path, "[a]\nuse = 'x'\nn = 1\n[[more]]\na = { use = 'y' }\n")
+    merged = merge(root, root.table["more"].value[0])
+    assert merged.plain()["a"] == {"use": "y"}
+    assert place_of(merged, "a") == "a.toml:5"
 
 
-def test_a_copy_is_changed_apart(tmp_path: Path) -> None:
-    """Neither tables nor origins are shared, and one key is left out."""
-    merged = merged_of(tmp_path, "[a]\nn = 1\n[b]\nn = 2\n")
-    copied = merged.without("b")
-    copied.put(("a", "n"), 9, words="--set a.n=9")
-    assert copied.tables == {"a": {"n": 9}}
-    assert merged.tables == {"a": {"n": 1}, "b": {"n": 2}}
-    assert place_of(merged.origin(("a", "n"))) == "a.toml:2"
+def test_overriding_changes_no_other_tree(tmp_path: Path) -> None:
+    root = node_of(tmp_path, "[a]\nn = 1\n[b]\nn = 2\n")
+    changed, problems = apply_overrides(root.without("b"), ["a.n=9"])
+    assert not problems
+    assert changed.plain() == {"a": {"n": 9}}
+    assert place_of(changed, "a", "n") == "--set a.n=9"
+    assert root.plain() == {"a": {"n": 1}, "b": {"n": 2}}
+    assert place_of(root, "a", "n") == "a.toml:2"

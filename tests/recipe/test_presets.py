@@ -11,8 +11,8 @@ from dddm.recipe.evaluation import read_evaluation
 from dddm.recipe.model import Evaluation, Recipe
 from dddm.recipe.presets import preset_summaries
 from dddm.recipe.read import read_recipe
-from dddm.recipe.shipped import preset_names
-from dddm.recipe.sweep import read_sweep
+from dddm.recipe.source import preset_names
+from dddm.recipe.sweep import Sweep, read_recipe_or_sweep
 from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
 
@@ -117,7 +117,9 @@ def test_a_preset_replaces_what_stood_there(tmp_path: Path) -> None:
     assert scored(by_option) == expected
     swept = 'extends = "base.toml"\n[[sweep]]\nname = "a"\nevaluate = { preset = "mine.toml" }\n'
     (tmp_path / "swept.toml").write_text(swept)
-    (entry,) = read_sweep(tmp_path / "swept.toml", catalogue=toy_catalogue()).entries
+    sweep = read_recipe_or_sweep(tmp_path / "swept.toml", catalogue=toy_catalogue())
+    assert isinstance(sweep, Sweep)
+    (entry,) = sweep.entries
     assert scored(entry.recipe) == expected
     kept = 'extends = "with.toml"\n[evaluate]\nfeatures = "other:pixels"\n'
     (tmp_path / "with.toml").write_text(WITH)

@@ -154,7 +154,7 @@ def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
         (("seed = 3", "seed = -1"), "at least 0"),
         (("seed = 3", 'seed = "3"'), "expected a whole number"),
         (("seed = 3", 'requires = "x"'), "a list of requirements"),
-        (("seed = 3", 'requires = ["a b c"]'), "is no requirement"),
+        (("seed = 3", 'requires = ["a b c"]'), "is not a valid requirement"),
         (("size = 2\n", ""), "needs the option 'size'"),
         (("size = 2", "size = 2\nflag = 1"), "expected true or false, found 1"),
         (("size = 2", "size = 2\nword = 'up'"), 'one of "left", "right"'),
@@ -177,7 +177,7 @@ def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
         (("steps = [3]", "steps = []"), "no step count"),
         (('features = "toy:pixels"', ""), "in which features"),
         (('features = "toy:pixels"', "features = 3"), "in which features"),
-        (("[evaluate]", "[evaluate]\nmetrics = ['fd']"), "among features, protocol, scores"),
+        (("[evaluate]", "[evaluate]\nmetrics = ['fd']"), "from features, protocol, scores"),
         (("[evaluate]", "[evaluate]\nscores = ['fid']"), "no score called 'fid'"),
         (("[evaluate]", "[evaluate]\nscores = 'fd'"), "what is measured, in an array"),
         (("[evaluate]", "[evaluate]\nscores = []"), "what is measured, in an array"),
@@ -252,11 +252,11 @@ def test_the_remedy_repeats_the_bounds(tmp_path: Path) -> None:
         ("train.epocs=2", "did you mean epochs?"),
         ("train.epochs", "not written KEY=VALUE"),
         ("train..epochs=2", "not written KEY=VALUE"),
-        ("train.epochs=two words", "no TOML value"),
+        ("train.epochs=two words", "not a TOML value"),
         ("train.epochs=many", "expected a whole number, found 'many'"),
         ("sample.5.steps=[1]", "no place sample.5.steps"),
         ("name.x=1", "no place name.x"),
-        ("sample.0=1", "sample must be tables"),
+        ("sample.0=1", "sample must be an array"),
     ],
 )
 def test_mistakes_on_the_command_line_are_shown_as_such(
@@ -282,7 +282,7 @@ def test_set_takes_bare_words_and_makes_tables(tmp_path: Path) -> None:
     [
         ("format = 2\nname = \n", "toy.toml:2:8"),
         ("format = 2\n[data\n", "toy.toml:2"),
-        ('format = 2\nname = "x', "no TOML"),
+        ('format = 2\nname = "x', "invalid TOML"),
         ("a = 1\na = 2\n", "toy.toml:2"),
     ],
 )

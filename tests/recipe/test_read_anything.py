@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from toy_plugins import RECIPE, toy_catalogue
 
 from dddm.errors import PluginError, RecipeError
-from dddm.recipe.read import KEYS, read_recipe
+from dddm.recipe.layout import KEYS
+from dddm.recipe.read import read_recipe
 
 words = st.sampled_from(
     [*KEYS, "use", "epochs", "steps", "images", "size", "rate", "list", "0", "1"]

@@ -9,7 +9,7 @@ from dddm.errors import RecipeError
 from dddm.recipe.model import Recipe, ReportedResult
 from dddm.recipe.read import read_recipe
 from dddm.recipe.reported import format_value, in_words
-from dddm.recipe.sweep import read_sweep
+from dddm.recipe.sweep import Sweep, read_recipe_or_sweep
 from dddm.recipe.write import to_toml
 
 FIGURES = """
@@ -72,7 +72,8 @@ def test_a_recipe_that_extends_another_does_not_inherit_them(tmp_path: Path) -> 
         above + SAYS + entries + FIGURES.replace("[[reported]]", "[[sweep.reported]]"),
         encoding="utf-8",
     )
-    sweep = read_sweep(tmp_path / "sweep.toml", catalogue=toy_catalogue())
+    sweep = read_recipe_or_sweep(tmp_path / "sweep.toml", catalogue=toy_catalogue())
+    assert isinstance(sweep, Sweep)
     assert [one.source for one in sweep.base.reported] == ["figure 2"]
     assert [[one.source for one in entry.recipe.reported] for entry in sweep.entries] == [
         [],
@@ -100,7 +101,7 @@ def test_what_the_command_line_changes_is_noted(tmp_path: Path) -> None:
         (("steps = [1, 1000]\nvalues = [2.90, 2]\n", ""), "[[reported]] is empty", 2),
         (("steps = [1, 1000]", "steps = [0, 1000]"), "0 is not at least 1", 8),
         (("images", "image"), "has no option 'image'", 7),
-        (("[[reported]]", "[reported]"), "reported must be tables", 2),
+        (("[[reported]]", "[reported]"), "reported must be an array", 2),
     ],
 )
 def test_mistakes_are_shown_where_they_stand(

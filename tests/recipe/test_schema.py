@@ -18,7 +18,7 @@ from toy_plugins import RECIPE, toy_catalogue
 from dddm.interfaces.plugin import Kind, option
 from dddm.recipe.read import read_recipe
 from dddm.recipe.schema import schema_of
-from dddm.recipe.shipped import shipped_names
+from dddm.recipe.source import shipped_names
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
 from dddm.registry.registrar import PluginRegistrar

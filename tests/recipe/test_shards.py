@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dddm.errors import UsageError
-from dddm.recipe.shards import batches_per_epoch, default_shards, refuse_too_many
+from dddm.recipe.model import batches_per_epoch, check_processes, default_shards
 
 
 @pytest.mark.parametrize(("batch", "shards"), [(100, 4), (1024, 64), (7, 1), (128, 64), (96, 32)])
@@ -27,13 +27,13 @@ def test_processes_own_whole_shards(batch: int, processes: int) -> None:
     """A number of processes is refused exactly where it does not divide the shards."""
     if default_shards(batch) % processes:
         with pytest.raises(UsageError, match="cannot share"):
-            refuse_too_many(processes, batch_images=batch, shards=None)
+            check_processes(processes, batch_images=batch, shards=None)
     else:
-        refuse_too_many(processes, batch_images=batch, shards=None)
+        check_processes(processes, batch_images=batch, shards=None)
 
 
 def test_the_numbers_that_fit_are_named() -> None:
     """The remedy is one a user can follow at once."""
     with pytest.raises(UsageError, match="4 processes cannot share 6 shards") as refused:
-        refuse_too_many(4, batch_images=12, shards=6)
+        check_processes(4, batch_images=12, shards=6)
     assert refused.value.remedy == "use 1, 2, 3, 6 processes, or another train.batch_images"

@@ -7,8 +7,9 @@ import pytest
 from toy_plugins import RECIPE, toy_catalogue
 
 from dddm.errors import DddmError, PluginError, RecipeError, UsageError
+from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_recipe
-from dddm.recipe.sweep import Sweep, read_sweep
+from dddm.recipe.sweep import Sweep, choose_entry, read_recipe_or_sweep
 
 SWEEP = (
     RECIPE
@@ -32,10 +33,16 @@ FIRST = RECIPE.count("\n") + 2
 """The line of the first [[sweep]]."""
 
 
-def read(folder: Path, text: str = SWEEP, *overrides: str) -> Sweep:
+def read_either(folder: Path, text: str, *overrides: str) -> Recipe | Sweep:
     file = folder / "toy.toml"
     file.write_text(text)
-    return read_sweep(file, overrides=overrides, catalogue=toy_catalogue())
+    return read_recipe_or_sweep(file, overrides=overrides, catalogue=toy_catalogue())
+
+
+def read(folder: Path, text: str = SWEEP, *overrides: str) -> Sweep:
+    found = read_either(folder, text, *overrides)
+    assert isinstance(found, Sweep)
+    return found
 
 
 def refused(folder: Path, text: str, *overrides: str, kind: type[DddmError] = RecipeError) -> str:
@@ -69,8 +76,8 @@ def test_the_base_is_the_recipe_without_the_sweep(tmp_path: Path) -> None:
     plain = read_recipe(tmp_path / "plain.toml", catalogue=toy_catalogue())
     assert sweep.base.fingerprint == plain.fingerprint
     assert read_recipe(tmp_path / "toy.toml", catalogue=toy_catalogue()) == sweep.base
-    assert read(tmp_path, RECIPE).entries == ()
-    assert read(tmp_path, SWEEP, "sweep=[]").entries == ()
+    assert read_either(tmp_path, RECIPE) == plain
+    assert read_either(tmp_path, SWEEP, "sweep=[]") == plain
 
 
 def test_an_entry_equals_the_same_changes_in_a_file_that_extends(tmp_path: Path) -> None:
@@ -108,7 +115,7 @@ def test_a_sweep_is_inherited_replaced_or_left_out(tmp_path: Path) -> None:
     own = '[[sweep]]\nname = "only"\nmetric = { rate = 0.75 }\n'
     assert [entry.name for entry in read(tmp_path, head).entries] == ["far", "slow"]
     assert [entry.name for entry in read(tmp_path, head + own).entries] == ["only"]
-    assert read(tmp_path, head + "sweep = []\n").entries == ()
+    assert isinstance(read_either(tmp_path, head + "sweep = []\n"), Recipe)
 
 
 def test_a_full_id_and_a_bare_name_are_one_component(tmp_path: Path) -> None:
@@ -156,15 +163,15 @@ def test_errors_that_entries_share_name_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entries", "expected"),
     [
-        ("sweep = 3", "sweep must be tables"),
-        ("sweep = [1]", "sweep must be tables"),
+        ("sweep = 3", "sweep must be an array"),
+        ("sweep = [1]", "sweep must be an array"),
         ("[[sweep]]\nseed = 1", "an entry needs a name of letters"),
         ("[[sweep]]\nname = 3", "an entry needs a name of letters"),
         ("[[sweep]]\nname = '../up'", "an entry needs a name of letters"),
         ("[[sweep]]\nname = ''", "an entry needs a name of letters"),
         ("[[sweep]]\nname = '.'", "an entry needs a name of letters"),
-        ("[[sweep]]\nname = 'Sweep.json'", "cannot be called Sweep.json"),
-        ("[[sweep]]\nname = 'a'\n[[sweep]]\nname = 'A'", "there is an entry 'A' already"),
+        ("[[sweep]]\nname = 'Sweep.json'", "cannot be named Sweep.json"),
+        ("[[sweep]]\nname = 'a'\n[[sweep]]\nname = 'A'", "there is already an entry"),
         ("[[sweep]]\nname = 'a'\nformat = 2", "an entry cannot change format"),
         ("[[sweep]]\nname = 'a'\nextends = 'b'", "an entry cannot change extends"),
         ("[[sweep]]\nname = 'a'\n[[sweep.sweep]]\nname = 'b'", "an entry cannot hold a sweep"),
@@ -192,7 +199,7 @@ def test_a_missing_plugin_of_an_entry_is_a_plugin_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("override", "expected"),
-    [("sweep.5.seed=1", "there is no place"), ("sweep.0.seed", "KEY=VALUE"), ("x.0=1", "x")],
+    [("sweep.5.seed=1", "no place"), ("sweep.0.seed", "KEY=VALUE"), ("x.0=1", "x")],
 )
 def test_overrides_that_cannot_be(tmp_path: Path, override: str, expected: str) -> None:
     """What is wrong with the command line is said once, and nothing else."""
@@ -204,11 +211,11 @@ def test_overrides_that_cannot_be(tmp_path: Path, override: str, expected: str) 
 def test_an_entry_is_found_by_name(tmp_path: Path) -> None:
     """A mistyped name gets the nearest one; a recipe without a sweep says so."""
     sweep = read(tmp_path)
-    assert sweep.entry("slow") is sweep.entries[1]
+    assert choose_entry(sweep, "slow") is sweep.entries[1]
     with pytest.raises(UsageError, match="did you mean slow"):
-        sweep.entry("slwo")
-    with pytest.raises(UsageError, match="without entries"):
-        read(tmp_path, RECIPE).entry("slow")
+        choose_entry(sweep, "slwo")
+    with pytest.raises(UsageError, match="single recipe"):
+        choose_entry(sweep.base, "slow")
 
 
 def test_reading_changes_nothing_that_was_read(tmp_path: Path) -> None:

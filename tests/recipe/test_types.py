@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dddm.recipe.types import check_bounds, convert, describe, describe_bounded
+from dddm.recipe.options import check_bounds, convert, describe, describe_bounded
 
 plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 values = st.recursive(plain, lambda v: st.lists(v) | st.dictionaries(st.text(), v), max_leaves=8)

@@ -14,8 +14,8 @@ from trunks import save_trunk
 
 from dddm.recipe.model import ComponentConfig, Recipe
 from dddm.recipe.read import read_recipe
-from dddm.recipe.shipped import shipped_names
-from dddm.recipe.sweep import read_sweep
+from dddm.recipe.source import shipped_names
+from dddm.recipe.sweep import Sweep, read_recipe_or_sweep
 from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
 from dddm.train.context import RunContext
@@ -35,11 +35,11 @@ def every() -> Iterator[Recipe]:
     """All recipes, and the entries of those that are sweeps."""
     catalogue = load_catalogue()
     for name in shipped_names():
-        sweep = read_sweep(name, catalogue=catalogue)
-        if sweep.entries:
-            yield from (entry.recipe for entry in sweep.entries)
+        read = read_recipe_or_sweep(name, catalogue=catalogue)
+        if isinstance(read, Sweep):
+            yield from (entry.recipe for entry in read.entries)
         else:
-            yield sweep.base
+            yield read
 
 
 RECIPES = {recipe.name: recipe for recipe in every()}

@@ -10,7 +10,7 @@ from toy_plugins import RECIPE, toy_catalogue
 
 from dddm.evaluate.record import DEVIATION, ScoreRecord, scores_to_text
 from dddm.interfaces.measurement import Floor
-from dddm.recipe.sweep import Entry, Sweep, read_sweep
+from dddm.recipe.sweep import Entry, Sweep, read_recipe_or_sweep
 from dddm.recipe.write import to_toml
 from dddm.train.run_folder import RunFolder
 
@@ -38,7 +38,9 @@ def make_sweep(folder: Path) -> Sweep:
     """Three entries; the second draws samples at 1 and 2 steps alone, the others at 3 too."""
     file = folder / "toy.toml"
     file.write_text(RECIPE + ENTRIES)
-    return read_sweep(file, catalogue=toy_catalogue())
+    found = read_recipe_or_sweep(file, catalogue=toy_catalogue())
+    assert isinstance(found, Sweep)
+    return found
 
 
 def score(

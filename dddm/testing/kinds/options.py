@@ -3,17 +3,15 @@
 import json
 import tomllib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 import attrs
 import tomli_w
 
 from dddm.interfaces.plugin import Issue, Kind
-from dddm.recipe.describe import default_of
 from dddm.recipe.model import ComponentConfig
-from dddm.recipe.options import hints_of
+from dddm.recipe.options import check_bounds, convert, default_of
 from dddm.recipe.schema import schema_of
-from dddm.recipe.types import check_bounds, convert
 from dddm.registry.catalogue import Catalogue
 from dddm.testing.check import ConformanceFailure, Suite, expect
 from dddm.testing.subject import LeftOut, Subject
@@ -73,7 +71,7 @@ def frozen(subject: Subject) -> None:
 @OPTIONS.check(once=True)
 def defaults(subject: Subject) -> None:
     """Each default is a value of its option's type and within its bounds, not a factory of one."""
-    hints = hints_of(subject.component.options)
+    hints = get_type_hints(subject.component.options)
     for field in attrs.fields(subject.component.options):
         if field.default is attrs.NOTHING or field.default is None:
             continue
