@@ -84,7 +84,7 @@ def test_a_wrong_recipe(
     [
         (["check", "nothing.toml"], 3, ("nothing.toml", "digits")),
         (["check", "digit"], 3, ("digit", "did you mean digits?")),
-        (["check", "."], 3, ("is a folder", "ends in .toml")),
+        (["check", "."], 3, ("is a folder", "name a .toml file")),
         (["chek", "digits"], 2, ("'chek'", "Did you mean check")),
         (["check"], 2, ("RECIPE",)),
         (["check", "digits", "--sett", "seed=1"], 2, ("--sett", "--set")),
@@ -98,7 +98,7 @@ def test_a_wrong_recipe(
             ("-p no:dddm.metrisc", "did you mean dddm.metrics"),
         ),
         (["-p", "no:xyzzy", "plugins"], 2, ("'xyzzy'", "dddm plugins")),
-        (["-p", "no:dddm.metrics", "check", "digits"], 4, ("dddm.metrics is disabled",)),
+        (["-p", "no:dddm.metrics", "check", "digits"], 4, ("dddm.metrics disabled",)),
         (["plugins", "show", "amd"], 4, ("amd", "adm")),
         (["sample", "--steps", "0"], 2, ("--steps", "x>=1")),
         (["sample"], 2, ("runs", "dddm run")),
