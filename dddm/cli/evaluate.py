@@ -222,7 +222,7 @@ def _real_images(
     """
     from dddm.recipe.evaluation import read_evaluation
     from dddm.recipe.read import read_recipe
-    from dddm.recipe.shipped import preset_names
+    from dddm.recipe.source import preset_names
     from dddm.train.run_folder import RunFolder, is_run
 
     path, recipe = Path(against), None

@@ -12,10 +12,9 @@ from typing import Any, Final, final
 from attrs import frozen
 
 from dddm.errors import DataError, EnvironmentProblem, RecipeError, UsageError
-from dddm.recipe.difference import difference
+from dddm.recipe.layout import COMPONENT_TABLES
 from dddm.recipe.model import Recipe
-from dddm.recipe.read import SINGLE
-from dddm.recipe.write import to_toml
+from dddm.recipe.write import difference, to_toml
 from dddm.support.files import atomic_write_text, raise_on_disk_full
 
 
@@ -103,7 +102,7 @@ class RunFolder:
         atomic_write_text(self.about, text + "\n")
 
 
-TRAINING_TABLES: Final = ("seed", *SINGLE, "train")
+TRAINING_TABLES: Final = ("seed", *COMPONENT_TABLES, "train")
 """What decides the weights.  Samples and scores may be asked for anew of a trained run."""
 
 
