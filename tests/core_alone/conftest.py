@@ -18,7 +18,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.fixture(scope="session")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Alone:
-    """The toys as a stranger's distribution, `dddm-toy`, with namespace `toy`."""
+    """The toys as a third-party distribution, `dddm-toy`, with namespace `toy`."""
     site = tmp_path_factory.mktemp("site")
     hook = "from toy_components import dddm_register\n"
     install(site, "dddm-toy", version="1.5", dddm_toy=("toy", hook))

@@ -10,7 +10,7 @@ from dddm.registry.component import Component
 
 
 def load(target: str) -> PluginError:
-    """What loading a stranger's metric with this target raises."""
+    """What loading a third-party metric with this target raises."""
     component = Component(
         kind=Kind.METRIC,
         name="d",

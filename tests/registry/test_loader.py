@@ -143,7 +143,7 @@ def test_a_half_registered_plugin_leaves_nothing(site: Path) -> None:
 
 
 def test_a_namespace_belongs_to_one_distribution(site: Path) -> None:
-    """The second distribution that claims it is set aside, and `dddm` is always ours."""
+    """The second distribution that claims it fails to load, and `dddm` is always ours."""
     install(site, "a-toy", toy_a=("shared.one", registering(metric("near"))))
     install(site, "b-toy", toy_b=("shared.two", registering(metric("far"))))
     install(site, "c-toy", toy_c=("dddm.more", registering(metric("mine"))))

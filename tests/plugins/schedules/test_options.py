@@ -10,7 +10,7 @@ from dddm_schedules.linear import linear
 from dddm_schedules.options import LinearOptions, VeOptions, check_linear, check_sigma
 from dddm_schedules.variance_exploding import VarianceExploding
 
-SURROUNDINGS = RecipeContext(data=None, tables={})
+CONTEXT = RecipeContext(data=None, tables={})
 
 
 @given(st.integers(2, 60), st.floats(0.01, 60), st.floats(0.01, 60))
@@ -19,7 +19,7 @@ def test_check_complains_exactly_where_the_schedule_cannot_be_made(
 ) -> None:
     """Options without a issue give a finite schedule; those with one are refused."""
     options = LinearOptions(timesteps=timesteps, beta_start=start, beta_end=end)
-    if list(check_linear(options, SURROUNDINGS)):
+    if list(check_linear(options, CONTEXT)):
         with pytest.raises(ValueError, match="below 1"):
             linear(options)
     else:
@@ -28,7 +28,7 @@ def test_check_complains_exactly_where_the_schedule_cannot_be_made(
 
 def test_complaint_names_the_option_and_the_remedy() -> None:
     """Ten timesteps with the default range are too few, and the message says how many would do."""
-    (issue,) = check_linear(LinearOptions(timesteps=10), SURROUNDINGS)
+    (issue,) = check_linear(LinearOptions(timesteps=10), CONTEXT)
     assert issue.option == "beta_end"
     assert "β of 2" in issue.what
     assert issue.remedy is not None
@@ -39,7 +39,7 @@ def test_complaint_names_the_option_and_the_remedy() -> None:
 def test_check_of_ve_complains_exactly_where_sigma_does_not_rise(low: float, high: float) -> None:
     """Options without a issue give a rising σ; those with one are refused."""
     options = VeOptions(timesteps=5, sigma_min=low, sigma_max=high)
-    issues = list(check_sigma(options, SURROUNDINGS))
+    issues = list(check_sigma(options, CONTEXT))
     if issues:
         assert [issue.option for issue in issues] == ["sigma_max"]
         assert f"above {low:g}" in str(issues[0].remedy)
