@@ -1,4 +1,4 @@
-"""Downloads a file of weights, because the user asked for it, and keeps it only if it is right."""
+"""Downloads a file of weights when the user asks, and keeps it only if it verifies."""
 
 import urllib.error
 import urllib.request
@@ -15,17 +15,17 @@ from dddm.support.weights import WeightFile, verify
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 60
-_HOME = {"127.0.0.1", "localhost"}
+_LOCAL_HOSTS = {"127.0.0.1", "localhost"}
 
 Progress = Callable[[int], None]
-"""Is told, again and again, how many bytes of the file are there."""
+"""Called with the number of bytes downloaded so far."""
 
 
 def fetch(file: WeightFile, *, folder: Path, progress: Progress = lambda _: None) -> Path:
-    """Download `file` into `folder`, and give it its name when its size and SHA-256 are right.
+    """Download `file` into `folder`; it gets its name once size and SHA-256 are right.
 
-    What an interrupted download has left goes on where it stopped, if the server allows that.  A
-    file of this name that is right already is left alone; one that is wrong is replaced.
+    Resumes an interrupted download if the server supports it.  A valid file is kept, an
+    invalid one replaced.
 
     Raises:
         EnvironmentProblem: if the server cannot be reached or the folder not be written to.
@@ -35,7 +35,7 @@ def fetch(file: WeightFile, *, folder: Path, progress: Progress = lambda _: None
     path = folder / file.name
     if path.is_file() and _is_right(path, file=file):
         return path
-    _refuse_open_roads(file)
+    _check_url(file)
     aside = path.with_name(f"{file.name}.part")
     with raise_on_disk_full(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,16 +58,16 @@ def _is_right(path: Path, *, file: WeightFile) -> bool:
     return True
 
 
-def _refuse_open_roads(file: WeightFile) -> None:
+def _check_url(file: WeightFile) -> None:
     if file.by_hand is not None:
         raise DataError(
-            f"{file.name} cannot be downloaded as it is; it is made of what {file.url} offers",
+            f"{file.name} cannot be downloaded: it is converted from a file at {file.url}",
             remedy=file.by_hand,
         )
     url = urlsplit(file.url)
-    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _HOME):
+    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOCAL_HOSTS):
         raise DataError(
-            f"{file.name} is not fetched from {file.url}: its URL does not begin with https://",
+            f"{file.name} cannot be fetched from {file.url}: only https:// is allowed",
             remedy="report this to the authors of the plugin that names it",
         )
 
@@ -98,7 +98,7 @@ def _download(file: WeightFile, *, aside: Path, progress: Progress) -> None:
 
 def _open(file: WeightFile, *, offset: int) -> Any:
     headers = {"User-Agent": "dddm", **({"Range": f"bytes={offset}-"} if offset else {})}
-    request = urllib.request.Request(file.url, headers=headers)  # noqa: S310 - see _refuse_open_roads
+    request = urllib.request.Request(file.url, headers=headers)  # noqa: S310 - see _check_url
     return urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)  # noqa: S310 - the same
 
 
@@ -118,6 +118,6 @@ def _unreachable(file: WeightFile, why: str) -> EnvironmentProblem:
     return EnvironmentProblem(
         f"{file.name} could not be fetched: {why}",
         where=file.url,
-        remedy="give the same command again, which goes on where it stopped; or fetch the file by "
-        "other means and put it where `dddm weights list` looks for it",
+        remedy="repeat the command, which resumes; or download the file by other means and put it "
+        "where `dddm weights list` searches",
     )
