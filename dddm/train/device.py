@@ -47,6 +47,11 @@ def choose_device(name: str, *, local_rank: int | None = None) -> torch.device:
             f"the device {name!r} cannot be used here: {error}",
             remedy="use --device cpu, or install a build of torch for this device",
         ) from error
+    if device.type == "cuda":
+        # torch lets cuDNN round the inputs of float32 convolutions to TF32, 10 bits, by default:
+        # measured on an H200, samples then differ from a CPU's by 1.6e-3 instead of 4e-6.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
     return device
 
 
