@@ -69,9 +69,7 @@ def measure(folder: Path, *, store: str, precision: str, batch: int, steps: int)
     (folder / "stall.toml").write_text(text, "utf-8")
     run = folder / f"{store}-{precision}"
     words = ["-m", "dddm", "run", "stall.toml", "--folder", run.name]
-    process = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, *words], cwd=folder, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([sys.executable, *words], cwd=folder, stderr=subprocess.DEVNULL)
     while process.poll() is None:
         done = [event for event in events_of(run) if event["event"] == "step-done"]
         if len(done) >= steps:

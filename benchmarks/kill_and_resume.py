@@ -71,7 +71,7 @@ SETTINGS: Final = (
 def run(folder: Path, setting: Setting, *, kill_after: float | None) -> bool:
     """Give the command once; whether it got to its end."""
     with (folder / "output.txt").open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own command
+        process = subprocess.Popen(
             setting.command,
             cwd=folder,
             env={**os.environ, "OMP_NUM_THREADS": "1"},

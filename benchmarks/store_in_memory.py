@@ -124,7 +124,7 @@ def main(part: tuple[int, int] | None) -> None:
     alone, this = 0.0, (sys.executable, __file__, "--part")
     for processes in (1, 2, 4):
         taken = [
-            int(subprocess.check_output([*this, str(rank), str(processes)]))  # noqa: S603 - our own
+            int(subprocess.check_output([*this, str(rank), str(processes)]))
             for rank in range(processes)
         ]
         alone = alone or taken[0]

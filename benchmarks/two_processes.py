@@ -35,7 +35,7 @@ def rate(recipe: str, *, processes: int, epochs: int, more: tuple[str, ...]) -> 
         if processes > 1:
             words += ["--nproc", str(processes)]
         os.sched_setaffinity(0, range(processes))
-        subprocess.run(  # noqa: S603 - our own command
+        subprocess.run(
             [sys.executable, *words],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             check=True,
