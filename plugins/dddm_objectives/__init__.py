@@ -1,8 +1,8 @@
 """Built-in training objectives."""
 
-from dddm.interfaces.info import DiagnosisInfo, MemoryField, ObjectiveInfo
+from dddm.interfaces.info import DiagnosisInfo, MemoryField, ObjectiveInfo, SetInfo
 from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
-from dddm_objectives.options import DirectlyDenoisingOptions
+from dddm_objectives.options import DirectlyDenoisingOptions, DriftingOptions
 
 _LEAK = DiagnosisInfo(
     title="Leak diagnostic",
@@ -34,6 +34,13 @@ def describe_directly_denoising(options: DirectlyDenoisingOptions) -> ObjectiveI
     )
 
 
+def describe_drifting(options: DriftingOptions) -> ObjectiveInfo:
+    """One evaluation from noise, compared in sets of one class."""
+    return ObjectiveInfo(
+        sets=SetInfo(rows=options.rows, real=options.real), metric=False, estimate="none"
+    )
+
+
 @hookimpl
 def dddm_register(registrar: Registrar) -> None:
     """Declare the built-in objectives."""
@@ -45,4 +52,18 @@ def dddm_register(registrar: Registrar) -> None:
         describe=describe_directly_denoising,
         summary="The paper's: the network is given its own estimate of the epoch before.",
         conformance=Conformance(examples=({}, {"estimate_dropout": 0.5}, {"guided_mix": True})),
+    )
+    registrar.add(
+        Kind.OBJECTIVE,
+        "drifting",
+        target="dddm_objectives.drifting:Drifting",
+        options=DriftingOptions,
+        describe=describe_drifting,
+        summary="One-step generation by comparing sets (Deng et al. 2026).",
+        conformance=Conformance(
+            examples=(
+                {"rows": 4, "real": 6, "patches": [3]},
+                {"rows": 4, "real": 6, "patches": [], "pixels": [1, 2], "statistics": True},
+            )
+        ),
     )

@@ -24,3 +24,27 @@ class DirectlyDenoisingOptions:
         help="Train on w d(f, x_0) + (1 − w) d(f, x̂) with w = 1/(n + 1) in epoch n, as in the "
         "follow-up paper (arXiv 2405.21059).",
     )
+
+
+@final
+@frozen(kw_only=True)
+class DriftingOptions:
+    """Options of `drifting`."""
+
+    rows: int = option(10, at_least=2, help="n, generated images in a set, all of one class.")
+    real: int = option(120, at_least=2, help="m, real images of that class to compare them with.")
+    temperatures: tuple[float, ...] = option(
+        (0.05, 0.2), above=0, help="τ: how near images must be to attract or repel each other."
+    )
+    pixels: tuple[int, ...] = option(
+        (1,), at_least=1, help="Compare means over square windows of so many pixels; 1: pixels."
+    )
+    patches: tuple[int, ...] = option(
+        (5,), at_least=1, help="Compare square patches of so many pixels, half overlapping."
+    )
+    random_network: bool = option(
+        default=True, help="Compare in two layers of fixed random convolutions."
+    )
+    statistics: bool = option(
+        default=False, help="Compare mean, deviation and local differences of whole images."
+    )

@@ -1,0 +1,129 @@
+"""Drifting (Deng, Li, Li, Du & He 2026, arXiv 2602.04770): a generator of one step.
+
+Of each class n images g = f(x_T, T) are made of fresh noise, and compared with m real ones r, in
+features φ whose real images are at mean distance 1, at several temperatures τ:
+
+    L = [ −‖φ(g_i) − φ(r_j)‖/τ  |  −‖φ(g_i) − φ(g_k)‖/τ, k ≠ i ]                    n × (m + n)
+    A = √(softmax over columns of L ∘ softmax over rows of L) = [A⁺ | A⁻]
+    V = (A⁺ ∘ rowsum A⁻) φ(r) − (A⁻ ∘ rowsum A⁺) φ(g),  divided by its root mean square
+    loss = mean of (φ(g) − sg(φ(g) + Σ_τ V))²
+
+V draws each generated image towards real ones near it and away from generated ones near it; it
+vanishes where both sets have one distribution.  The loss hardly falls, because V is normalised:
+the number `drift`, the root mean square of V before that, says how training goes.
+
+Every mean is over one set, so that the loss of a set depends on nothing but the set.
+
+Legend: B = G n generated images in G sets, m real ones in each, C channels, H rows, W columns,
+P groups of D features.
+"""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from dddm.interfaces.info import ImageShape
+from dddm.interfaces.objective import Objective, Outcome, TrainingProgress, TrainingStep
+from dddm.interfaces.schedule import Schedule
+from dddm_objectives.kernels import Kernel, kernels_of
+from dddm_objectives.options import DriftingOptions
+
+_LEAST_DISTANCE = 1e-6
+_PAIRED = 32
+
+
+@final
+class Drifting(Objective):
+    """The objective `drifting`."""
+
+    def __init__(self, options: DriftingOptions) -> None:
+        self._temperatures = options.temperatures
+        self._kernels = kernels_of(options)
+
+    def draw(
+        self,
+        *,
+        count: int,
+        shape: ImageShape,
+        schedule: Schedule,
+        progress: TrainingProgress,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """The noise that images are made of."""
+        del schedule, progress
+        size = (count, *shape.as_tuple)
+        return {"noise": torch.randn(size, generator=generator, device=generator.device)}
+
+    def step(self, given: TrainingStep) -> Outcome:
+        """The loss of each set."""
+        sets, draws, schedule = given.batch.sets, given.draws, given.denoiser.schedule
+        assert sets is not None, "its facts ask for sets"
+        count = len(draws["noise"])
+        generated_BCHW = given.denoiser.evaluate(
+            x_t=schedule.prior(noise=draws["noise"]),
+            t=schedule.grid(steps=1).to(draws["noise"].device).expand(count),
+            label=given.batch.label,
+            estimate=None,
+        )
+        losses, drifts = [], []
+        for kernel in self._kernels:
+            loss, size = self._compare(kernel, generated_BCHW, sets.x_0)
+            losses.append(loss)
+            drifts.append(size)
+        return Outcome(
+            loss=torch.stack(losses).mean(), numbers={"drift": torch.stack(drifts).mean()}
+        )
+
+    def _compare(
+        self, kernel: Kernel, generated_BCHW: Tensor, real_GmCHW: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The loss in one kernel, and the drift before it is normalised."""
+        sets = len(real_GmCHW)
+        phi_BPD = kernel(generated_BCHW)
+        with torch.no_grad():
+            phi_r_GPmD = _by_set(kernel(real_GmCHW.flatten(0, 1)), sets)
+        phi_g_GPnD = _by_set(phi_BPD, sets)
+        scale_GP11 = _mean_distance(phi_r_GPmD)
+        phi_g_GPnD, phi_r_GPmD = phi_g_GPnD / scale_GP11, phi_r_GPmD / scale_GP11
+        drift_GPnD, size = drift(phi_g_GPnD.detach(), phi_r_GPmD, temperatures=self._temperatures)
+        target_GPnD = phi_g_GPnD.detach() + drift_GPnD
+        return (phi_g_GPnD - target_GPnD).square().mean(), size
+
+
+def _by_set(phi_BPD: Tensor, sets: int) -> Tensor:
+    """(G n, P, D) → (G, P, n, D)."""
+    return phi_BPD.reshape(sets, -1, *phi_BPD.shape[1:]).transpose(1, 2)
+
+
+def drift(
+    generated: Tensor, real: Tensor, *, temperatures: tuple[float, ...]
+) -> tuple[Tensor, Tensor]:
+    """Σ_τ V of sets (…, n, D) beside real ones (…, m, D), and V's root mean square as it was.
+
+    Distances are those of the mean real pair.  n is at least 2.
+    """
+    near = torch.cdist(generated, real)
+    own = torch.cdist(generated, generated)
+    own = own + torch.diag_embed(torch.full_like(own[..., 0], torch.inf))
+    distance, real_count = torch.cat([near, own], dim=-1), real.shape[-2]
+    total, sizes = torch.zeros_like(generated), []
+    for temperature in temperatures:
+        logit = -distance / temperature
+        weight = (logit.softmax(dim=-1) * logit.softmax(dim=-2)).sqrt()
+        towards, away = weight[..., :real_count], weight[..., real_count:]
+        force = (towards * away.sum(-1, keepdim=True)) @ real - (
+            away * towards.sum(-1, keepdim=True)
+        ) @ generated
+        size = force.square().mean(dim=(-2, -1), keepdim=True).sqrt()
+        total = total + force / size.clamp_min(_LEAST_DISTANCE)
+        sizes.append(size.mean())
+    return total, torch.stack(sizes).mean()
+
+
+def _mean_distance(real_GPmD: Tensor) -> Tensor:
+    """Of two different real images of a set, (G, P, 1, 1), estimated from the first ones."""
+    some_GPkD = real_GPmD[..., :_PAIRED, :]
+    count = some_GPkD.shape[-2]
+    distance = torch.cdist(some_GPkD, some_GPkD).sum(dim=(-2, -1), keepdim=True)
+    return (distance / (count * (count - 1))).clamp_min(_LEAST_DISTANCE)
