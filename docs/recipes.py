@@ -17,7 +17,7 @@ from dddm.registry.loader import load_catalogue
 from dddm.workflow.dry_run import estimate_cost
 
 PAGE = Path(__file__).with_suffix(".md")
-FIRST = ("digits", "cifar10_small", "cifar10_small_as_printed")
+FIRST = ("digits", "digits_drifting", "cifar10_small", "cifar10_small_as_printed")
 HEAD = """\
 # Recipes
 

@@ -64,8 +64,9 @@ def test_it_is_built_without_memory(name: str) -> None:
     estimate = estimate_cost(RECIPES[name])
     assert estimate.steps > 0
     each = 2 if name.startswith("imagenet64") else 4  # the size that the paper names
-    assert estimate.store is not None
-    assert estimate.store.memory == each * estimate.image_bytes
+    if RECIPES[name].targets is not None:
+        assert estimate.store is not None
+        assert estimate.store.memory == each * estimate.image_bytes
     if name in PAPERS:
         parameters, near, gflops, flops_near, steps = PAPERS[name]
         assert estimate.cost.parameters / 1e6 == pytest.approx(parameters, rel=near)
@@ -144,6 +145,8 @@ def test_a_shrunken_copy_trains_and_samples(name: str, files_of: Path, tmp_path:
     smaller = [
         words.replace("FOLDER", str(files_of)).replace("IMAGES", str(size)) for words in SMALLER
     ]
+    if recipe.needs.sets is not None:  # each image of `files_of` has a class of its own
+        smaller += ["backbone.classes=false", "objective.rows=2", "objective.real=2"]
     small = read_recipe(
         path, overrides=[*smaller, *_trunk(recipe, files_of)], catalogue=load_catalogue()
     )
@@ -158,7 +161,8 @@ def test_a_shrunken_copy_trains_and_samples(name: str, files_of: Path, tmp_path:
 
 def _trunk(recipe: Recipe, folder: Path) -> list[str]:
     """Overrides that put a random trunk, and no resizing, where the recipe has a perceptual one."""
-    assert recipe.metric is not None
+    if recipe.metric is None:
+        return []
     uses = {
         "metric": recipe.metric,
         **{f"metric.{name}": part for name, part in _parts(recipe.metric).items()},
