@@ -372,7 +372,7 @@ class Step:
         )
         if draws_on is not None:
             draws = type(draws)(
-                own={n: t.to(self.device) for n, t in draws.own.items()}, flipped=None
+                values={n: t.to(self.device) for n, t in draws.values.items()}, flipped=None
             )
         self.optimizer.zero_grad()
         outcome = make_step(
