@@ -23,12 +23,12 @@ from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm_backbones.attention import EstimateTokens
 from dddm_backbones.layers import (
+    CachedSkip,
     Embedding,
     SecondTime,
-    SkipPart,
     convolution,
     group_norm,
-    starting_at_zero,
+    zero_init,
 )
 from dddm_backbones.options import AdmOptions, issues
 from dddm_backbones.steps import Step, StepMaker
@@ -50,7 +50,7 @@ class Cache(NamedTuple):
 
     h: Tensor
     skips: tuple[Tensor, ...]
-    parts: tuple[SkipPart, ...]
+    parts: tuple[CachedSkip, ...]
     done: int
     embedding: Tensor
 
@@ -81,15 +81,15 @@ class Adm(Backbone):
             embedding=self.embedding.width,
             tokens=options.channels if self.pixels is None else self.pixels.width,
         )
-        self.down, left_behind = _make_way_down(
+        self.down, skip_channels = _make_encoder(
             make, options=options, heights=heights, widths=widths
         )
         self.middle = make.middle(widths[-1], height=heights[-1])
-        self.up = _make_way_up(
-            make, options=options, heights=heights, widths=widths, left_behind=left_behind
+        self.up = _make_decoder(
+            make, options=options, heights=heights, widths=widths, skip_channels=skip_channels
         )
         self.last_norm = group_norm(widths[0])
-        self.last = starting_at_zero(convolution(widths[0], shape.channels))
+        self.last = zero_init(convolution(widths[0], shape.channels))
         # The last to be made, so that all other weights begin as they do without it.
         self.second_time = SecondTime(channels=options.channels) if options.second_time else None
         self._takes_estimate = options.estimate != "none"
@@ -134,10 +134,12 @@ class Adm(Backbone):
         if not self._takes_estimate:
             h_BCHW = self._to_last_step(h_BCHW, skips, [], embedding_BE, {})
             return Cache(h=h_BCHW, skips=(), parts=(), done=done, embedding=embedding_BE)
-        parts: list[SkipPart] = []
+        parts: list[CachedSkip] = []
         if self.first_estimate is None and not (self.training or torch.is_grad_enabled()):
-            takers = [step for step in self._way_up() if step.takes_skip][-len(skips) :]
-            parts = [step.part_of(skip) for step, skip in zip(takers, reversed(skips), strict=True)]
+            takers = [step for step in self._decoder() if step.takes_skip][-len(skips) :]
+            parts = [
+                step.cached_skip(skip) for step, skip in zip(takers, reversed(skips), strict=True)
+            ]
             skips = []
         return Cache(
             h=h_BCHW, skips=tuple(skips), parts=tuple(parts), done=done, embedding=embedding_BE
@@ -148,7 +150,7 @@ class Adm(Backbone):
         return Cache(
             h=cache.h[index],
             skips=tuple(skip_BCHW[index] for skip_BCHW in cache.skips),
-            parts=tuple(SkipPart(*(each[index] for each in part)) for part in cache.parts),
+            parts=tuple(CachedSkip(*(each[index] for each in part)) for part in cache.parts),
             done=cache.done,
             embedding=cache.embedding[index],
         )
@@ -184,7 +186,7 @@ class Adm(Backbone):
         self,
         h_BCHW: Tensor,
         skips: list[Tensor],
-        parts: Sequence[SkipPart],
+        parts: Sequence[CachedSkip],
         embedding_BE: Tensor,
         tokens: dict[int, Tensor],
     ) -> Tensor:
@@ -192,7 +194,7 @@ class Adm(Backbone):
         for step in self.middle:
             h_BCHW = step(h_BCHW, embedding_BE, tokens)
         remaining = iter(parts)
-        for step in self._way_up():
+        for step in self._decoder():
             if step.takes_skip and not skips:
                 h_BCHW = step.finish(h_BCHW, embedding_BE, tokens, next(remaining))
             else:
@@ -204,7 +206,7 @@ class Adm(Backbone):
         raw_BCHW: Tensor = self.last(functional.silu(self.last_norm(h_BCHW)))
         return raw_BCHW.contiguous()
 
-    def _way_up(self) -> Iterator[Step]:
+    def _decoder(self) -> Iterator[Step]:
         for step in self.up:
             assert isinstance(step, Step)  # for the type checker: a ModuleList forgets it
             yield step
@@ -257,36 +259,36 @@ def _entrances(
     return None, nn.ModuleDict(tokens), None
 
 
-def _make_way_down(
+def _make_encoder(
     make: StepMaker, *, options: AdmOptions, heights: list[int], widths: list[int]
 ) -> tuple[nn.ModuleList, list[int]]:
     """The steps down, and the channels that the first convolution and each of them leave."""
     steps = nn.ModuleList()
-    left_behind = [options.channels]
+    skip_channels = [options.channels]
     for height, width in zip(heights, widths, strict=True):
         if steps:
-            steps.append(make.halving(left_behind[-1], height=height))
-            left_behind.append(left_behind[-1])
+            steps.append(make.downsample(skip_channels[-1], height=height))
+            skip_channels.append(skip_channels[-1])
         for _ in range(options.blocks):
-            steps.append(make.residual(left_behind[-1], width, height=height))
-            left_behind.append(width)
-    return steps, left_behind
+            steps.append(make.residual(skip_channels[-1], width, height=height))
+            skip_channels.append(width)
+    return steps, skip_channels
 
 
-def _make_way_up(
+def _make_decoder(
     make: StepMaker,
     *,
     options: AdmOptions,
     heights: list[int],
     widths: list[int],
-    left_behind: list[int],
+    skip_channels: list[int],
 ) -> nn.ModuleList:
     """The steps up; each residual block takes what is left behind, the last first."""
     steps = nn.ModuleList()
-    channels, left = widths[-1], list(left_behind)
+    channels, left = widths[-1], list(skip_channels)
     for height, width in zip(reversed(heights), reversed(widths), strict=True):
         if steps:
-            steps.append(make.doubling(channels, height=height))
+            steps.append(make.upsample(channels, height=height))
         for _ in range(options.blocks + 1):
             steps.append(
                 make.residual(channels + left.pop(), width, height=height, takes_skip=True)

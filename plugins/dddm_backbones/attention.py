@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dddm.interfaces.info import ImageShape
-from dddm_backbones.layers import group_norm, starting_at_zero
+from dddm_backbones.layers import group_norm, zero_init
 
 
 @final
@@ -74,7 +74,7 @@ class Attention(nn.Module):
         self.query = nn.Linear(channels, channels)
         self.key_value = nn.Linear(channels, 2 * channels) if itself else None
         self.token_key_value = nn.Linear(tokens, 2 * channels) if tokens is not None else None
-        self.output = starting_at_zero(nn.Linear(channels, channels))
+        self.output = zero_init(nn.Linear(channels, channels))
 
     @property
     def sees_estimate(self) -> bool:

@@ -31,7 +31,7 @@ def convolution(inputs: int, outputs: int, *, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1)
 
 
-def starting_at_zero(layer: nn.Module) -> nn.Module:
+def zero_init(layer: nn.Module) -> nn.Module:
     """The layer with all parameters zero, so that a residual branch begins as nothing."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
@@ -92,7 +92,7 @@ class SecondTime(nn.Module):
         self._channels = channels
         width = 4 * channels
         self.enter = nn.Linear(channels, width)
-        self.leave = starting_at_zero(nn.Linear(width, width))
+        self.leave = zero_init(nn.Linear(width, width))
 
     def forward(self, second_time_B: Tensor) -> Tensor:
         """(B, E)."""
@@ -102,7 +102,7 @@ class SecondTime(nn.Module):
 
 
 @final
-class Halve(nn.Module):
+class Downsample(nn.Module):
     """(B, C, H, W) → (B, C, H/2, W/2), by a convolution or by averaging."""
 
     def __init__(self, channels: int, *, learned: bool) -> None:
@@ -133,7 +133,7 @@ def convolve_doubled(x_BCHW: Tensor, weight_OC33: Tensor, bias_O: Tensor | None)
 
 
 @final
-class Double(nn.Module):
+class Upsample(nn.Module):
     """(B, C, H, W) → (B, C, 2H, 2W), nearest, then a convolution if `learned`."""
 
     def __init__(self, channels: int, *, learned: bool) -> None:
@@ -153,7 +153,7 @@ class Double(nn.Module):
 
 
 @final
-class SkipPart(NamedTuple):
+class CachedSkip(NamedTuple):
     """What a block makes of the channels that the way down left behind, without the others.
 
     Attributes:
@@ -183,7 +183,7 @@ class ResidualBlock(nn.Module):
         embedding: int,
         dropout: float,
         scale_shift_norm: bool,
-        resize: Halve | Double | None = None,
+        resize: Downsample | Upsample | None = None,
     ) -> None:
         super().__init__()
         self._scale_shift_norm = scale_shift_norm
@@ -193,7 +193,7 @@ class ResidualBlock(nn.Module):
         self.embed = nn.Linear(embedding, 2 * outputs if scale_shift_norm else outputs)
         self.second_norm = group_norm(outputs)
         self.dropout = nn.Dropout(dropout)
-        self.second = starting_at_zero(convolution(outputs, outputs))
+        self.second = zero_init(convolution(outputs, outputs))
         self.short_cut = (
             nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, kernel_size=1)
         )
@@ -205,7 +205,7 @@ class ResidualBlock(nn.Module):
             h_BCHW, x_BCHW = self.resize(h_BCHW), self.resize(x_BCHW)
         return self._after_first(self.first(h_BCHW), self.short_cut(x_BCHW), embedding_BE)
 
-    def part_of(self, skip_BCHW: Tensor) -> SkipPart:
+    def cached_skip(self, skip_BCHW: Tensor) -> CachedSkip:
         """What the last of the inputs, (B, S, H, W), come to, for `finish`.
 
         A convolution of channels is the sum of convolutions of their parts, and a norm looks at one
@@ -221,13 +221,13 @@ class ResidualBlock(nn.Module):
             first_BCHW = functional.conv2d(normed_BSHW, self.first.weight[:, whole:], padding=1)
         else:
             first_BCHW = skip_BCHW.new_zeros(len(skip_BCHW), self.first.out_channels, 1, 1)
-        return SkipPart(
+        return CachedSkip(
             shared=shared_BSHW,
             first=first_BCHW,
             short_cut=functional.conv2d(skip_BCHW, self._mixing.weight[:, border:]),
         )
 
-    def finish(self, x_BCHW: Tensor, part: SkipPart, embedding_BE: Tensor) -> Tensor:
+    def finish(self, x_BCHW: Tensor, part: CachedSkip, embedding_BE: Tensor) -> Tensor:
         """What `forward` makes of x, (B, C, H, W), joined by what `part` was made of.
 
         The same up to rounding.

@@ -59,7 +59,8 @@ class AdmOptions:
         default=True, help="Let time and class scale and shift the second norm of a block."
     )
     updown_blocks: bool = option(
-        default=False, help="Halve and double the image in residual blocks, not by a convolution."
+        default=False,
+        help="Downsample and upsample in residual blocks instead of by a convolution.",
     )
     checkpointing: bool = option(
         default=False,

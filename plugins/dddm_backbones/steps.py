@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dddm_backbones.attention import Attention
-from dddm_backbones.layers import Double, Halve, ResidualBlock, SkipPart
+from dddm_backbones.layers import CachedSkip, Downsample, ResidualBlock, Upsample
 from dddm_backbones.options import AdmOptions
 from dddm_backbones.transformer import Transformer
 
@@ -29,7 +29,7 @@ class Step(nn.Module):
 
     def __init__(
         self,
-        block: ResidualBlock | Halve | Double,
+        block: ResidualBlock | Downsample | Upsample,
         *,
         height: int,
         attention: Sequence[Attention | Transformer] = (),
@@ -59,13 +59,13 @@ class Step(nn.Module):
             return recomputed
         return self._compute(*given)
 
-    def part_of(self, skip_BCHW: Tensor) -> SkipPart:
+    def cached_skip(self, skip_BCHW: Tensor) -> CachedSkip:
         """What the step makes of what the way down left behind, before it sees the map so far."""
         assert isinstance(self.block, ResidualBlock), "no other takes what was left behind"
-        return self.block.part_of(skip_BCHW)
+        return self.block.cached_skip(skip_BCHW)
 
     def finish(
-        self, h_BCHW: Tensor, embedding_BE: Tensor, tokens: dict[int, Tensor], part: SkipPart
+        self, h_BCHW: Tensor, embedding_BE: Tensor, tokens: dict[int, Tensor], part: CachedSkip
     ) -> Tensor:
         """What `forward` makes of the map so far and what `part` was made of, up to rounding."""
         assert isinstance(self.block, ResidualBlock), "no other takes what was left behind"
@@ -124,23 +124,23 @@ class StepMaker:
             ]
         )
 
-    def halving(self, channels: int, *, height: int) -> Step:
+    def downsample(self, channels: int, *, height: int) -> Step:
         """Half the size, to `height`."""
         if self._options.updown_blocks:
-            resize = Halve(channels, learned=False)
+            resize = Downsample(channels, learned=False)
             return self._step(self._block(channels, channels, resize=resize), height=height)
-        return self._step(Halve(channels, learned=True), height=height)
+        return self._step(Downsample(channels, learned=True), height=height)
 
-    def doubling(self, channels: int, *, height: int) -> Step:
+    def upsample(self, channels: int, *, height: int) -> Step:
         """Twice the size, to `height`."""
         if self._options.updown_blocks:
-            resize = Double(channels, learned=False)
+            resize = Upsample(channels, learned=False)
             return self._step(self._block(channels, channels, resize=resize), height=height)
-        return self._step(Double(channels, learned=True), height=height)
+        return self._step(Upsample(channels, learned=True), height=height)
 
     def _step(
         self,
-        block: ResidualBlock | Halve | Double,
+        block: ResidualBlock | Downsample | Upsample,
         *,
         height: int,
         attention: Sequence[Attention | Transformer] = (),
@@ -171,7 +171,7 @@ class StepMaker:
         return [Attention(channels, heads=heads, tokens=tokens)]
 
     def _block(
-        self, inputs: int, outputs: int, *, resize: Halve | Double | None = None
+        self, inputs: int, outputs: int, *, resize: Downsample | Upsample | None = None
     ) -> ResidualBlock:
         return ResidualBlock(
             inputs,

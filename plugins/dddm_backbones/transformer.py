@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from dddm.interfaces.info import ImageShape
 from dddm_backbones.attention import attend
-from dddm_backbones.layers import group_norm, starting_at_zero
+from dddm_backbones.layers import group_norm, zero_init
 
 _FEED_FORWARD: Final = 4
 _GROUP_NORM_EPSILON: Final = 1e-6
@@ -84,7 +84,7 @@ class Transformer(nn.Module):
         self.forward_norm = nn.LayerNorm(width)
         self.feed = nn.Linear(width, 2 * _FEED_FORWARD * width)
         self.forward_output = nn.Linear(_FEED_FORWARD * width, width)
-        self.leave = starting_at_zero(nn.Linear(width, channels))
+        self.leave = zero_init(nn.Linear(width, channels))
 
     def forward(self, x_BCHW: Tensor, token_BMP: Tensor) -> Tensor:
         """(B, C, H, W)."""

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from dddm.interfaces.info import ImageShape
 from dddm.support.torchvision_operators import import_torchvision
 from dddm_backbones.adm import Adm
-from dddm_backbones.layers import Double, Halve, ResidualBlock
+from dddm_backbones.layers import Downsample, ResidualBlock, Upsample
 from dddm_backbones.options import AdmOptions
 from dddm_backbones.steps import Step
 
@@ -119,7 +119,9 @@ def _way(name: str, steps: nn.ModuleList, *, resize: str) -> Named:
     stage, number = 0, 0
     for step in steps:
         assert isinstance(step, Step)
-        changes_size = isinstance(step.block, Halve | Double) or step.block.resize is not None
+        changes_size = (
+            isinstance(step.block, Downsample | Upsample) or step.block.resize is not None
+        )
         if changes_size:
             yield from _block(f"{name}.{stage}.{resize}.0", step.block)
             stage, number = stage + 1, 0
@@ -130,8 +132,8 @@ def _way(name: str, steps: nn.ModuleList, *, resize: str) -> Named:
         number += 1
 
 
-def _block(name: str, block: ResidualBlock | Halve | Double) -> Named:
-    if isinstance(block, Halve | Double):
+def _block(name: str, block: ResidualBlock | Downsample | Upsample) -> Named:
+    if isinstance(block, Downsample | Upsample):
         assert block.convolution is not None
         yield from _layer(f"{name}.conv", block.convolution)
         return

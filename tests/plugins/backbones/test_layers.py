@@ -15,15 +15,15 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from dddm_backbones.layers import (
-    Double,
+    Downsample,
     Embedding,
-    Halve,
     ResidualBlock,
+    Upsample,
     convolution,
     convolve_doubled,
     group_norm,
     sinusoids,
-    starting_at_zero,
+    zero_init,
 )
 
 
@@ -48,7 +48,7 @@ def test_convolution_keeps_the_size_but_for_the_stride(
 
 def test_starting_at_zero_sets_every_parameter_to_zero_and_leaves_it_trainable() -> None:
     """Weights and biases are zero and still take gradients."""
-    layer = starting_at_zero(nn.Conv2d(2, 3, 3))
+    layer = zero_init(nn.Conv2d(2, 3, 3))
     for parameter in layer.parameters():
         assert parameter.count_nonzero() == 0
         assert parameter.requires_grad
@@ -111,21 +111,25 @@ def test_halving_by_averaging_is_the_mean_of_four() -> None:
     """Without weights each place is the mean of its 2×2 pixels."""
     x_BCHW = noise(2, 3, 4, 6)
     expected = x_BCHW.reshape(2, 3, 2, 2, 3, 2).mean(dim=(3, 5))
-    torch.testing.assert_close(Halve(3, learned=False)(x_BCHW), expected)
+    torch.testing.assert_close(Downsample(3, learned=False)(x_BCHW), expected)
 
 
 def test_doubling_without_weights_repeats_each_pixel_and_halving_undoes_it() -> None:
     """Nearest: each pixel becomes four of the same value."""
     x_BCHW = noise(2, 3, 2, 3)
-    doubled = Double(3, learned=False)(x_BCHW)
+    doubled = Upsample(3, learned=False)(x_BCHW)
     expected = x_BCHW.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     assert torch.equal(doubled, expected)
-    torch.testing.assert_close(Halve(3, learned=False)(doubled), x_BCHW)
+    torch.testing.assert_close(Downsample(3, learned=False)(doubled), x_BCHW)
 
 
 def test_learned_changes_of_size_are_a_convolution() -> None:
     """Halving is a strided convolution, doubling is nearest and then a convolution."""
-    x_BCHW, halve, double = noise(1, 3, 4, 4), Halve(3, learned=True), Double(3, learned=True)
+    x_BCHW, halve, double = (
+        noise(1, 3, 4, 4),
+        Downsample(3, learned=True),
+        Upsample(3, learned=True),
+    )
     (weight, bias), (up_weight, up_bias) = halve.parameters(), double.parameters()
     expected = functional.conv2d(x_BCHW, weight, bias, stride=2, padding=1)
     torch.testing.assert_close(halve(x_BCHW), expected)
@@ -154,7 +158,7 @@ def test_a_convolution_of_the_doubled_image_needs_no_doubled_image(
 def test_doubling_elsewhere_than_on_a_cpu_takes_the_doubled_image() -> None:
     """The meta device stands for any other: there the doubled image is convolved, and counted."""
     with torch.device("meta"):
-        double, x_BCHW = Double(4, learned=True), torch.empty(1, 4, 2, 3)
+        double, x_BCHW = Upsample(4, learned=True), torch.empty(1, 4, 2, 3)
     with FlopCounterMode(display=False) as counter:
         assert double(x_BCHW).shape == (1, 4, 4, 6)
     assert counter.get_total_flops() == 2 * (4 * 9) * (4 * 24)
@@ -203,14 +207,14 @@ def test_a_block_may_begin_with_what_was_left_behind(channels: int, skip: int) -
     x_BCHW, skip_BSHW = noise(2, channels, 4, 6), noise(2, skip, 4, 6, seed=1)
     embedding_BE = noise(2, 6, seed=2)
     expected = block(torch.cat([x_BCHW, skip_BSHW], dim=1), embedding_BE)
-    part = block.part_of(skip_BSHW)
+    part = block.cached_skip(skip_BSHW)
     for _ in range(2):
         found = block.finish(x_BCHW, part, embedding_BE)
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("resize", [None, Halve(4, learned=False), Double(4, learned=False)])
-def test_residual_block_begins_as_its_short_cut(resize: Halve | Double | None) -> None:
+@pytest.mark.parametrize("resize", [None, Downsample(4, learned=False), Upsample(4, learned=False)])
+def test_residual_block_begins_as_its_short_cut(resize: Downsample | Upsample | None) -> None:
     """Before training the block only changes the size, if it changes anything."""
     block = ResidualBlock(
         4, 4, embedding=6, dropout=0.5, scale_shift_norm=True, resize=resize
