@@ -7,44 +7,43 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dddm.testing.check import Suite
-from dddm.testing.every_check import COMMON, SUITES
+from dddm.testing.suites import COMMON, SUITES
 
 PAGE = Path(__file__).with_suffix(".md")
 HEAD = """\
 # Testing a plugin
 
-What an interface in `dddm/interfaces/` promises, the conformance kit tries: on your component, with
-your options, on small made-up images, in seconds on one core. The built-ins pass the same kit, and
-each check is proved by at least one planted mistake that it catches.
+The conformance kit checks that a component does what its interface in `dddm/interfaces/` promises:
+with your options, on small made-up images, in seconds on one core. The built-ins pass the same
+checks, and for each check there is a test with a mistake that it must find.
 
 ```sh
 pip install 'dddm[testing]'
 dddm plugin test charbonnier                    # a component, a namespace or a distribution
 dddm plugin test charbonnier --check metric.symmetric
-dddm plugin test charbonnier --option eps=0.1   # other options than the declared examples
-dddm plugin test charbonnier --list             # the checks, none tried
+dddm plugin test charbonnier --option eps=0.1   # instead of the declared examples
+dddm plugin test charbonnier --list             # list the checks without running them
 ```
 
-A broken promise is exit code 4, with what was promised, what was seen, the line of
-the component that led to it, and what to change. What stands on a broken promise is left out: where
-a component cannot be built or called, or its results have another shape, that alone is told. In the
-tests of a plugin it is one test for each check and example:
+The exit code is 4 if a check fails. The message says what the interface promises, what was seen,
+and on which line of your package an error was raised. Where a component cannot be built or called,
+or its results have the wrong shape, the checks that would fail for the same reason are skipped.
+
+In the tests of a plugin, each check of each example is one test of pytest:
 
 ```python
 from dddm.testing import conformance
 
 
 @conformance("charbonnier:charbonnier")
-def test_it_keeps_its_promises(check):
+def test_conformance(check):
     check()
 ```
 
-`dddm.testing.examine("charbonnier:charbonnier")` gives a report without pytest: `report.ok`,
-`report.results`, and `str(report)` with what is broken. Both take several names, `kind="metric"`
-where a name is ambiguous, `checks=[...]`, and `examples=[{...}]`: options instead of the declared
-ones, such as paths of files that are on this machine alone.
+`conformance` takes several names, `kind="metric"` where a name is ambiguous, `checks=[...]`, and
+`examples=[{...}]`: options instead of the declared ones, such as paths of files on this machine.
 
-## What a registration says
+## What a registration declares
 
 ```python
 registrar.add(
@@ -58,21 +57,21 @@ registrar.add(
 )
 ```
 
-`examples` are options that the component is tried with, each a table as a recipe writes it; without
-any, all defaults. `lacks` names capabilities that it does not have, each with the reason: checks of
-these are left out. `expected_failures` names checks that it is known to fail with every example,
-each with the reason: passing one is an error. `shapes` are those of the images that it is tried
-with, 1×8×8 and 3×8×16 unless said otherwise, and `classes` how many classes these have, 3. Of a
-target store, `relative_error` says by how much a number may be off, as a share of its image's
-largest; or it is a function of the options that says so.
+| Field of `Conformance` | Meaning | Default |
+| --- | --- | --- |
+| `examples` | options to test with, each a table as a recipe writes it | all defaults |
+| `lacks` | capabilities that it does not have, each with the reason; their checks are skipped | none |
+| `expected_failures` | checks that fail with every example, each with the reason; passing one is a failure (`xfail(strict=True)`) | none |
+| `shapes` | shapes of the images to test with | 1×8×8 and 3×8×16 |
+| `classes` | how many classes these images have | 3 |
+| `relative_error` | of a target store: how far a value may be off, as a share of its image's largest; or a function of the options | 0 |
 
-Something is left out, and says so, where it cannot be tried here: a check of GPUs without one, and
-whatever needs weights, files or packages that are declared and absent. With `examples=` or
-`--option`, files that are named must be there. Of a large data set a part is looked at: 64 images
-of each split one by one, and every image up to 10,000.
+A check is also skipped, with the reason, where it cannot run: without a GPU, or without the weights,
+files or packages that a registration declares. Files named by `examples=` or `--option` must be
+there. Of a large data set, 64 images of each split are compared one by one.
 
 This page is written by `python docs/testing.py`.
-"""
+"""  # noqa: E501 - a table of Markdown
 
 
 def page() -> str:

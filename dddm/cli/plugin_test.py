@@ -1,5 +1,6 @@
 """`dddm plugin test`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +11,7 @@ from dddm.cli.common import catalogue_of, complete_component, json_option, show_
 if TYPE_CHECKING:
     # Help waits for none of them.
     from dddm.registry.component import Component
-    from dddm.testing.report import Report, Result
+    from dddm.testing.conformance import Result
 
 
 def _complete(
@@ -60,8 +61,10 @@ def test(  # noqa: PLR0917 - click passes them by name
       dddm plugin test dddm-charbonnier --json
       dddm plugin test charbonnier --list
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.testing.run import examine
-    from dddm.testing.subject import find_components
+    from attrs import asdict
+
+    from dddm.errors import PluginError
+    from dddm.testing.conformance import find_components, run_trials, summary_of, trials_of
 
     catalogue = catalogue_of(ctx)
     components = find_components(catalogue, name)
@@ -69,18 +72,22 @@ def test(  # noqa: PLR0917 - click passes them by name
         _list(components, as_json=as_json)
         return
     examples = [_example(ctx, components, options)] if options else None
-    report = examine(name, examples=examples, checks=checks or None, catalogue=catalogue)
+    trials = trials_of(name, examples=examples, checks=checks or None, catalogue=catalogue)
+    results = run_trials(trials)
+    failed = [result for result in results if result.outcome == "failed"]
     if as_json:
-        facts = [result.facts for result in report.results]
-        show_json({"ok": report.ok, "summary": report.summary, "results": facts})
+        facts = [asdict(result) for result in results]
+        show_json({"ok": not failed, "summary": summary_of(results), "results": facts})
     else:
-        _show(report)
-    if not report.ok:
-        raise _broken(report)
+        _show(results)
+        click.echo(f"\n{summary_of(results)}")
+    if failed:
+        first = "a check" if len(failed) == 1 else f"{len(failed)} checks"
+        raise PluginError("\n".join([f"{first} failed", *_explained(failed)]))
 
 
 def _list(components: "tuple[Component, ...]", *, as_json: bool) -> None:
-    from dddm.testing.every_check import checks_of
+    from dddm.testing.suites import checks_of
 
     checks = {check.name: check for c in components for check in checks_of(c.kind)}
     if as_json:
@@ -100,7 +107,7 @@ def _list(components: "tuple[Component, ...]", *, as_json: bool) -> None:
 def _example(
     ctx: click.Context, components: "tuple[Component, ...]", options: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Options from the command line, as in a recipe's table."""
+    """Options from the command line, as a recipe's table holds them."""
     from dddm.errors import UsageError
     from dddm.recipe.model import plain
     from dddm.recipe.read import read_use
@@ -109,43 +116,51 @@ def _example(
         names = ", ".join(component.id for component in components)
         raise UsageError(
             f"--option applies to one component, and {len(components)} are tested",
-            where="--option",
             remedy=f"name one of {names}",
         )
     (component,) = components
     use = read_use(component.kind, component.id, options=options, catalogue=catalogue_of(ctx))
-    said = {option.partition("=")[0].partition(".")[0] for option in options}
-    return {name: value for name, value in plain(use.options).items() if name in said}
+    given = {option.partition("=")[0].partition(".")[0] for option in options}
+    return {name: value for name, value in plain(use.options).items() if name in given}
 
 
-_SIGNS = {"passed": "✓", "left out": "·", "failed as expected": "✓"}
+_SIGNS = {"passed": "✓", "failed": "✗", "skipped": "·", "xfailed": "✓"}
+_LABELS = {"passed": "", "failed": "  failed: ", "skipped": "  skipped: ",
+           "xfailed": "  failed as expected: "}  # fmt: skip
 
 
-def _show(report: "Report") -> None:
+def _show(results: "Sequence[Result]") -> None:
+    """A line for each check, under its component and example; one cause in words once."""
     shown = None
     seen: dict[str, str] = {}
-    for result in report.results:
+    for result in results:
         if shown != (result.component, result.example):
             shown = (result.component, result.example)
-            click.secho(f"{result.component}", bold=True, nl=False)
+            click.secho(result.component, bold=True, nl=False)
             click.echo(f"  {result.kind}, with {result.example}")
-        _show_result(result, first=seen.setdefault(result.detail, result.name))
-    click.echo(f"\n{report.summary}")
+        detail, failed = result.detail, result.outcome == "failed"
+        if failed and (first := seen.setdefault(detail, result.name)) != result.name:
+            detail = f"as {first}"
+        sign = click.style(f"  {_SIGNS[result.outcome]} ", fg="red" if failed else "green")
+        click.echo(f"{sign}{result.name}{_LABELS[result.outcome]}{detail}")
 
 
-def _show_result(result: "Result", *, first: str) -> None:
-    """In a line; `first` is the check of which the same was seen first."""
-    good = result.outcome.ok
-    sign = _SIGNS.get(result.outcome.value, "✗")
-    detail = result.detail if good or first == result.name else f"as {first}"
-    said = "" if result.outcome.value == "passed" else f"  {result.outcome.value}: {detail}"
-    click.echo(click.style(f"  {sign} ", fg="green" if good else "red"), nl=False)
-    click.echo(f"{result.name}{said}")
-
-
-def _broken(report: "Report") -> Exception:
-    from dddm.errors import PluginError
-
-    count = len(report.broken)
-    promises = "a promise is broken" if count == 1 else f"{count} promises are broken"
-    return PluginError("\n".join([promises, *report.told]))
+def _explained(failed: "Sequence[Result]") -> list[str]:
+    """What failed in words; checks of which the same was seen together."""
+    alike: dict[tuple[str, str, str], list[Result]] = {}
+    for result in failed:
+        alike.setdefault((result.component, result.kind, result.detail), []).append(result)
+    lines = []
+    for (component, _, detail), results in alike.items():
+        examples = "; ".join(dict.fromkeys(result.example for result in results))
+        lines.append(f"{component} with {examples}:")
+        for name, promise in dict.fromkeys((result.name, result.promise) for result in results):
+            lines.append(f"  {name} promises: {promise}")
+        where = results[0].where
+        lines.append(f"  seen: {detail}" + ("" if where is None else f" ({where})"))
+        if results[0].lacks is not None:
+            lines.append(
+                "  if it is meant to be so, declare "
+                f'Conformance(lacks={{"{results[0].lacks}": "the reason"}})'
+            )
+    return lines

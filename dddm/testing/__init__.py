@@ -1,32 +1,43 @@
-"""The conformance kit: what the interfaces promise, tried on any component.
+"""The conformance kit: checks that a component does what its interface promises.
 
 In the tests of a plugin, one test for each promise and each example of options:
 
     from dddm.testing import conformance
 
     @conformance("charbonnier:charbonnier")
-    def test_it_keeps_its_promises(check):
+    def test_conformance(check):
         check()
 
-As a function, which needs no pytest, and on the command line:
-
-    report = dddm.testing.examine("charbonnier:charbonnier")
-    assert report.ok, report
+On the command line:
 
     dddm plugin test charbonnier
 
-What the kit should know of a component stands in its registration: `conformance=Conformance(...)`
+What the kit needs to know of a component is in its registration: `conformance=Conformance(...)`
 of `dddm.interfaces.plugin`.  Every check and capability is listed in docs/testing.md.
 """
 
-from dddm.testing.check import Check, ConformanceFailure
-from dddm.testing.every_check import checks_of
-from dddm.testing.parametrise import conformance
-from dddm.testing.plain_paths import plain_paths
-from dddm.testing.report import Report, Result
-from dddm.testing.run import examine
+try:
+    import pytest  # noqa: F401 - only to say what to install if it is missing
+except ImportError as error:
+    from dddm.errors import EnvironmentProblem
+
+    raise EnvironmentProblem(
+        "dddm.testing runs on pytest, which is not installed",
+        remedy="pip install 'dddm[testing]'",
+    ) from error
+
+from dddm.testing.check import Check
+from dddm.testing.conformance import conformance
+from dddm.testing.suites import checks_of
+from dddm.testing.toys import (
+    ScalarDenoiser,
+    SquaredError,
+    ToyDenoiser,
+    cosine_schedule,
+    toy_schedules,
+)
 
 __all__ = [
-    "Check", "ConformanceFailure", "Report", "Result", "checks_of", "conformance", "examine",
-    "plain_paths",
+    "Check", "ScalarDenoiser", "SquaredError", "ToyDenoiser", "checks_of", "conformance",
+    "cosine_schedule", "toy_schedules",
 ]  # fmt: skip

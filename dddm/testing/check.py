@@ -1,33 +1,18 @@
-"""What a check is: one promise of an interface, and a small function that tries it.
+"""What a check is: a small function that tests one promise of an interface.
 
-A check's promise is its docstring's first paragraph; its name is its suite's prefix and its
-function's name, `metric.zero-at-equality`.
+The promise is the first paragraph of its docstring; its name is the suite's prefix and the
+function's name: `metric.symmetric`.  It fails with any exception and skips with `pytest.skip`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import final
+from typing import Any, final
 
 from attrs import frozen
 
 from dddm.testing.subject import Subject
 
-Try = Callable[[Subject], None]
-
-
-@final
-class ConformanceFailure(AssertionError):
-    """A component does not do what its interface promises.
-
-    Args:
-        seen: what it did.
-        remedy: what to change; None where what was seen says it.
-    """
-
-    def __init__(self, seen: str, *, remedy: str | None = None) -> None:
-        super().__init__(seen if remedy is None else f"{seen}\n  try: {remedy}")
-        self.seen = seen
-        self.remedy = remedy
+Cases = Callable[[Subject], Iterable[tuple[Any, ...]]]
 
 
 @final
@@ -38,10 +23,11 @@ class Check:
     Attributes:
         name: `metric.symmetric`.
         promise: in one sentence.
-        capability: without which the promise is not made; None where every component makes it.
-        once: whether options do not bear on it, so that it is tried with the first example alone.
-        basis: whether nothing of its kind can be tried with an example for which it fails.
-        function: tries it; raises `ConformanceFailure`, or `LeftOut` where it cannot be tried.
+        capability: a component may lack it, and the check is skipped; None if no component may.
+        once: options do not matter, so that only the first example is checked.
+        basis: if it fails, the other checks of this kind would only fail for the same reason.
+        function: called once with each of the `cases`.
+        cases: arguments of the function: the subject itself, or what is made of it.
     """
 
     name: str
@@ -49,39 +35,67 @@ class Check:
     capability: str | None
     once: bool
     basis: bool
-    function: Try
+    function: Callable[..., None]
+    cases: Cases
+
+    def run(self, subject: Subject) -> None:
+        """Test this promise of a component."""
+        for case in self.cases(subject):
+            self.function(*case)
+
+
+def whole(subject: Subject) -> Iterator[tuple[Subject]]:
+    """One case: the subject."""
+    yield (subject,)
 
 
 @final
 class Suite:
-    """The checks of one kind of component, or of all kinds.
+    """The checks of one kind of component, or of every kind.
 
     Args:
         prefix: of the checks' names.
+        interface: that a component of this kind implements.
+        cases: that its checks get unless they say otherwise.
         capabilities: what a component may lack, each with what it means.
     """
 
-    def __init__(self, prefix: str, *, capabilities: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        interface: type[Any] = object,
+        cases: Cases = whole,
+        capabilities: Mapping[str, str] | None = None,
+    ) -> None:
         self.prefix = prefix
+        self.interface = interface
         self.capabilities = dict(capabilities or {})
         self.checks: list[Check] = []
+        self._cases = cases
 
     def check(
-        self, *, capability: str | None = None, once: bool = False, basis: bool = False
-    ) -> Callable[[Try], Try]:
-        """Make a function a check of this suite."""
+        self,
+        *,
+        capability: str | None = None,
+        once: bool = False,
+        basis: bool = False,
+        cases: Cases | None = None,
+    ) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        """Add a function to this suite."""
         assert capability is None or capability in self.capabilities, capability
 
-        def add(function: Try) -> Try:
-            words = (function.__doc__ or "").split("\n\n")[0]
+        def add(function: Callable[..., None]) -> Callable[..., None]:
+            promise = " ".join((function.__doc__ or "").split("\n\n")[0].split())
             self.checks.append(
                 Check(
-                    name=f"{self.prefix}.{function.__name__.replace('_', '-')}",
-                    promise=" ".join(words.split()),
+                    name=f"{self.prefix}.{function.__name__.strip('_').replace('_', '-')}",
+                    promise=promise,
                     capability=capability,
                     once=once,
                     basis=basis,
                     function=function,
+                    cases=cases or self._cases,
                 )
             )
             return function
@@ -89,29 +103,11 @@ class Suite:
         return add
 
 
-def expect(kept: bool, seen: str, *, remedy: str | None = None) -> None:  # noqa: FBT001 - it reads as an assertion
-    """Raise `ConformanceFailure` unless a promise was kept."""
-    if not kept:
-        raise ConformanceFailure(seen, remedy=remedy)
-
-
 @contextmanager
-def expecting(
-    error: type[Exception], *, otherwise: str, remedy: str | None = None
-) -> Iterator[None]:
-    """Expect that `error` is raised inside; another error is a failure too.
-
-    Args:
-        error: that is promised.
-        otherwise: what was seen where nothing is raised.
-        remedy: what to change.
-    """
+def raises(error: type[Exception], what: str) -> Iterator[None]:
+    """Fail if `error` is not raised inside; `what` names what was accepted."""
     try:
         yield
     except error:
         return
-    except Exception as other:
-        raise ConformanceFailure(
-            f"{other!r} was raised instead of {error.__name__}", remedy=remedy
-        ) from other
-    raise ConformanceFailure(otherwise, remedy=remedy)
+    raise AssertionError(f"{what} was accepted without {error.__name__}")

@@ -8,7 +8,7 @@ from toys import SHAPE, ToySchedule
 from dddm.core.draws import Draws
 from dddm.core.step import StepParts, make_step
 from dddm.interfaces.objective import Batch, Objective, Outcome, TrainingProgress, TrainingStep
-from dddm.testing.plain_denoiser import PlainDenoiser
+from dddm.testing import ToyDenoiser
 
 
 @final
@@ -36,7 +36,7 @@ def test_a_frozen_pass_begins_as_the_step_did() -> None:
     looks, index = Looks(), torch.arange(2)
     parts = StepParts(
         objective=looks,
-        denoiser=PlainDenoiser(ToySchedule(), lambda cache, _: cache.x_t),
+        denoiser=ToyDenoiser(ToySchedule(), lambda cache, _: cache.x_t),
         average=None,
         metric=None,
     )

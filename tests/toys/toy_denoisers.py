@@ -2,8 +2,7 @@
 
 from torch import Tensor
 
-from dddm.testing.plain_denoiser import Cache, mixing
-from dddm.testing.plain_denoiser import PlainDenoiser as ToyDenoiser
+from dddm.testing.toys import Cache, ToyDenoiser, mixing
 
 __all__ = ["Cache", "ToyDenoiser", "mixing", "no_noise"]
 

@@ -15,14 +15,14 @@ from torch import Tensor
 from dddm.core.forward_mode import jvp
 from dddm.errors import RecipeError
 from dddm.interfaces.parametrization import Parametrization
-from dddm.testing.plain_paths import PATHS, PlainPath
+from dddm.testing.toys import PATHS, ToySchedule
 from dddm_parametrizations.edm import consistency, edm
 from dddm_parametrizations.options import ConsistencyOptions, EdmOptions, PlainOptions
 from dddm_parametrizations.plain import noise, residual, v_prediction, velocity
 
 VARIANCE = 0.25
 DISCRETE, LINEAR, EXPLODING = PATHS
-MAKERS: dict[str, Callable[[PlainPath], Parametrization]] = {
+MAKERS: dict[str, Callable[[ToySchedule], Parametrization]] = {
     "residual": lambda path: residual(PlainOptions(), schedule=path),
     "noise": lambda path: noise(PlainOptions(), schedule=path),
     "v-prediction": lambda path: v_prediction(PlainOptions(), schedule=path),
@@ -33,7 +33,7 @@ MAKERS: dict[str, Callable[[PlainPath], Parametrization]] = {
 every_path = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
 
 
-def times(path: PlainPath, count: int = 20) -> Tensor:
+def times(path: ToySchedule, count: int = 20) -> Tensor:
     return path.grid(steps=count).flip(0)
 
 
@@ -44,7 +44,7 @@ def column(coefficient_B: Tensor) -> Tensor:
 class Optimum:
     """The best estimates of x_0 and ε from x_t, in float64, (B, 1, 1, 1)."""
 
-    def __init__(self, path: PlainPath, t: Tensor) -> None:
+    def __init__(self, path: ToySchedule, t: Tensor) -> None:
         self.a, self.s = column(path.signal(t)), column(path.noise(t))
         self.total = self.a.square() * VARIANCE + self.s.square()
         self.x_t = torch.linspace(-2, 2, len(t), dtype=torch.float64).reshape(-1, 1, 1, 1)
@@ -65,7 +65,7 @@ TARGETS: dict[str, Callable[[Optimum], Tensor]] = {
 
 @every_path
 @pytest.mark.parametrize("name", TARGETS)
-def test_each_represents_the_optimum(path: PlainPath, name: str) -> None:
+def test_each_represents_the_optimum(path: ToySchedule, name: str) -> None:
     """The F that its name says, at the optimum, gives the best estimate at every time."""
     if (name, path) == ("noise", LINEAR):
         pytest.skip("at its end ε says nothing of x_0")
@@ -77,7 +77,7 @@ def test_each_represents_the_optimum(path: PlainPath, name: str) -> None:
 
 @every_path
 @pytest.mark.parametrize("name", ["edm", "consistency"])
-def test_a_network_is_asked_for_something_of_size_one(path: PlainPath, name: str) -> None:
+def test_a_network_is_asked_for_something_of_size_one(path: ToySchedule, name: str) -> None:
     """The target (x_0 − skip x_t)/out and the input have unit variance, for σ_d² = v (EDM, B.6)."""
     generator = torch.Generator().manual_seed(0)
     for t in times(path, 10)[[1, 4, 9]]:
@@ -168,7 +168,7 @@ def test_consistency_is_its_published_formula() -> None:
 
 
 @every_path
-def test_arctan_is_between_0_and_1000(path: PlainPath) -> None:
+def test_arctan_is_between_0_and_1000(path: ToySchedule) -> None:
     """1000·(2/π)·atan(σ/σ_d): 0 without noise, 500 at σ_d, 1000 without an image."""
     options = EdmOptions(network_time="arctan")
     made = edm(options, schedule=path)
@@ -208,7 +208,7 @@ def test_noise_is_refused_where_nothing_of_the_image_is_left() -> None:
 
 
 @every_path
-def test_images_are_float32(path: PlainPath) -> None:
+def test_images_are_float32(path: ToySchedule) -> None:
     """Coefficients are float64, and what they multiply stays what it is."""
     t = times(path)
     x_t = torch.randn(len(t), 1, 2, 2)

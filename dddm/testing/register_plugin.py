@@ -1,6 +1,6 @@
-"""Registers one plugin in a process of its own, and writes down who imported torch.
+"""Registers one plugin in a new process and writes down who imported torch.
 
-Run as a file, not as a module: importing `dddm.testing` imports torch.
+Run as a script, not as a module: importing `dddm.testing` imports torch.
 """
 
 import contextlib
@@ -21,30 +21,28 @@ from dddm.registry.registrar import PluginRegistrar
 
 
 def register(*, name: str, value: str) -> dict[str, Any]:
-    """Who imported torch: `registering`, or the ids of components whose functions did."""
-    registrar = PluginRegistrar(plugin=name, package="", version="")
-    EntryPoint(name=name, value=value, group="dddm").load().dddm_register(registrar)
+    """Who imported torch: `registering`, or the id of the component whose functions did."""
+    declarations = PluginRegistrar(plugin=name, package="", version="")
+    EntryPoint(name=name, value=value, group="dddm").load().dddm_register(declarations)
     if "torch" in sys.modules:
         return {"registering": True, "components": []}
-    catalogue = Catalogue(registrar.components)
-    guilty = []
-    for component in registrar.components:
-        ask(component, catalogue)
+    catalogue = Catalogue(declarations.components)
+    for component in declarations.components:
+        call_functions(component, catalogue)
         if "torch" in sys.modules:
-            guilty.append(component.id)
-            break
-    return {"registering": False, "components": guilty}
+            return {"registering": False, "components": [component.id]}
+    return {"registering": False, "components": []}
 
 
-def ask(component: Component, catalogue: Catalogue) -> None:
-    """Call all that a recipe's check calls; what it answers is not looked at here."""
-    said = component.conformance
-    for table in said.examples or ({},):
+def call_functions(component: Component, catalogue: Catalogue) -> None:
+    """Call everything that reading a recipe calls; other checks look at what it returns."""
+    conformance = component.conformance
+    for table in conformance.examples or ({},):
         reader = Reader(Node.from_words({**table, "use": component.id}), catalogue)
         use = reader.use(component.kind, reader.tables, path=())
         if use is None:
             continue
-        facts = DatasetInfo(shape=said.shapes[0], train_images=1000)
+        facts = DatasetInfo(shape=conformance.shapes[0], train_images=1000)
         context = RecipeContext(data=facts, tables={})
         with contextlib.suppress(Exception):
             list(component.check(use.options, context) if component.check else ())

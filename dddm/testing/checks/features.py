@@ -1,0 +1,241 @@
+"""What features promise; see `dddm.interfaces.features`.
+
+Legend: B images, C channels, H rows, W columns; D features, K logits.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+import torch
+from torch import Tensor
+
+from dddm.errors import DataError
+from dddm.interfaces.info import FeaturesInfo, ImageShape
+from dddm.interfaces.features import Features
+from dddm.support.images import from_uint8
+from dddm.testing.check import Suite
+from dddm.testing.subject import Subject
+from dddm.testing.tensors import (
+    BATCHES,
+    assert_close,
+    assert_equal,
+    assert_tensor,
+    gpus,
+    pixels,
+    torch_unchanged,
+)
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_ODD: Final = ImageShape(channels=2, height=3, width=5)
+
+
+def _each_shape(subject: Subject) -> Iterator[tuple[Features, Tensor]]:
+    """The features, and images (5, C, H, W), uint8, of each shape."""
+    for shape in subject.shapes:
+        yield subject.made, pixels(5, shape)
+
+
+def _with_gradient(subject: Subject) -> Iterator[tuple[Features, Tensor]]:
+    facts = subject.facts(FeaturesInfo)
+    if facts is None or not facts.gradient:
+        pytest.skip("it does not say that it has a gradient")
+    yield from _each_shape(subject)
+
+
+FEATURES: Final = Suite(
+    "features",
+    interface=Features,
+    cases=_each_shape,
+    capabilities={"devices": "on a GPU they are what they are on the CPU, to 1e-3"},
+)
+
+
+@FEATURES.check(basis=True)
+def one_vector_for_each_image(features: Features, images: Tensor) -> None:
+    """`extract` gives (B, D), float32, finite, on the CPU, for odd batches of every shape."""
+    lengths = set()
+    for count in BATCHES:
+        found = features.extract(images[:count])
+        length = found.shape[-1] if isinstance(found, Tensor) and found.ndim else 0
+        lengths.add(length)
+        what = f"what {count} images {tuple(images.shape[1:])} give"
+        assert_tensor(found, shape=(count, length), dtype=torch.float32, what=what)
+        assert found.device.type == "cpu", f"{what} is on {found.device}"
+    assert len(lengths) == 1, f"vectors are {sorted(lengths)} long"
+
+
+@FEATURES.check()
+def no_gradient(features: Features, images: Tensor) -> None:
+    """Vectors carry no gradient, whatever the caller's grad mode is."""
+    with torch.enable_grad():
+        found = features.extract(images)
+    assert not found.requires_grad, "they carry one: extract under torch.no_grad()"
+
+
+@FEATURES.check()
+def dimensions(features: Features, images: Tensor) -> None:
+    """`dimensions` is D, the same for all shapes, or None."""
+    said, length = features.dimensions, features.extract(images[:1]).shape[1]
+    assert said in {None, length}, f"it says {said}, but vectors are {length} long"
+
+
+@FEATURES.check(cases=lambda subject: [(subject.made, subject.make())])
+def fingerprint(features: Features, other: Features) -> None:
+    """`fingerprint` is a SHA-256 in hexadecimal, the same for the same options."""
+    said = features.fingerprint
+    assert isinstance(said, str) and _SHA256.fullmatch(said), f"it is {said!r}"
+    assert other.fingerprint == said, f"a second time it is {other.fingerprint!r}, not {said!r}"
+
+
+@FEATURES.check()
+def always_the_same(features: Features, images: Tensor) -> None:
+    """The same images have the same vectors every time, whatever torch's random state is."""
+    first = features.extract(images)
+    torch.manual_seed(1)
+    again = features.extract(images)
+    assert_equal(again, first, "vectors differ the second time: put the network in eval mode")
+
+
+@FEATURES.check()
+def images_on_their_own(features: Features, images: Tensor) -> None:
+    """An image has the same vector whatever else is in the batch, up to rounding."""
+    images = torch.cat([images[:3], torch.zeros_like(images[:2])])
+    assert_close(
+        features.extract(images),
+        torch.cat([features.extract(image[None]) for image in images]),
+        "an image's vector depends on the rest of the batch: put the network in eval mode, and "
+        "normalise each image by itself",
+    )
+
+
+@FEATURES.check()
+def tells_images_apart(features: Features, images: Tensor) -> None:
+    """Two quite different images have different vectors."""
+    found = features.extract(images[:2])
+    assert not torch.equal(found[0], found[1]), "two random images have the same"
+
+
+@FEATURES.check()
+def examine(features: Features, images: Tensor) -> None:
+    """`examine` gives the features of `extract`, and logits (B, K), float32, if it `guesses`."""
+    found = features.examine(images)
+    assert_equal(found.features, features.extract(images), "its features are not those of extract")
+    assert features.guesses == (found.logits is not None), (
+        f"guesses is {features.guesses}, but there are "
+        f"{'no logits' if found.logits is None else 'logits'}"
+    )
+    if found.logits is not None:
+        shape = (len(images), found.logits.shape[-1])
+        assert_tensor(
+            found.logits, shape=shape, dtype=torch.float32, what="what it gives as logits"
+        )
+        assert not found.logits.requires_grad, "logits carry a gradient"
+
+
+@FEATURES.check(cases=lambda subject: [(subject.made, subject.facts(FeaturesInfo))])
+def facts(features: Features, said: FeaturesInfo | None) -> None:
+    """Its facts, if it has any, say whether it `guesses`, and whether it has a gradient."""
+    if said is None:
+        pytest.skip("its registration does not describe it")
+    assert said.probabilities == features.guesses, (
+        f"probabilities is {said.probabilities}, but guesses is {features.guesses}"
+    )
+    overridden = type(features).embed is not Features.embed
+    assert said.gradient == overridden, (
+        f"gradient is {said.gradient}, but embed is {'there' if overridden else 'not there'}: "
+        "register it with describe=…, which gives FeaturesInfo(gradient=…)"
+    )
+
+
+@FEATURES.check(cases=_with_gradient)
+def embed_equals_extract(features: Features, images: Tensor) -> None:
+    """`embed` of images in [-1, 1] gives what `extract` gives for the same in 0…255, to 1e-4."""
+    expected = features.extract(images)
+    found = features.embed(from_uint8(images)).detach().cpu()
+    assert_tensor(found, shape=tuple(expected.shape), dtype=torch.float32, what="a vector")
+    assert_close(found, expected, "embed and extract differ")
+
+
+@FEATURES.check(cases=_with_gradient)
+def embed_has_a_gradient(features: Features, images: Tensor) -> None:
+    """The gradient of `embed` is finite and reaches every image."""
+    given = from_uint8(images).requires_grad_()
+    before = given.detach().clone()
+    found = features.embed(given)
+    assert found.requires_grad, (
+        "vectors carry no gradient: compute without torch.no_grad() and without detach()"
+    )
+    (gradient,) = torch.autograd.grad(found.square().sum(), given)
+    assert gradient.isfinite().all(), "the gradient has values that are not finite"
+    reached = int((gradient.flatten(1).abs().amax(dim=1) > 0).sum())
+    assert reached == len(images), f"it reaches {reached} of {len(images)} images"
+    assert_equal(given.detach(), before, "the images were changed")
+
+
+@FEATURES.check()
+def inputs_unchanged(features: Features, images: Tensor) -> None:
+    """It does not change the images that it is given, and takes any layout of memory."""
+    kept = images.clone()
+    first = features.extract(images)
+    assert_equal(images, kept, "the images were changed")
+    other = images.contiguous(memory_format=torch.channels_last)
+    assert_close(features.extract(other), first, "channels last give other vectors")
+
+
+@FEATURES.check(cases=lambda subject: [(subject.made, subject.shapes)])
+def shapes(features: Features, promised: tuple[ImageShape, ...]) -> None:
+    """`check_shape` accepts the shapes that it is for, and refuses others by a DataError."""
+    for shape in promised:
+        try:
+            features.check_shape(shape)
+        except DataError as error:
+            raise AssertionError(
+                f"{shape} is refused: {error.what}: say Conformance(shapes=…) for which it is made"
+            ) from error
+    try:
+        features.check_shape(_ODD)
+    except DataError:
+        return
+    found = features.extract(pixels(1, _ODD))
+    finite = len(found) == 1 and found.isfinite().all()
+    assert finite, f"images of {_ODD} are accepted, but have no finite vectors"
+
+
+@FEATURES.check()
+def torch_unchanged_(features: Features, images: Tensor) -> None:
+    """Extracting changes none of torch's settings that hold for the whole process."""
+    with torch_unchanged("extracting"):
+        features.extract(images[:1])
+
+
+@FEATURES.check()
+def autocast_changes_nothing(features: Features, images: Tensor) -> None:
+    """Inside the caller's autocast, vectors are those outside."""
+    expected = features.extract(images)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = features.extract(images)
+    message = "vectors differ: extract under torch.autocast(…, enabled=False)"
+    assert_close(found.float(), expected, message, relative=1e-5)
+
+
+@FEATURES.check(once=True)
+def says_what_it_was_trained_on(features: Features, _: Tensor) -> None:
+    """`trained_on` is the name of a data set, or None."""
+    said = features.trained_on
+    assert said is None or (isinstance(said, str) and said), f"it says {said!r}"
+
+
+@FEATURES.check(capability="devices", cases=lambda subject: [(subject,)])
+def devices(subject: Subject) -> None:
+    """Moved to a GPU it gives what it gives on the CPU, to 1e-3, on the CPU."""
+    for device in gpus():
+        images = pixels(3, subject.shapes[0])
+        expected = subject.made.extract(images)
+        features: Features = subject.make()
+        features.to(device)
+        for given in (images, images.to(device)):
+            found = features.extract(given)
+            assert found.device.type == "cpu", f"vectors are on {found.device}"
+            assert_close(found, expected, f"vectors on {device} differ", relative=1e-3)

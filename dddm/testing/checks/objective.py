@@ -1,0 +1,413 @@
+"""What an objective promises; see `dddm.interfaces.objective`.
+
+It is tested with a denoiser of one parameter and steps as training makes them.
+
+Legend: B rows, G sets of n rows, m real images of a set; T the last time; θ the parameter.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, final
+
+import pytest
+import torch
+from attrs import evolve, frozen
+from torch import Tensor
+
+from dddm.core.draws import Draws, draw
+from dddm.core.step import StepParts, make_step
+from dddm.interfaces.info import ImageShape, ObjectiveInfo
+from dddm.interfaces.objective import (
+    Batch,
+    Diagnosis,
+    Objective,
+    Outcome,
+    RealSets,
+    TrainingProgress,
+)
+from dddm.support.noise import generator_for
+from dddm.testing.check import Suite
+from dddm.testing.subject import Subject
+from dddm.testing.tensors import assert_close, assert_equal, noise, pictures
+from dddm.testing.toys import ScalarDenoiser, SquaredError, cosine_schedule
+
+_STEPS: Final = (0, 5, 9)
+_CLASSES: Final = 3
+_ROWS: Final = 6
+_SETS: Final = 4
+_VARIANCE: Final = 0.25
+_OPTIMUM_ROWS: Final = 4096
+_OPTIMUM_BATCHES: Final = 16
+_DEVIATIONS: Final = 4.0
+_WRONG_SCALE: Final = 1.5
+_ONE_PIXEL: Final = ImageShape(channels=1, height=1, width=1)
+
+
+@final
+@frozen(kw_only=True)
+class Setup:
+    """One objective, and all that a step of it needs."""
+
+    objective: Objective
+    facts: ObjectiveInfo
+    shape: ImageShape
+    denoiser: ScalarDenoiser
+    average: ScalarDenoiser | None
+    batch: Batch
+    draws: Draws
+    memory: Mapping[str, Tensor]
+    progress: TrainingProgress
+
+    @property
+    def rows(self) -> int:
+        """B."""
+        return len(self.batch.rows)
+
+    def step(self) -> Outcome:
+        """One step on all rows."""
+        return self._step(self.batch, self.draws, self.memory)
+
+    def step_on(self, part: slice) -> Outcome:
+        """One step on some of the rows: whole sets, where it compares sets."""
+        batch, sets = self.batch, self.batch.sets
+        if sets is not None:
+            size = self.rows // len(sets.index)
+            of_sets = slice(part.start // size, part.stop // size)
+            label = None if sets.label is None else sets.label[of_sets]
+            sets = evolve(sets, index=sets.index[of_sets], x_0=sets.x_0[of_sets], label=label)
+        cut = Batch(
+            index=batch.index[part],
+            x_0=batch.x_0[part],
+            label=None if batch.label is None else batch.label[part],
+            rows=batch.rows[part],
+            sets=sets,
+        )
+        memory = {name: tensor[part] for name, tensor in self.memory.items()}
+        return self._step(cut, self.draws[part], memory)
+
+    def _step(self, batch: Batch, draws: Draws, memory: Mapping[str, Tensor]) -> Outcome:
+        parts = StepParts(
+            objective=self.objective,
+            denoiser=self.denoiser,
+            average=self.average,
+            metric=SquaredError() if self.facts.metric else None,
+        )
+        return make_step(parts, batch=batch, draws=draws, memory=memory, progress=self.progress)
+
+    def gradient(self, outcome: Outcome) -> Tensor:
+        """Of the loss by θ."""
+        (found,) = torch.autograd.grad(outcome.loss, self.denoiser.theta, allow_unused=True)
+        return torch.zeros(()) if found is None else found
+
+    def diagnosis(self) -> Diagnosis:
+        """What `diagnose` is given."""
+        shape = self.shape.as_tuple
+        return Diagnosis(
+            denoiser=self.denoiser,
+            batch=self.batch,
+            memory=self.memory,
+            progress=self.progress,
+            noise=lambda purpose: noise(self.rows, *shape, seed=sum(purpose.encode())),
+        )
+
+
+Prepare = Callable[..., Setup]
+
+
+def _preparing(subject: Subject) -> Iterator[tuple[Prepare]]:
+    def prepare(**given: Any) -> Setup:
+        return _setup(subject, **given)
+
+    yield (prepare,)
+
+
+def _setup(
+    subject: Subject,
+    *,
+    shape: ImageShape | None = None,
+    seed: int = 0,
+    step: int = 0,
+    function: Callable[..., Tensor] | None = None,
+    x_0: Tensor | None = None,
+) -> Setup:
+    """An objective with a batch.
+
+    Args:
+        shape: of the images; None for the first of the subject's.
+        seed: of images, draws and memory.
+        step: the next of ten.
+        function: of the denoiser.
+        x_0: images instead of made-up ones.
+    """
+    objective: Objective = subject.make()
+    facts = subject.facts(ObjectiveInfo) or ObjectiveInfo()
+    shape = shape or subject.shapes[0]
+    schedule = cosine_schedule(discrete=not facts.continuous_time)
+    count = _ROWS if facts.sets is None else _SETS * facts.sets.rows
+    count = count if x_0 is None else len(x_0)
+    progress = TrainingProgress(step=step, total_steps=10, epoch=step // 5)
+    memory = {
+        one.name: noise(count, *(one.shape or shape.as_tuple), seed=seed + 10 + number)
+        * (one.initial == "noise")
+        for number, one in enumerate(facts.memory)
+    }
+    average = ScalarDenoiser(schedule, function=function) if facts.average else None
+    if average is not None:
+        average.theta.requires_grad_(False)
+    return Setup(
+        objective=objective,
+        facts=facts,
+        shape=shape,
+        denoiser=ScalarDenoiser(schedule, function=function),
+        average=average,
+        batch=_batch(facts, count=count, shape=shape, seed=seed, x_0=x_0),
+        draws=draw(
+            objective,
+            count=count,
+            shape=shape,
+            schedule=schedule,
+            progress=progress,
+            generator=generator_for("conformance draws", seed),
+            flips=False,
+        ),
+        memory=memory,
+        progress=progress,
+    )
+
+
+def _batch(
+    facts: ObjectiveInfo, *, count: int, shape: ImageShape, seed: int, x_0: Tensor | None
+) -> Batch:
+    index = torch.arange(count)
+    images = pictures(count, shape, seed=seed) if x_0 is None else x_0
+    if facts.sets is None:
+        return Batch(index=index, x_0=images, label=index % _CLASSES, rows=index)
+    sets, real = count // facts.sets.rows, facts.sets.real
+    label_G = torch.arange(sets) % _CLASSES
+    return Batch(
+        index=index,
+        x_0=images,
+        label=label_G.repeat_interleave(facts.sets.rows),
+        rows=index,
+        sets=RealSets(
+            index=count + torch.arange(sets * real).reshape(sets, real),
+            x_0=pictures(sets * real, shape, seed=seed + 1).reshape(sets, real, *shape.as_tuple),
+            label=label_G,
+        ),
+    )
+
+
+def _halves(setup: Setup) -> tuple[slice, slice]:
+    """The first and the second half of the rows, in whole sets."""
+    middle = setup.rows // 2
+    return slice(0, middle), slice(middle, setup.rows)
+
+
+OBJECTIVE: Final = Suite(
+    "objective",
+    interface=Objective,
+    cases=_preparing,
+    capabilities={
+        "optimum": "the best denoiser of Gaussian images is known, and training finds it",
+    },
+)
+
+
+@OBJECTIVE.check(basis=True, cases=lambda subject: [(subject, shape) for shape in subject.shapes])
+def steps(subject: Subject, shape: ImageShape) -> None:
+    """A step gives what its interface says, for every shape, at every stage of training."""
+    for step in _STEPS:
+        outcome = _setup(subject, shape=shape, step=step).step()
+        loss = outcome.loss.detach()
+        assert loss.isfinite(), f"the loss is {float(loss)}"
+        if outcome.loss_B is not None:
+            mean = outcome.loss_B.detach().mean()
+            assert_close(mean, loss, "the loss is not the mean of the rows' losses")
+
+
+@OBJECTIVE.check()
+def draws_are_seeded(prepare: Prepare) -> None:
+    """What is drawn depends on the generator alone, and is on its device."""
+    first, second, other = (prepare(seed=seed).draws.values for seed in (0, 0, 1))
+    assert first.keys() == second.keys(), f"{sorted(first)} were drawn, then {sorted(second)}"
+    for name, tensor in first.items():
+        message = f"one seed gave two draws of {name}: pass the generator on to torch"
+        assert_equal(second[name], tensor, message)
+        assert tensor.device.type == "cpu", f"{name} is on {tensor.device}"
+    differ = not first or any(not torch.equal(tensor, other[n]) for n, tensor in first.items())
+    assert differ, "two seeds of the generator gave the same draws"
+
+
+@OBJECTIVE.check()
+def draws_nothing_in_a_step(prepare: Prepare) -> None:
+    """A step is the same whatever torch's random state is, and leaves it as it was."""
+    first = prepare().step()
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    second = prepare().step()
+    message = "a step drew from torch's own generator: draw in `draw`, from its generator"
+    assert torch.equal(before, torch.get_rng_state()), message
+    assert_equal(second.loss.detach(), first.loss.detach(), "the loss differs the second time")
+
+
+@OBJECTIVE.check()
+def shares_its_work(prepare: Prepare) -> None:
+    """The mean of two halves' losses, and of their gradients, is that of the whole batch."""
+    whole = prepare()
+    outcome = whole.step()
+    losses, gradients = [], []
+    for part in _halves(whole):
+        half = prepare()
+        of_half = half.step_on(part)
+        losses.append(of_half.loss.detach())
+        gradients.append(half.gradient(of_half))
+    remedy = "let the loss of a row, or of a set, depend on nothing else in the batch"
+    loss = outcome.loss.detach()
+    assert_close(torch.stack(losses).mean(), loss, f"losses differ: {remedy}")
+    gradient = whole.gradient(outcome)
+    assert_close(torch.stack(gradients).mean(), gradient, f"gradients differ: {remedy}")
+
+
+@OBJECTIVE.check()
+def memory_of_each_row(prepare: Prepare) -> None:
+    """What is remembered of a row depends on that row alone, or on its set."""
+    whole = prepare()
+    if not whole.facts.memory:
+        pytest.skip("it has no memory")
+    outcome = whole.step()
+    assert outcome.memory, "nothing of the memory is ever written"
+    for part in _halves(whole):
+        of_half = prepare().step_on(part)
+        for name, tensor in outcome.memory.items():
+            assert_close(of_half.memory[name], tensor[part], f"what {name} remembers differs")
+
+
+@OBJECTIVE.check()
+def gradient(prepare: Prepare) -> None:
+    """The loss has a finite gradient that reaches the denoiser's parameters."""
+    for step in _STEPS:
+        setup = prepare(step=step)
+        found = setup.gradient(setup.step())
+        assert found.isfinite(), f"the gradient is {float(found)} at step {step}"
+        assert found != 0, f"no gradient reaches the denoiser at step {step}"
+
+
+@OBJECTIVE.check()
+def evaluations(prepare: Prepare) -> None:
+    """The network is evaluated as often as its facts say, with gradient and without."""
+    setup = prepare()
+    setup.step()
+    found = {True: 0.0, False: 0.0}
+    for call in setup.denoiser.calls:
+        found[call.gradient] += len(call.cache.x_t) / setup.rows
+    for call in () if setup.average is None else setup.average.calls:
+        found[False] += len(call.cache.x_t) / setup.rows
+    facts = setup.facts
+    said = {True: facts.evaluations, False: facts.evaluations_without_gradient}
+    for gradient, how in ((True, "with"), (False, "without")):
+        assert math.isclose(found[gradient], said[gradient], abs_tol=1e-6), (
+            f"{found[gradient]:g} evaluations {how} gradient for each row, but its facts say "
+            f"{said[gradient]:g}: correct ObjectiveInfo, by which the dry run counts"
+        )
+
+
+@OBJECTIVE.check()
+def gives_what_it_says(prepare: Prepare) -> None:
+    """x̂ and a second time, from 0 to t, are given exactly where the facts say so; labels always."""
+    setup = prepare()
+    facts, last = setup.facts, setup.denoiser.schedule.last_time
+    setup.step()
+    for call in setup.denoiser.calls:
+        t, second = call.cache.t, call.cache.second_time
+        given = call.estimate is not None
+        assert given == (facts.estimate != "none"), (
+            f"x̂ is {'given' if given else 'not given'}, but the facts say {facts.estimate!r}"
+        )
+        assert (second is not None) == facts.second_time, (
+            f"a second time is {'not given' if second is None else 'given'}, but the facts say "
+            f"{facts.second_time}"
+        )
+        if second is not None:
+            assert ((second >= 0) & (second <= t)).all(), "a second time lies outside [0, t]"
+        assert call.cache.label is not None, "the labels were left out"
+        assert ((t > 0) & (t <= last)).all(), f"the network sees t = {t.tolist()}"
+
+
+@OBJECTIVE.check()
+def inputs_unchanged(prepare: Prepare) -> None:
+    """A step changes neither images, nor draws, nor the memory that it is given."""
+    setup = prepare()
+    given = {"x_0": setup.batch.x_0, **setup.draws.values, **setup.memory}
+    kept = {name: tensor.clone() for name, tensor in given.items()}
+    setup.step()
+    for name, tensor in kept.items():
+        assert_equal(given[name], tensor, f"{name} was changed")
+
+
+@OBJECTIVE.check()
+def state_round_trip(prepare: Prepare) -> None:
+    """With the state of another one restored, an objective makes the same next step."""
+    first, second = prepare(), prepare()
+    first.step()
+    first.objective.after_step(backbone=None, progress=first.progress)  # type: ignore[arg-type]
+    second.objective.restore({name: t.clone() for name, t in first.objective.state().items()})
+    assert_equal(
+        second.step().loss.detach(),
+        first.step().loss.detach(),
+        "the next step's loss differs: give all that a step depends on in `state`, and restore it",
+    )
+
+
+@OBJECTIVE.check()
+def diagnoses(prepare: Prepare) -> None:
+    """`diagnose` gives finite numbers, those that its facts name among them."""
+    setup = prepare()
+    found = setup.objective.diagnose(setup.diagnosis())
+    for name, number in found.items():
+        finite = type(number) is float and math.isfinite(number)
+        assert finite, f"{name} is {number!r}, not a finite float"
+    said = setup.facts.diagnosis
+    if said is not None:
+        named = [name for name, _ in (*said.curves, *([said.floor] if said.floor else []))]
+        missing = [name for name in named if name not in found]
+        assert not missing, f"its facts name {missing}, which it does not measure"
+
+
+@OBJECTIVE.check(capability="optimum")
+def optimum(prepare: Prepare) -> None:
+    """At the best denoiser of x_0 ~ N(0, 1/4) the expected gradient is zero, to 4 deviations."""
+    setup = prepare(shape=_ONE_PIXEL)
+    best = setup.objective.optimum(variance=_VARIANCE, schedule=setup.denoiser.schedule)
+    if best is None:
+        pytest.skip("it does not say which denoiser is best")
+    mean, deviation = _expected_gradient(prepare, best)
+    assert abs(mean) <= _DEVIATIONS * deviation, (
+        f"it is {mean:.4g} with a deviation of {deviation:.2g}: compare the loss with its formula "
+        "(signs, weights, and which time belongs to what)"
+    )
+    # Zero within the noise says nothing where the noise would hide any mistake.
+    mean, deviation = _expected_gradient(prepare, best, scale=_WRONG_SCALE)
+    if abs(mean) <= _DEVIATIONS * deviation:
+        pytest.skip(
+            f"its gradient is too noisy to tell: {mean:.4g} with a deviation of {deviation:.2g} "
+            f"for a denoiser that is {_WRONG_SCALE} times too large; few times may weigh too much"
+        )
+
+
+def _expected_gradient(
+    prepare: Prepare, best: Callable[..., Tensor], *, scale: float = 1.0
+) -> tuple[float, float]:
+    """The gradient at `scale` times the best denoiser: its mean over batches, and its deviation."""
+
+    def scaled(*, label: object, **given: Tensor) -> Tensor:
+        del label
+        return scale * best(**given)
+
+    gradients = []
+    for seed in range(_OPTIMUM_BATCHES):
+        generator = generator_for("conformance optimum", seed)
+        x_0 = math.sqrt(_VARIANCE) * torch.randn(_OPTIMUM_ROWS, 1, 1, 1, generator=generator)
+        setup = prepare(shape=_ONE_PIXEL, seed=100 * seed, x_0=x_0, function=scaled)
+        gradients.append(setup.gradient(setup.step()))
+    found = torch.stack(gradients).double()
+    return float(found.mean()), float(found.std() / math.sqrt(len(found)))
