@@ -13,11 +13,11 @@ from attrs import frozen
 
 from dddm.errors import DddmError, PluginError
 from dddm.interfaces.plugin import Kind
-from dddm.registry.tracebacks import line_in_package, top_package
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
-from dddm.registry.registrar import namespace_of
 from dddm.registry.loader import load_catalogue
+from dddm.registry.registrar import namespace_of
+from dddm.registry.tracebacks import line_in_package, top_package
 from dddm.testing.check import Check
 from dddm.testing.subject import Subject
 from dddm.testing.suites import SUITES, capabilities_of, checks_of

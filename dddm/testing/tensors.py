@@ -112,7 +112,7 @@ def torch_unchanged(during: str) -> Iterator[None]:
     now = {name: read() for name, (read, _) in _SETTINGS.items()}
     changed = [f"{name} is {now[name]}, not {v}" for name, v in before.items() if now[name] != v]
     assert not changed, (
-        f"after {during}, torch's {'; '.join(changed)}: set it only context your own work"
+        f"after {during}, torch's {'; '.join(changed)}: set it only around your own work"
     )
 
 

@@ -317,8 +317,7 @@ def forward_mode(network: Backbone, batch: Inputs, subject: Subject, _: ImageSha
         pytest.skip("its facts say that it has no forward-mode derivative")
     given = {name: value for name, value in batch.given.items() if name != "label"}
     remedy = (
-        "compute with what torch.func.jvp knows, or describe it by "
-        "BackboneInfo(forward_mode=False)"
+        "compute with what torch.func.jvp knows, or describe it by BackboneInfo(forward_mode=False)"
     )
 
     def through(*values: Tensor) -> Tensor:

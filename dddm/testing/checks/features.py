@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.info import FeaturesInfo, ImageShape
 from dddm.interfaces.features import Features
+from dddm.interfaces.info import FeaturesInfo, ImageShape
 from dddm.support.images import from_uint8
 from dddm.testing.check import Suite
 from dddm.testing.subject import Subject

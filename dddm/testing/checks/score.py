@@ -16,8 +16,8 @@ import pytest
 import torch
 from attrs import frozen
 
-from dddm.interfaces.info import Better, ScoreInfo
 from dddm.interfaces.features import Extraction
+from dddm.interfaces.info import Better, ScoreInfo
 from dddm.interfaces.measurement import Floor, Measurement
 from dddm.interfaces.score import Reference, Score
 from dddm.testing.check import Suite
