@@ -1,14 +1,14 @@
-"""Every error that a user can meet, each with the exit code that the command line returns for it.
+"""Errors that a user can fix, each with the exit code of the command line.
 
-An error says what is wrong, where, and what to do about it.  Anything else that reaches the
-command line is a defect of a plugin or of ours: these alone are shown with a traceback.
+An error says what is wrong, where, and what to do about it.  Any other exception that reaches the
+command line is a bug in a plugin or in dddm, and is shown with a traceback.
 """
 
 from typing import ClassVar, final
 
 
 class DddmError(Exception):
-    """Something that a user can mend.
+    """An error that a user can fix.
 
     Args:
         what: what is wrong, one sentence, no full stop needed.
@@ -35,28 +35,28 @@ class DddmError(Exception):
 
 @final
 class UsageError(DddmError):
-    """The command was called in a way that cannot be meant."""
+    """The command or function was called with wrong arguments."""
 
     exit_code = 2
 
 
 @final
 class RecipeError(DddmError):
-    """A recipe cannot be read, or says something that it must not say."""
+    """A recipe cannot be read or is invalid."""
 
     exit_code = 3
 
 
 @final
 class PluginError(DddmError):
-    """A plugin is missing, is ambiguous, failed to load, or broke its promise."""
+    """A plugin is missing or ambiguous, failed to load, or violates its interface."""
 
     exit_code = 4
 
 
 @final
 class TrainingFailed(DddmError):
-    """Training met a number that is not finite."""
+    """A loss or gradient is not finite."""
 
     exit_code = 5
 
@@ -77,13 +77,13 @@ class DataError(DddmError):
 
 @final
 class EstimatesLost(DddmError):
-    """A checkpoint is whole, and estimates that it refers to are no longer there as they were."""
+    """A checkpoint is intact, but the stored estimates it refers to are missing or changed."""
 
     exit_code = 7
 
 
 @final
 class StoppedEarly(DddmError):
-    """The run was asked to stop, has saved, and goes on when the same command is given again."""
+    """The run was asked to stop and has saved; the same command resumes it."""
 
     exit_code = 75
