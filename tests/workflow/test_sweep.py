@@ -117,7 +117,7 @@ def test_an_entry_that_fails_does_not_stop_the_others(
     found = entries_of(tmp_path / "out")
     assert (found["fast"]["state"], found["l1"]["state"]) == ("failed", "finished")
     assert "not finite" in found["fast"]["sentence"]
-    assert "fast: This run failed: training met" in done.stdout
+    assert "fast: This run failed: the loss or a stored value is" in done.stdout
     assert "This run failed" in (tmp_path / "out/sweep.html").read_text()
 
 
