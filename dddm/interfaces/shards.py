@@ -2,7 +2,7 @@
 
 Image k belongs to shard k mod S and stands there at place k div S.  Every batch takes equally many
 images from each shard, so which process works on an image, and keeps its estimate, is known without
-asking; a run that goes on with another number of processes moves whole shards.
+asking; a run that is resumed on another number of processes moves whole shards.
 """
 
 from typing import final

@@ -175,7 +175,7 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "runs/tiny").mkdir(parents=True)
     (tmp_path / "runs/tiny/thesis.tex").write_text("x")
     done = dddm("run", "tiny.toml", cwd=tmp_path)
-    refused(done, code=2, says=("runs/tiny", "is no run folder", "--folder"))
+    refused(done, code=2, says=("runs/tiny", "is not a run folder", "--folder"))
 
 
 def test_a_file_where_the_run_should_be(tmp_path: Path) -> None:
