@@ -145,7 +145,7 @@ def test_mistakes_are_refused_before_anything_is_made(
     (tmp_path / "full/recipe.toml").write_text("")
     assert "of a single run" in refused("tiny.toml", "--folder", "full", kind=UsageError)
     write_tiny(tmp_path)
-    assert "without entries" in refused("tiny.toml", "--entry", "l1", kind=UsageError)
+    assert "not a sweep" in refused("tiny.toml", "--entry", "l1", kind=UsageError)
 
 
 def test_a_dry_run_estimates_each_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
