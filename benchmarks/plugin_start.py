@@ -1,4 +1,4 @@
-"""How long commands take to start with 50 plugins of strangers installed, and without them.
+"""How long commands take to start with 50 third-party plugins installed, and without them.
 
     python benchmarks/plugin_start.py [--plugins 50] [--runs 20]
 
@@ -87,7 +87,7 @@ def measure(words: list[str], *, environment: Mapping[str, str]) -> tuple[float,
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--plugins", default=50, help="Plugins of strangers.")
+@click.option("--plugins", default=50, help="Third-party plugins.")
 @click.option("--runs", default=20, help="Runs of each command, with the plugins and without.")
 def main(plugins: int, runs: int) -> None:
     """Print median and largest of each."""
@@ -100,17 +100,17 @@ def main(plugins: int, runs: int) -> None:
             [sys.executable, "-m", "dddm", "plugins"],
             env=surroundings[str(plugins)], capture_output=True, text=True, check=True,
         ).stdout.count("loaded")  # fmt: skip
-        print(f"{counted} plugins are loaded, {plugins} of them strangers'")
+        print(f"{counted} plugins are loaded, {plugins} of them third-party")
         times: dict[tuple[str, str], list[tuple[float, float]]] = {}
         for _ in range(runs):
             for name, words in COMMANDS.items():
-                for strangers, environment in surroundings.items():
+                for third_party, environment in surroundings.items():
                     found = measure(words, environment=environment)
-                    times.setdefault((name, strangers), []).append(found)
-    print("| command | strangers | wall, median ms | largest | CPU, median ms | largest | aim |")
+                    times.setdefault((name, third_party), []).append(found)
+    print("| command | third_party | wall, median ms | largest | CPU, median ms | largest | aim |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | --- |")
-    for (name, strangers), pairs in times.items():
-        cells = [name, strangers]
+    for (name, third_party), pairs in times.items():
+        cells = [name, third_party]
         for values in zip(*pairs, strict=True):
             cells += [f"{statistics.median(values):.0f}", f"{max(values):.0f}"]
         aim = AIMS_MS.get(name)

@@ -315,7 +315,7 @@ def recipe_page(catalogue: Catalogue) -> str:
 # Recipe reference
 
 Every table and option of a recipe, with the built-in components; `dddm plugins show NAME` shows the
-same of one, a stranger's too. A float may be written as a whole number; nothing else is converted.
+same of one, also of a third party's. A float may be written as a whole number; nothing else is converted.
 An option that is left out by default is switched off, or follows from others as its text says.
 {WRITTEN}
 ## Keys at the top

@@ -1,6 +1,6 @@
-"""What it costs a training step that its metric comes from a stranger's package.
+"""What it costs a training step that its metric comes from a third party's package.
 
-    python benchmarks/stranger_metric.py [--rounds 200] [--threads 1]
+    python benchmarks/third_party_metric.py [--rounds 200] [--threads 1]
 
 The metric, √(d² + ε²) averaged over pixels, is a distribution of its own in a temporary folder on
 the path.  Three steps of algorithm 1, forward and backward, with the digits recipe's network and
@@ -77,7 +77,7 @@ class Charbonnier(Metric):
 
 
 def install(folder: Path) -> None:
-    """Lay the stranger's distribution down as an installer would."""
+    """Write the third party's distribution as an installer would."""
     info = folder / "dddm_bench_metric-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dddm-bench-metric\nVersion: 1.0\n")
@@ -87,7 +87,7 @@ def install(folder: Path) -> None:
 
 
 def parts_of(folder: Path) -> TrainingParts:
-    """What a run of the digits recipe with the stranger's metric trains with."""
+    """What a run of the digits recipe with the third-party metric trains with."""
     text = f'extends = "digits"\n[metric]\nuse = "bench:charbonnier"\neps = {EPS}\n'
     file = folder / "bench.toml"
     file.write_text(text)
@@ -139,7 +139,7 @@ def formula(estimate_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
 
 
 def directly_made() -> Metric:
-    """The stranger's class, past registry and recipe."""
+    """The third party's class, without registry and recipe."""
     from bench_metric import Charbonnier  # type: ignore[import-not-found]
     from bench_plugin import Options  # type: ignore[import-not-found]
 
