@@ -107,7 +107,7 @@ def main(plugins: int, runs: int) -> None:
                 for third_party, environment in surroundings.items():
                     found = measure(words, environment=environment)
                     times.setdefault((name, third_party), []).append(found)
-    print("| command | third_party | wall, median ms | largest | CPU, median ms | largest | aim |")
+    print("| command | third-party | wall, median ms | largest | CPU, median ms | largest | aim |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | --- |")
     for (name, third_party), pairs in times.items():
         cells = [name, third_party]
