@@ -314,9 +314,9 @@ def recipe_page(catalogue: Catalogue) -> str:
         f"""\
 # Recipe reference
 
-Every table and option of a recipe, with the built-in components; `dddm plugins show NAME` shows the
-same of one, also of a third party's. A float may be written as a whole number; nothing else is converted.
-An option that is left out by default is switched off, or follows from others as its text says.
+Every table and option of a recipe, with the built-in components. `dddm plugins show NAME` shows
+the same for one component, built in or not. A float may be written as an integer; nothing else is
+converted. An option whose default is "left out" is off, or follows from others as its text says.
 {WRITTEN}
 ## Keys at the top
 
