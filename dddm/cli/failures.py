@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from dddm.errors import DddmError, EnvironmentProblem, StoppedEarly
-from dddm.registry.factory import attribute_error
+from dddm.registry.component import attribute_error
 from dddm.train.launch import is_worker
 
 DEFECT: Final = 1

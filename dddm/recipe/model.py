@@ -11,7 +11,6 @@ from dddm.interfaces.info import ObjectiveInfo, ScoreInfo
 from dddm.interfaces.plugin import NestedComponent, option
 from dddm.recipe.protocol import Protocol
 from dddm.registry.component import Component
-from dddm.registry.factory import instantiate
 
 BLOCK_IMAGES: Final = 64
 """Images that are computed together.  Another number changes the last bits of a sample."""
@@ -31,7 +30,7 @@ class ComponentConfig(NestedComponent):
         Raises:
             PluginError: if it cannot be imported.
         """
-        return instantiate(self.component, self.options, **more)
+        return self.component.instantiate(self.options, **more)
 
     @property
     def nested(self) -> tuple["ComponentConfig", ...]:

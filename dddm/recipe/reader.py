@@ -10,9 +10,9 @@ from dddm.interfaces.plugin import Kind
 from dddm.recipe.locate import Path
 from dddm.recipe.merge import Node
 from dddm.recipe.model import ComponentConfig
-from dddm.recipe.options import check_bounds, convert, describe_bounded
 from dddm.recipe.problems import Problem, nearest
 from dddm.registry.catalogue import Catalogue
+from dddm.registry.option_types import check_bounds, convert, describe_type
 
 
 @final
@@ -201,7 +201,7 @@ def _dotted(path: Path) -> str:
 
 
 def _described(options: type[Any], field: "attrs.Attribute[Any]") -> str:
-    return describe_bounded(get_type_hints(options)[field.name], field.metadata["bounds"])
+    return describe_type(get_type_hints(options)[field.name], field.metadata["bounds"])
 
 
 def _how_to_add(options: type[Any], field: "attrs.Attribute[Any]", *, path: Path) -> str:

@@ -1,11 +1,9 @@
 """Checks and collects what a plugin registers."""
 
 import inspect
-import math
 import re
-import types
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, Union, final, get_args, get_origin, get_type_hints
+from typing import Any, Final, final, get_type_hints
 
 import attrs
 
@@ -25,13 +23,18 @@ from dddm.interfaces.plugin import (
     WeightFile,
 )
 from dddm.registry.component import Component
+from dddm.registry.option_types import (
+    check_bounds,
+    convert,
+    is_option_type,
+    not_none,
+    takes_numbers,
+)
 
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TARGET: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _RESERVED: Final = {Kind.SAMPLER: {"use", "steps", "images", "seed"}}
 """Keys of a component's table in a recipe that are not its options."""
-
-_PLAIN: Final = (bool, int, float, str)
 
 
 @final
@@ -181,7 +184,7 @@ class PluginRegistrar(Registrar):
 
     def _check_type(self, name: str, field: "attrs.Attribute[Any]", hint: Any) -> None:
         bounds = field.metadata["bounds"].values()
-        if bounds and not (_takes_numbers(hint) and all(map(_is_number, bounds))):
+        if bounds and not (takes_numbers(hint) and all(map(_is_number, bounds))):
             raise self._malformed(
                 f"option {field.name} of {name} has bounds but no numeric type, or other bounds",
                 "pass numbers as bounds, and only for int, float, or tuples of them",
@@ -201,18 +204,28 @@ class PluginRegistrar(Registrar):
         default = field.default
         if default is attrs.NOTHING or isinstance(default, attrs.Factory):  # type: ignore[arg-type]
             return
-        if not fits(default, hint):
+        if default is None and is_option_type(hint) and hint != not_none(hint):
+            return
+        try:
+            converted = convert(default, hint)
+        except ValueError as error:
+            raise self._wrong_default(name, field, hint) from error
+        if converted != default:  # a list for a tuple
+            raise self._wrong_default(name, field, hint)
+        try:
+            check_bounds(converted, field.metadata["bounds"])
+        except ValueError as error:
             raise self._malformed(
-                f"option {field.name} of {name} has the default {default!r}, which is not of its "
-                f"type, {inspect.formatannotation(hint)}",
-                "change the default or the annotation",
-            )
-        broken = broken_bound(default, field.metadata["bounds"])
-        if broken is not None:
-            raise self._malformed(
-                f"the default of option {field.name} of {name} is out of its bounds: {broken}",
+                f"the default of option {field.name} of {name} is out of its bounds: {error}",
                 "change the default or the bounds",
-            )
+            ) from error
+
+    def _wrong_default(self, name: str, field: "attrs.Attribute[Any]", hint: Any) -> PluginError:
+        return self._malformed(
+            f"option {field.name} of {name} has the default {field.default!r}, which is not of its "
+            f"type, {inspect.formatannotation(hint)}",
+            "change the default or the annotation",
+        )
 
     def _malformed(self, what: str, remedy: str) -> PluginError:
         return PluginError(
@@ -254,63 +267,9 @@ def _target_meant(target: object) -> str:
     return f'"{meant}"' if _TARGET.fullmatch(meant) else 'it as "dddm_mixer.backbone:Mixer"'
 
 
-def is_option_type(annotation: Any) -> bool:
-    """Whether an option may have this type; see `dddm.interfaces.plugin.option`."""
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin in {Union, types.UnionType}:
-        rest = [part for part in inner if part is not types.NoneType]
-        return len(rest) == 1 and len(inner) == len(rest) + 1 and is_option_type(rest[0])
-    if origin is tuple:
-        return len(inner) == 2 and inner[1] is Ellipsis and is_option_type(inner[0])  # noqa: PLR2004 - (T, ...)
-    if origin is Literal:
-        return all(isinstance(choice, str) for choice in inner)
-    return annotation in _PLAIN
-
-
-def _takes_numbers(annotation: Any) -> bool:
-    """Whether it is int or float, or a tuple or union of them."""
-    inner = [part for part in get_args(annotation) if part not in {types.NoneType, Ellipsis}]
-    if get_origin(annotation) in {Union, types.UnionType, tuple} and inner:
-        return _takes_numbers(inner[0])
-    return annotation in {int, float}
-
-
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
 def _is_number(bound: object) -> bool:
     return type(bound) in {int, float}
-
-
-def fits(value: Any, annotation: Any) -> bool:
-    """Whether a value has the annotated type; an int is accepted as a float."""
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin in {Union, types.UnionType}:
-        return any(fits(value, part) for part in inner)
-    if origin is tuple:
-        return isinstance(value, tuple) and all(fits(item, inner[0]) for item in value)
-    if origin is Literal:
-        return isinstance(value, str) and value in inner
-    if annotation is float:
-        return type(value) in {int, float} and math.isfinite(value)
-    return type(value) is annotation
-
-
-def broken_bound(value: Any, bounds: Mapping[str, float]) -> str | None:
-    """Which bound a number or an item of a tuple violates, in words; None for none."""
-    if value is None:
-        return None
-    if isinstance(value, tuple):
-        broken = (broken_bound(item, bounds) for item in value)
-        return next((words for words in broken if words is not None), None)
-    for name, bound in bounds.items():
-        inside = {
-            "at_least": value >= bound,
-            "above": value > bound,
-            "at_most": value <= bound,
-            "below": value < bound,
-        }[name]
-        if not inside:
-            return f"{value:g} is not {name.replace('_', ' ')} {bound:g}"
-    return None

@@ -7,7 +7,6 @@ import torch
 from dddm.errors import TrainingFailed
 from dddm.interfaces.objective import Batch, Outcome
 from dddm.recipe.model import ComponentConfig
-from dddm.registry.factory import is_builtin
 from dddm.train.checkpoint import list_checkpoints
 from dddm.train.training import Training
 
@@ -101,6 +100,6 @@ def what_is_kept(training: Training) -> str:
 
 
 def _look_at(use: ComponentConfig) -> str:
-    if is_builtin(use.component):
+    if use.component.is_builtin:
         return f"look at the options of {use.component.id}"
     return f"dddm plugin test {use.component.id}"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from dddm.errors import PluginError
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import API_VERSION, Conformance, Kind, NoOptions, WeightFile, option
-from dddm.registry.registrar import PluginRegistrar, is_name, is_option_type, namespace_of
+from dddm.registry.option_types import is_option_type
+from dddm.registry.registrar import PluginRegistrar, is_name, namespace_of
 
 GOOD: dict[str, Any] = {"target": "focal.far:Far", "summary": "A distance."}
 

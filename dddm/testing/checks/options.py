@@ -11,9 +11,9 @@ import tomli_w
 
 from dddm.interfaces.plugin import Issue, Kind
 from dddm.recipe.model import plain
-from dddm.recipe.options import check_bounds, convert, default_of
 from dddm.recipe.schema import schema_of
 from dddm.registry.catalogue import Catalogue
+from dddm.registry.option_types import check_bounds, convert
 from dddm.testing.check import Suite
 from dddm.testing.subject import Subject
 
@@ -68,7 +68,7 @@ def defaults(subject: Subject) -> None:
         if field.default is attrs.NOTHING or field.default is None:
             continue
         try:
-            check_bounds(convert(default_of(field), hints[field.name]), field.metadata["bounds"])
+            check_bounds(convert(field.default, hints[field.name]), field.metadata["bounds"])
         except ValueError as error:
             raise AssertionError(f"the default of {field.name}: {error}") from error
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dddm.recipe.options import check_bounds, convert, describe, describe_bounded
+from dddm.registry.option_types import check_bounds, convert, describe_type
 
 plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 values = st.recursive(plain, lambda v: st.lists(v) | st.dictionaries(st.text(), v), max_leaves=8)
@@ -100,9 +100,9 @@ def test_bounds_are_inequalities(value: float, bound: int) -> None:
 
 def test_types_in_words() -> None:
     """Messages name types as a person would."""
-    assert describe(int | None) == "a whole number"
-    assert describe(tuple[float, ...]) == "a list, each item a number"
-    assert describe(Literal["a", "b"]) == 'one of "a", "b"'
+    assert describe_type(int | None) == "a whole number"
+    assert describe_type(tuple[float, ...]) == "a list, each item a number"
+    assert describe_type(Literal["a", "b"]) == 'one of "a", "b"'
 
 
 @pytest.mark.parametrize(
@@ -118,4 +118,4 @@ def test_a_type_is_said_with_its_bounds(
     annotation: Any, bounds: dict[str, float], words: str
 ) -> None:
     """As remedies say what to write."""
-    assert describe_bounded(annotation, bounds) == words
+    assert describe_type(annotation, bounds) == words

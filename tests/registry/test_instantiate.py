@@ -8,9 +8,8 @@ import pytest
 
 from dddm.errors import PluginError
 from dddm.interfaces.plugin import Kind, NoOptions
-from dddm.registry import factory
-from dddm.registry.component import Component
-from dddm.registry.factory import attribute_error, instantiate
+from dddm.registry import component as components
+from dddm.registry.component import Component, attribute_error
 
 SOURCE = """\
 class Far:
@@ -27,7 +26,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package on the path; what is instantiated from it is forgotten afterwards."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "toy_errors", raising=False)
-    monkeypatch.setattr(factory, "_third_party", {})
+    monkeypatch.setattr(components, "_third_party", {})
     (tmp_path / "toy_errors.py").write_text(SOURCE)
     return tmp_path / "toy_errors.py"
 
@@ -53,8 +52,8 @@ def error_of(function: Any, *arguments: Any, **options: Any) -> Exception:
 
 
 def test_an_exception_in_its_code_names_component_function_and_line(plugin: Path) -> None:
-    instantiate(component("Far"), NoOptions())
-    error = error_of(instantiate, component("Other"), NoOptions())
+    component("Far").instantiate(NoOptions())
+    error = error_of(component("Other").instantiate, NoOptions())
     found = attribute_error(error)
     assert found is not None
     assert found.what == "the metric toy:other failed in __init__: KeyError: 'key'"
@@ -63,7 +62,7 @@ def test_an_exception_in_its_code_names_component_function_and_line(plugin: Path
 
 
 def test_an_exception_in_code_that_it_calls_is_its_own(plugin: Path) -> None:
-    metric = instantiate(component(), NoOptions())
+    metric = component().instantiate(NoOptions())
     found = attribute_error(error_of(metric.call, lambda: int("x")))
     assert found is not None
     assert "toy:far failed in call" in found.what
@@ -72,8 +71,8 @@ def test_an_exception_in_code_that_it_calls_is_its_own(plugin: Path) -> None:
 
 def test_arguments_that_it_does_not_take_are_its_own_mistake() -> None:
     with pytest.raises(PluginError, match=r"toy:far cannot be created: TypeError: Far\.__init__"):
-        instantiate(component(), NoOptions(), shape=3)
-    metric = instantiate(component(), NoOptions())
+        component().instantiate(NoOptions(), shape=3)
+    metric = component().instantiate(NoOptions())
     found = attribute_error(error_of(metric.distance, guess=1))
     assert found is not None
     assert "toy:far failed in distance: TypeError" in found.what
@@ -81,8 +80,8 @@ def test_arguments_that_it_does_not_take_are_its_own_mistake() -> None:
 
 
 def test_other_exceptions_are_no_plugins() -> None:
-    instantiate(component(), NoOptions())
+    component().instantiate(NoOptions())
     assert attribute_error(error_of(lambda: int("x"))) is None
-    metric = instantiate(component(package="dddm"), NoOptions())
-    factory._third_party.clear()
+    metric = component(package="dddm").instantiate(NoOptions())
+    components._third_party.clear()
     assert attribute_error(error_of(metric.distance, estimate=0)) is None
