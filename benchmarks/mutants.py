@@ -277,7 +277,7 @@ MUTANTS: Final = (
            "distance_NM.amin(dim=1)", "distance_NM.amax(dim=1)"),
     Mutant("scores", "the held-out floor is of the training images",
            "plugins/dddm_scores/frechet.py",
-           "value=_to_training(reference.some_held_out(count), reference)",
+           "value=_to_training(reference.sample_held_out(count), reference)",
            "value=_to_training(reference.train[:count], reference)"),
     Mutant("scores", "the resample is the training set itself", "plugins/dddm_scores/frechet.py",
            "return _to_training(train_MD[index], reference)",

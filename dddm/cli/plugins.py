@@ -151,7 +151,7 @@ def _show_component(component: "Component") -> None:
         if not number:
             click.echo("\nweights, verified before use (`dddm weights list`)")
         click.echo(f"    {file.name}, {size(file.size_bytes)}, sha256 {file.sha256}")
-        click.echo(f"    {file.url}" if file.by_hand is None else f"    {file.by_hand}")
+        click.echo(f"    {file.url}" if file.instructions is None else f"    {file.instructions}")
 
 
 def _api(versions: tuple[int, int]) -> str:

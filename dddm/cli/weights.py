@@ -89,7 +89,7 @@ def verify(
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.errors import DataError
     from dddm.support.weights import find_weights, paths_of
-    from dddm.train.needed_weights import refuse_unfit, weights_named
+    from dddm.train.needed_weights import verify_files, weights_named
 
     files = [needed.file for needed in weights_named(catalogue_of(ctx), names)]
     states: list[dict[str, str | None]] = []
@@ -108,7 +108,7 @@ def verify(
     else:
         for row in states:
             click.echo(f"{row['state']:<9}  {row['path'] or row['name']}")
-    refuse_unfit(unfit)
+    verify_files(unfit)
 
 
 @weights.command()

@@ -49,7 +49,7 @@ def evaluate(context: RunContext, *, requested_by: str = FROM_RECIPE) -> tuple[S
         real=RealImages(config=recipe.data, splits=recipe.data.instantiate().splits()),
         recipe=recipe,
         context=context,
-        provenance={"asked_by": requested_by},
+        provenance={"requested_by": requested_by},
     )
     if context.processes.main:
         samples = {one.manifest["sha256"] for one in sets}

@@ -100,7 +100,7 @@ def validate_features(
     """
     features.check_shape(shape)
     for score in evaluation.scores:
-        if score_info(score).probabilities and not features.guesses:
+        if score_info(score).logits and not features.has_logits:
             raise RecipeError(
                 f'the score "{score.component.name}" needs features with logits of classes; '
                 f"{config.component.name} has none",

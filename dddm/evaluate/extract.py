@@ -17,7 +17,7 @@ from dddm.interfaces.dataset import Split
 from dddm.interfaces.features import Extraction, Features
 from dddm.support.cache import cache_folder, key_of
 from dddm.support.checked_tensors import load_checked, save_checked
-from dddm.support.moments import Moments, Statistics, statistics_of
+from dddm.support.moments import RunningMoments, Statistics, statistics_of
 from dddm.support.noise import generator_for
 from dddm.train.processes import ALONE, Processes
 
@@ -68,7 +68,7 @@ def extract(
     for number in range(processes.rank, len(batches), processes.count):
         batch_B = batches[number]
         image_BCHW = images[batch_B] if isinstance(images, Tensor) else images.images(batch_B)
-        found = features.examine(image_BCHW)
+        found = features.extract_with_logits(image_BCHW)
         _check_finite(found, index=batch_B)
         mine.append(found)
         progress(min((number + 1) * BATCH_IMAGES, len(index_N)))
@@ -157,16 +157,16 @@ def _of_many(
     is_kept_N[order_N[:max_kept]] = True
     index_K = is_kept_N.nonzero()[:, 0]
     kept = extract(features, split, index=index_K, processes=processes, progress=progress)
-    moments = Moments()
+    moments = RunningMoments()
     if processes.main:
         moments.add(kept.features)
     others = torch.split((~is_kept_N).nonzero()[:, 0], BATCH_IMAGES)
     for number in range(processes.rank, len(others), processes.count):
-        moments.add(features.examine(split.images(others[number])).features)
+        moments.add(features.extract_with_logits(split.images(others[number])).features)
         progress(min(max_kept + (number + 1) * BATCH_IMAGES, len(split)))
-    together = Moments()
+    together = RunningMoments()
     for share in processes.gather(moments):
-        together.join(share)
+        together.merge(share)
     return RealFeatures(kept=kept, statistics=together.statistics(), images=len(split))
 
 

@@ -81,7 +81,7 @@ class ScoreRecord:
     @property
     def requested_by(self) -> str:
         """`recipe`, or the preset that requested it."""
-        return str(self.provenance.get("asked_by", FROM_RECIPE))
+        return str(self.provenance.get("requested_by", FROM_RECIPE))
 
     @property
     def samples(self) -> dict[str, Any]:

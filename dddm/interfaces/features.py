@@ -1,4 +1,4 @@
-"""The space in which generated and real images are compared.
+"""Features: the vectors in which generated and real images are compared.
 
 Legend: B images, C channels, H rows, W columns, D = features, K logits.
 """
@@ -20,25 +20,24 @@ Computed = TypeVar("Computed")
 @final
 @frozen(kw_only=True, eq=False)
 class Extraction:
-    """What one pass over B images gives, on the CPU.
+    """Features of B images, on the CPU.
 
     Attributes:
         features: (B, D), float32.
-        logits: of the classes that the features' network knows, (B, K), float32; None where the
-            features guess no class.
+        logits: of the network's classes, (B, K), float32; None if it has none.
     """
 
     features: Tensor
     logits: Tensor | None = None
     _computed: dict[Hashable, Any] = field(factory=dict, init=False, repr=False)
 
-    def once(self, key: Hashable, compute: Callable[[], Computed]) -> Computed:
-        """What `compute` gives, computed for the first that asks: scores share what they need.
+    def cached(self, key: Hashable, compute: Callable[[], Computed]) -> Computed:
+        """The result of `compute`, computed once for each key and shared by all scores.
 
         Args:
-            key: what it is, with every option that it depends on, and the reference where it
-                depends on that; beginning with the name of the module that computes it.
-            compute: from this extraction and what is in `key` alone.
+            key: begins with the name of the computing module, and holds all that the result
+                depends on: every option, and the reference if it is used.
+            compute: depends only on this extraction and on `key`.
         """
         if key not in self._computed:
             self._computed[key] = compute()
@@ -52,60 +51,60 @@ class Features(ABC):
     @property
     @abstractmethod
     def dimensions(self) -> int | None:
-        """D, the length of a vector; None where it follows from the image shape."""
+        """D, the length of a vector; None if it depends on the image shape."""
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """SHA-256, in hexadecimal, of all that decides the result: weights, layer, resizing."""
+        """SHA-256, in hexadecimal, of all that determines the result: weights, layer, resizing."""
 
     @property
     def trained_on(self) -> str | None:
-        """The data that the features were trained on; None where they were not trained."""
+        """The data set that the features were trained on; None for untrained features."""
         return None
 
     @abstractmethod
     def check_shape(self, shape: ImageShape) -> None:
-        """Refuse images that these features are not made for.
+        """Check that the features accept images of this shape.
 
         Raises:
-            DataError: with the shapes that are accepted.
+            DataError: if not; it names the accepted shapes.
         """
 
     def to(self, device: torch.device) -> None:
-        """Move whatever the features hold to `device`.  Without a network there is nothing."""
+        """Move the network, if there is one, to `device`."""
         return
 
     @abstractmethod
     def extract(self, images: Tensor) -> Tensor:
         """Vectors (B, D), float32, on the CPU, of images (B, C, H, W), uint8, 0…255.
 
-        No gradient, no autocast, the same for an image whatever else is in the batch.  None of
-        torch's settings, such as TF32, is another afterwards.
+        Without gradient and autocast.  An image's vector does not depend on the rest of the batch,
+        and torch's global settings, such as TF32, are unchanged afterwards.
         """
 
     @property
-    def guesses(self) -> bool:
-        """Whether `examine` gives logits, from which an Inception Score is computed."""
+    def has_logits(self) -> bool:
+        """Whether `extract_with_logits` returns logits, as the Inception Score needs."""
         return False
 
-    def examine(self, images: Tensor) -> Extraction:
-        """All that scores need of images (B, C, H, W), uint8, 0…255, from one pass."""
+    def extract_with_logits(self, images: Tensor) -> Extraction:
+        """`extract`, and the logits of the same forward pass if there are any."""
         return Extraction(features=self.extract(images))
 
     def embed(self, images: Tensor) -> Tensor:
-        """Vectors (B, D), float32, with gradient, for losses that compare distributions.
+        """Vectors (B, D), float32, with gradient, for objectives that match distributions.
 
-        Those of images that are whole numbers of 0…255 are what `extract` gives for these, to
-        rounding.  The facts of features that have it say `FeaturesInfo(gradient=True)`.
+        For 8-bit images it equals `extract` up to rounding.  Features that override it are
+        described by `FeaturesInfo(gradient=True)`.
 
         Args:
             images: (B, C, H, W), float32, in [-1, 1], on the features' device.
 
         Raises:
-            UsageError: if these features have no gradient.
+            UsageError: if the features have no gradient.
         """
         raise UsageError(
             f"the features {type(self).__name__} have no gradient",
-            remedy="use features that have one: their facts say FeaturesInfo(gradient=True)",
+            remedy="use features described by FeaturesInfo(gradient=True)",
         )

@@ -188,11 +188,11 @@ class FeaturesInfo:
 
     Attributes:
         gradient: whether `Features.embed` returns features with gradient.
-        probabilities: whether `Features.examine` returns class logits.
+        logits: whether `Features.extract_with_logits` returns class logits.
     """
 
     gradient: bool = False
-    probabilities: bool = False
+    logits: bool = False
 
 
 Better = Literal["less", "more", "neither"]
@@ -258,12 +258,12 @@ class ScoreInfo:
     Attributes:
         measures: its numbers, at least one; the first selects the best weights during training.
         fewest_images: minimum number of generated and of training images.
-        probabilities: whether it needs features with class logits.
+        logits: whether it needs features with class logits.
     """
 
     measures: tuple[Measure, ...]
     fewest_images: int = 2
-    probabilities: bool = False
+    logits: bool = False
 
 
 ComponentInfo = (

@@ -1,4 +1,4 @@
-"""What a score gives: a value, and what real images reach beside it.  Imports no torch."""
+"""The result of a score, and its floors: the scores of real images.  Imports no torch."""
 
 from typing import Any, final
 
@@ -8,16 +8,16 @@ from attrs import field, frozen
 @final
 @frozen(kw_only=True)
 class Floor:
-    """What real images reach where generated ones are scored: no sampler needs to do better.
+    """The score of real images: no sampler needs to do better.
 
     Attributes:
-        name: `resample`: training images drawn again, with repetition, as many as were generated;
+        name: `resample`: training images sampled with replacement, as many as were generated;
             `training`: training images, as many as were generated, or all;
-            `held-out`: real images that training never saw.
+            `held-out`: real images that training did not use.
         value: of these real images.
-        images: how many they are.
-        generated_value: of the first `images` generated images, where a score depends on how many
-            images it is taken over; otherwise None.
+        images: number of real images.
+        generated_value: value of the first `images` generated images, if the score depends on the
+            number of images; otherwise None.
     """
 
     name: str
@@ -29,14 +29,13 @@ class Floor:
 @final
 @frozen(kw_only=True)
 class Measurement:
-    """What a score gives for one of its measures.
+    """The result of a score for one of its measures.
 
     Attributes:
-        details: further numbers by name; those that the measure declares are shown.
-        formula: the parameters of the formula as plain values: two values are comparable only
-            where these are equal.
-        training_images: how many it was taken against, where it takes some of them alone; None
-            for all.
+        details: further numbers by name; tables show those that the measure declares.
+        formula: parameters of the formula, as plain values; only scores with equal parameters
+            are comparable.
+        training_images: number of training images used, if it is a sample of them; else None.
     """
 
     value: float

@@ -1,4 +1,4 @@
-"""A number from two sets of features, which says how good samples are."""
+"""Scores: numbers that measure generated images against real ones, from features of both."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -20,15 +20,15 @@ Computed = TypeVar("Computed")
 @final
 @define(kw_only=True, eq=False, slots=False)
 class Reference:
-    """Features of the real images that generated ones are measured against.
+    """Features of the real images.
 
     Attributes:
-        train: of the training images, (M, D), or of some of them, sampled at random.
-        held_out: of held-out images, (K, D); None where there are none.
-        train_logits: (M, classes); None where the features give no logits.
+        train: of the training images, (M, D), or of a random sample of them.
+        held_out: of held-out images, (K, D); None if there are none.
+        train_logits: (M, classes); None if the features have no logits.
         held_out_logits: (K, classes), or None.
-        statistics: over all training images; None to compute them of `train`.
-        train_images: how many these are; None for as many as in `train`.
+        statistics: over all training images; None to compute them from `train`.
+        train_images: number of training images; None for all being in `train`.
     """
 
     train: Tensor
@@ -40,7 +40,7 @@ class Reference:
 
     @property
     def images(self) -> int:
-        """How many training images there are."""
+        """Number of training images."""
         return len(self.train) if self.train_images is None else self.train_images
 
     def __attrs_post_init__(self) -> None:
@@ -48,27 +48,27 @@ class Reference:
 
     @cached_property
     def train_statistics(self) -> Statistics:
-        """Of all training images."""
+        """Mean and covariance over all training images."""
         return statistics_of(self.train) if self.statistics is None else self.statistics
 
-    def once(self, key: Hashable, compute: Callable[[], Computed]) -> Computed:
-        """What `compute` gives, computed for the first that asks: scores share what they need.
+    def cached(self, key: Hashable, compute: Callable[[], Computed]) -> Computed:
+        """The result of `compute`, computed once for each key and shared by all scores.
 
         Args:
-            key: what it is, with every option that it depends on, beginning with the name of the
-                module that computes it.
-            compute: from this reference and the options in `key` alone.
+            key: begins with the name of the computing module, and holds every option that the
+                result depends on.
+            compute: depends only on this reference and on `key`.
         """
         if key not in self._computed:
             self._computed[key] = compute()
         found: Computed = self._computed[key]
         return found
 
-    def some_held_out(self, images: int) -> Tensor:
-        """Features (images, D) of held-out images at random: the first may be of one class.
+    def sample_held_out(self, images: int) -> Tensor:
+        """Features (images, D) of a random sample; the first ones may all be of one class.
 
         Raises:
-            ValueError: if there are not that many.
+            ValueError: if there are fewer held-out images.
         """
         held_out_KD = torch.empty(0) if self.held_out is None else self.held_out
         if images > len(held_out_KD):
@@ -80,20 +80,20 @@ class Reference:
 class Score(ABC):
     """Measures generated images against real ones.  A target is called as `target(options)`.
 
-    Its measures, and the fewest images that it takes, are its facts (`ScoreInfo`), which its
-    registration gives by `describe`.  Both sets have at least that many images.
+    The registration describes it by `ScoreInfo`: its measures, and the fewest images of either set,
+    which callers guarantee.
     """
 
     @abstractmethod
     def measure(self, *, generated: Extraction, reference: Reference) -> Mapping[str, Measurement]:
-        """A measurement for each of the measures that its facts name, and no other.
+        """One measurement for each measure in its `ScoreInfo`.
 
-        It depends on the two sets and its options alone: not on the order of images (up to
-        rounding), nor on torch's random state, and it changes neither set.
+        It depends only on the two sets and the options: not on the order of images (up to
+        rounding), nor on torch's random state.  It modifies neither set.
 
         Args:
-            generated: of N images; `generated.once` keeps what several scores need of them.
-            reference: of real images; `reference.once` likewise.
+            generated: of N images; `generated.cached` keeps results for other scores.
+            reference: of real images; so does `reference.cached`.
 
         Raises:
             DataError: if a feature is not finite.
@@ -102,10 +102,10 @@ class Score(ABC):
     def floors(
         self, *, generated: Extraction, reference: Reference
     ) -> Mapping[str, Sequence[Floor]]:
-        """What real images reach, by the name of a measure; without an entry, nothing is known.
+        """The scores of real images, by the name of the measure; none by default.
 
         Args:
-            generated: a floor may be taken over as many images, or beside the first of these.
-            reference: of real images, some of which may be held out.
+            generated: its number of images may be the floor's.
+            reference: of real images.
         """
         return {}

@@ -182,8 +182,8 @@ def _check_scores(
                     remedy="leave one of them out",
                 )
             givers[measure.name] = use.component.id
-        if facts.probabilities:
-            _check_probabilities(reader, evaluate, score=name, path=path)
+        if facts.logits:
+            _check_logits(reader, evaluate, score=name, path=path)
         for number, (_, settings) in enumerate(sample):
             if settings.images < facts.fewest_images:
                 reader.add_problem(
@@ -198,7 +198,7 @@ def _check_scores(
             _check_deciding(reader, train, score=name, facts=facts)
 
 
-def _check_probabilities(reader: Reader, evaluate: Evaluation, *, score: str, path: Path) -> None:
+def _check_logits(reader: Reader, evaluate: Evaluation, *, score: str, path: Path) -> None:
     """No features that are known to give no logits."""
     for features in evaluate.features:
         try:
@@ -206,7 +206,7 @@ def _check_probabilities(reader: Reader, evaluate: Evaluation, *, score: str, pa
         except PluginError as error:
             reader.add_problem(error.what, path=path, remedy=error.remedy, of_plugin=True)
             continue
-        if known is not None and not known.probabilities:
+        if known is not None and not known.logits:
             reader.add_problem(
                 f'the score "{score}" needs features that give logits of classes, and '
                 f"{features.component.name} give none",

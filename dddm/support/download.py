@@ -59,10 +59,10 @@ def _is_right(path: Path, *, file: WeightFile) -> bool:
 
 
 def _check_url(file: WeightFile) -> None:
-    if file.by_hand is not None:
+    if file.instructions is not None:
         raise DataError(
             f"{file.name} cannot be downloaded: it is converted from a file at {file.url}",
-            remedy=file.by_hand,
+            remedy=file.instructions,
         )
     url = urlsplit(file.url)
     if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOCAL_HOSTS):

@@ -1,10 +1,10 @@
-"""Mean and covariance of features: of a whole set, or in batches and from several processes.
+"""Mean and covariance of features, also accumulated in batches and over processes.
 
     μ = Σx / n        Σ = (Σ x xᵀ − n μ μᵀ) / (n − 1)
 
-Sums are float64, of features less those of the first image: so that little cancels.
+Sums are float64, of features minus the first image's, which avoids cancellation.
 
-Legend: N features of a set, B of a batch, D feature dimensions.
+Legend: N images of a set, B of a batch, D feature dimensions.
 """
 
 from typing import final
@@ -21,7 +21,7 @@ from dddm.errors import DataError
 @final
 @frozen(kw_only=True, eq=False)
 class Statistics:
-    """Mean (D,) and covariance (D, D), with divisor N − 1, of features; float64."""
+    """Mean (D,) and covariance (D, D) with divisor N − 1; float64."""
 
     mean: npt.NDArray[np.float64]
     covariance: npt.NDArray[np.float64]
@@ -31,34 +31,34 @@ def statistics_of(features: Tensor) -> Statistics:
     """Mean and covariance of features (N, D).
 
     Raises:
-        DataError: if a feature is not finite, or there are fewer than two images.
+        DataError: if a feature is not finite, or there are fewer than 2 images.
     """
-    if len(features) < 2:  # noqa: PLR2004 - a covariance takes two
+    if len(features) < 2:  # noqa: PLR2004 - a covariance needs two
         raise DataError(
-            f"the covariance of features, as for a Fréchet distance, cannot be taken over "
-            f"{len(features)} image(s)",
-            remedy="draw at least 2, better thousands",
+            "the covariance of features, as in the Fréchet distance, needs at least 2 images; there "
+            f"are {len(features)}",
+            remedy="generate more samples, at best thousands",
         )
     bad = int((~torch.isfinite(features)).any(dim=1).sum())
     if bad:
         raise DataError(
             f"the features of {bad} of {len(features)} images are not finite",
-            remedy="choose other features: these cannot judge such images",
+            remedy="use other features for these images",
         )
     value_ND = features.double().cpu().numpy()
-    # numpy returns a bare number as the covariance of one dimension.
+    # np.cov returns a scalar for one dimension.
     covariance_DD = np.atleast_2d(np.cov(value_ND, rowvar=False))
     return Statistics(mean=np.mean(value_ND, axis=0), covariance=covariance_DD)
 
 
 @final
 @define(kw_only=True, eq=False)
-class Moments:
-    """Sums over the features that were added.
+class RunningMoments:
+    """Sums over the features of the images added so far.
 
     Attributes:
-        count: of features.
-        origin: the first of them, (D,), float64; None while there is none.
+        count: number of images.
+        origin: features of the first image, (D,), float64; None before there is one.
         total: Σ(x − origin), (D,).
         products: Σ(x − origin)(x − origin)ᵀ, (D, D).
     """
@@ -72,12 +72,12 @@ class Moments:
         """Add features (B, D).
 
         Raises:
-            DataError: if one is not finite.
+            DataError: if a feature is not finite.
         """
         if not bool(torch.isfinite(features).all()):
             raise DataError(
-                "features of real images are not finite",
-                remedy="choose other features: these cannot judge such images",
+                "the features of real images are not finite",
+                remedy="use other features for these images",
             )
         if self.origin is None:
             self.origin = features[0].double()
@@ -86,13 +86,13 @@ class Moments:
         self.total = self.total + centred_BD.sum(dim=0)
         self.products = self.products + centred_BD.T @ centred_BD
 
-    def join(self, other: "Moments") -> None:
-        """Add what another process has summed up."""
+    def merge(self, other: "RunningMoments") -> None:
+        """Add the sums of another process."""
         if other.origin is None:
             return
         if self.origin is None:
             self.origin = other.origin
-        # Their sums are about another origin, which lies `shift` from this one.
+        # The other sums are relative to another origin, at distance `shift` from this one.
         shift_D = other.origin - self.origin
         cross_DD = torch.outer(shift_D, other.total)
         self.count += other.count
@@ -101,7 +101,7 @@ class Moments:
         self.products = self.products + other.count * torch.outer(shift_D, shift_D)
 
     def statistics(self) -> Statistics:
-        """Mean and covariance of all that was added; of two features at least."""
+        """Mean and covariance of all images added, at least two."""
         assert self.origin is not None
         mean_D = self.total / self.count
         spread_DD = self.products - self.count * torch.outer(mean_D, mean_D)

@@ -25,16 +25,16 @@ class WeightFile:
     """A file of weights that a component needs and that its package does not contain.
 
     Attributes:
-        url: of the file itself; of a page about it where it must be made `by_hand`.
+        url: of the file itself; of a page about it where it must be made `instructions`.
         sha256: in hexadecimal.
-        by_hand: how to make it from what is at `url`; None where `url` is the file itself.
+        instructions: how to make it from what is at `url`; None where `url` is the file itself.
     """
 
     name: str
     url: str
     size_bytes: int
     sha256: str
-    by_hand: str | None = None
+    instructions: str | None = None
 
 
 def search_folders() -> tuple[Path, ...]:
@@ -88,7 +88,7 @@ def _missing(file: WeightFile) -> DataError:
 
 
 def _way_to(file: WeightFile) -> str:
-    return file.by_hand or f"`dddm weights fetch {file.name}`"
+    return file.instructions or f"`dddm weights fetch {file.name}`"
 
 
 def describe(file: WeightFile) -> str:

@@ -73,10 +73,10 @@ def verify_weights(uses: Iterable[ComponentConfig]) -> None:
         for use in top.with_nested()
         for file in use.component.weights_for(use.options)
     )
-    refuse_unfit(files)
+    verify_files(files)
 
 
-def refuse_unfit(files: Iterable[WeightFile]) -> None:
+def verify_files(files: Iterable[WeightFile]) -> None:
     """Verify these files.
 
     Raises:

@@ -109,14 +109,14 @@ class DigitsClassifier(Features):
         require_shape("digits-classifier", shape)
 
     def extract(self, images: Tensor) -> Tensor:
-        return self.examine(images).features
+        return self.extract_with_logits(images).features
 
     @property
-    def guesses(self) -> bool:
+    def has_logits(self) -> bool:
         return True
 
     @torch.no_grad()
-    def examine(self, images: Tensor) -> Extraction:
+    def extract_with_logits(self, images: Tensor) -> Extraction:
         """Features, and the logits (B, 10) that the last layer makes of them."""
         with torch.autocast("cpu", enabled=False):
             feature_BD = self._network.features(from_uint8(images.cpu()).double())

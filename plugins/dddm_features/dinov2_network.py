@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 
 from dddm.support.torchvision_operators import import_torchvision
 from dddm_features.options import DINOV2_WEIGHTS
-from dddm_features.stored_tensors import one_line, read_state_dict, unusable
+from dddm_features.stored_tensors import one_line, read_state_dict, unusable_weights
 
 _PLACES: Final = 16
 """In a row of 224 pixels, at 14 each."""
@@ -39,7 +39,9 @@ def read_dinov2(path: Path) -> nn.Module:
         network = _network(weights)
         network.load_state_dict(dict(_renamed(weights)))
     except (RuntimeError, LookupError, ValueError) as error:
-        raise unusable(path, f"do not fit DINOv2: {one_line(error)}", expected=expected) from error
+        raise unusable_weights(
+            path, f"do not fit DINOv2: {one_line(error)}", expected=expected
+        ) from error
     return network.eval().requires_grad_(requires_grad=False)
 
 

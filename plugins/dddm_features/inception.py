@@ -21,7 +21,7 @@ from dddm.support.files import sha256_of
 from dddm.support.torchvision_operators import import_torchvision
 from dddm_features.options import INCEPTION_WEIGHTS, WeightsOptions, require_shape, weights_path
 from dddm_features.precision import full_float32
-from dddm_features.stored_tensors import read_state_dict, unusable
+from dddm_features.stored_tensors import read_state_dict, unusable_weights
 
 _LAYER: Final = "2048"
 _LOGITS: Final = "logits_unbiased"
@@ -62,7 +62,7 @@ def inception_with(weights: dict[str, Tensor], *, path: Path) -> Any:
     except RuntimeError as error:
         found = " ".join(str(error).split()).partition("FeatureExtractorInceptionV3: ")[2]
         problem = f"do not fit Inception: {(found or str(error))[:200]}"
-        raise unusable(path, problem, expected=INCEPTION_WEIGHTS.name) from error
+        raise unusable_weights(path, problem, expected=INCEPTION_WEIGHTS.name) from error
 
 
 def _as_file(weights: dict[str, Tensor]) -> io.BytesIO:
@@ -102,20 +102,20 @@ class Inception(Features):
         self._network.to(device)
 
     def extract(self, images: Tensor) -> Tensor:
-        return self.examine(images).features
+        return self.extract_with_logits(images).features
 
     @property
-    def guesses(self) -> bool:
+    def has_logits(self) -> bool:
         return True
 
     @torch.no_grad()
-    def examine(self, images: Tensor) -> Extraction:
+    def extract_with_logits(self, images: Tensor) -> Extraction:
         """Features, and the logits (B, 1008) without their bias."""
-        parts = [self._examine(batch) for batch in torch.split(images, _BATCH_IMAGES)]
+        parts = [self._extract(batch) for batch in torch.split(images, _BATCH_IMAGES)]
         feature_BD, logit_BK = (torch.cat(layer) for layer in zip(*parts, strict=True))
         return Extraction(features=feature_BD, logits=logit_BK)
 
-    def _examine(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+    def _extract(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         colours_BCHW = image_BCHW.to(self._device).expand(-1, 3, -1, -1)
         with full_float32(self._device):
             feature_BD, logit_BK = self._network(colours_BCHW)

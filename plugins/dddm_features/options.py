@@ -24,7 +24,7 @@ RESNET20_WEIGHTS: Final = WeightFile(
     url="https://github.com/akamaster/pytorch_resnet_cifar10",
     size_bytes=1_092_520,
     sha256="02926273efb1deadb6dc654c7087baea932ef2026d9f854680d6858146d85838",
-    by_hand=f"take resnet20-12fca82f.th from that repository and convert it: {CONVERT}",
+    instructions=f"take resnet20-12fca82f.th from that repository and convert it: {CONVERT}",
 )
 INCEPTION_WEIGHTS: Final = WeightFile(
     name="weights-inception-2015-12-05-6726825d.pth",

@@ -122,14 +122,14 @@ class ResNet20Features(Features):
         self._network.to(device)
 
     def extract(self, images: Tensor) -> Tensor:
-        return self.examine(images).features
+        return self.extract_with_logits(images).features
 
     @property
-    def guesses(self) -> bool:
+    def has_logits(self) -> bool:
         return True
 
     @torch.no_grad()
-    def examine(self, images: Tensor) -> Extraction:
+    def extract_with_logits(self, images: Tensor) -> Extraction:
         """Features, and logits (B, 10)."""
         each = _BATCH_IMAGES if self._device.type == "cpu" else len(images)
         parts = [self._features(batch) for batch in torch.split(images, each)]

@@ -47,11 +47,11 @@ def read_state_dict(path: Path, *, expected: str) -> dict[str, Tensor]:
     # torch interprets the bytes of another format, such as safetensors, as a pickle.
     except Exception as error:
         problem = f"cannot be read by torch.load: {one_line(error)}"
-        raise unusable(path, problem, expected=expected) from error
+        raise unusable_weights(path, problem, expected=expected) from error
     if not isinstance(found, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()
     ):
-        raise unusable(path, "are not a table of named tensors", expected=expected)
+        raise unusable_weights(path, "are not a table of named tensors", expected=expected)
     return found
 
 
@@ -70,7 +70,7 @@ def read_torchscript(path: Path, *, expected: str) -> dict[str, Tensor]:
     # A damaged archive can raise almost anything.
     except Exception as error:
         problem = f"cannot be read as a TorchScript archive: {one_line(error)}"
-        raise unusable(path, problem, expected=expected) from error
+        raise unusable_weights(path, problem, expected=expected) from error
 
 
 def one_line(error: Exception) -> str:
@@ -79,7 +79,7 @@ def one_line(error: Exception) -> str:
     return words[:200]
 
 
-def unusable(path: Path, problem: str, *, expected: str) -> DataError:
+def unusable_weights(path: Path, problem: str, *, expected: str) -> DataError:
     """The error for a file that is not the one that is expected."""
     return DataError(
         f"the weights {path.name} {problem}",

@@ -29,7 +29,7 @@ from dddm_features.options import (
     weights_path,
 )
 from dddm_features.precision import full_float32
-from dddm_features.stored_tensors import one_line, read_torchscript, unusable
+from dddm_features.stored_tensors import one_line, read_torchscript, unusable_weights
 
 _SIDE: Final = 224
 _BATCH_IMAGES: Final = 64
@@ -140,11 +140,13 @@ def read_clip(path: Path) -> nn.Module:
 
     if "visual.proj" not in weights or "text_projection" not in weights:
         problem = "are not those of a CLIP whose network is a ViT"
-        raise unusable(path, problem, expected=expected)
+        raise unusable_weights(path, problem, expected=expected)
     try:
         network: nn.Module = build_model(weights, torch.float32).visual
     except (RuntimeError, LookupError) as error:
-        raise unusable(path, f"do not fit CLIP: {one_line(error)}", expected=expected) from error
+        raise unusable_weights(
+            path, f"do not fit CLIP: {one_line(error)}", expected=expected
+        ) from error
     return network
 
 

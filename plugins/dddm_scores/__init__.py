@@ -55,7 +55,7 @@ def _of_splits(options: InceptionScoreOptions) -> ScoreInfo:
             ),
         ),
         fewest_images=max(options.splits, 2),
-        probabilities=True,
+        logits=True,
     )
 
 

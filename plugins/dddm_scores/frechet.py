@@ -50,7 +50,7 @@ class FrechetDistance(Score):
             return {"fd": (resample,)}
         held_out = Floor(
             name="held-out",
-            value=_to_training(reference.some_held_out(count), reference),
+            value=_to_training(reference.sample_held_out(count), reference),
             images=count,
             generated_value=_to_training(features_ND[:count], reference),
         )
@@ -72,7 +72,7 @@ def resample_distance(reference: Reference, images: int) -> float:
         found = [one_resample(reference, images, number) for number in range(RESAMPLES)]
         return sum(found) / len(found)
 
-    return reference.once((__name__, "resample", images), mean)
+    return reference.cached((__name__, "resample", images), mean)
 
 
 def one_resample(reference: Reference, images: int, number: int) -> float:

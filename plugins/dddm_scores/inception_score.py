@@ -54,7 +54,7 @@ class InceptionScore(Score):
             ("held-out", reference.held_out_logits),
         ):
             if real is not None and len(real) >= self._splits:
-                value = reference.once((__name__, name, len(real), self._splits), self._of(real))
+                value = reference.cached((__name__, name, len(real), self._splits), self._of(real))
                 floors.append(Floor(name=name, value=value, images=len(real)))
         return {"is": tuple(floors)}
 

@@ -62,7 +62,7 @@ class KernelDistance(Score):
         if held_out_KD is None or len(held_out_KD) < _FEWEST:
             return {}
         subset = self._subset(held_out_KD, reference)
-        value, _ = reference.once(
+        value, _ = reference.cached(
             (__name__, "held-out", subset, self._subsets),
             lambda: kernel_distance(
                 held_out_KD, reference.train, subset=subset, subsets=self._subsets

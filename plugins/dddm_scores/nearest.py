@@ -64,7 +64,7 @@ def held_out_nearest(reference: Reference) -> Tensor | None:
     held_out_KD = reference.held_out
     if held_out_KD is None:
         return None
-    return reference.once(
+    return reference.cached(
         (__name__, "held-out"),
         lambda: nearest_distances(query=held_out_KD, reference=reference.train),
     )

@@ -159,7 +159,7 @@ class NeighbourhoodScore(Score):
 
     def measure(self, *, generated: Extraction, reference: Reference) -> Mapping[str, Measurement]:
         real = self._of_training(reference)
-        found = generated.once(
+        found = generated.cached(
             (__name__, "compared", self._k, self._images, reference),
             lambda: compare_neighbourhoods(
                 neighbourhoods_of(generated.features, neighbours=self._k), real, neighbours=self._k
@@ -184,7 +184,7 @@ class NeighbourhoodScore(Score):
         held_out_KD = reference.held_out
         if held_out_KD is None or len(held_out_KD) <= self._k:
             return {}
-        found: NeighbourhoodValues = reference.once(
+        found: NeighbourhoodValues = reference.cached(
             (__name__, "held-out", self._k, self._images),
             lambda: compare_neighbourhoods(
                 neighbourhoods_of(held_out_KD, neighbours=self._k),
@@ -208,4 +208,4 @@ class NeighbourhoodScore(Score):
                 train_MD = train_MD[order[: self._images]]
             return neighbourhoods_of(train_MD, neighbours=self._k)
 
-        return reference.once((__name__, "training", self._k, self._images), compute)
+        return reference.cached((__name__, "training", self._k, self._images), compute)

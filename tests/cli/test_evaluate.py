@@ -249,7 +249,7 @@ def test_a_mean_over_seeds(tmp_path: Path) -> None:
 def scored_by(run: RunFolder) -> list[tuple[str, str]]:
     """Who asked for each score, and what it is called."""
     scores = json.loads(run.scores.read_text(encoding="utf-8"))
-    return [(score["provenance"]["asked_by"], score["name"]) for score in scores]
+    return [(score["provenance"]["requested_by"], score["name"]) for score in scores]
 
 
 def evaluated(*words: str) -> str:

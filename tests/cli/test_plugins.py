@@ -114,7 +114,9 @@ def test_the_weights_that_a_component_needs_are_shown() -> None:
     given = PluginRegistrar(plugin="toy", package="toys", version="1.0")
     url = "https://example.org/w.bin"
     file = WeightFile(name="w.bin", url=url, size_bytes=1_500_000, sha256="0" * 64)
-    made = WeightFile(name="m.bin", url=url, size_bytes=9, sha256="1" * 64, by_hand="cut it out")
+    made = WeightFile(
+        name="m.bin", url=url, size_bytes=9, sha256="1" * 64, instructions="cut it out"
+    )
     given.add(
         Kind.METRIC, "far", target="a:B", summary=".", weights=(file, made), api=(1, 2)
     )  # fmt: skip

@@ -102,7 +102,7 @@ def requested_score(value: float, *, requested_by: str | None = None, **about: A
         "formula": {},
     }
     if requested_by is not None:
-        provenance["asked_by"] = requested_by
+        provenance["requested_by"] = requested_by
     if "sets" in about:
         provenance["sets"] = [{"sha256": one} for one in about["sets"]]
     return ScoreRecord(

@@ -105,7 +105,7 @@ def test_other_roads_are_refused(tmp_path: Path, url: str) -> None:
 
 def test_a_file_made_by_hand_is_not_fetched(server: Served, tmp_path: Path) -> None:
     """Where the URL is a page about it, the error says how the file is made; nothing is asked."""
-    file = attrs.evolve(file_at(server.url), by_hand="bake it")
+    file = attrs.evolve(file_at(server.url), instructions="bake it")
     with pytest.raises(DataError, match="cannot be downloaded") as refused:
         fetch(file, folder=tmp_path / "new")
     assert refused.value.remedy == "bake it"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dddm.errors import DataError
-from dddm.support.moments import Moments, statistics_of
+from dddm.support.moments import RunningMoments, statistics_of
 
 
 @settings(deadline=None, max_examples=30)
@@ -21,12 +21,12 @@ def test_equals_the_whole(cuts: list[int], processes: int, offset: float, seed: 
     """Any batches, shared in any way, also far from the origin: to 1e-9 of the spread."""
     generator = torch.Generator().manual_seed(seed)
     batches = [offset + torch.randn(count, 5, generator=generator) for count in cuts]
-    shares = [Moments() for _ in range(processes)]
+    shares = [RunningMoments() for _ in range(processes)]
     for number, batch in enumerate(batches):
         shares[number % processes].add(batch)
-    together = Moments()
+    together = RunningMoments()
     for share in shares:
-        together.join(share)
+        together.merge(share)
     found, expected = together.statistics(), statistics_of(torch.cat(batches))
     np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(found.covariance, expected.covariance, rtol=1e-9, atol=1e-9)
@@ -35,4 +35,4 @@ def test_equals_the_whole(cuts: list[int], processes: int, offset: float, seed: 
 def test_what_is_not_finite_is_refused() -> None:
     """It would make every score not-a-number."""
     with pytest.raises(DataError, match="not finite"):
-        Moments().add(torch.tensor([[1.0, torch.nan]]))
+        RunningMoments().add(torch.tensor([[1.0, torch.nan]]))

@@ -118,12 +118,12 @@ def tells_images_apart(features: Features, images: Tensor) -> None:
 
 
 @FEATURES.check()
-def examine(features: Features, images: Tensor) -> None:
-    """`examine` gives the features of `extract`, and logits (B, K), float32, if it `guesses`."""
-    found = features.examine(images)
+def logits(features: Features, images: Tensor) -> None:
+    """`extract_with_logits` returns the features of `extract`, and any logits as float32 (B, K)."""
+    found = features.extract_with_logits(images)
     assert_equal(found.features, features.extract(images), "its features are not those of extract")
-    assert features.guesses == (found.logits is not None), (
-        f"guesses is {features.guesses}, but there are "
+    assert features.has_logits == (found.logits is not None), (
+        f"has_logits is {features.has_logits}, but there are "
         f"{'no logits' if found.logits is None else 'logits'}"
     )
     if found.logits is not None:
@@ -136,11 +136,11 @@ def examine(features: Features, images: Tensor) -> None:
 
 @FEATURES.check(cases=lambda subject: [(subject.made, subject.facts(FeaturesInfo))])
 def facts(features: Features, said: FeaturesInfo | None) -> None:
-    """Its facts, if it has any, say whether it `guesses`, and whether it has a gradient."""
+    """Its facts, if it has any, say whether it has logits, and whether it has a gradient."""
     if said is None:
         pytest.skip("its registration does not describe it")
-    assert said.probabilities == features.guesses, (
-        f"probabilities is {said.probabilities}, but guesses is {features.guesses}"
+    assert said.logits == features.has_logits, (
+        f"logits is {said.logits}, but has_logits is {features.has_logits}"
     )
     overridden = type(features).embed is not Features.embed
     assert said.gradient == overridden, (

@@ -36,7 +36,7 @@ _FLOORS: Final = frozenset({"resample", "training", "held-out"})
 
 
 def _logits(count: int) -> torch.Tensor:
-    """Sure guesses of each class in turn, (N, classes)."""
+    """Confident predictions of each class in turn, (N, classes)."""
     return _SURE * torch.eye(_CLASSES)[torch.arange(count) % _CLASSES]
 
 
@@ -218,8 +218,8 @@ def inputs_unchanged(of: _Measured) -> None:
 
 @SCORE.check()
 def logits_only_where_said(of: _Measured) -> None:
-    """Without `probabilities` in its facts it needs no logits."""
-    if of.facts.probabilities:
+    """Without `logits` in its facts it needs no logits."""
+    if of.facts.logits:
         pytest.skip("it says that it needs logits")
     try:
         of.measure(
@@ -228,8 +228,7 @@ def logits_only_where_said(of: _Measured) -> None:
         )
     except Exception as error:
         raise AssertionError(
-            f"features without logits cannot be measured: {error!r}: say "
-            "ScoreInfo(probabilities=True)"
+            f"features without logits cannot be measured: {error!r}: say ScoreInfo(logits=True)"
         ) from error
 
 

@@ -96,8 +96,8 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
 def test_logits_come_from_the_same_pass(held_out: Split) -> None:
     """They are the classifier's own, and their largest is the digit nearly always."""
     features = DigitsClassifier(NoOptions())
-    assert features.guesses
-    found = features.examine(all_images(held_out))
+    assert features.has_logits
+    found = features.extract_with_logits(all_images(held_out))
     assert torch.equal(found.features, features.extract(all_images(held_out)))
     assert found.logits is not None
     assert found.logits.dtype == torch.float32

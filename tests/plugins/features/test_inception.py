@@ -113,8 +113,8 @@ def test_logits_are_those_of_inception_scores(
         "inception-v3-compat", ["logits_unbiased"], feature_extractor_weights_path=options.weights
     )
     (expected,) = extractor(images)
-    assert features.guesses
-    logits = features.examine(images).logits
+    assert features.has_logits
+    logits = features.extract_with_logits(images).logits
     assert logits is not None
     assert logits.shape == (3, 1008)
     torch.testing.assert_close(logits, expected, rtol=1e-6, atol=1e-6)

@@ -126,7 +126,7 @@ def test_the_known_file(
         make(WeightsOptions())
     for needed in (file.url, file.sha256, f"{file.size_bytes:,}", str(path)):
         assert needed in str(caught.value)
-    assert (file.by_hand or f"dddm weights fetch {file.name}") in str(caught.value)
+    assert (file.instructions or f"dddm weights fetch {file.name}") in str(caught.value)
     for size_bytes in (10, file.size_bytes):
         with path.open("wb") as target:
             target.truncate(size_bytes)

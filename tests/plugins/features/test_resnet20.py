@@ -63,8 +63,8 @@ def test_logits_are_the_network_s_own(tmp_path: Path, images: Tensor) -> None:
     """From the same pass as the features."""
     options = written(tmp_path, random_state())
     features = ResNet20Features(options)
-    assert features.guesses
-    found = features.examine(images)
+    assert features.has_logits
+    found = features.extract_with_logits(images)
     assert torch.equal(found.features, features.extract(images))
     network = read_resnet20(Path(str(options.weights)))
     torch.testing.assert_close(found.logits, network(normalise(images.float() / 255)))

@@ -167,7 +167,7 @@ def test_what_they_say_of_themselves(features: list[Features], clip: Path) -> No
     assert len({one.fingerprint for one in features} | {sha256_of(clip)}) == 3
     for one in features:
         one.check_shape(ImageShape(channels=1, height=8, width=300))
-        assert not one.guesses
+        assert not one.has_logits
         with pytest.raises(DataError, match="not 2×8×8"):
             one.check_shape(ImageShape(channels=2, height=8, width=8))
 

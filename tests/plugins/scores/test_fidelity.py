@@ -84,7 +84,7 @@ def test_equals_calculate_metrics() -> None:
             return torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
 
         def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            found = {"quarters": quarters(images), "logits": guesses(images)}
+            found = {"quarters": quarters(images), "logits": logits_of(images)}
             return self.convert_features_tuple_to_dict_values(found)
 
         def convert_features_tuple_to_dict_values(
@@ -117,7 +117,7 @@ def test_equals_calculate_metrics() -> None:
         verbose=False,
     )
     one, other = quarters(generated), quarters(real)
-    is_mean, is_deviation = fidelity.inception_score(guesses(generated), splits=SPLITS)
+    is_mean, is_deviation = fidelity.inception_score(logits_of(generated), splits=SPLITS)
     kid_mean, kid_deviation = kernel_distance(one, other, subset=1000)
     manifold = compare_neighbourhoods(neighbourhoods_of(one), neighbourhoods_of(other))
     ours = {
@@ -138,7 +138,7 @@ def quarters(images: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.avg_pool2d(images.float() / 255, 2).flatten(1)
 
 
-def guesses(images: torch.Tensor) -> torch.Tensor:
+def logits_of(images: torch.Tensor) -> torch.Tensor:
     """A fixed linear mix of the quarters, (B, 5)."""
     mix = torch.randn(12, 5, generator=torch.Generator().manual_seed(9))
     return 4 * quarters(images) @ mix

@@ -55,12 +55,12 @@ def test_held_out_distances() -> None:
 def test_some_held_out_images_are_chosen_by_lot() -> None:
     """They are distinct, the same every time, not simply the first, and never more than exist."""
     reference = Reference(train=TRAIN, held_out=torch.arange(50.0).reshape(50, 1))
-    chosen = reference.some_held_out(20)
-    assert torch.equal(chosen, reference.some_held_out(20))
+    chosen = reference.sample_held_out(20)
+    assert torch.equal(chosen, reference.sample_held_out(20))
     assert len(set(chosen.flatten().tolist())) == 20
     assert chosen.max() > 30
-    assert reference.some_held_out(50).flatten().sort().values.tolist() == list(range(50))
+    assert reference.sample_held_out(50).flatten().sort().values.tolist() == list(range(50))
     with pytest.raises(ValueError, match="50 held-out images, not 51"):
-        reference.some_held_out(51)
+        reference.sample_held_out(51)
     with pytest.raises(ValueError, match="0 held-out"):
-        Reference(train=TRAIN, held_out=None).some_held_out(1)
+        Reference(train=TRAIN, held_out=None).sample_held_out(1)

@@ -106,15 +106,15 @@ class AllAlike(Thirds):
 
 
 @final
-class GuessesNothing(Thirds):
+class MissingLogits(Thirds):
     @property
-    def guesses(self) -> bool:
+    def has_logits(self) -> bool:
         return True
 
 
 @final
-class ExaminesAnother(Thirds):
-    def examine(self, images: Tensor) -> Extraction:
+class OtherFeaturesWithLogits(Thirds):
+    def extract_with_logits(self, images: Tensor) -> Extraction:
         return Extraction(features=self.extract(images) + 1)
 
 
@@ -237,8 +237,8 @@ BUGS: Final[list[Bug]] = [
     bug(Kind.FEATURES, RandomCrop, "features.always-the-same"),
     bug(Kind.FEATURES, Whitened, "features.images-on-their-own"),
     bug(Kind.FEATURES, AllAlike, "features.tells-images-apart"),
-    bug(Kind.FEATURES, GuessesNothing, "features.examine"),
-    bug(Kind.FEATURES, ExaminesAnother, "features.examine"),
+    bug(Kind.FEATURES, MissingLogits, "features.logits"),
+    bug(Kind.FEATURES, OtherFeaturesWithLogits, "features.logits"),
     bug(Kind.FEATURES, InvertsInPlace, "features.inputs-unchanged"),
     bug(Kind.FEATURES, MemoryOrder, "features.inputs-unchanged"),
     bug(Kind.FEATURES, RefusesAll, "features.shapes"),
