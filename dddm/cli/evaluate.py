@@ -312,7 +312,7 @@ def _show_comparison(runs: tuple[Path, Path], *, as_json: bool) -> None:
     from dddm.evaluate.compare import compare
 
     found = compare(*(_scores_of(run) for run in runs))
-    if all(pair.why_not for pair in found.pairs):
+    if all(pair.differences for pair in found.pairs):
         raise DataError(
             f"no score of these runs can be compared: {_first_reason(found)}",
             where=f"{runs[0]} and {runs[1]}",
@@ -322,12 +322,12 @@ def _show_comparison(runs: tuple[Path, Path], *, as_json: bool) -> None:
         show_json(
             [
                 {
-                    "score": pair.one.measure.name,
-                    "sampler": pair.one.sampler,
-                    "steps": pair.one.steps,
-                    "better": pair.one.measure.better,
-                    "values": None if pair.why_not else [pair.one.value, pair.other.value],
-                    "why_not": list(pair.why_not),
+                    "score": pair.first.measure.name,
+                    "sampler": pair.first.sampler,
+                    "steps": pair.first.steps,
+                    "better": pair.first.measure.better,
+                    "values": None if pair.differences else [pair.first.value, pair.second.value],
+                    "differences": list(pair.differences),
                 }
                 for pair in found.pairs
             ]
@@ -335,9 +335,9 @@ def _show_comparison(runs: tuple[Path, Path], *, as_json: bool) -> None:
         return
     Console().print(comparison_table(found, names=(str(runs[0]), str(runs[1]))))
     for pair in found.pairs:
-        for why in pair.why_not:
-            click.echo(f"not compared: {_title(pair.one)}: {why}", err=True)
-    for number, score in found.alone:
+        for difference in pair.differences:
+            click.echo(f"not compared: {_title(pair.first)}: {difference}", err=True)
+    for number, score in found.unpaired:
         click.echo(f"only in {runs[number]}: {_title(score)}", err=True)
 
 
@@ -358,7 +358,7 @@ def _scores_of(run: Path) -> "tuple[ScoreRecord, ...]":
 
 def _first_reason(found: "Comparison") -> str:
     for pair in found.pairs:
-        return f"{_title(pair.one)}: {'; '.join(pair.why_not)}"
+        return f"{_title(pair.first)}: {'; '.join(pair.differences)}"
     return "they have no score, sampler and number of steps in common"
 
 

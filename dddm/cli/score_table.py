@@ -1,11 +1,12 @@
-"""Scores as tables: one row for each set of samples.
+"""Scores as tables on a terminal, one row for each set of samples.
 
-Measures whose floors differ between sets of samples, and checks without a better direction, are in
-the first table, next to their floors.  The others are in a second one, whose last row has the
-scores of real images.  All headings and explanations come from the measures.
+The first table has measures whose floors differ between sets of samples, next to these floors, and
+checks without a better direction.  The second has all others, with the scores of real images in
+its last row.  Headings and explanations come from the measures.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from rich import box
@@ -13,12 +14,12 @@ from rich.table import Table
 
 from dddm.evaluate.compare import Comparison
 from dddm.evaluate.record import ScoreRecord
-from dddm.interfaces.info import Measure
-from dddm.interfaces.measurement import Floor
+from dddm.interfaces.info import Detail, Measure
 from dddm.support.quantities import evaluations_note
 
 _NONE: Final = "–"
-_Row = dict[str, ScoreRecord]  # of one set of samples, by the name of the measure
+_Row = dict[str, ScoreRecord]  # scores of one set of samples, by the name of the measure
+_Column = tuple[str, Callable[[ScoreRecord], str]]  # heading, and the text of a cell
 
 
 def tables(scores: Iterable[ScoreRecord]) -> Iterator[Table]:
@@ -26,51 +27,73 @@ def tables(scores: Iterable[ScoreRecord]) -> Iterator[Table]:
     by_features: dict[str, list[ScoreRecord]] = {}
     for score in scores:
         by_features.setdefault(score.features, []).append(score)
-    for alike in by_features.values() or [[]]:
-        yield score_table(alike)
-        others = other_scores_table(alike)
+    for group in by_features.values() or [[]]:
+        yield score_table(group)
+        others = other_scores_table(group)
         if others is not None:
             yield others
 
 
-def score_table(scores: Iterable[ScoreRecord]) -> Table:
-    """The first table; columns: sampler, steps, images, and measures with floors and details."""
-    rows = _rows(scores)
-    every = [score for row in rows for score in row.values()]
-    measures = [measure for measure in _measures(rows) if _stands_first(rows, measure)]
+def score_table(scores: Sequence[ScoreRecord]) -> Table:
+    """The first table: sampler, steps, images, and measures with their floors and details."""
     table = _table("sampler", "steps", "images")
-    table.title, table.title_justify, table.title_style = _title(every), "left", ""
-    explained = [line for measure in measures for line in _explained_first(rows, measure)]
-    table.caption = "\n".join([*explained, *_warnings(every)])
-    for measure in measures:
-        for name in _columns(rows, measure):
-            table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        score = next(iter(row.values()))
-        facts = (score.sampler, _steps(score), str(score.images or _NONE))
-        cells = [cell for measure in measures for cell in _cells(rows, row, measure)]
-        table.add_row(*facts, *cells)
+    table.title, table.title_justify, table.title_style = _title(scores), "left", ""
+    caption: list[str] = []
+    columns: list[tuple[Measure, _Column]] = []
+    for measure, its_scores in _by_measure(scores, in_first_table=True):
+        columns += [(measure, column) for column in _columns(measure, its_scores)]
+        caption += _explanations(measure, its_scores)
+    for _, (heading, _) in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in _rows(scores):
+        first = next(iter(row.values()))
+        cells = (cell(row[m.name]) if m.name in row else _NONE for m, (_, cell) in columns)
+        table.add_row(first.sampler, _steps(first), str(first.images or _NONE), *cells)
+    warnings = dict.fromkeys(warning for score in scores for warning in score.warnings)
+    table.caption = "\n".join([*caption, *(f"warning: {warning}" for warning in warnings)])
     return table
 
 
-def other_scores_table(scores: Iterable[ScoreRecord]) -> Table | None:
+def other_scores_table(scores: Sequence[ScoreRecord]) -> Table | None:
     """The second table, with deviations over seeds below the values; None if it is empty."""
-    rows = _rows(scores)
-    measures = [measure for measure in _measures(rows) if not _stands_first(rows, measure)]
-    if not measures:
+    by_measure = _by_measure(scores, in_first_table=False)
+    if not by_measure:
         return None
-    table = _table("sampler", "steps", *map(_heading, measures))
-    table.caption = "\n".join(map(_explained, measures))
-    for row in rows:
-        sampler, steps, _ = _set_of(*row.values())
-        found = [row.get(measure.name) for measure in measures]
-        table.add_row(sampler, str(steps or _NONE), *map(_value, found))
-        deviations = list(map(_deviation, found))
+    table = _table("sampler", "steps", *(_heading(measure) for measure, _ in by_measure))
+    table.caption = "\n".join(_explanation(measure) for measure, _ in by_measure)
+    for row in _rows(scores):
+        first = next(iter(row.values()))
+        found = [row.get(measure.name) for measure, _ in by_measure]
+        values = [_NONE if score is None else _value(score) for score in found]
+        table.add_row(first.sampler, str(first.steps or _NONE), *values)
+        deviations = ["" if score is None else _deviation(score) for score in found]
         if any(deviations):
             table.add_row("", "±", *deviations)
-    real = [_real(rows, measure) for measure in measures]
+    real = [_real(its_scores) for _, its_scores in by_measure]
     if set(real) != {_NONE}:
         table.add_row("real", _NONE, *real)
+    return table
+
+
+def comparison_table(found: Comparison, *, names: tuple[str, str]) -> Table:
+    """The comparable scores of two runs, the better one in bold."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("score", no_wrap=True)
+    table.add_column("sampler", no_wrap=True)
+    for name in ("steps", *names):
+        table.add_column(name, justify="right", overflow="fold")
+    for pair in found.pairs:
+        if pair.differences:
+            continue
+        first, second = pair.first, pair.second
+        best = first.measure.best([first.value, second.value])
+        cells = (
+            f"[bold]{_value(score)}[/bold]"
+            if first.value != second.value and score.value == best
+            else _value(score)
+            for score in (first, second)
+        )
+        table.add_row(_heading(first.measure), first.sampler, _steps(first), *cells)
     return table
 
 
@@ -88,83 +111,86 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def comparison_table(found: Comparison, *, names: tuple[str, str]) -> Table:
-    """The comparable scores of two runs, the better one in bold."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("score", no_wrap=True)
-    table.add_column("sampler", no_wrap=True)
-    for name in ("steps", *names):
-        table.add_column(name, justify="right", overflow="fold")
-    for pair in found.pairs:
-        if pair.why_not:
-            continue
-        measure = pair.one.measure
-        values = [pair.one.value, pair.other.value]
-        best = None if values[0] == values[1] else measure.best(values)
-        cells = (
-            f"[bold]{_scaled(value, measure)}[/bold]" if value == best else _scaled(value, measure)
-            for value in values
+def _rows(scores: Iterable[ScoreRecord]) -> Iterator[_Row]:
+    row: _Row = {}
+    for score in scores:
+        # Two sets of one sampler and step count differ only in that a measure occurs again.
+        if row and (score.measure.name in row or _set(score) != _set(next(iter(row.values())))):
+            yield row
+            row = {}
+        row[score.measure.name] = score
+    if row:
+        yield row
+
+
+def _set(score: ScoreRecord) -> tuple[str, int, int]:
+    return (score.sampler, score.steps, score.images)
+
+
+def _by_measure(
+    scores: Iterable[ScoreRecord], *, in_first_table: bool
+) -> list[tuple[Measure, list[ScoreRecord]]]:
+    grouped: dict[str, list[ScoreRecord]] = {}
+    for score in scores:
+        grouped.setdefault(score.measure.name, []).append(score)
+    return [
+        (group[0].measure, group)
+        for group in grouped.values()
+        if in_first_table
+        == (
+            group[0].measure.better == "neither"
+            or any(
+                floor.name == "resample" or floor.generated_value is not None
+                for score in group
+                for floor in score.floors
+            )
         )
-        table.add_row(_heading(measure), pair.one.sampler, _steps(pair.one), *cells)
-    return table
+    ]
 
 
-def _measures(rows: Sequence[_Row]) -> list[Measure]:
-    return list({name: score.measure for row in rows for name, score in row.items()}.values())
-
-
-def _stands_first(rows: Sequence[_Row], measure: Measure) -> bool:
-    if measure.better == "neither":
-        return True
-    scores = [row[measure.name] for row in rows if measure.name in row]
-    return any(
-        f.name == "resample" or f.generated_value is not None for s in scores for f in s.floors
-    )
-
-
-def _floor_names(rows: Sequence[_Row], measure: Measure) -> list[str]:
-    scores = [row[measure.name] for row in rows if measure.name in row]
+def _floor_names(scores: Iterable[ScoreRecord]) -> list[str]:
     return list(dict.fromkeys(floor.name for score in scores for floor in score.floors))
 
 
-def _columns(rows: Sequence[_Row], measure: Measure) -> Iterator[str]:
-    yield _heading(measure)
-    if measure.better != "neither":
-        yield from _floor_names(rows, measure)
-    yield from (detail.words for detail in measure.details)
-
-
-def _cells(rows: Sequence[_Row], row: _Row, measure: Measure) -> Iterator[str]:
-    score = row.get(measure.name)
+def _columns(measure: Measure, scores: Sequence[ScoreRecord]) -> Iterator[_Column]:
     if measure.better == "neither":
-        held_out = None if score is None else score.floor("held-out")
-        real = "" if held_out is None else f"/{_scaled(held_out.value, measure)}"
-        yield _value(score) + real
+        yield _heading(measure), _value_and_held_out
     else:
-        yield _value(score) + ("" if not _deviation(score) else f"±{_deviation(score)}")
-        for name in _floor_names(rows, measure):
-            yield _floor_cell(None if score is None else score.floor(name), measure)
+        yield _heading(measure), _value_and_deviation
+        for name in _floor_names(scores):
+            yield name, partial(_floor, name=name)
     for detail in measure.details:
-        found = None if score is None else score.details.get(detail.name)
-        if found is None:
-            yield _NONE
-        else:
-            yield f"{found:.1%}" if detail.percent else _number(found)
+        yield detail.words, partial(_detail, detail=detail)
 
 
-def _floor_cell(floor: Floor | None, measure: Measure) -> str:
+def _value_and_deviation(score: ScoreRecord) -> str:
+    deviation = _deviation(score)
+    return f"{_value(score)}±{deviation}" if deviation else _value(score)
+
+
+def _value_and_held_out(score: ScoreRecord) -> str:
+    floor = score.floor("held-out")
+    return _value(score) + ("" if floor is None else f"/{_scaled(floor.value, score.measure)}")
+
+
+def _floor(score: ScoreRecord, *, name: str) -> str:
+    floor = score.floor(name)
     if floor is None:
         return _NONE
-    value = _scaled(floor.value, measure)
-    if floor.generated_value is None:
-        return value
-    return f"{value}/{_scaled(floor.generated_value, measure)}"
+    numbers = (floor.value, floor.generated_value)
+    return "/".join(_scaled(number, score.measure) for number in numbers if number is not None)
 
 
-def _explained_first(rows: Sequence[_Row], measure: Measure) -> Iterator[str]:
-    yield _explained(measure)
-    names = _floor_names(rows, measure)
-    heading = _heading(measure)
+def _detail(score: ScoreRecord, *, detail: Detail) -> str:
+    value = score.details.get(detail.name)
+    if value is None:
+        return _NONE
+    return f"{value:.1%}" if detail.percent else _number(value)
+
+
+def _explanations(measure: Measure, scores: Sequence[ScoreRecord]) -> Iterator[str]:
+    yield _explanation(measure)
+    heading, names = _heading(measure), _floor_names(scores)
     if measure.better == "neither":
         if "held-out" in names:
             yield f"{heading} generated / held-out images"
@@ -172,89 +198,60 @@ def _explained_first(rows: Sequence[_Row], measure: Measure) -> Iterator[str]:
         if "resample" in names:
             yield f"resample: {heading} of as many training images, sampled with replacement"
         if "held-out" in names:
-            count = _held_out_count(rows, measure)
+            floors = (score.floor("held-out") for score in scores)
+            counts = sorted({floor.images for floor in floors if floor is not None})
+            count = " or ".join(map(str, counts))
             yield f"held-out: {heading} of real / generated images, {count} of each"
     for detail in measure.details:
         yield f"{detail.words}: {detail.explained}"
+
+
+def _explanation(measure: Measure) -> str:
+    better = "" if measure.better == "neither" else f"; {measure.better} is better"
+    return f"{_heading(measure)}: {measure.words}: {measure.explained}{better}"
 
 
 def _heading(measure: Measure) -> str:
     return measure.heading or measure.name
 
 
-def _explained(measure: Measure) -> str:
-    better = "" if measure.better == "neither" else f"; {measure.better} is better"
-    return f"{_heading(measure)}: {measure.words}: {measure.explained}{better}"
+def _title(scores: Sequence[ScoreRecord]) -> str:
+    if not scores:
+        return "no scores"
+    published = dict.fromkeys(
+        f"; {_heading(score.measure)} is {score.measure.published.upper()}"
+        for score in scores
+        if score.measure.published is not None and score.published_name is not None
+    )
+    return (
+        f"against {scores[0].reference_images:,} training images, features: "
+        f"{', '.join(sorted({score.features for score in scores}))}{''.join(published)}"
+    )
 
 
-def _value(score: ScoreRecord | None) -> str:
-    return _NONE if score is None else _scaled(score.value, score.measure)
+def _steps(score: ScoreRecord) -> str:
+    return f"{score.steps or _NONE}{evaluations_note(score.steps, score.evaluations)}"
 
 
-def _deviation(score: ScoreRecord | None) -> str:
-    if score is None or score.deviation is None:
-        return ""
-    return _scaled(score.deviation, score.measure)
+def _real(scores: Sequence[ScoreRecord]) -> str:
+    floors = (score.floor(name) for name in ("held-out", "training") for score in scores)
+    first = next((floor for floor in floors if floor is not None), None)
+    return _NONE if first is None else _scaled(first.value, scores[0].measure)
 
 
-def _real(rows: Sequence[_Row], measure: Measure) -> str:
-    for name in ("held-out", "training"):
-        for row in rows:
-            floor = row[measure.name].floor(name) if measure.name in row else None
-            if floor is not None:
-                return _scaled(floor.value, measure)
-    return _NONE
+def _value(score: ScoreRecord) -> str:
+    return _scaled(score.value, score.measure)
+
+
+def _deviation(score: ScoreRecord) -> str:
+    return "" if score.deviation is None else _scaled(score.deviation, score.measure)
 
 
 def _scaled(value: float, measure: Measure) -> str:
     return _number(measure.times * value)
 
 
-def _rows(scores: Iterable[ScoreRecord]) -> list[_Row]:
-    rows: list[_Row] = []
-    for score in scores:
-        name = score.measure.name
-        if not rows or name in rows[-1] or _set_of(score) != _set_of(*rows[-1].values()):
-            rows.append({})
-        rows[-1][name] = score
-    return rows
-
-
-def _steps(score: ScoreRecord) -> str:
-    note = evaluations_note(score.steps, score.evaluations)
-    return f"{score.steps or _NONE}{note}"
-
-
-def _set_of(score: ScoreRecord, *_others: ScoreRecord) -> tuple[str, int, int]:
-    return (score.sampler, score.steps, score.images)
-
-
-def _title(scores: list[ScoreRecord]) -> str:
-    if not scores:
-        return "no scores"
-    features = sorted({score.features for score in scores})
-    known = {
-        f"{_heading(score.measure)} is {score.measure.published.upper()}": None
-        for score in scores
-        if score.measure.published is not None and score.published_name is not None
-    }
-    images = scores[0].reference_images
-    also = "".join(f"; {one}" for one in known)
-    return f"against {images:,} training images, features: {', '.join(features)}{also}"
-
-
-def _warnings(scores: list[ScoreRecord]) -> list[str]:
-    warnings = dict.fromkeys(warning for score in scores for warning in score.warnings)
-    return [f"warning: {warning}" for warning in warnings]
-
-
-def _held_out_count(rows: Sequence[_Row], measure: Measure) -> str:
-    floors = [row[measure.name].floor("held-out") for row in rows if measure.name in row]
-    counts = sorted({floor.images for floor in floors if floor is not None})
-    return " or ".join(str(count) for count in counts)
-
-
 def _number(value: float) -> str:
-    """About three digits, and rounding errors as 0."""
+    """About three digits; rounding errors become 0."""
     decimals = sum(abs(value) < limit for limit in (100, 10, 1))
     return f"{round(value, decimals) or 0.0:,.{decimals}f}"

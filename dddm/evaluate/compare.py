@@ -3,7 +3,7 @@
 Weights, seed and training may differ; images, features, formula and sampler options may not.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, final
 
 from attrs import frozen
@@ -13,16 +13,12 @@ from dddm.evaluate.record import ScoreRecord
 
 @final
 @frozen(kw_only=True)
-class Pair:
-    """The same score of two runs.
+class ScorePair:
+    """The same score of two runs; comparable if there are no differences."""
 
-    Attributes:
-        why_not: why they cannot be compared; empty if they can.
-    """
-
-    one: ScoreRecord
-    other: ScoreRecord
-    why_not: tuple[str, ...]
+    first: ScoreRecord
+    second: ScoreRecord
+    differences: tuple[str, ...]
 
 
 @final
@@ -32,65 +28,68 @@ class Comparison:
 
     Attributes:
         pairs: scores of the same measure, sampler and number of steps.
-        alone: scores that only one run has, with its number, 0 or 1.
+        unpaired: scores that only one run has, with its number, 0 or 1.
     """
 
-    pairs: tuple[Pair, ...]
-    alone: tuple[tuple[int, ScoreRecord], ...]
+    pairs: tuple[ScorePair, ...]
+    unpaired: tuple[tuple[int, ScoreRecord], ...]
 
 
-def compare(one: Sequence[ScoreRecord], other: Sequence[ScoreRecord]) -> Comparison:
+def compare(first: Sequence[ScoreRecord], second: Sequence[ScoreRecord]) -> Comparison:
     """Pair the scores of two runs, in the order of the first's."""
-    left = list(other)
-    pairs: list[Pair] = []
-    alone: list[tuple[int, ScoreRecord]] = []
-    for score in one:
-        partner = next((each for each in left if _key(each) == _key(score)), None)
+    left = list(second)
+    pairs: list[ScorePair] = []
+    unpaired: list[tuple[int, ScoreRecord]] = []
+    for score in first:
+        partner = next((other for other in left if _key(other) == _key(score)), None)
         if partner is None:
-            alone.append((0, score))
-            continue
-        left.remove(partner)
-        pairs.append(Pair(one=score, other=partner, why_not=tuple(_differences(score, partner))))
-    return Comparison(pairs=tuple(pairs), alone=(*alone, *((1, score) for score in left)))
+            unpaired.append((0, score))
+        else:
+            left.remove(partner)
+            differences = tuple(_differences(score, partner))
+            pairs.append(ScorePair(first=score, second=partner, differences=differences))
+    return Comparison(pairs=tuple(pairs), unpaired=(*unpaired, *((1, score) for score in left)))
 
 
 def _key(score: ScoreRecord) -> tuple[str, str, int]:
     return (score.measure.name, score.sampler, score.steps)
 
 
-_MUST_BE_EQUAL: Final[tuple[tuple[str, Callable[[ScoreRecord], Any]], ...]] = (
-    ("generated images", lambda score: score.images),
-    ("training images", lambda score: score.reference_images),
-    ("features", lambda score: _at(score, "features", "id")),
-    ("the features' options", lambda score: _at(score, "features", "options")),
-    ("the features' parts", lambda score: _at(score, "features", "parts")),
-    ("the features' package", lambda score: _at(score, "features", "package")),
-    ("the features' weights and layer", lambda score: _at(score, "features", "fingerprint")),
-    ("the precision of features", lambda score: _at(score, "features", "precision")),
-    ("the training images' contents", lambda score: _at(score, "reference", "manifest")),
-    ("the score", lambda score: _at(score, "score", "id")),
-    ("the score's options", lambda score: _at(score, "score", "options")),
-    ("the score's parts", lambda score: _at(score, "score", "parts")),
-    ("the score's package", lambda score: _at(score, "score", "package")),
-    ("the formula", lambda score: _at(score, "formula")),
-    ("rounding", lambda score: _at(score, "samples", "rounding")),
-    ("images of each class", lambda score: _at(score, "samples", "images_of_each_class")),
-    ("the sampler's options", lambda score: _at(score, "samples", "sampler_options")),
-)
+# What must be equal, with its keys in the provenance.
+_CONDITIONS: Final[dict[str, tuple[str, ...]]] = {
+    "features": ("features", "id"),
+    "the features' options": ("features", "options"),
+    "the features' parts": ("features", "parts"),
+    "the features' package": ("features", "package"),
+    "the features' weights and layer": ("features", "fingerprint"),
+    "the precision of features": ("features", "precision"),
+    "the training images' contents": ("reference", "manifest"),
+    "the score": ("score", "id"),
+    "the score's options": ("score", "options"),
+    "the score's parts": ("score", "parts"),
+    "the score's package": ("score", "package"),
+    "the formula": ("formula",),
+    "rounding": ("samples", "rounding"),
+    "images of each class": ("samples", "images_of_each_class"),
+    "the sampler's options": ("samples", "sampler_options"),
+}
 
 
-def _differences(one: ScoreRecord, other: ScoreRecord) -> Iterable[str]:
-    for what, value in _MUST_BE_EQUAL:
-        here, there = value(one), value(other)
-        if here != there:
-            yield f"{what}: {_short(here)} and {_short(there)}"
-
-
-def _at(score: ScoreRecord, *keys: str) -> Any:
-    found: Any = score.provenance
-    for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
+def _conditions(score: ScoreRecord) -> dict[str, Any]:
+    found = {"generated images": score.images, "training images": score.reference_images}
+    for name, keys in _CONDITIONS.items():
+        value: Any = score.provenance
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        found[name] = value
     return found
+
+
+def _differences(first: ScoreRecord, second: ScoreRecord) -> Iterator[str]:
+    others = _conditions(second)
+    for name, value in _conditions(first).items():
+        if value != others[name]:
+            yield f"{name}: {_short(value)} and {_short(others[name])}"
 
 
 def _short(value: Any) -> str:

@@ -35,8 +35,8 @@ def statistics_of(features: Tensor) -> Statistics:
     """
     if len(features) < 2:  # noqa: PLR2004 - a covariance needs two
         raise DataError(
-            "the covariance of features, as in the Fréchet distance, needs at least 2 images; there "
-            f"are {len(features)}",
+            f"the covariance of features, as in the Fréchet distance, needs at least 2 images, not "
+            f"{len(features)}",
             remedy="generate more samples, at best thousands",
         )
     bad = int((~torch.isfinite(features)).any(dim=1).sum())

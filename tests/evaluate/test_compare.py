@@ -52,11 +52,11 @@ def test_like_scores_of_other_weights_and_seeds_are_compared() -> None:
         score(value=4.0),
     ]
     found = compare(one, other)
-    assert [(pair.one.value, pair.other.value, pair.why_not) for pair in found.pairs] == [
+    assert [(pair.first.value, pair.second.value, pair.differences) for pair in found.pairs] == [
         (2.0, 4.0, ()),
         (1.0, 3.0, ()),
     ]
-    assert found.alone == ((0, one[2]),)
+    assert found.unpaired == ((0, one[2]),)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_like_scores_of_other_weights_and_seeds_are_compared() -> None:
 def test_what_differs_is_named(changed: dict[str, Any], says: str) -> None:
     """With both values, in a line."""
     (pair,) = compare([score()], [score(**changed)]).pairs
-    (sentence,) = pair.why_not
+    (sentence,) = pair.differences
     assert sentence.startswith(says)
     assert len(sentence) < 180
 
@@ -87,5 +87,5 @@ def test_scores_from_before_are_not_known_to_be_alike() -> None:
     """Without provenance on one side nothing is taken for equal."""
     bare = attrs.evolve(score(), provenance={})
     (pair,) = compare([score()], [bare]).pairs
-    assert len(pair.why_not) == 9
-    assert all("unknown" in sentence for sentence in pair.why_not)
+    assert len(pair.differences) == 9
+    assert all("unknown" in sentence for sentence in pair.differences)
