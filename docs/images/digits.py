@@ -1,6 +1,6 @@
-"""Makes `digits.png` for the README from a finished run of the recipe `digits`.
+"""Makes `digits.png` for the README from finished runs of `digits` and `digits_drifting`.
 
-python docs/images/digits.py runs/digits
+python docs/images/digits.py runs/digits runs/digits-drifting
 """
 
 import sys
@@ -14,12 +14,11 @@ from dddm.support.pictures import grid
 from dddm_datasets.digits import Digits
 
 ROWS, CLASSES = 6, 10
-PANELS = {
-    "fixed-time-1": "1 step",
-    "fixed-time-2": "2 steps",
-    "fixed-time-10": "10 steps",
-    "fixed-time-100": "100 steps",
-    "annealed-10": "annealed, 10 steps",
+DIRECTLY_DENOISING = {
+    "fixed-time-1": "directly denoising, 1 step",
+    "fixed-time-10": "directly denoising, 10 steps",
+    "fixed-time-100": "directly denoising, 100 steps",
+    "annealed-10": "the same, annealed, 10 steps",
 }
 
 
@@ -32,17 +31,18 @@ def real_digits() -> torch.Tensor:
     return split.images(torch.stack(of_class, dim=1).flatten())
 
 
-def main(run: Path) -> None:
+def main(run: Path, drifting: Path) -> None:
     """Three panels in a row, two rows."""
+    count = ROWS * CLASSES
     images = {
-        caption: first_samples(run, name, count=ROWS * CLASSES) for name, caption in PANELS.items()
+        caption: first_samples(run, name, count=count)
+        for name, caption in DIRECTLY_DENOISING.items()
     }
+    images["drifting, 1 step"] = first_samples(drifting, "fixed-time-1", count=count)
     images["real digits"] = real_digits()
-    panels = {
-        caption: grid(images_NCHW, columns=CLASSES) for caption, images_NCHW in images.items()
-    }
+    panels = {caption: grid(panel, columns=CLASSES) for caption, panel in images.items()}
     sheet(panels, columns=3).save(Path(__file__).with_suffix(".png"), optimize=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
