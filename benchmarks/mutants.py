@@ -3,6 +3,7 @@
     python benchmarks/mutants.py                 all of them, some 15 minutes on one core
     python benchmarks/mutants.py run samplers    those of two areas
     python benchmarks/mutants.py --list
+    python benchmarks/mutants.py --check         whether each still matches the source
 
 Each mistake is one replacement in a copy of the checkout, in code that trains, samples or scores.
 One that leaves the tests of its area passing has found a hole in them; the script then ends with 1.
@@ -24,7 +25,7 @@ HOME: Final = Path(__file__).resolve().parent.parent
 AREAS: Final = {
     "run": "tests/whole_run",
     "batches": "tests/train/test_batches.py",
-    "method": "tests/method",
+    "core": "tests/core",
     "objectives": "tests/plugins/objectives",
     "schedules": "tests/plugins/schedules",
     "parametrizations": "tests/plugins/parametrizations",
@@ -175,11 +176,11 @@ MUTANTS: Final = (
            "plugins/dddm_objectives/leak.py",
            'stored_BCHW, noise_BCHW = given.memory["estimate"], given',
            "stored_BCHW, noise_BCHW = x_0_BCHW, given"),
-    Mutant("method", "a frozen pass draws dropout of its own", STEP,
+    Mutant("core", "a frozen pass draws dropout of its own", STEP,
            "            torch.set_rng_state(state)\n", "            pass\n"),
-    Mutant("method", "the average decays by 1 − μ", EMA,
+    Mutant("core", "the average decays by 1 − μ", EMA,
            "weight = 1.0 - decay_at(", "weight = decay_at("),
-    Mutant("method", "buffers are not averaged", EMA, "            kept.copy_(given)\n",
+    Mutant("core", "buffers are not averaged", EMA, "            kept.copy_(given)\n",
            "            pass\n"),
     # Schedules.
     Mutant("schedules", "ᾱ is one β too late", PRESERVING,
@@ -290,6 +291,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("areas", nargs="*", metavar="AREA", help="all, where none is named")
     parser.add_argument("--list", action="store_true", help="say what there is and end")
+    parser.add_argument("--check", action="store_true", help="check that each applies, and end")
     asked = parser.parse_args()
     if unknown := set(asked.areas) - set(AREAS):
         parser.error(f"no area {', '.join(sorted(unknown))}; there are {', '.join(AREAS)}")
@@ -297,6 +299,11 @@ def main() -> None:
     if asked.list:
         for mutant in chosen:
             print(f"{mutant.area:16} {mutant.what}")
+    if asked.check:
+        for mutant in chosen:
+            assert (HOME / AREAS[mutant.area]).exists(), mutant.area
+            compile(_mutated(HOME, mutant), mutant.file, "exec")
+    if asked.list or asked.check:
         print(f"{len(chosen)} mutants")
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -321,6 +328,13 @@ def _copy_checkout(copy: Path) -> None:
         copyfile(HOME / name, copy / name)
 
 
+def _mutated(checkout: Path, mutant: Mutant) -> str:
+    right = (checkout / mutant.file).read_text(encoding="utf-8")
+    if right.count(mutant.old) != 1:
+        sys.exit(f"{mutant.file} has {right.count(mutant.old)} times {mutant.old!r}")
+    return right.replace(mutant.old, mutant.new)
+
+
 def _survives(copy: Path, mutant: Mutant) -> bool:
     began = time.perf_counter()
     with _planted(copy, mutant):
@@ -335,9 +349,7 @@ def _survives(copy: Path, mutant: Mutant) -> bool:
 def _planted(copy: Path, mutant: Mutant) -> Iterator[None]:
     file = copy / mutant.file
     right = file.read_text(encoding="utf-8")
-    if right.count(mutant.old) != 1:
-        sys.exit(f"{mutant.file} has {right.count(mutant.old)} times {mutant.old!r}")
-    file.write_text(right.replace(mutant.old, mutant.new), encoding="utf-8")
+    file.write_text(_mutated(copy, mutant), encoding="utf-8")
     try:
         yield
     finally:

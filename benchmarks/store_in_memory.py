@@ -86,7 +86,7 @@ def anonymous_bytes() -> int:
 
 def memory_of(rank: int, processes: int) -> int:
     """Bytes that this process takes for its part of a float32 store."""
-    own = PLAN.part_of(rank=rank, processes=processes)
+    own = PLAN.process_slice(rank=rank, processes=processes)
     estimate = torch.randn(BATCH // processes, *SHAPE.as_tuple)
     with tempfile.TemporaryDirectory() as folder:
         shards = PLAN.shards_of(rank=rank, processes=processes)

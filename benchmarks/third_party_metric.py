@@ -102,7 +102,9 @@ def parts_of(folder: Path) -> TrainingParts:
 
 def batch_of(parts: TrainingParts) -> Batch:
     """The first batch of the first epoch."""
-    index_B = parts.plan.own_rows(0, part=parts.plan.part_of(rank=0, processes=1))(0).index
+    index_B = parts.plan.rows_of_epoch(0, part=parts.plan.process_slice(rank=0, processes=1))(
+        0
+    ).index
     x_0_BCHW = from_uint8(parts.split.images(index_B))
     return Batch(index=index_B, x_0=x_0_BCHW, label=parts.split.labels(index_B), rows=index_B)
 

@@ -146,7 +146,7 @@ def test_the_core_knows_no_plugin(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", PLUGINS, ids=place)
-def test_a_plugin_imports_what_strangers_may(file: Path) -> None:
+def test_a_plugin_imports_what_third_parties_may(file: Path) -> None:
     """Interfaces, data, support, errors and its own package, as for third parties."""
     imported = imports_of(file, under=ROOT / "plugins")
     own = file.relative_to(ROOT / "plugins").parts[0]

@@ -46,7 +46,7 @@ def test_weights_stay_small() -> None:
     assert len(weights.read_bytes()) < 400_000
 
 
-def test_built_ins_are_declared_like_a_strangers_plugin() -> None:
+def test_built_ins_are_declared_like_a_third_party_plugin() -> None:
     """One entry point in group `dddm` for each built-in package, under its own name."""
     ours = [point for point in entry_points(group="dddm") if point.value.startswith("dddm_")]
     assert sorted(point.value for point in ours) == sorted(PACKAGES[1:])

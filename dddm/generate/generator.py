@@ -14,7 +14,7 @@ from dddm.train import checkpoint as checkpoints
 from dddm.train.build import build_parametrization, build_schedule
 from dddm.train.context import RunContext
 from dddm.train.training import ema_group
-from dddm.train.versions import how_to_fit
+from dddm.train.versions import mismatch_remedy
 
 
 @final
@@ -104,7 +104,7 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
         raise DataError(
             f"the checkpoint does not fit the recipe's network: {error}",
             where=str(found.checkpoint.folder),
-            remedy=how_to_fit(before, recipe.uses),
+            remedy=mismatch_remedy(before, recipe.uses),
         ) from error
     backbone.to(context.device).eval().requires_grad_(requires_grad=False)
     schedule = build_schedule(recipe)

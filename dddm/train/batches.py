@@ -112,7 +112,7 @@ class BatchPlan:
             images=self.images, count=self.shards, rank=rank, processes=processes
         )
 
-    def part_of(self, *, rank: int, processes: int) -> slice:
+    def process_slice(self, *, rank: int, processes: int) -> slice:
         """Which images of each batch one process works on; it owns them."""
         each = self.batch_images // processes
         return slice(rank * each, (rank + 1) * each)
@@ -122,7 +122,7 @@ class BatchPlan:
         del step
         return epoch
 
-    def own_rows(self, epoch: int, *, part: slice) -> EpochRows:
+    def rows_of_epoch(self, epoch: int, *, part: slice) -> EpochRows:
         """What one process works on in epoch n: `part` of each batch."""
         own_NB = self.epoch(epoch)[:, part]
 

@@ -16,7 +16,7 @@ from dddm.train.context import RunContext
 from dddm.train.processes import Processes
 from dddm.train.resources import free_memory
 from dddm.train.training import Best, Position, Training
-from dddm.train.versions import changed_versions, components, how_to_fit, machine, versions
+from dddm.train.versions import changed_versions, components, machine, mismatch_remedy, versions
 
 
 def save(training: Training) -> None:
@@ -189,7 +189,7 @@ def restore(training: Training, found: Checkpoint) -> None:
         raise DataError(
             f"this checkpoint does not fit what the recipe builds: {error}",
             where=str(found.folder),
-            remedy=how_to_fit(found.state["versions"], training.context.recipe.uses),
+            remedy=mismatch_remedy(found.state["versions"], training.context.recipe.uses),
         ) from error
 
 
@@ -203,7 +203,7 @@ def find_latest(context: RunContext, *, lost: Mapping[int, str] | None = None) -
     return LatestCheckpoint(checkpoint=mine, damaged=())
 
 
-def passed_over(sentence: str) -> str:
+def fallback_notice(sentence: str) -> str:
     return f"{sentence}; resuming from the one before it"
 
 
@@ -230,7 +230,7 @@ def resume(training: Training, latest: LatestCheckpoint) -> None:
     if lost and context.processes.main:
         _go_back(training, latest.checkpoint, lost=lost)
         for sentence in latest.damaged[told:]:
-            context.events.notice(passed_over(sentence))
+            context.events.notice(fallback_notice(sentence))
     _say_if_processes_changed(context, before=latest.checkpoint.state["processes"])
     _say_if_versions_changed(context, before=latest.checkpoint.state["versions"])
 

@@ -148,7 +148,7 @@ class SetPlan:
             images=self.memory_rows, count=self.shards, rank=rank, processes=processes
         )
 
-    def part_of(self, *, rank: int, processes: int) -> slice:
+    def process_slice(self, *, rank: int, processes: int) -> slice:
         """Which rows of each batch one process works on: whole sets."""
         each = self.batch_images // processes
         return slice(rank * each, (rank + 1) * each)
@@ -158,7 +158,7 @@ class SetPlan:
         del epoch
         return step
 
-    def own_rows(self, epoch: int, *, part: slice) -> EpochRows:
+    def rows_of_epoch(self, epoch: int, *, part: slice) -> EpochRows:
         """What one process works on in epoch n: `part` of each batch."""
         size = self.sets.rows
         places = range(part.start // size, part.stop // size)

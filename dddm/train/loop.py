@@ -65,7 +65,7 @@ def train(training: Training, *, after_epoch: Callable[[Training], None]) -> Non
     _announce_start(training)
     stopping = context.stop.synchronize(context.processes)
     while position.step < training.total_steps:
-        rows = plan.own_rows(position.epoch, part=training.own)
+        rows = plan.rows_of_epoch(position.epoch, part=training.process_slice)
         while position.batch < plan.batches_per_epoch and position.step < training.total_steps:
             if stopping:
                 save(training)
@@ -103,7 +103,7 @@ def _one_step(training: Training, *, rows: EpochRows, rate: _Rate) -> bool:
         progress=progress,
         generator=generator,
         flips=settings.flips,
-    )[training.own]
+    )[training.process_slice]
     outcome = _forward_and_backward(
         training, batch=batch, draws=draws, progress=progress, upcoming=upcoming
     )

@@ -34,7 +34,7 @@ class RunFolder:
     | `samples/fixed-time-100/` | `samples.npz`, `grid.png` and `manifest.json` of one sampler
       at one number of steps |
     | `scores.json` | a list of scores, each with what is needed to repeat it |
-    | `report.html` | the page one looks at |
+    | `report.html` | the HTML report |
     """
 
     path: Path
@@ -86,7 +86,7 @@ class RunFolder:
 
     @property
     def report(self) -> Path:
-        """The page one looks at."""
+        """The HTML report."""
         return self.path / "report.html"
 
     def read_about(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class RunFolder:
 
 
 TRAINING_TABLES: Final = ("seed", *COMPONENT_TABLES, "train")
-"""What decides the weights.  Samples and scores may be asked for anew of a trained run."""
+"""What decides the weights.  Samples and scores of a trained run may change."""
 
 
 def prepare_folder(recipe: Recipe, path: Path) -> RunFolder:
@@ -233,7 +233,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Keep other runs out of a folder within the block; the lock goes with the process.
 
     Raises:
-        EnvironmentProblem: if another run is using in it.
+        EnvironmentProblem: if another run is using it.
     """
     file = folder / _FILE
     with raise_on_disk_full(file):

@@ -124,10 +124,10 @@ class Training:
         )
 
     @property
-    def own(self) -> slice:
+    def process_slice(self) -> slice:
         """Which rows of each batch are this process's."""
         processes = self.context.processes
-        return self.parts.plan.part_of(rank=processes.rank, processes=processes.count)
+        return self.parts.plan.process_slice(rank=processes.rank, processes=processes.count)
 
     @property
     def total_steps(self) -> int:

@@ -41,7 +41,7 @@ def changed_versions(before: Mapping[str, str], now: Mapping[str, str]) -> list[
     ]
 
 
-def how_to_fit(before: Mapping[str, str], uses: Iterable[ComponentConfig]) -> str:
+def mismatch_remedy(before: Mapping[str, str], uses: Iterable[ComponentConfig]) -> str:
     """What to do about a checkpoint that no longer fits what its recipe builds.
 
     Args:

@@ -13,7 +13,7 @@ from dddm.interfaces.observer import DataProgress, RunStopped
 from dddm.recipe.model import Recipe
 from dddm.train import checkpoint as checkpoints
 from dddm.train.build import TrainingParts, build_for_training
-from dddm.train.checkpointing import find_latest, passed_over, resume
+from dddm.train.checkpointing import fallback_notice, find_latest, resume
 from dddm.train.context import RunContext
 from dddm.train.device import refuse_without_compiler
 from dddm.train.event_log import EventLog
@@ -44,7 +44,7 @@ def run(context: RunContext, *, observers: Sequence[Subscriber] = ()) -> Path:
     try:
         events.subscribe([Subscriber(title="the event log", make=lambda: log), *observers])
         for sentence in found.damaged:
-            events.notice(passed_over(sentence))
+            events.notice(fallback_notice(sentence))
         _work(context, found, log=log)
         context.stop.raise_if_requested(where="after the scores")
         page = _report(context.recipe, folder)

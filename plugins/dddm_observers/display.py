@@ -7,19 +7,19 @@ from typing import final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-_COLUMNS_FOR_REMARKS = 120
+_COLUMNS_FOR_STATUS = 120
 
 
 class Display(ABC):
     """Shows sentences that stay and progress that passes.  Work in progress has a name."""
 
     @abstractmethod
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Show a sentence that stays."""
 
     @abstractmethod
-    def remark(self, text: str) -> None:
-        """Show something of little weight, which the next remark may replace."""
+    def set_status(self, text: str) -> None:
+        """Show a short text beside the progress, until the next one replaces it."""
 
     @abstractmethod
     def progress(
@@ -43,13 +43,13 @@ class Bars(Display):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._tasks: dict[str, TaskID] = {}
-        self._remark = ""
+        self._status = ""
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             TextColumn("{task.percentage:>3.0f}%", markup=False),
             TextColumn("{task.fields[facts]}", markup=False),
-            TextColumn("{task.fields[remark]}", markup=False, style="dim"),
+            TextColumn("{task.fields[status]}", markup=False, style="dim"),
             console=console,
             transient=True,
             expand=True,
@@ -57,12 +57,12 @@ class Bars(Display):
             refresh_per_second=4,
         )
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def remark(self, text: str) -> None:
-        if self._console.width >= _COLUMNS_FOR_REMARKS:
-            self._remark = text
+    def set_status(self, text: str) -> None:
+        if self._console.width >= _COLUMNS_FOR_STATUS:
+            self._status = text
 
     def progress(
         self, work: str, *, unit: str, done: int, total: int | None, facts: str, seconds: float
@@ -72,10 +72,10 @@ class Bars(Display):
             seconds,
         )  # a percentage has no unit; the bars redraw themselves four times a second at most
         if work not in self._tasks:
-            self._tasks[work] = self._bars.add_task(work, facts="", remark="")
+            self._tasks[work] = self._bars.add_task(work, facts="", status="")
         self._bars.start()
         self._bars.update(
-            self._tasks[work], completed=done, total=total, facts=facts, remark=self._remark
+            self._tasks[work], completed=done, total=total, facts=facts, status=self._status
         )
 
     def end(self, work: str) -> None:
@@ -95,14 +95,14 @@ class Lines(Display):
     def __init__(self, *, every_seconds: float) -> None:
         self._every_seconds = every_seconds
         self._last_seconds: dict[str, float] = {}
-        self._remark = ""
+        self._status = ""
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
-    def remark(self, text: str) -> None:
-        self._remark = text
+    def set_status(self, text: str) -> None:
+        self._status = text
 
     def progress(
         self, work: str, *, unit: str, done: int, total: int | None, facts: str, seconds: float
@@ -113,14 +113,14 @@ class Lines(Display):
             return
         self._last_seconds[work] = seconds
         of_all = "" if total is None else f"/{total:,}"
-        parts = (f"{work}: {unit} {done:,}{of_all}", facts, self._remark)
-        self.say(", ".join(part for part in parts if part))
-        self._remark = ""
+        parts = (f"{work}: {unit} {done:,}{of_all}", facts, self._status)
+        self.print_line(", ".join(part for part in parts if part))
+        self._status = ""
 
     def end(self, work: str) -> None:
         self._last_seconds.pop(work, None)
 
     def close(self) -> None:
-        if self._remark:
-            self.say(self._remark)
-        self._remark = ""
+        if self._status:
+            self.print_line(self._status)
+        self._status = ""

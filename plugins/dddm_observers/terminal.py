@@ -54,25 +54,25 @@ class Terminal(Observer):
             case StepDone():
                 self._step(event)
             case CheckpointSaved():
-                self._display.remark(wording.checkpoint_saved(event))
+                self._display.set_status(wording.checkpoint_saved(event))
             case DataProgress():
                 self._preparing(event)
             case SampleProgress():
                 self._sampling(event)
             case SamplesDrawn():
-                self._display.say(wording.samples_drawn(event))
+                self._display.print_line(wording.samples_drawn(event))
             case ScoreMeasured():
-                self._display.say(wording.score_measured(event))
+                self._display.print_line(wording.score_measured(event))
             case Notice():
-                self._display.say(event.text)
+                self._display.print_line(event.text)
             case RunStopped():
                 self._display.close()
-                self._display.say(wording.run_stopped(event))
+                self._display.print_line(wording.run_stopped(event))
 
     def _start(self, event: RunStarted) -> None:
         self._total_steps, self._total_epochs = event.total_steps, event.total_epochs
         for line in wording.run_started(event):
-            self._display.say(line)
+            self._display.print_line(line)
 
     def _step(self, event: StepDone) -> None:
         self._display.progress(

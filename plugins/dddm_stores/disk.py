@@ -11,7 +11,7 @@ from torch import Tensor
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import MemoryUsage
 from dddm_stores.shard_file import ShardFile, Snapshot
-from dddm_stores.storage import RowLocation, Storage, part_of
+from dddm_stores.storage import RowLocation, Storage, checked_tensor
 
 _NOTE_BYTES: Final = 4
 """What is noted down of a row in memory, an int32 each."""
@@ -93,7 +93,7 @@ class DiskStorage(Storage):
             file.flush()
 
     def snapshot(self, shard: int) -> Mapping[str, Tensor]:
-        """RowLocation the rows are.
+        """Where the rows are.
 
         `at`: (n,), int32, the row's place in the file; -1 for one that was never written.
         `sums`: (n,), int32, the bits of the row's CRC-32.
@@ -114,8 +114,8 @@ class DiskStorage(Storage):
             EstimatesLost: if the file no longer holds them.
         """
         file = self._files[shard]
-        at_n = part_of(state, "at", like=torch.from_numpy(file.at_n), shard=shard)
-        sum_n = part_of(state, "sums", like=at_n, shard=shard)
+        at_n = checked_tensor(state, "at", like=torch.from_numpy(file.at_n), shard=shard)
+        sum_n = checked_tensor(state, "sums", like=at_n, shard=shard)
         held_kn = state.get("held")
         if held_kn is None or held_kn.shape[1:] != at_n.shape or held_kn.dtype != at_n.dtype:
             raise ValueError(f"the store's state, shard {shard}: held does not fit")

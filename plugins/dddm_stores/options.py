@@ -14,8 +14,7 @@ _PRECISION_HELP: Final = (
     "2⁻⁸; int8 to 1/254 of the image's largest number."
 )
 _PLACE_HELP: Final = (
-    "RowLocation estimates are kept: ram, main memory; mmap, files in the run folder; device, the "
-    "memory of the GPU."
+    "Where estimates are kept: ram, main memory; mmap, files in the run folder; device, GPU memory."
 )
 
 

@@ -1,4 +1,4 @@
-"""RowLocation a store keeps its rows of bytes.
+"""Where a store keeps its rows of bytes.
 
 Legend: B rows asked for, R bytes in a row, n rows of one shard.
 """
@@ -71,7 +71,7 @@ class Storage(ABC):
 
     @property
     def device(self) -> torch.device:
-        """RowLocation rows that are read arrive."""
+        """Where rows that are read arrive."""
         return torch.device("cpu")
 
     @property
@@ -124,7 +124,7 @@ class Storage(ABC):
         """Close files."""
 
 
-def part_of(state: Mapping[str, Tensor], name: str, *, like: Tensor, shard: int) -> Tensor:
+def checked_tensor(state: Mapping[str, Tensor], name: str, *, like: Tensor, shard: int) -> Tensor:
     """The tensor `name` of a shard's state, which has the type and shape of `like`.
 
     Raises:
@@ -161,7 +161,6 @@ class MemoryStorage(Storage):
 
     @property
     def device(self) -> torch.device:
-        """RowLocation the rows are."""
         return self._rows_nR.device
 
     @property
@@ -234,5 +233,5 @@ class MemoryStorage(Storage):
             ValueError: if they are of another shape.
         """
         mine_nR = self._rows_nR[self._span[shard]]
-        rows_nR = part_of(state, "rows", like=mine_nR.view(torch.uint8), shard=shard)
+        rows_nR = checked_tensor(state, "rows", like=mine_nR.view(torch.uint8), shard=shard)
         mine_nR.copy_(rows_nR.view(mine_nR.dtype))

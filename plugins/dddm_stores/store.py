@@ -23,7 +23,7 @@ from dddm.support.single_thread_executor import single_thread_executor
 from dddm_stores.disk import DiskStorage
 from dddm_stores.options import PlaceOptions, PrecisionOptions
 from dddm_stores.precision import Floating, Int8, Precision
-from dddm_stores.storage import MemoryStorage, RowLocation, Storage, part_of
+from dddm_stores.storage import MemoryStorage, RowLocation, Storage, checked_tensor
 
 _NEVER: Final = -1
 _INDICES_NAMED: Final = 8
@@ -140,8 +140,8 @@ class RowStore(TargetStore):
             if shard not in state:
                 raise ValueError(f"the store's state lacks shard {shard}")
             own, mine_n = state[shard], self._written_n[self._span(shard)]
-            written_n = part_of(own, "written", like=mine_n, shard=shard)
-            epoch = part_of(own, "epoch", like=torch.tensor([self._epoch]), shard=shard)
+            written_n = checked_tensor(own, "written", like=mine_n, shard=shard)
+            epoch = checked_tensor(own, "epoch", like=torch.tensor([self._epoch]), shard=shard)
             self._storage.restore(shard, own)
             mine_n.copy_(written_n)
             self._epoch = int(epoch)
@@ -163,7 +163,7 @@ class RowStore(TargetStore):
         return slice(first, first + self._shards.size(shard))
 
     def _find(self, index: Tensor) -> RowLocation:
-        """RowLocation images are.
+        """Where images are.
 
         Raises:
             ValueError: if one is not this process's own.

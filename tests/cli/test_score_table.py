@@ -145,7 +145,7 @@ def test_a_mean_over_seeds_has_its_deviation() -> None:
     assert other_scores_table([fd]) is None
 
 
-def test_a_strangers_score_is_shown_in_its_own_words() -> None:
+def test_a_third_party_score_is_shown_in_its_own_words() -> None:
     """With its heading, direction, explanation and factor, and real images in the last row."""
     sliced = Measure(
         name="sliced",

@@ -59,7 +59,7 @@ def test_shipped_recipes_are_valid(name: str) -> None:
 
 
 def test_a_recipe_of_toys_is_valid() -> None:
-    """Strangers' components are in the schema like built-in ones."""
+    """Third-party components are in the schema like built-in ones."""
     assert mistakes(toy_catalogue(), tomllib.loads(RECIPE)) == []
 
 

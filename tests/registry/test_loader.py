@@ -44,7 +44,7 @@ def test_built_ins_come_in_by_the_same_door() -> None:
     assert catalogue.find(Kind.BACKBONE, "adm").id == "dddm:adm"
 
 
-def test_a_strangers_component_has_its_namespace_and_package(site: Path) -> None:
+def test_a_third_party_component_has_its_namespace_and_package(site: Path) -> None:
     """The entry point's name up to its first dot is the namespace."""
     install(site, "dddm-toy", version="1.2", toy_a=("focal.more", registering(metric("far"))))
     found = load_catalogue().find(Kind.METRIC, "focal:far")

@@ -1,4 +1,4 @@
-"""The built-ins keep every promise that strangers' components must keep."""
+"""The built-ins keep every promise that third-party components must keep."""
 
 import hashlib
 import os

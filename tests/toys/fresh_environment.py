@@ -1,4 +1,4 @@
-"""A virtual environment as a stranger has it: dddm as a wheel, and nothing of this checkout.
+"""A virtual environment as a user has it: dddm as a wheel, and nothing of this checkout.
 
 Torch and its like are not installed again: they are linked from where the tests run.  What belongs
 to dddm, or to any plugin of it, is not, so that nothing comes in but what was installed.

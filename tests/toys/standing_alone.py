@@ -64,7 +64,7 @@ NEEDS_BUILT_INS: Final = {
     "train/test_save_fails.py": "test_the_last_good_checkpoint_always_loads",
     "train/test_saver.py": "test_what_goes_wrong_is_raised_in_training",
     "evaluate/test_score_images.py": IMPORT,
-    "workflow/test_strangers_metric.py": "test_a_checkpoint_records_ids_and_versions",
+    "workflow/test_third_party_metric.py": "test_a_checkpoint_records_ids_and_versions",
     "workflow/test_sweep.py": "test_a_dry_run_looks_ahead_for_each_entry",
     "generate/test_trained.py": "test_a_mistake_is_named",
     "workflow/test_two_machines.py": "test_two_machines_are_one",

@@ -1,4 +1,4 @@
-"""Distributions that are installed into a folder, with plugins as strangers would ship them."""
+"""Distributions that are installed into a folder, with plugins as third parties ship them."""
 
 import textwrap
 from pathlib import Path

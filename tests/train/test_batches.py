@@ -71,7 +71,7 @@ def test_processes_divide_each_batch_by_what_they_own(
     index = plan.epoch(epoch)
     parts = []
     for rank in range(processes):
-        part = index[:, plan.part_of(rank=rank, processes=processes)]
+        part = index[:, plan.process_slice(rank=rank, processes=processes)]
         owned = plan.shards_of(rank=rank, processes=processes).owned
         assert set((part % plan.shards).flatten().tolist()) <= set(owned)
         parts.append(part)

@@ -1,4 +1,4 @@
-"""Observers of a stranger follow a run, fail in every way, and ask it to stop.
+"""Third-party observers follow a run, fail in every way, and ask it to stop.
 
 They come in by a distribution on the path, and the run goes through the real command line.
 """
@@ -68,7 +68,7 @@ STEPS = 18
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the stranger's distribution."""
+    """A folder with the third-party distribution."""
     folder = tmp_path_factory.mktemp("site")
     install(folder, "dddm-toy", version="1.2", toy_eye_plugin=("toy", PLUGIN))
     (folder / "toy_eye.py").write_text(EYE)
@@ -186,7 +186,7 @@ def test_one_that_the_recipe_names_may_refuse_before_training(tmp_path: Path, si
 
 
 def test_a_default_one_that_is_not_there_harms_no_run(tmp_path: Path) -> None:
-    """A stranger's observer that follows every run is left out where it cannot be imported."""
+    """A third-party observer that follows every run is left out where it cannot be imported."""
     site = tmp_path / "site"
     source = PLUGIN.replace('summary="Not there."', 'summary="Not there.", default=True')
     install(site, "dddm-toy", version="1.2", toy_eye_plugin=("toy", source))

@@ -9,7 +9,7 @@ from toy_distributions import install, registering
 
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.train.versions import changed_versions, components, how_to_fit, versions
+from dddm.train.versions import changed_versions, components, mismatch_remedy, versions
 
 OBSERVER = 'Kind.OBSERVER, "eye", target="toy_eye:Eye", summary="."'
 METRIC = 'Kind.METRIC, "near", target="toy_eye:Near", summary="."'
@@ -62,10 +62,10 @@ def test_what_both_name_in_another_version_has_changed() -> None:
 def test_what_to_do_about_weights_that_no_longer_fit() -> None:
     """Versions that differ are named, saved and present; where none does, it is the code."""
     now = versions([])
-    said = how_to_fit({**now, "torch": "1.0"}, [])
+    said = mismatch_remedy({**now, "torch": "1.0"}, [])
     assert (
         f"go back to the versions it was saved with (saved → here: torch 1.0 → {now['torch']})"
         in said
     )
     assert "code has changed since" not in said
-    assert "code has changed since" in how_to_fit(now, [])
+    assert "code has changed since" in mismatch_remedy(now, [])

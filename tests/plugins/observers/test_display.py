@@ -75,21 +75,21 @@ def test_a_work_that_ended_begins_anew(capsys: pytest.CaptureFixture[str]) -> No
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
-def test_a_remark_rides_on_the_next_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """A remark takes no line of its own, and is said once."""
+def test_a_status_rides_on_the_next_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A status takes no line of its own, and is shown once."""
     lines = Lines(every_seconds=0)
-    lines.remark("checkpoint a")
-    lines.remark("checkpoint b")
+    lines.set_status("checkpoint a")
+    lines.set_status("checkpoint b")
     show(lines, 1)
     show(lines, 2)
     written = capsys.readouterr().err.splitlines()
     assert written == ["training: step 1/10, loss 1, checkpoint b", "training: step 2/10, loss 2"]
 
 
-def test_the_last_remark_is_not_lost(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_last_status_is_not_lost(capsys: pytest.CaptureFixture[str]) -> None:
     """Where no line of progress follows, the end says it; once."""
     lines = Lines(every_seconds=0)
-    lines.remark("checkpoint")
+    lines.set_status("checkpoint")
     lines.close()
     lines.close()
     assert capsys.readouterr().err == "checkpoint\n"
@@ -104,11 +104,11 @@ def test_a_bar_shows_how_far_its_work_is() -> None:
     assert re.search(r"training .*30% loss 3", screen.text())
 
 
-def test_a_remark_is_shown_where_there_is_room() -> None:
+def test_a_status_is_shown_where_there_is_room() -> None:
     """A narrow screen keeps its columns for the facts."""
     for width, shown in ((80, False), (140, True)):
         display, screen = bars(width=width)
-        display.remark("checkpoint")
+        display.set_status("checkpoint")
         show(display, 3)
         display._bars.refresh()
         display.close()
@@ -123,7 +123,7 @@ def test_bars_leave_the_screen_when_their_work_ends() -> None:
     display.end("training")
     assert not display._bars.live.is_started
     before = len(screen.text())
-    display.say("done")
+    display.print_line("done")
     assert screen.text()[before:] == "done\n"
 
 
@@ -142,7 +142,7 @@ def test_bars_come_back_for_the_next_work() -> None:
 def test_what_is_said_is_not_markup() -> None:
     """Square brackets of a path or label are shown, not obeyed."""
     display, screen = bars(width=80)
-    display.say("a [bold]path[/bold]")
+    display.print_line("a [bold]path[/bold]")
     display.progress("[red]", unit="image", done=1, total=2, facts="[blue]", seconds=0)
     display._bars.refresh()
     display.close()

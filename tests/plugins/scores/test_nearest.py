@@ -42,7 +42,7 @@ def test_few_held_out_images_are_close_to_training(seed: int) -> None:
     assert close_share(generated_N=held_out, held_out_N=held_out) == pytest.approx(0.01, abs=0.001)
 
 
-def test_copies_and_strangers() -> None:
+def test_copies_and_unrelated_images() -> None:
     """Copies are all close; images farther off than any held-out one are not."""
     held_out = torch.linspace(1, 2, 101, dtype=torch.float64)
     copies = torch.zeros(10, dtype=torch.float64)

@@ -1,6 +1,6 @@
 """Objectives of every sort that the core must carry, each as small as it can be.
 
-Registered as a stranger's package registers them, in namespace `toys`.
+Registered as a third-party package registers them, in namespace `toys`.
 """
 
 from attrs import frozen

@@ -1,4 +1,4 @@
-"""A stranger's metric trains a run: what it needs, what is recorded of it, and another version."""
+"""A third-party metric trains a run: what it needs, what is recorded of it, and another version."""
 
 import json
 import shutil
@@ -75,7 +75,7 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with version 1.2 of the stranger's package, which its own observer has stopped."""
+    """A run with version 1.2 of the third-party package, which its own observer has stopped."""
     folder = tmp_path_factory.mktemp("stopped")
     install_focal(folder, "1.2")
     write_tiny(folder, *CHANGES)
@@ -105,7 +105,7 @@ def test_a_recipe_says_what_it_cannot_do_without(
 
 
 def test_a_checkpoint_records_ids_and_versions(stopped: Path) -> None:
-    """Of the stranger's components and of ours, with the installed version that sufficed."""
+    """Of the third-party components and of ours, with the installed version that sufficed."""
     succeeded(command(stopped, "check", "tiny.toml"))
     (saved,) = list_checkpoints(stopped / "run" / "checkpoints")
     state: dict[str, Any] = json.loads((saved / "state.json").read_text())
