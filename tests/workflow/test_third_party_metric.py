@@ -87,8 +87,8 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("installed", "says"),
     [
-        (None, "the recipe needs dddm-focal>=1.2, and dddm-focal is not installed"),
-        ("1.1", "the recipe needs dddm-focal>=1.2, and dddm-focal 1.1 is installed"),
+        (None, "the recipe needs dddm-focal>=1.2, but dddm-focal is not installed"),
+        ("1.1", "the recipe needs dddm-focal>=1.2, but dddm-focal is installed as 1.1"),
     ],
 )
 def test_a_recipe_says_what_it_cannot_do_without(
@@ -120,7 +120,7 @@ def test_going_on_with_another_version_says_so(stopped: Path) -> None:
     install_focal(stopped, "1.3")
     done = command(stopped, "run", "tiny.toml", "--folder", "run", "--set", "sample=[]")
     succeeded(done)
-    words = "saved with other versions: dddm-focal 1.2 → 1.3; what follows may differ"
+    words = "saved with other versions: dddm-focal 1.2 → 1.3; results may differ"
     assert done.stderr.count(words) == 1
     told = [event["text"] for event in read_events(stopped / "run/events.jsonl", event="notice")]
     assert [text for text in told if words in text]
