@@ -55,8 +55,8 @@ SAMPLE: Final = "dddm/generate/sample.py"
 DENOISER: Final = "dddm/core/denoiser.py"
 STEP: Final = "dddm/core/step.py"
 EMA: Final = "dddm/core/ema.py"
-PRESERVING: Final = "plugins/dddm_schedules/variance_preserving.py"
-EXPLODING: Final = "plugins/dddm_schedules/variance_exploding.py"
+DISCRETE: Final = "plugins/dddm_schedules/discrete.py"
+CONTINUOUS: Final = "plugins/dddm_schedules/continuous.py"
 FIXED: Final = "plugins/dddm_samplers/fixed_time.py"
 NEIGHBOURHOODS: Final = "plugins/dddm_scores/neighbourhoods.py"
 
@@ -183,27 +183,26 @@ MUTANTS: Final = (
     Mutant("core", "buffers are not averaged", EMA, "            kept.copy_(given)\n",
            "            pass\n"),
     # Schedules.
-    Mutant("schedules", "ᾱ is one β too late", PRESERVING,
+    Mutant("schedules", "ᾱ is one β too late", DISCRETE,
            "torch.cat([beta.new_zeros(1), torch.log1p(-beta).cumsum(0)])",
            "torch.cat([beta.new_zeros(2), torch.log1p(-beta[:-1]).cumsum(0)])"),
-    Mutant("schedules", "the signal is ᾱ, not its root", PRESERVING,
+    Mutant("schedules", "the signal is ᾱ, not its root", DISCRETE,
            "torch.exp(log_alpha_bar / 2)", "torch.exp(log_alpha_bar)"),
-    Mutant("schedules", "times are 0…T − 1", "plugins/dddm_schedules/discrete_times.py",
-           "            1, self.last + 1, (count,)", "            0, self.last, (count,)"),
-    Mutant("schedules", "times never reach T", "plugins/dddm_schedules/discrete_times.py",
-           "            1, self.last + 1, (count,)", "            1, self.last, (count,)"),
-    Mutant("schedules", "network times do not depend on T",
-           "plugins/dddm_schedules/discrete_times.py",
-           "(t.to(torch.float64) * (_NETWORK_TIMES / self.last))", "(t.to(torch.float64))"),
-    Mutant("schedules", "κ is turned over", EXPLODING,
+    Mutant("schedules", "times are 0…T − 1", DISCRETE,
+           "  1, self._timesteps + 1, (count,)", "  0, self._timesteps, (count,)"),
+    Mutant("schedules", "times never reach T", DISCRETE,
+           "  1, self._timesteps + 1, (count,)", "  1, self._timesteps, (count,)"),
+    Mutant("schedules", "network times do not depend on T", DISCRETE,
+           "(t.to(torch.float64) * (_NETWORK_TIMES / self._timesteps))", "(t.to(torch.float64))"),
+    Mutant("schedules", "κ is turned over", DISCRETE,
            "return kappa_B111 * x_t + rest_B111 * raw",
            "return rest_B111 * x_t + kappa_B111 * raw"),
-    Mutant("schedules", "x_T is not σ_max ε", EXPLODING,
+    Mutant("schedules", "x_T is not σ_max ε", DISCRETE,
            "return self._sigma_max * noise", "return noise"),
-    Mutant("schedules", "logit-normal times are not squashed by their spread",
-           "plugins/dddm_schedules/flow.py", "self._options.mean + self._options.std * normal",
+    Mutant("schedules", "logit-normal times are not squashed by their spread", CONTINUOUS,
+           "self._options.mean + self._options.std * normal",
            "self._options.mean + normal"),
-    Mutant("schedules", "EDM's c_out has σ_d²", "plugins/dddm_schedules/karras.py",
+    Mutant("schedules", "EDM's c_out has σ_d²", CONTINUOUS,
            "sigma_B * data * total_B.rsqrt()", "sigma_B * data**2 * total_B.rsqrt()"),
     # Samplers.
     Mutant("samplers", "algorithm 2 does not clamp", FIXED,

@@ -2,14 +2,14 @@
 
 from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
 from dddm_schedules.options import (
-    ContinuousOptions,
-    CosineOptions,
-    FlowOptions,
     KarrasOptions,
-    LinearOptions,
+    RectifiedFlowOptions,
     VeOptions,
-    check_linear,
+    VpContinuousOptions,
+    VpCosineOptions,
+    VpOptions,
     check_sigma,
+    check_vp,
     describe_discrete,
     describe_karras,
     describe_unit,
@@ -18,22 +18,21 @@ from dddm_schedules.options import (
 
 @hookimpl
 def dddm_register(registrar: Registrar) -> None:
-    """Declare the built-in schedules."""
     registrar.add(
         Kind.SCHEDULE,
         "vp",
-        target="dddm_schedules.linear:linear",
-        options=LinearOptions,
+        target="dddm_schedules.discrete:vp",
+        options=VpOptions,
         describe=describe_discrete,
-        check=check_linear,
+        check=check_vp,
         summary="Variance preserving with linear β; the paper's.",
         conformance=Conformance(examples=({}, {"timesteps": 50})),
     )
     registrar.add(
         Kind.SCHEDULE,
         "vp-cosine",
-        target="dddm_schedules.cosine:cosine",
-        options=CosineOptions,
+        target="dddm_schedules.discrete:vp_cosine",
+        options=VpCosineOptions,
         describe=describe_discrete,
         summary="Variance preserving with the cosine ᾱ of Nichol & Dhariwal (2021).",
         conformance=Conformance(examples=({}, {"timesteps": 50})),
@@ -41,15 +40,15 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.SCHEDULE,
         "vp-continuous",
-        target="dddm_schedules.continuous:Continuous",
-        options=ContinuousOptions,
+        target="dddm_schedules.continuous:VpContinuous",
+        options=VpContinuousOptions,
         describe=describe_unit,
         summary="`vp` with real times in (0, 1] instead of T steps.",
     )
     registrar.add(
         Kind.SCHEDULE,
         "ve",
-        target="dddm_schedules.variance_exploding:VarianceExploding",
+        target="dddm_schedules.discrete:VarianceExploding",
         options=VeOptions,
         describe=describe_discrete,
         check=check_sigma,
@@ -59,8 +58,8 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.SCHEDULE,
         "linear",
-        target="dddm_schedules.flow:Flow",
-        options=FlowOptions,
+        target="dddm_schedules.continuous:RectifiedFlow",
+        options=RectifiedFlowOptions,
         describe=describe_unit,
         summary="The linear path of rectified flow, (1−t) x_0 + t ε.",
         conformance=Conformance(
@@ -70,7 +69,7 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.SCHEDULE,
         "karras",
-        target="dddm_schedules.karras:Karras",
+        target="dddm_schedules.continuous:Karras",
         options=KarrasOptions,
         check=check_sigma,
         describe=describe_karras,

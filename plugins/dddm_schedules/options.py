@@ -11,20 +11,20 @@ from dddm.interfaces.plugin import Issue, RecipeContext, option
 
 @final
 @frozen(kw_only=True)
-class LinearOptions:
+class VpOptions:
     """Options of `vp`.  At T = 1000 the defaults are DDPM's β, 1e-4…0.02."""
 
-    timesteps: int = option(1000, at_least=1, help="T, how many times there are.")
+    timesteps: int = option(1000, at_least=1, help="T, the number of times.")
     beta_start: float = option(0.1, above=0, help="b0: the first β is b0/T.")
     beta_end: float = option(20.0, above=0, help="b1: the last β is b1/T.")
 
 
 @final
 @frozen(kw_only=True)
-class CosineOptions:
+class VpCosineOptions:
     """Options of `vp-cosine`."""
 
-    timesteps: int = option(1000, at_least=1, help="T, how many times there are.")
+    timesteps: int = option(1000, at_least=1, help="T, the number of times.")
     offset: float = option(
         0.008, at_least=0, below=1, help="Keeps β from becoming too small near t = 0."
     )
@@ -32,7 +32,7 @@ class CosineOptions:
 
 @final
 @frozen(kw_only=True)
-class ContinuousOptions:
+class VpContinuousOptions:
     """Options of `vp-continuous`: the β of `vp`, with T = 1 and no step between times."""
 
     beta_start: float = option(0.1, above=0, help="b0: β(0), in units of 1/T.")
@@ -44,29 +44,33 @@ class ContinuousOptions:
 class VeOptions:
     """Options of `ve`."""
 
-    timesteps: int = option(1000, at_least=2, help="T, how many times there are.")
+    timesteps: int = option(1000, at_least=2, help="T, the number of times.")
     sigma_min: float = option(
-        0.01, above=0, help="The first σ, at which the estimate is x_t itself."
+        0.01, above=0, help="The smallest σ, at which the estimate is x_t itself."
     )
-    sigma_max: float = option(50.0, above=0, help="The last σ, from which samples start.")
+    sigma_max: float = option(50.0, above=0, help="The largest σ, from which samples start.")
     sigma_data: float = option(
         0.5,
         above=0,
-        help="About the standard deviation of the images: the network sees "
+        help="Approximate standard deviation of the images: the network sees "
         "x_t / √(σ² + sigma_data²).",
     )
 
 
 @final
 @frozen(kw_only=True)
-class FlowOptions:
-    """Options of `linear`."""
+class RectifiedFlowOptions:
+    """Options of `linear`, the path of rectified flow."""
 
     times: Literal["uniform", "logit-normal"] = option(
         "uniform", help="How training times are distributed in (0, 1]."
     )
-    mean: float = option(0.0, help="Of logit-normal times: mean of ln t/(1−t); above 0 for noise.")
-    std: float = option(1.0, above=0, help="Of logit-normal times: deviation of ln t/(1−t).")
+    mean: float = option(
+        0.0, help="For logit-normal times: mean of ln t/(1−t); above 0 draws more noise."
+    )
+    std: float = option(
+        1.0, above=0, help="For logit-normal times: standard deviation of ln t/(1−t)."
+    )
 
 
 @final
@@ -78,31 +82,28 @@ class KarrasOptions:
     sigma_max: float = option(80.0, above=0, help="The σ from which samples start.")
     rho: float = option(7.0, above=0, help="ρ: how much of a grid lies at small σ.")
     log_mean: float = option(-1.2, help="P_mean: mean of ln σ in training.")
-    log_std: float = option(1.2, above=0, help="P_std: deviation of ln σ in training.")
+    log_std: float = option(1.2, above=0, help="P_std: standard deviation of ln σ in training.")
     sigma_data: float = option(
-        0.5, above=0, help="About the standard deviation of the images, for c_skip, c_out, c_in."
+        0.5, above=0, help="Approximate standard deviation of the images, for c_skip, c_out, c_in."
     )
 
 
-def describe_discrete(options: LinearOptions | CosineOptions | VeOptions) -> ScheduleInfo:
-    """Times 1…T."""
+def describe_discrete(options: VpOptions | VpCosineOptions | VeOptions) -> ScheduleInfo:
     return ScheduleInfo(continuous=False, last_time=float(options.timesteps))
 
 
-def describe_unit(options: ContinuousOptions | FlowOptions) -> ScheduleInfo:
-    """Times in (0, 1]."""
+def describe_unit(options: VpContinuousOptions | RectifiedFlowOptions) -> ScheduleInfo:
     del options
     return ScheduleInfo(continuous=True, last_time=1.0)
 
 
 def describe_karras(options: KarrasOptions) -> ScheduleInfo:
-    """Times in (0, σ_max]."""
     return ScheduleInfo(continuous=True, last_time=options.sigma_max)
 
 
 def check_sigma(options: VeOptions | KarrasOptions, context: RecipeContext) -> Iterator[Issue]:
-    """The noise must rise with t."""
-    del context  # nothing else in a recipe bears on it
+    """Check that the noise rises with t."""
+    del context
     if options.sigma_min >= options.sigma_max:
         yield Issue(
             option="sigma_max",
@@ -112,15 +113,15 @@ def check_sigma(options: VeOptions | KarrasOptions, context: RecipeContext) -> I
         )
 
 
-def check_linear(options: LinearOptions, context: RecipeContext) -> Iterator[Issue]:
-    """Each β must be below 1, or there is no signal left to take the root of."""
-    del context  # nothing else in a recipe bears on it
+def check_vp(options: VpOptions, context: RecipeContext) -> Iterator[Issue]:
+    """Check that each β is below 1: at 1 and above, ᾱ is 0 or negative."""
+    del context
     for name in ("beta_start", "beta_end"):
         value = getattr(options, name)
         if value >= options.timesteps:
             yield Issue(
                 option=name,
-                what=f"{value:g} / {options.timesteps} timesteps gives a β of "
-                f"{value / options.timesteps:g}, and a β must be below 1",
+                what=f"every β must be below 1, but {value:g} / {options.timesteps} timesteps is "
+                f"{value / options.timesteps:g}",
                 remedy=f"use more than {value:g} timesteps, or a smaller {name}",
             )

@@ -23,8 +23,8 @@ from dddm.support.images import to_uint8
 from dddm.support.noise import noise_by_index
 from dddm_backbones.adm import Adm
 from dddm_backbones.options import AdmOptions
-from dddm_schedules.linear import linear
-from dddm_schedules.options import LinearOptions
+from dddm_schedules.discrete import vp
+from dddm_schedules.options import VpOptions
 
 SHAPE = ImageShape(channels=3, height=8, width=8)
 
@@ -42,7 +42,7 @@ def generator(**options: Any) -> Generator:
             nn.init.normal_(parameter, std=0.1)
     backbone.eval().requires_grad_(requires_grad=False)
     return Generator(
-        model=ScheduledDenoiser(schedule=linear(LinearOptions()), backbone=backbone),
+        model=ScheduledDenoiser(schedule=vp(VpOptions()), backbone=backbone),
         backbone=backbone,
         device=torch.device("cpu"),
         shape=SHAPE,
@@ -99,7 +99,7 @@ def test_a_network_that_cannot_be_traced(tmp_path: Path, monkeypatch: pytest.Mon
         return raw if float(raw.sum()) > 0 else -raw
 
     monkeypatch.setattr(one.backbone, "refine", branching)
-    model = ScheduledDenoiser(schedule=linear(LinearOptions()), backbone=one.backbone)
+    model = ScheduledDenoiser(schedule=vp(VpOptions()), backbone=one.backbone)
     with pytest.raises(PluginError, match="cannot be exported"):
         export(attrs.evolve(one, model=model), kind="torch", path=tmp_path / "g.pt2")
     assert list(tmp_path.iterdir()) == []

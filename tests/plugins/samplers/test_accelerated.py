@@ -10,10 +10,10 @@ from toy_denoisers import Cache, ToyDenoiser, mixing, no_noise
 from dddm_samplers.accelerated import Accelerated, least_residual_weights
 from dddm_samplers.fixed_time import FixedTime
 from dddm_samplers.options import AcceleratedOptions, FixedTimeOptions
-from dddm_schedules.linear import linear
-from dddm_schedules.options import LinearOptions
+from dddm_schedules.discrete import vp
+from dddm_schedules.options import VpOptions
 
-SCHEDULE = linear(LinearOptions())
+SCHEDULE = vp(VpOptions())
 LABEL = torch.tensor([3, 0, 7])
 
 

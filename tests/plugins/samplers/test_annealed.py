@@ -9,12 +9,12 @@ from toy_denoisers import Cache, ToyDenoiser, mixing, no_noise
 
 from dddm_samplers.annealed import Annealed
 from dddm_samplers.options import AnnealedOptions
-from dddm_schedules.linear import linear
-from dddm_schedules.options import LinearOptions
+from dddm_schedules.discrete import vp
+from dddm_schedules.options import VpOptions
 
 SAMPLER = Annealed(AnnealedOptions())
 UNCLAMPED = Annealed(AnnealedOptions(clamp=False))
-SCHEDULE = linear(LinearOptions())
+SCHEDULE = vp(VpOptions())
 LABEL = torch.tensor([3, 0, 7])
 seeds = st.integers(0, 2**32)
 

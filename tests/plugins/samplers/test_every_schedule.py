@@ -14,16 +14,14 @@ from dddm.interfaces.schedule import Schedule
 from dddm_samplers.annealed import Annealed, implied_noise
 from dddm_samplers.fixed_time import FixedTime
 from dddm_samplers.options import AnnealedOptions, FixedTimeOptions
-from dddm_schedules.continuous import Continuous
-from dddm_schedules.cosine import cosine
-from dddm_schedules.linear import linear
-from dddm_schedules.options import ContinuousOptions, CosineOptions, LinearOptions, VeOptions
-from dddm_schedules.variance_exploding import VarianceExploding
+from dddm_schedules.continuous import VpContinuous
+from dddm_schedules.discrete import VarianceExploding, vp, vp_cosine
+from dddm_schedules.options import VeOptions, VpContinuousOptions, VpCosineOptions, VpOptions
 
 SCHEDULES: dict[str, Schedule] = {
-    "vp": linear(LinearOptions()),
-    "vp-cosine": cosine(CosineOptions()),
-    "vp-continuous": Continuous(ContinuousOptions()),
+    "vp": vp(VpOptions()),
+    "vp-cosine": vp_cosine(VpCosineOptions()),
+    "vp-continuous": VpContinuous(VpContinuousOptions()),
     "ve": VarianceExploding(VeOptions()),
 }
 every_schedule = pytest.mark.parametrize("name", SCHEDULES)

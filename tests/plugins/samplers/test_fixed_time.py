@@ -11,11 +11,11 @@ from toy_denoisers import Cache, ToyDenoiser, mixing, no_noise
 
 from dddm_samplers.fixed_time import FixedTime
 from dddm_samplers.options import FixedTimeOptions
-from dddm_schedules.linear import linear
-from dddm_schedules.options import LinearOptions
+from dddm_schedules.discrete import vp
+from dddm_schedules.options import VpOptions
 
 SAMPLER = FixedTime(FixedTimeOptions())
-SCHEDULE = linear(LinearOptions())
+SCHEDULE = vp(VpOptions())
 LABEL = torch.tensor([3, 0, 7])
 seeds = st.integers(0, 2**32)
 

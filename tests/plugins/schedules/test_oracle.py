@@ -1,6 +1,6 @@
 """The oracle: for Gaussian images the best estimate and its loss are known in closed form.
 
-    x_0 ~ N(0, v):  f*(x_t) = v √ᾱ x_t / (vᾱ + 1 − ᾱ),  E d(f*, x_0) = v (1−ᾱ) / (vᾱ + 1 − ᾱ)
+    x_0 ~ N(0, v):  f*(x_t) = v a x_t / (v a² + s²),  E d(f*, x_0) = v s² / (v a² + s²)
 
 with d the squared L2 distance.  A fresh-noise x̂ tells nothing of x_0, so no model that leaks
 nothing does better.
@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from dddm.interfaces.plugin import NoOptions
 from dddm_metrics.l2 import SquaredL2
-from dddm_schedules.linear import linear
-from dddm_schedules.options import LinearOptions
+from dddm_schedules.discrete import VarianceExploding, vp
+from dddm_schedules.options import VeOptions, VpOptions
 
 IMAGES, SHAPE = 2000, (1, 8, 8)
 PIXELS = IMAGES * math.prod(SHAPE)
-SCHEDULE = linear(LinearOptions())
+SCHEDULE = vp(VpOptions())
 
 
 def diffused(*, variance: float, time: int, seed: int) -> tuple[torch.Tensor, ...]:
@@ -76,3 +76,23 @@ def test_no_other_linear_estimate_is_better(
     )
     assert cost > 0
     assert abs(cost - off**2 * power) < 5 * standard_error + 1e-6 * power
+
+
+@settings(max_examples=15)
+@given(st.floats(0.05, 4.0), st.integers(2, 1000), st.integers(0, 2**32))
+def test_ve_reaches_the_best_loss(variance: float, time: int, seed: int) -> None:
+    """F of `ve` can express f*, whose Monte Carlo loss is the closed form."""
+    schedule = VarianceExploding(VeOptions())
+    x_0, noise = torch.randn(
+        2, IMAGES, *SHAPE, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
+    x_0 = math.sqrt(variance) * x_0
+    t = torch.full((IMAGES,), time)
+    x_t = schedule.diffuse(x_0=x_0, t=t, noise=noise)
+    sigma = float(schedule.noise(torch.tensor(time)))
+    kappa = 0.01 / sigma
+    best = variance / (variance + sigma**2) * x_t
+    estimate = schedule.estimate(x_t=x_t, raw=(best - kappa * x_t) / (1 - kappa), t=t)
+    loss = float(SquaredL2(NoOptions()).distance(estimate=estimate, target=x_0).double().mean())
+    expected = variance * sigma**2 / (variance + sigma**2)
+    assert abs(loss - expected) < 5 * expected * math.sqrt(2 / x_0.numel()) + 1e-6 * variance
