@@ -260,7 +260,7 @@ class RandomVgg:
     def __init__(
         self, *, size: int, bfloat16: bool, device: torch.device, channels_last: bool = False
     ) -> None:
-        from dddm_metrics.perceptual_network import PerceptualNetwork, _average_instead_of_max
+        from dddm_metrics.lpips_network import PerceptualNetwork, average_instead_of_max
 
         import_torchvision()
         import lpips
@@ -275,17 +275,17 @@ class RandomVgg:
             weights_only=True,
         )
         model.load_state_dict(heads, strict=False)
-        _average_instead_of_max(model)
+        average_instead_of_max(model)
         form = torch.channels_last if channels_last else torch.contiguous_format
         network: Any = PerceptualNetwork(model, size=size, bfloat16=bfloat16)
         self.network: Any = network.to(device, memory_format=form)
 
     def distance(self, *, estimate: Tensor, target: Tensor) -> Tensor:
-        from dddm_metrics.pseudo_lpips import shaped
+        from dddm_metrics.perceptual import pseudo_lpips
 
         with torch.no_grad():
             of_target = self.network.features(target)
-        return shaped(
+        return pseudo_lpips(
             self.network.compare(self.network.features(estimate), of_target),
             form="pseudo",
             c=6.9e-5,

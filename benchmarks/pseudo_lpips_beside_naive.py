@@ -31,8 +31,8 @@ from attrs import Factory, frozen
 from torch import Tensor, nn
 
 from dddm.support.torchvision_operators import import_torchvision
-from dddm_metrics.lpips_options import PseudoLpipsOptions
-from dddm_metrics.pseudo_lpips import PseudoLpips
+from dddm_metrics.options import PseudoLpipsOptions
+from dddm_metrics.perceptual import PseudoLpips
 
 C: Final = 6.9e-5
 EPOCH: Final = 3

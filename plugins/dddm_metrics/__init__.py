@@ -1,38 +1,35 @@
 """Built-in metrics."""
 
 from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
-from dddm_metrics.lpips_options import (
+from dddm_metrics.options import (
     TRUNKS,
     LpipsOptions,
+    PseudoHuberElementwiseOptions,
+    PseudoHuberOptions,
     PseudoLpipsOptions,
     check_perceptual,
     needs,
-)
-from dddm_metrics.options import (
-    PseudoHuberElementwiseOptions,
-    PseudoHuberOptions,
 )
 
 
 @hookimpl
 def dddm_register(registrar: Registrar) -> None:
-    """Declare the built-in metrics."""
     registrar.add(
         Kind.METRIC,
         "l1",
-        target="dddm_metrics.l1:L1",
+        target="dddm_metrics.pixels:L1",
         summary="|a − b|, mean over pixels.",
     )
     registrar.add(
         Kind.METRIC,
         "l2",
-        target="dddm_metrics.l2:SquaredL2",
+        target="dddm_metrics.pixels:SquaredL2",
         summary="(a − b)², mean over pixels.",
     )
     registrar.add(
         Kind.METRIC,
         "pseudo-huber",
-        target="dddm_metrics.pseudo_huber:PseudoHuber",
+        target="dddm_metrics.pixels:PseudoHuber",
         options=PseudoHuberOptions,
         summary="√(‖a − b‖² + c²) − c, of the whole image.",
         conformance=Conformance(examples=({"c": 0.0043}, {"c": 1e-6})),
@@ -40,7 +37,7 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.METRIC,
         "pseudo-huber-elementwise",
-        target="dddm_metrics.pseudo_huber_elementwise:PseudoHuberElementwise",
+        target="dddm_metrics.pixels:PseudoHuberElementwise",
         options=PseudoHuberElementwiseOptions,
         summary="√((a − b)² + c²) − c, mean over pixels; not the scale of pseudo-huber.",
         conformance=Conformance(examples=({}, {"c": 0.01})),
@@ -48,7 +45,7 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.METRIC,
         "lpips",
-        target="dddm_metrics.lpips:Lpips",
+        target="dddm_metrics.perceptual:Lpips",
         options=LpipsOptions,
         check=check_perceptual,
         weights=TRUNKS.values(),
@@ -59,7 +56,7 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.METRIC,
         "pseudo-lpips",
-        target="dddm_metrics.pseudo_lpips:PseudoLpips",
+        target="dddm_metrics.perceptual:PseudoLpips",
         options=PseudoLpipsOptions,
         check=check_perceptual,
         weights=TRUNKS.values(),

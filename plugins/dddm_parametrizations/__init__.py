@@ -17,7 +17,6 @@ _TIMES: Final = Conformance(
 
 @hookimpl
 def dddm_register(registrar: Registrar) -> None:
-    """Declare the built-in parametrizations."""
     for name, target, summary in (
         ("residual", "residual", "x_t − F, eq. 3 of the paper."),
         ("noise", "noise", "F predicts the noise ε (Ho et al. 2020)."),
@@ -27,7 +26,7 @@ def dddm_register(registrar: Registrar) -> None:
         registrar.add(
             Kind.PARAMETRIZATION,
             name,
-            target=f"dddm_parametrizations.plain:{target}",
+            target=f"dddm_parametrizations.affine:{target}",
             options=PlainOptions,
             summary=summary,
             conformance=_TIMES,
@@ -35,7 +34,7 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.PARAMETRIZATION,
         "edm",
-        target="dddm_parametrizations.edm:edm",
+        target="dddm_parametrizations.affine:edm",
         options=EdmOptions,
         summary="c_skip, c_out and c_in of EDM (Karras et al. 2022), on any path.",
         conformance=_TIMES,
@@ -43,7 +42,7 @@ def dddm_register(registrar: Registrar) -> None:
     registrar.add(
         Kind.PARAMETRIZATION,
         "consistency",
-        target="dddm_parametrizations.edm:consistency",
+        target="dddm_parametrizations.affine:consistency",
         options=ConsistencyOptions,
         summary="EDM's with D = x_t at the smallest noise (Song et al. 2023).",
         conformance=_TIMES,

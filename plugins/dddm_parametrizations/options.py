@@ -6,17 +6,16 @@ from attrs import frozen
 
 from dddm.interfaces.plugin import option
 
-NetworkTime = Literal["schedule", "log-sigma", "arctan"]
 _TIME_HELP = (
     "What the network sees of t: the schedule's own time, ¼ ln σ, or 1000·(2/π)·atan(σ/sigma_data)."
 )
-_DATA_HELP = "σ_d, about the standard deviation of the images."
+_DATA_HELP = "σ_d, the approximate standard deviation of the images."
 
 
 @final
 @frozen(kw_only=True)
 class PlainOptions:
-    """Options of parametrizations that scale nothing by the data."""
+    """Options of `residual`, `noise`, `v-prediction` and `velocity`."""
 
     network_time: Literal["schedule", "log-sigma", "arctan"] = option("schedule", help=_TIME_HELP)
     sigma_data: float = option(

@@ -26,6 +26,7 @@ Coefficients are float64.
 """
 
 import math
+from abc import ABC
 from typing import Final, final
 
 import torch
@@ -59,7 +60,7 @@ def _check_steps(steps: int) -> None:
         raise ValueError(f"{steps} steps were asked for; there must be at least 1")
 
 
-class UnitInterval(Schedule):
+class UnitInterval(Schedule, ABC):
     """Times in (0, 1] on a path that ends in N(0, I)."""
 
     @property

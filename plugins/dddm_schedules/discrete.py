@@ -24,6 +24,7 @@ Coefficients are float64.
 """
 
 import math
+from abc import ABC
 from typing import Final, final
 
 import torch
@@ -60,7 +61,7 @@ class DeviceTable:
         return copy[index]
 
 
-class Discrete(Schedule):
+class Discrete(Schedule, ABC):
     """Uniform draws from, and even grids over, the times 1…T."""
 
     def __init__(self, timesteps: int) -> None:

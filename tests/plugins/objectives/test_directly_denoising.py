@@ -25,9 +25,9 @@ from dddm.interfaces.plugin import NoOptions
 from dddm.interfaces.sampler import Denoiser
 from dddm.interfaces.schedule import Schedule
 from dddm.support.noise import noise_by_index
-from dddm_metrics.l1 import L1
-from dddm_metrics.lpips import Lpips
-from dddm_metrics.lpips_options import LpipsOptions
+from dddm_metrics.options import LpipsOptions
+from dddm_metrics.perceptual import Lpips
+from dddm_metrics.pixels import L1
 from dddm_objectives import describe_directly_denoising
 from dddm_objectives.directly_denoising import DirectlyDenoising
 from dddm_objectives.options import DirectlyDenoisingOptions

@@ -16,9 +16,8 @@ from dddm.core.forward_mode import jvp
 from dddm.errors import RecipeError
 from dddm.interfaces.parametrization import Parametrization
 from dddm.testing.toys import PATHS, ToySchedule
-from dddm_parametrizations.edm import consistency, edm
+from dddm_parametrizations.affine import consistency, edm, noise, residual, v_prediction, velocity
 from dddm_parametrizations.options import ConsistencyOptions, EdmOptions, PlainOptions
-from dddm_parametrizations.plain import noise, residual, v_prediction, velocity
 
 VARIANCE = 0.25
 DISCRETE, LINEAR, EXPLODING = PATHS

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dddm.interfaces.schedule import Schedule
-from dddm_parametrizations.edm import edm
+from dddm_parametrizations.affine import edm
 from dddm_parametrizations.options import EdmOptions
 from dddm_schedules.continuous import Karras, RectifiedFlow, VpContinuous
 from dddm_schedules.discrete import vp

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dddm.interfaces.plugin import NoOptions
-from dddm_metrics.l2 import SquaredL2
+from dddm_metrics.pixels import SquaredL2
 from dddm_schedules.discrete import VarianceExploding, vp
 from dddm_schedules.options import VeOptions, VpOptions
 

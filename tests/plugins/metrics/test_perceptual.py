@@ -1,22 +1,29 @@
-"""LPIPS against lpips itself, and what a loss needs of it.
+"""LPIPS against lpips itself, Pseudo-LPIPS against its formulas, and what a loss needs of both.
 
-The trunks are random: what is proved here holds for any weights, and the trained ones are large.
+The trunks are random: what is tested here holds for any weights, and the trained ones are large.
 """
 
+import math
 import warnings
-from typing import Any
+from decimal import Decimal, localcontext
+from typing import Any, Literal
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from trunks import save_trunk
 
 from dddm.support.torchvision_operators import import_torchvision
-from dddm_metrics.lpips import Lpips
-from dddm_metrics.lpips_options import SMALLEST_PIXELS, LpipsOptions
+from dddm_metrics.options import SMALLEST_PIXELS, LpipsOptions, PseudoLpipsOptions
+from dddm_metrics.perceptual import FLOOR, Lpips, PseudoLpips, pseudo_lpips
 
 NETS = ["vgg", "alex", "squeeze"]
 every_net = pytest.mark.parametrize("net", NETS)
+Form = Literal["pseudo", "sqrt", "plain"]
+every_form = pytest.mark.parametrize("form", ["pseudo", "sqrt", "plain"])
+values = st.floats(0, 10, width=32)
 
 
 @pytest.fixture(scope="module")
@@ -198,12 +205,6 @@ def test_grey_images_are_seen_as_grey(small: Lpips) -> None:
     torch.testing.assert_close(small.distance(estimate=a, target=b), colour)
 
 
-def test_one_image_is_not_compared_with_many(small: Lpips) -> None:
-    """Shapes that differ are refused instead of being broadcast."""
-    with pytest.raises(ValueError, match="shape"):
-        small.distance(estimate=images(1), target=images(2, count=1))
-
-
 def test_making_it_draws_no_random_number(trunks: dict[str, dict[str, Any]]) -> None:
     """The global generator is where it was, though lpips makes a random network first."""
     before = torch.get_rng_state()
@@ -211,6 +212,74 @@ def test_making_it_draws_no_random_number(trunks: dict[str, dict[str, Any]]) -> 
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_says_what_it_was_trained_on(small: Lpips) -> None:
-    """Reports warn by it."""
-    assert small.trained_on == "ImageNet"
+def at(value: float, *, form: Form, c: float = 6.9e-5) -> float:
+    return pseudo_lpips(torch.tensor(value), form=form, c=c).item()
+
+
+@settings(deadline=None)
+@given(values, st.floats(1e-9, 1))
+def test_pseudo_keeps_its_digits(value: float, c: float) -> None:
+    """In float32, √(L + c²) − c agrees with 60-digit arithmetic to 1e-6, however small L is."""
+    with localcontext() as context:
+        context.prec = 60
+        exact = float((Decimal(value) + Decimal(c) ** 2).sqrt() - Decimal(c))
+    assert at(value, form="pseudo", c=c) == pytest.approx(exact, rel=1e-6, abs=1e-37)
+
+
+def test_pseudo_as_it_is_printed_would_lose_them() -> None:
+    """At L = 1e-16 the difference of two roots has no right digit left in float32; ours has."""
+    value, c = torch.tensor(1e-16), 6.9e-5
+    exact = 1e-16 / (math.sqrt(1e-16 + c * c) + c)
+    printed = (value + c * c).sqrt() - c
+    assert abs(printed.item() - exact) > 0.5 * exact
+    assert at(1e-16, form="pseudo") == pytest.approx(exact, rel=1e-6)
+
+
+@settings(deadline=None)
+@given(values)
+def test_the_forms_are_their_formulas(value: float) -> None:
+    """Plain is L; sqrt is √L from the floor on, and never more than √L below it."""
+    assert at(value, form="plain") == value
+    if value >= FLOOR:
+        assert at(value, form="sqrt") == pytest.approx(math.sqrt(value), rel=1e-6)
+    else:
+        assert at(value, form="sqrt") == pytest.approx(value / math.sqrt(FLOOR), rel=1e-6)
+    assert at(value, form="pseudo") <= math.sqrt(value) * (1 + 1e-6)
+
+
+@every_form
+@settings(deadline=None)
+@given(st.lists(values, min_size=2, max_size=9))
+def test_a_larger_distance_stays_larger(form: Form, several: list[float]) -> None:
+    """Every form rises with L, from 0 at 0: so d ≥ 0 and d(x, x) = 0."""
+    shapes = pseudo_lpips(torch.tensor([0.0, *sorted(several)]), form=form, c=6.9e-5)
+    assert shapes[0] == 0
+    assert (shapes.diff() >= 0).all()
+
+
+@every_form
+@settings(deadline=None)
+@given(values)
+def test_the_slope_is_finite_and_at_least_zero(form: Form, value: float) -> None:
+    """Also at L = 0, where that of the root is infinite."""
+    lpips = torch.tensor(value, requires_grad=True)
+    (slope,) = torch.autograd.grad(pseudo_lpips(lpips, form=form, c=1e-9), lpips)
+    assert 0 <= slope.item() < math.inf
+
+
+@every_form
+def test_pseudo_lpips_is_the_form_of_lpips(
+    trunks: dict[str, dict[str, Any]], small: Lpips, form: Form
+) -> None:
+    """One number a sample, for several targets too; at equality the gradient is 0, not NaN."""
+    options = PseudoLpipsOptions(**trunks["squeeze"], size=0, form=form, c=0.01)
+    metric = PseudoLpips(options)
+    a, b = images(1).requires_grad_(), images(2)
+    expected = pseudo_lpips(small.distance(estimate=a, target=b), form=form, c=0.01)
+    to_b, to_a = metric.distances(estimate=a, targets=(b, a.detach()))
+    assert torch.equal(to_b, expected)
+    assert torch.equal(metric.distance(estimate=a, target=b), expected)
+    assert torch.equal(to_a, torch.zeros(2))
+    (gradient,) = torch.autograd.grad(to_a.mean(), a)
+    assert torch.equal(gradient, torch.zeros_like(a))
+    assert metric.trained_on == "ImageNet"

@@ -9,9 +9,8 @@ from torch import Tensor
 from trunks import options_of, save_trunk, trunk_state
 
 from dddm.errors import DataError
-from dddm_metrics.lpips_options import TRUNKS, LpipsOptions
-from dddm_metrics.perceptual_network import make_network
-from dddm_metrics.trunk import trunk_path
+from dddm_metrics.lpips_network import make_network, trunk_path
+from dddm_metrics.options import TRUNKS, LpipsOptions
 
 
 def refusal(path: Path) -> str:
@@ -75,17 +74,17 @@ def test_other_files_are_refused(tmp_path: Path, content: Any) -> None:
     assert "named tensors" in refusal(path)
 
 
-def test_a_trunk_of_ones_own_is_verified(tmp_path: Path) -> None:
+def test_the_users_trunk_is_verified(tmp_path: Path) -> None:
     """Another hash, or no file: nothing is loaded."""
     options = save_trunk(tmp_path, "squeeze")
     with pytest.raises(DataError, match="wrong hash"):
         make_network(LpipsOptions(**{**options, "trunk_sha256": "0" * 64}))
-    with pytest.raises(DataError, match="no file"):
+    with pytest.raises(DataError, match="does not exist"):
         make_network(LpipsOptions(**{**options, "trunk_file": "nowhere.pth"}))
 
 
 @pytest.mark.parametrize("net", ["vgg", "alex", "squeeze"])
-def test_without_a_file_of_ones_own_it_is_torchvisions(
+def test_the_default_trunk_is_torchvisions(
     net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file that the options name by default is looked for, under its own name and hash."""

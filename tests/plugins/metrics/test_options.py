@@ -7,7 +7,7 @@ import pytest
 
 from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.interfaces.plugin import RecipeContext
-from dddm_metrics.lpips_options import (
+from dddm_metrics.options import (
     SMALLEST_PIXELS,
     TRUNKS,
     LpipsOptions,
@@ -16,7 +16,7 @@ from dddm_metrics.lpips_options import (
     needs,
 )
 
-OWN: dict[str, Any] = {"trunk_file": "own.pth", "trunk_sha256": "aB" * 32}
+TRUNK_FILE: dict[str, Any] = {"trunk_file": "own.pth", "trunk_sha256": "aB" * 32}
 
 
 def issues(
@@ -26,7 +26,7 @@ def issues(
     channels: int = 3,
     **train: Any,
 ) -> dict[str, str]:
-    """What is complained of, by option: what and remedy in one text."""
+    """What and remedy in one text, by option."""
     shape = ImageShape(channels=channels, height=pixels, width=pixels + 8)
     data = DatasetInfo(shape=shape, train_images=10, classes=())
     context = RecipeContext(data=data, tables={"train": train})
@@ -37,7 +37,7 @@ def test_defaults_fit() -> None:
     """The paper's setting, for images of any size, grey or in colour."""
     assert issues(LpipsOptions()) == {}
     assert issues(PseudoLpipsOptions(), pixels=1, channels=1) == {}
-    assert issues(PseudoLpipsOptions(**OWN), precision="bfloat16") == {}
+    assert issues(PseudoLpipsOptions(**TRUNK_FILE), precision="bfloat16") == {}
 
 
 @pytest.mark.parametrize("net", SMALLEST_PIXELS)
@@ -64,7 +64,7 @@ def test_training_in_float16_is_refused() -> None:
 
 
 @pytest.mark.parametrize("tables", [{}, {"train": None}, {"train": []}, {"train": {}}], ids=str)
-def test_other_tables_may_be_wrong_themselves(tables: dict[str, Any]) -> None:
+def test_other_tables_may_be_wrong(tables: dict[str, Any]) -> None:
     """What is wrong elsewhere is said elsewhere; and unknown images are no fault."""
     assert list(check_perceptual(LpipsOptions(), RecipeContext(data=None, tables=tables))) == []
 
@@ -81,7 +81,7 @@ def test_a_trunk_and_its_hash_go_together() -> None:
 def test_it_needs_its_trunk_alone(net: Any) -> None:
     """That of its network; none where the trunk is the user's own."""
     assert needs(LpipsOptions(net=net)) == (TRUNKS[net],)
-    assert needs(PseudoLpipsOptions(net=net, **OWN)) == ()
+    assert needs(PseudoLpipsOptions(net=net, **TRUNK_FILE)) == ()
 
 
 def test_both_metrics_have_the_same_options_of_lpips() -> None:
