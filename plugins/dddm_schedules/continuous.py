@@ -26,7 +26,7 @@ Coefficients are float64.
 """
 
 import math
-from abc import ABC
+from abc import ABC, abstractmethod
 from typing import Final, final
 
 import torch
@@ -74,6 +74,10 @@ class UnitInterval(Schedule, ABC):
             count, generator=generator, device=generator.device, dtype=torch.float64
         )
 
+    @abstractmethod
+    def noise(self, t: Tensor) -> Tensor:
+        """s(t), float64; t are real numbers in [0, 1]."""
+
     def prior(self, *, noise: Tensor) -> Tensor:
         return noise  # next to nothing is left of x_0 at T
 
@@ -104,7 +108,7 @@ class VpContinuous(UnitInterval):
         self._beta_end = options.beta_end
 
     def log_alpha_bar(self, t: Tensor) -> Tensor:
-        """The logarithm of ᾱ(t), float64; t are real numbers in [0, 1]."""
+        """The logarithm of ᾱ(t), float64."""
         t = as_float64(t)
         rise = self._beta_end - self._beta_start
         return -(self._beta_start * t + rise / 2 * t.square())
@@ -138,7 +142,6 @@ class RectifiedFlow(UnitInterval):
         return torch.sigmoid(self._options.mean + self._options.std * normal)
 
     def signal(self, t: Tensor) -> Tensor:
-        """1 − t; t are real numbers in [0, 1]."""
         return 1 - as_float64(t)
 
     def noise(self, t: Tensor) -> Tensor:

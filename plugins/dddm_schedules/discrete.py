@@ -24,7 +24,7 @@ Coefficients are float64.
 """
 
 import math
-from abc import ABC
+from abc import ABC, abstractmethod
 from typing import Final, final
 
 import torch
@@ -76,6 +76,10 @@ class Discrete(Schedule, ABC):
             1, self._timesteps + 1, (count,), generator=generator, device=generator.device
         )
 
+    @abstractmethod
+    def noise(self, t: Tensor) -> Tensor:
+        """s(t), float64; t are integers 0…T."""
+
     def grid(self, *, steps: int) -> Tensor:
         """⌈T (s−i)/s⌉ for i = 0…s−1, (s,), int64, CPU.
 
@@ -112,11 +116,11 @@ class VariancePreserving(Discrete):
         self._noise = DeviceTable(torch.sqrt(-torch.expm1(log_alpha_bar)))
 
     def signal(self, t: Tensor) -> Tensor:
-        """√ᾱ_t; t are integers 0…T."""
+        """√ᾱ_t."""
         return self._signal.at(t)
 
     def noise(self, t: Tensor) -> Tensor:
-        """√(1−ᾱ_t); t are integers 0…T."""
+        """√(1−ᾱ_t)."""
         return self._noise.at(t)
 
     def prior(self, *, noise: Tensor) -> Tensor:
@@ -192,11 +196,11 @@ class VarianceExploding(Discrete):
         return torch.ones_like(self.noise(t))
 
     def noise(self, t: Tensor) -> Tensor:
-        """σ_t; t are integers 0…T."""
+        """σ_t."""
         return self._sigma.at(t)
 
     def kappa(self, t: Tensor) -> Tensor:
-        """κ_t in (0, 1], float64; t are integers 0…T, and κ_0 = 1."""
+        """κ_t in (0, 1], float64; κ_0 = 1."""
         return self._kappa.at(t)
 
     def prior(self, *, noise: Tensor) -> Tensor:
