@@ -12,7 +12,7 @@ from dddm.evaluate.extract import extract
 from dddm.interfaces.features import Extraction
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.score import Reference
-from dddm.recipe.read import read_use
+from dddm.recipe.read import read_component
 from dddm.registry.loader import load_catalogue
 from dddm.support.noise import generator_for
 
@@ -51,7 +51,9 @@ def main() -> None:
             name: measured
             for score in SCORES
             for name, measured in measure(
-                read_use(Kind.SCORE, score, catalogue=catalogue), generated=one, reference=reference
+                read_component(Kind.SCORE, score, catalogue=catalogue),
+                generated=one,
+                reference=reference,
             ).items()
         }
         cells = [f"{len(one.features):,} / {len(other.features):,}"]

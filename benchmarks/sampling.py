@@ -22,7 +22,7 @@ from dddm.generate.sample import generate_images
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import SampleSpec
-from dddm.recipe.read import read_recipe, read_use
+from dddm.recipe.read import read_component, read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.train.build import build_schedule
 from dddm_samplers.fixed_time import FixedTime
@@ -121,7 +121,7 @@ def main(recipe: str, pixels: int, images: int, steps: int, rounds: int) -> None
     print(f"ratio: {found['plain loop'] / found['begin once']:.3f}")
 
     spec = SampleSpec(
-        sampler=read_use(Kind.SAMPLER, "fixed-time", options=[], catalogue=load_catalogue()),
+        sampler=read_component(Kind.SAMPLER, "fixed-time", options=[], catalogue=load_catalogue()),
         steps=(1,),
         images=images,
         seed=0,

@@ -53,12 +53,12 @@ def ours(generated: Tensor, real: Tensor, *, neighbours: int) -> dict[str, float
     from dddm.evaluate.extract import extract
     from dddm.interfaces.features import Extraction
     from dddm.interfaces.score import Reference
-    from dddm.recipe.read import read_use
+    from dddm.recipe.read import read_component
 
     catalogue = load_catalogue()
 
     def values(score: str, generated: Extraction, reference: Reference) -> dict[str, float]:
-        use = read_use(Kind.SCORE, score, catalogue=catalogue)
+        use = read_component(Kind.SCORE, score, catalogue=catalogue)
         measured = measure(use, generated=generated, reference=reference)
         return {name: one.value for name, one in measured.items()}
 

@@ -65,7 +65,7 @@ def complete_preset(
 ) -> list[CompletionItem]:
     """Names of presets that come with dddm, and files."""
     del ctx, param
-    from dddm.recipe.presets import preset_summaries
+    from dddm.recipe.evaluation import preset_summaries
 
     known = preset_summaries().items()
     found = [CompletionItem(name, help=text) for name, text in known if name.startswith(incomplete)]

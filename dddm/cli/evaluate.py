@@ -220,9 +220,8 @@ def _real_images(
         UsageError: if neither the recipe nor a preset says how to score.
         RecipeError: if there is no such recipe or preset, or it is wrong.
     """
-    from dddm.recipe.evaluation import read_evaluation
+    from dddm.recipe.evaluation import preset_names, read_evaluation
     from dddm.recipe.read import read_recipe
-    from dddm.recipe.source import preset_names
     from dddm.train.run_folder import RunFolder, is_run
 
     path, recipe = Path(against), None

@@ -110,7 +110,7 @@ def _example(
     """Options from the command line, as a recipe's table holds them."""
     from dddm.errors import UsageError
     from dddm.recipe.model import plain
-    from dddm.recipe.read import read_use
+    from dddm.recipe.read import read_component
 
     if len(components) > 1:
         names = ", ".join(component.id for component in components)
@@ -119,7 +119,7 @@ def _example(
             remedy=f"name one of {names}",
         )
     (component,) = components
-    use = read_use(component.kind, component.id, options=options, catalogue=catalogue_of(ctx))
+    use = read_component(component.kind, component.id, options=options, catalogue=catalogue_of(ctx))
     given = {option.partition("=")[0].partition(".")[0] for option in options}
     return {name: value for name, value in plain(use.options).items() if name in given}
 

@@ -117,7 +117,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
     with stop_on_signals() as stop:
         from dddm.interfaces.plugin import Kind
         from dddm.recipe.model import SampleSpec
-        from dddm.recipe.read import read_recipe, read_use
+        from dddm.recipe.read import read_component, read_recipe
         from dddm.train.run_folder import find_run
 
         catalogue = catalogue_of(ctx)
@@ -126,7 +126,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
         if tolerance is not None:
             options = (*options, f"tolerance={tolerance!r}")
         spec = SampleSpec(
-            sampler=read_use(Kind.SAMPLER, sampler, options=options, catalogue=catalogue),
+            sampler=read_component(Kind.SAMPLER, sampler, options=options, catalogue=catalogue),
             steps=steps,
             images=images,
             seed=seed,

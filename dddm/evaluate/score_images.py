@@ -15,7 +15,7 @@ from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.observer import DataProgress
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import ComponentConfig, Evaluation
-from dddm.recipe.read import read_use
+from dddm.recipe.read import read_component
 from dddm.registry.catalogue import Catalogue
 from dddm.train.events import EventBus
 from dddm.train.processes import ALONE, Processes
@@ -59,7 +59,7 @@ def images_at(path: Path, *, catalogue: Catalogue, grey: bool = False) -> Compon
     options = [f"path={json.dumps(str(source), ensure_ascii=False)}", 'classes="none"']
     if name != "npz":
         options.append(f'channels="{"grey" if grey else "rgb"}"')
-    return read_use(Kind.DATASET, name, options=options, catalogue=catalogue)
+    return read_component(Kind.DATASET, name, options=options, catalogue=catalogue)
 
 
 def open_real(config: ComponentConfig, *, context: ImagesContext) -> RealImages:

@@ -14,7 +14,7 @@ from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.sampler import Denoiser, Sampler
 from dddm.recipe.model import SampleSpec
-from dddm.recipe.read import read_recipe, read_use
+from dddm.recipe.read import read_component, read_recipe
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
 from dddm.train.context import RunContext
@@ -79,13 +79,13 @@ class Trained:
             UsageError: for a count below 1, an unknown class or option, or more steps than times.
             PluginError: if there is no such sampler.
         """
-        # As TOML writes a value; read_use checks it like an option of the command line.
+        # As TOML writes a value; read_component checks it like an option of the command line.
         words = [
             f"{name}={str(value).lower() if isinstance(value, bool) else repr(value)}"
             for name, value in (options or {}).items()
         ]
         spec = SampleSpec(
-            sampler=read_use(Kind.SAMPLER, sampler, options=words, catalogue=self._catalogue),
+            sampler=read_component(Kind.SAMPLER, sampler, options=words, catalogue=self._catalogue),
             steps=(steps,),
             images=images,
             seed=seed,

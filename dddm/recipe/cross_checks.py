@@ -1,9 +1,8 @@
 """What can be wrong between tables of a recipe that are each valid on their own."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from dddm.errors import PluginError
 from dddm.interfaces.info import (
     BackboneInfo,
     DatasetInfo,
@@ -19,6 +18,7 @@ from dddm.recipe.locate import Path
 from dddm.recipe.model import (
     ComponentConfig,
     Evaluation,
+    Info,
     SampleSettings,
     TrainSettings,
     batches_per_epoch,
@@ -27,70 +27,72 @@ from dddm.recipe.model import (
 )
 from dddm.recipe.reader import Reader
 
-Known = TypeVar("Known")
+Finding = tuple[Path, str, str]
+"""The path of a value, what is wrong with it, and what to do."""
+
+Samples = Sequence[tuple[ComponentConfig, SampleSettings]]
 
 
 def check_together(
     reader: Reader,
     *,
-    uses: Sequence[tuple[Path, ComponentConfig]],
     train: TrainSettings | None,
-    sample: Sequence[tuple[ComponentConfig, SampleSettings]],
+    sample: Samples,
     evaluate: Evaluation | None,
     tables: Mapping[str, Any],
 ) -> None:
-    """Note every problem between tables: the core's checks, then those of the components.
+    """Add every problem between tables: the core's checks, then those of the components.
 
     Args:
-        uses: components that are right by themselves, with the paths of their tables.
+        reader: has read all tables.
         train: None where `[train]` is wrong by itself.
-        tables: the recipe's; as they are written, where something is wrong already.
+        tables: the recipe's, with defaults unless something is wrong already.
     """
-    by_path = dict(uses)
-    data, objective = by_path.get(("data",)), by_path.get(("objective",))
-    facts = None if data is None else _data_facts(reader, data)
+    components = dict(reader.components)
+    data, objective = components.get(("data",)), components.get(("objective",))
+    images = None if data is None else reader.ask(("data",), data.info, DatasetInfo)
     needs = None if objective is None else needs_of(reader, objective)
+    rows = 1 if needs is None or needs.sets is None else needs.sets.rows
+    found: list[Finding] = []
     if train is not None:
-        _check_train(
-            reader,
-            train,
-            images=None if facts is None else facts.train_images,
-            rows=1 if needs is None or needs.sets is None else needs.sets.rows,
-        )
+        found += _train(train, images=None if images is None else images.train_images, rows=rows)
+        if train.score_every_epochs is not None:
+            found += _scores_during_training(reader, train, evaluate, tables=tables)
     if evaluate is not None:
-        _check_scores(reader, evaluate, sample=sample, train=train)
+        found += _scores(reader, evaluate, sample=sample)
     if objective is not None and needs is not None:
-        _check_needs(reader, objective, needs, uses=by_path, train=train, sample=sample)
-    context = RecipeContext(data=facts, tables=tables)
-    for path, use in uses:
-        _check_component(reader, use, path=path, context=context)
+        found += _objective(reader, objective, needs, train=train)
+        found += _samplers(reader, objective, needs, sample)
+    for path, what, remedy in found:
+        reader.add_problem(what, path=path, remedy=remedy, at_value=True)
+    context = RecipeContext(data=images, tables=tables)
+    for path, component in reader.components:
+        _check_component(reader, component, path=path, context=context)
 
 
-def _data_facts(reader: Reader, data: ComponentConfig) -> DatasetInfo | None:
-    try:
-        return data.component.info(DatasetInfo, data.options)
-    except PluginError as error:
-        reader.add_problem(error.what, path=("data",), remedy=error.remedy, of_plugin=True)
-        return None
+def needs_of(reader: Reader, objective: ComponentConfig) -> ObjectiveInfo | None:
+    """What an objective needs; None, with a problem, where it cannot say."""
+    return reader.ask(("objective",), _info, objective, ObjectiveInfo)
+
+
+def _info(component: ComponentConfig, of: type[Info]) -> Info:
+    return component.info(of) or of()  # one that says nothing has the defaults of its kind
 
 
 def _check_component(
-    reader: Reader, use: ComponentConfig, *, path: Path, context: RecipeContext
+    reader: Reader, component: ComponentConfig, *, path: Path, context: RecipeContext
 ) -> None:
-    check = use.component.check
-    if check is None:
-        return
+    registered = component.component
     try:
-        issues = list(check(use.options, context))
+        issues = list(registered.check(component.options, context)) if registered.check else []
     except Exception as error:  # noqa: BLE001 - a plugin's check may raise anything
-        if reader.problems:  # the check may rely on a table that is wrong
-            return
-        reader.add_problem(
-            f"the check of {use.component.id} failed: {error!r}",
-            path=path,
-            remedy=f"report this to the authors of {use.component.package}",
-            of_plugin=True,
-        )
+        if not reader.problems:  # otherwise the check may rely on a table that is wrong
+            reader.add_problem(
+                f"the check of {registered.id} failed: {error!r}",
+                path=path,
+                remedy=f"report this to the authors of {registered.package}",
+                of_plugin=True,
+            )
         return
     for issue in issues:
         reader.add_problem(
@@ -101,157 +103,40 @@ def _check_component(
         )
 
 
-def _check_train(reader: Reader, train: TrainSettings, *, images: int | None, rows: int) -> None:
-    _check_duration(reader, train)
-    if train.batch_images % train.accumulation_steps:
-        reader.add_problem(
-            f"accumulation_steps: a batch of {train.batch_images} images cannot be accumulated "
-            f"over {train.accumulation_steps} equal micro-batches",
-            path=("train", "accumulation_steps"),
-            remedy=f"use a divisor of {train.batch_images}",
-            at_value=True,
-        )
+def _train(train: TrainSettings, *, images: int | None, rows: int) -> Iterator[Finding]:
+    """`[train]` by itself and with the data: `rows` images form a set that is not divided."""
+    batch, parts = train.batch_images, train.accumulation_steps
+    set_durations = [name for name in DURATIONS if getattr(train, name) is not None]
+    if not set_durations:
+        remedy = "write one of epochs, steps, images and training_flops"
+        yield ("train",), "[train] does not say how long to train", remedy
+    if len(set_durations) > 1:
+        first, second = set_durations[:2]
+        what = f"{second}: [train] already says how long to train, by {first}"
+        yield ("train", second), what, f"remove {' or '.join(set_durations)}"
+    if batch % parts:
+        what = f"{batch} images cannot be divided into {parts} equal micro-batches"
+        remedy = f"use a divisor of {batch}"
+        yield ("train", "accumulation_steps"), f"accumulation_steps: {what}", remedy
     decays = (train.ema, *train.extra_ema_decays)
     if len(set(decays)) < len(decays):
-        reader.add_problem(
-            "extra_ema_decays: each decay is kept once, and `ema` is kept already",
-            path=("train", "extra_ema_decays"),
-            remedy="leave out what stands twice",
-            at_value=True,
-        )
-    _check_score_every_epochs(reader, train)
-    units = train.batch_images // rows
+        what = "extra_ema_decays: a decay is listed twice, or equals `ema`"
+        yield ("train", "extra_ema_decays"), what, "list each decay once, without that of `ema`"
+    if rows > 1 and batch % rows:
+        what = f"batch_images: {batch} images cannot be divided into sets of {rows}"
+        yield ("train", "batch_images"), what, f"use a multiple of {rows}"
+    elif rows > 1 and batch // rows % parts:
+        what = f"{batch // rows} sets of {rows} images cannot be divided into {parts} micro-batches"
+        remedy = f"use a divisor of {batch // rows}"
+        yield ("train", "accumulation_steps"), f"accumulation_steps: {what}", remedy
+    units = batch // rows
     if train.shards is not None and units and units % train.shards:
-        reader.add_problem(
-            f"{units} {'images' if rows == 1 else 'sets of images'} cannot be shared equally by "
-            f"{train.shards} shards",
-            path=("train", "shards"),
-            remedy=f"use a divisor of {units}, or leave shards out",
-            at_value=True,
-        )
+        what = f"shards: {units} {'images' if rows == 1 else 'sets of images'}"
+        what += f" cannot be divided equally among {train.shards} shards"
+        yield ("train", "shards"), what, f"use a divisor of {units}, or remove shards"
     elif images is not None and not _fills_a_batch(images, train, rows=rows):
-        reader.add_problem(
-            f"a batch of {train.batch_images} images is more than the {images} training images "
-            "can fill",
-            path=("train", "batch_images"),
-            remedy=f"use {images} or fewer",
-            at_value=True,
-        )
-
-
-def _check_duration(reader: Reader, train: TrainSettings) -> None:
-    """Exactly one setting says how long training takes."""
-    said = [name for name in DURATIONS if getattr(train, name) is not None]
-    if not said:
-        reader.add_problem(
-            "[train] does not say how long",
-            path=("train",),
-            remedy="write epochs, steps, images or training_flops",
-        )
-    if len(said) > 1:
-        reader.add_problem(
-            f"{said[1]}: [train] says how long by {said[0]} already",
-            path=("train", said[1]),
-            remedy=f"leave {' or '.join(said)} out",
-            at_value=True,
-        )
-
-
-def _check_scores(
-    reader: Reader,
-    evaluate: Evaluation,
-    *,
-    sample: Sequence[tuple[ComponentConfig, SampleSettings]],
-    train: TrainSettings | None,
-) -> None:
-    """Every score says what it gives, features have what it needs, and there are images enough."""
-    givers: dict[str, str] = {}
-    for place, use in enumerate(evaluate.scores):
-        path, name = ("evaluate", "scores", place), use.component.name
-        try:
-            facts = score_info(use)
-        except PluginError as error:
-            reader.add_problem(error.what, path=path, remedy=error.remedy, of_plugin=True)
-            continue
-        for measure in facts.measures:
-            if measure.name in givers:
-                reader.add_problem(
-                    f"the scores {givers[measure.name]} and {use.component.id} both measure "
-                    f'"{measure.name}"',
-                    path=path,
-                    remedy="leave one of them out",
-                )
-            givers[measure.name] = use.component.id
-        if facts.logits:
-            _check_logits(reader, evaluate, score=name, path=path)
-        for number, (_, settings) in enumerate(sample):
-            if settings.images < facts.fewest_images:
-                reader.add_problem(
-                    f'images: the score "{name}" takes {facts.fewest_images} images, not '
-                    f"{settings.images}",
-                    path=("sample", number, "images"),
-                    remedy=f'draw {facts.fewest_images} or more, or leave "{name}" out of '
-                    "evaluate.scores",
-                    at_value=True,
-                )
-        if place == 0 and train is not None and train.score_every_epochs is not None:
-            _check_deciding(reader, train, score=name, facts=facts)
-
-
-def _check_logits(reader: Reader, evaluate: Evaluation, *, score: str, path: Path) -> None:
-    """No features that are known to give no logits."""
-    for features in evaluate.features:
-        try:
-            known = features.component.info(FeaturesInfo, features.options)
-        except PluginError as error:
-            reader.add_problem(error.what, path=path, remedy=error.remedy, of_plugin=True)
-            continue
-        if known is not None and not known.logits:
-            reader.add_problem(
-                f'the score "{score}" needs features that give logits of classes, and '
-                f"{features.component.name} give none",
-                path=path,
-                remedy=f'leave "{score}" out, or use other features',
-            )
-
-
-def _check_deciding(reader: Reader, train: TrainSettings, *, score: str, facts: ScoreInfo) -> None:
-    """The first score tells better weights from worse ones while they are trained."""
-    if facts.measures[0].better == "neither":
-        reader.add_problem(
-            f'score_every_epochs: the first score, "{score}", does not say which of two values is '
-            "better",
-            path=("train", "score_every_epochs"),
-            remedy="put another score first in evaluate.scores",
-        )
-    if train.score_images < facts.fewest_images:
-        reader.add_problem(
-            f'score_images: the score "{score}" takes {facts.fewest_images} images, not '
-            f"{train.score_images}",
-            path=("train", "score_images"),
-            remedy=f"use {facts.fewest_images} or more",
-            at_value=True,
-        )
-
-
-def _check_score_every_epochs(reader: Reader, train: TrainSettings) -> None:
-    if train.score_every_epochs is None:
-        return
-    for table, word in (("evaluate", "[evaluate]"), ("sample", "[[sample]]")):
-        if not reader.tables.get(table):
-            reader.add_problem(
-                f"score_every_epochs: there is no {word} that says how samples are "
-                + ("scored" if table == "evaluate" else "drawn"),
-                path=("train", "score_every_epochs"),
-                remedy=f"add {word}, or leave score_every_epochs out",
-            )
-    if not train.score_steps:
-        reader.add_problem(
-            "score_steps: there is no step count to score at",
-            path=("train", "score_steps"),
-            remedy="write, for instance, score_steps = [1, 2]",
-            at_value=True,
-        )
+        what = f"batch_images: {batch} images are more than {images} training images can fill"
+        yield ("train", "batch_images"), what, f"use {images} or fewer"
 
 
 def _fills_a_batch(images: int, train: TrainSettings, *, rows: int) -> bool:
@@ -262,161 +147,135 @@ def _fills_a_batch(images: int, train: TrainSettings, *, rows: int) -> bool:
     return batches_per_epoch(images=images, batch_images=batch, shards=shards) > 0
 
 
-def facts_of(reader: Reader, use: ComponentConfig, of: type[Known], *, path: Path) -> Known | None:
-    """What a component says of itself; None, with a problem, where it cannot say.
-
-    A component that says nothing is taken to have its kind's defaults.
-    """
-    try:
-        return use.component.info(of, use.options) or of()
-    except PluginError as error:
-        reader.add_problem(error.what, path=path, remedy=error.remedy, of_plugin=True)
-        return None
-
-
-def needs_of(reader: Reader, objective: ComponentConfig) -> ObjectiveInfo | None:
-    """What an objective needs; None, with a problem, where it cannot say."""
-    return facts_of(reader, objective, ObjectiveInfo, path=("objective",))
-
-
-def _check_needs(
-    reader: Reader,
-    objective: ComponentConfig,
-    needs: ObjectiveInfo,
-    *,
-    uses: Mapping[Path, ComponentConfig],
-    train: TrainSettings | None,
-    sample: Sequence[tuple[ComponentConfig, SampleSettings]],
-) -> None:
-    name = objective.component.name
-    backbone = uses.get(("backbone",))
-    if backbone is not None:
-        _check_backbone(reader, name, needs, backbone)
-    schedule = uses.get(("schedule",))
-    if schedule is not None and needs.continuous_time:
-        facts = facts_of(reader, schedule, ScheduleInfo, path=("schedule",))
-        if facts is not None and not facts.continuous:
-            reader.add_problem(
-                f"the objective {name} needs times that are real numbers, and those of the "
-                f"schedule {schedule.component.name} are integers",
-                path=("schedule", "use"),
-                remedy='use a continuous schedule, such as "vp-continuous"',
-                at_value=True,
-            )
-    if needs.gradient_features:
-        _check_features(reader, name, objective)
-    if train is not None:
-        _check_objective_train(reader, name, needs, train)
-    _check_samplers(reader, name, needs, sample, backbone=backbone)
-
-
-def _check_backbone(
-    reader: Reader, name: str, needs: ObjectiveInfo, backbone: ComponentConfig
-) -> None:
-    facts = facts_of(reader, backbone, BackboneInfo, path=("backbone",))
-    if facts is None:
+def _scores_during_training(
+    reader: Reader, train: TrainSettings, evaluate: Evaluation | None, *, tables: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """There are samples to score, and the first score tells better weights from worse ones."""
+    for table, word, verb in (
+        ("evaluate", "[evaluate]", "scored"), ("sample", "[[sample]]", "drawn"),
+    ):  # fmt: skip
+        if not tables.get(table):
+            what = f"score_every_epochs: no {word} says how samples are {verb}"
+            yield ("train", "score_every_epochs"), what, f"add {word}, or remove score_every_epochs"
+    if not train.score_steps:
+        remedy = "write, for instance, score_steps = [1, 2]"
+        yield ("train", "score_steps"), "score_steps: there is no step count to score at", remedy
+    if evaluate is None:
         return
-    network = backbone.component.name
-    for wrong, what, remedy in (
-        (
-            needs.second_time and not facts.second_time,
-            f"the objective {name} needs a second time, which {network} does not take",
-            "set the backbone's option for it, such as second_time = true",
-        ),
-        (
-            needs.derivatives > 0 and not facts.forward_mode,
-            f"the objective {name} needs forward-mode derivatives, which {network} has not",
-            "choose another backbone or objective",
-        ),
-        (
-            needs.estimate != "none" and not facts.estimate,
-            f"the objective {name} gives the network x̂, and {network} does not take it",
-            "set the backbone's option for it, or choose another objective",
-        ),
-        (
-            needs.estimate == "none" and facts.estimate,
-            f"the network {network} takes x̂, and the objective {name} gives none",
-            'set the backbone\'s option for it, such as estimate = "none"',
-        ),
-    ):
-        if wrong:
-            reader.add_problem(what, path=("backbone",), remedy=remedy)
-
-
-def _check_features(reader: Reader, name: str, objective: ComponentConfig) -> None:
-    held = [use for use in objective.nested if use.component.kind is Kind.FEATURES]
-    for use in held:
-        facts = facts_of(reader, use, FeaturesInfo, path=("objective",))
-        if facts is not None and not facts.gradient:
-            reader.add_problem(
-                f"the objective {name} needs features with gradient, and {use.component.name} "
-                "have none",
-                path=("objective",),
-                remedy='use features that offer it, such as "pixels"',
-            )
-
-
-def _check_objective_train(
-    reader: Reader, name: str, needs: ObjectiveInfo, train: TrainSettings
-) -> None:
-    if needs.derivatives > 0 and train.compile:
-        reader.add_problem(
-            f"compile: forward-mode derivatives, which the objective {name} takes, cannot be "
-            "compiled",
-            path=("train", "compile"),
-            remedy="write compile = false",
-            at_value=True,
-        )
-    if needs.sets is None:
+    first = evaluate.scores[0]
+    info = reader.ask(("evaluate", "scores", 0), score_info, first)
+    if info is None:
         return
-    rows = needs.sets.rows
-    if train.batch_images % rows:
-        reader.add_problem(
-            f"batch_images: {train.batch_images} images cannot be cut into sets of {rows}, which "
-            f"the objective {name} compares",
-            path=("train", "batch_images"),
-            remedy=f"use a multiple of {rows}",
-            at_value=True,
-        )
-    elif train.batch_images // rows % train.accumulation_steps:
-        reader.add_problem(
-            f"accumulation_steps: {train.batch_images // rows} sets of {rows} images cannot be "
-            f"accumulated over {train.accumulation_steps} equal micro-batches without cutting one",
-            path=("train", "accumulation_steps"),
-            remedy=f"use a divisor of {train.batch_images // rows}",
-            at_value=True,
-        )
+    name = first.component.name
+    if info.measures[0].better == "neither":
+        what = f'score_every_epochs: of two values of the first score, "{name}", neither is better'
+        yield ("train", "score_every_epochs"), what, "put another score first in evaluate.scores"
+    yield from _enough_images(info, name, train.score_images, ("train", "score_images"))
 
 
-def _check_samplers(
-    reader: Reader,
-    name: str,
-    needs: ObjectiveInfo,
-    sample: Sequence[tuple[ComponentConfig, SampleSettings]],
-    *,
-    backbone: ComponentConfig | None,
-) -> None:
-    network = (
-        None if backbone is None else facts_of(reader, backbone, BackboneInfo, path=("backbone",))
-    )
-    for number, (use, settings) in enumerate(sample):
-        path: Path = ("sample", number)
-        facts = facts_of(reader, use, SamplerInfo, path=path)
-        if facts is None:
+def _scores(reader: Reader, evaluate: Evaluation, *, sample: Samples) -> Iterator[Finding]:
+    """Each measure comes from one score, features give what scores need, images are enough."""
+    measured_by: dict[str, str] = {}
+    for index, score in enumerate(evaluate.scores):
+        path: Path = ("evaluate", "scores", index)
+        name, info = score.component.name, reader.ask(path, score_info, score)
+        if info is None:
             continue
-        sampler = use.component.name
-        if facts.second_time and network is not None and not network.second_time:
-            reader.add_problem(
-                f"the sampler {sampler} gives the network a second time, which it does not take",
-                path=(*path, "use"),
-                remedy="use another sampler, or a network with a second time",
-                at_value=True,
-            )
-        if facts.refines and needs.estimate == "none" and max(settings.steps, default=1) > 1:
-            reader.add_problem(
-                f"steps: the sampler {sampler} refines x̂, which the objective {name} does not "
-                "give the network, so that more than one step changes nothing",
-                path=(*path, "steps"),
-                remedy='write steps = [1], or use another sampler, such as "annealed"',
-                at_value=True,
-            )
+        for measure in (one.name for one in info.measures):
+            if measure in measured_by:
+                both = f"{measured_by[measure]} and {score.component.id}"
+                yield path, f'the scores {both} both measure "{measure}"', "remove one of them"
+            measured_by[measure] = score.component.id
+        for features in evaluate.features if info.logits else ():
+            known = reader.ask(path, features.info, FeaturesInfo)
+            if known is not None and not known.logits:
+                what = f"the features {features.component.name} have no class logits, which the "
+                what += f'score "{name}" needs'
+                yield path, what, f'remove "{name}", or use other features'
+        for at, (_, settings) in enumerate(sample):
+            yield from _enough_images(info, name, settings.images, ("sample", at, "images"))
+
+
+def _enough_images(info: ScoreInfo, score: str, images: int, path: Path) -> Iterator[Finding]:
+    fewest = info.fewest_images
+    if images < fewest:
+        what = f'{path[-1]}: the score "{score}" needs {fewest} images, not {images}'
+        yield path, what, f"use {fewest} or more, or remove that score from evaluate.scores"
+
+
+def _objective(
+    reader: Reader, objective: ComponentConfig, needs: ObjectiveInfo, *, train: TrainSettings | None
+) -> Iterator[Finding]:
+    """Network, schedule, features and `[train]` give what the objective needs."""
+    name, components = f"the objective {objective.component.name}", dict(reader.components)
+    backbone, schedule = components.get(("backbone",)), components.get(("schedule",))
+    network = None if backbone is None else _network(reader, backbone)
+    if backbone is not None and network is not None:
+        net = f"the backbone {backbone.component.name}"
+        for wrong, what, remedy in (
+            (
+                needs.second_time and not network.second_time,
+                f"{name} needs a second time, which {net} does not take",
+                "set its option for that, such as second_time = true",
+            ),
+            (
+                needs.derivatives > 0 and not network.forward_mode,
+                f"{name} needs forward-mode derivatives, which {net} does not support",
+                "use another backbone or objective",
+            ),
+            (
+                needs.estimate != "none" and not network.estimate,
+                f"{name} passes an estimate x̂ to the network, which {net} does not take",
+                "set its option for that, or use another objective",
+            ),
+            (
+                needs.estimate == "none" and network.estimate,
+                f"{net} takes an estimate x̂, which {name} does not pass",
+                'set its option for that, such as estimate = "none"',
+            ),
+        ):
+            if wrong:
+                yield ("backbone",), what, remedy
+    if schedule is not None and needs.continuous_time:
+        path = ("schedule",)
+        times = reader.ask(path, _info, schedule, ScheduleInfo)
+        if times is not None and not times.continuous:
+            what = f"{name} needs continuous times, and those of the schedule "
+            what += f"{schedule.component.name} are integers"
+            yield (*path, "use"), what, 'use a continuous schedule, such as "vp-continuous"'
+    for features in objective.nested if needs.gradient_features else ():
+        if features.component.kind is Kind.FEATURES:
+            path = ("objective",)
+            known = reader.ask(path, _info, features, FeaturesInfo)
+            if known is not None and not known.gradient:
+                what = f"{name} needs features with gradient, which {features.component.name} lack"
+                yield path, what, 'use features that have it, such as "pixels"'
+    if train is not None and needs.derivatives > 0 and train.compile:
+        what = f"compile: the forward-mode derivatives of {name} cannot be compiled"
+        yield ("train", "compile"), what, "write compile = false"
+
+
+def _network(reader: Reader, backbone: ComponentConfig) -> BackboneInfo | None:
+    return reader.ask(("backbone",), _info, backbone, BackboneInfo)
+
+
+def _samplers(
+    reader: Reader, objective: ComponentConfig, needs: ObjectiveInfo, sample: Samples
+) -> Iterator[Finding]:
+    """Samplers pass the network what it takes, and more steps than one change something."""
+    backbone = dict(reader.components).get(("backbone",))
+    network = None if backbone is None else _network(reader, backbone)
+    for index, (use, settings) in enumerate(sample):
+        path: Path = ("sample", index)
+        info = reader.ask(path, _info, use, SamplerInfo)
+        if info is None:
+            continue
+        sampler = f"the sampler {use.component.name}"
+        if info.second_time and network is not None and not network.second_time:
+            what = f"{sampler} passes a second time, which the backbone does not take"
+            yield (*path, "use"), what, "use another sampler, or a backbone with a second time"
+        if info.refines and needs.estimate == "none" and max(settings.steps, default=1) > 1:
+            what = f"steps: {sampler} refines x̂, but the objective {objective.component.name} "
+            what += "trains a network that takes none, so that further steps change nothing"
+            remedy = 'write steps = [1], or use another sampler, such as "annealed"'
+            yield (*path, "steps"), what, remedy

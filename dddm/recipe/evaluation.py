@@ -1,20 +1,39 @@
-"""The table `[evaluate]`: in which features samples are scored, and by which scores."""
+"""The table `[evaluate]`, and presets of it.
 
+A preset is a TOML file with `format = 2`, a `summary` and a table `[evaluate]`.  What a recipe's
+own `[evaluate]` says beside `preset` is merged over it; the checked recipe holds the result.
+"""
+
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path as FilePath
 from typing import Any, Final
 
 from dddm.interfaces.plugin import Kind
+from dddm.recipe.layout import FORMAT
 from dddm.recipe.locate import Path
-from dddm.recipe.merge import Node
+from dddm.recipe.merge import Node, merge
 from dddm.recipe.model import ComponentConfig, Evaluation
-from dddm.recipe.presets import lay_preset
-from dddm.recipe.problems import nearest, refuse
 from dddm.recipe.protocol import Protocol
 from dddm.recipe.reader import Reader
+from dddm.recipe.source import Origin, Problem, Source, nearest, refuse, shipped_folder
 from dddm.registry.catalogue import Catalogue
 
-KEYS: Final = ("features", "scores", "protocol")
-"""What `[evaluate]` may say beside `preset`."""
+_KEYS: Final = ("features", "scores", "protocol")
+_PRESET_KEYS: Final = ("format", "summary", "evaluate")
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that come with dddm, without `.toml`."""
+    return sorted(path.stem for path in (shipped_folder() / "presets").glob("*.toml"))
+
+
+def preset_summaries() -> dict[str, str]:
+    """What each preset that comes with dddm measures, by name."""
+    return {
+        name: str(tomllib.loads(_preset_file(name).read_text(encoding="utf-8"))["summary"])
+        for name in preset_names()
+    }
 
 
 def read_evaluation(preset: str, *, catalogue: Catalogue) -> Evaluation:
@@ -26,7 +45,7 @@ def read_evaluation(preset: str, *, catalogue: Catalogue) -> Evaluation:
     """
     reader = Reader(with_preset(Node.from_words({}), preset), catalogue)
     evaluation = evaluation_of(reader)
-    if reader.problems or evaluation is None:
+    if evaluation is None or reader.problems:
         refuse(reader.problems)
     return evaluation
 
@@ -39,84 +58,61 @@ def with_preset(root: Node, preset: str) -> Node:
 
 def evaluation_of(reader: Reader) -> Evaluation | None:
     """How the recipe says that samples are scored; None where it does not, or with problems."""
-    if "evaluate" not in reader.tables:
+    if "evaluate" not in reader.tables or reader.table("evaluate") is None:
         return None
-    if reader.table("evaluate") is None or not lay_preset(reader):
+    if "preset" in reader.tables["evaluate"] and not _merge_preset(reader):
         return None
     table = reader.tables["evaluate"]
-    for key in table.keys() - set(KEYS):
+    for key in table.keys() - set(_KEYS):
         reader.add_problem(
             f"[evaluate] has no option {key!r}",
             path=("evaluate", key),
-            remedy=nearest(key, KEYS),
+            remedy=nearest(key, _KEYS),
         )
-    features = _features(reader, table)
-    scores = _scores(reader, table)
+    features = _components(reader, Kind.FEATURES, table.get("features"))
+    defaults = [one.id for one in reader.catalogue.components(Kind.SCORE) if one.default]
+    scores = _components(reader, Kind.SCORE, table.get("scores", defaults))
     protocol = _protocol(reader, table)
     if not features or not scores:
         return None
     return Evaluation(features=features, scores=scores, protocol=protocol)
 
 
-def _features(reader: Reader, table: Mapping[str, Any]) -> tuple[ComponentConfig, ...]:
-    """The features, each a name or a table, one of them or an array; none, with a problem."""
-    found = table.get("features")
-    uses = _uses(reader, Kind.FEATURES, found)
-    if uses is None:
+def _components(reader: Reader, kind: Kind, written: Any) -> tuple[ComponentConfig, ...]:
+    """Features or scores, each a name or a table; only features need no array if they are one."""
+    key = "features" if kind is Kind.FEATURES else "scores"
+    path: Path = ("evaluate", key)
+    alone = kind is Kind.FEATURES and not isinstance(written, list)
+    each: list[Any] = [written] if alone else written if isinstance(written, list) else []
+    tables: list[Any] = [{"use": one} if isinstance(one, str) else one for one in each]
+    if not tables or not all(isinstance(table, dict) for table in tables):
+        names = ", ".join(one.name for one in reader.catalogue.components(kind))
+        example, what, remedy = '["…"]', "scores must list what is measured", ""
+        if kind is Kind.FEATURES:
+            example, remedy = '"…"', '; or preset = "…"'
+            what = "features must say in which features images are compared"
         reader.add_problem(
-            "[evaluate] must say in which features images are compared",
-            path=("evaluate", "features") if "features" in table else ("evaluate",),
-            remedy=f'write features = "…", one of {_names(reader, Kind.FEATURES)}; or preset = "…"',
-        )
-        return ()
-    return uses
-
-
-def _scores(reader: Reader, table: Mapping[str, Any]) -> tuple[ComponentConfig, ...]:
-    """The scores, each a name or a table; the default ones where none are named."""
-    names = _names(reader, Kind.SCORE)
-    by_default = [c.id for c in reader.catalogue.components(Kind.SCORE) if c.default]
-    found = table.get("scores", by_default)
-    uses = _uses(reader, Kind.SCORE, found) if isinstance(found, list) else None
-    if uses is None:
-        reader.add_problem(
-            "[evaluate] must say in scores what is measured, in an array",
-            path=("evaluate", "scores") if "scores" in table else ("evaluate",),
-            remedy=f'write scores = ["…"], of {names}'
+            f"[evaluate] {what}",
+            path=path if key in reader.tables["evaluate"] else path[:1],
+            remedy=f"write {key} = {example}, of {names}{remedy}"
             if names
-            else "install a plugin that has scores",
+            else f"install a plugin that has {key}",
             of_plugin=not names,
         )
         return ()
-    return uses
-
-
-def _uses(reader: Reader, kind: Kind, found: Any) -> tuple[ComponentConfig, ...] | None:
-    """Components, each a name or a table, one of them or an array; None where it is neither."""
-    path: Path = ("evaluate", _KEY_OF[kind])
-    each: list[Any] = found if isinstance(found, list) else [found]
-    whole: list[Any] = [{"use": one} if isinstance(one, str) else one for one in each]
-    if not whole or not all(isinstance(one, dict) for one in whole):
-        return None
-    paths = [(*path, k) if isinstance(found, list) else path for k in range(len(whole))]
-    uses = [reader.use(kind, one, path=at) for one, at in zip(whole, paths, strict=True)]
-    ids = [use.component.id for use in uses if use is not None]
+    paths = [path] if alone else [(*path, index) for index in range(len(tables))]
+    uses = [reader.component(kind, table, path=at) for table, at in zip(tables, paths, strict=True)]
+    found = tuple(use for use in uses if use is not None)
+    ids = [use.component.id for use in found]
     twice = next((one for one in ids if ids.count(one) > 1), None)
     if twice is not None:
         reader.add_problem(
-            f"{_KEY_OF[kind]}: {twice} is named twice",
+            f"{key}: {twice} is listed twice",
             path=path,
-            remedy="leave one of them out",
+            remedy="remove one of them",
             at_value=True,
         )
-    return tuple(use for use in uses if use is not None)
-
-
-_KEY_OF: Final = {Kind.FEATURES: "features", Kind.SCORE: "scores"}
-
-
-def _names(reader: Reader, kind: Kind) -> str:
-    return ", ".join(component.name for component in reader.catalogue.components(kind))
+    return found
 
 
 def _protocol(reader: Reader, table: Mapping[str, Any]) -> Protocol | None:
@@ -126,10 +122,68 @@ def _protocol(reader: Reader, table: Mapping[str, Any]) -> Protocol | None:
     path: Path = ("evaluate", "protocol")
     if not isinstance(protocol, dict):
         reader.add_problem(
-            "protocol is a table", path=path, remedy="write [evaluate.protocol]", at_value=True
+            "protocol must be a table", path=path, remedy="write [evaluate.protocol]", at_value=True
         )
         return None
     found: Protocol | None = reader.options(
         Protocol, protocol, path=path, title="[evaluate.protocol]"
     )
+    return found
+
+
+def _merge_preset(reader: Reader) -> bool:
+    """Merge `[evaluate]` over the preset that it names; False, with problems, if that is wrong."""
+    own = reader.root.table["evaluate"]
+    file = _find_preset(reader, own.table["preset"])
+    if file is None:
+        return False
+    source = Source.read(file)
+    problems = _problems_of(source)
+    reader.problems += problems
+    if not problems:
+        preset = Node.from_file(source).table["evaluate"]
+        merged = merge(preset, own.without("preset"), ("evaluate",))
+        reader.replace(Node({**reader.root.table, "evaluate": merged}, reader.root.origin))
+    return not problems
+
+
+def _preset_file(name: str) -> FilePath:
+    return shipped_folder() / "presets" / f"{name}.toml"
+
+
+def _find_preset(reader: Reader, named: Node) -> FilePath | None:
+    """The file of a preset by its name, or by its path relative to where it is named."""
+    name, source = named.plain(), named.origin.source
+    if isinstance(name, str):
+        if name in preset_names():
+            return _preset_file(name)
+        file = (FilePath.cwd() if source is None else source.file.parent) / name
+        if name.endswith(".toml") and file.is_file():
+            return file
+    reader.add_problem(
+        f"there is no preset {name!r}, neither one that comes with dddm nor a file of that name",
+        path=("evaluate", "preset"),
+        remedy=nearest(str(name), preset_names()) + " (your own preset is named by its .toml file)",
+        at_value=True,
+    )
+    return None
+
+
+def _problems_of(preset: Source) -> list[Problem]:
+    def problem(what: str, *path: str, remedy: str) -> Problem:
+        return Problem(what=what, remedy=remedy, origin=Origin(source=preset, path=path))
+
+    found = [
+        problem(f"a preset has no key {key!r}", key, remedy=nearest(key, _PRESET_KEYS))
+        for key in preset.tables.keys() - set(_PRESET_KEYS)
+    ]
+    if preset.tables.get("format") != FORMAT:
+        remedy = f"write format = {FORMAT} as its first line"
+        found.append(problem("the preset does not name its format", remedy=remedy))
+    table = preset.tables.get("evaluate")
+    if not isinstance(table, dict):
+        found.append(problem("the preset has no table [evaluate]", remedy="add [evaluate]"))
+    elif "preset" in table:
+        remedy = "copy the values of that preset instead"
+        found.append(problem("a preset cannot use another", "evaluate", "preset", remedy=remedy))
     return found

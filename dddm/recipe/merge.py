@@ -15,8 +15,7 @@ from attrs import evolve, frozen
 from dddm.errors import RecipeError
 from dddm.recipe.layout import DEFAULTS, DURATIONS
 from dddm.recipe.locate import Path
-from dddm.recipe.problems import Origin, Problem, nearest, refuse
-from dddm.recipe.source import Source, shipped_file, shipped_names
+from dddm.recipe.source import Origin, Problem, Source, nearest, refuse, shipped_file, shipped_names
 
 _FEATURES: Final = ("evaluate", "features")
 """Here a name alone is short for a table with `use`."""

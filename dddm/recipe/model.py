@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any, Final, Literal, final
+from typing import Any, Final, Literal, TypeVar, final
 
 from attrs import field, fields, frozen
 
@@ -11,6 +11,8 @@ from dddm.interfaces.info import ObjectiveInfo, ScoreInfo
 from dddm.interfaces.plugin import NestedComponent, option
 from dddm.recipe.protocol import Protocol
 from dddm.registry.component import Component
+
+Info = TypeVar("Info")
 
 BLOCK_IMAGES: Final = 64
 """Images that are computed together.  Another number changes the last bits of a sample."""
@@ -31,6 +33,14 @@ class ComponentConfig(NestedComponent):
             PluginError: if it cannot be imported.
         """
         return self.component.instantiate(self.options, **more)
+
+    def info(self, of: type[Info]) -> Info | None:
+        """What its registration says of it with these options; None if it says nothing.
+
+        Raises:
+            PluginError: if the registration's `describe` fails.
+        """
+        return self.component.info(of, self.options)
 
     @property
     def nested(self) -> tuple["ComponentConfig", ...]:
@@ -90,7 +100,7 @@ def score_info(use: ComponentConfig) -> ScoreInfo:
     Raises:
         PluginError: if its registration does not say.
     """
-    facts = use.component.info(ScoreInfo, use.options)
+    facts = use.info(ScoreInfo)
     if facts is None or not facts.measures:
         raise PluginError(
             f"the score {use.component.id} does not say what it measures",
@@ -343,8 +353,7 @@ class Recipe:
         Raises:
             PluginError: if the objective cannot say.
         """
-        objective = self.objective
-        return objective.component.info(ObjectiveInfo, objective.options) or ObjectiveInfo()
+        return self.objective.info(ObjectiveInfo) or ObjectiveInfo()
 
     @property
     def batch_units(self) -> int:

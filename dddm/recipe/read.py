@@ -33,8 +33,8 @@ from dddm.recipe.model import (
     config_table,
     plain,
 )
-from dddm.recipe.problems import Origin, Problem, nearest, refuse
 from dddm.recipe.reader import Reader
+from dddm.recipe.source import Origin, Problem, nearest, refuse
 from dddm.registry.catalogue import Catalogue
 
 _SEEDS: Final = 2**63
@@ -98,33 +98,23 @@ def _check(reader: Reader) -> Recipe | None:
     results = reported.read_reported(reader)
     recipe, tables = None, reader.tables
     if not reader.problems and train is not None:
-        found = {name: use for name, use in single.items() if use is not None}
-        tables = _resolve(
-            reader.tables,
-            components=found,
-            train=train,
-            sample=sample,
-            evaluate=evaluate,
-            observe=observe,
-        )
+        tables = {
+            "format": FORMAT,
+            "name": reader.tables["name"],
+            "seed": reader.tables.get("seed", 0),
+            **({"requires": reader.tables["requires"]} if reader.tables.get("requires") else {}),
+            **{name: config_table(one) for name, one in single.items() if one is not None},
+            "train": plain(train),
+            **_arrays(sample, evaluate, observe),
+        }
         fingerprint = _fingerprint(tables)
-        origins = _origins(tables, reader.root)
-        results = reported.with_changes(results, origins=origins)
+        results = reported.with_changes(results, origins=_origins(tables, reader.root))
         if results:
             tables[reported.KEY] = reported.to_tables(results)
-            origins = _origins(tables, reader.root)
         recipe = Recipe(
             name=tables["name"],
             seed=tables["seed"],
-            data=found["data"],
-            objective=found["objective"],
-            schedule=found["schedule"],
-            parametrization=found.get("parametrization"),
-            backbone=found["backbone"],
-            metric=found.get("metric"),
-            targets=found.get("targets"),
-            optimizer=found["optimizer"],
-            learning_rate=found["learning_rate"],
+            **single,
             train=train,
             sample=tuple(
                 SampleSpec(sampler=sampler, steps=table.steps, images=table.images, seed=seed)
@@ -136,11 +126,9 @@ def _check(reader: Reader) -> Recipe | None:
             reported=results,
             tables=tables,
             fingerprint=fingerprint,
-            origins=origins,
+            origins=_origins(tables, reader.root),
         )
-    check_together(
-        reader, uses=reader.uses, train=train, sample=sample, evaluate=evaluate, tables=tables
-    )
+    check_together(reader, train=train, sample=sample, evaluate=evaluate, tables=tables)
     return recipe
 
 
@@ -148,16 +136,18 @@ def _check_top(reader: Reader) -> None:
     tables = reader.tables
     for key in tables.keys() - set(KEYS):
         reader.add_problem(f"a recipe has no key {key!r}", path=(key,), remedy=nearest(key, KEYS))
-    if tables.get("format") != FORMAT or isinstance(tables.get("format"), bool):
+    version_written, name, seed = tables.get("format"), tables.get("name"), tables.get("seed", 0)
+    if version_written != FORMAT or isinstance(version_written, bool):
         reader.add_problem(
-            "the recipe must say in which format it is written",
+            "the recipe does not say in which format it is written"
+            if version_written is None
+            else f"format is {version_written!r}, and this dddm reads format {FORMAT}",
             path=("format",) if "format" in tables else (),
             remedy=_FROM_FORMAT_1
-            if tables.get("format") == 1
+            if version_written == 1 and not isinstance(version_written, bool)
             else f"write format = {FORMAT} as its first line",
             at_value=True,
         )
-    name = tables.get("name")
     if not isinstance(name, str) or not may_name_a_folder(name):
         reader.add_problem(
             "the recipe needs a name of letters, digits, '.', '_' and '-', which also names its "
@@ -166,7 +156,6 @@ def _check_top(reader: Reader) -> None:
             remedy='write, for instance, name = "my-digits"',
             at_value=True,
         )
-    seed = tables.get("seed", 0)
     if type(seed) is not int or not 0 <= seed < _SEEDS:
         reader.add_problem(
             f"seed: expected a whole number of at least 0 and below 2^63, found {seed!r}",
@@ -212,23 +201,26 @@ def _check_requirements(reader: Reader) -> None:
             )
 
 
-def _single_components(reader: Reader) -> dict[str, ComponentConfig | None]:
-    """Components of the tables that hold one each; defaults for those that are left out."""
+def _single_components(reader: Reader) -> dict[str, Any]:
+    """The component of each table that holds one, its default if left out; None for none."""
     objective = _single(reader, "objective")
     needs = None if objective is None else needs_of(reader, objective)
     unused = set() if needs is None else set(_unused(reader, needs))
-    others = [name for name in COMPONENT_TABLES if name not in {"objective", *unused}]
-    return {"objective": objective, **{name: _single(reader, name) for name in others}}
+    others = [name for name in COMPONENT_TABLES if name != "objective"]
+    return {
+        "objective": objective,
+        **{name: None if name in unused else _single(reader, name) for name in others},
+    }
 
 
 def _single(reader: Reader, name: str) -> ComponentConfig | None:
-    default = DEFAULTS.get(name)
-    table: dict[str, Any] | None = {}
-    if name in reader.tables or default is None:
-        table = None if name in OPTIONAL and name not in reader.tables else reader.table(name)
+    default, table = DEFAULTS.get(name), reader.tables.get(name)
+    if table is None and name in OPTIONAL:
+        return None
+    table = {} if table is None and default is not None else reader.table(name)
     if table is None:
         return None
-    return reader.use(COMPONENT_TABLES[name], table, path=(name,), default=default)
+    return reader.component(COMPONENT_TABLES[name], table, path=(name,), default=default)
 
 
 def _unused(reader: Reader, needs: ObjectiveInfo) -> Iterator[str]:
@@ -267,7 +259,7 @@ def _sample_tables(reader: Reader) -> tuple[tuple[ComponentConfig, SampleSetting
     tables = []
     for index, table in enumerate(reader.array("sample")):
         path = ("sample", index)
-        sampler = reader.use(Kind.SAMPLER, table, path=path, reserved=own)
+        sampler = reader.component(Kind.SAMPLER, table, path=path, reserved=own)
         settings = reader.options(
             SampleSettings,
             {key: value for key, value in table.items() if key in own},
@@ -289,43 +281,34 @@ def _sample_tables(reader: Reader) -> tuple[tuple[ComponentConfig, SampleSetting
 def _observers(reader: Reader) -> tuple[ComponentConfig, ...] | None:
     if "observe" not in reader.tables:
         return None
-    uses = [
-        reader.use(Kind.OBSERVER, table, path=("observe", index))
+    found = [
+        reader.component(Kind.OBSERVER, table, path=("observe", index))
         for index, table in enumerate(reader.array("observe"))
     ]
-    return tuple(use for use in uses if use is not None)
+    return tuple(one for one in found if one is not None)
 
 
-def _resolve(
-    written: Mapping[str, Any],
-    *,
-    components: Mapping[str, ComponentConfig],
-    train: TrainSettings,
+def _arrays(
     sample: Sequence[tuple[ComponentConfig, SampleSettings]],
     evaluate: Evaluation | None,
     observe: Sequence[ComponentConfig] | None,
 ) -> dict[str, Any]:
-    """Plain tables with every default, which read back to the same recipe."""
-    tables: dict[str, Any] = {"format": FORMAT, "name": written["name"]}
-    tables["seed"] = written.get("seed", 0)
-    if written.get("requires"):
-        tables["requires"] = list(written["requires"])
-    tables |= {table: config_table(use) for table, use in components.items()}
-    tables["train"] = plain(train)
+    """The tables of what there may be several of, with every default."""
+    tables: dict[str, Any] = {}
     if sample:
         tables["sample"] = [
             {**config_table(sampler), **plain(settings)} for sampler, settings in sample
         ]
     if evaluate is not None:
-        features = [config_table(use) for use in evaluate.features]
+        features = [config_table(one) for one in evaluate.features]
         tables["evaluate"] = {
-            "scores": [config_table(use) for use in evaluate.scores],
+            "scores": [config_table(one) for one in evaluate.scores],
             "features": features if len(features) > 1 else features[0],
         }
         if evaluate.protocol is not None:
             tables["evaluate"]["protocol"] = plain(evaluate.protocol)
     if observe is not None:
-        tables["observe"] = [config_table(use) for use in observe]
+        tables["observe"] = [config_table(one) for one in observe]
     return tables
 
 
@@ -365,7 +348,7 @@ def _is_tables(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
-def read_use(
+def read_component(
     kind: Kind, name: str, *, options: Sequence[str] = (), catalogue: Catalogue
 ) -> ComponentConfig:
     """A component by name, with options written KEY=VALUE on the command line.
@@ -378,7 +361,7 @@ def read_use(
     if not problems:
         catalogue.find(kind, name)
         reader = Reader(root, catalogue)
-        use = reader.use(kind, reader.tables, path=())
+        use = reader.component(kind, reader.tables, path=())
         if use is not None:
             return use
         problems = reader.problems

@@ -1,7 +1,7 @@
 """Reads tables into options and components, and collects everything that is wrong with them."""
 
-from collections.abc import Mapping
-from typing import Any, final, get_type_hints
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar, final, get_type_hints
 
 import attrs
 
@@ -10,9 +10,12 @@ from dddm.interfaces.plugin import Kind
 from dddm.recipe.locate import Path
 from dddm.recipe.merge import Node
 from dddm.recipe.model import ComponentConfig
-from dddm.recipe.problems import Problem, nearest
+from dddm.recipe.source import Problem, nearest
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.option_types import check_bounds, convert, describe_type
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
 
 
 @final
@@ -22,7 +25,7 @@ class Reader:
     Attributes:
         tables: as plain values.
         problems: found so far.
-        uses: components read so far, with the paths of their tables.
+        components: read so far, with the paths of their tables.
         missing: normalised names of required packages that are not installed.
     """
 
@@ -30,11 +33,11 @@ class Reader:
         self.replace(root)
         self.catalogue = catalogue
         self.problems: list[Problem] = []
-        self.uses: list[tuple[Path, ComponentConfig]] = []
+        self.components: list[tuple[Path, ComponentConfig]] = []
         self.missing: set[str] = set()
 
     def replace(self, root: Node) -> None:
-        """Go on with other tables: a preset is laid below `[evaluate]` while it is read."""
+        """Continue with other tables: those that a preset is merged into."""
         self.root = root
         self.tables: dict[str, Any] = root.plain()
 
@@ -47,7 +50,7 @@ class Reader:
         of_plugin: bool = False,
         at_value: bool = False,
     ) -> None:
-        """Note a problem with what is at `path`, or with the table around it if nothing is."""
+        """Add a problem with what is at `path`, or with the table around it if nothing is."""
         node, found = self.root.find(path)
         self.problems.append(
             Problem(
@@ -59,28 +62,44 @@ class Reader:
             )
         )
 
+    def ask(
+        self,
+        path: Path,
+        ask: Callable[Arguments, Answer],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Answer | None:
+        """`ask(...)` of a component at `path`; None, with a problem, if its plugin fails."""
+        try:
+            return ask(*args, **kwargs)
+        except PluginError as error:
+            if not any(one.what == error.what for one in self.problems):
+                self.add_problem(error.what, path=path, remedy=error.remedy, of_plugin=True)
+            return None
+
     def table(self, name: str) -> dict[str, Any] | None:
         """A top-level table; None, with a problem, if it is missing or not a table."""
         value = self.tables.get(name)
-        if value is None:
-            self.add_problem(f"the table [{name}] is missing", path=(), remedy=f"add [{name}]")
-            return None
-        if not isinstance(value, dict):
-            self.add_problem(f"{name} must be a table", path=(name,), remedy=f"write [{name}]")
-            return None
-        return value
+        if isinstance(value, dict):
+            return value
+        what = f"the table [{name}] is missing" if value is None else f"{name} must be a table"
+        path = () if value is None else (name,)
+        self.add_problem(
+            what, path=path, remedy=f"add [{name}]" if value is None else f"write [{name}]"
+        )
+        return None
 
     def array(self, name: str) -> list[dict[str, Any]]:
         """A top-level array of tables; empty if missing or, with a problem, something else."""
         value = self.tables.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            self.add_problem(
-                f"{name} must be an array of tables", path=(name,), remedy=f"write [[{name}]]"
-            )
-            return []
-        return value
+        if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+            return value
+        self.add_problem(
+            f"{name} must be an array of tables", path=(name,), remedy=f"write [[{name}]]"
+        )
+        return []
 
-    def use(
+    def component(
         self,
         kind: Kind,
         table: Mapping[str, Any],
@@ -92,6 +111,8 @@ class Reader:
         """The component that `table` uses; None, with problems, if anything is wrong.
 
         Args:
+            kind: of the component.
+            table: with `use` and options.
             path: of the table.
             reserved: keys of the table that are not options of the component.
             default: the component to use if the table names none.
@@ -100,31 +121,33 @@ class Reader:
         if not isinstance(name, str):
             names = ", ".join(c.name for c in self.catalogue.components(kind))
             self.add_problem(
-                f"[{_dotted(path)}] must say which {kind.value} to use",
+                f"[{_dotted(path)}] does not say which {kind.value} to use",
                 path=(*path, "use") if "use" in table else path,
                 remedy=f'write use = "…", one of {names}'
                 if names
-                else "install a plugin that has one",
+                else f"install a plugin that has a {kind.value}",
             )
             return None
         try:
             component = self.catalogue.find(kind, name)
         except PluginError as error:
-            if self._is_of_missing(name):
-                return None
-            self.add_problem(
-                error.what, path=(*path, "use"), remedy=error.remedy, of_plugin=True, at_value=True
-            )
+            if not self._is_of_missing(name):
+                self.add_problem(
+                    error.what,
+                    path=(*path, "use"),
+                    remedy=error.remedy,
+                    of_plugin=True,
+                    at_value=True,
+                )
             return None
         own = {key: value for key, value in table.items() if key != "use" and key not in reserved}
-        options = self.options(
-            component.options, own, path=path, title=f"the {kind.value} {component.name}"
-        )
+        title = f"the {kind.value} {component.name}"
+        options = self.options(component.options, own, path=path, title=title)
         if options is None:
             return None
-        use = ComponentConfig(component=component, options=options)
-        self.uses.append((path, use))
-        return use
+        config = ComponentConfig(component=component, options=options)
+        self.components.append((path, config))
+        return config
 
     def options(
         self, options: type[Any], table: Mapping[str, Any], *, path: Path, title: str
@@ -132,26 +155,28 @@ class Reader:
         """An instance of `options` from `table`; None, with problems, if anything is wrong.
 
         Args:
+            options: the attrs class.
+            table: without `use`.
             path: of the table.
             title: names the table's owner in messages.
         """
         before = len(self.problems)
-        fields = {field.name: field for field in attrs.fields(options)}
+        fields, hints = attrs.fields_dict(options), get_type_hints(options)
         for name in table.keys() - fields.keys():
             self.add_problem(
                 f"{title} has no option {name!r}",
                 path=(*path, name),
-                remedy=nearest(name, fields) if fields else "leave it out: it has no options",
+                remedy=nearest(name, fields) if fields else "remove it: there are no options",
             )
         values = {}
         for name, field in fields.items():
             if name in table:
-                values[name] = self._value(options, field, table[name], path=(*path, name))
+                values[name] = self._value(field, hints[name], table[name], path=(*path, name))
             elif field.default is attrs.NOTHING:
                 self.add_problem(
                     f"{title} needs the option {name!r}",
                     path=path,
-                    remedy=_how_to_add(options, field, path=path),
+                    remedy=_how_to_add(field, hints[name], path=path),
                 )
         if len(self.problems) > before:
             return None
@@ -169,27 +194,24 @@ class Reader:
         namespace = name.partition(":")[0]
         return not self.missing.isdisjoint({namespace, f"dddm-{namespace}"})
 
-    def _value(
-        self, options: type[Any], field: "attrs.Attribute[Any]", value: Any, *, path: Path
-    ) -> Any:
-        if "kind" in field.metadata:
+    def _value(self, field: "attrs.Attribute[Any]", hint: Any, value: Any, *, path: Path) -> Any:
+        kind = field.metadata.get("kind")
+        if kind is not None:
             if isinstance(value, dict):
-                return self.use(field.metadata["kind"], value, path=path)
-            self.add_problem(
-                f"{field.name} holds a {field.metadata['kind'].value}, which is a table",
-                path=path,
-                remedy=f'write [{_dotted(path)}] and under it use = "…"',
-                at_value=True,
-            )
+                return self.component(kind, value, path=path)
+            what = f"{field.name} must be a table that uses a {kind.value}"
+            remedy = f'write [{_dotted(path)}] and under it use = "…"'
+            self.add_problem(what, path=path, remedy=remedy, at_value=True)
             return None
         try:
-            converted = convert(value, get_type_hints(options)[field.name])
+            converted = convert(value, hint)
             check_bounds(converted, field.metadata["bounds"])
         except ValueError as error:
+            expected = describe_type(hint, field.metadata["bounds"])
             self.add_problem(
                 f"{field.name}: {error}",
                 path=path,
-                remedy=f"write {_described(options, field)}.  {field.metadata['help']}",
+                remedy=f"write {expected}.  {field.metadata['help']}",
                 at_value=True,
             )
             return None
@@ -200,12 +222,8 @@ def _dotted(path: Path) -> str:
     return ".".join(map(str, path))
 
 
-def _described(options: type[Any], field: "attrs.Attribute[Any]") -> str:
-    return describe_type(get_type_hints(options)[field.name], field.metadata["bounds"])
-
-
-def _how_to_add(options: type[Any], field: "attrs.Attribute[Any]", *, path: Path) -> str:
+def _how_to_add(field: "attrs.Attribute[Any]", hint: Any, *, path: Path) -> str:
+    help_text = field.metadata["help"]
     if "kind" in field.metadata:
-        shown = _dotted((*path, field.name))
-        return f'add [{shown}] and under it use = "…": {field.metadata["help"]}'
-    return f"add {field.name} = …, {_described(options, field)}: {field.metadata['help']}"
+        return f'add [{_dotted((*path, field.name))}] and under it use = "…": {help_text}'
+    return f"add {field.name} = …, {describe_type(hint, field.metadata['bounds'])}: {help_text}"

@@ -18,8 +18,8 @@ from dddm.errors import UsageError
 from dddm.recipe.layout import may_name_a_folder
 from dddm.recipe.merge import Node, apply_overrides, merge, merge_files
 from dddm.recipe.model import Recipe
-from dddm.recipe.problems import Problem, nearest, refuse
 from dddm.recipe.read import check
+from dddm.recipe.source import Problem, nearest, refuse
 from dddm.registry.catalogue import Catalogue
 
 _KEY: Final = "sweep"

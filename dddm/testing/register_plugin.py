@@ -39,7 +39,7 @@ def call_functions(component: Component, catalogue: Catalogue) -> None:
     conformance = component.conformance
     for table in conformance.examples or ({},):
         reader = Reader(Node.from_words({**table, "use": component.id}), catalogue)
-        use = reader.use(component.kind, reader.tables, path=())
+        use = reader.component(component.kind, reader.tables, path=())
         if use is None:
             continue
         facts = DatasetInfo(shape=conformance.shapes[0], train_images=1000)

@@ -78,7 +78,7 @@ class Subject:
             ValueError: with everything that is wrong with the table.
         """
         reader = Reader(Node.from_words({**table, "use": self.component.id}), self.catalogue)
-        use = reader.use(self.component.kind, reader.tables, path=())
+        use = reader.component(self.component.kind, reader.tables, path=())
         if use is None:
             raise ValueError("; ".join(problem.what for problem in reader.problems))
         return use

@@ -20,8 +20,8 @@ from dddm.cli.group import dddm
 from dddm.cli.main import main
 from dddm.generate.storage import Samples
 from dddm.interfaces.plugin import NoOptions
+from dddm.recipe.evaluation import preset_names
 from dddm.recipe.read import read_recipe
-from dddm.recipe.source import preset_names
 from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
 from dddm.train.run_folder import RunFolder

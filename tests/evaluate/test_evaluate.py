@@ -28,7 +28,7 @@ from dddm.recipe.model import (
     TrainSettings,
 )
 from dddm.recipe.protocol import Protocol
-from dddm.recipe.read import read_use
+from dddm.recipe.read import read_component
 from dddm.registry.component import Component
 from dddm.registry.loader import load_catalogue
 from dddm.train.context import RunContext
@@ -119,7 +119,7 @@ def make_recipe(
     if features:
         evaluation = Evaluation(
             features=tuple(use(Kind.FEATURES, name, FEATURES[name]) for name in features),
-            scores=tuple(read_use(Kind.SCORE, name, catalogue=CATALOGUE) for name in scores),
+            scores=tuple(read_component(Kind.SCORE, name, catalogue=CATALOGUE) for name in scores),
         )
     return Recipe(
         name="digits",

@@ -15,7 +15,7 @@ from dddm.evaluate.score_images import ImagesContext, images_at, open_real, scor
 from dddm.generate.storage import Samples
 from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.recipe.evaluation import read_evaluation
-from dddm.recipe.read import read_use
+from dddm.recipe.read import read_component
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
 from dddm.train.events import EventBus
@@ -53,7 +53,7 @@ def score(path: Path, against: Path | None, catalogue: Catalogue) -> dict[str, S
     """Scores of images at a path by the preset that needs no weights, by measure."""
     context = ImagesContext(events=EventBus(()), device=torch.device("cpu"), stop=StopRequest())
     use = (
-        read_use(Kind.DATASET, "digits", catalogue=catalogue)
+        read_component(Kind.DATASET, "digits", catalogue=catalogue)
         if against is None
         else images_at(against, catalogue=catalogue)
     )

@@ -138,11 +138,11 @@ def test_one_file_says_how_long_once(tmp_path: Path) -> None:
     twice = RECIPE.replace("epochs = 5", "epochs = 5\nsteps = 7")
     line = twice[: twice.index("steps = 7")].count("\n") + 1
     message = refused(tmp_path, twice)
-    assert f"toy.toml:{line}:9: steps: [train] says how long by epochs already" in message
-    assert "leave epochs or steps out" in message
+    assert f"toy.toml:{line}:9: steps: [train] already says how long to train, by epochs" in message
+    assert "remove epochs or steps" in message
     never = refused(tmp_path, RECIPE.replace("epochs = 5\n", ""))
     assert "[train] does not say how long" in never
-    assert "write epochs, steps, images or training_flops" in never
+    assert "write one of epochs, steps, images and training_flops" in never
 
 
 @pytest.mark.parametrize(

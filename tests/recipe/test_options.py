@@ -80,7 +80,7 @@ def test_a_component_holds_another(tmp_path: Path) -> None:
     ("metric", "said"),
     [
         ('[metric]\nuse = "half"\n', 'add [metric.of] and under it use = "…"'),
-        ('[metric]\nuse = "half"\nof = "l2"\n', "of holds a metric, which is a table"),
+        ('[metric]\nuse = "half"\nof = "l2"\n', "of must be a table that uses a metric"),
         ('[metric]\nuse = "half"\n[metric.of]\nuse = "l3"\n', "no metric called 'l3'"),
         ('[metric]\nuse = "half"\n[metric.of]\nuse = "l2"\nc = 1\n', "l2 has no option 'c'"),
         ('[metric]\nuse = "half"\n[metric.of]\nuse = "pseudo-huber"\n', "needs the option 'c'"),

@@ -7,11 +7,9 @@ from toy_plugins import RECIPE, toy_catalogue
 
 from dddm.errors import PluginError, RecipeError
 from dddm.interfaces.plugin import Kind
-from dddm.recipe.evaluation import read_evaluation
+from dddm.recipe.evaluation import preset_names, preset_summaries, read_evaluation
 from dddm.recipe.model import Evaluation, Recipe
-from dddm.recipe.presets import preset_summaries
 from dddm.recipe.read import read_recipe
-from dddm.recipe.source import preset_names
 from dddm.recipe.sweep import Sweep, read_recipe_or_sweep
 from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
@@ -129,14 +127,14 @@ def test_a_preset_replaces_what_stood_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("own", "says"),
     [
-        (OWN.replace("format = 2", "format = 1"), "in which format"),
+        (OWN.replace("format = 2", "format = 1"), "does not name its format"),
         (OWN.replace("summary", "sumary"), "did you mean summary?"),
-        ("format = 2\n", "has a table [evaluate]"),
-        (OWN.replace("[evaluate]", '[evaluate]\npreset = "x"'), "cannot name another"),
+        ("format = 2\n", "has no table [evaluate]"),
+        (OWN.replace("[evaluate]", '[evaluate]\npreset = "x"'), "cannot use another"),
         (OWN.replace("sampled = 9", "sampled = 3"), "mine.toml:5:36"),
         (OWN.replace("images = 64", "images = 0"), "mine.toml:11:10"),
         (OWN.replace('name = "mine"\n', ""), "[evaluate.protocol] needs the option 'name'"),
-        (OWN.split("[evaluate.protocol]", maxsplit=1)[0] + "protocol = 3", "protocol is a table"),
+        (OWN.split("[evaluate.protocol]", maxsplit=1)[0] + "protocol = 3", "protocol must be a table"),
         (OWN.replace("format = 2", "format ="), "mine.toml:1:"),
     ],
 )
@@ -173,7 +171,7 @@ def test_several_features(tmp_path: Path) -> None:
     assert read_recipe(tmp_path / "again.toml", catalogue=toy_catalogue()) == recipe
     assert recipe.origins["evaluate.features.1.use"].startswith("--set")
     assert recipe.uses.count(scored(recipe).features[1]) == 1
-    with pytest.raises(RecipeError, match="is named twice"):
+    with pytest.raises(RecipeError, match="is listed twice"):
         read(tmp_path, RECIPE, 'evaluate.features=["toy:pixels", "toy:pixels"]')
     with pytest.raises(RecipeError, match="in which features"):
         read(tmp_path, RECIPE, "evaluate.features=[]")

@@ -11,7 +11,7 @@ from toy_plugins import RECIPE, toy_catalogue
 from dddm.errors import DddmError, PluginError, RecipeError, UsageError
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import Recipe
-from dddm.recipe.read import read_recipe, read_use
+from dddm.recipe.read import read_component, read_recipe
 from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
 
@@ -145,7 +145,7 @@ def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
     ("change", "words"),
     [
         (('[metric]\nuse = "near"\nsize = 1\nrate = 0.25\n', ""), "the table [metric] is missing"),
-        (('[metric]\nuse = "near"\n', "[metric]\n"), "[metric] must say which metric to use"),
+        (('[metric]\nuse = "near"\n', "[metric]\n"), "[metric] does not say which metric to use"),
         (("format = 2\n", ""), "format = 2"),
         (("format = 2", "format = 1"), "train.learning_rate… became the table [learning_rate]"),
         (("format = 2", "format = 3"), "write format = 2"),
@@ -167,24 +167,24 @@ def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
         (("size = 2", "size = 2\ntext = {}"), "expected text, found a table"),
         (("size = 2", "size = 5"), "size: larger than the image"),
         (("size = 2", "size = 2\nrate = 0.25"), "the same as the metric's"),
-        (("batch_images = 20", "batch_images = 101"), "more than the 100 training images"),
-        (("batch_images = 20", "batch_images = 20\nshards = 3"), "shared equally by 3 shards"),
+        (("batch_images = 20", "batch_images = 101"), "are more than 100 training images"),
+        (("batch_images = 20", "batch_images = 20\nshards = 3"), "divided equally among 3 shards"),
         (("epochs = 5", "epochs = 5\nlearning_rate = 1e-3"), "no option 'learning_rate'"),
         (("rate = 1e-3", "rate = 0"), "0 is not above 0"),
-        (("batch_images = 20", "batch_images = 20\naccumulation_steps = 3"), "over 3 equal micro"),
-        (("epochs = 5", "epochs = 5\nextra_ema_decays = [0.9999]"), "`ema` is kept already"),
+        (("batch_images = 20", "batch_images = 20\naccumulation_steps = 3"), "into 3 equal micro"),
+        (("epochs = 5", "epochs = 5\nextra_ema_decays = [0.9999]"), "or equals `ema`"),
         (('[[sample]]\nuse = "steps"', '[sample]\nuse = "steps"'), "sample"),
         (("steps = [3]", "steps = []"), "no step count"),
         (('features = "toy:pixels"', ""), "in which features"),
         (('features = "toy:pixels"', "features = 3"), "in which features"),
         (("[evaluate]", "[evaluate]\nmetrics = ['fd']"), "from features, protocol, scores"),
         (("[evaluate]", "[evaluate]\nscores = ['fid']"), "no score called 'fid'"),
-        (("[evaluate]", "[evaluate]\nscores = 'fd'"), "what is measured, in an array"),
-        (("[evaluate]", "[evaluate]\nscores = []"), "what is measured, in an array"),
-        (("[evaluate]", "[evaluate]\nscores = ['fd', 'toy:fd']"), "scores: toy:fd is named twice"),
+        (("[evaluate]", "[evaluate]\nscores = 'fd'"), "scores must list what is measured"),
+        (("[evaluate]", "[evaluate]\nscores = []"), "scores must list what is measured"),
+        (("[evaluate]", "[evaluate]\nscores = ['fd', 'toy:fd']"), "scores: toy:fd is listed twice"),
         (
             ("steps = [3]", "steps = [3]\nimages = 1"),
-            'the score "fd" takes 2 images, not 1',
+            'the score "fd" needs 2 images, not 1',
         ),
         (
             ("[evaluate]", "[evaluate]\nscores = [{use = 'kid', sampled = 3}]"),
@@ -210,7 +210,7 @@ def test_what_is_wrong_between_tables_is_shown_beside_the_rest(tmp_path: Path) -
     """A mistyped option does not hide that the batch is too large and the network does not fit."""
     text = RECIPE.replace("epochs = 5", "epochs = 5\nshards = 3").replace("size = 2", "size = 5")
     message = refused(tmp_path, text.replace("rate = 0.25", "rat = 0.25"))
-    for part in ("did you mean rate?", "shared equally by 3 shards", "larger than the image"):
+    for part in ("did you mean rate?", "divided equally among 3 shards", "larger than the image"):
         assert part in message
 
 
@@ -317,14 +317,14 @@ def test_extends_that_lead_nowhere(tmp_path: Path, extends: str, words: str) -> 
 def test_a_component_from_the_command_line() -> None:
     """`--sampler steps --option size=3`: typed and checked like a table."""
     catalogue = toy_catalogue()
-    options: Any = read_use(
+    options: Any = read_component(
         Kind.SAMPLER, "steps", options=["size=3", "word=right"], catalogue=catalogue
     ).options
     assert (options.size, options.word) == (3, "right")
     with pytest.raises(PluginError, match="did you mean steps"):
-        read_use(Kind.SAMPLER, "step", catalogue=catalogue)
+        read_component(Kind.SAMPLER, "step", catalogue=catalogue)
     with pytest.raises(UsageError, match="--option sze=3"):
-        read_use(Kind.SAMPLER, "steps", options=["size=1", "sze=3"], catalogue=catalogue)
+        read_component(Kind.SAMPLER, "steps", options=["size=1", "sze=3"], catalogue=catalogue)
 
 
 def test_a_name_alone_is_short_for_a_table(tmp_path: Path) -> None:
@@ -357,10 +357,10 @@ def test_a_check_does_not_decide_during_training(tmp_path: Path) -> None:
     """The first score must tell better weights from worse ones."""
     scored = RECIPE.replace("[evaluate]", "[evaluate]\nscores = ['nearest', 'fd']")
     assert read(tmp_path, scored).evaluate is not None
-    with pytest.raises(RecipeError, match="does not say which of two values is better"):
+    with pytest.raises(RecipeError, match="neither is better"):
         read(tmp_path, scored.replace("epochs = 5", "epochs = 5\nscore_every_epochs = 1"))
     few = RECIPE.replace("[evaluate]", "[evaluate]\nscores = ['kid']")
-    with pytest.raises(RecipeError, match='score_images: the score "kid" takes 4 images, not 3'):
+    with pytest.raises(RecipeError, match='score_images: the score "kid" needs 4 images, not 3'):
         read(tmp_path, few, "train.score_every_epochs=1", "train.score_images=3")
 
 
