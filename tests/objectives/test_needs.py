@@ -90,7 +90,7 @@ class Unmet(NamedTuple):
             "chain",
             ('estimate = "attention"', 'estimate = "none"'),
             "[backbone]",
-            "the objective chain passes an estimate x̂ to the network, which the backbone adm does not take",
+            "the objective chain passes an estimate x̂ to the network, which the backbone adm",
             "use another objective",
         ),
         Unmet(

@@ -134,7 +134,7 @@ def test_a_preset_replaces_what_stood_there(tmp_path: Path) -> None:
         (OWN.replace("sampled = 9", "sampled = 3"), "mine.toml:5:36"),
         (OWN.replace("images = 64", "images = 0"), "mine.toml:11:10"),
         (OWN.replace('name = "mine"\n', ""), "[evaluate.protocol] needs the option 'name'"),
-        (OWN.split("[evaluate.protocol]", maxsplit=1)[0] + "protocol = 3", "protocol must be a table"),
+        (OWN.split("[evaluate.protocol]", maxsplit=1)[0] + "protocol = 3", "must be a table"),
         (OWN.replace("format = 2", "format ="), "mine.toml:1:"),
     ],
 )
