@@ -1,4 +1,4 @@
-"""`python -m dddm`, and so `torchrun -m dddm`."""
+"""`python -m dddm` and `torchrun -m dddm`."""
 
 from dddm.cli.main import main
 

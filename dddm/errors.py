@@ -4,6 +4,8 @@ An error says what is wrong, where, and what to do about it.  Any other exceptio
 command line is a bug in a plugin or in dddm, and is shown with a traceback.
 """
 
+import errno
+import sys
 from typing import ClassVar, final
 
 
@@ -87,3 +89,20 @@ class StoppedEarly(DddmError):
     """The run was asked to stop and has saved; the same command resumes it."""
 
     exit_code = 75
+
+
+def environment_problem(error: BaseException) -> EnvironmentProblem | None:
+    """A full disk or lack of memory as an error with a remedy; None for any other error."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return EnvironmentProblem(
+            "no space left on the device",
+            where=str(error.filename or "standard output"),
+            remedy="free some space; files that were already written are complete",
+        )
+    torch = sys.modules.get("torch")  # importing it would take a second
+    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
+        return EnvironmentProblem(
+            f"out of memory: {error}".rstrip(": "),
+            remedy="use a smaller batch or network, or a device with more memory",
+        )
+    return None

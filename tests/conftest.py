@@ -8,7 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
-from command_line import dddm, succeeded, write_tiny
+from command_line import invoke, write_tiny
 from fresh_environment import wheel_of_dddm
 from hypothesis import settings
 from standing_alone import StandingAlone
@@ -50,8 +50,13 @@ def dddm_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which `runs/tiny` was trained for one epoch, without scores; read-only."""
+    """A folder with `runs/tiny`, trained for two epochs, with two checkpoints; read-only."""
     folder = tmp_path_factory.mktemp("trained")
-    write_tiny(folder, ('[evaluate]\nfeatures = "pixels"\n', ""), ("epochs = 3", "epochs = 1"))
-    succeeded(dddm("run", "tiny.toml", cwd=folder))
+    write_tiny(
+        folder,
+        ('[evaluate]\nfeatures = "pixels"\n', ""),
+        ("epochs = 3", "epochs = 2"),
+        ("checkpoint_every_epochs = 2", "checkpoint_every_epochs = 1"),
+    )
+    invoke("run", "tiny.toml", cwd=folder)
     return folder

@@ -179,7 +179,11 @@ def test_an_open_class_is_derived_from() -> None:
     [
         ("recipe/a.py", "import dddm.train.run_folder", {"dddm.train.run_folder"}),
         ("recipe/a.py", "from dddm import train", {"dddm.train"}),
-        ("recipe/a.py", "def f():\n    from dddm.cli.group import dddm", {"dddm.cli.group.dddm"}),
+        (
+            "recipe/a.py",
+            "def f():\n    from dddm.cli.commands import dddm",
+            {"dddm.cli.commands.dddm"},
+        ),
         ("recipe/a.py", "from ..train import loop", {"dddm.train.loop"}),
         (
             "recipe/a.py",

@@ -1,4 +1,4 @@
-"""The command line: one file for each command, which reads words and calls what does the work.
+"""The command line: one file per command, which reads its words and calls what does the work.
 
-`main` is the entry, `group` the table of commands, `common` the options that commands share.
+`main` is the entry point, `commands` the table of commands, `options` what commands share.
 """

@@ -1,8 +1,8 @@
-"""`dddm check`: find everything that is wrong with a recipe."""
+"""`dddm check`: lists all errors of a recipe."""
 
 import click
 
-from dddm.cli.common import catalogue_of, json_option, overrides_option, recipe_argument, show_json
+from dddm.cli.options import catalogue_of, json_option, overrides_option, recipe_argument, show_json
 
 
 @click.command()
@@ -11,7 +11,7 @@ from dddm.cli.common import catalogue_of, json_option, overrides_option, recipe_
 @json_option
 @click.pass_context
 def check(ctx: click.Context, recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - click passes it by name
-    """Check RECIPE without training: all errors at once, with line and column.
+    """Check RECIPE without training; lists all errors, with line and column.
 
     If it has a sweep, every entry is checked.
 

@@ -1,11 +1,11 @@
-"""`dddm data`: pack and check the images that a recipe names."""
+"""`dddm data`: packs and checks the images of a recipe."""
 
 from typing import TYPE_CHECKING, Final
 
 import attrs
 import click
 
-from dddm.cli.common import (
+from dddm.cli.options import (
     catalogue_of,
     json_option,
     overrides_option,
@@ -14,7 +14,6 @@ from dddm.cli.common import (
 )
 
 if TYPE_CHECKING:
-    # Help waits for none of them.
     from dddm.interfaces.data_report import DataReport, SplitReport
     from dddm.interfaces.dataset import Dataset
 
@@ -31,11 +30,11 @@ _workers_option = click.option(
 
 @click.group()
 def data() -> None:
-    """Pack or check the images that a recipe names.
+    """Pack and check the images of a recipe.
 
-    Image files are packed once into a memory-mapped array, which training then reads in batches.
-    `dddm run` packs by itself; `dddm data pack` does it ahead of time, on any machine that sees the
-    same files.
+    Image files are packed once into a memory-mapped array that training reads in batches.
+    `dddm run` packs by itself; `dddm data pack` does it ahead of time, on any machine with the same
+    files.
 
     \b
     Examples:
@@ -50,10 +49,10 @@ def data() -> None:
 @_workers_option
 @click.pass_context
 def pack(ctx: click.Context, recipe: str, overrides: tuple[str, ...], workers: int | None) -> None:
-    """Pack the images that RECIPE names, and print the folder.
+    """Pack the images of RECIPE and print the packed folder.
 
-    Images that are packed already are not packed again.  After Ctrl-C, a crash or a power cut the
-    same command resumes with the images that are not yet on disk.
+    Packed images are not packed again.  After Ctrl-C, a crash or a power cut the same command
+    resumes with the images that are not on disk yet.
 
     \b
     Examples:
@@ -91,11 +90,10 @@ def check(
     workers: int | None,
     as_json: bool,  # noqa: FBT001 - click passes it by name
 ) -> None:
-    """Check every image that RECIPE names, and the packed array if there is one.
+    """Check every image of RECIPE, and the packed array if there is one.
 
-    Lists files that are damaged or differ in size, counts classes and conversions, finds images
-    that are equal in every pixel, and verifies checksums.  Exits with 7 if there is a problem;
-    equal images are reported, but are not a problem.
+    Lists damaged files and sizes that differ, counts images per class, finds duplicates, and
+    verifies checksums.  Exit code 7 if there is a problem; duplicates are not one.
 
     \b
     Examples:

@@ -1,18 +1,19 @@
-"""`dddm doctor`: this installation, ready to paste into a bug report."""
+"""`dddm doctor`: a description of this installation for bug reports."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from dddm.cli.common import catalogue_of, json_option, show_json
+from dddm.cli.options import catalogue_of, json_option, show_json
 
 
 @click.command()
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click passes it by name
-    """Describe this installation: versions, devices, threads, free space, plugins and variables.
+    """Describe this installation, for a bug report.
+
+    Prints versions, devices, threads, memory, free disk space, plugins and environment variables.
 
     \b
     Examples:
@@ -29,16 +30,12 @@ def doctor(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click p
     for heading, value in facts.items():
         click.echo(f"{heading}: {value}" if isinstance(value, str) else f"{heading}:")
         if isinstance(value, dict):
-            _show_table(value or {"none": "set"})
+            for name, facts_of in (value or {"none": "set"}).items():
+                shown = "; ".join(facts_of) if isinstance(facts_of, list) else facts_of
+                click.echo(f"  {name}: {shown}")
     click.echo("plugins:")
     for plugin in plugins:
         about = f"{plugin['package']} {plugin['version']}"
         click.echo(f"  {plugin['name']} ({about}): {plugin['status']}")
         if plugin["reason"] is not None:
             click.echo("    " + plugin["reason"].replace("\n", "\n    "))
-
-
-def _show_table(table: dict[str, Any]) -> None:
-    for name, value in table.items():
-        shown = "; ".join(value) if isinstance(value, list) else value
-        click.echo(f"  {name}: {shown}")

@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING, final
 
 import click
 
-from dddm.cli.common import (
+from dddm.cli.options import (
     catalogue_of,
     complete_preset,
     device_option,
     json_option,
+    nproc_option,
+    run_workers,
     show_json,
 )
-from dddm.cli.several import launch_again, nproc_option
 from dddm.errors import DataError, RecipeError, UsageError
 from dddm.train.launch import is_worker, local_rank
 
@@ -122,7 +123,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
         evaluation = recipe.evaluate
     verify_weights((*evaluation.features, *evaluation.scores))
     if nproc is not None and not is_worker():
-        ctx.exit(launch_again(ctx, processes=nproc))
+        ctx.exit(run_workers(ctx, processes=nproc))
     if images is not None and against is not None:
         data = recipe if recipe is not None else Path(against)
         scores = _score_images(

@@ -1,29 +1,31 @@
-"""`dddm export`: writes the one-step generator for other programs."""
+"""`dddm export`: exports the one-step generator for other programs."""
 
 from pathlib import Path
 
 import click
 
-from dddm.cli.common import catalogue_of, json_option, show_json
+from dddm.cli.options import (
+    best_option,
+    ema_option,
+    find_trained,
+    json_option,
+    run_argument,
+    show_json,
+)
 
 
 @click.command()
-@click.argument("run", required=False, type=click.Path(path_type=Path))
+@run_argument
 @click.option(
     "--format",
     "kind",
     type=click.Choice(["onnx", "torch"]),
     default="onnx",
     show_default=True,
-    help="ONNX, which needs the packages of dddm[export], or torch.export's format.",
+    help="onnx needs the packages of dddm[export]; torch is torch.export's format.",
 )
-@click.option(
-    "--ema",
-    type=float,
-    metavar="DECAY",
-    help="Export the average with this decay, one of the recipe's train.extra_ema_decays.",
-)
-@click.option("--best", is_flag=True, help="Export the weights that scored best during training.")
+@ema_option
+@best_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -40,22 +42,18 @@ def export(  # noqa: PLR0917 - click passes them by name
     out: Path | None,
     as_json: bool,  # noqa: FBT001 - click passes it by name
 ) -> None:
-    """Write RUN's one-step generator as one file; without RUN, the newest run's.
+    """Export RUN's one-step generator as one file; without RUN, the newest run's.
 
-    Its inputs are two tensors of noise and, with classes, labels; its output is images in [-1, 1].
-    The file is run and compared with the network; its path and the largest difference are printed.
-    A file with .json appended to the name describes inputs and output.
+    The inputs are two tensors of noise and, with classes, labels; the output is images in [-1, 1].
+    The exported file is run and compared with the network; its path and the largest difference are
+    printed.  A .json file beside it describes inputs and output.
 
     \b
     Examples:
       dddm export
       dddm export runs/digits --format torch --out digits.pt2
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.recipe.read import read_recipe
-    from dddm.train.run_folder import find_run
-
-    folder = find_run(None if run is None else str(run))
-    recipe = read_recipe(folder.recipe, catalogue=catalogue_of(ctx))
+    folder, recipe = find_trained(ctx, run)
 
     from dddm.generate.export import SUFFIXES, Format, check_packages
     from dddm.generate.export import export as export_generator

@@ -1,4 +1,4 @@
-"""Progress of work on many images, on stderr: a bar on a terminal, elsewhere occasional lines."""
+"""Progress of work on many images, on stderr: a bar on a terminal, otherwise occasional lines."""
 
 import sys
 import time
@@ -14,37 +14,29 @@ _LINE_SECONDS: Final = 5.0
 
 @contextmanager
 def image_progress() -> Iterator["ProgressCallback"]:
-    """Show progress while the block runs; work that ends at once shows nothing."""
-    if sys.stderr.isatty():
-        yield from _bars()
-    else:
-        yield lines(sys.stderr.write, clock=time.monotonic)
-
-
-def _bars() -> Iterator["ProgressCallback"]:
+    """Show progress within the block; work that ends at once shows nothing."""
+    if not sys.stderr.isatty():
+        yield progress_lines(sys.stderr.write, clock=time.monotonic)
+        return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import MofNCompleteColumn, Progress, TaskID
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+    text, bar, _, remaining = Progress.get_default_columns()
+    columns = (text, bar, MofNCompleteColumn(), remaining)
+    with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total or None)
+                tasks[what] = bars.add_task(what)
             bars.update(tasks[what], completed=done, total=total or None)
 
         yield show
 
 
-def lines(write: Callable[[str], object], *, clock: Callable[[], float]) -> "ProgressCallback":
+def progress_lines(
+    write: Callable[[str], object], *, clock: Callable[[], float]
+) -> "ProgressCallback":
     """Write one line every few seconds of `clock`."""
     last = clock()
 

@@ -1,4 +1,4 @@
-"""The entry of the command line: every way in which a command can end becomes an exit code."""
+"""The entry point of the command line; turns every way a command can end into an exit code."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line.
 
     Args:
-        arguments: the words behind `dddm`; None for those that the process was started with.
+        arguments: the words after `dddm`; None for those in `sys.argv`.
 
     Raises:
         SystemExit: always, with the exit code.
@@ -25,10 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         code = _interrupted(sys.argv[1:] if arguments is None else arguments)
     except BrokenPipeError:
-        # Whoever read our output has read enough; without this Python complains when it exits.
+        # As after `| head`.  Python would complain when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    _leave_code(code)
+    if "RANK" in os.environ:
+        from dddm.train.launch import record_exit_code
+
+        record_exit_code(code)
     sys.exit(code)
 
 
@@ -40,13 +43,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     # Imported here, so that Ctrl-C is answered while modules are still being read.
     import click
 
-    from dddm.cli.group import dddm
+    from dddm.cli.commands import dddm
 
-    _never_refuse_a_letter()
+    if hasattr(sys.stdout, "reconfigure"):  # a character that the terminal lacks, such as ×
+        sys.stdout.reconfigure(errors="backslashreplace")
     if os.environ.get(_COMPLETE):
         dddm.main(args=[], prog_name="dddm", complete_var=_COMPLETE)
     try:
-        # Not `dddm.main`: it makes exit code 1 of a reader that has gone.
+        # Not `dddm.main`, which turns a BrokenPipeError into exit code 1.
         words = sys.argv[1:] if arguments is None else list(arguments)
         with dddm.make_context("dddm", words) as ctx:
             ctx.ensure_object(dict)["words"] = words
@@ -61,29 +65,15 @@ def _run(arguments: Sequence[str] | None) -> int:
         raise KeyboardInterrupt from error
     except BrokenPipeError:
         raise
-    except Exception as error:  # noqa: BLE001 - the one place where a defect of ours ends
-        from dddm.cli.failures import show_failure
+    except Exception as error:  # noqa: BLE001 - bugs end here too
+        from dddm.cli.errors import show_failure
 
         return show_failure(error)
     return 0
 
 
-def _leave_code(code: int) -> None:
-    """Tell who started this process as one of several; see `dddm.train.launch`."""
-    if "RANK" in os.environ:
-        from dddm.train.launch import record_exit_code
-
-        record_exit_code(code)
-
-
-def _never_refuse_a_letter() -> None:
-    """Print letters that the terminal does not know, such as ×, as escapes."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
-
-
 def _interrupted(arguments: Sequence[str]) -> int:
-    """Ctrl-C where no run is listening for it: before it began, or in a command that is quick."""
+    """Handle Ctrl-C before a run listens for it, or in a command without a run."""
     command = next((word for word in arguments if not word.startswith(("-", "no:"))), "")
     if command in _RESUMABLE:
         print("stopped\n  try: give the same command again", file=sys.stderr)  # noqa: T201 - click may be missing yet

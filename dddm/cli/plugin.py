@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from dddm.cli.lazy_group import LazyGroup
+from dddm.cli.commands import LazyGroup
 
 COMMANDS: Final = {
     "new": "Write a plugin package with a working component.",

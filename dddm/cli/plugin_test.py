@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from dddm.cli.common import catalogue_of, complete_component, json_option, show_json
+from dddm.cli.options import catalogue_of, complete_component, json_option, show_json
 
 if TYPE_CHECKING:
     # Help waits for none of them.

@@ -1,25 +1,28 @@
 """`dddm run`: trains, samples, evaluates and reports."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from dddm.cli.common import (
+from dddm.cli.options import (
     catalogue_of,
     device_option,
     json_option,
+    nproc_option,
     overrides_option,
     recipe_argument,
+    run_workers,
     show_json,
 )
-from dddm.cli.several import launch_again, nproc_option
 from dddm.errors import UsageError
 from dddm.train.launch import is_worker
 
 if TYPE_CHECKING:
     from dddm.recipe.model import Recipe
+    from dddm.recipe.sweep import Entry, Sweep
+    from dddm.train.stopping import StopRequest
 
 
 @click.command()
@@ -28,14 +31,14 @@ if TYPE_CHECKING:
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    help="Where the run is kept.  [default: runs/ and the recipe's name]",
+    help="Folder of the run.  [default: runs/NAME, with the recipe's name]",
 )
-@click.option("--entry", metavar="NAME", help="Of a sweep, run this entry alone.")
+@click.option("--entry", metavar="NAME", help="Run only this entry of a sweep.")
 @device_option
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Say what it would take, in seconds and without making anything.",
+    help="Print what the run would take (steps, FLOPs, memory) and stop.",
 )
 @json_option
 @nproc_option
@@ -51,14 +54,14 @@ def run(  # noqa: PLR0917 - click passes them by name
     as_json: bool,  # noqa: FBT001 - click passes it by name
     nproc: int | None,
 ) -> None:
-    """Train, sample, evaluate and report what RECIPE says.
+    """Train RECIPE, generate its samples, score them, and write a report.
 
-    RECIPE is a file, or the name of a recipe that comes with dddm.  Whatever is done already is
-    not done again: after Ctrl-C, a crash or a loss of power the same command goes on from the last
-    checkpoint, to the same result.  It prints the path of the report.
+    RECIPE is a file, or the name of a recipe that comes with dddm.  Finished work is not repeated:
+    after Ctrl-C, a crash or a power cut the same command resumes from the last checkpoint, with
+    the same result.  Prints the path of the report.
 
-    Where RECIPE has a sweep, every entry is a run of its own in a folder within --folder; then it
-    prints a table of all entries and the path of the page that shows them side by side.
+    If RECIPE has a sweep, every entry is a run in its own subfolder of --folder; afterwards a table
+    of all entries is printed, and the path of a page that compares them.
 
     \b
     Examples:
@@ -71,73 +74,90 @@ def run(  # noqa: PLR0917 - click passes them by name
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.train.stopping import stop_on_signals
 
-    # From here on Ctrl-C asks; before torch is imported, so that it is heard at any moment.
+    # Before torch is imported, so that Ctrl-C is a request to stop from here on.
     with stop_on_signals() as stop:
         from dddm.recipe.model import check_processes
         from dddm.recipe.sweep import Sweep, choose_entry, read_recipe_or_sweep
 
         catalogue = catalogue_of(ctx)
         read = read_recipe_or_sweep(recipe, overrides=overrides, catalogue=catalogue)
-
-        def run_here(one: "Recipe", path: Path) -> Path | None:
-            """Run in this process; the page, or None in one that is not the first of several."""
-            from dddm.train.context import open_run
-            from dddm.train.events import subscribers_for
-            from dddm.workflow.run import run as run_recipe
-
-            with open_run(one, path, device=device, stop=stop) as context:
-                if not context.processes.main:
-                    run_recipe(context)
-                    return None
-                observers = subscribers_for(one, catalogue=catalogue, folder=context.folder)
-                return run_recipe(context, observers=observers)
-
-        one = None if entry is None else choose_entry(read, entry)
+        chosen = None if entry is None else choose_entry(read, entry)
         if isinstance(read, Sweep):
-            chosen = read.entries if one is None else (one,)
-            recipes = [each.recipe for each in chosen]
             path = folder or Path("runs") / read.base.name
+            entries = read.entries if chosen is None else (chosen,)
+            recipes = [one.recipe for one in entries]
         else:
-            recipes = [read]
             path = folder or Path("runs") / read.name
+            recipes = [read]
         if dry_run:
             _show_costs(recipes, as_json=as_json)
             return
+
+        def run_here(one: "Recipe", at: Path) -> Path | None:
+            from dddm.workflow.run import run_recipe
+
+            return run_recipe(one, at, catalogue=catalogue, device=device, stop=stop)
+
         if isinstance(read, Sweep):
             if nproc is None and not is_worker():
-                from dddm.cli.sweep import run_entries
-
-                run_entries(
-                    read, chosen, folder=path, run_entry=run_here, stop=stop, as_json=as_json
-                )
+                _run_sweep(read, entries, path, run_here, stop=stop, as_json=as_json)
                 return
-            if one is None:
+            if chosen is None:
                 raise UsageError(
                     "several processes run one entry of a sweep at a time",
                     where=recipe,
-                    remedy="name one: --entry " + " or --entry ".join(each.name for each in chosen),
+                    remedy="choose one: --entry " + " or --entry ".join(e.name for e in entries),
                 )
-            read, path = one.recipe, path / one.name
-        if nproc is not None and not is_worker():
-            check_processes(nproc, batch_images=read.batch_units, shards=read.train.shards)
-        else:
+            read, path = chosen.recipe, path / chosen.name
+        if nproc is None or is_worker():
             page = run_here(read, path)
             if page is not None:
                 show_json({"report": str(page)}) if as_json else click.echo(str(page))
             return
-    # Outside the block: the signals are now the launcher's to pass on.
-    ctx.exit(launch_again(ctx, processes=nproc))
+        check_processes(nproc, batch_images=read.batch_units, shards=read.train.shards)
+    # Outside the block: the launcher passes signals on to the workers.
+    ctx.exit(run_workers(ctx, processes=nproc))
 
 
 def _show_costs(recipes: "Sequence[Recipe]", *, as_json: bool) -> None:
     from dddm.cli.cost_table import show_cost
     from dddm.workflow.dry_run import estimate_cost
 
-    found = []
+    costs = []
     for recipe in recipes:
         estimate = estimate_cost(recipe)
-        found.append({"recipe": recipe.name, **estimate.as_table})
+        costs.append({"recipe": recipe.name, **estimate.as_table})
         if not as_json:
             show_cost(recipe, estimate)
     if as_json:
-        show_json(found[0] if len(found) == 1 else {"entries": found})
+        show_json(costs[0] if len(costs) == 1 else {"entries": costs})
+
+
+def _run_sweep(
+    sweep: "Sweep",
+    entries: "Sequence[Entry]",
+    folder: Path,
+    run_entry: "Callable[[Recipe, Path], object]",
+    *,
+    stop: "StopRequest",
+    as_json: bool,
+) -> None:
+    from dddm.cli.sweep_table import show_table
+    from dddm.workflow.sweep import run_sweep
+
+    outcome = run_sweep(
+        sweep,
+        chosen=entries,
+        folder=folder,
+        run_entry=run_entry,
+        stop=stop,
+        notify=lambda sentence: click.echo(sentence, err=True),
+    )
+    if as_json:
+        rows = [row.to_json() for row in outcome.table.rows]
+        show_json({"report": str(outcome.page), "entries": rows})
+    else:
+        show_table(outcome.table)
+        click.echo(str(outcome.page))
+    if outcome.failures:
+        raise outcome.failures[0]

@@ -3,22 +3,42 @@
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
-from dddm.cli.common import catalogue_of, complete_sampler, device_option, json_option, show_json
-from dddm.cli.several import launch_again, nproc_option
+from dddm.cli.options import (
+    best_option,
+    catalogue_of,
+    complete_component,
+    device_option,
+    ema_option,
+    find_trained,
+    json_option,
+    nproc_option,
+    run_argument,
+    run_workers,
+    show_json,
+)
+from dddm.train.launch import is_worker
+
+
+def _complete_sampler(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    del param
+    from dddm.interfaces.plugin import Kind
+
+    return complete_component(ctx, incomplete, kind=Kind.SAMPLER)
 
 
 @click.command()
-@click.argument("run", required=False, type=click.Path(path_type=Path))
+@run_argument
 @click.option(
     "--steps",
-    "steps",
     multiple=True,
     type=click.IntRange(min=1),
     default=(1,),
     show_default=True,
-    help="Steps of the sampler; repeat it for several step counts.  fixed-time makes one network "
-    "evaluation per step.",
+    help="Sampling steps; repeat it for several step counts.",
 )
 @click.option("--images", type=click.IntRange(min=1), default=64, show_default=True)
 @click.option(
@@ -26,19 +46,19 @@ from dddm.cli.several import launch_again, nproc_option
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Image k's noise and class depend on the seed and k alone.",
+    help="The noise and class of image k depend only on the seed and k.",
 )
 @click.option(
     "--labels",
-    help="Classes, by name or number, that images take in turn: --labels 3 or --labels 0,1,2.  "
-    "[default: all in turn]",
+    help="Classes, by name or number, that the images take in turn, such as 3 or 0,1,2.  "
+    "[default: all]",
 )
 @click.option(
     "--sampler",
     default="fixed-time",
     show_default=True,
-    shell_complete=complete_sampler,
-    help="A sampler's name.",
+    shell_complete=_complete_sampler,
+    help="Name of a sampler, as `dddm plugins` lists them.",
 )
 @click.option(
     "--option",
@@ -50,20 +70,15 @@ from dddm.cli.several import launch_again, nproc_option
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
-    help="Stop refining an image whose estimate moved less than this in a step (same as --option "
-    "tolerance=…).  The saving and the largest difference are printed.",
+    help="Stop refining an image once a step moves its estimate by less than this; prints what "
+    "that saves.  Short for --option tolerance=…",
 )
-@click.option(
-    "--ema",
-    type=float,
-    metavar="DECAY",
-    help="Use the average with this decay, one of the recipe's train.extra_ema_decays.",
-)
-@click.option("--best", is_flag=True, help="Use the weights that scored best during training.")
+@ema_option
+@best_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Output folder; with several step counts, one subfolder for each.  "
+    help="Output folder, with a subfolder per step count if there are several.  "
     "[default: drawn/ in the run folder]",
 )
 @click.option(
@@ -72,7 +87,7 @@ from dddm.cli.several import launch_again, nproc_option
     type=click.IntRange(min=1),
     default=64,
     show_default=True,
-    help="Images computed together; another number changes the last bits.",
+    help="Images computed together.  Another size changes images by rounding errors.",
 )
 @nproc_option
 @device_option
@@ -98,9 +113,9 @@ def sample(  # noqa: PLR0917 - click passes them by name
 ) -> None:
     """Generate samples from RUN's averaged weights; without RUN, from the newest run.
 
-    Writes a grid, one PNG per image, samples.npz (uint8, N×H×W×C, and labels) and a manifest with
-    everything needed to reproduce them, and prints the folders.  After Ctrl-C or a crash the same
-    command generates only what is missing.
+    Writes a grid, one PNG per image, samples.npz (uint8 images N×H×W×C, labels) and a manifest that
+    says how to reproduce them, and prints the folders.  After Ctrl-C or a crash the same command
+    generates only what is missing.
 
     \b
     Examples:
@@ -111,18 +126,15 @@ def sample(  # noqa: PLR0917 - click passes them by name
       dddm sample --steps 1000 --tolerance 1e-4
       dddm sample --images 50000 --steps 1 --steps 2 --steps 1000 --nproc 8
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.train.launch import is_worker, local_rank
     from dddm.train.stopping import stop_on_signals
 
     with stop_on_signals() as stop:
         from dddm.interfaces.plugin import Kind
         from dddm.recipe.model import SampleSpec
-        from dddm.recipe.read import read_component, read_recipe
-        from dddm.train.run_folder import find_run
+        from dddm.recipe.read import read_component
 
         catalogue = catalogue_of(ctx)
-        folder = find_run(None if run is None else str(run))
-        recipe = read_recipe(folder.recipe, catalogue=catalogue)
+        folder, recipe = find_trained(ctx, run)
         if tolerance is not None:
             options = (*options, f"tolerance={tolerance!r}")
         spec = SampleSpec(
@@ -137,29 +149,14 @@ def sample(  # noqa: PLR0917 - click passes them by name
         if nproc is None or is_worker():
             from dddm.generate.generate import generate_from_run
             from dddm.generate.generator import Weights
-            from dddm.train.context import RunContext
-            from dddm.train.device import choose_device
-            from dddm.train.events import EventBus, subscribers_for
-            from dddm.train.processes import join
+            from dddm.train.context import open_trained
 
-            chosen = choose_device(device, local_rank=local_rank())
-            with join(chosen) as processes:
-                observers = (
-                    subscribers_for(recipe, catalogue=catalogue, folder=folder)
-                    if processes.main
-                    else []
-                )
-                context = RunContext(
-                    recipe=recipe,
-                    folder=folder,
-                    device=chosen,
-                    events=EventBus(observers, stop=stop),
-                    stop=stop,
-                    processes=processes,
-                )
+            with open_trained(
+                recipe, folder, catalogue=catalogue, device=device, stop=stop
+            ) as context:
                 weights = Weights(ema=ema, best=best)
                 folders = generate_from_run(spec, context=context, weights=weights, out=out)
-            if not processes.main:
+            if not context.processes.main:
                 return
             if as_json:
                 show_json({str(count): str(path) for count, path in folders.items()})
@@ -167,5 +164,5 @@ def sample(  # noqa: PLR0917 - click passes them by name
                 for path in folders.values():
                     click.echo(str(path))
             return
-    # Outside the block: the signals are now the launcher's to pass on.
-    ctx.exit(launch_again(ctx, processes=nproc))
+    # Outside the block: the launcher passes signals on to the workers.
+    ctx.exit(run_workers(ctx, processes=nproc))

@@ -2,7 +2,7 @@
 
 import click
 
-from dddm.cli.common import catalogue_of, show_json
+from dddm.cli.options import catalogue_of, show_json
 
 
 @click.command()
@@ -10,8 +10,8 @@ from dddm.cli.common import catalogue_of, show_json
 def schema(ctx: click.Context) -> None:
     """Print the JSON schema (draft 7) of recipes, with every installed component's options.
 
-    Editors that understand Taplo, such as VS Code with "Even Better TOML", complete and check a
-    recipe that begins with `#:schema ./recipe.schema.json`.  Print it anew when plugins change.
+    Editors that use Taplo, such as VS Code with "Even Better TOML", complete and check a recipe
+    that begins with `#:schema ./recipe.schema.json`.  Print it again when plugins change.
 
     \b
     Examples:

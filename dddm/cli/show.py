@@ -1,10 +1,10 @@
-"""`dddm show`: what a recipe resolves to."""
+"""`dddm show`: a recipe with every default filled in."""
 
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dddm.cli.common import catalogue_of, json_option, overrides_option, recipe_argument, show_json
+from dddm.cli.options import catalogue_of, json_option, overrides_option, recipe_argument, show_json
 
 if TYPE_CHECKING:
     from dddm.recipe.sweep import Entry
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 @click.command()
 @recipe_argument
 @overrides_option
-@click.option("--entry", metavar="NAME", help="Show this entry of the sweep as a recipe.")
-@click.option("--origin", is_flag=True, help="Show each value with where it came from.")
+@click.option("--entry", metavar="NAME", help="Show only this entry of a sweep.")
+@click.option("--origin", is_flag=True, help="Show where each value comes from.")
 @json_option
 @click.pass_context
 def show(  # noqa: PLR0917 - click passes them by name
@@ -27,11 +27,10 @@ def show(  # noqa: PLR0917 - click passes them by name
 ) -> None:
     """Show RECIPE with every default filled in, as an equivalent recipe.
 
-    With --origin, print each value on a line as --set takes it, with its origin: `default`, a file
-    and line, or --set.
+    With --origin, each value is a line that --set accepts, with its origin: `default`, a file and
+    line, or --set.
 
-    The entries of a sweep are shown as they are written; --entry shows one of them as a complete
-    recipe.
+    Sweep entries are shown as written; --entry shows one of them as a complete recipe.
 
     \b
     Examples:

@@ -1,20 +1,27 @@
-"""Quantities as a person reads them."""
+"""Sizes, durations and counts as text."""
 
 from typing import Final
 
-_BYTE_UNITS: Final = ("B", "kB", "MB", "GB", "TB")
-_THOUSAND: Final = 1000.0
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_PREFIXES: Final = ("", "k", "M", "G", "T", "P", "E")
 
 
 def size(size_bytes: int) -> str:
-    """`614.4 MB`: powers of a thousand, as disks and most systems count."""
-    value = float(size_bytes)
-    for unit in _BYTE_UNITS:
-        if value < _THOUSAND or unit == _BYTE_UNITS[-1]:
-            break
-        value /= _THOUSAND
-    return f"{size_bytes} B" if unit == "B" else f"{value:.1f} {unit}"
+    """`614.4 MB`, in powers of 1000."""
+    return _scaled(size_bytes, "B", decimals=1)
+
+
+def flops(count: float) -> str:
+    """`17.61 GFLOP`."""
+    return _scaled(count, "FLOP", decimals=2)
+
+
+def _scaled(value: float, unit: str, *, decimals: int) -> str:
+    power = 0
+    while value >= 1000 and power < len(_PREFIXES) - 1:  # noqa: PLR2004 - a prefix per thousand
+        value /= 1000
+        power += 1
+    return f"{value:.{decimals if power else 0}f} {_PREFIXES[power]}{unit}"
 
 
 def duration(seconds: float) -> str:

@@ -9,8 +9,9 @@ import torch
 from attrs import Factory, field, frozen
 
 from dddm.recipe.model import Recipe
+from dddm.registry.catalogue import Catalogue
 from dddm.train.device import choose_device
-from dddm.train.events import EventBus
+from dddm.train.events import EventBus, subscribers_for
 from dddm.train.launch import local_rank
 from dddm.train.needed_weights import verify_weights
 from dddm.train.processes import ALONE, Processes, join
@@ -65,3 +66,27 @@ def open_run(recipe: Recipe, path: Path, *, device: str, stop: StopRequest) -> I
         else:
             processes.barrier()
             yield context
+
+
+@contextmanager
+def open_trained(
+    recipe: Recipe, folder: RunFolder, *, catalogue: Catalogue, device: str, stop: StopRequest
+) -> Iterator[RunContext]:
+    """Join the other processes on an existing run, whose observers hear the first process.
+
+    Raises:
+        DddmError: if the device cannot be used, or an observer refuses to be made.
+    """
+    chosen = choose_device(device, local_rank=local_rank())
+    with join(chosen) as processes:
+        observers = (
+            subscribers_for(recipe, catalogue=catalogue, folder=folder) if processes.main else ()
+        )
+        yield RunContext(
+            recipe=recipe,
+            folder=folder,
+            device=chosen,
+            stop=stop,
+            events=EventBus(observers, stop=stop),
+            processes=processes,
+        )

@@ -11,19 +11,40 @@ from dddm.generate.generator import load_generator
 from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.observer import DataProgress, RunStopped
 from dddm.recipe.model import Recipe
+from dddm.registry.catalogue import Catalogue
 from dddm.train import checkpoint as checkpoints
 from dddm.train.build import TrainingParts, build_for_training
 from dddm.train.checkpointing import fallback_notice, find_latest, resume
-from dddm.train.context import RunContext
+from dddm.train.context import RunContext, open_run
 from dddm.train.device import refuse_without_compiler
 from dddm.train.event_log import EventLog
-from dddm.train.events import Subscriber
+from dddm.train.events import Subscriber, subscribers_for
 from dddm.train.loop import train
 from dddm.train.processes import caused_by_peer
 from dddm.train.run_folder import RunFolder
+from dddm.train.stopping import StopRequest
 from dddm.train.training import Training
 from dddm.train.versions import machine, versions
 from dddm.workflow.progress import Progress
+
+
+def run_recipe(
+    recipe: Recipe, path: Path, *, catalogue: Catalogue, device: str, stop: StopRequest
+) -> Path | None:
+    """Run `recipe` in the run folder `path`, with its observers.
+
+    Returns:
+        The path of the report; None in a process that is not the first.
+
+    Raises:
+        DddmError: for whatever goes wrong; StoppedEarly when asked to stop.
+    """
+    with open_run(recipe, path, device=device, stop=stop) as context:
+        if not context.processes.main:
+            run(context)
+            return None
+        observers = subscribers_for(recipe, catalogue=catalogue, folder=context.folder)
+        return run(context, observers=observers)
 
 
 def run(context: RunContext, *, observers: Sequence[Subscriber] = ()) -> Path:

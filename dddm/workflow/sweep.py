@@ -17,7 +17,7 @@ from typing import Final, final
 import torch
 from attrs import frozen
 
-from dddm.errors import DddmError, EnvironmentProblem, StoppedEarly, UsageError
+from dddm.errors import DddmError, StoppedEarly, UsageError, environment_problem
 from dddm.recipe.model import Recipe
 from dddm.recipe.sweep import Entry, Sweep
 from dddm.report.sweep_page import sweep_page, to_markdown
@@ -95,13 +95,10 @@ def run_sweep(
 
 def _with_entry(entry: Entry, error: BaseException) -> DddmError:
     """The same error, which names its entry."""
-    if not isinstance(error, DddmError):
-        error = EnvironmentProblem(
-            f"out of memory: {error}".rstrip(": "),
-            remedy="use a smaller batch or network, or a device with more memory",
-        )
-    where = ", ".join(filter(None, (f"entry {entry.name}", error.where)))
-    return type(error)(error.what, where=where, remedy=error.remedy)
+    known = error if isinstance(error, DddmError) else environment_problem(error)
+    assert known is not None
+    where = ", ".join(filter(None, (f"entry {entry.name}", known.where)))
+    return type(known)(known.what, where=where, remedy=known.remedy)
 
 
 def write_outcome(sweep: Sweep, *, folder: Path, failures: dict[str, DddmError]) -> SweepOutcome:

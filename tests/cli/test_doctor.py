@@ -17,7 +17,7 @@ CATALOGUE = Catalogue(
 
 
 def test_everything_a_bug_report_needs_is_there() -> None:
-    """Versions, torch and devices, space, and plugins with the reason why one is set aside."""
+    """Versions, torch and devices, space, and plugins with the reason why one failed."""
     shown = CliRunner().invoke(doctor, [], obj={"catalogue": CATALOGUE}).stdout
     for words in (
         f"python: {platform.python_version()}",
@@ -27,7 +27,7 @@ def test_everything_a_bug_report_needs_is_there() -> None:
         "  threads: 1",
         "memory:\n  installed: ",
         "  free: ",
-        "  sad (s 2): set aside\n    it broke",
+        "  sad (s 2): failed\n    it broke",
     ):
         assert words in shown
 

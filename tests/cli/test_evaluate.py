@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from command_line import write_tiny
 from sample_folders import write_samples
 
-from dddm.cli.group import dddm
+from dddm.cli.commands import dddm
 from dddm.cli.main import main
 from dddm.generate.storage import Samples
 from dddm.interfaces.plugin import NoOptions

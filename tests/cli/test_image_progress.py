@@ -1,13 +1,13 @@
 """Progress over many images is a line now and then."""
 
-from dddm.cli.image_progress import lines
+from dddm.cli.image_progress import progress_lines
 
 
 def test_lines_come_every_few_seconds() -> None:
     """Nothing of work that ends at once, and numbers one can read."""
     written: list[str] = []
     now = 0.0
-    show = lines(written.append, clock=lambda: now)
+    show = progress_lines(written.append, clock=lambda: now)
     for done in range(0, 12_000, 1000):
         show("packing", done, 12_000)
         now += 1

@@ -12,8 +12,8 @@ import torch
 from command_line import command, dddm, environment
 
 from dddm import __version__
-from dddm.cli import group
-from dddm.cli.lazy_group import LazyGroup
+from dddm.cli import commands
+from dddm.cli.commands import LazyGroup
 from dddm.cli.main import main
 from dddm.errors import DataError, StoppedEarly
 
@@ -46,13 +46,13 @@ def test_a_users_error_is_words(ending: Ending) -> None:
     assert shown == "error: it is torn\n  at: page 3\n  try: glue it\n"
 
 
-def test_our_defect_is_a_traceback_and_a_request(ending: Ending) -> None:
+def test_a_bug_is_shown_with_a_traceback(ending: Ending) -> None:
     """Exit code 1, where it happened, and what to send us."""
     code, shown = ending(ZeroDivisionError("one by none"))
     assert code == 1
     assert "Traceback" in shown
     assert "ZeroDivisionError: one by none" in shown
-    assert "this is a defect of dddm" in shown
+    assert "this is a bug in dddm" in shown
     assert "dddm doctor" in shown
 
 
@@ -76,7 +76,7 @@ def test_ctrl_c_outside_a_run(ending: Ending, name: str, code: int) -> None:
     [
         (OSError(errno.ENOSPC, "No space", "a/b"), "no space left on the device\n  at: a/b"),
         (OSError(errno.EDQUOT, "Quota"), "standard output"),
-        (MemoryError(), "memory ran out"),
+        (MemoryError(), "out of memory"),
         (torch.OutOfMemoryError("CUDA out of memory"), "CUDA out of memory"),
     ],
 )
@@ -92,16 +92,16 @@ def test_version_and_help(tmp_path: Path) -> None:
     """`python -m dddm` is the same command; every command is listed with its summary."""
     assert dddm("--version", cwd=tmp_path).stdout == f"dddm, version {__version__}\n"
     shown = dddm("-h", cwd=tmp_path).stdout
-    for name, summary in group.COMMANDS.items():
+    for name, summary in commands.COMMANDS.items():
         assert f"  {name} " in shown
         assert summary.split()[0] in shown
 
 
-@pytest.mark.parametrize("name", group.COMMANDS)
+@pytest.mark.parametrize("name", commands.COMMANDS)
 def test_every_command_is_there_with_help_and_examples(name: str) -> None:
     """The table names commands that exist, and each shows how it is used."""
-    context = click.Context(group.dddm)
-    found = group.dddm.get_command(context, name)
+    context = click.Context(commands.dddm)
+    found = commands.dddm.get_command(context, name)
     assert found is not None
     assert found.name == name
     shown = found.get_help(click.Context(found, info_name=name, parent=context))
@@ -167,7 +167,7 @@ def test_a_terminal_without_greek(tmp_path: Path) -> None:
     ("words", "offered"),
     [
         ("ch", ["check"]),
-        ("check di", ["digits"]),
+        ("check digits", ["digits", "digits_drifting"]),
         ("plugins show ad", ["adm", "adam", "adamw"]),
         ("plugins show dddm:l", ["dddm:l1", "dddm:l2", "dddm:lpips", "dddm:linear"]),
         ("sample --sampler ", ["accelerated", "annealed", "fixed-time"]),

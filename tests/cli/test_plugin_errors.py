@@ -88,7 +88,7 @@ def expect_plugin_error(done: subprocess.CompletedProcess[str], *says: str) -> N
     assert done.returncode == 4, done.stderr
     for words in says:
         assert words in done.stderr, done.stderr
-    assert "defect of dddm" not in done.stderr
+    assert "bug in dddm" not in done.stderr
     assert "dddm/cli" not in done.stderr
 
 

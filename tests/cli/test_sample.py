@@ -66,7 +66,7 @@ def test_every_form_holds_the_same_images(trained: Path) -> None:
         7,
         0,
     )
-    assert facts["checkpoint"]["step"] == 6
+    assert facts["checkpoint"]["step"] == 12
     assert len(facts["checkpoint"]["sha256"]) == 64
 
 

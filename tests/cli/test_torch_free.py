@@ -56,6 +56,6 @@ def test_help_imports_no_command_and_no_plugin() -> None:
 def test_each_command_is_imported_alone() -> None:
     modules = modules_of("check", "digits")
     assert {name for name in modules if name.startswith("dddm.cli.")} == {
-        "dddm.cli.main", "dddm.cli.group", "dddm.cli.lazy_group", "dddm.cli.common",
+        "dddm.cli.main", "dddm.cli.commands", "dddm.cli.options",
         "dddm.cli.check",
     }  # fmt: skip

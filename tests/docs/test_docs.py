@@ -131,7 +131,7 @@ def test_commands_of_the_readme_exist() -> None:
     """Each `dddm` command of the README is one that there is, with options that it has."""
     from click.testing import CliRunner
 
-    from dddm.cli.group import dddm
+    from dddm.cli.commands import dddm
 
     text = (ROOT / "README.md").read_text()
     commands = [

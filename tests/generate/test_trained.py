@@ -33,7 +33,7 @@ def test_what_a_loaded_run_offers(run: Path) -> None:
     loaded = dddm.load(run, device="cpu")
     assert (loaded.shape.channels, loaded.shape.height, loaded.shape.width) == (1, 8, 8)
     assert loaded.classes == tuple("0123456789")
-    assert loaded.step == 6
+    assert loaded.step == 12
     images = loaded.sample(images=3)
     assert images.dtype == torch.uint8
     assert images.shape == (3, 1, 8, 8)

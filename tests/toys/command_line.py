@@ -1,14 +1,13 @@
-"""The command line, in a process of its own or in this one, on a recipe that trains in seconds."""
+"""The command line, in a subprocess or in this process, and a recipe that trains in seconds."""
 
 import contextlib
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from click.testing import CliRunner
 
 TINY = """\
 format = 2
@@ -100,12 +99,28 @@ def succeeded(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout
 
 
-def invoke(*words: str | Path, cwd: Path) -> str:
-    """The standard output of `dddm`, run in this process: a second faster; errors are raised."""
-    from dddm.cli.group import dddm as command_group
+def call(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """`dddm` in this process, which saves the seconds of importing torch."""
+    from dddm.cli.main import main
 
-    with contextlib.chdir(cwd):
-        done = CliRunner().invoke(command_group, list(map(str, words)), standalone_mode=False)
-    if done.exception is not None:
-        raise done.exception
-    return done.stdout
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main(list(map(str, words)))
+        except SystemExit as ended:
+            assert isinstance(ended.code, int)
+            return subprocess.CompletedProcess(words, ended.code, out.getvalue(), err.getvalue())
+
+
+def invoke(*words: str | Path, cwd: Path) -> str:
+    """The standard output of a command that must succeed, run in this process."""
+    return succeeded(call(*words, cwd=cwd))
+
+
+def refused(done: subprocess.CompletedProcess[str], *says: str, code: int) -> str:
+    """The error of a command that must have failed without a traceback, and have said `says`."""
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    for words in says:
+        assert words in done.stderr, (words, done.stderr)
+    return done.stderr

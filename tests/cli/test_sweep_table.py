@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from sweep_folders import finish, make_sweep
 
-from dddm.cli.sweep import rich_table, show_table
+from dddm.cli.sweep_table import rich_table, show_table
 from dddm.report.sweep_results import SweepTable, gather_sweep
 
 

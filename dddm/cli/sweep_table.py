@@ -1,60 +1,19 @@
-"""Runs a sweep's entries and prints its table, for `dddm run`."""
+"""The table that `dddm run` prints at the end of a sweep."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 from attrs import evolve
 
-from dddm.cli.common import show_json
-
 if TYPE_CHECKING:
-    # They bring torch along, which help must not wait for.
+    # Help must not wait for them to be imported.
     from rich.table import Table
     from rich.text import Text
 
-    from dddm.recipe.model import Recipe
-    from dddm.recipe.sweep import Entry, Sweep
     from dddm.report.sweep_results import Column, SweepTable
-    from dddm.train.stopping import StopRequest
 
 _WIDE: Final = 10_000
 """Characters in a line that holds any table."""
-
-
-def run_entries(
-    sweep: "Sweep",
-    chosen: "Sequence[Entry]",
-    *,
-    folder: Path,
-    run_entry: "Callable[[Recipe, Path], object]",
-    stop: "StopRequest",
-    as_json: bool,
-) -> None:
-    """Run the chosen entries; print the table of all entries and the path of the page.
-
-    Raises:
-        DddmError: that of the first entry that failed, once all have been run and printed.
-    """
-    from dddm.workflow.sweep import run_sweep
-
-    outcome = run_sweep(
-        sweep,
-        chosen=chosen,
-        folder=folder,
-        run_entry=run_entry,
-        stop=stop,
-        notify=lambda sentence: click.echo(sentence, err=True),
-    )
-    if as_json:
-        entries = [row.to_json() for row in outcome.table.rows]
-        show_json({"report": str(outcome.page), "entries": entries})
-    else:
-        show_table(outcome.table)
-        click.echo(str(outcome.page))
-    if outcome.failures:
-        raise outcome.failures[0]
 
 
 def show_table(table: "SweepTable") -> None:
@@ -101,9 +60,8 @@ def rich_table(table: "SweepTable") -> "Table":
     for name in ("training", "parameters"):
         shown.add_column(name, justify="right", no_wrap=True)
     for k, row in enumerate(table.rows):
-        shown.add_row(
-            row.name, *(_cell(column, k) for column in table.columns), *time_and_size(row)
-        )
+        cells = (_cell(column, k) for column in table.columns)
+        shown.add_row(row.name, *cells, *time_and_size(row))
     return shown
 
 
