@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 TINY = """\
 format = 2
 name = "tiny"
@@ -105,11 +107,11 @@ def call(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
 
     out, err = io.StringIO(), io.StringIO()
     with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
+        with pytest.raises(SystemExit) as ended:
             main(list(map(str, words)))
-        except SystemExit as ended:
-            assert isinstance(ended.code, int)
-            return subprocess.CompletedProcess(words, ended.code, out.getvalue(), err.getvalue())
+    code = ended.value.code
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 def invoke(*words: str | Path, cwd: Path) -> str:
