@@ -13,7 +13,7 @@ from dddm.support.quantities import counted, counted_steps, duration, size
         (1000, "1.0 kB"),
         (614_400_000, "614.4 MB"),
         (63 * 10**9, "63.0 GB"),
-        (5 * 10**15, "5000.0 TB"),
+        (5 * 10**15, "5.0 PB"),
     ],
 )
 def test_sizes(size_bytes: int, text: str) -> None:

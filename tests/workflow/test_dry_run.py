@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from command_line import dddm, succeeded, write_tiny
+from command_line import invoke, write_tiny
 from training_runs import UNSCORED, losses_of, run_tiny
 
 from dddm.recipe.read import read_recipe
@@ -31,12 +31,14 @@ def test_what_is_foreseen_is_what_happens(tmp_path: Path) -> None:
 def test_nothing_is_made(tmp_path: Path) -> None:
     """The command prints a table and leaves the folder as it was."""
     path = write_tiny(tmp_path)
-    text = succeeded(dddm("run", path, "--dry-run", cwd=tmp_path))
-    assert re.search(r"network +\d{2,3},\d{3} parameters\n +[1-9][\d.]* MFLOP a forward pass", text)
-    assert re.search(r"[kM]B: weights [\d.]+ kB, gradient [\d.]+ kB, adam [\d.]+ kB, aver", text)
+    text = invoke("run", path, "--dry-run", cwd=tmp_path)
+    assert re.search(
+        r"network +\d{2,3},\d{3} parameters\n +[1-9][\d.]* MFLOP per forward pass", text
+    )
+    assert re.search(r"[kM]B: weights [\d.]+ kB, gradient [\d.]+ kB, adam [\d.]+ kB, EMA", text)
     assert "18 steps of 250 images, 3 epochs of 6 steps" in text
-    assert "by the objective directly-denoising" in text
-    assert "of an image: evaluations of the network 1 with gradient, " in text
+    assert "FLOP with the objective directly-denoising" in text
+    assert "per image: network evaluations 1 with gradient, " in text
     assert "1,500 of 1×8×8, 10 classes" in text
     assert [file.name for file in tmp_path.iterdir()] == ["tiny.toml"]
 
@@ -49,7 +51,7 @@ def test_all_passes_are_counted(tmp_path: Path) -> None:
         ("= 70", "= 64"),
     )
     path = write_tiny(tmp_path, *changes)
-    text = succeeded(dddm("run", path, "--dry-run", cwd=tmp_path))
+    text = invoke("run", path, "--dry-run", cwd=tmp_path)
     assert "1,024 network evaluations of one image" in text
     assert "annealed at 1, 5, 10 steps: 64 images × 16 evaluations" in text
 
@@ -57,16 +59,16 @@ def test_all_passes_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("store", "says"),
     [
-        ("ram", ("384 kB target store (ram)",)),
-        ("fp16", ("192 kB target store (fp16)",)),
-        ("mmap", ("24 kB target store (mmap)", "on the disk", "1.15 MB at most")),
-        ("device", ("384 kB of it in the device's memory",)),
+        ("ram", ("384.0 kB target store (ram)",)),
+        ("fp16", ("192.0 kB target store (fp16)",)),
+        ("mmap", ("24.0 kB target store (mmap)", "on disk", "at most 1.2 MB")),
+        ("device", ("384.0 kB of it in device memory",)),
     ],
 )
 def test_where_the_store_will_be(tmp_path: Path, store: str, says: tuple[str, ...]) -> None:
     """Bytes of 1,500 estimates of 64 numbers; on the disk with those of two checkpoints."""
     path = write_tiny(tmp_path, ('use = "ram"', f'use = "{store}"'))
-    text = succeeded(dddm("run", path, "--dry-run", cwd=tmp_path))
+    text = invoke("run", path, "--dry-run", cwd=tmp_path)
     for words in says:
         assert words in text, text
 
@@ -74,7 +76,7 @@ def test_where_the_store_will_be(tmp_path: Path, store: str, says: tuple[str, ..
 def test_as_json(tmp_path: Path) -> None:
     """The same for programs: network evaluations in one pass, for one image and for all."""
     path = write_tiny(tmp_path)
-    table = json.loads(succeeded(dddm("run", path, "--dry-run", "--json", cwd=tmp_path)))
+    table = json.loads(invoke("run", path, "--dry-run", "--json", cwd=tmp_path))
     assert table["sampling"] == {
         "evaluations": 70 * 2,
         "jobs": [
@@ -107,19 +109,20 @@ def test_what_the_optimizer_keeps_is_counted(tmp_path: Path) -> None:
         (("--set", "optimizer.use=sgd", "--set", "optimizer.momentum=0.9"), 1),
         (("--set", "optimizer.use=sgd", "--set", "optimizer.momentum=0.0"), 0),
     ):
-        done = dddm("run", path, "--dry-run", "--json", *words, cwd=tmp_path)
-        sizes = json.loads(succeeded(done))["bytes"]
+        sizes = json.loads(invoke("run", path, "--dry-run", "--json", *words, cwd=tmp_path))[
+            "bytes"
+        ]
         assert sizes["optimizer"] == numbers * sizes["weights"]
 
 
 def test_of_the_papers_row_the_metric_costs_most(tmp_path: Path) -> None:
     """CIFAR-10: 7.1 EFLOP, of which Pseudo-LPIPS at 224 pixels, with its gradient, takes 64 %."""
-    text = succeeded(dddm("run", "cifar10", "--dry-run", cwd=tmp_path))
+    text = invoke("run", "cifar10", "--dry-run", cwd=tmp_path)
     assert "48,000 steps of 1,024 images, 1,000 epochs of 48 steps" in text
-    assert "about 7.12 EFLOP, by the objective directly-denoising" in text
-    assert "evaluations of the network 1 with gradient, 52.68 GFLOP" in text
+    assert "7.12 EFLOP with the objective directly-denoising" in text
+    assert "network evaluations 1 with gradient, 52.68 GFLOP" in text
     assert "the metric pseudo-lpips with its gradient, 92.10 GFLOP" in text
-    assert "weights 214 MB, gradient 214 MB, adam 428 MB, averages 214 MB" in text
+    assert "weights 214.1 MB, gradient 214.1 MB, adam 428.1 MB, EMA 214.1 MB" in text
 
 
 def test_a_second_target_is_counted(tmp_path: Path) -> None:
@@ -130,7 +133,7 @@ def test_a_second_target_is_counted(tmp_path: Path) -> None:
     both = []
     for mix in ("false", "true"):
         words = ("run", "cifar10", "--dry-run", "--json", "--set", f"objective.guided_mix={mix}")
-        both.append(json.loads(succeeded(dddm(*words, cwd=tmp_path)))["training"])
+        both.append(json.loads(invoke(*words, cwd=tmp_path))["training"])
     plain, mixed = (training["flops_of_image_metric"] for training in both)
     assert mixed / plain == pytest.approx(4 / 3, rel=1e-3)
     assert both[0]["flops_of_image_network"] == both[1]["flops_of_image_network"]
@@ -144,7 +147,7 @@ def test_every_way_to_say_how_long(tmp_path: Path, duration: str, steps: int | N
     """Steps; images, rounded up to whole steps; operations, as nearly as whole steps allow."""
     path = write_tiny(tmp_path)
     words = ("run", path, "--dry-run", "--json", "--set", duration)
-    training = json.loads(succeeded(dddm(*words, cwd=tmp_path)))["training"]
+    training = json.loads(invoke(*words, cwd=tmp_path))["training"]
     each = 250 * (training["flops_of_image_network"] + training["flops_of_image_metric"])
     if steps is None:
         steps = max(round(1e9 / each), 1)
