@@ -252,7 +252,8 @@ def _score_images(
 ) -> "tuple[ScoreRecord, ...] | None":
     """The scores; None in a process other than the first."""
     from dddm.cli.image_progress import image_progress
-    from dddm.evaluate.score_images import ImagesContext, images_at, open_real, score_images
+    from dddm.evaluate.evaluator import EvaluationContext
+    from dddm.evaluate.score_images import images_at, open_real, score_images
     from dddm.interfaces.observer import DataProgress, Event, Notice, Observer
     from dddm.train.device import choose_device
     from dddm.train.events import EventBus, Subscriber
@@ -271,7 +272,7 @@ def _score_images(
                     click.echo(event.text, err=True)
 
         follower = Subscriber(title="terminal", make=Terminal)
-        context = ImagesContext(
+        context = EvaluationContext(
             events=EventBus([follower] if processes.main else []),
             device=chosen,
             stop=stop,

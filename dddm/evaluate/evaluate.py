@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from dddm.errors import DataError
-from dddm.evaluate.evaluator import ImageSet, RealImages, score_sets
+from dddm.evaluate.evaluator import EvaluationContext, ImageSet, RealImages, score_sets
 from dddm.evaluate.record import (
     FROM_RECIPE,
     ScoreRecord,
@@ -48,7 +48,12 @@ def evaluate(context: RunContext, *, requested_by: str = FROM_RECIPE) -> tuple[S
         evaluation=recipe.evaluate,
         real=RealImages(config=recipe.data, splits=recipe.data.instantiate().splits()),
         recipe=recipe,
-        context=context,
+        context=EvaluationContext(
+            events=context.events,
+            device=context.device,
+            stop=context.stop,
+            processes=context.processes,
+        ),
         provenance={"requested_by": requested_by},
     )
     if context.processes.main:

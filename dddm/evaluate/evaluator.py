@@ -1,4 +1,4 @@
-"""Scores of sets of images against real ones, in each of the features that an evaluation names.
+"""Scores sets of images against real ones, in each of the features of an evaluation.
 
 Legend: N images of a set.
 """
@@ -6,10 +6,10 @@ Legend: N images of a set.
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final, Protocol, final
+from typing import Any, Final, final
 
 import torch
-from attrs import define, field, frozen
+from attrs import frozen
 from torch import Tensor
 
 from dddm.errors import DataError, PluginError, RecipeError
@@ -24,26 +24,23 @@ from dddm.interfaces.observer import DataProgress, ScoreMeasured
 from dddm.interfaces.score import Reference, Score
 from dddm.recipe.model import ComponentConfig, Evaluation, Recipe, plain, score_info
 from dddm.recipe.protocol import score_name
-from dddm.support.quantities import counted
 from dddm.train.events import EventBus
-from dddm.train.processes import Processes
+from dddm.train.processes import ALONE, Processes
 from dddm.train.stopping import StopRequest
 from dddm.train.versions import machine, versions
 
 _SECONDS_BETWEEN_REPORTS: Final = 1.0
 
 
-class EvaluationContext(Protocol):
-    """What evaluating needs of a `RunContext`; images without a run are scored in one of theirs."""
+@final
+@frozen(kw_only=True)
+class EvaluationContext:
+    """Where scores are computed, of a run's samples or of other images."""
 
-    @property
-    def events(self) -> EventBus: ...
-    @property
-    def device(self) -> torch.device: ...
-    @property
-    def stop(self) -> StopRequest: ...
-    @property
-    def processes(self) -> Processes: ...
+    events: EventBus
+    device: torch.device
+    stop: StopRequest
+    processes: Processes = ALONE
 
 
 @final
@@ -56,7 +53,6 @@ class RealImages:
 
     @property
     def train(self) -> Split:
-        """The training images."""
         return self.splits["train"]
 
     @property
@@ -149,13 +145,14 @@ def score_sets(
     announced: set[str] = set()
     for config, features in zip(evaluation.features, built, strict=True):
         evaluator = Evaluator(
+            config,
+            features,
             evaluation=evaluation,
-            config=config,
-            features=features,
+            real=real,
+            recipe=recipe,
             context=context,
             announced=announced,
         )
-        evaluator.read_real_images(real, recipe=recipe)
         for _, same_steps in groupby(sets, key=lambda one: (one.sampler, one.steps)):
             found = [
                 record
@@ -185,20 +182,22 @@ def _check_sets(sets: Sequence[ImageSet], evaluation: Evaluation, real: RealImag
             )
     images, training_images = max(len(one.images) for one in sets), len(real.train)
     for score in evaluation.scores:
-        name, fewest = score.component.name, score_info(score).fewest_images
-        if min(images, training_images, MAX_KEPT) < fewest:
+        problem = _too_few_images(score, images, min(training_images, MAX_KEPT))
+        if problem is not None:
             raise DataError(
-                f'the score "{name}" needs at least {fewest} images; '
-                f"{_counts(images, training_images)}",
+                problem,
                 where="evaluate.scores",
-                remedy=f'generate more samples, or remove "{name}"',
+                remedy=f'generate more samples, or remove "{score.component.name}"',
             )
 
 
-def _counts(images: int, training_images: int) -> str:
-    verb = "is" if images == 1 else "are"
-    return f"there {verb} {counted(images, 'image')} and " + counted(
-        training_images, "training image"
+def _too_few_images(score: ComponentConfig, images: int, training_images: int) -> str | None:
+    fewest = score_info(score).fewest_images
+    if min(images, training_images) >= fewest:
+        return None
+    return (
+        f'the score "{score.component.name}" needs at least {fewest} generated and {fewest} '
+        f"training images, but there are {images:,} and {training_images:,}"
     )
 
 
@@ -223,35 +222,35 @@ def measure(
 
 
 @final
-@define(kw_only=True, eq=False)
 class Evaluator:
-    """Scores sets of images in one of the features.
+    """Scores sets of images in one of the features, against real images that are read once.
 
-    Attributes:
+    Args:
         config: of `features`.
-        announced: warnings that were announced already.
+        recipe: of the training of the network that made the images; None if unknown.
+        announced: warnings already announced; shared by the evaluators of all features.
+
+    Raises:
+        DataError: if a feature of a real image is not finite.
+        StoppedEarly: when asked to stop.
     """
 
-    evaluation: Evaluation
-    config: ComponentConfig
-    features: Features
-    context: EvaluationContext
-    announced: set[str]
-    _reference: Reference = field(init=False)
-    _provenance: dict[str, Any] = field(init=False)
-    _warnings: tuple[str, ...] = field(init=False)
-
-    def read_real_images(self, real: RealImages, *, recipe: Recipe | None) -> None:
-        """Compute the features of the real images; processes share the work.
-
-        Raises:
-            DataError: if a feature is not finite.
-            StoppedEarly: when asked to stop.
-        """
-        device, processes = self.context.device, self.context.processes
-        self._warnings = () if recipe is None else tuple(_same_data(recipe, self))
+    def __init__(
+        self,
+        config: ComponentConfig,
+        features: Features,
+        *,
+        evaluation: Evaluation,
+        real: RealImages,
+        recipe: Recipe | None,
+        context: EvaluationContext,
+        announced: set[str],
+    ) -> None:
+        self._config, self._features, self._evaluation = config, features, evaluation
+        self._context, self._announced = context, announced
+        self._warnings = () if recipe is None else tuple(_same_data(recipe, config, features))
         self._announce(self._warnings)
-        self.features.to(device)
+        features.to(context.device)
         train = self._real_features(real.train, "training images")
         held_out = None
         if real.held_out is not None:
@@ -264,16 +263,14 @@ class Evaluator:
             statistics=train.statistics,
             train_images=train.images,
         )
-        used = (
-            [self.config, real.config, *self.evaluation.scores] if recipe is None else recipe.uses
-        )
+        used = [config, real.config, *evaluation.scores] if recipe is None else recipe.uses
         self._provenance = {
             "features": {
-                **self.config.identity,
-                "fingerprint": self.features.fingerprint,
+                **config.identity,
+                "fingerprint": features.fingerprint,
                 "dimensions": train.kept.features.shape[1],
                 "precision": "float32",
-                "trained_on": self.features.trained_on,
+                "trained_on": features.trained_on,
             },
             "reference": {
                 **real.config.identity,
@@ -284,32 +281,38 @@ class Evaluator:
                 "held_out_images": 0 if real.held_out is None else len(real.held_out),
                 "held_out_manifest": None if real.held_out is None else real.held_out.manifest,
             },
-            "trained_with": None if recipe is None else _trained_with(recipe),
+            "trained_with": None
+            if recipe is None
+            else {
+                "recipe_sha256": recipe.fingerprint,
+                "objective": recipe.objective.identity,
+                "metric": None if recipe.metric is None else recipe.metric.identity,
+            },
             "versions": versions(used),
-            "machine": machine(device),
-            "processes": processes.count,
+            "machine": machine(context.device),
+            "processes": context.processes.count,
         }
 
     def _real_features(self, split: Split, title: str) -> RealFeatures:
         return real_features(
-            self.features,
+            self._features,
             split,
-            identity=self.config.identity,
-            device=self.context.device,
-            processes=self.context.processes,
-            progress=ProgressReporter(self.context, f"features of {title}", total=len(split)),
+            identity=self._config.identity,
+            device=self._context.device,
+            processes=self._context.processes,
+            progress=ProgressReporter(self._context, f"features of {title}", total=len(split)),
         )
 
     def score(self, images: ImageSet, *, provenance: dict[str, Any]) -> Iterator[ScoreRecord]:
         """All scores of one set; none in a process other than the first."""
         began = time.perf_counter()
         progress = ProgressReporter(
-            self.context, f"features of {images.title}", total=len(images.images)
+            self._context, f"features of {images.title}", total=len(images.images)
         )
         generated = extract(
-            self.features, images.images, processes=self.context.processes, progress=progress
+            self._features, images.images, processes=self._context.processes, progress=progress
         )
-        if not self.context.processes.main:
+        if not self._context.processes.main:
             return
         extraction_seconds = time.perf_counter() - began
         for config in self._possible_scores(images):
@@ -338,15 +341,12 @@ class Evaluator:
 
     def _possible_scores(self, images: ImageSet) -> Iterator[ComponentConfig]:
         """Scores for which there are enough images; announces the others."""
-        count, real = len(images.images), len(self._reference.train)
-        for score in self.evaluation.scores:
-            name, fewest = score.component.name, score_info(score).fewest_images
-            if min(count, real) >= fewest:
+        for score in self._evaluation.scores:
+            problem = _too_few_images(score, len(images.images), len(self._reference.train))
+            if problem is None:
                 yield score
             else:
-                self.context.events.notice(
-                    f"{images.title}: {name} needs at least {fewest} images; {_counts(count, real)}"
-                )
+                self._context.events.notice(f"{images.title}: {problem}")
 
     def _record(
         self,
@@ -357,13 +357,13 @@ class Evaluator:
         floors: Sequence[Floor],
         provenance: dict[str, Any],
     ) -> ScoreRecord:
-        protocol, warnings = self.evaluation.protocol, list(self._warnings)
+        protocol, warnings = self._evaluation.protocol, list(self._warnings)
         followed = protocol
         if protocol is not None:
             provenance["protocol"] = plain(protocol)
             deviations = protocol.deviations(
-                features=self.config.component.id,
-                default_options=self.config.all_defaults,
+                features=self._config.component.id,
+                default_options=self._config.all_defaults,
                 images=len(images.images),
                 training_images=self._reference.images,
                 sampled_training_images=measurement.training_images,
@@ -375,7 +375,7 @@ class Evaluator:
             measure=measure,
             name=score_name(
                 measure,
-                features=self.config.component.name,
+                features=self._config.component.name,
                 images=len(images.images),
                 followed=followed,
             ),
@@ -392,38 +392,30 @@ class Evaluator:
 
     def _announce(self, warnings: Sequence[str]) -> None:
         for text in warnings:
-            if text not in self.announced:
-                self.announced.add(text)
-                self.context.events.notice(text)
+            if text not in self._announced:
+                self._announced.add(text)
+                self._context.events.notice(text)
 
 
-def _trained_with(recipe: Recipe) -> dict[str, Any]:
-    return {
-        "recipe_sha256": recipe.fingerprint,
-        "objective": recipe.objective.identity,
-        "metric": None if recipe.metric is None else recipe.metric.identity,
-    }
-
-
-def _same_data(recipe: Recipe, evaluator: Evaluator) -> Iterator[str]:
-    """A warning where the features and the training metric learned from the same data."""
-    features, name = evaluator.features, evaluator.config.component.name
+def _same_data(recipe: Recipe, config: ComponentConfig, features: Features) -> Iterator[str]:
+    """A warning if the features and the training metric were trained on the same data."""
+    name = config.component.name
     if features.trained_on is None or recipe.metric is None:
         return
     metric_name = recipe.metric.component.name
     try:
         metric: Metric = recipe.metric.instantiate()
-    except DataError as error:  # the metric's weights need not be where a run is scored
+    except DataError as error:  # scoring does not need the metric's weights
         yield (
             f"it is unknown whether the metric {metric_name} was trained on {features.trained_on}, "
-            f"as the features {name} were: {error.what.partition(':')[0]}"
+            f"like the features {name}: {error.what.partition(':')[0]}"
         )
         return
     if features.trained_on == metric.trained_on:
         yield (
-            f"the features {name} and those of the metric {metric_name} were both trained on "
-            f"{features.trained_on}, so training may have fitted what the score measures; score "
-            "in other features too"
+            f"the features {name} and the metric {metric_name} were both trained on "
+            f"{features.trained_on}, so training may fit what the score measures; score in other "
+            "features too"
         )
 
 

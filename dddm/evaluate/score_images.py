@@ -2,13 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Final, final
-
-import torch
-from attrs import frozen
+from typing import Final
 
 from dddm.errors import DataError
-from dddm.evaluate.evaluator import ImageSet, RealImages, score_sets
+from dddm.evaluate.evaluator import EvaluationContext, ImageSet, RealImages, score_sets
 from dddm.evaluate.record import ScoreRecord
 from dddm.generate.storage import ARRAYS
 from dddm.interfaces.dataset import Dataset
@@ -17,22 +14,8 @@ from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import ComponentConfig, Evaluation
 from dddm.recipe.read import read_component
 from dddm.registry.catalogue import Catalogue
-from dddm.train.events import EventBus
-from dddm.train.processes import ALONE, Processes
-from dddm.train.stopping import StopRequest
 
 _DATASETS: Final = {".npz": "npz", ".zip": "zip"}
-
-
-@final
-@frozen(kw_only=True)
-class ImagesContext:
-    """An `EvaluationContext` without a run."""
-
-    events: EventBus
-    device: torch.device
-    stop: StopRequest
-    processes: Processes = ALONE
 
 
 def images_at(path: Path, *, catalogue: Catalogue, grey: bool = False) -> ComponentConfig:
@@ -62,7 +45,7 @@ def images_at(path: Path, *, catalogue: Catalogue, grey: bool = False) -> Compon
     return read_component(Kind.DATASET, name, options=options, catalogue=catalogue)
 
 
-def open_real(config: ComponentConfig, *, context: ImagesContext) -> RealImages:
+def open_real(config: ComponentConfig, *, context: EvaluationContext) -> RealImages:
     """The splits of a data set, packed if they were not.
 
     Raises:
@@ -84,7 +67,7 @@ def score_images(
     evaluation: Evaluation,
     real: RealImages,
     catalogue: Catalogue,
-    context: ImagesContext,
+    context: EvaluationContext,
 ) -> tuple[ScoreRecord, ...]:
     """All scores of the images at `path`.
 

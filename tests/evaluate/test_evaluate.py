@@ -296,16 +296,18 @@ def test_one_image_has_no_frechet_distance(
     """It is said, and the rest is measured; where no set is large enough, it is refused."""
     folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 1))
-    with pytest.raises(DataError, match='the score "fd" needs at least 2 images') as caught:
+    with pytest.raises(DataError, match='the score "fd" needs at least 2 generated') as caught:
         score_all(make_recipe(monkeypatch), folder)
-    assert "there is 1 image and 1,500 training images" in caught.value.what
+    assert "there are 1 and 1,500" in caught.value.what
     put_samples(folder, images_of(splits["train"], 5), steps=2)
     scores, events = score_all(make_recipe(monkeypatch), folder)
     assert [(score.measure.name, score.steps) for score in scores] == [
         ("nearest", 1), ("fd", 2), ("nearest", 2)
     ]  # fmt: skip
     (notice,) = [event for event in events if isinstance(event, Notice)]
-    assert "fd needs at least 2 images; there is 1 image and 1,500 training" in notice.text
+    assert (
+        "needs at least 2 generated and 2 training images, but there are 1 and 1,500" in notice.text
+    )
 
 
 EVERY: tuple[str, ...] = (
@@ -543,7 +545,7 @@ def test_what_can_be_refused_is_refused_before_an_image_is_looked_at(
     recipe = make_recipe(monkeypatch, features=("pixels",), scores=("fd", "precision-recall"))
     monkeypatch.setattr(Component, "load", load_broken)
     BrokenFeatures.seen = 0
-    with pytest.raises(DataError, match='"precision-recall" needs at least 4 images; there are 3'):
+    with pytest.raises(DataError, match=r'"precision-recall" needs at least 4 .* are 3 and'):
         score_all(recipe, folder)
     put_samples(folder, images_of(splits["train"], 9).repeat(1, 3, 1, 1), steps=2)
     with pytest.raises(DataError, match="fixed-time at 2 steps are 3×8×8, the real ones 1×8×8"):

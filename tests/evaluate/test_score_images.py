@@ -10,8 +10,9 @@ from sample_folders import write_samples
 from torch import Tensor
 
 from dddm.errors import DataError
+from dddm.evaluate.evaluator import EvaluationContext
 from dddm.evaluate.record import ScoreRecord
-from dddm.evaluate.score_images import ImagesContext, images_at, open_real, score_images
+from dddm.evaluate.score_images import images_at, open_real, score_images
 from dddm.generate.storage import Samples
 from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.recipe.evaluation import read_evaluation
@@ -51,7 +52,7 @@ def write_pngs(folder: Path, images: Tensor) -> Path:
 
 def score(path: Path, against: Path | None, catalogue: Catalogue) -> dict[str, ScoreRecord]:
     """Scores of images at a path by the preset that needs no weights, by measure."""
-    context = ImagesContext(events=EventBus(()), device=torch.device("cpu"), stop=StopRequest())
+    context = EvaluationContext(events=EventBus(()), device=torch.device("cpu"), stop=StopRequest())
     use = (
         read_component(Kind.DATASET, "digits", catalogue=catalogue)
         if against is None
@@ -126,4 +127,4 @@ def test_what_cannot_be_scored(tmp_path: Path, digits: Tensor, catalogue: Catalo
         write_pngs(tmp_path / "parts" / part, digits)
     refused(tmp_path / "parts", "two splits")
     few = write_pngs(tmp_path / "few", digits[:3])
-    refused(few, '"precision-recall" needs at least 4 images')
+    refused(few, '"precision-recall" needs at least 4 generated')
