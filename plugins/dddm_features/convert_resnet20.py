@@ -1,54 +1,21 @@
-"""Converts a checkpoint of torch into the file that the features `resnet20` read.
+"""Converts a torch checkpoint of ResNet-20 into the file that the features `resnet20` read.
 
     python -m dddm_features.convert_resnet20 resnet20-12fca82f.th resnet20.safetensors
 
-The checkpoint is pretrained_models/resnet20-12fca82f.th of akamaster/pytorch_resnet_cifar10.  It is
-read with `weights_only=True`, so nothing in it is run.  The bytes of the new file, and its hash,
-depend on the version of safetensors and may differ from the known file: name the file together with
-its hash, as printed.
+The checkpoint is pretrained_models/resnet20-12fca82f.th of akamaster/pytorch_resnet_cifar10.  The
+hash of the new file may depend on the version of safetensors: name the file together with its hash,
+as printed.
 """
 
-import pickle
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
-import torch
-from safetensors.torch import save
-from torch import Tensor
+from safetensors.torch import save_file
 
-from dddm.errors import DataError, DddmError
+from dddm.errors import DddmError
 from dddm.support.files import atomic_write, sha256_of
+from dddm.support.state_dict import read_state_dict
 from dddm_features.resnet20 import resnet20_with
-
-
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The weights by name: `module.`, which DataParallel puts before each, is taken off.
-
-    Raises:
-        DataError: if the file is not a checkpoint of torch.
-    """
-    try:
-        held: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        raise _no_checkpoint(path) from error
-    state = held.get("state_dict", held) if isinstance(held, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise _no_checkpoint(path)
-    return {
-        name.removeprefix("module."): value.contiguous()
-        for name, value in state.items()
-        if not name.endswith(".num_batches_tracked")
-    }
-
-
-def _no_checkpoint(path: Path) -> DataError:
-    return DataError(
-        f"{path.name} holds no named tensors, as torch saves them",
-        where=str(path),
-        remedy="take pretrained_models/resnet20-12fca82f.th of akamaster/pytorch_resnet_cifar10",
-    )
 
 
 def convert(source: Path, target: Path) -> str:
@@ -57,14 +24,15 @@ def convert(source: Path, target: Path) -> str:
     Raises:
         DataError: if the checkpoint cannot be read, or does not fit ResNet-20.
     """
-    weights = read_checkpoint(source)
+    remedy = "use pretrained_models/resnet20-12fca82f.th of akamaster/pytorch_resnet_cifar10"
+    weights = {
+        name.removeprefix("module."): value.contiguous()  # DataParallel's prefix
+        for name, value in read_state_dict(source, remedy=remedy).items()
+        if not name.endswith(".num_batches_tracked")
+    }
     resnet20_with(weights, path=source)
-    atomic_write(target, partial(_put_bytes, contents=save(weights)))
+    atomic_write(target, lambda path: save_file(weights, path))
     return sha256_of(target)
-
-
-def _put_bytes(path: Path, *, contents: bytes) -> None:
-    path.write_bytes(contents)
 
 
 @click.command()

@@ -1,10 +1,10 @@
 """DINOv2 as torchvision's vision transformer, with Meta's weights.
 
 torch-fidelity would download Meta's repository and run it.  What torchvision's transformer lacks is
-folded into the weights: LayerScale into the projection before it, and position embeddings resized
-once from 518×518 to 224×224, which Meta's code does in each pass.
+folded into the weights: LayerScale into the preceding projection, and the resizing of position
+embeddings from 518×518 to 224×224, which Meta's code does in every forward pass.
 
-Legend: M places in a row, D dimensions.
+Legend: M patches in a row, D dimensions.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from dddm.support.state_dict import one_line, read_state_dict, unusable_weights
 from dddm.support.torchvision_operators import import_torchvision
-from dddm_features.options import DINOV2_WEIGHTS
-from dddm_features.stored_tensors import one_line, read_state_dict, unusable_weights
+from dddm_features.options import DINOV2_WEIGHTS, remedy_for
 
-_PLACES: Final = 16
-"""In a row of 224 pixels, at 14 each."""
+_ROW_PATCHES: Final = 16
+"""224 pixels, 14 for each patch."""
 _OFFSET: Final = 0.1
-"""Meta's code adds it to the number of patches before dividing, which shifts positions a little."""
+"""Meta's code adds it to the number of patches before dividing, which slightly shifts positions."""
 _HEAD_DIMENSIONS: Final = 64
 _EPSILON: Final = 1e-6
 
@@ -33,20 +33,20 @@ def read_dinov2(path: Path) -> nn.Module:
     Raises:
         DataError: if the file cannot be read, or names or shapes are missing, surplus or wrong.
     """
-    expected = DINOV2_WEIGHTS.name
-    weights = read_state_dict(path, expected=expected)
+    remedy = remedy_for(DINOV2_WEIGHTS)
+    weights = read_state_dict(path, remedy=remedy)
     try:
         network = _network(weights)
         network.load_state_dict(dict(_renamed(weights)))
     except (RuntimeError, LookupError, ValueError) as error:
         raise unusable_weights(
-            path, f"do not fit DINOv2: {one_line(error)}", expected=expected
+            path, f"do not fit DINOv2: {one_line(error)}", remedy=remedy
         ) from error
     return network.eval().requires_grad_(requires_grad=False)
 
 
 def _network(weights: dict[str, Tensor]) -> nn.Module:
-    """Of as many layers and dimensions as the weights have."""
+    """With as many layers and dimensions as the weights have."""
     import_torchvision()
     from functools import partial
 
@@ -54,7 +54,7 @@ def _network(weights: dict[str, Tensor]) -> nn.Module:
 
     dimensions, _, patch, _ = weights["patch_embed.proj.weight"].shape
     network: Any = VisionTransformer(
-        image_size=_PLACES * patch,
+        image_size=_ROW_PATCHES * patch,
         patch_size=patch,
         num_layers=len({name.split(".")[1] for name in weights if name.startswith("blocks.")}),
         num_heads=dimensions // _HEAD_DIMENSIONS,
@@ -68,9 +68,9 @@ def _network(weights: dict[str, Tensor]) -> nn.Module:
 
 
 def _renamed(weights: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """Meta's weights by torchvision's names, with scales and positions put in."""
+    """Meta's weights under torchvision's names, with LayerScale and positions folded in."""
     left = {name: tensor.float() for name, tensor in weights.items()}
-    del left["mask_token"]  # for training alone
+    del left["mask_token"]  # used only in training
     yield "class_token", left.pop("cls_token")
     yield "encoder.pos_embedding", _positions(left.pop("pos_embed"))
     for part in ("weight", "bias"):
@@ -92,17 +92,17 @@ def _renamed(weights: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
 
 
 def _scaled(part: Tensor, scale_D: Tensor) -> Tensor:
-    """Weight (D, …) or bias (D,) of a linear layer whose outcome is then multiplied by a scale."""
+    """Weight (D, …) or bias (D,) of a linear layer followed by LayerScale."""
     return part * scale_D.reshape(-1, *[1] * (part.dim() - 1))
 
 
 def _positions(position_1ND: Tensor) -> Tensor:
-    """That of the class token and those of 16×16 places, (1, 257, D)."""
+    """Position embeddings of the class token and of 16×16 patches, (1, 257, D)."""
     dimensions = position_1ND.shape[-1]
     side = round((position_1ND.shape[1] - 1) ** 0.5)
     grid_1DMM = position_1ND[:, 1:].reshape(1, side, side, dimensions).permute(0, 3, 1, 2)
-    if side != _PLACES:
-        scale = (_PLACES + _OFFSET) / side
+    if side != _ROW_PATCHES:
+        scale = (_ROW_PATCHES + _OFFSET) / side
         grid_1DMM = interpolate(grid_1DMM, scale_factor=(scale, scale), mode="bicubic")
-    places_1ND = grid_1DMM.permute(0, 2, 3, 1).reshape(1, -1, dimensions)
-    return torch.cat([position_1ND[:, :1], places_1ND], dim=1)
+    patches_1ND = grid_1DMM.permute(0, 2, 3, 1).reshape(1, -1, dimensions)
+    return torch.cat([position_1ND[:, :1], patches_1ND], dim=1)

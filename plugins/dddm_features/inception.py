@@ -1,7 +1,7 @@
-"""FID's features: the 2,048 pooled activations of the Inception network of Heusel et al. (2017).
+"""FID's features: 2,048 pooled activations of the Inception network of Heusel et al. (2017).
 
-The network, its resizing to 299×299 as TensorFlow 1 did it, and its layer are torch-fidelity's
-(0.4.0, pinned), so that a Fréchet distance of 50,000 samples in these features is FID.
+The network, the resizing to 299×299 as in TensorFlow 1 and the layer are torch-fidelity's (0.4.0,
+pinned), so the Fréchet distance of 50,000 samples in these features is FID.
 
 Legend: B images, C channels, H rows, W columns, D = 2,048 features.
 """
@@ -18,14 +18,21 @@ from torch import Tensor
 from dddm.interfaces.features import Extraction, Features
 from dddm.interfaces.info import ImageShape
 from dddm.support.files import sha256_of
+from dddm.support.state_dict import one_line, read_state_dict, unusable_weights
 from dddm.support.torchvision_operators import import_torchvision
-from dddm_features.options import INCEPTION_WEIGHTS, WeightsOptions, require_shape, weights_path
+from dddm_features.options import (
+    INCEPTION_WEIGHTS,
+    WeightsOptions,
+    remedy_for,
+    require_shape,
+    weights_path,
+)
 from dddm_features.precision import full_float32
-from dddm_features.stored_tensors import read_state_dict, unusable_weights
 
 _LAYER: Final = "2048"
 _LOGITS: Final = "logits_unbiased"
 _RECIPE: Final = "torch-fidelity inception-v3-compat, layer 2048, bilinear to 299 as TF 1; float32"
+_REMEDY: Final = remedy_for(INCEPTION_WEIGHTS)
 _BATCH_IMAGES: Final = 64
 """At 299×299 an early feature map takes 5.5 MB for each image."""
 
@@ -36,45 +43,30 @@ def read_inception(path: Path) -> Any:
     Raises:
         DataError: if the file cannot be read, or names or shapes are missing, surplus or wrong.
     """
-    return inception_with(read_state_dict(path, expected=INCEPTION_WEIGHTS.name), path=path)
+    return inception_with(read_state_dict(path, remedy=_REMEDY), path=path)
 
 
 def inception_with(weights: dict[str, Tensor], *, path: Path) -> Any:
-    """torch-fidelity's extractor with these weights.
-
-    Args:
-        weights: by torch-fidelity's names.
-        path: of their file, for messages.
-
-    Raises:
-        DataError: if names or shapes are missing, surplus or wrong.
-    """
+    """torch-fidelity's extractor with these weights; errors name `path`."""
     import_torchvision()
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    try:
-        # It unpickles whatever a file contains, so it gets a copy of what was read without pickle.
-        return FeatureExtractorInceptionV3(
-            "inception-v3-compat",
-            [_LAYER, _LOGITS],
-            feature_extractor_weights_path=_as_file(weights),
-        )
-    except RuntimeError as error:
-        found = " ".join(str(error).split()).partition("FeatureExtractorInceptionV3: ")[2]
-        problem = f"do not fit Inception: {(found or str(error))[:200]}"
-        raise unusable_weights(path, problem, expected=INCEPTION_WEIGHTS.name) from error
-
-
-def _as_file(weights: dict[str, Tensor]) -> io.BytesIO:
+    # It unpickles whatever its file contains, so it gets a copy of the tensors read here.
     file = io.BytesIO()
     torch.save(weights, file)
     file.seek(0)
-    return file
+    try:
+        return FeatureExtractorInceptionV3(
+            "inception-v3-compat", [_LAYER, _LOGITS], feature_extractor_weights_path=file
+        )
+    except RuntimeError as error:
+        _, _, mismatch = one_line(error).rpartition("FeatureExtractorInceptionV3: ")
+        raise unusable_weights(path, f"do not fit Inception: {mismatch}", remedy=_REMEDY) from error
 
 
 @final
 class Inception(Features):
-    """Features (B, 2048), at least 0: Inception's last feature map, averaged over places."""
+    """Features (B, 2048), at least 0: Inception's last feature map, averaged over pixels."""
 
     def __init__(self, options: WeightsOptions) -> None:
         path = weights_path(options, INCEPTION_WEIGHTS)
@@ -92,7 +84,7 @@ class Inception(Features):
 
     @property
     def trained_on(self) -> str | None:
-        return "ImageNet"  # like the trunks of perceptual metrics, which it therefore favours
+        return "ImageNet"  # as are the trunks of perceptual metrics
 
     def check_shape(self, shape: ImageShape) -> None:
         require_shape("inception", shape)

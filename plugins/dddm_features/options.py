@@ -1,4 +1,4 @@
-"""Which images each of the features takes, and its files of weights.  Imports no torch."""
+"""Image shapes that the features accept, and their files of weights.  Imports no torch."""
 
 import os
 import re
@@ -49,7 +49,7 @@ DINOV2_WEIGHTS: Final = WeightFile(
     sha256="0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73",
 )
 """Without registers.  Meta publishes no hash: size and hash are those that public repositories
-agree on, and have not been compared with a download of our own."""
+agree on; they were not compared with a download."""
 
 
 @final
@@ -59,8 +59,7 @@ class WeightsOptions:
 
     weights: str | None = option(
         None,
-        help="Your own file, in the layout of the known one, which `dddm weights list` names and "
-        "which is used otherwise.",
+        help="Your own file, in the layout of the default one that `dddm weights list` names.",
     )
     weights_sha256: str | None = option(
         None, help="SHA-256 of `weights`, in hexadecimal; required with it."
@@ -68,32 +67,32 @@ class WeightsOptions:
 
 
 def shape_error(name: str, shape: ImageShape) -> str | None:
-    """Why the features `name` cannot take images of `shape`; None if they can."""
+    """Why the features do not accept images of `shape`; None if they do."""
     only = {"digits-classifier": DIGITS_SHAPE, "resnet20": RESNET20_SHAPE}.get(name)
     if only is not None and shape != only:
-        return f"{name} takes images of {only} (channels×height×width), not {shape}"
+        return f"{name} accepts images of {only} (channels×height×width), not {shape}"
     if only is None and shape.channels not in {1, 3}:
-        return f"{name} takes images of 1 or 3 channels, not {shape}"
+        return f"{name} accepts images of 1 or 3 channels, not {shape}"
     return None
 
 
 def require_shape(name: str, shape: ImageShape) -> None:
-    """Check the images that the features `name` are to be computed of.
+    """Check that the features accept images of `shape`.
 
     Raises:
-        DataError: if they do not take this shape.
+        DataError: if not.
     """
     problem = shape_error(name, shape)
     if problem is not None:
         raise DataError(problem, where="evaluate.features", remedy=_ANY_SHAPE)
 
 
-_ANY_SHAPE: Final = 'use features = "pixels", which take any shape'
+_ANY_SHAPE: Final = 'use features = "pixels", which accept any shape'
 
 
 @cache  # equal registrations compare equal
 def check_of(name: str) -> Callable[[Any, RecipeContext], Iterator[Issue]]:
-    """The check of the features `name`: the data's shape, and the options for weights."""
+    """A check of the data's shape and of the options for weights."""
 
     def check(options: Any, context: RecipeContext) -> Iterator[Issue]:
         problem = None if context.data is None else shape_error(name, context.data.shape)
@@ -124,7 +123,7 @@ def _check_weights(options: WeightsOptions) -> Iterator[Issue]:
 
 @cache
 def needs(file: WeightFile) -> Callable[[WeightsOptions], tuple[WeightFile, ...]]:
-    """Features need `file`, unless the user names another or it is in the data folder."""
+    """The files that options need: `file`, unless they name another or the data folder has it."""
 
     def needed(options: WeightsOptions) -> tuple[WeightFile, ...]:
         there = any((folder / file.name).is_file() for folder in _data_folders(file))
@@ -156,6 +155,10 @@ def weights_path(options: WeightsOptions, file: WeightFile) -> Path:
         )
     verify_hash(path, sha256=options.weights_sha256, remedy="correct weights_sha256 or weights")
     return path
+
+
+def remedy_for(file: WeightFile) -> str:
+    return f"use the file {file.name}, which `dddm weights list` names"
 
 
 def _data_folders(file: WeightFile) -> tuple[Path, ...]:

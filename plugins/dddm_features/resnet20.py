@@ -1,7 +1,7 @@
 """The 64 pooled features of a ResNet-20 that classifies CIFAR-10.
 
-A Fréchet distance in them needs no Inception weights.  It is not FID and compares only with itself:
-the network is small and was trained on CIFAR-10's training images.
+A Fréchet distance in them needs no Inception weights, but it is not FID and compares only with
+itself: the network is small and was trained on CIFAR-10's training images.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dddm.errors import DataError
 from dddm.interfaces.features import Extraction, Features
 from dddm.interfaces.info import ImageShape
 from dddm.support.files import sha256_of
+from dddm.support.state_dict import first_mismatch, unusable_weights
 from dddm_features.options import (
     CONVERT,
     RESNET20_WEIGHTS,
@@ -40,11 +40,8 @@ def read_resnet20(path: Path) -> ResNet20:
     try:
         found = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise DataError(
-            f"the weights {path.name} cannot be read: {error}",
-            where=str(path),
-            remedy=f"make the file again: `{CONVERT}`",
-        ) from error
+        remedy = f"make the file again: `{CONVERT}`"
+        raise unusable_weights(path, f"cannot be read: {error}", remedy=remedy) from error
     return resnet20_with(found, path=path)
 
 
@@ -59,42 +56,26 @@ def resnet20_with(weights: dict[str, Tensor], *, path: Path) -> ResNet20:
         DataError: if names, shapes or types are missing, surplus or wrong.
     """
     network = ResNet20()
-    wanted = {
+    expected = {
         name: value
         for name, value in network.state_dict().items()
         if not name.endswith(".num_batches_tracked")
     }
-    problem = _problem(weights, wanted=wanted)
-    if problem is not None:
-        raise DataError(
-            f"the weights {path.name} do not fit ResNet-20: {problem}",
-            where=str(path),
-            remedy=f"use weights of this network; `{CONVERT}` converts them",
-        )
+    mismatch = first_mismatch(weights, expected, dtypes=True)
+    if mismatch is not None:
+        remedy = f"use weights of this network, converted by `{CONVERT}`"
+        raise unusable_weights(path, f"do not fit ResNet-20: {mismatch}", remedy=remedy)
     network.load_state_dict(weights, strict=False)
     return network.eval().requires_grad_(requires_grad=False)
 
 
-def _problem(found: dict[str, Tensor], *, wanted: dict[str, Tensor]) -> str | None:
-    """The first name or shape that is not as it should be."""
-    for name, like in wanted.items():
-        if name not in found:
-            return f"{name} is missing"
-        if found[name].shape != like.shape:
-            return f"{name} has the shape {tuple(found[name].shape)}, not {tuple(like.shape)}"
-        if found[name].dtype != like.dtype:
-            return f"{name} is {found[name].dtype}, not {like.dtype}"
-    surplus = next((name for name in found if name not in wanted), None)
-    return None if surplus is None else f"{surplus} is unexpected"
-
-
 _BATCH_IMAGES: Final = 32
-"""On a CPU: larger batches exceed its caches and take half as long again."""
+"""On a CPU: larger batches exceed its caches and take 1.5 times as long."""
 
 
 @final
 class ResNet20Features(Features):
-    """Features (B, 64), at least 0: the network's last feature map, averaged over places."""
+    """Features (B, 64), at least 0: the network's last feature map, averaged over pixels."""
 
     def __init__(self, options: WeightsOptions) -> None:
         path = weights_path(options, RESNET20_WEIGHTS)
@@ -132,20 +113,21 @@ class ResNet20Features(Features):
     def extract_with_logits(self, images: Tensor) -> Extraction:
         """Features, and logits (B, 10)."""
         each = _BATCH_IMAGES if self._device.type == "cpu" else len(images)
-        parts = [self._features(batch) for batch in torch.split(images, each)]
-        feature_BD = torch.cat(parts)
+        feature_BD = torch.cat(
+            [
+                self._features(batch.to(self._device, torch.float32) / 255)
+                for batch in torch.split(images, each)
+            ]
+        )
         with full_float32(self._device):
             logit_BK = self._network.linear(feature_BD)
         return Extraction(features=feature_BD.cpu(), logits=logit_BK.cpu())
 
     def embed(self, images: Tensor) -> Tensor:
-        return self._of_unit((images.to(self._device, torch.float32) + 1) / 2)
+        return self._features((images.to(self._device, torch.float32) + 1) / 2)
 
-    def _features(self, image_BCHW: Tensor) -> Tensor:
-        return self._of_unit(image_BCHW.to(self._device).to(torch.float32) / 255)
-
-    def _of_unit(self, value_BCHW: Tensor) -> Tensor:
-        # values are in [0, 1] here
+    def _features(self, value_BCHW: Tensor) -> Tensor:
+        """Features of images in [0, 1]."""
         normal_BCHW = normalise(value_BCHW)
         with full_float32(self._device):
             return self._network.features(normal_BCHW.contiguous(memory_format=torch.channels_last))

@@ -1,16 +1,14 @@
-"""Trains the classifier whose weights the wheel carries.
+"""Trains the digits classifier whose weights the wheel includes.
 
     python -m dddm_features.train_digits_classifier --out plugins/dddm_features/digits.safetensors
 
-It takes scikit-learn's digits directly, because a plugin imports no other plugin; it makes the
-same images and the same split as the data set `digits`, and a test holds the manifests equal.
-Training is by Adam on shifted copies, with a falling learning rate; the held-out images are
-looked at once, at the end.
+Plugins do not import each other, so it reads scikit-learn's digits itself; a test verifies that
+images and split equal those of the data set `digits`.  Training uses Adam on randomly shifted
+images with a one-cycle learning rate; held-out images only give the final accuracy.
 """
 
 import json
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Final, final
 
@@ -18,7 +16,7 @@ import click
 import numpy as np
 import torch
 from attrs import frozen
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dddm.support.files import atomic_write
@@ -52,23 +50,23 @@ class Digits:
 
 
 def load_digits_splits() -> tuple[Digits, Digits]:
-    """1,500 digits to train on, and 297 held out."""
+    """1,500 training digits and 297 held out."""
     from sklearn.datasets import load_digits
 
-    shipped = load_digits()
-    grey_NHW = (shipped.images.astype(np.int64) * 255 + 8) // 16
+    digits = load_digits()
+    grey_NHW = (digits.images.astype(np.int64) * 255 + 8) // 16
     images_N1HW = torch.from_numpy(grey_NHW.astype(np.uint8)).unsqueeze(1)
-    labels_N = torch.from_numpy(shipped.target.astype(np.int64))
-    parts = hold_out_evenly(labels_N.numpy(), count=HELD_OUT_IMAGES)
+    labels_N = torch.from_numpy(digits.target.astype(np.int64))
+    splits = hold_out_evenly(labels_N.numpy(), count=HELD_OUT_IMAGES)
     train, held_out = (
         Digits(images=images_N1HW[torch.from_numpy(k)], labels=labels_N[torch.from_numpy(k)])
-        for k in parts
+        for k in splits
     )
     return train, held_out
 
 
 def shifted(image_B1HW: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Each image moved by -1, 0 or 1 pixel along both axes; what comes in is background."""
+    """Each image shifted by -1, 0 or 1 pixel along both axes and filled with background."""
     padded = nn.functional.pad(image_B1HW, (1, 1, 1, 1), value=-1.0)
     rows, columns = image_B1HW.shape[-2:]
     shift_B2 = torch.randint(0, 3, (len(image_B1HW), 2), generator=generator).tolist()
@@ -81,7 +79,7 @@ def shifted(image_B1HW: Tensor, *, generator: torch.Generator) -> Tensor:
 
 
 def train_network(digits: Digits, *, seed: int, epochs: int = _EPOCHS) -> DigitsNetwork:
-    """A network trained on `digits`; the same on every machine up to rounding."""
+    """Train a network; the result is the same on every machine up to rounding."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = DigitsNetwork()
@@ -108,13 +106,13 @@ def train_network(digits: Digits, *, seed: int, epochs: int = _EPOCHS) -> Digits
 
 @torch.no_grad()
 def accuracy(network: DigitsNetwork, digits: Digits) -> float:
-    """Share of `digits` whose class the network finds."""
+    """Share of `digits` that the network classifies correctly."""
     guess_N = network(from_uint8(digits.images)).argmax(dim=1)
     return float((guess_N == digits.labels).double().mean())
 
 
-def describe(network: DigitsNetwork, *, seed: int) -> dict[str, str]:
-    """What the file says of itself."""
+def metadata_of(network: DigitsNetwork, *, seed: int) -> dict[str, str]:
+    """Metadata of the file."""
     train, held_out = load_digits_splits()
     facts = {
         "trained_on": "digits",
@@ -129,12 +127,8 @@ def describe(network: DigitsNetwork, *, seed: int) -> dict[str, str]:
         "epochs": _EPOCHS,
         "torch": torch.__version__,
     }
-    # One entry: safetensors writes several in an order that changes from run to run.
+    # One entry, because safetensors writes several in an order that changes from run to run.
     return {"facts": json.dumps(facts)}
-
-
-def _put_bytes(path: Path, *, contents: bytes) -> None:
-    path.write_bytes(contents)
 
 
 @click.command()
@@ -144,17 +138,19 @@ def _put_bytes(path: Path, *, contents: bytes) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to write the weights, as safetensors.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of first weights, order and shifts.")
+@click.option(
+    "--seed", default=0, show_default=True, help="Seed of initial weights, order and shifts."
+)
 def main(out: Path, seed: int) -> None:
     """Train the digits classifier on 1,500 digits; it takes under a minute on a CPU."""
-    # One thread: the order of sums, and so the last bits, depends on how many there are.
+    # The order of sums, and so the last bits, depends on the number of threads.
     torch.set_num_threads(1)
     train, _ = load_digits_splits()
     network = train_network(train, seed=seed)
-    facts = describe(network, seed=seed)
-    weights = save(network.state_dict(), metadata=facts)
-    atomic_write(out, partial(_put_bytes, contents=weights))
-    click.echo(f"{out}: {len(weights):,} bytes, {facts['facts']}")
+    facts = metadata_of(network, seed=seed)
+    tensors = network.state_dict()
+    atomic_write(out, lambda path: save_file(tensors, path, metadata=facts))
+    click.echo(f"{out}: {out.stat().st_size:,} bytes, {facts['facts']}")
 
 
 if __name__ == "__main__":

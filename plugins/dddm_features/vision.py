@@ -1,8 +1,8 @@
-"""Features of vision transformers that learned without ImageNet's classes: CLIP and DINOv2.
+"""Features of vision transformers not trained on ImageNet's classes: CLIP and DINOv2.
 
-Images are prepared as by torch-fidelity (0.4.0, pinned): uint8 as float32, resized to 224×224
-bilinearly as TensorFlow 1 did it, without antialiasing, then normalised by the mean and standard
-deviation of each colour in the network's training data.
+Images are prepared as by torch-fidelity (0.4.0, pinned): uint8 as float32, resized bilinearly to
+224×224 as in TensorFlow 1, without antialiasing, and normalised by the mean and standard deviation
+of each channel in the network's training data.
 
 Legend: B images, C channels, H rows, W columns, D feature dimensions.
 """
@@ -19,17 +19,19 @@ from torch import Tensor, nn
 from dddm.interfaces.features import Features
 from dddm.interfaces.info import ImageShape
 from dddm.support.files import sha256_of
+from dddm.support.state_dict import one_line, unusable_weights
 from dddm.support.torchvision_operators import import_torchvision
 from dddm_features.dinov2_network import read_dinov2
 from dddm_features.options import (
     CLIP_WEIGHTS,
     DINOV2_WEIGHTS,
     WeightsOptions,
+    remedy_for,
     require_shape,
     weights_path,
 )
 from dddm_features.precision import full_float32
-from dddm_features.stored_tensors import one_line, read_torchscript, unusable_weights
+from dddm_features.torchscript import read_torchscript
 
 _SIDE: Final = 224
 _BATCH_IMAGES: Final = 64
@@ -39,7 +41,7 @@ _SEEN: Final = "uint8 as float32, bilinear to 224 as TF 1, normalised by {mean} 
 @final
 @frozen(kw_only=True)
 class Colours:
-    """Mean and standard deviation of the colours in a network's training data, in [0, 1]."""
+    """Mean and standard deviation of each channel in a network's training data, in [0, 1]."""
 
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
@@ -128,24 +130,24 @@ class Vision(Features):
 def read_clip(path: Path) -> nn.Module:
     """CLIP's network for images, (B, 3, R, R) → (B, D), in eval mode, without gradients.
 
-    torch-fidelity builds it from OpenAI's weights; these are float16 in the file, and float32 here.
+    torch-fidelity builds it from OpenAI's weights, which are float16 in the file and float32 here.
 
     Raises:
         DataError: if the file cannot be read, or names or shapes are missing, surplus or wrong.
     """
-    expected = CLIP_WEIGHTS.name
-    weights = read_torchscript(path, expected=expected)
+    remedy = remedy_for(CLIP_WEIGHTS)
+    weights = read_torchscript(path, remedy=remedy)
     import_torchvision()
     from torch_fidelity.feature_extractor_clip import build_model
 
     if "visual.proj" not in weights or "text_projection" not in weights:
         problem = "are not those of a CLIP whose network is a ViT"
-        raise unusable_weights(path, problem, expected=expected)
+        raise unusable_weights(path, problem, remedy=remedy)
     try:
         network: nn.Module = build_model(weights, torch.float32).visual
     except (RuntimeError, LookupError) as error:
         raise unusable_weights(
-            path, f"do not fit CLIP: {one_line(error)}", expected=expected
+            path, f"do not fit CLIP: {one_line(error)}", remedy=remedy
         ) from error
     return network
 

@@ -10,9 +10,8 @@ layers into slices and keeps the numbers, `slice2.5.weight`.
 Legend: B images of C channels (features, in a layer), H rows, W columns.
 """
 
-import pickle
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, final
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from dddm.errors import DataError, EnvironmentProblem
+from dddm.support.state_dict import first_mismatch, read_state_dict, unusable_weights
 from dddm.support.torchvision_operators import import_torchvision
 from dddm.support.weights import find_weights, verify_hash
 from dddm_metrics.options import TRUNKS, PerceptualOptions
@@ -189,38 +189,15 @@ def load_trunk(path: Path, *, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         DataError: if the file cannot be read, or names or shapes are missing, surplus or wrong.
     """
+    remedy = "use weights of this network, saved as torchvision saves them"
     found = {
-        name: value for name, value in _read(path).items() if not name.startswith("classifier.")
+        name: value
+        for name, value in read_state_dict(path, remedy=remedy).items()
+        if not name.startswith("classifier.")
     }
     wanted = {"features." + name.partition(".")[2]: name for name in like}
-    for problem in _problems(found, {name: like[ours] for name, ours in wanted.items()}):
-        raise DataError(
-            f"the weights {path.name} do not fit the trunk: {problem}",
-            where=str(path),
-            remedy="use weights of this network, saved as torchvision saves them",
-        )
+    expected = {name: like[ours] for name, ours in wanted.items()}
+    mismatch = first_mismatch(found, expected, dtypes=False)
+    if mismatch is not None:
+        raise unusable_weights(path, f"do not fit the trunk: {mismatch}", remedy=remedy)
     return {ours: found[name].to(torch.float32) for name, ours in wanted.items()}
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    unreadable = DataError(
-        f"{path.name} is not a file of named tensors, saved by torch",
-        where=str(path),
-        remedy="save the network's state_dict() with torch.save",
-    )
-    try:
-        # weights_only: a pickle could otherwise run any code.
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise unreadable from error
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise unreadable
-    return state
-
-
-def _problems(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Iterable[str]:
-    yield from (f"{name} is missing" for name in wanted if name not in found)
-    yield from (f"{name} is unexpected" for name in found if name not in wanted)
-    for name, like in wanted.items():
-        if found[name].shape != like.shape:
-            yield (f"{name} has the shape {tuple(found[name].shape)}, not {tuple(like.shape)}")

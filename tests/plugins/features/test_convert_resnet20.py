@@ -41,7 +41,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path, held: object) -> None:
     """A file of other things is an error that names the right one; nothing is written."""
     source, target = tmp_path / "a.th", tmp_path / "a.safetensors"
     torch.save(held, source)
-    with pytest.raises(DataError, match="no named tensors"):
+    with pytest.raises(DataError, match="not a table of named tensors"):
         convert(source, target)
     assert not target.exists()
 

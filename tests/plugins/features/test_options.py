@@ -70,7 +70,7 @@ def test_shapes(name: str, accepted: list[ImageShape], refused: list[ImageShape]
         require_shape(name, image)
         assert options_to_change(image) == []
     for image in refused:
-        with pytest.raises(DataError, match=f"{name} takes images of .* not {image}"):
+        with pytest.raises(DataError, match=f"{name} accepts images of .* not {image}"):
             require_shape(name, image)
         assert options_to_change(image) == ["use"]
 

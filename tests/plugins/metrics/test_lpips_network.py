@@ -71,7 +71,8 @@ def test_other_files_are_refused(tmp_path: Path, content: Any) -> None:
         path.write_bytes(content)
     else:
         path = saved(tmp_path, content)
-    assert "named tensors" in refusal(path)
+    text = refusal(path)
+    assert "named tensors" in text or "cannot be read by torch.load" in text
 
 
 def test_the_users_trunk_is_verified(tmp_path: Path) -> None:

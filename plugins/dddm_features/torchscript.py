@@ -1,9 +1,9 @@
-"""Reads named tensors from files of torch without running anything that such a file contains.
+"""Reads the tensors of a TorchScript archive without running its programs.
 
-torch.load refuses TorchScript archives when it reads without pickle, and torch.jit.load compiles
-and may run their programs.  An archive is a zip: `data.pkl` is a pickle of the module's attributes,
-which names each tensor's file in `data/`, and `code/` has the programs.  Here the pickle can create
-only tables and tensors, and the programs are not read.
+torch.load with weights_only refuses such archives, and torch.jit.load may run their programs.  An
+archive is a zip: `data.pkl` is a pickle of the module's attributes, which names each tensor's file
+in `data/`; `code/` has the programs.  Here the pickle can create only tables and tensors, and the
+programs are not read.
 """
 
 import io
@@ -17,7 +17,7 @@ from typing import IO, Any, Final, final
 import torch
 from torch import Tensor
 
-from dddm.errors import DataError
+from dddm.support.state_dict import one_line, unusable_weights
 
 _DTYPES: Final = {
     "FloatStorage": torch.float32,
@@ -33,29 +33,7 @@ _LISTS: Final = frozenset(
 )
 
 
-def read_state_dict(path: Path, *, expected: str) -> dict[str, Tensor]:
-    """The state dict in a file that `torch.save` wrote.
-
-    Args:
-        expected: name of the right file, for messages.
-
-    Raises:
-        DataError: if it cannot be read or contains anything else.
-    """
-    try:
-        found = torch.load(path, weights_only=True, map_location="cpu")
-    # torch interprets the bytes of another format, such as safetensors, as a pickle.
-    except Exception as error:
-        problem = f"cannot be read by torch.load: {one_line(error)}"
-        raise unusable_weights(path, problem, expected=expected) from error
-    if not isinstance(found, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()
-    ):
-        raise unusable_weights(path, "are not a table of named tensors", expected=expected)
-    return found
-
-
-def read_torchscript(path: Path, *, expected: str) -> dict[str, Tensor]:
+def read_torchscript(path: Path, *, remedy: str) -> dict[str, Tensor]:
     """Every tensor of a TorchScript archive, by the dotted name of its attribute.
 
     Raises:
@@ -70,22 +48,7 @@ def read_torchscript(path: Path, *, expected: str) -> dict[str, Tensor]:
     # A damaged archive can raise almost anything.
     except Exception as error:
         problem = f"cannot be read as a TorchScript archive: {one_line(error)}"
-        raise unusable_weights(path, problem, expected=expected) from error
-
-
-def one_line(error: Exception) -> str:
-    """The message of an error, at most 200 characters."""
-    words: str = " ".join(str(error).split()) or type(error).__name__
-    return words[:200]
-
-
-def unusable_weights(path: Path, problem: str, *, expected: str) -> DataError:
-    """The error for a file that is not the one that is expected."""
-    return DataError(
-        f"the weights {path.name} {problem}",
-        where=str(path),
-        remedy=f"use the file {expected}, which `dddm weights list` names",
-    )
+        raise unusable_weights(path, problem, remedy=remedy) from error
 
 
 def _tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
@@ -98,7 +61,7 @@ def _tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
 
 @final
 class _Attributes:
-    """Replaces an object of a class that the archive defines: its attributes, no methods."""
+    """Stands for an object of a class that the archive defines: attributes without methods."""
 
     def __init__(self) -> None:
         self.attributes: dict[str, Any] = {}
@@ -129,7 +92,7 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it refers to {module}.{name}, which weights do not need")
 
     def persistent_load(self, pid: Any, /) -> Tensor:
-        """The flat tensor in one file of `data/`."""
+        """The flat tensor in a file of `data/`."""
         kind, dtype, key, _device, count = pid
         if kind != "storage" or not isinstance(dtype, torch.dtype) or not str(key).isalnum():
             raise pickle.UnpicklingError(f"it refers to {pid!r}, which is not a storage of numbers")
