@@ -21,7 +21,7 @@ from dddm.errors import DataError
 from dddm.interfaces.data_report import DataReport, ProgressCallback, no_progress
 from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.info import ImageShape
-from dddm.support.cache import packed_folder
+from dddm.support.cache import cache_folder
 
 
 @final
@@ -68,7 +68,7 @@ class PackedDataset(Dataset):
         if self._packed is not None and self._packed.exists() and not self._source.exists():
             return self._packed, None
         key = identity_key(self._source)
-        return self._packed or packed_folder(name=self._name, key=key), key
+        return self._packed or cache_folder() / "packed" / f"{self._name}-{key[:12]}", key
 
     def splits(self) -> Mapping[str, Split]:
         if self._splits is None:

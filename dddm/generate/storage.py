@@ -40,7 +40,7 @@ from dddm.errors import DataError
 from dddm.generate.sample import Block
 from dddm.interfaces.info import ImageShape
 from dddm.support.files import atomic_write_text, raise_on_disk_full, sync_file, sync_folder
-from dddm.support.pictures import grid, picture, png_bytes
+from dddm.support.images import grid, picture, png_bytes
 
 ARRAYS: Final = "samples.npz"
 _MANIFEST: Final = "manifest.json"

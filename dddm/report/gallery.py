@@ -27,7 +27,7 @@ from dddm.report.image_rows import (
     image_rows,
     nearest_in,
 )
-from dddm.support.pictures import grid
+from dddm.support.images import grid
 from dddm.train.run_folder import RunFolder
 
 MOST_CLASS_ROWS: Final = 16

@@ -9,7 +9,7 @@ from PIL import Image
 
 from dddm.report.scores import deviation_of, floor_of
 from dddm.report.wording import duration, number, spread
-from dddm.support.pictures import png_bytes
+from dddm.support.images import png_bytes
 from dddm.support.quantities import counted, evaluations_note
 
 _HERE: Final = Path(__file__).parent

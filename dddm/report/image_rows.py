@@ -16,9 +16,8 @@ from dddm.generate.storage import Samples
 from dddm.interfaces.dataset import Split
 from dddm.report.charts import Chart, Line, line_chart
 from dddm.report.wording import number
-from dddm.support.images import to_uint8
+from dddm.support.images import grid, to_uint8
 from dddm.support.noise import noise_by_index
-from dddm.support.pictures import grid
 
 COMPARED: Final = 10
 """Samples of each sampler whose nearest training images are searched for."""

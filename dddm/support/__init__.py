@@ -1,1 +1,1 @@
-"""What the core and plugins share: noise by index, images as numbers, files that are whole."""
+"""What the core and plugins share: random numbers, images, and files written atomically."""

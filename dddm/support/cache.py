@@ -1,4 +1,4 @@
-"""Where files are kept that dddm can make again.  Imports no torch and no numpy."""
+"""The cache folder, for files that can be made again.  Imports neither torch nor numpy."""
 
 import hashlib
 import json
@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 CACHE_VARIABLE = "DDDM_CACHE"
-"""Environment variable: the cache folder; by default `~/.cache/dddm`."""
-
-_NAME_DIGITS = 12
+"""Environment variable that names the cache folder."""
 
 
 def cache_folder() -> Path:
@@ -25,8 +23,3 @@ def key_of(identity: Any) -> str:
     """Hexadecimal SHA-256 of JSON values, independent of the order of keys."""
     text = json.dumps(identity, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def packed_folder(*, name: str, key: str) -> Path:
-    """Where a data set is packed unless its options name a folder."""
-    return cache_folder() / "packed" / f"{name}-{key[:_NAME_DIGITS]}"

@@ -1,6 +1,6 @@
-"""Tensors in a file with a checksum: whole and as they were written, or not there.
+"""Tensors in a safetensors file with a checksum, which detects changed bytes.
 
-safetensors refuses a file that was cut short; the checksum finds the rest.
+safetensors itself detects only a truncated file.
 """
 
 import zlib
@@ -21,18 +21,17 @@ def save_checked(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write contiguous CPU tensors, completely or not at all.
 
     Raises:
-        EnvironmentProblem: without space or the right to write.
+        EnvironmentProblem: without space or permission.
     """
-    named = dict(tensors)
-    facts = {_CHECKSUM: str(_checksum(named))}
-    atomic_write(path, lambda aside: save_file(named, aside, metadata=facts))
+    metadata = {_CHECKSUM: str(_checksum(tensors))}
+    atomic_write(path, lambda aside: save_file(dict(tensors), aside, metadata=metadata))
 
 
 def load_checked(path: Path) -> dict[str, Tensor] | None:
-    """What was written; None where there is nothing, or it is damaged."""
+    """Read what `save_checked` wrote; None if the file is absent or damaged."""
     try:
         with safe_open(path, framework="pt") as stored:
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - it is no mapping
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - it is not a mapping
             known = stored.metadata()[_CHECKSUM]
     except (SafetensorError, KeyError, TypeError, OSError):
         return None

@@ -1,4 +1,4 @@
-"""Files and folders that are complete or absent, whatever happens while they are written."""
+"""Writes files and folders completely or not at all, whatever happens meanwhile."""
 
 import contextlib
 import errno
@@ -10,15 +10,13 @@ from pathlib import Path
 
 from dddm.errors import EnvironmentProblem
 
-_CHUNK_BYTES = 1 << 20
-
 
 @contextlib.contextmanager
 def raise_on_disk_full(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write into errors that say what to do.
+    """Turn failures of the operating system to write into errors that say what to do.
 
     Raises:
-        EnvironmentProblem: for no space, an exceeded quota, a read-only place or a missing right.
+        EnvironmentProblem: if there is no space, a quota is exceeded, or permission is missing.
     """
     try:
         yield
@@ -35,7 +33,7 @@ def raise_on_disk_full(path: Path) -> Iterator[None]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` survive a loss of power."""
+    """Flush the names of the folder's files to disk: a rename survives a power cut only then."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -44,21 +42,21 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Make the contents of a file survive a loss of power."""
+    """Flush a file's contents to disk."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
 def temporary_path(path: Path) -> Path:
-    """Where a file or folder is filled before it takes the name `path`."""
+    """Where a file or folder is written before it is renamed to `path`."""
     return path.with_name(f".{path.name}.part")
 
 
-def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a file beside `path`, sync it, and give it its name in one move.
+def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, sync it, and rename it to `path`.
 
     Raises:
-        EnvironmentProblem: where there is no space or no right to write; `path` stays as it was.
+        EnvironmentProblem: without space or permission; `path` stays as it was.
     """
     aside = temporary_path(path)
     with raise_on_disk_full(path):
@@ -74,20 +72,16 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def atomic_write_text(path: Path, text: str) -> None:
-    """Write a text file, UTF-8, completely or not at all."""
-    atomic_write(path, lambda aside: _put_text(aside, text))
-
-
-def _put_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    """Write a UTF-8 text file completely or not at all."""
+    atomic_write(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
 @contextlib.contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """A folder to fill; it takes the name `path`, all at once, when the block ends well.
+    """A temporary folder to fill, which is renamed to `path` when the block succeeds.
 
     Raises:
-        EnvironmentProblem: where there is no space or no right to write; `path` stays absent.
+        EnvironmentProblem: without space or permission; `path` stays absent.
         FileExistsError: if `path` exists.
     """
     aside = temporary_path(path)
@@ -111,9 +105,6 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal, read in pieces."""
-    digest = hashlib.sha256()
+    """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Hold images out of a data set that ships without such a split."""
+"""Holds images out of a data set that ships without a held-out split."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,8 @@ def hold_out_evenly(
     """Ascending indices to train on, and `count` ascending indices to hold out.
 
     Images are sorted by class, keeping their order within a class, and held out at equal distances.
-    Every class thus gives its share to within one image, and so does every stretch of the shipped
-    order, which often follows writers, scenes or dates.  The split is the same everywhere, as
-    nothing is random.
+    So every class contributes its share to within one image, and so does every stretch of the
+    shipped order, which often follows writers, scenes or dates.  Nothing is random.
 
     Args:
         labels: (N,), the class of each image.

@@ -1,10 +1,10 @@
-"""Makes torchvision importable if its compiled part does not match the installed torch.
+"""Imports torchvision even if its compiled operators do not match the installed torch.
 
 torch-fidelity and lpips import all of torchvision, although dddm needs only its network definitions
-through them.  With a torchvision that was built for another torch (package indexes readily combine
+through them.  With a torchvision that was built for another torch (package indexes easily combine
 a CPU build of torch with a CUDA build of torchvision), loading the compiled operators is skipped
-without an error, and then registering fake versions of two of them fails because they do not exist.
-Declaring their names is enough; calling them still fails, with torchvision's own message.
+without an error; then registering fake versions of two of them fails because they do not exist.
+Declaring their names is enough; calling them still fails with torchvision's own message.
 """
 
 import importlib
@@ -29,28 +29,18 @@ def import_torchvision() -> None:
     """
     try:
         importlib.import_module("torchvision")
-    except RuntimeError as error:
-        if "operator torchvision::" not in str(error) or _declared:
-            raise _unusable(error) from error
-        declare_missing_operators()
-        import_torchvision()
-    except ImportError as error:
-        raise _unusable(error) from error
-
-
-def declare_missing_operators() -> None:
-    """Declare, without an implementation, the operators that torchvision expects to be loaded."""
-    make: Any = torch.library.Library
-    library = make("torchvision", "FRAGMENT")
-    for name in _OPERATORS:
-        if not hasattr(torch.ops.torchvision, name):
-            library.define(name + _SIGNATURE)
-    _declared.append(library)
-
-
-def _unusable(error: Exception) -> EnvironmentProblem:
-    return EnvironmentProblem(
-        f"torchvision, which torch-fidelity and lpips need, cannot be imported: {error}",
-        where=f"torch {torch.__version__}",
-        remedy="install the torchvision release that matches torch, from the same package index",
-    )
+    except (ImportError, RuntimeError) as error:
+        if "operator torchvision::" in str(error) and not _declared:
+            make: Any = torch.library.Library
+            library = make("torchvision", "FRAGMENT")
+            for name in _OPERATORS:
+                if not hasattr(torch.ops.torchvision, name):
+                    library.define(name + _SIGNATURE)
+            _declared.append(library)
+            import_torchvision()
+            return
+        raise EnvironmentProblem(
+            f"torchvision, which torch-fidelity and lpips need, cannot be imported: {error}",
+            where=f"torch {torch.__version__}",
+            remedy="install the torchvision that matches this torch, from the same package index",
+        ) from error

@@ -21,7 +21,7 @@ from dddm.interfaces.sampler import Sampler
 from dddm.interfaces.score import Reference
 from dddm.recipe.model import BLOCK_IMAGES, Recipe, SampleSpec, score_info
 from dddm.support.files import raise_on_disk_full
-from dddm.support.pictures import grid, png_bytes
+from dddm.support.images import grid, png_bytes
 from dddm.train.checkpointing import keep_best
 from dddm.train.training import Best, Training
 

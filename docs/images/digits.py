@@ -10,7 +10,7 @@ import torch
 from panels import first_samples, sheet
 
 from dddm.interfaces.plugin import NoOptions
-from dddm.support.pictures import grid
+from dddm.support.images import grid
 from dddm_datasets.digits import Digits
 
 ROWS, CLASSES = 6, 10

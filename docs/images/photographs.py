@@ -11,7 +11,7 @@ from panels import first_samples, sheet
 
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.support.pictures import grid
+from dddm.support.images import grid
 from dddm.train.build import build_split
 
 ROWS, COLUMNS = 4, 10

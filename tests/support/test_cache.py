@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dddm.support.cache import cache_folder, key_of, packed_folder
+from dddm.support.cache import cache_folder, key_of
 
 
 def test_the_variable_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -23,8 +23,3 @@ def test_keys_tell_values_apart() -> None:
     assert key_of({"a": 1, "b": [2]}) == key_of({"b": [2], "a": 1})
     values = [{"a": 1}, {"a": "1"}, {"a": [1]}, {"b": 1}, {"a": None}, {}]
     assert len({key_of(value) for value in values}) == len(values)
-
-
-def test_a_folder_is_named_after_data_and_key() -> None:
-    """Twelve digits of the key are enough to tell folders apart."""
-    assert packed_folder(name="cifar10", key="0123456789abcdef").name == "cifar10-0123456789ab"

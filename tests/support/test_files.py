@@ -1,7 +1,6 @@
 """Files and folders are complete or absent."""
 
 import errno
-import hashlib
 import os
 from pathlib import Path
 
@@ -13,8 +12,6 @@ from dddm.support.files import (
     atomic_write,
     atomic_write_text,
     raise_on_disk_full,
-    sha256_of,
-    sync_folder,
 )
 
 REFUSALS = [
@@ -23,6 +20,13 @@ REFUSALS = [
     (errno.EACCES, "cannot be written"),
     (errno.EPERM, "cannot be written"),
     (errno.EROFS, "cannot be written"),
+]
+
+
+FAILURES = [
+    (OSError(errno.ENOSPC, "full"), EnvironmentProblem),
+    (ValueError("ours"), ValueError),
+    (KeyboardInterrupt(), KeyboardInterrupt),
 ]
 
 
@@ -47,47 +51,6 @@ def test_other_errors_of_the_system_pass(tmp_path: Path) -> None:
     """What is not about space or rights is not called so."""
     with pytest.raises(FileNotFoundError), raise_on_disk_full(tmp_path):
         (tmp_path / "absent").read_text(encoding="utf-8")
-
-
-def test_a_file_is_written_with_the_folders_above_it(tmp_path: Path) -> None:
-    """Text comes back as it was, and no file is left beside it."""
-    path = tmp_path / "a" / "b" / "file.txt"
-    atomic_write_text(path, "x̂ ← f\n")
-    assert path.read_bytes() == "x̂ ← f\n".encode()
-    assert [file.name for file in path.parent.iterdir()] == ["file.txt"]
-
-
-def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    """A second write takes the place of the first; until it is complete the first stands."""
-    path = tmp_path / "file"
-    atomic_write_text(path, "old")
-
-    def write(aside: Path) -> None:
-        assert path.read_text(encoding="utf-8") == "old"
-        aside.write_text("new", encoding="utf-8")
-
-    atomic_write(path, write)
-    assert path.read_text(encoding="utf-8") == "new"
-
-
-@pytest.mark.parametrize(
-    ("error", "seen"),
-    [
-        (OSError(errno.ENOSPC, "full"), EnvironmentProblem),
-        (ValueError("ours"), ValueError),
-        (KeyboardInterrupt(), KeyboardInterrupt),
-    ],
-)
-def test_a_failed_write_leaves_the_old_file(
-    tmp_path: Path, error: BaseException, seen: type[BaseException]
-) -> None:
-    """A full disk, a defect or Ctrl-C half-way changes nothing and leaves nothing behind."""
-    path = tmp_path / "file"
-    atomic_write_text(path, "old")
-    with pytest.raises(seen):
-        atomic_write(path, lambda aside: half_then_fail(aside, error))
-    assert path.read_text(encoding="utf-8") == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_a_killed_write_left_is_no_obstacle(tmp_path: Path) -> None:
@@ -116,23 +79,6 @@ def test_a_folder_appears_with_all_that_is_in_it(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(
-    ("error", "seen"),
-    [
-        (OSError(errno.ENOSPC, "full"), EnvironmentProblem),
-        (ValueError("ours"), ValueError),
-        (KeyboardInterrupt(), KeyboardInterrupt),
-    ],
-)
-def test_a_failed_folder_is_absent(
-    tmp_path: Path, error: BaseException, seen: type[BaseException]
-) -> None:
-    """Neither the folder nor what was written aside remains."""
-    with pytest.raises(seen), atomic_directory(tmp_path / "folder") as aside:
-        half_then_fail(aside / "one", error)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_folder_is_not_written_over(tmp_path: Path) -> None:
     """A folder that exists is refused before anything is written, and keeps what it holds."""
     (tmp_path / "kept").touch()
@@ -141,22 +87,30 @@ def test_a_folder_is_not_written_over(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["kept"]
 
 
-@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1])
-def test_sha256_is_that_of_the_whole_file(tmp_path: Path, size: int) -> None:
-    """Reading in pieces gives the digest of all bytes, at the edges of a piece too."""
-    contents = bytes(k % 251 for k in range(size))
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    """Until the new file is complete the old one stands; no other file is left."""
+    path = tmp_path / "a" / "b" / "file.txt"
+    atomic_write_text(path, "old")
+
+    def write(aside: Path) -> None:
+        assert path.read_text(encoding="utf-8") == "old"
+        aside.write_text("x̂ ← f\n", encoding="utf-8")
+
+    atomic_write(path, write)
+    assert path.read_bytes() == "x̂ ← f\n".encode()
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("error", "seen"), FAILURES)
+def test_a_failed_write_changes_nothing(
+    tmp_path: Path, error: BaseException, seen: type[BaseException]
+) -> None:
+    """A full disk, a bug or Ctrl-C half-way leaves the old file, no folder and no partial files."""
     path = tmp_path / "file"
-    path.write_bytes(contents)
-    assert sha256_of(path) == hashlib.sha256(contents).hexdigest()
-
-
-def test_a_folder_can_be_synced(tmp_path: Path) -> None:
-    """Syncing leaves no file open, and says where there is no folder."""
-    lowest_free = os.open(tmp_path, os.O_RDONLY)
-    os.close(lowest_free)
-    sync_folder(tmp_path)
-    again = os.open(tmp_path, os.O_RDONLY)
-    os.close(again)
-    assert again == lowest_free
-    with pytest.raises(FileNotFoundError):
-        sync_folder(tmp_path / "absent")
+    atomic_write_text(path, "old")
+    with pytest.raises(seen):
+        atomic_write(path, lambda aside: half_then_fail(aside, error))
+    with pytest.raises(seen), atomic_directory(tmp_path / "folder") as aside:
+        half_then_fail(aside / "one", error)
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,4 +1,4 @@
-"""Quantities as a person reads them."""
+"""Sizes, durations and counts as text."""
 
 import pytest
 

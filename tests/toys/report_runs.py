@@ -20,7 +20,7 @@ from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_recipe
 from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
-from dddm.support.pictures import grid, png_bytes
+from dddm.support.images import grid, png_bytes
 from dddm.train.build import build_split
 from dddm.train.event_log import EventLog
 from dddm.train.run_folder import RunFolder

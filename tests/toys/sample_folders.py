@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dddm.generate.storage import ARRAYS, Samples
-from dddm.support.pictures import grid, png_bytes
+from dddm.support.images import grid, png_bytes
 
 
 def write_samples(folder: Path, samples: Samples, *, columns: int | None = None) -> None:
