@@ -1,4 +1,4 @@
-"""`dddm weights`: files of weights that components need; where they are, whether they are right."""
+"""`dddm weights`: lists, verifies and downloads the files of weights that components need."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,6 @@ from click.shell_completion import CompletionItem
 from dddm.cli.options import catalogue_of, json_option, show_json
 
 if TYPE_CHECKING:
-    # Help waits for none of them.
     from dddm.interfaces.plugin import WeightFile
     from dddm.train.needed_weights import NeededWeights
 
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
 def weights() -> None:
     """List, verify and fetch the files of weights that components need.
 
-    They are looked for in the folders of $DDDM_WEIGHTS, then in torch's hub cache, and used only
-    if their size and SHA-256 are right.  Nothing is ever downloaded unless `fetch` is called.
+    They are searched for in the folders of $DDDM_WEIGHTS, then in torch's hub cache, and used only
+    if size and SHA-256 match.  Nothing is downloaded except by `dddm weights fetch`.
 
     \b
     Examples:
@@ -33,7 +32,6 @@ def weights() -> None:
 def _complete(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Names of files."""
     del parameter
     from dddm.train.needed_weights import weights_of
 
@@ -47,7 +45,7 @@ def _complete(
 def list_(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click passes it by name
     """List every file that an installed component may need, and where it was found.
 
-    Only names are compared; `dddm weights verify` compares sizes and hashes.
+    This compares only names; `dddm weights verify` compares sizes and hashes.
 
     \b
     Examples:
@@ -66,7 +64,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click pa
         click.secho(needed.file.name, bold=True, nl=False)
         click.echo(f"  {needed.file.size_bytes:,} bytes, for {', '.join(needed.components)}")
         click.echo(f"  {', '.join(_found(needed.file)) or 'not found'}")
-    click.echo("looked for in: " + ", ".join(map(str, search_folders())))
+    click.echo("searched: " + ", ".join(map(str, search_folders())))
 
 
 @weights.command()
@@ -78,9 +76,9 @@ def verify(
     names: tuple[str, ...],
     as_json: bool,  # noqa: FBT001 - click passes it by name
 ) -> None:
-    """Compare size and SHA-256 of the files NAME, or of all that are there.
+    """Compare size and SHA-256 of the files NAME, or of all that are present.
 
-    Fails if one is wrong, or is named and not there.
+    Fails if one is wrong, or if a named one is missing.
 
     \b
     Examples:
@@ -93,22 +91,22 @@ def verify(
 
     files = [needed.file for needed in weights_named(catalogue_of(ctx), names)]
     states: list[dict[str, str | None]] = []
-    unfit: list[WeightFile] = []
+    failed: list[WeightFile] = []
     for file in files:
-        there = bool(paths_of(file))
+        present = bool(paths_of(file))
         try:
-            state, path = "right", str(find_weights(file))
+            state, path = "ok", str(find_weights(file))
         except DataError:
-            state, path = "wrong" if there else "not found", ", ".join(_found(file))
-            if there or names:
-                unfit.append(file)
+            state, path = "wrong" if present else "not found", ", ".join(_found(file))
+            if present or names:
+                failed.append(file)
         states.append({"name": file.name, "state": state, "path": path or None})
     if as_json:
         show_json(states)
     else:
         for row in states:
             click.echo(f"{row['state']:<9}  {row['path'] or row['name']}")
-    verify_files(unfit)
+    verify_files(failed)
 
 
 @weights.command()
@@ -117,13 +115,13 @@ def verify(
     "--to",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder to put them in; without it, the first in which they are looked for.",
+    help="Folder to put them in; by default the first one that is searched.",
 )
 @click.pass_context
 def fetch(ctx: click.Context, names: tuple[str, ...], folder: Path | None) -> None:
-    """Download the files NAME, and keep each only if its size and SHA-256 are right.
+    """Download the files NAME, and keep each only if size and SHA-256 match.
 
-    An interrupted download goes on when the same command is given again.
+    Repeat the command to resume an interrupted download.
 
     \b
     Examples:
@@ -138,7 +136,9 @@ def fetch(ctx: click.Context, names: tuple[str, ...], folder: Path | None) -> No
     for one in needed:
         click.echo(str(_fetch(one.file, to)))
     if to.absolute() not in [known.absolute() for known in search_folders()]:
-        click.echo(f"dddm does not look there: set {FOLDERS_VARIABLE}={to.absolute()}", err=True)
+        click.echo(
+            f"dddm does not search this folder: set {FOLDERS_VARIABLE}={to.absolute()}", err=True
+        )
 
 
 def _fetch(file: "WeightFile", folder: Path) -> Path:

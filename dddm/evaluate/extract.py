@@ -1,6 +1,6 @@
-"""Features of many images: in batches, shared among processes, and cached where they took long.
+"""Features of many images: in batches, shared among processes, and cached if they took long.
 
-Legend: N images, D feature dimensions, K of the images whose features are kept.
+Legend: N images, D feature dimensions, K images whose features are kept.
 """
 
 import time
@@ -23,7 +23,7 @@ from dddm.train.processes import ALONE, Processes
 
 BATCH_IMAGES: Final = 256
 MAX_KEPT: Final = 50_000
-"""Real images whose features are kept; of a larger set a random sample."""
+"""Features of at most so many real images are kept, a random sample of a larger set."""
 _CACHE_FROM_SECONDS: Final = 2.0
 _FORMAT: Final = 2
 
@@ -88,8 +88,8 @@ def _check_finite(found: Extraction, *, index: Tensor) -> None:
         bad_B = ~torch.isfinite(number_BD).all(dim=1)
         if bool(bad_B.any()):
             raise DataError(
-                f"the {what} of image {int(index[bad_B][0])} are not finite numbers, nor are those "
-                f"of {int(bad_B.sum()) - 1} others of {len(bad_B)}",
+                f"the {what} of image {int(index[bad_B][0])} are not finite, and those of "
+                f"{int(bad_B.sum()) - 1} more of {len(bad_B)} images",
                 where="evaluate.features",
                 remedy="use other features for these images",
             )
@@ -108,10 +108,10 @@ def real_features(
     """Features of a split's images, from the cache if they are in it.
 
     Args:
-        split: of a data set; its manifest identifies its images.
-        identity: `ComponentConfig.identity` of the features: a fingerprint of their own may leave
-            out an option, and then another option's would be taken from the cache.
-        max_kept: of how many images features are kept.
+        split: its manifest identifies the images.
+        identity: `ComponentConfig.identity` of the features; their own fingerprint might leave out
+            an option and then match features of another option in the cache.
+        max_kept: number of images whose features are kept.
 
     Raises:
         DataError: if a feature is not finite.
@@ -136,14 +136,16 @@ def real_features(
         kept = extract(features, split, processes=processes, progress=progress)
         found = RealFeatures(kept=kept, statistics=statistics_of(kept.features), images=len(split))
     else:
-        found = _of_many(features, split, max_kept=max_kept, processes=processes, progress=progress)
+        found = _from_sums(
+            features, split, max_kept=max_kept, processes=processes, progress=progress
+        )
     if processes.main and time.perf_counter() - began >= _CACHE_FROM_SECONDS:
         with suppress(EnvironmentProblem, OSError):  # the cache is optional
             save_checked(path, _to_store(found))
     return found
 
 
-def _of_many(
+def _from_sums(
     features: Features,
     split: Split,
     *,
@@ -151,7 +153,7 @@ def _of_many(
     processes: Processes,
     progress: Callable[[int], None],
 ) -> RealFeatures:
-    """Mean and covariance from sums over all images; the features of some."""
+    """Mean and covariance from sums over all images, and the features of a sample."""
     order_N = torch.randperm(len(split), generator=generator_for("kept features", max_kept))
     is_kept_N = torch.zeros(len(split), dtype=torch.bool)
     is_kept_N[order_N[:max_kept]] = True
@@ -164,10 +166,10 @@ def _of_many(
     for number in range(processes.rank, len(others), processes.count):
         moments.add(features.extract_with_logits(split.images(others[number])).features)
         progress(min(max_kept + (number + 1) * BATCH_IMAGES, len(split)))
-    together = RunningMoments()
+    total = RunningMoments()
     for share in processes.gather(moments):
-        together.merge(share)
-    return RealFeatures(kept=kept, statistics=together.statistics(), images=len(split))
+        total.merge(share)
+    return RealFeatures(kept=kept, statistics=total.statistics(), images=len(split))
 
 
 def _to_store(found: RealFeatures) -> dict[str, Tensor]:

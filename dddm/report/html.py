@@ -7,7 +7,6 @@ from typing import Any, Final
 import jinja2
 from PIL import Image
 
-from dddm.report.scores import deviation_of, floor_of
 from dddm.report.wording import duration, number, spread
 from dddm.support.images import png_bytes
 from dddm.support.quantities import counted, evaluations_note
@@ -29,7 +28,7 @@ def render(template: str, **values: Any) -> str:
         "spread": spread,
     }  # fmt: skip
     environment.globals |= {
-        "deviation_of": deviation_of, "evaluations_note": evaluations_note, "floor_of": floor_of,
+        "evaluations_note": evaluations_note,
     }  # fmt: skip
     style = (_HERE / "style.css").read_text(encoding="utf-8")
     return environment.get_template(template).render(style=style, **values)

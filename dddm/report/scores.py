@@ -11,16 +11,15 @@ from typing import Any, final
 from attrs import evolve, frozen
 
 from dddm.errors import DataError
-from dddm.evaluate.record import DEVIATION, ScoreRecord, read_scores
+from dddm.evaluate.record import ScoreRecord, read_scores
 from dddm.interfaces.info import Measure
-from dddm.interfaces.measurement import Floor
 from dddm.recipe.model import Recipe, ReportedResult
 from dddm.recipe.reported import format_value, in_words
 from dddm.report.charts import Chart, Line, line_chart
 from dddm.support.quantities import counted
 
 RESAMPLE = "resample"
-"""The floor that charts show as a dashed line: training images drawn again, with repetition."""
+"""Name of the floor shown as a dashed line: training images sampled with replacement."""
 
 
 @final
@@ -88,18 +87,8 @@ class ScoreTable:
 
     def has_generated(self, name: str) -> bool:
         """Whether generated images were scored at the image count of the floor called so."""
-        floors = (floor_of(score, name) for score in self.scores)
+        floors = (score.floor(name) for score in self.scores)
         return any(floor is not None and floor.generated_value is not None for floor in floors)
-
-
-def floor_of(score: ScoreRecord, name: str) -> Floor | None:
-    """The floor called `name`; None where the score has none."""
-    return next((floor for floor in score.floors if floor.name == name), None)
-
-
-def deviation_of(score: ScoreRecord) -> float | None:
-    """Standard deviation over seeds; None where there is one set of samples."""
-    return score.details.get(DEVIATION)
 
 
 def leading_measure(scores: Iterable[ScoreRecord]) -> Measure | None:
@@ -139,7 +128,7 @@ class ScoreSection:
     @property
     def has_deviations(self) -> bool:
         """Whether some score is a mean over seeds."""
-        return any(deviation_of(one) is not None for table in self.tables for one in table.scores)
+        return any(one.deviation is not None for table in self.tables for one in table.scores)
 
     def score_of(self, sampler: str, steps: int) -> ScoreRecord | None:
         """The one leading score of these samples; None where there is none, or several."""
@@ -280,15 +269,15 @@ def score_curve(table: ScoreTable) -> Chart | None:
             name=sampler,
             points=[(score.evaluations, score.value) for score in scores],
             deviations={
-                score.evaluations: deviation
+                score.evaluations: score.deviation
                 for score in scores
-                if (deviation := deviation_of(score)) is not None
+                if score.deviation is not None
             },
             colour=k % 4 + 1,
         )
         for k, (sampler, scores) in enumerate(by_sampler.items())
     ]
-    floors = {floor.value for one in table.scores if (floor := floor_of(one, RESAMPLE)) is not None}
+    floors = {floor.value for one in table.scores if (floor := one.floor(RESAMPLE)) is not None}
     comparable = table.paper is not None and table.paper.comparable
     reported = table.paper.values if table.paper is not None and comparable else {}
     bars = "Bars: one standard deviation over the seeds, up and down."

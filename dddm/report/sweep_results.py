@@ -22,8 +22,6 @@ from dddm.report.history import read_history, read_run_info, run_state
 from dddm.report.scores import (
     RESAMPLE,
     compare_with_paper,
-    deviation_of,
-    floor_of,
     leading_measure,
     load_scores,
     tables_of,
@@ -123,7 +121,7 @@ class Column:
     @property
     def deviations(self) -> tuple[float | None, ...]:
         """Over seeds, one for each entry."""
-        return tuple(None if score is None else deviation_of(score) for score in self.scores)
+        return tuple(None if score is None else score.deviation for score in self.scores)
 
     @property
     def best(self) -> float | None:
@@ -134,7 +132,7 @@ class Column:
     @property
     def floor(self) -> float | None:
         """What a resample of the training images reaches; None where that is not known."""
-        floors = [floor_of(score, RESAMPLE) for score in self.scores if score is not None]
+        floors = [score.floor(RESAMPLE) for score in self.scores if score is not None]
         values = [floor.value for floor in floors if floor is not None]
         return median(values) if values else None
 
@@ -200,7 +198,7 @@ class SweepTable:
     def _order(self, column: Column) -> str:
         more = column.measure.better == "more"
         found = [
-            (score.value, deviation_of(score), row.name)
+            (score.value, score.deviation, row.name)
             for row, score in zip(self.rows, column.scores, strict=True)
             if score is not None
         ]

@@ -1,4 +1,4 @@
-"""Which files of weights a recipe or the installed components need, and whether they are there.
+"""The files of weights that a recipe or the installed components need, and their verification.
 
 Imports no torch.
 """
@@ -19,18 +19,14 @@ from dddm.support.weights import find_weights
 @final
 @frozen(kw_only=True)
 class NeededWeights:
-    """A file of weights, and who may need it.
-
-    Attributes:
-        components: ids of the components, each with its kind in front, as in `metric dddm:lpips`.
-    """
+    """A file of weights, and the components that may need it, such as `metric dddm:lpips`."""
 
     file: WeightFile
     components: tuple[str, ...]
 
 
 def weights_of(catalogue: Catalogue) -> tuple[NeededWeights, ...]:
-    """Every file that an installed component may need, in order of names."""
+    """Every file that an installed component may need, ordered by name."""
     needed: dict[WeightFile, list[str]] = {}
     for component in catalogue.components():
         for file in component.weights:
@@ -42,10 +38,10 @@ def weights_of(catalogue: Catalogue) -> tuple[NeededWeights, ...]:
 
 
 def weights_named(catalogue: Catalogue, names: Sequence[str]) -> tuple[NeededWeights, ...]:
-    """The files called so; without names, every one that a component may need.
+    """The files with these names; without names, all that a component may need.
 
     Raises:
-        UsageError: if no component needs a file of one of the names.
+        UsageError: if no component needs a file of this name.
     """
     every = weights_of(catalogue)
     known = [needed.file.name for needed in every]
@@ -59,8 +55,8 @@ def weights_named(catalogue: Catalogue, names: Sequence[str]) -> tuple[NeededWei
     return tuple(needed for needed in every if not names or needed.file.name in names)
 
 
-def verify_weights(uses: Iterable[ComponentConfig]) -> None:
-    """Verify every file of weights that components, and what they hold, need; before all else.
+def verify_weights(configs: Iterable[ComponentConfig]) -> None:
+    """Verify every file of weights that components and their nested components need.
 
     Raises:
         DataError: if some are missing or wrong; all of them at once.
@@ -69,15 +65,15 @@ def verify_weights(uses: Iterable[ComponentConfig]) -> None:
     """
     files = dict.fromkeys(
         file
-        for top in uses
-        for use in top.with_nested()
-        for file in use.component.weights_for(use.options)
+        for top in configs
+        for config in top.with_nested()
+        for file in config.component.weights_for(config.options)
     )
     verify_files(files)
 
 
 def verify_files(files: Iterable[WeightFile]) -> None:
-    """Verify these files.
+    """Verify files of weights.
 
     Raises:
         DataError: if some are missing or wrong; all of them at once.

@@ -1,4 +1,4 @@
-"""Built-in scores: their registration, and what readers are told of each.  Imports no torch."""
+"""Registration and descriptions of the built-in scores.  Imports no torch."""
 
 from collections.abc import Callable
 from functools import cache
@@ -33,8 +33,8 @@ KERNEL: Final = ScoreInfo(
             name="kid",
             words="Kernel distance",
             better="less",
-            explained="compares all moments up to the third, and does not depend on how many "
-            "images there are; about 0 cannot be told from the training images",
+            explained="compares all moments up to the third, independent of the number of "
+            "images; about 0 is indistinguishable from the training images",
             heading="kid·10³",
             times=1000,
         ),
@@ -42,19 +42,18 @@ KERNEL: Final = ScoreInfo(
 )
 
 
-def _of_splits(options: InceptionScoreOptions) -> ScoreInfo:
-    # It needs an image for each split.
+def _inception_score(options: InceptionScoreOptions) -> ScoreInfo:
     return ScoreInfo(
         measures=(
             Measure(
                 name="is",
                 words="Inception Score",
                 better="more",
-                explained="how surely classes are recognised and how evenly they occur; it knows "
-                "nothing of the training images",
+                explained="how confidently classes are recognised and how evenly they occur; "
+                "it does not use the training images",
             ),
         ),
-        fewest_images=max(options.splits, 2),
+        fewest_images=max(options.splits, 2),  # one for each split
         logits=True,
     )
 
@@ -106,7 +105,7 @@ AUTHENTICITY: Final = (
 
 
 @cache  # equal registrations compare equal
-def _of_neighbours(measures: tuple[Measure, ...]) -> Callable[[NeighbourOptions], ScoreInfo]:
+def _neighbours(measures: tuple[Measure, ...]) -> Callable[[NeighbourOptions], ScoreInfo]:
     def describe(options: NeighbourOptions) -> ScoreInfo:
         return ScoreInfo(measures=measures, fewest_images=options.neighbours + 1)
 
@@ -168,7 +167,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_scores.inception_score:InceptionScore",
         options=InceptionScoreOptions,
         summary="Inception Score, of features that give logits of classes.",
-        describe=_of_splits,
+        describe=_inception_score,
         conformance=Conformance(examples=({}, {"splits": 2})),
     )
     for name, target, measures, summary in (
@@ -198,7 +197,7 @@ def dddm_register(registrar: Registrar) -> None:
             options=NeighbourOptions,
             check=check_neighbours,
             summary=summary,
-            describe=_of_neighbours(measures),
+            describe=_neighbours(measures),
             conformance=Conformance(examples=({}, {"neighbours": 5, "training_images": 30})),
         )
     registrar.add(

@@ -1,7 +1,6 @@
-"""The functions of torch-fidelity (0.4.0, pinned) that scores use.
+"""The functions of torch-fidelity (0.4.0, pinned) by which scores equal its `calculate_metrics`.
 
-With them scores equal those of its `calculate_metrics`.  They compute in the precision of their
-arguments, so they are given float64.
+They compute in the precision of their arguments, so they get float64.
 """
 
 from importlib import import_module
@@ -16,10 +15,10 @@ SEED: Final = 2020
 """torch-fidelity's default for subsets and shuffling."""
 
 
-def frechet_distance(one: Statistics, other: Statistics) -> float:
-    """FD between two sets of features: 0 for equal ones, up to rounding, also below 0."""
+def frechet_distance(first: Statistics, second: Statistics) -> float:
+    """FD between two sets of features; for equal sets 0 up to rounding, possibly below 0."""
     metric = _module("metric_fid")
-    pairs = [{"mu": each.mean, "sigma": each.covariance} for each in (one, other)]
+    pairs = [{"mu": each.mean, "sigma": each.covariance} for each in (first, second)]
     return float(metric.fid_statistics_to_metric(*pairs, verbose=False)[metric.KEY_METRIC_FID])
 
 

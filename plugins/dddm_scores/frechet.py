@@ -2,8 +2,8 @@
 
     FD = ‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½)
 
-It depends on the number of images, so each floor uses as many real images as were generated, or is
-given with the distance of as many generated ones.
+It depends on the number of images, so a floor uses as many real images as were generated, or
+comes with the distance of as many generated ones.
 
 Legend: N generated images, M training images, D feature dimensions.
 """
@@ -23,7 +23,7 @@ from dddm.support.noise import generator_for
 from dddm_scores.fidelity import frechet_distance
 
 RESAMPLES: Final = 5
-"""The distance of one resample varies by half of its value; the mean of five varies less."""
+"""The distance of a single resample varies by half of its value."""
 _FEWEST: Final = 2
 
 
@@ -64,8 +64,7 @@ def _to_training(features: Tensor, reference: Reference) -> float:
 def resample_distance(reference: Reference, images: int) -> float:
     """Mean FD of bootstrap resamples, of `images` training images each, to the training set.
 
-    Where only a sample of the training images' features is kept, it is a sample already and is
-    drawn from without repetition.
+    If only the features of a random sample are kept, resamples of it are without replacement.
     """
 
     def mean() -> float:

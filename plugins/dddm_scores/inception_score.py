@@ -2,8 +2,7 @@
 
     IS = exp(mean KL(p(y|x) ‖ p(y)))
 
-averaged over splits of the images.  It does not use the training images; their own score at the
-same number is its floor.
+averaged over splits of the images.  Its floor is the score of as many training images.
 
 Legend: N generated images, K classes.
 """

@@ -3,10 +3,9 @@
     k(x, y) = (xy / D + 1)³
     KID     = mean k(x, x′) + mean k(y, y′) − 2 mean k(x, y)        over x ≠ x′, y ≠ y′
 
-averaged over subsets, drawn as in torch-fidelity, so that values equal those of its
-`calculate_metrics`, whose own function spends most of its time in elementwise powers of float64.
-
-It is unbiased: its expectation does not depend on the number of images.
+averaged over subsets sampled as in torch-fidelity, so that values equal its `calculate_metrics`.
+(Its own function spends most of its time in elementwise powers of float64.)  KID is unbiased: the
+expectation does not depend on the number of images.
 
 Legend: N and M features of D dimensions, S of them in a subset.
 """
@@ -90,11 +89,11 @@ def kernel_distance(
             features[torch.from_numpy(random.choice(len(features), subset, replace=False))].double()
             for features in (generated, real)
         )
-        found.append(_of_subset(x_SD, y_SD))
+        found.append(_subset_distance(x_SD, y_SD))
     return fmean(found), pstdev(found)
 
 
-def _of_subset(x_SD: Tensor, y_SD: Tensor) -> float:
+def _subset_distance(x_SD: Tensor, y_SD: Tensor) -> float:
     count = len(x_SD)
     within = _off_diagonal(_kernel(x_SD, x_SD)) + _off_diagonal(_kernel(y_SD, y_SD))
     between = float(_kernel(x_SD, y_SD).sum())

@@ -24,7 +24,7 @@ _BLOCK_IMAGES = 1024
 class Nearest(Score):
     """Median distance of generated images to the nearest training image.
 
-    Far below the median of held-out images, samples are copies; far above it, they do not resemble
+    Far below the median of held-out images, samples are copies; far above, they do not resemble
     the data.
     """
 
@@ -73,7 +73,7 @@ def held_out_nearest(reference: Reference) -> Tensor | None:
 def nearest_distances(*, query: Tensor, reference: Tensor, block: int = _BLOCK_IMAGES) -> Tensor:
     """Euclidean distance (N,), float64, of each query (N, D) to the nearest reference (M, D).
 
-    Exactly 0 for a query that is one of the references.  At most `block` × `block` distances
+    Exactly 0 for a query equal to a reference.  At most `block` × `block` distances
     are in memory at once.
     """
     nearest_N = torch.full((len(query),), torch.inf, dtype=torch.float64)

@@ -1,6 +1,6 @@
 """Precision, recall, density, coverage and authenticity, from one comparison of two sets.
 
-Each feature of a set has a ball that reaches to its k-th nearest neighbour in the set.
+The ball of a feature reaches to its k-th nearest neighbour in the same set.
 
     precision     share of generated images in a ball of a real one        Kynkäänniemi et al. 2019
     recall        share of real images in a ball of a generated one
@@ -35,7 +35,7 @@ _COLUMNS: Final = 8192
 @final
 @frozen(kw_only=True)
 class NeighbourhoodValues:
-    """All but `density` lie in [0, 1]; about 1 is best for `density` and `authenticity`."""
+    """All but `density` lie in [0, 1]."""
 
     precision: float
     recall: float
@@ -146,7 +146,7 @@ def authenticity(options: NeighbourOptions) -> Score:
 
 @final
 class NeighbourhoodScore(Score):
-    """Some of the five values; scores with the same options share one comparison.
+    """Some of the five values; scores with equal options share one comparison.
 
     Args:
         names: measures of this score, fields of `NeighbourhoodValues`.
@@ -158,7 +158,7 @@ class NeighbourhoodScore(Score):
         self._names = names
 
     def measure(self, *, generated: Extraction, reference: Reference) -> Mapping[str, Measurement]:
-        real = self._of_training(reference)
+        real = self._training_neighbourhoods(reference)
         found = generated.cached(
             (__name__, "compared", self._k, self._images, reference),
             lambda: compare_neighbourhoods(
@@ -188,7 +188,7 @@ class NeighbourhoodScore(Score):
             (__name__, "held-out", self._k, self._images),
             lambda: compare_neighbourhoods(
                 neighbourhoods_of(held_out_KD, neighbours=self._k),
-                self._of_training(reference),
+                self._training_neighbourhoods(reference),
                 neighbours=self._k,
             ),
         )
@@ -197,8 +197,8 @@ class NeighbourhoodScore(Score):
             for name in self._names
         }
 
-    def _of_training(self, reference: Reference) -> Neighbourhoods:
-        """The balls of the training images, or of some of them sampled at random."""
+    def _training_neighbourhoods(self, reference: Reference) -> Neighbourhoods:
+        """Of all training images, or of a random sample of them."""
 
         def compute() -> Neighbourhoods:
             train_MD = reference.train

@@ -46,7 +46,7 @@ class NeighbourOptions:
     training_images: int | None = option(
         None,
         at_least=2,
-        help="How many training images, sampled at random, to compare with; without it all whose "
+        help="Number of training images, sampled at random, to compare with; by default all whose "
         "features are kept (at most 50,000).",
     )
 
@@ -56,6 +56,6 @@ def check_neighbours(options: NeighbourOptions, context: RecipeContext) -> Itera
     if options.training_images is not None and options.training_images <= options.neighbours:
         yield Issue(
             option="training_images",
-            what=f"{options.training_images} images have no {options.neighbours} neighbours each",
+            what=f"{options.training_images} images have too few neighbours each",
             remedy=f"use {options.neighbours + 1} or more",
         )

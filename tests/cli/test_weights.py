@@ -36,7 +36,7 @@ def test_the_list_says_who_needs_what_and_where_it_is(folder: Path) -> None:
         "  not found",
         "small.pth  5 bytes, for features toy:deep, metric toy:net",
         f"  {folder / 'small.pth'}",
-        f"looked for in: {folder}, {folder.parent / 'torch' / 'hub' / 'checkpoints'}",
+        f"searched: {folder}, {folder.parent / 'torch' / 'hub' / 'checkpoints'}",
     ]
 
 
@@ -55,7 +55,7 @@ def test_verify_without_names_accepts_what_is_missing(folder: Path) -> None:
     done = call("verify")
     assert done.exception is None
     assert done.stdout.splitlines() == [
-        "not found  large.pth", f"right      {folder / 'small.pth'}",
+        "not found  large.pth", f"ok         {folder / 'small.pth'}",
     ]  # fmt: skip
     (folder / "large.pth").write_bytes(b"wrong one")
     done = call("verify")

@@ -15,7 +15,6 @@ from dddm.report.scores import (
     ScoreSection,
     ScoreTable,
     compare_with_paper,
-    floor_of,
     gather_scores,
     load_scores,
     score_curve,
@@ -64,8 +63,8 @@ def test_a_floor_that_one_score_lacks_leaves_a_gap() -> None:
     records[0] = attrs.evolve(records[0], floors=records[0].floors[1:])
     (table,) = tables_of(records)
     assert set(table.floor_names) == {"resample", "held-out"}
-    assert floor_of(table.scores[0], "resample") is None
-    assert floor_of(table.scores[0], "held-out") == records[0].floors[0]
+    assert table.scores[0].floor("resample") is None
+    assert table.scores[0].floor("held-out") == records[0].floors[0]
     assert table.has_generated("held-out")
     assert not table.has_generated("resample")
 
