@@ -327,7 +327,7 @@ converted. An option whose default is "left out" is off, or follows from others 
     evaluate = keys["evaluate"]
     protocol = evaluate["properties"]["protocol"]["description"]
     settings = {
-        "[train]": ("Algorithm 1 and its optimizer.", TrainSettings),
+        "[train]": ("Length, batch, precision, averages and checkpoints.", TrainSettings),
         "[[sample]], any sampler": ("Beside `use` and the sampler's own options.", SampleSettings),
         "[evaluate.protocol]": (protocol, Protocol),
         "[[reported]]": (
