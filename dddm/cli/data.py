@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from dddm.interfaces.data_report import DataReport, SplitReport
     from dddm.interfaces.dataset import Dataset
 
-_SHOWN_PROBLEMS: Final = 100
-_SHOWN_DUPLICATES: Final = 20
 _SHOWN_CLASSES: Final = 20
 
 _workers_option = click.option(
@@ -72,7 +70,7 @@ def pack(ctx: click.Context, recipe: str, overrides: tuple[str, ...], workers: i
 
             folder = dataset.prepare(progress=progress, workers=workers)
     if folder is None:
-        click.echo("nothing to pack: this data set is not read from files", err=True)
+        click.echo("nothing to pack: this data set does not read image files", err=True)
     else:
         click.echo(str(folder))
 
@@ -112,11 +110,11 @@ def check(
         _show(report)
     if report.problems:
         from dddm.errors import DataError
+        from dddm.support.quantities import counted
 
-        first = report.problems[0]
-        count = len(report.problems)
+        first, count = report.problems[0], counted(len(report.problems), "problem")
         raise DataError(
-            f"{count} problem{'s' if count > 1 else ''} with these images; the first: {first.what}",
+            f"{count} with these images; the first: {first.what}",
             where=first.where,
             remedy=first.remedy or "replace or remove the files listed above",
         )
@@ -138,12 +136,11 @@ def _show(report: "DataReport") -> None:
         click.echo(note)
     if report.packed is not None:
         click.echo(f"packed: {report.packed}")
-    _show_duplicates(report)
-    for problem in report.problems[:_SHOWN_PROBLEMS]:
-        click.echo(f"{problem.where}: {problem.what}")
-    _show_rest(len(report.problems) - _SHOWN_PROBLEMS, "problems")
-    if not report.problems:
-        click.echo("no problems")
+    if report.duplicates:
+        click.echo(f"{len(report.duplicates):,} groups of equal images:")
+    _show_first([f"  {' = '.join(group)}" for group in report.duplicates], "duplicates", limit=20)
+    problems = [f"{problem.where}: {problem.what}" for problem in report.problems]
+    _show_first(problems, "problems", limit=100)
 
 
 def _classes(split: "SplitReport") -> str:
@@ -156,16 +153,8 @@ def _classes(split: "SplitReport") -> str:
     return f"; {len(counts):,} classes of {fewest:,} to {most:,} images"
 
 
-def _show_duplicates(report: "DataReport") -> None:
-    if not report.duplicates:
-        click.echo("no duplicates")
-        return
-    click.echo(f"{len(report.duplicates):,} groups of equal images:")
-    for group in report.duplicates[:_SHOWN_DUPLICATES]:
-        click.echo(f"  {' = '.join(group)}")
-    _show_rest(len(report.duplicates) - _SHOWN_DUPLICATES, "groups")
-
-
-def _show_rest(count: int, what: str) -> None:
-    if count > 0:
-        click.echo(f"  and {count:,} more {what} (listed by --json)")
+def _show_first(lines: list[str], what: str, *, limit: int) -> None:
+    for line in lines[:limit] or [f"no {what}"]:
+        click.echo(line)
+    if len(lines) > limit:
+        click.echo(f"  and {len(lines) - limit:,} more (listed by --json)")

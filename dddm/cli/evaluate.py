@@ -184,32 +184,17 @@ def _score_run(
     """The scores; None in a process other than the first."""
     from dddm.evaluate.evaluate import evaluate as evaluate_run
     from dddm.evaluate.record import FROM_RECIPE
-    from dddm.train.context import RunContext
-    from dddm.train.device import choose_device
-    from dddm.train.events import EventBus, subscribers_for
-    from dddm.train.processes import join
+    from dddm.train.context import open_trained
     from dddm.train.stopping import StopRequest
 
-    chosen, stop = choose_device(device, local_rank=local_rank()), StopRequest()
-    with join(chosen) as processes:
-        observers = (
-            subscribers_for(recipe, catalogue=catalogue, folder=folder) if processes.main else []
-        )
-        events = EventBus(observers, stop=stop)
-        context = RunContext(
-            recipe=recipe,
-            folder=folder,
-            device=chosen,
-            events=events,
-            stop=stop,
-            processes=processes,
-        )
+    stop = StopRequest()
+    with open_trained(recipe, folder, catalogue=catalogue, device=device, stop=stop) as context:
         try:
             scores = evaluate_run(context, requested_by=preset or FROM_RECIPE)
         finally:
-            events.report_failures()
-            events.close()
-    return scores if processes.main else None
+            context.events.report_failures()
+            context.events.close()
+    return scores if context.processes.main else None
 
 
 def _real_images(

@@ -1,8 +1,7 @@
-"""The state of any optimizer as named tensors, for a checkpoint without pickle; its learning rate.
+"""The state of any optimizer as named tensors, for checkpoints without pickle.
 
-State that can be kept is what stands in `optimizer.state` for a parameter: dense tensors, numbers
-and None, by name.  A tensor is named `parameter's number.name`; what follows a # says what is not
-plain about an entry:
+What can be saved is what `optimizer.state` holds for a parameter: dense tensors, numbers and None,
+by name.  A tensor is named `parameter's number.name`, with a suffix for anything else:
 
     3.exp_avg         a tensor of the shape of parameter 3, or of one number
     3.row_var#shaped  a tensor of another shape
@@ -43,14 +42,13 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def optimizer_state(
     optimizer: torch.optim.Optimizer, *, title: str | None = None
 ) -> dict[str, Tensor]:
-    """All of the state, by name; tensors are the optimizer's own, not copies.
+    """All of the state by name; the tensors are the optimizer's, not copies.
 
     Args:
-        optimizer: whose per-parameter state is tensors, numbers and None.
-        title: what errors call it; None for its class's name.
+        title: the optimizer's name in errors; None for its class's name.
 
     Raises:
-        PluginError: if it holds anything else.
+        PluginError: if the state holds anything but tensors, numbers and None per parameter.
     """
     title = type(optimizer).__name__ if title is None else title
     numbers = {id(p): number for number, p in enumerate(parameters_of(optimizer))}
@@ -68,12 +66,12 @@ def optimizer_state(
 
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
-    """Return to what `optimizer_state` gave; the settings stay those of the recipe.
+    """Restore what `optimizer_state` returned; settings such as betas stay the recipe's.
 
-    Parameters of which it has nothing, such as frozen ones, begin without state.
+    Parameters without an entry, such as frozen ones, start without state.
 
     Raises:
-        ValueError: if the state is of other parameters.
+        ValueError: if the state belongs to other parameters.
     """
     parameters = parameters_of(optimizer)
     by_number: dict[int, dict[str, Any]] = {}
@@ -90,7 +88,7 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, T
             )
         by_number.setdefault(number, {})[name] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": by_number})
-    # torch gives floating-point state the parameter's dtype; a run that goes on keeps its own.
+    # torch casts floating-point state to the parameter's dtype; a resumed run keeps its own.
     for number, entries in by_number.items():
         loaded = optimizer.state[parameters[number]]
         for name, value in entries.items():
@@ -99,27 +97,25 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, T
 
 
 def parameters_of(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
-    """In the order of its groups, which is that of their numbers."""
+    """All parameters, in the order by which their state is numbered."""
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def unsavable(title: str, what: str) -> PluginError:
-    """The error of an optimizer that keeps what no checkpoint can hold."""
+    """The error for an optimizer that keeps something a checkpoint cannot hold."""
     return PluginError(
         f"the optimizer {title} keeps {what}; a checkpoint cannot hold it",
-        remedy="keep tensors, numbers and None by name in `self.state[parameter]`, and nothing "
-        "anywhere else",
+        remedy="keep only tensors, numbers and None, by name, in `self.state[parameter]`",
     )
 
 
 def _as_tensor(value: Any, *, shape: torch.Size, name: str, title: str) -> tuple[str, Tensor]:
-    """A mark for the name, and the tensor to save."""
     if value is None:
         return _MARK + _NONE, torch.empty(0, dtype=torch.uint8)
     if type(value) in {Tensor, nn.Parameter}:
         tensor: Tensor = value.detach()
         if tensor.layout is torch.strided and not tensor.is_quantized and not tensor.is_complex():
-            # A view would bring all of its storage along.
+            # safetensors would save all of the storage behind a view.
             whole = tensor.untyped_storage().nbytes() == tensor.nbytes
             plain = tensor.shape in {shape, ()}
             return "" if plain else _MARK + _SHAPED, tensor if whole else tensor.clone()
@@ -147,14 +143,8 @@ def _from_tensor(tensor: Tensor, *, mark: str, like: Tensor) -> Any:
         return tensor.clone()
     if tensor.shape not in {like.shape, ()}:
         return _MISFIT
-    return _laid_out_like(like, tensor)
-
-
-def _laid_out_like(parameter: Tensor, tensor: Tensor) -> Tensor:
-    """A copy, in the memory order of the parameter if it holds one number for each of its own.
-
-    Fused Adam walks through memory: moments in another order would meet other weights.
-    """
-    if tensor.shape != parameter.shape or not tensor.ndim:
+    if tensor.shape != like.shape or not tensor.ndim:
         return tensor.clone()
-    return torch.empty_like(parameter, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
+    # In the parameter's memory format: fused Adam walks through memory, and moments in another
+    # order would meet other weights.
+    return torch.empty_like(like, dtype=tensor.dtype, requires_grad=False).copy_(tensor)

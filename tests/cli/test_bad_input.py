@@ -21,10 +21,7 @@ RECIPES = [
     (('use = "adm"', 'use = "nobody:adm"'), 4, ("tiny.toml:13:7", "nobody:adm")),
     (("channels = 8", "chanels = 8"), 3, ("tiny.toml:14:1", "did you mean channels?")),
     (("channels = 8", 'channels = "8"'), 3, ("tiny.toml:14:12", "a whole number")),
-    (("channels = 8", "channels = 8.0"), 3, ("tiny.toml:14:12", "found 8.0")),
-    (("classes = true", "classes = 1"), 3, ("tiny.toml:18:11", "true or false")),
     (("epochs = 3", "epochs = true"), 3, ("tiny.toml:34:10", "found true")),
-    (("epochs = 3", "epochs = -3"), 3, ("tiny.toml:34:10", "at least 1")),
     (("batch_images = 250", "batch_images = 2000"), 3, ("tiny.toml:35:16", "use 1500 or fewer")),
     (("batch_images = 250", "batch_images = 250\nshards = 7"), 3, ("tiny.toml:36:10", "divisor")),
     (("multipliers = [1, 2]", "multipliers = [1, 2, 2, 2, 2]"), 3,
@@ -32,19 +29,16 @@ RECIPES = [
     (("attention = [4]", "attention = [3]"), 3, ("tiny.toml:17:13", "8, 4 pixels high")),
     (("attention = [4]", ""), 3, ("attention", "concatenation")),
     (("channels = 8", "channels = 9\nheads = 2"), 3, ("tiny.toml:15:9", "heads = 1 or 3 or 9")),
-    (("timesteps = 50", "timesteps = 0"), 3, ("tiny.toml:10:13", "at least 1")),
     (("timesteps = 50", "timesteps = 15"), 3, ("tiny.toml", "use more than 20 timesteps")),
-    (("c = 0.0043", "c = 0"), 3, ("tiny.toml:22:5", "above 0")),
     (("c = 0.0043", ""), 3, ("tiny.toml:20:1", "add c")),
     (("rate = 2e-3", "rate = inf"), 3, ("tiny.toml:31:8", "not finite")),
-    (("steps = [1, 2]", "steps = []\nimages = [3]"), 3, ("tiny.toml",)),
     (("steps = [1, 2]", "steps = [0]"), 3, ("tiny.toml:42:9", "at least 1")),
     (('features = "pixels"', 'features = "fid"'), 4, ("tiny.toml:46:12", "pixels")),
     (('features = "pixels"', 'preset = "cifar10"'), 3, ("tiny.toml:46:10", "cifar10-paper")),
     (("batch_images = 250", "batch_images = 250\naccumulation_steps = 3"), 3,
      ("tiny.toml:36:22", "a divisor of 250")),
     (("ema = 0.9", "extra_ema_decays = [0.5, 0.9]\nema = 0.9"), 3,
-     ("tiny.toml:36:20", "stands twice")),
+     ("tiny.toml:36:20", "listed twice")),
     (("epochs = 3", 'epochs = 3\nprecision = "float8"'), 3, ("tiny.toml:35:13", "bfloat16")),
     (("epochs = 3", "epochs = 3\nscore_every_epochs = 1\nscore_steps = []"), 3,
      ("tiny.toml:36:15", "score_steps = [1, 2]")),
@@ -89,10 +83,7 @@ def test_a_wrong_recipe(
         (["-p", "no:dddm.metrics", "check", "digits"], 4, ("dddm.metrics disabled",)),
         (["plugins", "show", "amd"], 4, ("amd", "adm")),
         (["sample", "--steps", "0"], 2, ("--steps", "x>=1")),
-        (["sample"], 2, ("runs", "dddm run")),
         (["sample", "nowhere"], 2, ("nowhere",)),
-        (["report", "nowhere"], 2, ("nowhere",)),
-        (["evaluate", "nowhere"], 2, ("nowhere",)),
     ],
 )
 def test_a_wrong_command(
@@ -148,21 +139,15 @@ def test_a_run_folder_of_a_recipe_that_trained_nothing(copy: Path) -> None:
     assert (copy / "runs/tiny/recipe.toml").exists()
 
 
-def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
-    """Files of somebody else's are not written among."""
+def test_a_folder_that_is_not_a_run(tmp_path: Path) -> None:
+    """Nothing is written among somebody else's files."""
     write_tiny(tmp_path)
+    done = call("run", "tiny.toml", "--folder", "tiny.toml", cwd=tmp_path)
+    refused(done, "tiny.toml is a file", "--folder", code=2)
     (tmp_path / "runs/tiny").mkdir(parents=True)
     (tmp_path / "runs/tiny/thesis.tex").write_text("x")
     done = call("run", "tiny.toml", cwd=tmp_path)
     refused(done, "runs/tiny", "is not a run folder", "--folder", code=2)
-
-
-def test_a_file_where_the_run_should_be(tmp_path: Path) -> None:
-    """A file in the way is named."""
-    write_tiny(tmp_path)
-    (tmp_path / "taken").write_text("x")
-    done = call("run", "tiny.toml", "--folder", "taken", cwd=tmp_path)
-    refused(done, "taken is a file", "--folder", code=2)
 
 
 def test_a_device_that_is_not_there(tmp_path: Path) -> None:
@@ -184,7 +169,6 @@ def test_a_device_that_is_not_there(tmp_path: Path) -> None:
         (["--option", "clmp=false"], 2, ("clmp", "clamp")),
         (["--option", "clamp=3"], 2, ("clamp", "true or false")),
         (["--out", "tiny.toml"], 2, ("tiny.toml", "--out")),
-        (["--images", "many"], 2, ("--images", "many")),
     ],
 )
 def test_samples_that_cannot_be_drawn(
@@ -217,7 +201,7 @@ def test_a_damaged_newest_checkpoint(copy: Path, damage: Callable[[Path], None])
 
 
 def test_only_damaged_checkpoints(copy: Path) -> None:
-    """Training does not silently begin anew where checkpoints were."""
+    """Training does not silently start over where there were checkpoints."""
     for path in (copy / "runs/tiny/checkpoints").iterdir():
         (path / "manifest.json").write_text("{")
     for words in (["run", "tiny.toml"], ["sample"]):

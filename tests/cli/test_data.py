@@ -1,4 +1,4 @@
-"""`dddm data` packs and checks what a recipe names: the command line, mostly in-process."""
+"""`dddm data` packs and checks what a recipe names."""
 
 import json
 import os
@@ -7,16 +7,14 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import command_line
 import numpy as np
 import pytest
-from command_line import command, environment, succeeded, write_tiny
+from command_line import call, command, environment, succeeded, write_tiny
 from PIL import Image
-
-from dddm.cli.main import main
 
 HEADER_AND_IMAGES = 128 + 8 * 3 * 16 * 16
 
@@ -41,115 +39,90 @@ def recipe(place: Path, use: str, **options: Any) -> Path:
     )
 
 
-@pytest.fixture
-def call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Give a command as in a terminal whose working directory is `tmp_path`."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str | Path) -> "subprocess.CompletedProcess[str]":
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        code = ended.value.code
-        assert isinstance(code, int)
-        return subprocess.CompletedProcess(words, code, out, err)
-
-    return run
-
-
-Call = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
 def refused(done: subprocess.CompletedProcess[str], *says: str, code: int = 7) -> None:
-    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
-    for words in says:
-        assert words in done.stderr, (words, done.stderr)
+    command_line.refused(done, *says, code=code)
 
 
 def test_packing_again_prints_the_same_folder(
-    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It lies in the cache; what was done is not done again, and both print the same."""
     named = recipe(tmp_path, "folder", path="images")
     images(tmp_path / "images")
     monkeypatch.setenv("DDDM_CACHE", str(tmp_path / "cache"))
-    printed = succeeded(call("data", "pack", named))
+    printed = succeeded(call("data", "pack", named, cwd=tmp_path))
     folder = Path(printed.strip())
     assert folder.parent == tmp_path / "cache" / "packed"
     written = (folder / "manifest.json").stat().st_mtime_ns
-    assert succeeded(call("data", "pack", named)) == printed
+    assert succeeded(call("data", "pack", named, cwd=tmp_path)) == printed
     assert (folder / "manifest.json").stat().st_mtime_ns == written
 
 
-def test_a_data_set_without_files_needs_no_packing(tmp_path: Path, call: Call) -> None:
+def test_a_data_set_without_files_needs_no_packing(tmp_path: Path) -> None:
     named = write_tiny(tmp_path)
-    done = call("data", "pack", named)
+    done = call("data", "pack", named, cwd=tmp_path)
     assert succeeded(done) == ""
     assert "nothing to pack" in done.stderr
-    found = json.loads(succeeded(call("data", "check", named, "--json")))
+    found = json.loads(succeeded(call("data", "check", named, "--json", cwd=tmp_path)))
     assert found["splits"]["train"]["images"] == 1500
 
 
-def test_checking_lists_all_problems(tmp_path: Path, call: Call) -> None:
+def test_checking_lists_all_problems(tmp_path: Path) -> None:
     root = images(tmp_path / "images")
     (root / "cat" / "000.png").write_bytes(b"nonsense")
     (root / "dog" / "001.png").write_bytes(b"")
     (root / "cat" / "copy.png").write_bytes((root / "dog" / "003.png").read_bytes())
     named = recipe(tmp_path, "folder", path="images")
-    done = call("data", "check", named)
+    done = call("data", "check", named, cwd=tmp_path)
     refused(done, "2 problems with these images")
     for words in ("cat/000.png: ", "dog/001.png: ", "copy.png = ", "cat 4, dog 3"):
         assert words in done.stdout
-    done = call("data", "check", named, "--json")
+    done = call("data", "check", named, "--json", cwd=tmp_path)
     refused(done)
     assert len(json.loads(done.stdout)["problems"]) == 2
 
 
-def test_a_changed_array_is_found_by_checking(tmp_path: Path, call: Call) -> None:
+def test_a_changed_array_is_found_by_checking(tmp_path: Path) -> None:
     """Its checksum is not what it was; a run would see a changed size only."""
     images(tmp_path / "images")
     named = recipe(tmp_path, "folder", path="images", packed="packed")
-    succeeded(call("data", "pack", named))
-    assert "no problems" in succeeded(call("data", "check", named))
+    succeeded(call("data", "pack", named, cwd=tmp_path))
+    assert "no problems" in succeeded(call("data", "check", named, cwd=tmp_path))
     path = tmp_path / "packed" / "train.images.npy"
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    refused(call("data", "check", named), "has changed since it was packed")
+    refused(call("data", "check", named, cwd=tmp_path), "has changed since it was packed")
     path.write_bytes(data[:-1])
-    done = call("run", named)
+    done = call("run", named, cwd=tmp_path)
     refused(done, "the packed images are damaged", f"instead of {HEADER_AND_IMAGES:,}")
 
 
-def test_a_run_refuses_bad_images_before_training(tmp_path: Path, call: Call) -> None:
+def test_a_run_refuses_bad_images_before_training(tmp_path: Path) -> None:
     """A folder without images, a damaged one, two sizes: each named, none a traceback."""
     root = tmp_path / "images"
     root.mkdir()
     named = recipe(tmp_path, "folder", path="images")
-    refused(call("run", named), "it contains no images", "correct data.path")
+    refused(call("run", named, cwd=tmp_path), "it contains no images", "correct data.path")
     images(root)
     Image.new("RGB", (20, 10)).save(root / "cat" / "odd.png")
-    refused(call("run", named), "8 of 16×16", "1 of 10×20", "data.size = 16")
+    refused(call("run", named, cwd=tmp_path), "8 of 16×16", "1 of 10×20", "data.size = 16")
     (root / "cat" / "odd.png").write_bytes(b"nonsense")
-    refused(call("run", named), str(root / "cat" / "odd.png"), "data check")
+    refused(call("run", named, cwd=tmp_path), str(root / "cat" / "odd.png"), "data check")
 
 
-def test_an_npz_without_labels_is_no_data_for_classes(tmp_path: Path, call: Call) -> None:
+def test_an_npz_without_labels_is_no_data_for_classes(tmp_path: Path) -> None:
     """A network that is told classes says that there are none."""
     np.savez(tmp_path / "a.npz", images=np.zeros((8, 16, 16, 3), np.uint8))
     named = recipe(tmp_path, "npz", path="a.npz")
     more = ("--set", "train.batch_images=4", "--set", "backbone.classes=true")
-    done = call("run", named, *more)
+    done = call("run", named, *more, cwd=tmp_path)
     assert done.returncode in {3, 7}
     assert "Traceback" not in done.stderr
     assert "classes" in done.stderr
 
 
-def test_a_pickle_that_runs_code_is_refused(tmp_path: Path, call: Call) -> None:
+def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
     """Its MD5 is not CIFAR-10's, so that it is not even opened; code never runs."""
 
     class Evil:
@@ -161,26 +134,26 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path: Path, call: Call) -> None:
     for name in (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta"):
         (folder / name).write_bytes(pickle.dumps(Evil()))
     named = recipe(tmp_path, "cifar10", path=".")
-    refused(call("data", "check", named), "is not CIFAR-10's", "published one is")
+    refused(call("data", "check", named, cwd=tmp_path), "is not CIFAR-10's", "published one is")
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_full_disk_is_an_error(tmp_path: Path, call: Call) -> None:
+def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
     images(tmp_path / "images", 64)
     named = recipe(tmp_path, "folder", path="images", packed="packed")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        done = call("data", "pack", named)
+        done = call("data", "pack", named, cwd=tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     refused(done, "no space left on the device", code=6)
     assert not (tmp_path / "packed").exists()
 
 
-def test_packing_resumes_after_sigterm(tmp_path: Path, call: Call) -> None:
+def test_packing_resumes_after_sigterm(tmp_path: Path) -> None:
     """SIGTERM exits with 75 and says to give the command again, which ends with the same array."""
-    images(tmp_path / "images", 1200, size=8)
+    images(tmp_path / "images", 600, size=8)
     named = recipe(tmp_path, "folder", path="images")
     stopped = command("data", "pack", named, "--set", "data.packed=stopped", "--workers", "1")
     with subprocess.Popen(
@@ -199,6 +172,17 @@ def test_packing_resumes_after_sigterm(tmp_path: Path, call: Call) -> None:
     assert "give the same command again" in errors
     assert not (tmp_path / "stopped").exists()
     for name in ("stopped", "whole"):
-        succeeded(call("data", "pack", named, "--set", f"data.packed={name}", "--workers", "1"))
+        succeeded(
+            call(
+                "data",
+                "pack",
+                named,
+                "--set",
+                f"data.packed={name}",
+                "--workers",
+                "1",
+                cwd=tmp_path,
+            )
+        )
     for path in (tmp_path / "whole").iterdir():
         assert (tmp_path / "stopped" / path.name).read_bytes() == path.read_bytes()

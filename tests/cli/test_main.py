@@ -192,8 +192,7 @@ def test_completion_offers_names(
     assert [line.removeprefix("plain,") for line in lines if line.startswith("plain,")] == offered
 
 
-def test_it_runs_without_arguments(capsys: pytest.CaptureFixture[str]) -> None:
-    """`dddm` alone shows what there is."""
+def test_dddm_alone_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as leaving:
         main([])
     assert leaving.value.code in {0, 2}  # older releases of click say 0
