@@ -163,7 +163,6 @@ def test_two_processes_score_alike(asked_for_all: RunFolder, tmp_path: Path) -> 
 
 @pytest.fixture
 def two_runs(run_folder: RunFolder, tmp_path: Path) -> tuple[Path, Path]:
-    """Two scored runs, whose samples differ."""
     done = call("evaluate", where=tmp_path)
     assert done.returncode == 0, done.stderr
     other = tmp_path / "runs" / "other"
@@ -253,7 +252,6 @@ def scored_by(run: RunFolder) -> list[tuple[str, str]]:
 
 
 def evaluated(*words: str) -> str:
-    """What a command prints that must succeed."""
     done = CliRunner().invoke(dddm, ["evaluate", *words])
     assert done.exit_code == 0, (done.output, done.exception)
     return done.stdout
@@ -392,7 +390,6 @@ def test_images_of_others(run_folder: RunFolder, tmp_path: Path) -> None:
 def test_options_that_do_not_fit(
     run_folder: RunFolder, tmp_path: Path, words: tuple[str, ...], code: int, says: tuple[str, ...]
 ) -> None:
-    """Each with what to write instead."""
     done = call("evaluate", *words, where=tmp_path)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr

@@ -14,7 +14,6 @@ from dddm.interfaces.measurement import Floor
 
 
 def frechet(steps: int, value: float) -> ScoreRecord:
-    """A Fréchet distance with both floors."""
     return ScoreRecord(
         measure=measure_of("fd"),
         name="fd-digits-classifier@1500",
@@ -31,7 +30,6 @@ def frechet(steps: int, value: float) -> ScoreRecord:
 
 
 def nearest(steps: int) -> ScoreRecord:
-    """A nearest distance with its details."""
     return ScoreRecord(
         measure=measure_of("nearest"),
         name="nearest-digits-classifier@1500",
@@ -53,7 +51,6 @@ def lines(*scores: ScoreRecord) -> list[str]:
 
 
 def row(text: str) -> list[str]:
-    """The cells of one line."""
     return re.split(r"\s{2,}", text.strip())
 
 
@@ -93,7 +90,6 @@ def test_what_was_not_measured_is_a_dash() -> None:
 
 
 def test_no_held_out_images() -> None:
-    """Without them the value stands alone."""
     bare = ScoreRecord(
         measure=measure_of("nearest"),
         name="nearest-pixels@8",

@@ -91,7 +91,6 @@ def test_fetch_says_when_dddm_does_not_look_there(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    """With the nearest."""
     done = call("fetch", "smal.pth")
     assert isinstance(done.exception, UsageError)
     assert "did you mean small.pth?" in str(done.exception)

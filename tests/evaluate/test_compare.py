@@ -76,7 +76,6 @@ def test_like_scores_of_other_weights_and_seeds_are_compared() -> None:
     ],
 )
 def test_what_differs_is_named(changed: dict[str, Any], says: str) -> None:
-    """With both values, in a line."""
     (pair,) = compare([score()], [score(**changed)]).pairs
     (sentence,) = pair.differences
     assert sentence.startswith(says)

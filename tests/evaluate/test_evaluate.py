@@ -9,15 +9,13 @@ import pytest
 import torch
 from attrs import evolve
 from sample_folders import write_samples
+from toy_evaluation import BrokenFeatures
 
 from dddm.errors import DataError, RecipeError, StoppedEarly
 from dddm.evaluate.evaluate import evaluate
 from dddm.evaluate.record import ScoreRecord, read_scores
 from dddm.generate.storage import Samples
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.features import Features
-from dddm.interfaces.info import ImageShape
-from dddm.interfaces.metric import Metric as Distance
 from dddm.interfaces.observer import Event, Notice, Observer, ScoreMeasured
 from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.recipe.model import (
@@ -42,37 +40,7 @@ CPU = torch.device("cpu")
 CATALOGUE = load_catalogue()
 
 
-@final
-class DigitsTrainedMetric(Distance):
-    """A metric whose features were trained on digits too."""
-
-    def __init__(self, options: NoOptions) -> None:
-        pass
-
-    @property
-    def trained_on(self) -> str | None:
-        """Digits."""
-        return "digits"
-
-    def distance(self, *, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Evaluation takes no distance of the metric's."""
-        raise NotImplementedError
-
-
-@final
-class PlainMetric(Distance):
-    """A metric without learned features."""
-
-    def __init__(self, options: NoOptions) -> None:
-        pass
-
-    def distance(self, *, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Evaluation takes no distance of the metric's."""
-        raise NotImplementedError
-
-
 def use(kind: Kind, name: str, target: str) -> ComponentConfig:
-    """A component without options."""
     component = Component(
         kind=kind,
         name=name,
@@ -90,25 +58,19 @@ def use(kind: Kind, name: str, target: str) -> ComponentConfig:
 FEATURES = {
     "digits-classifier": "dddm_features.digits_classifier:DigitsClassifier",
     "pixels": "dddm_features.pixels:Pixels",
+    "broken": "toy_evaluation:BrokenFeatures",
 }
 
 
 def make_recipe(
-    monkeypatch: pytest.MonkeyPatch,
     *,
     features: tuple[str, ...] = ("digits-classifier",),
     scores: tuple[str, ...] = ("fd", "nearest"),
-    metric: type[Distance] = PlainMetric,
+    metric: str = "PlainMetric",
 ) -> Recipe:
-    """A checked recipe for digits; only what evaluation looks at can be loaded."""
+    """A recipe for digits; only what evaluation uses can be loaded."""
     unused = use(Kind.SCHEDULE, "unused", "nowhere:Nothing")
-    used_metric = use(Kind.METRIC, "toy", "toy_metrics:Toy")
-    load = Component.load
-
-    def load_or_toy(component: Component) -> Any:
-        return metric if component.name == "toy" else load(component)
-
-    monkeypatch.setattr(Component, "load", load_or_toy)
+    used_metric = use(Kind.METRIC, "toy", f"toy_evaluation:{metric}")
     jobs = [
         SampleSpec(
             sampler=use(Kind.SAMPLER, name, "nowhere:Nothing"), steps=(1,), images=10, seed=0
@@ -145,7 +107,6 @@ def make_recipe(
 def put_samples(
     folder: RunFolder, images: torch.Tensor, *, sampler: str = "fixed-time", steps: int = 1
 ) -> None:
-    """Store images as samples of a sampler."""
     facts = {
         "sampler": sampler,
         "sampler_id": f"dddm:{sampler}",
@@ -161,21 +122,22 @@ def put_samples(
     write_samples(folder.samples / f"{sampler}-{steps}", samples, columns=10)
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def splits() -> dict[str, Split]:
-    """Real digits."""
     return dict(Digits(NoOptions()).splits())
 
 
 def images_of(split: Split, count: int) -> torch.Tensor:
-    """The first images of a split."""
     return split.images(torch.arange(count))
 
 
 @final
 class Recorder(Observer):
-    """Keeps all events."""
-
     def __init__(self) -> None:
         self.events: list[Event] = []
 
@@ -189,40 +151,14 @@ def context_of(recipe: Recipe, folder: RunFolder, *observers: Observer) -> RunCo
 
 
 def score_all(recipe: Recipe, folder: RunFolder) -> tuple[tuple[ScoreRecord, ...], list[Event]]:
-    """Scores, and the events they came with."""
     recorder = Recorder()
     return evaluate(context_of(recipe, folder, recorder)), recorder.events
 
 
-def test_copies_noise_and_real_images(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
-) -> None:
-    """Held-out digits score as their floor does, copies show as copies, noise is far off."""
-    folder = RunFolder(tmp_path)
-    put_samples(folder, images_of(splits["held-out"], 297), steps=1)
-    put_samples(folder, images_of(splits["train"], 297), steps=2)
-    noise = torch.randint(0, 256, (297, 1, 8, 8), generator=torch.Generator().manual_seed(0))
-    put_samples(folder, noise.to(torch.uint8), steps=10)
-    scores, _ = score_all(make_recipe(monkeypatch), folder)
-    fd = {score.steps: score for score in scores if score.measure.name == "fd"}
-    nearest = {score.steps: score for score in scores if score.measure.name == "nearest"}
-    held_out_floor = fd[1].floors[1]
-    assert fd[1].value == pytest.approx(held_out_floor.value)
-    assert fd[10].value > 50 * held_out_floor.value
-    assert nearest[1].value == pytest.approx(nearest[1].details["held_out_median"])
-    assert nearest[1].details["close_share"] == pytest.approx(0.01, abs=0.005)
-    assert nearest[2].value == 0
-    assert nearest[2].details["close_share"] == 1
-    assert nearest[10].details["close_share"] == 0
-
-
-def test_a_score_says_what_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
-) -> None:
+def test_a_score_says_what_it_is(folder: RunFolder, splits: dict[str, Split]) -> None:
     """Name, counts and provenance hold what is needed to repeat the score."""
-    folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["held-out"], 100))
-    (score,), _ = score_all(make_recipe(monkeypatch, scores=("fd",)), folder)
+    (score,), _ = score_all(make_recipe(scores=("fd",)), folder)
     assert score.name == "fd-digits-classifier@100"
     assert (score.sampler, score.steps, score.images) == ("fixed-time", 1, 100)
     assert score.reference_images == 1500
@@ -245,14 +181,11 @@ def test_a_score_says_what_it_is(
     assert about["warnings"] == []
 
 
-def test_scores_are_written_and_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
-) -> None:
+def test_scores_are_written_and_told(folder: RunFolder, splits: dict[str, Split]) -> None:
     """The file holds the scores, in the recipe's order; each is told once; again gives the same."""
-    folder = RunFolder(tmp_path)
     for sampler, steps in (("annealed", 2), ("fixed-time", 10), ("fixed-time", 2)):
         put_samples(folder, images_of(splits["train"], 20), sampler=sampler, steps=steps)
-    recipe = make_recipe(monkeypatch, features=("pixels",))
+    recipe = make_recipe(features=("pixels",))
     scores, events = score_all(recipe, folder)
     places = [(score.sampler, score.steps, score.measure.name) for score in scores]
     assert places == [
@@ -275,32 +208,26 @@ def test_scores_are_written_and_told(
     ]
 
 
-def test_related_features_are_warned_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
-) -> None:
+def test_related_features_are_warned_of(folder: RunFolder, splits: dict[str, Split]) -> None:
     """A metric trained on what the features were trained on is named, to people and in the file."""
-    folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 20))
-    recipe = make_recipe(monkeypatch, scores=("nearest",), metric=DigitsTrainedMetric)
+    recipe = make_recipe(scores=("nearest",), metric="DigitsTrainedMetric")
     (score,), events = score_all(recipe, folder)
     (notice,) = [event for event in events if isinstance(event, Notice)]
     assert "both trained on digits" in notice.text
     assert score.provenance["warnings"] == [notice.text]
-    plain = make_recipe(monkeypatch, features=("pixels",), metric=DigitsTrainedMetric)
+    plain = make_recipe(features=("pixels",), metric="DigitsTrainedMetric")
     assert not any(isinstance(event, Notice) for event in score_all(plain, folder)[1])
 
 
-def test_one_image_has_no_frechet_distance(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
-) -> None:
+def test_one_image_has_no_frechet_distance(folder: RunFolder, splits: dict[str, Split]) -> None:
     """It is said, and the rest is measured; where no set is large enough, it is refused."""
-    folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 1))
     with pytest.raises(DataError, match='the score "fd" needs at least 2 generated') as caught:
-        score_all(make_recipe(monkeypatch), folder)
+        score_all(make_recipe(), folder)
     assert "there are 1 and 1,500" in caught.value.what
     put_samples(folder, images_of(splits["train"], 5), steps=2)
-    scores, events = score_all(make_recipe(monkeypatch), folder)
+    scores, events = score_all(make_recipe(), folder)
     assert [(score.measure.name, score.steps) for score in scores] == [
         ("nearest", 1), ("fd", 2), ("nearest", 2)
     ]  # fmt: skip
@@ -316,13 +243,15 @@ EVERY: tuple[str, ...] = (
 
 
 def test_every_score_of_real_and_of_copied_digits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+    folder: RunFolder, splits: dict[str, Split]
 ) -> None:
-    """Held-out digits stand at their own floors; copies are precise, and not authentic."""
-    folder = RunFolder(tmp_path)
+    """Held-out digits equal their floors; copies are precise, not authentic; noise is far off."""
     put_samples(folder, images_of(splits["held-out"], 297), steps=1)
     put_samples(folder, images_of(splits["train"], 1500), steps=2)
-    scores, _ = score_all(make_recipe(monkeypatch, scores=EVERY), folder)
+    noise = torch.randint(0, 256, (297, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    put_samples(folder, noise.to(torch.uint8), steps=10)
+    scores, _ = score_all(make_recipe(scores=EVERY), folder)
+    noisy = {score.measure.name: score for score in scores if score.steps == 10}
     real = {score.measure.name: score for score in scores if score.steps == 1}
     copies = {score.measure.name: score for score in scores if score.steps == 2}
     assert list(real) == [
@@ -341,39 +270,35 @@ def test_every_score_of_real_and_of_copied_digits(
     assert copies["coverage"].value == 1
     assert abs(copies["kid"].value) < abs(real["kid"].value) + 1e-3
     assert real["kid"].provenance["formula"]["subset_images"] == 297
+    assert noisy["fd"].value > 50 * real["fd"].value
+    close = [found["nearest"].details["close_share"] for found in (real, copies, noisy)]
+    assert close == [pytest.approx(0.01, abs=0.005), 1, 0]
+    assert copies["nearest"].value == 0
 
 
 def test_features_that_guess_nothing_give_no_inception_score(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+    folder: RunFolder, splits: dict[str, Split]
 ) -> None:
-    """Said before anything is extracted."""
-    folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 20))
     with pytest.raises(RecipeError, match="pixels has none"):
-        score_all(make_recipe(monkeypatch, features=("pixels",), scores=("is",)), folder)
+        score_all(make_recipe(features=("pixels",), scores=("is",)), folder)
 
 
-def test_a_recipe_that_asks_for_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is scored and nothing written."""
-    folder = RunFolder(tmp_path)
-    assert score_all(make_recipe(monkeypatch, features=()), folder) == ((), [])
+def test_a_recipe_that_asks_for_no_score(folder: RunFolder) -> None:
+    assert score_all(make_recipe(features=()), folder) == ((), [])
     assert not folder.scores.exists()
 
 
-def test_no_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error says how to draw some."""
+def test_no_samples(folder: RunFolder) -> None:
     with pytest.raises(DataError, match="no samples") as caught:
-        score_all(make_recipe(monkeypatch), RunFolder(tmp_path))
+        score_all(make_recipe(), folder)
     assert "dddm run" in str(caught.value.remedy)
 
 
-def test_damaged_samples_leave_old_scores(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
-) -> None:
+def test_damaged_samples_leave_old_scores(folder: RunFolder, splits: dict[str, Split]) -> None:
     """When one set is damaged, the scores on the disk stay as they were."""
-    folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 20))
-    recipe = make_recipe(monkeypatch, features=("pixels",))
+    recipe = make_recipe(features=("pixels",))
     score_all(recipe, folder)
     before = folder.scores.read_bytes()
     put_samples(folder, images_of(splits["train"], 20), steps=2)
@@ -384,13 +309,10 @@ def test_damaged_samples_leave_old_scores(
     assert json.loads(before)[0]["measure"]["name"] == "fd"
 
 
-def test_asked_to_stop_it_leaves_old_scores(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
-) -> None:
+def test_asked_to_stop_it_leaves_old_scores(folder: RunFolder, splits: dict[str, Split]) -> None:
     """Between two batches of images, with exit code 75; what was scored before stays."""
-    folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 20))
-    recipe = make_recipe(monkeypatch, features=("pixels",))
+    recipe = make_recipe(features=("pixels",))
     score_all(recipe, folder)
     before = folder.scores.read_bytes()
     stop = StopRequest()
@@ -401,12 +323,10 @@ def test_asked_to_stop_it_leaves_old_scores(
     assert folder.scores.read_bytes() == before
 
 
-def test_samples_of_another_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both shapes are named."""
-    folder = RunFolder(tmp_path)
+def test_samples_of_another_shape(folder: RunFolder) -> None:
     put_samples(folder, torch.zeros(4, 3, 8, 8, dtype=torch.uint8))
     with pytest.raises(DataError, match="3×8×8, the real ones 1×8×8"):
-        score_all(make_recipe(monkeypatch, features=("pixels",)), folder)
+        score_all(make_recipe(features=("pixels",)), folder)
 
 
 def protocol_of(recipe: Recipe, **changes: Any) -> Recipe:
@@ -416,115 +336,58 @@ def protocol_of(recipe: Recipe, **changes: Any) -> Recipe:
     return evolve(recipe, evaluate=evolve(recipe.evaluate, protocol=protocol))
 
 
-def test_a_name_without_number_is_earned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
-) -> None:
+def test_a_name_without_number_is_earned(folder: RunFolder, splits: dict[str, Split]) -> None:
     """Where the protocol is kept a score has its name; elsewhere its number and a warning."""
-    folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["held-out"], 40), steps=1)
     put_samples(folder, images_of(splits["held-out"], 30), steps=2)
     put_samples(folder, images_of(splits["held-out"], 30), steps=10)
-    recipe = protocol_of(make_recipe(monkeypatch, scores=("fd", "kid")), published_names=True)
+    recipe = protocol_of(make_recipe(scores=("fd", "kid")), published_names=True)
     scores, events = score_all(recipe, folder)
     assert [score.name for score in scores[:3]] == ["fid", "kid", "fd-digits-classifier@30"]
     (notice,) = [event.text for event in events if isinstance(event, Notice)]
     assert notice.endswith("published ones: 30 generated images, not 40")
     assert [score.warnings for score in scores] == [(), (), *[(notice,)] * 4]
     assert scores[0].provenance["protocol"]["images"] == 40
-    other = make_recipe(monkeypatch, features=("pixels",), scores=("fd",))
+    other = make_recipe(features=("pixels",), scores=("fd",))
     (score, *_), _ = score_all(protocol_of(other), folder)
     assert score.name == "fd-pixels@40"
     assert "features dddm:pixels, not dddm:digits-classifier" in score.warnings[0]
 
 
-def test_several_features_give_scores_each(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
-) -> None:
+def test_several_features_give_scores_each(folder: RunFolder, splits: dict[str, Split]) -> None:
     """All of one, then all of the other, each as if it had been alone."""
-    folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["held-out"], 40), steps=1)
     put_samples(folder, images_of(splits["train"], 40), steps=2)
-    both = make_recipe(monkeypatch, features=("pixels", "digits-classifier"), scores=("fd",))
+    both = make_recipe(features=("pixels", "digits-classifier"), scores=("fd",))
     scores, _ = score_all(both, folder)
     alone = [
         score
         for name in ("pixels", "digits-classifier")
-        for score in score_all(make_recipe(monkeypatch, features=(name,), scores=("fd",)), folder)[
-            0
-        ]
+        for score in score_all(make_recipe(features=(name,), scores=("fd",)), folder)[0]
     ]
     assert [score.features for score in scores] == ["pixels"] * 2 + ["digits-classifier"] * 2
     assert [score.value for score in scores] == pytest.approx([score.value for score in alone])
 
 
-@final
-class WeightlessMetric(Distance):
-    """A metric whose weights are not on this machine."""
-
-    def __init__(self, options: NoOptions) -> None:
-        raise DataError("the weights far.pth were not found: 3 bytes")
-
-    def distance(self, *, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Never."""
-        raise NotImplementedError
-
-
 def test_a_run_is_scored_where_its_loss_has_no_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+    folder: RunFolder, splits: dict[str, Split]
 ) -> None:
     """The metric is asked only what it learned from; that it cannot say is said."""
-    folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 20))
-    recipe = make_recipe(monkeypatch, scores=("fd",), metric=WeightlessMetric)
+    recipe = make_recipe(scores=("fd",), metric="WeightlessMetric")
     (score,), _ = score_all(recipe, folder)
     (warning,) = score.warnings
     assert "unknown whether the metric toy was trained on digits" in warning
 
 
-@final
-class BrokenFeatures(Features):
-    """Of whatever is darker than grey it makes no number; counts what it has seen."""
-
-    seen = 0
-
-    def __init__(self, options: NoOptions) -> None:
-        pass
-
-    @property
-    def dimensions(self) -> int | None:
-        """2."""
-        return 2
-
-    @property
-    def fingerprint(self) -> str:
-        """Any."""
-        return "broken"
-
-    def check_shape(self, shape: ImageShape) -> None:
-        """All are accepted."""
-
-    def extract(self, images: torch.Tensor) -> torch.Tensor:
-        """The root of the first image's brightness less 1, which may have none."""
-        BrokenFeatures.seen += len(images)
-        mean_B = images.float().mean(dim=(1, 2, 3))
-        return torch.stack([mean_B, (mean_B - 1).sqrt()], dim=1)
-
-
 def test_features_that_are_no_numbers_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+    folder: RunFolder, splits: dict[str, Split]
 ) -> None:
     """Whatever is to be measured of them, with the image; scores before stay as they are."""
-    folder = RunFolder(tmp_path)
     images = images_of(splits["train"], 20).clone()
     images[7] = 0
     put_samples(folder, images)
-    recipe = make_recipe(monkeypatch, features=("pixels",), scores=("nearest",))
-    load = Component.load
-
-    def load_broken(component: Component) -> Any:
-        return BrokenFeatures if component.name == "pixels" else load(component)
-
-    monkeypatch.setattr(Component, "load", load_broken)
+    recipe = make_recipe(features=("broken",), scores=("nearest",))
     with pytest.raises(DataError, match="features of image 7 are not finite") as caught:
         score_all(recipe, folder)
     assert caught.value.where == "evaluate.features"
@@ -532,18 +395,11 @@ def test_features_that_are_no_numbers_are_refused(
 
 
 def test_what_can_be_refused_is_refused_before_an_image_is_looked_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
+    folder: RunFolder, splits: dict[str, Split]
 ) -> None:
     """Too few images for a score, and a set of another size among several."""
-    folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 3))
-    load = Component.load
-
-    def load_broken(component: Component) -> Any:
-        return BrokenFeatures if component.name == "pixels" else load(component)
-
-    recipe = make_recipe(monkeypatch, features=("pixels",), scores=("fd", "precision-recall"))
-    monkeypatch.setattr(Component, "load", load_broken)
+    recipe = make_recipe(features=("broken",), scores=("fd", "precision-recall"))
     BrokenFeatures.seen = 0
     with pytest.raises(DataError, match=r'"precision-recall" needs at least 4 .* are 3 and'):
         score_all(recipe, folder)
@@ -553,14 +409,11 @@ def test_what_can_be_refused_is_refused_before_an_image_is_looked_at(
     assert BrokenFeatures.seen == 0
 
 
-def test_a_damaged_file_of_scores(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, Split]
-) -> None:
+def test_a_damaged_file_of_scores(folder: RunFolder, splits: dict[str, Split]) -> None:
     """The recipe's scores take its place, which is said; a preset's would lose the others."""
-    folder = RunFolder(tmp_path)
     put_samples(folder, images_of(splits["train"], 20))
     folder.scores.write_text("[")
-    recipe = make_recipe(monkeypatch, features=("pixels",))
+    recipe = make_recipe(features=("pixels",))
     with pytest.raises(DataError, match="cannot be read") as caught:
         evaluate(context_of(recipe, folder), requested_by="no-weights")
     assert "`dddm evaluate`" in str(caught.value.remedy)

@@ -53,7 +53,6 @@ def test_round_trip(scores: list[ScoreRecord]) -> None:
 
 
 def test_no_file_no_scores(tmp_path: Path) -> None:
-    """A run that was not scored has none."""
     assert read_scores(tmp_path / "scores.json") == ()
 
 
@@ -95,7 +94,6 @@ def test_a_value_that_is_not_finite_is_not_written() -> None:
 
 
 def requested_score(value: float, *, requested_by: str | None = None, **about: Any) -> ScoreRecord:
-    """A score of the samples `sha256`, in `features`."""
     provenance: dict[str, Any] = {
         "features": {"id": about.get("features", "dddm:pixels")},
         "samples": {"sha256": about.get("sha256", "s")},
@@ -114,7 +112,6 @@ def requested_score(value: float, *, requested_by: str | None = None, **about: A
 def values(
     before: list[ScoreRecord], new: list[ScoreRecord], *, requested_by: str, samples: str = "s"
 ) -> list[Any]:
-    """What is left, in order."""
     found = merge_scores(before, new, requested_by=requested_by, samples=set(samples))
     return [one.value for one in found]
 
@@ -162,7 +159,6 @@ def test_scores_of_samples_that_are_gone_go() -> None:
 def seed_score(
     seed: int, value: float, *, steps: int = 1, name: str = "fd", **facts: Any
 ) -> ScoreRecord:
-    """A score of one set of samples."""
     return ScoreRecord(
         measure=measure_of(name),
         name=f"{name}-pixels@10",

@@ -32,18 +32,15 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    """What is installed."""
     return load_catalogue()
 
 
 @pytest.fixture(scope="module")
 def digits() -> Tensor:
-    """40 held-out digits, (40, 1, 8, 8)."""
     return Digits(NoOptions()).splits()["held-out"].images(torch.arange(40))
 
 
 def write_pngs(folder: Path, images: Tensor) -> Path:
-    """One grey PNG for each image."""
     folder.mkdir(parents=True)
     for k, image in enumerate(images):
         Image.fromarray(image[0].numpy()).save(folder / f"{k:03d}.png")

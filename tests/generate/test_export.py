@@ -30,7 +30,6 @@ SHAPE = ImageShape(channels=3, height=8, width=8)
 
 
 def generator(**options: Any) -> Generator:
-    """A small network with random weights."""
     torch.manual_seed(0)
     classes = ("a", "b", "c") if options.get("classes") else ()
     settings = AdmOptions(
@@ -139,5 +138,4 @@ def test_a_run_exported_by_the_command_gives_its_samples(tmp_path: Path, trained
 
 
 def own_noise(purpose: str) -> Tensor:
-    """That of images 0…11 of seed 0."""
     return noise_by_index(seed=0, purpose=purpose, index=torch.arange(12), shape=(1, 8, 8))

@@ -33,6 +33,5 @@ def test_equals_the_whole(cuts: list[int], processes: int, offset: float, seed: 
 
 
 def test_what_is_not_finite_is_refused() -> None:
-    """It would make every score not-a-number."""
     with pytest.raises(DataError, match="not finite"):
         RunningMoments().add(torch.tensor([[1.0, torch.nan]]))

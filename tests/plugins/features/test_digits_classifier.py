@@ -17,12 +17,10 @@ from dddm_features.train_digits_classifier import accuracy
 
 @pytest.fixture(scope="module")
 def held_out() -> Split:
-    """The 297 held-out digits."""
     return Digits(NoOptions()).splits()["held-out"]
 
 
 def all_images(split: Split) -> torch.Tensor:
-    """Every image of a split."""
     return split.images(torch.arange(len(split)))
 
 
@@ -49,16 +47,6 @@ def test_the_file_is_small() -> None:
     assert WEIGHTS.stat().st_size < 400_000
 
 
-def test_a_batch_changes_nothing(held_out: Split) -> None:
-    """An image has the same features alone as among others, up to float32's rounding."""
-    features = DigitsClassifier(NoOptions())
-    together = features.extract(all_images(held_out))
-    alone = torch.cat([features.extract(all_images(held_out)[k : k + 1]) for k in range(297)])
-    assert together.shape == (297, features.dimensions)
-    assert together.dtype == torch.float32
-    torch.testing.assert_close(together, alone, rtol=2e-7, atol=0)
-
-
 def test_no_gradient_and_no_autocast(held_out: Split) -> None:
     """Autocast around it changes nothing, and no graph is built."""
     features = DigitsClassifier(NoOptions())
@@ -67,19 +55,6 @@ def test_no_gradient_and_no_autocast(held_out: Split) -> None:
         inside = features.extract(all_images(held_out))
     assert torch.equal(plain, inside)
     assert not inside.requires_grad
-
-
-def test_its_own_shape_is_accepted(held_out: Split) -> None:
-    """Digits pass."""
-    DigitsClassifier(NoOptions()).check_shape(held_out.shape)
-
-
-def test_what_it_says_of_itself() -> None:
-    """It owns to having been trained on digits, and its fingerprint is fixed."""
-    features = DigitsClassifier(NoOptions())
-    assert features.trained_on == "digits"
-    assert len(features.fingerprint) == 64
-    assert features.fingerprint == DigitsClassifier(NoOptions()).fingerprint
 
 
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:

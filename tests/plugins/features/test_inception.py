@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.interfaces.info import ImageShape
 from dddm.support.files import sha256_of
 from dddm.support.torchvision_operators import import_torchvision
 from dddm.testing.conformance import run_trials, trials_of
@@ -23,7 +22,6 @@ from dddm_features.options import (
 
 
 def theirs() -> Any:
-    """torch-fidelity's class of the extractor."""
     import_torchvision()
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
@@ -67,12 +65,10 @@ def options(
 
 @pytest.fixture(scope="module")
 def features(options: WeightsOptions) -> Inception:
-    """The features with these weights."""
     return Inception(options)
 
 
 def random_images(channels: int, height: int, width: int, count: int = 3) -> Tensor:
-    """Random images, uint8."""
     shape = (count, channels, height, width)
     generator = torch.Generator().manual_seed(1)
     return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
@@ -80,13 +76,11 @@ def random_images(channels: int, height: int, width: int, count: int = 3) -> Ten
 
 @pytest.fixture(scope="module")
 def images() -> Tensor:
-    """Three of CIFAR-10's shape."""
     return random_images(3, 32, 32)
 
 
 @pytest.fixture(scope="module")
 def plain(features: Inception, images: Tensor) -> Tensor:
-    """What the features of these images are."""
     return features.extract(images)
 
 
@@ -120,12 +114,6 @@ def test_logits_are_those_of_inception_scores(
     torch.testing.assert_close(logits, expected, rtol=1e-6, atol=1e-6)
 
 
-def test_a_batch_changes_nothing(features: Inception, images: Tensor, plain: Tensor) -> None:
-    """An image has the same features alone as among others, up to rounding."""
-    alone = features.extract(images[1:2])
-    torch.testing.assert_close(plain[1:2], alone, rtol=1e-5, atol=1e-5)
-
-
 def test_many_are_taken_in_parts(
     features: Inception, images: Tensor, plain: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,15 +136,6 @@ def test_what_it_says_of_itself(features: Inception, options: WeightsOptions) ->
     assert features.trained_on == "ImageNet"
     assert len(features.fingerprint) == 64
     assert features.fingerprint != options.weights_sha256
-
-
-def test_images_that_have_no_colours_are_refused(features: Inception) -> None:
-    """Any size is accepted; two channels are not, and what to use instead is said."""
-    features.check_shape(ImageShape(channels=1, height=8, width=8))
-    features.check_shape(ImageShape(channels=3, height=64, width=48))
-    with pytest.raises(DataError, match="not 2×8×8") as caught:
-        features.check_shape(ImageShape(channels=2, height=8, width=8))
-    assert '"pixels"' in str(caught.value.remedy)
 
 
 @pytest.mark.parametrize("name", ["Conv2d_1a_3x3.conv.weight", "Mixed_7c.branch1x1.bn.bias"])

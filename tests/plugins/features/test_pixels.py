@@ -24,7 +24,6 @@ def test_any_shape_is_flattened(shape: tuple[int, int, int, int]) -> None:
 
 
 def test_the_ends_of_the_range() -> None:
-    """0 becomes -1 and 255 becomes 1, exactly."""
     ends = torch.tensor([0, 255], dtype=torch.uint8).reshape(1, 1, 1, 2)
     assert Pixels(NoOptions()).extract(ends).tolist() == [[-1.0, 1.0]]
 

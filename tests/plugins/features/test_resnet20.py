@@ -33,7 +33,6 @@ def random_state() -> dict[str, Tensor]:
 
 
 def written(folder: Path, state: Mapping[str, Tensor]) -> WeightsOptions:
-    """Options that name a file of these weights."""
     path = folder / "mine.safetensors"
     save_file(dict(state), path)
     return WeightsOptions(weights=str(path), weights_sha256=sha256_of(path))
@@ -41,7 +40,6 @@ def written(folder: Path, state: Mapping[str, Tensor]) -> WeightsOptions:
 
 @pytest.fixture
 def images() -> Tensor:
-    """Eight random images."""
     generator = torch.Generator().manual_seed(1)
     return torch.randint(0, 256, (8, 3, 32, 32), generator=generator, dtype=torch.uint8)
 
@@ -60,7 +58,6 @@ def test_features_are_what_the_linear_layer_sees(tmp_path: Path, images: Tensor)
 
 
 def test_logits_are_the_network_s_own(tmp_path: Path, images: Tensor) -> None:
-    """From the same pass as the features."""
     options = written(tmp_path, random_state())
     features = ResNet20Features(options)
     assert features.has_logits
@@ -111,7 +108,6 @@ def test_a_stage_s_first_short_cut_pads_with_zeros() -> None:
 
 
 def test_it_is_the_published_size() -> None:
-    """He et al. give 0.27M parameters."""
     assert sum(p.numel() for p in ResNet20().parameters()) == 269_722
 
 
@@ -152,7 +148,6 @@ def test_what_it_says_of_itself(tmp_path: Path) -> None:
 
 
 def batch(name: str) -> tuple[Tensor, Tensor]:
-    """Images and labels of one of CIFAR-10's batches."""
     root = os.environ.get("DDDM_DATA")
     if root is None:
         pytest.skip("DDDM_DATA names no folder with CIFAR-10 and ResNet-20")

@@ -36,31 +36,26 @@ BOTH: list[tuple[Make, WeightFile]] = [
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small CLIP as OpenAI stores it."""
     return write_clip(tmp_path_factory.mktemp("clip") / "clip.pt")
 
 
 @pytest.fixture(scope="module")
 def dinov2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small DINOv2 as Meta stores it."""
     path = tmp_path_factory.mktemp("dinov2") / "dinov2.pth"
     torch.save(dinov2_weights(), path)
     return path
 
 
 def own(path: Path) -> WeightsOptions:
-    """Options that name a file."""
     return WeightsOptions(weights=str(path), weights_sha256=sha256_of(path))
 
 
 @pytest.fixture(scope="module")
 def features(clip: Path, dinov2: Path) -> list[Features]:
-    """Both."""
     return [clip_vit_b_32(own(clip)), dinov2_vit_b_14(own(dinov2))]
 
 
 def random_images(channels: int = 3, side: int = 32, count: int = 3) -> Tensor:
-    """Random images, uint8."""
     shape = (count, channels, side, side)
     generator = torch.Generator().manual_seed(1)
     return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
@@ -84,7 +79,6 @@ def test_clip_is_torch_fidelity_s(clip: Path, features: list[Features], side: in
 
 
 def meta_s_dinov2(weights: dict[str, Tensor], image_BCHW: Tensor) -> Tensor:
-    """Meta's computation (dinov2/models/vision_transformer.py), written down plainly in float64."""
     w = {name: tensor.double() for name, tensor in weights.items()}
     width = w["cls_token"].shape[-1]
     side = round((w["pos_embed"].shape[1] - 1) ** 0.5)
@@ -173,14 +167,11 @@ def test_what_they_say_of_themselves(features: list[Features], clip: Path) -> No
 
 
 class Evil:
-    """A pickle of it would write a file."""
-
     def __reduce__(self) -> tuple[Any, ...]:
         return (exec, ("open('/tmp/dddm-was-here', 'w')",))
 
 
 def archive_of(pickled: bytes, path: Path) -> Path:
-    """A TorchScript archive with that table."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("clip/data.pkl", pickled)
     return path

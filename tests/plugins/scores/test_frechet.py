@@ -1,8 +1,4 @@
-"""The Fréchet distance is torch-fidelity's, and the one of the formula."""
-
-import itertools
-from functools import partial
-from typing import Any
+"""The Fréchet distance equals its formula; test_fidelity.py compares it with torch-fidelity."""
 
 import numpy as np
 import pytest
@@ -13,11 +9,9 @@ from hypothesis import strategies as st
 
 from dddm.errors import DataError
 from dddm.support.moments import Statistics, statistics_of
-from dddm.support.torchvision_operators import import_torchvision
 from dddm_scores.fidelity import frechet_distance
 
 DIMENSIONS = 5
-_NUMBER = itertools.count()
 
 
 def random_features(seed: int, *, images: int = 40, dimensions: int = DIMENSIONS) -> torch.Tensor:
@@ -26,76 +20,6 @@ def random_features(seed: int, *, images: int = 40, dimensions: int = DIMENSIONS
     mix = torch.randn(dimensions, dimensions, generator=generator)
     noise = torch.randn(images, dimensions, generator=generator)
     return noise @ mix + torch.randn(dimensions, generator=generator)
-
-
-class Images(torch.utils.data.Dataset[torch.Tensor]):
-    """A tensor as torch-fidelity wants it."""
-
-    def __init__(self, images: torch.Tensor) -> None:
-        self.images = images
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, k: int) -> torch.Tensor:
-        return self.images[k]
-
-
-def fidelity_distance(one: torch.Tensor, other: torch.Tensor) -> float:
-    """What torch-fidelity's public function gives for uint8 images (N, 3, H, W)."""
-    import_torchvision()
-    import torch_fidelity
-
-    class Flat(torch_fidelity.FeatureExtractorBase):  # type: ignore[misc]  # it is untyped
-        """Pixels as features, in the way that torch-fidelity's extractors are written."""
-
-        def __init__(self, name: str, features_list: list[str], **_settings: Any) -> None:
-            super().__init__(name, features_list)
-
-        @staticmethod
-        def get_provided_features_list() -> tuple[str, ...]:
-            return ("flat",)
-
-        @staticmethod
-        def get_default_feature_layer_for_metric(metric: str) -> str:
-            return "flat"
-
-        @staticmethod
-        def can_be_compiled() -> bool:
-            return False
-
-        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
-            return (images.double().flatten(1) / 255,)
-
-    number = next(_NUMBER)
-    torch_fidelity.register_feature_extractor(f"flat-{number}", Flat)
-    for name, images in (("one", one), ("other", other)):
-        torch_fidelity.register_dataset(
-            f"{name}-{number}", partial(lambda images, _root, _download: images, Images(images))
-        )
-    found: dict[str, Any] = torch_fidelity.calculate_metrics(
-        input1=f"one-{number}",
-        input2=f"other-{number}",
-        fid=True,
-        feature_extractor=f"flat-{number}",
-        feature_layer_fid="flat",
-        cuda=False,
-        cache=False,
-        verbose=False,
-        save_cpu_ram=True,
-        batch_size=16,
-    )
-    return float(found["frechet_inception_distance"])
-
-
-def test_equals_torch_fidelity() -> None:
-    """Through a registered extractor, `calculate_metrics` gives the same to 1e-6."""
-    generator = torch.Generator().manual_seed(1)
-    one = torch.randint(0, 200, (50, 3, 2, 2), generator=generator).to(torch.uint8)
-    other = torch.randint(50, 256, (70, 3, 2, 2), generator=generator).to(torch.uint8)
-    ours = frechet_distance(*(statistics_of(x.double().flatten(1) / 255) for x in (one, other)))
-    assert ours > 0.1
-    assert ours == pytest.approx(fidelity_distance(one, other), abs=1e-6)
 
 
 @settings(max_examples=30, deadline=None)
@@ -197,6 +121,5 @@ def test_features_that_are_not_finite_are_refused(value: float) -> None:
 
 @pytest.mark.parametrize("images", [0, 1])
 def test_too_few_images_are_refused(images: int) -> None:
-    """One image has no covariance."""
     with pytest.raises(DataError, match="Fréchet"):
         statistics_of(torch.zeros(images, 3))

@@ -30,7 +30,6 @@ def test_kernel_distance_is_its_formula() -> None:
 
 @pytest.mark.parametrize("subset", [2, 50, 100])
 def test_equals_torch_fidelity(subset: int) -> None:
-    """The same subsets, the same mean and deviation."""
     import_torchvision()
     from torch_fidelity.metric_kid import kid_features_to_metric
 

@@ -62,7 +62,6 @@ def test_some_training_images() -> None:
 
 
 def test_too_few_training_images_for_the_neighbours() -> None:
-    """Said when the recipe is read."""
     context = RecipeContext(data=None, tables={})
     (found,) = check_neighbours(NeighbourOptions(training_images=3), context)
     assert (found.option, found.remedy) == ("training_images", "use 4 or more")

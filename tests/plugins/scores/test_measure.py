@@ -18,12 +18,10 @@ from dddm_scores.options import InceptionScoreOptions
 
 
 def real(seed: int, count: int) -> torch.Tensor:
-    """Real images' features: all of one distribution."""
     return torch.randn(count, 4, generator=torch.Generator().manual_seed(seed))
 
 
 def measure(score: Score, name: str, generated: torch.Tensor, reference: Reference) -> "Scored":
-    """Its measurement and its floors."""
     both: dict[str, Any] = {
         "generated": Extraction(features=generated),
         "reference": reference,

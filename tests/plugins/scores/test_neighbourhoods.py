@@ -63,7 +63,6 @@ def by_hand(generated: torch.Tensor, real: torch.Tensor, k: int) -> dict[str, fl
     scale=st.sampled_from([0.3, 1.0, 3.0]),
 )
 def test_equals_brute_force(seed: int, counts: tuple[int, int], k: int, scale: float) -> None:
-    """Any two sets, any number of neighbours."""
     generated = features(seed, counts[0], scale=scale)
     real = features(seed + 1, counts[1])
     assert scores(generated, real, k) == pytest.approx(by_hand(generated, real, k))
@@ -81,7 +80,6 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, blocks: tuple[in
 
 @pytest.mark.parametrize("dimensions", [3, 64, 2048])
 def test_equals_torch_fidelity(dimensions: int) -> None:
-    """Its precision and recall, with generated images first."""
     import_torchvision()
     from torch_fidelity.metric_prc import prc_features_to_metric
 
@@ -116,6 +114,5 @@ def test_new_images_of_the_same_kind() -> None:
 
 
 def test_too_few_images() -> None:
-    """Three neighbours take four images."""
     with pytest.raises(ValueError, match="3 features"):
         neighbourhoods_of(features(0, 3))

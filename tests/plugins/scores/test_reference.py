@@ -36,7 +36,6 @@ def test_it_is_a_mean_over_resamples() -> None:
 
 
 def test_statistics_are_those_of_the_training_images() -> None:
-    """Kept, and equal to what is computed anew."""
     reference = Reference(train=TRAIN, held_out=None)
     assert reference.train_statistics is reference.train_statistics
     assert frechet_distance(reference.train_statistics, statistics_of(TRAIN)) == pytest.approx(
