@@ -1,4 +1,4 @@
-"""Writes docs/recipes.md: every recipe that comes with dddm, by its own head and a dry run.
+"""Writes docs/recipes.md: the head comment and the cost of every recipe that comes with dddm.
 
 python docs/recipes.py
 """
@@ -21,11 +21,11 @@ FIRST = ("digits", "digits_drifting", "cifar10_small", "cifar10_small_as_printed
 HEAD = """\
 # Recipes
 
-What comes with dddm. Each runs by its name: `dddm run digits`; each can be extended by
-`extends = "cifar10"` and changed on the command line by `--set`. The words are the heads of the
-files; the table counts what `dddm run NAME --dry-run` counts; published results come from the
-tables `[[reported]]`, which a [report](report.md) shows beside the measured scores. This page is
-written by `python docs/recipes.py`.
+These recipes come with dddm. Run one by its name, `dddm run digits`; change values with `--set`; or
+extend it in a file of your own with `extends = "cifar10"`. The table shows what
+`dddm run NAME --dry-run` computes. Each section is the comment at the head of the recipe. Published
+results are those of its `[[reported]]` tables, which a [report](report.md) compares with the
+measured scores. `python docs/recipes.py` writes this page.
 
 | Recipe | Images | Parameters | GFLOP a forward pass | Epochs | Steps | Target store |
 | --- | --- | ---: | ---: | ---: | ---: | ---: |
@@ -33,7 +33,7 @@ written by `python docs/recipes.py`.
 
 
 def page() -> str:
-    """The page as it must be."""
+    """The text of the page."""
     catalogue = load_catalogue()
     rows, sections = [], []
     names = shipped_names()
@@ -42,8 +42,8 @@ def page() -> str:
         base, entries = (read, []) if isinstance(read, Recipe) else (read.base, [*read.entries])
         recipes = [entry.recipe for entry in entries]
         rows.append(_row(name, recipes or [base], swept=bool(entries)))
-        printed = "".join(_printed([base, *recipes], catalogue))
-        sections.append(f"## {name}\n\n" + "\n".join(_head(name)) + f"\n{printed}")
+        reported = "".join(_reported([base, *recipes], catalogue))
+        sections.append(f"## {name}\n\n" + "\n".join(_head(name)) + f"\n{reported}")
     return HEAD + "\n".join(rows) + "\n\n" + "\n".join(sections)
 
 
@@ -63,8 +63,8 @@ def _row(name: str, recipes: list[Recipe], *, swept: bool) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _printed(recipes: list[Recipe], catalogue: Catalogue) -> Iterator[str]:
-    """What the paper prints, a line for each `[[reported]]` table."""
+def _reported(recipes: list[Recipe], catalogue: Catalogue) -> Iterator[str]:
+    """A line for each `[[reported]]` table."""
     uses = [
         ComponentConfig(component=score, options=score.options())
         for score in catalogue.components(Kind.SCORE)
@@ -74,18 +74,18 @@ def _printed(recipes: list[Recipe], catalogue: Catalogue) -> Iterator[str]:
         in_words(one, words=words) for recipe in recipes for one in recipe.reported
     )
     if lines:
-        yield "\nThe paper prints:\n\n"
+        yield "\nThe paper reports:\n\n"
     yield from (f"- {line}\n" for line in lines)
 
 
 def _head(name: str) -> Iterator[str]:
-    """The comment at the top of a recipe, as Markdown: what is indented stays as it is."""
+    """The comment at the head of a recipe, as Markdown."""
     text = files("dddm_recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8")
     for line in text.splitlines():
         if not line.startswith("#"):
             return
         words = line.removeprefix("#").removeprefix(" ")
-        # Markdown shows what is indented by four as it stands.
+        # Markdown shows what is indented by four spaces unchanged.
         yield f"  {words}" if words.startswith("  ") else words
 
 

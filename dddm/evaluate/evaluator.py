@@ -263,7 +263,7 @@ class Evaluator:
             statistics=train.statistics,
             train_images=train.images,
         )
-        used = [config, real.config, *evaluation.scores] if recipe is None else recipe.uses
+        used = [config, real.config, *evaluation.scores] if recipe is None else recipe.components
         self._provenance = {
             "features": {
                 **config.identity,

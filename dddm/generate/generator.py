@@ -104,7 +104,7 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
         raise DataError(
             f"the checkpoint does not fit the recipe's network: {error}",
             where=str(found.checkpoint.folder),
-            remedy=mismatch_remedy(before, recipe.uses),
+            remedy=mismatch_remedy(before, recipe.components),
         ) from error
     backbone.to(context.device).eval().requires_grad_(requires_grad=False)
     schedule = build_schedule(recipe)

@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterator
 from typing import Any, Final, Literal, TypeVar, final
 
-from attrs import field, fields, frozen
+from attrs import asdict, field, fields, frozen
 
 from dddm.errors import PluginError, UsageError
 from dddm.interfaces.info import ObjectiveInfo, ScoreInfo
 from dddm.interfaces.plugin import NestedComponent, option
+from dddm.recipe.layout import COMPONENT_TABLES
 from dddm.recipe.protocol import Protocol
 from dddm.registry.component import Component
 
@@ -44,15 +45,15 @@ class ComponentConfig(NestedComponent):
 
     @property
     def nested(self) -> tuple["ComponentConfig", ...]:
-        """The components that this one holds."""
-        values = (getattr(self.options, field.name) for field in fields(type(self.options)))
+        """The components that this one uses."""
+        values = asdict(self.options, recurse=False).values()
         return tuple(value for value in values if isinstance(value, ComponentConfig))
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides what it computes, as far as the core knows: plain values, for cache keys.
+        """Plain values that identify what it computes, for cache keys.
 
-        Every option is in it, also one that the component's own fingerprint leaves out, and the
+        All options are part of it, even those that the component's own fingerprint omits, and the
         version of the package, whose code may have changed.
         """
         return {
@@ -71,7 +72,7 @@ class ComponentConfig(NestedComponent):
         )
 
     def with_nested(self) -> Iterator["ComponentConfig"]:
-        """This use and all that it holds, however deep."""
+        """This component and all that are nested in it, at any depth."""
         yield self
         for inner in self.nested:
             yield from inner.with_nested()
@@ -79,7 +80,7 @@ class ComponentConfig(NestedComponent):
 
 def plain(options: Any) -> dict[str, Any]:
     """Options as TOML and JSON hold them: tuples as lists, components as tables, None left out."""
-    values = {field.name: getattr(options, field.name) for field in fields(type(options))}
+    values = asdict(options, recurse=False)
     return {name: _plain_value(value) for name, value in values.items() if value is not None}
 
 
@@ -115,43 +116,45 @@ def score_info(use: ComponentConfig) -> ScoreInfo:
 class TrainSettings:
     """Table `[train]`: how long and in which steps; exactly one of the first four says how long."""
 
-    epochs: int | None = option(None, at_least=1, help="How often each training image is visited.")
+    epochs: int | None = option(None, at_least=1, help="Passes over the training images.")
     steps: int | None = option(None, at_least=1, help="Optimizer steps.")
     images: int | None = option(
-        None, at_least=1, help="Training images visited in all, rounded up to whole steps."
+        None, at_least=1, help="Training images processed in total, rounded up to whole steps."
     )
     training_flops: float | None = option(
         None,
         above=0,
-        help="Floating point operations of the whole run; the steps follow from what one costs, as "
-        "`dddm run --dry-run` counts it.",
+        help="Floating point operations of the whole run; the number of steps follows from the "
+        "cost of one, which `dddm run --dry-run` shows.",
     )
     batch_images: int = option(at_least=1, help="Images in one optimizer step.")
     accumulation_steps: int = option(
         1,
         at_least=1,
-        help="Equal micro-batches whose gradients are accumulated for one step, where a whole "
-        "batch does not fit; up to rounding nothing else changes.",
+        help="Equal micro-batches whose gradients are accumulated for one step, if a whole batch "
+        "does not fit in memory; results change only by rounding.",
     )
     precision: Literal["float32", "bfloat16", "float16"] = option(
         "float32",
-        help="What the network computes in while it trains; weights, estimate, loss and samples "
-        "stay float32.  float16 scales its gradients.",
+        help="Precision of the network during training; weights, estimates, loss and samples are "
+        "float32.  With float16 the loss is scaled.",
     )
-    compile: bool = option(default=False, help="Let torch.compile make kernels for the network.")
+    compile: bool = option(default=False, help="Compile the network with torch.compile.")
     flips: bool = option(
         default=False,
-        help="Show each image in a mirror half of the time, what is remembered of it likewise; "
-        "not the paper's.",
+        help="Mirror each image, and its stored estimate, with probability 1/2; not in the paper.",
     )
     data_on_device: bool = option(
         default=False, help="Keep the training images in the device's memory."
     )
     gradient_clip: float | None = option(
-        None, above=0, help="Largest norm of the gradient; without it the gradient is not clipped."
+        None, above=0, help="Largest norm of the gradient; without it there is no clipping."
     )
     ema: float = option(
-        0.9999, at_least=0, below=1, help="Decay of the weights' moving average, for each step."
+        0.9999,
+        at_least=0,
+        below=1,
+        help="Decay of the weights' exponential moving average, per step.",
     )
     ema_warmup: bool = option(
         False, help="Use min(ema, (1+k)/(10+k)) at step k, for runs too short for their decay."
@@ -160,40 +163,42 @@ class TrainSettings:
         (),
         at_least=0,
         below=1,
-        help="Decays of further averages that are kept beside `ema`; `dddm sample --ema` draws "
-        "from them.",
+        help="Decays of further averages of the weights; `dddm sample --ema` uses them.",
     )
     shards: int | None = option(
         None,
         at_least=1,
-        help="Parts that images are cut into; each batch takes as many from every one.  Without "
-        "it: the largest power of two up to 64 that divides the batch.",
+        help="Parts that the images are divided into; each batch takes equally many from each.  "
+        "By default the largest power of two up to 64 that divides the batch.",
     )
-    checkpoint_every_epochs: int = option(1, at_least=1, help="How often a checkpoint is saved.")
-    keep_checkpoints: int = option(2, at_least=1, help="How many of the newest are kept.")
+    checkpoint_every_epochs: int = option(1, at_least=1, help="Epochs between checkpoints.")
+    keep_checkpoints: int = option(
+        2, at_least=1, help="How many of the newest checkpoints are kept."
+    )
     keep_every_epochs: int | None = option(
-        None, at_least=1, help="Checkpoints after so many epochs each are kept for good."
+        None, at_least=1, help="Epochs between checkpoints that are never deleted."
     )
     sample_every_epochs: int | None = option(
-        None, at_least=1, help="How often a sample grid is drawn; without it, at the end only."
+        None, at_least=1, help="Epochs between sample grids; by default there is one at the end."
     )
     score_every_epochs: int | None = option(
         None,
         at_least=1,
-        help="How often samples are drawn and scored during training, by the first of "
-        "evaluate.scores; the averaged weights that score best at the first of `score_steps` are "
-        "kept under best/.",
+        help="Epochs between scores during training, by the first of evaluate.scores; the averaged "
+        "weights with the best score at the first of `score_steps` are kept in best/.",
     )
     score_steps: tuple[int, ...] = option(
-        (1, 2), at_least=1, help="Step counts that are scored during training."
+        (1, 2), at_least=1, help="Step counts of samples that are scored during training."
     )
     score_images: int = option(
-        1000, at_least=2, help="Samples for each score during training; more give lower distances."
+        1000,
+        at_least=2,
+        help="Samples for each score during training; more samples give lower distances.",
     )
     diagnose_every_epochs: int = option(
-        1, at_least=1, help="How often the objective's diagnosis is made."
+        1, at_least=1, help="Epochs between diagnoses of the objective."
     )
-    log_every_steps: int = option(1, at_least=1, help="How often a step is written to the log.")
+    log_every_steps: int = option(1, at_least=1, help="Steps between entries of the log.")
 
 
 @final
@@ -201,14 +206,16 @@ class TrainSettings:
 class SampleSettings:
     """What one `[[sample]]` table says beside `use` and the sampler's own options."""
 
-    steps: tuple[int, ...] = option(at_least=1, help="Step counts to draw samples at.")
-    images: int = option(64, at_least=1, help="How many samples at each step count.")
-    seed: int = option(0, at_least=0, help="Image k's noise and class depend on it and k alone.")
+    steps: tuple[int, ...] = option(at_least=1, help="Step counts to sample with.")
+    images: int = option(64, at_least=1, help="Number of samples at each step count.")
+    seed: int = option(
+        0, at_least=0, help="Image k's noise and class depend only on the seed and k."
+    )
     seeds: int = option(
         1,
         at_least=1,
-        help="How many sets are drawn, with the seeds seed, seed + 1, …; a score is then the mean "
-        "over them, with its standard deviation.",
+        help="Number of sample sets, with the seeds seed, seed + 1, …; scores are means over them, "
+        "with standard deviations.",
     )
 
 
@@ -366,24 +373,14 @@ class Recipe:
         return self.train.batch_images // (1 if sets is None else sets.rows)
 
     @property
-    def uses(self) -> tuple[ComponentConfig, ...]:
-        """Every component that its tables name; those that these hold are `parts` of them."""
-        single = (
-            self.data,
-            self.objective,
-            self.schedule,
-            self.parametrization,
-            self.backbone,
-            self.metric,
-            self.targets,
-            self.optimizer,
-            self.learning_rate,
-        )
+    def components(self) -> tuple[ComponentConfig, ...]:
+        """Every component that its tables name; those nested in these are not among them."""
+        single = (getattr(self, name) for name in COMPONENT_TABLES)
+        evaluate = self.evaluate
         return (
-            *(use for use in single if use is not None),
+            *(one for one in single if one is not None),
             *(spec.sampler for spec in self.sample),
-            *(() if self.evaluate is None else self.evaluate.features),
-            *(() if self.evaluate is None else self.evaluate.scores),
+            *(() if evaluate is None else (*evaluate.features, *evaluate.scores)),
             *(self.observe or ()),
         )
 

@@ -34,7 +34,7 @@ def shipped_file(name: str) -> FilePath | None:
 
 
 @final
-@define(kw_only=True, slots=False)
+@define(kw_only=True, slots=False, unsafe_hash=True)
 class Source:
     """A file that was read.
 
@@ -43,10 +43,10 @@ class Source:
         tables: its contents as plain values.
     """
 
-    label: str
+    label: str = field(eq=False)
     file: FilePath
-    text: str = field(repr=False)
-    tables: dict[str, Any] = field(repr=False)
+    text: str = field(repr=False, eq=False)
+    tables: dict[str, Any] = field(repr=False, eq=False)
 
     @cached_property
     def _places(self) -> Mapping[Path, Place]:

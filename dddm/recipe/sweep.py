@@ -118,7 +118,7 @@ def _changes_sweep(words: str) -> bool:
 def _read_entries(
     whole: Node, *, overrides: Sequence[str], catalogue: Catalogue, known: Sequence[Problem]
 ) -> tuple[list[Problem], tuple[Entry, ...]]:
-    """All entries, and what is wrong with them but for the known problems of the base."""
+    """All entries, and what is wrong with them except for the known problems of the base."""
     sweep = whole.table[_KEY]
     if not isinstance(sweep.value, list) or not all(
         isinstance(node.value, dict) for node in sweep.value
@@ -126,80 +126,68 @@ def _read_entries(
         what = "sweep must be an array of tables, one for each entry"
         remedy = 'write [[sweep]] and under it name = "…" and what it changes'
         return [Problem(what=what, remedy=remedy, origin=sweep.origin)], ()
-    around = whole.without(_KEY, "reported")  # results reported for the base do not hold here
+    base = whole.without(_KEY, "reported")  # results reported for the base do not hold here
     problems: list[Problem] = []
-    of_entries: list[tuple[str, Problem]] = []
+    names_by_problem: dict[Problem, list[str]] = {}
     entries: list[Entry] = []
     for index, node in enumerate(sweep.value):
-        name, wrong = _name(sweep.value, index)
+        name, wrong_name = _name(sweep.value, index)
         forbidden = _forbidden_keys(node)
-        problems += [*wrong, *forbidden]
+        problems += [*wrong_name, *forbidden]
         if forbidden:
             continue
         changes = node.without("name")
-        laid = evolve(merge(around, changes), origin=around.origin)
-        laid, more = apply_overrides(laid, overrides)
-        if isinstance(base_name := laid.plain().get("name"), str):
+        merged = evolve(merge(base, changes), origin=base.origin)
+        merged, found = apply_overrides(merged, overrides)
+        base_name = merged.plain().get("name")
+        if isinstance(base_name, str):
             named = Node(f"{base_name}-{name}", node.table.get("name", node).origin)
-            laid = evolve(laid, value={**laid.table, "name": named})
-        recipe = None
-        if not more:
-            recipe, more = check(laid, catalogue)
-        of_entries += [(name, problem) for problem in more if problem not in known]
+            merged = evolve(merged, value={**merged.table, "name": named})
+        recipe, found = (None, found) if found else check(merged, catalogue)
+        for problem in found:
+            if problem not in known:
+                names_by_problem.setdefault(problem, []).append(name)
         if recipe is not None:
             entries.append(Entry(name=name, changes=changes.plain(), recipe=recipe))
-    return problems + _by_entry(of_entries), tuple(entries)
+    for problem, names in names_by_problem.items():
+        label = f"{'entry' if len(names) == 1 else 'entries'} {', '.join(names)}"
+        problems.append(evolve(problem, what=f"{label}: {problem.what}"))
+    return problems, tuple(entries)
 
 
 def _name(entries: Sequence[Node], index: int) -> tuple[str, list[Problem]]:
     """The entry's name, or its number and a problem."""
     node = entries[index]
-    name = node.table["name"].plain() if "name" in node.table else None
-    before = [other.plain().get("name") for other in entries[:index]]
-    taken = {other.casefold() for other in before if isinstance(other, str)}
+    name = node.plain().get("name")
+    before = {str(other.plain().get("name")).casefold() for other in entries[:index]}
     remedy = 'write, for instance, name = "l1"'
     valid = isinstance(name, str) and may_name_a_folder(name)
-    if not isinstance(name, str) or not valid:
+    if not valid:
         what = "an entry needs a name of letters, digits, '.', '_' and '-'"
     elif name.casefold() in _RESERVED:
         what = f"an entry cannot be named {name}: the sweep writes a file of that name"
-    elif name.casefold() in taken:
+    elif name.casefold() in before:
         what = f"there is already an entry {name!r}; names are compared without case"
         remedy = "each entry has its own folder: give it another name"
     else:
         return name, []
     origin = node.table.get("name", node).origin
     problem = Problem(what=what, remedy=remedy, origin=origin, at_value="name" in node.table)
-    return (name if isinstance(name, str) and valid else str(index)), [problem]
+    return (name if valid else str(index)), [problem]
 
 
 def _forbidden_keys(entry: Node) -> list[Problem]:
     """A problem for each key that an entry cannot change."""
-    problems = []
-    for key, node in entry.table.items():
-        if key == _KEY:
-            what, remedy = "an entry cannot hold a sweep", "write its entries one by one"
-        elif key in _SHARED:
-            what, remedy = f"an entry cannot change {key}", "write it above the sweep, for all"
-        else:
-            continue
-        problems.append(Problem(what=what, remedy=remedy, origin=node.origin))
-    return problems
-
-
-def _by_entry(found: Sequence[tuple[str, Problem]]) -> list[Problem]:
-    """Each problem once, with the names of the entries that have it."""
-    names: list[tuple[Problem, list[str]]] = []
-    for name, problem in found:
-        same = next((those for known, those in names if known == problem), None)
-        if same is None:
-            names.append((problem, [name]))
-        else:
-            same.append(name)
     return [
-        evolve(
-            problem,
-            what=f"{'entry' if len(those) == 1 else 'entries'} {', '.join(those)}: {problem.what}",
+        Problem(
+            what="an entry cannot contain a sweep"
+            if key == _KEY
+            else f"an entry cannot change {key}",
+            remedy="write its entries one by one"
+            if key == _KEY
+            else "write it above the sweep, for all entries",
+            origin=node.origin,
         )
-        for problem, those in names
+        for key, node in entry.table.items()
+        if key in {_KEY, *_SHARED}
     ]

@@ -110,8 +110,8 @@ def _state(training: Training) -> dict[str, Any]:
         "log_bytes": 0 if training.log is None else training.log.position(),
         "processes": context.processes.count,
         "recipe": recipe.fingerprint,
-        "components": components(recipe.uses),
-        "versions": versions(recipe.uses),
+        "components": components(recipe.components),
+        "versions": versions(recipe.components),
         "machine": machine(context.device),
     }
 
@@ -189,7 +189,7 @@ def restore(training: Training, found: Checkpoint) -> None:
         raise DataError(
             f"this checkpoint does not fit what the recipe builds: {error}",
             where=str(found.folder),
-            remedy=mismatch_remedy(found.state["versions"], training.context.recipe.uses),
+            remedy=mismatch_remedy(found.state["versions"], training.context.recipe.components),
         ) from error
 
 
@@ -273,7 +273,7 @@ def _say_if_processes_changed(context: RunContext, *, before: int) -> None:
 
 
 def _say_if_versions_changed(context: RunContext, *, before: Mapping[str, str]) -> None:
-    changed = changed_versions(before, versions(context.recipe.uses))
+    changed = changed_versions(before, versions(context.recipe.components))
     if changed:
         context.events.notice(
             f"the checkpoint was saved with other versions: {', '.join(changed)}; results may "

@@ -58,7 +58,7 @@ def open_run(recipe: Recipe, path: Path, *, device: str, stop: StopRequest) -> I
             processes=processes,
         )
         if processes.main:
-            verify_weights(recipe.uses)
+            verify_weights(recipe.components)
             prepare_folder(recipe, path)
             with locked(path):
                 processes.barrier()

@@ -146,7 +146,7 @@ def _note_parts(context: RunContext, parts: TrainingParts) -> None:
         image_shape={"channels": shape.channels, "height": shape.height, "width": shape.width},
         classes=list(parts.split.classes),
         data_manifest=parts.split.manifest,
-        versions=versions(context.recipe.uses),
+        versions=versions(context.recipe.components),
         machine=machine(context.device),
         processes=context.processes.count,
     )

@@ -70,7 +70,7 @@ def run_sweep(
     _check_folder(folder)
     for entry in chosen:
         try:
-            verify_weights(entry.recipe.uses)
+            verify_weights(entry.recipe.components)
         except DddmError as error:
             raise _with_entry(entry, error) from error
     failures: dict[str, DddmError] = {}

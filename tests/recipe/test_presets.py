@@ -170,7 +170,7 @@ def test_several_features(tmp_path: Path) -> None:
     (tmp_path / "again.toml").write_text(to_toml(recipe))
     assert read_recipe(tmp_path / "again.toml", catalogue=toy_catalogue()) == recipe
     assert recipe.origins["evaluate.features.1.use"].startswith("--set")
-    assert recipe.uses.count(scored(recipe).features[1]) == 1
+    assert recipe.components.count(scored(recipe).features[1]) == 1
     with pytest.raises(RecipeError, match="is listed twice"):
         read(tmp_path, RECIPE, 'evaluate.features=["toy:pixels", "toy:pixels"]')
     with pytest.raises(RecipeError, match="in which features"):

@@ -148,7 +148,7 @@ def test_options_are_described_with_their_defaults() -> None:
     """An editor can show what an option does and what it is if left out."""
     tables = schema_of(toy_catalogue())["properties"]
     assert tables["train"]["properties"]["ema"] == {
-        "description": "Decay of the weights' moving average, for each step.",
+        "description": "Decay of the weights' exponential moving average, per step.",
         "type": "number",
         "minimum": 0,
         "exclusiveMaximum": 1,

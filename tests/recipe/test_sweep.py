@@ -174,7 +174,7 @@ def test_errors_that_entries_share_name_them(tmp_path: Path) -> None:
         ("[[sweep]]\nname = 'a'\n[[sweep]]\nname = 'A'", "there is already an entry"),
         ("[[sweep]]\nname = 'a'\nformat = 2", "an entry cannot change format"),
         ("[[sweep]]\nname = 'a'\nextends = 'b'", "an entry cannot change extends"),
-        ("[[sweep]]\nname = 'a'\n[[sweep.sweep]]\nname = 'b'", "an entry cannot hold a sweep"),
+        ("[[sweep]]\nname = 'a'\n[[sweep.sweep]]\nname = 'b'", "an entry cannot contain a sweep"),
         ("[[sweep]]\nname = 'a'\nmetric = 3", "entry a: metric must be a table"),
     ],
 )

@@ -62,11 +62,11 @@ def test_a_part_needs_its_weights(tmp_path: Path, folder: Path) -> None:
     """What a mixed metric needs is asked for, by its options: no more, no less."""
     small = recipe(tmp_path, RECIPE)
     with pytest.raises(DataError, match=r"small\.pth were not found"):
-        verify_weights(small.uses)
+        verify_weights(small.components)
     (folder / "small.pth").write_bytes(CONTENTS["small.pth"])
-    verify_weights(small.uses)
+    verify_weights(small.components)
     with pytest.raises(DataError, match=r"large\.pth were not found"):
-        verify_weights(recipe(tmp_path, RECIPE + "large = true\n").uses)
+        verify_weights(recipe(tmp_path, RECIPE + "large = true\n").components)
 
 
 def test_all_problems_are_shown_at_once(tmp_path: Path, folder: Path) -> None:
@@ -74,7 +74,7 @@ def test_all_problems_are_shown_at_once(tmp_path: Path, folder: Path) -> None:
     both = recipe(tmp_path, RECIPE + "large = true\n" + FEATURES)
     (folder / "small.pth").write_bytes(b"SMALL")
     with pytest.raises(DataError) as caught:
-        verify_weights(both.uses)
+        verify_weights(both.components)
     text = str(caught.value)
     for needed in (
         "2 files", "large.pth were not found", "small.pth have the wrong hash",

@@ -41,7 +41,7 @@ def test_held_components_and_observers_are_recorded(
     )
     recipe = read_recipe(path, catalogue=load_catalogue())
     ours = f"dddm {version('dddm')}"
-    assert components(recipe.uses) == {
+    assert components(recipe.components) == {
         **{f"dddm:{name}": ours for name in ("digits", "directly-denoising", "vp", "adm", "ram")},
         **{f"dddm:{name}": ours for name in ("adam", "constant", "fixed-time", "pixels")},
         **{f"dddm:{name}": ours for name in ("fd", "nearest")},
@@ -49,7 +49,7 @@ def test_held_components_and_observers_are_recorded(
         "toy:near": "dddm-toy 1.2",
         "toy:eye": "dddm-toy 1.2",
     }
-    assert versions(recipe.uses)["dddm-toy"] == "1.2"
+    assert versions(recipe.components)["dddm-toy"] == "1.2"
 
 
 def test_what_both_name_in_another_version_has_changed() -> None:
