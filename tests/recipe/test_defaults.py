@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
-from toy_plugins import RECIPE, toy_catalogue
+from toy_plugins import RECIPE, TOYS, error_of_toy, read_toy
 
-from dddm.errors import RecipeError
 from dddm.recipe.model import Recipe
-from dddm.recipe.read import read_recipe
 from dddm.recipe.sweep import Sweep, read_recipe_or_sweep
 from dddm.recipe.write import to_toml
 
@@ -35,32 +33,20 @@ def without(*names: str) -> str:
     return text
 
 
-def read(folder: Path, text: str, *overrides: str) -> Recipe:
-    file = folder / "toy.toml"
-    file.write_text(text)
-    return read_recipe(file, overrides=overrides, catalogue=toy_catalogue())
-
-
-def refused(folder: Path, text: str, *overrides: str) -> str:
-    with pytest.raises(RecipeError) as caught:
-        read(folder, text, *overrides)
-    return str(caught.value)
-
-
 def above(folder: Path, base: str, text: str) -> Recipe:
     """A recipe that extends another."""
     (folder / "base.toml").write_text(base)
-    return read(folder, f'extends = "base.toml"\n{text}')
+    return read_toy(folder, f'extends = "base.toml"\n{text}')
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_a_table_may_be_left_out(tmp_path: Path, name: str) -> None:
     """The default component stands there, with its own defaults, and is written out."""
-    recipe = read(tmp_path, without(name))
+    recipe = read_toy(tmp_path, without(name))
     assert recipe.tables[name]["use"] == DEFAULTS[name]
     assert getattr(recipe, name).component.id == DEFAULTS[name]
     assert recipe.origins[f"{name}.use"] == "default"
-    assert read(tmp_path, to_toml(recipe)) == recipe
+    assert read_toy(tmp_path, to_toml(recipe)) == recipe
 
 
 def test_saying_a_default_changes_nothing(tmp_path: Path) -> None:
@@ -72,16 +58,16 @@ def test_saying_a_default_changes_nothing(tmp_path: Path) -> None:
         text + "".join(f'[{name}]\nuse = "{use[5:]}"\n' for name, use in DEFAULTS.items()),
         text + "".join(f'[{name}]\nuse = "{use}"\n' for name, use in DEFAULTS.items()),
     ]
-    assert len({read(tmp_path, one).fingerprint for one in said}) == 1
+    assert len({read_toy(tmp_path, one).fingerprint for one in said}) == 1
 
 
 def test_options_without_use_are_the_defaults_own(tmp_path: Path) -> None:
     """Typed and checked as if it were named; an option of another component is refused."""
     text = without(*TABLES) + "[learning_rate]\nrate = 0.5\n[objective]\ndropout = 0.25\n"
-    recipe = read(tmp_path, text)
+    recipe = read_toy(tmp_path, text)
     assert recipe.tables["learning_rate"] == {"use": "dddm:constant", "rate": 0.5}
     assert recipe.tables["objective"] == {"use": "dddm:directly-denoising", "dropout": 0.25}
-    message = refused(tmp_path, f"{text}[optimizer]\nmomentum = 0.5\n")
+    message = error_of_toy(tmp_path, f"{text}[optimizer]\nmomentum = 0.5\n")
     line = text.count("\n") + 2
     assert f"toy.toml:{line}:1: the optimizer adam has no option 'momentum'" in message
 
@@ -89,8 +75,11 @@ def test_options_without_use_are_the_defaults_own(tmp_path: Path) -> None:
 def test_use_comes_by_set_alone(tmp_path: Path) -> None:
     """`--set optimizer.use=…` makes the table; `--set optimizer.eps=…` means the default's."""
     text = without("optimizer")
-    assert read(tmp_path, text, "optimizer.use=descent").tables["optimizer"]["use"] == "toy:descent"
-    assert read(tmp_path, text, "optimizer.eps=1e-3").tables["optimizer"]["eps"] == 1e-3
+    assert (
+        read_toy(tmp_path, text, "optimizer.use=descent").tables["optimizer"]["use"]
+        == "toy:descent"
+    )
+    assert read_toy(tmp_path, text, "optimizer.eps=1e-3").tables["optimizer"]["eps"] == 1e-3
 
 
 def test_a_later_use_replaces_options(tmp_path: Path) -> None:
@@ -99,7 +88,7 @@ def test_a_later_use_replaces_options(tmp_path: Path) -> None:
     assert above(tmp_path, base, '[optimizer]\nuse = "descent"\n').tables["optimizer"] == {
         "use": "toy:descent"
     }
-    assert read(tmp_path, base, "optimizer.use=descent").tables["optimizer"] == {
+    assert read_toy(tmp_path, base, "optimizer.use=descent").tables["optimizer"] == {
         "use": "toy:descent"
     }
     same = above(tmp_path, base, '[optimizer]\nuse = "adam"\n')
@@ -120,9 +109,9 @@ def test_a_later_duration_takes_the_place_of_another(tmp_path: Path, duration: s
     name, _, value = duration.partition(" = ")
     assert "epochs = 5" in RECIPE
     overlaid = above(tmp_path, RECIPE, f"[train]\n{duration}\n")
-    by_set = read(tmp_path, RECIPE, f"train.{name}={value}")
+    by_set = read_toy(tmp_path, RECIPE, f"train.{name}={value}")
     (tmp_path / "toy.toml").write_text(f'{RECIPE}[[sweep]]\nname = "a"\ntrain = {{ {duration} }}\n')
-    sweep = read_recipe_or_sweep(tmp_path / "toy.toml", catalogue=toy_catalogue())
+    sweep = read_recipe_or_sweep(tmp_path / "toy.toml", catalogue=TOYS)
     assert isinstance(sweep, Sweep)
     (entry,) = sweep.entries
     for recipe in (overlaid, by_set, entry.recipe):
@@ -137,10 +126,10 @@ def test_one_file_says_how_long_once(tmp_path: Path) -> None:
     """Two durations in one file, or none at all, are refused where they stand."""
     twice = RECIPE.replace("epochs = 5", "epochs = 5\nsteps = 7")
     line = twice[: twice.index("steps = 7")].count("\n") + 1
-    message = refused(tmp_path, twice)
+    message = error_of_toy(tmp_path, twice)
     assert f"toy.toml:{line}:9: steps: [train] already says how long to train, by epochs" in message
     assert "remove epochs or steps" in message
-    never = refused(tmp_path, RECIPE.replace("epochs = 5\n", ""))
+    never = error_of_toy(tmp_path, RECIPE.replace("epochs = 5\n", ""))
     assert "[train] does not say how long" in never
     assert "write one of epochs, steps, images and training_flops" in never
 
@@ -158,16 +147,16 @@ def test_a_table_that_the_objective_has_no_use_for(
     """It is refused with line and column; without it the recipe has no such component."""
     text = RECIPE.replace('use = "remember"', f'use = "{objective}"')
     line = text[: text.index(f"[{table}]")].count("\n") + 1
-    message = refused(tmp_path, text)
+    message = error_of_toy(tmp_path, text)
     assert f"toy.toml:{line}:1: {why}" in message
     assert f"leave [{table}] out, or choose another objective" in message
     bare = text.replace(TABLES["targets"] if table == "targets" else METRIC, "")
-    recipe = read(tmp_path, bare)
+    recipe = read_toy(tmp_path, bare)
     assert getattr(recipe, table) is None
     assert table not in recipe.tables
-    assert read(tmp_path, to_toml(recipe)) == recipe
+    assert read_toy(tmp_path, to_toml(recipe)) == recipe
 
 
 def test_a_metric_has_no_default(tmp_path: Path) -> None:
     """An objective that uses one must be told which."""
-    assert "the table [metric] is missing" in refused(tmp_path, RECIPE.replace(METRIC, ""))
+    assert "the table [metric] is missing" in error_of_toy(tmp_path, RECIPE.replace(METRIC, ""))

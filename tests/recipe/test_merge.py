@@ -6,6 +6,7 @@ import pytest
 
 from dddm.recipe.merge import Node, apply_overrides, merge, same_component
 from dddm.recipe.source import Source
+from dddm.recipe.write import difference
 
 TEXT = "[a]\nuse = 'x'\nn = 1\n[[more]]\na = { n = 2 }\nb = { use = 'y' }\n"
 
@@ -61,3 +62,17 @@ def test_overriding_changes_no_other_tree(tmp_path: Path) -> None:
     assert place_of(changed, "a", "n") == "--set a.n=9"
     assert root.plain() == {"a": {"n": 1}, "b": {"n": 2}}
     assert place_of(root, "a", "n") == "a.toml:2"
+
+
+def test_each_difference_is_a_line() -> None:
+    """By its dotted key; 1, 1.0 and true are different values in a recipe."""
+    one = {"seed": 0, "train": {"epochs": 60, "shards": 2}, "metric": {"use": "l1"}, "a": 1}
+    other = {"seed": 0, "train": {"epochs": 2, "ema": 0.5}, "metric": {"use": "l2"}, "a": True}
+    assert difference(one, one) == []
+    assert difference(one, other) == [
+        "train.epochs: 60 → 2",
+        "train.shards: 2 → absent",
+        "train.ema: absent → 0.5",
+        "metric.use: l1 → l2",
+        "a: 1 → True",
+    ]

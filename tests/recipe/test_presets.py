@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from toy_plugins import RECIPE, toy_catalogue
+from toy_plugins import RECIPE, TOYS
 
 from dddm.errors import PluginError, RecipeError
 from dddm.interfaces.plugin import Kind
@@ -33,7 +33,7 @@ WITH = RECIPE.replace('features = "toy:pixels"', 'preset = "mine.toml"')
 def read(folder: Path, text: str, *overrides: str, own: str = OWN) -> Recipe:
     (folder / "mine.toml").write_text(own)
     (folder / "toy.toml").write_text(text)
-    return read_recipe(folder / "toy.toml", overrides=overrides, catalogue=toy_catalogue())
+    return read_recipe(folder / "toy.toml", overrides=overrides, catalogue=TOYS)
 
 
 def scored(recipe: Recipe) -> Evaluation:
@@ -88,7 +88,7 @@ def test_the_checked_recipe_holds_the_values_alone(tmp_path: Path) -> None:
     saved = tmp_path / "run" / "recipe.toml"
     saved.write_text(to_toml(recipe))
     (tmp_path / "mine.toml").unlink()
-    assert read_recipe(saved, catalogue=toy_catalogue()) == recipe
+    assert read_recipe(saved, catalogue=TOYS) == recipe
 
 
 def test_features_of_the_preset_may_be_said_more_of(tmp_path: Path) -> None:
@@ -111,11 +111,11 @@ def test_a_preset_replaces_what_stood_there(tmp_path: Path) -> None:
     assert scored(read(tmp_path, extending)) == expected
     mine = tmp_path / "mine.toml"
     assert scored(read(tmp_path, RECIPE, f'evaluate.preset="{mine}"')) == expected
-    by_option = read_recipe(tmp_path / "base.toml", preset=str(mine), catalogue=toy_catalogue())
+    by_option = read_recipe(tmp_path / "base.toml", preset=str(mine), catalogue=TOYS)
     assert scored(by_option) == expected
     swept = 'extends = "base.toml"\n[[sweep]]\nname = "a"\nevaluate = { preset = "mine.toml" }\n'
     (tmp_path / "swept.toml").write_text(swept)
-    sweep = read_recipe_or_sweep(tmp_path / "swept.toml", catalogue=toy_catalogue())
+    sweep = read_recipe_or_sweep(tmp_path / "swept.toml", catalogue=TOYS)
     assert isinstance(sweep, Sweep)
     (entry,) = sweep.entries
     assert scored(entry.recipe) == expected
@@ -157,9 +157,9 @@ def test_an_unknown_preset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no preset 3"):
         read(tmp_path, WITH.replace('"mine.toml"', "3"))
     with pytest.raises(RecipeError, match="--preset unbiasd"):
-        read_evaluation("unbiasd", catalogue=toy_catalogue())
+        read_evaluation("unbiasd", catalogue=TOYS)
     with pytest.raises(PluginError, match="clip-vit-b-32"):
-        read_evaluation("unbiased", catalogue=toy_catalogue())
+        read_evaluation("unbiased", catalogue=TOYS)
 
 
 def test_several_features(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_several_features(tmp_path: Path) -> None:
     recipe = read(tmp_path, RECIPE, f"evaluate.features={both}")
     assert [use.component.id for use in scored(recipe).features] == ["toy:pixels", "other:pixels"]
     (tmp_path / "again.toml").write_text(to_toml(recipe))
-    assert read_recipe(tmp_path / "again.toml", catalogue=toy_catalogue()) == recipe
+    assert read_recipe(tmp_path / "again.toml", catalogue=TOYS) == recipe
     assert recipe.origins["evaluate.features.1.use"].startswith("--set")
     assert recipe.components.count(scored(recipe).features[1]) == 1
     with pytest.raises(RecipeError, match="is listed twice"):

@@ -8,7 +8,7 @@ import pytest
 import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_plugins import RECIPE, toy_catalogue
+from toy_plugins import RECIPE, TOYS
 
 from dddm.errors import PluginError, RecipeError
 from dddm.recipe.layout import KEYS
@@ -39,7 +39,7 @@ def read(folder: Path, text: str, *overrides: str) -> None:
     file = folder / "any.toml"
     file.write_text(text, encoding="utf-8")
     with contextlib.suppress(RecipeError, PluginError):
-        read_recipe(file, overrides=overrides, catalogue=toy_catalogue())
+        read_recipe(file, overrides=overrides, catalogue=TOYS)
 
 
 @given(tables=st.dictionaries(words, anything, max_size=6))

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
-from toy_plugins import RECIPE, toy_catalogue
+from toy_plugins import RECIPE, TOYS, error_of_toy, read_toy
 
-from dddm.errors import RecipeError
-from dddm.recipe.model import Recipe, ReportedResult
-from dddm.recipe.read import read_recipe
+from dddm.recipe.model import ReportedResult
 from dddm.recipe.reported import format_value, in_words
 from dddm.recipe.sweep import Sweep, read_recipe_or_sweep
 from dddm.recipe.write import to_toml
@@ -29,15 +27,9 @@ says = "a < b"
 """
 
 
-def read(folder: Path, text: str, *overrides: str) -> Recipe:
-    file = folder / "toy.toml"
-    file.write_text(text, encoding="utf-8")
-    return read_recipe(file, overrides=overrides, catalogue=toy_catalogue())
-
-
 def test_figures_are_typed_and_read_back(tmp_path: Path) -> None:
     """A whole number becomes a float, a list a tuple; what is resolved reads back to the same."""
-    recipe = read(tmp_path, RECIPE + FIGURES + SAYS)
+    recipe = read_toy(tmp_path, RECIPE + FIGURES + SAYS)
     figures, words = recipe.reported
     assert figures == ReportedResult(
         source="table 1",
@@ -50,13 +42,13 @@ def test_figures_are_typed_and_read_back(tmp_path: Path) -> None:
     )
     assert words == ReportedResult(source="figure 2", says="a < b")
     assert recipe.tables["reported"][1] == {"source": "figure 2", "says": "a < b"}
-    assert read(tmp_path, to_toml(recipe)) == recipe
+    assert read_toy(tmp_path, to_toml(recipe)) == recipe
 
 
 def test_they_are_no_part_of_the_fingerprint(tmp_path: Path) -> None:
     """A figure that is put right does not make another recipe of it."""
-    plain = read(tmp_path, RECIPE)
-    assert read(tmp_path, RECIPE + FIGURES).fingerprint == plain.fingerprint
+    plain = read_toy(tmp_path, RECIPE)
+    assert read_toy(tmp_path, RECIPE + FIGURES).fingerprint == plain.fingerprint
     assert plain.reported == ()
     assert "reported" not in plain.tables
 
@@ -65,14 +57,14 @@ def test_a_recipe_that_extends_another_does_not_inherit_them(tmp_path: Path) -> 
     """Figures are of the file they stand in: neither of another file, nor of a sweep's entries."""
     (tmp_path / "base.toml").write_text(RECIPE + FIGURES, encoding="utf-8")
     above = 'extends = "base.toml"\nformat = 2\nname = "above"\n'
-    assert read(tmp_path, above).reported == ()
-    assert [one.source for one in read(tmp_path, above + SAYS).reported] == ["figure 2"]
+    assert read_toy(tmp_path, above).reported == ()
+    assert [one.source for one in read_toy(tmp_path, above + SAYS).reported] == ["figure 2"]
     entries = '[[sweep]]\nname = "a"\n[[sweep]]\nname = "b"\n'
     (tmp_path / "sweep.toml").write_text(
         above + SAYS + entries + FIGURES.replace("[[reported]]", "[[sweep.reported]]"),
         encoding="utf-8",
     )
-    sweep = read_recipe_or_sweep(tmp_path / "sweep.toml", catalogue=toy_catalogue())
+    sweep = read_recipe_or_sweep(tmp_path / "sweep.toml", catalogue=TOYS)
     assert isinstance(sweep, Sweep)
     assert [one.source for one in sweep.base.reported] == ["figure 2"]
     assert [[one.source for one in entry.recipe.reported] for entry in sweep.entries] == [
@@ -83,9 +75,9 @@ def test_a_recipe_that_extends_another_does_not_inherit_them(tmp_path: Path) -> 
 
 def test_what_the_command_line_changes_is_noted(tmp_path: Path) -> None:
     """What is trained is named beside the figures and stays there; a seed or a name is not."""
-    recipe = read(tmp_path, RECIPE + FIGURES, "train.epochs=2", "seed=5", "name=other")
+    recipe = read_toy(tmp_path, RECIPE + FIGURES, "train.epochs=2", "seed=5", "name=other")
     assert [one.changed for one in recipe.reported] == [("train.epochs=2",)]
-    again = read(tmp_path, to_toml(recipe), "metric.rate=0.25")
+    again = read_toy(tmp_path, to_toml(recipe), "metric.rate=0.25")
     assert [one.changed for one in again.reported] == [("train.epochs=2", "metric.rate=0.25")]
 
 
@@ -108,10 +100,9 @@ def test_mistakes_are_shown_where_they_stand(
     tmp_path: Path, change: tuple[str, str], message: str, line: int
 ) -> None:
     """Each names the line in the file, as any other mistake of a recipe."""
-    with pytest.raises(RecipeError) as caught:
-        read(tmp_path, RECIPE + FIGURES.replace(*change))
-    assert message in str(caught.value)
-    assert f"toy.toml:{RECIPE.count(chr(10)) + line}:" in str(caught.value)
+    shown = error_of_toy(tmp_path, RECIPE + FIGURES.replace(*change))
+    assert message in shown
+    assert f"toy.toml:{RECIPE.count(chr(10)) + line}:" in shown
 
 
 def test_a_figure_is_written_as_a_paper_prints_it() -> None:

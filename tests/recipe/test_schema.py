@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import attrs
 import jsonschema
 import pytest
 from attrs import frozen
-from toy_plugins import RECIPE, toy_catalogue
+from toy_plugins import RECIPE, TOYS
 
 from dddm.interfaces.plugin import Kind, option
 from dddm.recipe.read import read_recipe
@@ -38,12 +39,19 @@ class Long:
     length: int = option(30, at_least=10, help="Steps.")
 
 
+INSTALLED = load_catalogue()
+
+
+@cache
+def validator_of(catalogue: Catalogue) -> jsonschema.Draft7Validator:
+    return jsonschema.Draft7Validator(schema_of(catalogue))
+
+
 def mistakes(catalogue: Catalogue, recipe: dict[str, Any]) -> list[str]:
-    validator = jsonschema.Draft7Validator(schema_of(catalogue))
-    return [error.json_path for error in validator.iter_errors(recipe)]
+    return [error.json_path for error in validator_of(catalogue).iter_errors(recipe)]
 
 
-@pytest.mark.parametrize("catalogue", [toy_catalogue(), load_catalogue(), Catalogue([])])
+@pytest.mark.parametrize("catalogue", [TOYS, INSTALLED, Catalogue([])])
 def test_it_is_a_schema(catalogue: Catalogue) -> None:
     """Draft 7 accepts it, whatever is installed."""
     jsonschema.Draft7Validator.check_schema(schema_of(catalogue))
@@ -52,70 +60,83 @@ def test_it_is_a_schema(catalogue: Catalogue) -> None:
 @pytest.mark.parametrize("name", shipped_names())
 def test_shipped_recipes_are_valid(name: str) -> None:
     """As they are written, and with every default filled in."""
-    catalogue = load_catalogue()
+    catalogue = INSTALLED
     text = files("dddm_recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8")
     assert mistakes(catalogue, tomllib.loads(text)) == []
     assert mistakes(catalogue, read_recipe(name, catalogue=catalogue).tables) == []
 
 
-def test_a_recipe_of_toys_is_valid() -> None:
-    """Third-party components are in the schema like built-in ones."""
-    assert mistakes(toy_catalogue(), tomllib.loads(RECIPE)) == []
+SWEEP = """
+[[sweep]]
+name = "a"
+seed = 4
+metric = { rate = 0.75 }
+
+[[sweep]]
+name = "b"
+metric = { use = "far" }
+[[sweep.sample]]
+use = "steps"
+size = 1
+steps = [1]
+"""
+
+
+def test_third_party_components_and_entries_are_valid() -> None:
+    for text in (RECIPE, RECIPE + SWEEP, f"sweep = []\n{RECIPE}"):
+        assert mistakes(TOYS, tomllib.loads(text)) == []
 
 
 @pytest.mark.parametrize(
     ("old", "new", "where"),
     [
         ("format = 2", "format = 1", "$.format"),
-        ('name = "toy"\n', "", "$"),
         ('name = "toy"', 'name = "../toy"', "$.name"),
         ("seed = 3", "seed = -1", "$.seed"),
         ("seed = 3", "sead = 3", "$"),
         ('[schedule]\nuse = "plain"', "", "$"),
         ('use = "plain"', "", "$.schedule"),
         ('use = "near"\nsize = 1', "size = 1", "$.metric"),
-        ('use = "kept"', "larg = true", "$.targets"),
         ('use = "flat"', "rat = 1", "$.learning_rate"),
         ('use = "descent"', "eps = 0", "$.optimizer.eps"),
-        ('use = "descent"', "rate = 1.0", "$.optimizer"),
         ('use = "kept"', 'use = "kep"', "$.targets.use"),
         ("size = 2\n", "", "$.backbone"),
         ("size = 2", "size = 2\nsiez = 2", "$.backbone"),
         ("size = 2", "size = 0", "$.backbone.size"),
-        ("size = 2", "size = true", "$.backbone.size"),
         ("size = 2", "size = 2.5", "$.backbone.size"),
         ("size = 2", "size = 2\nrate = 1", "$.backbone.rate"),
         ("size = 2", "size = 2\nmaybe = 9.5", "$.backbone.maybe"),
         ("size = 2", "size = 2\nword = 'up'", "$.backbone.word"),
         ("size = 2", "size = 2\nlist = [1, -1]", "$.backbone.list[1]"),
-        ("size = 2", "size = 2\nlist = 1", "$.backbone.list"),
         ("epochs = 5\n", "", "$.train"),
         ("epochs = 5", "epochs = 5\nsteps = 9", "$.train"),
-        ("epochs = 5", "images = 5\ntraining_flops = 1e9", "$.train"),
         ("epochs = 5", "epochs = 5\nepocs = 5", "$.train"),
         ("steps = [3]", "", "$.sample[1]"),
-        ("size = 8", "", "$.sample[1]"),
         ("steps = [3]", "steps = [0]", "$.sample[1].steps[0]"),
         ('features = "toy:pixels"', "", "$.evaluate"),
         ('features = "toy:pixels"', 'features = "pixels"', "$.evaluate.features"),
-        ('features = "toy:pixels"', "features = {}", "$.evaluate.features"),
-        (
-            'features = "toy:pixels"',
-            'features = {use = "toy:pixels", more = 1}',
-            "$.evaluate.features",
-        ),
+        ('name = "a"', "", "$.sweep[0]"),
+        ('name = "a"', 'name = "../a"', "$.sweep[0].name"),
+        ("seed = 4", "seed = -4", "$.sweep[0].seed"),
+        ("seed = 4", "format = 2", "$.sweep[0]"),
+        ("seed = 4", "sweep = []", "$.sweep[0]"),
+        ('use = "far"', 'use = "far", size = 1', "$.sweep[1].metric"),
+        ("steps = [1]", "", "$.sweep[1].sample[0]"),
     ],
 )
-def test_planted_mistakes_are_found_where_they_are(old: str, new: str, where: str) -> None:
-    """Each mistake is one error, at its place."""
-    assert old in RECIPE
-    text = RECIPE.replace(old, new, 1)
-    assert mistakes(toy_catalogue(), tomllib.loads(text)) == [where]
+def test_each_mistake_is_one_error_at_its_place(old: str, new: str, where: str) -> None:
+    first, second = (
+        (RECIPE, SWEEP.replace(old, new, 1))
+        if "sweep" in where
+        else (RECIPE.replace(old, new, 1), SWEEP)
+    )
+    assert first + second != RECIPE + SWEEP
+    assert mistakes(TOYS, tomllib.loads(first + second)) == [where]
 
 
 def test_what_extends_need_not_say_everything() -> None:
     """Only what is said is checked, and an array, which is replaced whole, must be whole."""
-    catalogue = toy_catalogue()
+    catalogue = TOYS
     recipe: dict[str, Any] = {"extends": "base.toml", "backbone": {"rate": 0.5}}
     assert mistakes(catalogue, recipe) == []
     assert mistakes(catalogue, recipe | {"train": {"epochs": 0}}) == ["$.train.epochs"]
@@ -127,10 +148,10 @@ def test_what_has_a_default_may_be_left_out() -> None:
     recipe = tomllib.loads(RECIPE)
     for name in ("objective", "targets", "optimizer", "learning_rate"):
         del recipe[name]
-    assert mistakes(toy_catalogue(), recipe) == []
+    assert mistakes(TOYS, recipe) == []
     own: dict[str, Any] = {"optimizer": {"eps": 1e-6}, "targets": {"large": True}}
-    assert mistakes(toy_catalogue(), recipe | own) == []
-    tables = schema_of(toy_catalogue())["properties"]
+    assert mistakes(TOYS, recipe | own) == []
+    tables = schema_of(TOYS)["properties"]
     assert tables["optimizer"]["properties"]["use"]["default"] == "adam"
 
 
@@ -138,15 +159,15 @@ def test_what_has_a_default_may_be_left_out() -> None:
 def test_each_way_to_say_how_long_is_valid(duration: str) -> None:
     """One of four, also where a recipe that is extended says it by another."""
     text = RECIPE.replace("epochs = 5", duration)
-    assert mistakes(toy_catalogue(), tomllib.loads(text)) == []
+    assert mistakes(TOYS, tomllib.loads(text)) == []
     above = f'extends = "base.toml"\n[train]\n{duration}\n'
-    assert mistakes(toy_catalogue(), tomllib.loads(above)) == []
-    assert mistakes(toy_catalogue(), tomllib.loads(f"{above}epochs = 1\n")) == ["$.train"]
+    assert mistakes(TOYS, tomllib.loads(above)) == []
+    assert mistakes(TOYS, tomllib.loads(f"{above}epochs = 1\n")) == ["$.train"]
 
 
 def test_options_are_described_with_their_defaults() -> None:
     """An editor can show what an option does and what it is if left out."""
-    tables = schema_of(toy_catalogue())["properties"]
+    tables = schema_of(TOYS)["properties"]
     assert tables["train"]["properties"]["ema"] == {
         "description": "Decay of the weights' exponential moving average, per step.",
         "type": "number",
@@ -181,7 +202,7 @@ def tables_of(schema: Any) -> Iterator[dict[str, Any]]:
             yield from tables_of(inner)
 
 
-@pytest.mark.parametrize("catalogue", [toy_catalogue(), load_catalogue()])
+@pytest.mark.parametrize("catalogue", [TOYS, INSTALLED])
 def test_tables_are_laid_out_as_editors_complete_from(catalogue: Catalogue) -> None:
     """Options of all components stand in a table's properties, which has no `allOf` beside them."""
     every = tables_of(schema_of(catalogue))
@@ -217,7 +238,7 @@ def test_components_may_differ_in_an_option_of_one_name() -> None:
 def test_taplo_takes_and_refuses_what_the_reader_does(tmp_path: Path) -> None:
     """The editor's own linter passes every shipped recipe, and names a mistyped option."""
     schema = tmp_path / "recipe.schema.json"
-    schema.write_text(json.dumps(schema_of(load_catalogue())))
+    schema.write_text(json.dumps(schema_of(INSTALLED)))
 
     def lint(text: str) -> "subprocess.CompletedProcess[str]":
         (tmp_path / "recipe.toml").write_text(text)
@@ -232,46 +253,3 @@ def test_taplo_takes_and_refuses_what_the_reader_does(tmp_path: Path) -> None:
         done = lint(text.replace(f"\n{right} =", f"\n{wrong} ="))
         assert done.returncode == 1
         assert f"'{wrong}' was unexpected" in done.stderr
-
-
-SWEEP = """
-[[sweep]]
-name = "a"
-seed = 4
-metric = { rate = 0.75 }
-
-[[sweep]]
-name = "b"
-metric = { use = "far" }
-[[sweep.sample]]
-use = "steps"
-size = 1
-steps = [1]
-"""
-
-
-def test_a_sweep_is_valid() -> None:
-    """Entries say as little as they like; the schema takes what the reader takes."""
-    assert mistakes(toy_catalogue(), tomllib.loads(RECIPE + SWEEP)) == []
-    assert mistakes(toy_catalogue(), {**tomllib.loads(RECIPE), "sweep": []}) == []
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "where"),
-    [
-        ('name = "a"', "", "$.sweep[0]"),
-        ('name = "a"', 'name = "../a"', "$.sweep[0].name"),
-        ("seed = 4", "seed = -4", "$.sweep[0].seed"),
-        ("seed = 4", "sead = 4", "$.sweep[0]"),
-        ("seed = 4", "format = 2", "$.sweep[0]"),
-        ("seed = 4", "sweep = []", "$.sweep[0]"),
-        ('use = "far"', 'use = "fra"', "$.sweep[1].metric.use"),
-        ('use = "far"', 'use = "far"\n, size = 1', "$.sweep[1].metric"),
-        ("steps = [1]", "", "$.sweep[1].sample[0]"),
-    ],
-)
-def test_planted_mistakes_of_entries_are_found(old: str, new: str, where: str) -> None:
-    """Each mistake of an entry is one error, at its place."""
-    assert old in SWEEP
-    text = RECIPE + SWEEP.replace(old, new.replace("\n,", ","), 1)
-    assert mistakes(toy_catalogue(), tomllib.loads(text)) == [where]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_plugins import RECIPE, toy_catalogue
+from toy_plugins import RECIPE, TOYS
 
 from dddm.errors import DddmError, PluginError, RecipeError, UsageError
 from dddm.recipe.model import Recipe
@@ -36,7 +36,7 @@ FIRST = RECIPE.count("\n") + 2
 def read_either(folder: Path, text: str, *overrides: str) -> Recipe | Sweep:
     file = folder / "toy.toml"
     file.write_text(text)
-    return read_recipe_or_sweep(file, overrides=overrides, catalogue=toy_catalogue())
+    return read_recipe_or_sweep(file, overrides=overrides, catalogue=TOYS)
 
 
 def read(folder: Path, text: str = SWEEP, *overrides: str) -> Sweep:
@@ -73,9 +73,9 @@ def test_the_base_is_the_recipe_without_the_sweep(tmp_path: Path) -> None:
     """It is what `read_recipe` gives; a recipe without a sweep has no entries."""
     sweep = read(tmp_path)
     (tmp_path / "plain.toml").write_text(RECIPE)
-    plain = read_recipe(tmp_path / "plain.toml", catalogue=toy_catalogue())
+    plain = read_recipe(tmp_path / "plain.toml", catalogue=TOYS)
     assert sweep.base.fingerprint == plain.fingerprint
-    assert read_recipe(tmp_path / "toy.toml", catalogue=toy_catalogue()) == sweep.base
+    assert read_recipe(tmp_path / "toy.toml", catalogue=TOYS) == sweep.base
     assert read_either(tmp_path, RECIPE) == plain
     assert read_either(tmp_path, SWEEP, "sweep=[]") == plain
 
@@ -86,7 +86,7 @@ def test_an_entry_equals_the_same_changes_in_a_file_that_extends(tmp_path: Path)
     (tmp_path / "base.toml").write_text(RECIPE)
     file = tmp_path / "far.toml"
     file.write_text('extends = "base.toml"\nname = "toy-far"\nmetric = { use = "far" }\n')
-    alone = read_recipe(file, catalogue=toy_catalogue())
+    alone = read_recipe(file, catalogue=TOYS)
     assert far.recipe.fingerprint == alone.fingerprint
     assert far.recipe.name == "toy-far"
 

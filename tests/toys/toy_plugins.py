@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
+import pytest
 from attrs import frozen
 from measures import FD, KID, NEAREST
 
+from dddm.errors import DddmError, RecipeError
 from dddm.interfaces.info import (
     DatasetInfo,
     ImageShape,
@@ -16,6 +19,8 @@ from dddm.interfaces.info import (
     ScoreInfo,
 )
 from dddm.interfaces.plugin import Issue, Kind, NoOptions, RecipeContext, option
+from dddm.recipe.model import Recipe
+from dddm.recipe.read import read_recipe
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.registrar import PluginRegistrar
 
@@ -198,3 +203,21 @@ steps = [3]
 [evaluate]
 features = "toy:pixels"
 """
+
+TOYS = toy_catalogue()
+
+
+def read_toy(folder: Path, text: str = RECIPE, *overrides: str) -> Recipe:
+    """The recipe `text`, as the file toy.toml of a folder, with the toy components."""
+    (folder / "toy.toml").write_text(text, encoding="utf-8")
+    return read_recipe(folder / "toy.toml", overrides=overrides, catalogue=TOYS)
+
+
+def error_of_toy(
+    folder: Path, text: str, *overrides: str, kind: type[DddmError] = RecipeError
+) -> str:
+    """The message with which that recipe is refused, by an error of exactly this class."""
+    with pytest.raises(kind) as caught:
+        read_toy(folder, text, *overrides)
+    assert type(caught.value) is kind
+    return str(caught.value)
