@@ -8,7 +8,6 @@ _SMALL = {"channels": 4, "multipliers": [1, 2], "blocks": 1, "attention": [4], "
 
 @hookimpl
 def dddm_register(registrar: Registrar) -> None:
-    """Declare the built-in backbones."""
     registrar.add(
         Kind.BACKBONE,
         "adm",
@@ -16,7 +15,7 @@ def dddm_register(registrar: Registrar) -> None:
         options=AdmOptions,
         check=check_adm,
         describe=describe_adm,
-        summary="The U-Net of Dhariwal & Nichol (2021), into which the estimate enters.",
+        summary="The U-Net of Dhariwal & Nichol (2021), which the estimate enters.",
         conformance=Conformance(
             examples=(
                 {**_SMALL, "classes": True},

@@ -16,11 +16,9 @@ _LONGEST_PERIOD: Final = 10_000.0
 
 
 def group_norm(channels: int, *, epsilon: float = 1e-5) -> nn.GroupNorm:
-    """Group norm with 32 groups, or with the most that divide the channels.
-
-    A group has 4 channels or more, as it has in ADM's networks.  A group of one would take a
-    channel's mean away, and with it all that time and class had added to it.
-    """
+    """Group norm with at most 32 groups of at least 4 channels each."""
+    # A group of one channel would subtract the channel's mean, and with it all that time and class
+    # had added to it.
     most = max(1, min(_MOST_GROUPS, channels // _CHANNELS_IN_A_GROUP))
     groups = next(n for n in range(most, 0, -1) if channels % n == 0)
     return nn.GroupNorm(groups, channels, eps=epsilon)
@@ -32,7 +30,7 @@ def convolution(inputs: int, outputs: int, *, stride: int = 1) -> nn.Conv2d:
 
 
 def zero_init(layer: nn.Module) -> nn.Module:
-    """The layer with all parameters zero, so that a residual branch begins as nothing."""
+    """Set all parameters to zero, so that a residual branch contributes nothing at first."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer
@@ -67,8 +65,8 @@ class Embedding(nn.Module):
         """(B, E) from the network's times, (B,), and labels, (B,), int64.
 
         Raises:
-            ValueError: if labels are missing or, on the CPU, unknown.  An accelerator checks them
-                in its own way; asking it here would make it wait at every step.
+            ValueError: if labels are missing or, on the CPU, unknown.  An accelerator reports
+                unknown ones itself; checking here would synchronise it at every step.
         """
         embedding_BE: Tensor = self.time(sinusoids(t, width=self._channels))
         if self.label is None:
@@ -79,13 +77,13 @@ class Embedding(nn.Module):
             label_BE: Tensor = self.label(label)
         except IndexError as error:
             known = f"0…{self.label.num_embeddings - 1}"
-            raise ValueError(f"a label is none of the classes that are known, {known}") from error
+            raise ValueError(f"a label is outside the known classes, {known}") from error
         return embedding_BE + label_BE
 
 
 @final
 class SecondTime(nn.Module):
-    """A second time, (B,), as a vector (B, E) that begins as zero, like a network without it."""
+    """A second time, (B,), as a vector (B, E) that is zero at first, as if it were not there."""
 
     def __init__(self, *, channels: int) -> None:
         super().__init__()
@@ -95,7 +93,6 @@ class SecondTime(nn.Module):
         self.leave = zero_init(nn.Linear(width, width))
 
     def forward(self, second_time_B: Tensor) -> Tensor:
-        """(B, E)."""
         h_BE = functional.silu(self.enter(sinusoids(second_time_B, width=self._channels)))
         embedding_BE: Tensor = self.leave(h_BE)
         return embedding_BE
@@ -110,17 +107,16 @@ class Downsample(nn.Module):
         self.convolution = convolution(channels, channels, stride=2) if learned else None
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Half the height and width."""
         if self.convolution is None:
             return functional.avg_pool2d(x_BCHW, kernel_size=2)
-        halved: Tensor = self.convolution(x_BCHW)
-        return halved
+        half: Tensor = self.convolution(x_BCHW)
+        return half
 
 
-def convolve_doubled(x_BCHW: Tensor, weight_OC33: Tensor, bias_O: Tensor | None) -> Tensor:
-    """What a 3×3 convolution makes of the doubled image, (B, O, 2H, 2W), without doubling it.
+def convolve_upsampled(x_BCHW: Tensor, weight_OC33: Tensor, bias_O: Tensor | None) -> Tensor:
+    """A 3×3 convolution of the upsampled image, (B, O, 2H, 2W), without upsampling it.
 
-    Of the three rows that a kernel sees of a doubled image, two are the same row, so their weights
+    Of the three rows that a kernel sees of an upsampled image, two are the same, so their weights
     can be added first.  Output row 2i sees row i−1 by w_0 and row i by w_1 + w_2, row 2i+1 sees row
     i by w_0 + w_1 and row i+1 by w_2; columns likewise.  Together that is a transposed convolution
     of stride 2, with 16 products where there were 36.
@@ -141,26 +137,26 @@ class Upsample(nn.Module):
         self.convolution = convolution(channels, channels) if learned else None
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Twice the height and width."""
         if self.convolution is not None and x_BCHW.device.type == "cpu":
-            # Half the time; not measured elsewhere, so not done elsewhere.
-            return convolve_doubled(x_BCHW, self.convolution.weight, self.convolution.bias)
-        doubled = functional.interpolate(x_BCHW, scale_factor=2, mode="nearest")
+            # Half the time on a CPU; not measured on other devices.
+            return convolve_upsampled(x_BCHW, self.convolution.weight, self.convolution.bias)
+        upsampled = functional.interpolate(x_BCHW, scale_factor=2, mode="nearest")
         if self.convolution is None:
-            return doubled
-        convolved: Tensor = self.convolution(doubled)
+            return upsampled
+        convolved: Tensor = self.convolution(upsampled)
         return convolved
 
 
 @final
 class CachedSkip(NamedTuple):
-    """What a block makes of the channels that the way down left behind, without the others.
+    """What a block can compute of a skip connection before the other input is known.
 
     Attributes:
-        shared: those that share a group of the norm with the others, (B, S, H, W); S may be 0.
-        first: what the first convolution makes of the rest, (B, outputs, H, W); zeros (B, outputs,
-            1, 1) where there is no rest.
-        short_cut: what the short cut makes of all of them, (B, outputs, H, W).
+        shared: the channels that share a group of the norm with the other input, (B, S, H, W); S
+            may be 0.
+        first: the first convolution's output for the rest, (B, outputs, H, W); zeros (B, outputs,
+            1, 1) if there is no rest.
+        short_cut: the short cut's output for all channels, (B, outputs, H, W).
     """
 
     shared: Tensor
@@ -172,7 +168,7 @@ class CachedSkip(NamedTuple):
 class ResidualBlock(nn.Module):
     """Two convolutions with time and class in between, beside a short cut.
 
-    With `resize`, the image is halved or doubled before the first convolution and in the short cut.
+    `resize` is applied before the first convolution and in the short cut.
     """
 
     def __init__(
@@ -206,18 +202,18 @@ class ResidualBlock(nn.Module):
         return self._after_first(self.first(h_BCHW), self.short_cut(x_BCHW), embedding_BE)
 
     def cached_skip(self, skip_BCHW: Tensor) -> CachedSkip:
-        """What the last of the inputs, (B, S, H, W), come to, for `finish`.
+        """Compute what `finish` needs of the last input channels, (B, S, H, W).
 
-        A convolution of channels is the sum of convolutions of their parts, and a norm looks at one
-        group at a time, so all but the group that lies across the border is known without the rest.
+        A convolution is a sum over input channels, and a norm looks at one group at a time, so all
+        but the group that lies across the border can be computed without the other input.
         """
         border = self.first_norm.num_channels - skip_BCHW.shape[1]
         # The first channel of the first group that has none before the border.
         size = self.first_norm.num_channels // self.first_norm.num_groups
         whole = -(-border // size) * size
-        shared_BSHW, own_BSHW = skip_BCHW.tensor_split([whole - border], dim=1)
-        if own_BSHW.shape[1]:
-            normed_BSHW = self._normed(own_BSHW, begin=whole)
+        shared_BSHW, rest_BSHW = skip_BCHW.tensor_split([whole - border], dim=1)
+        if rest_BSHW.shape[1]:
+            normed_BSHW = self._normed(rest_BSHW, begin=whole)
             first_BCHW = functional.conv2d(normed_BSHW, self.first.weight[:, whole:], padding=1)
         else:
             first_BCHW = skip_BCHW.new_zeros(len(skip_BCHW), self.first.out_channels, 1, 1)
@@ -227,13 +223,10 @@ class ResidualBlock(nn.Module):
             short_cut=functional.conv2d(skip_BCHW, self._mixing.weight[:, border:]),
         )
 
-    def finish(self, x_BCHW: Tensor, part: CachedSkip, embedding_BE: Tensor) -> Tensor:
-        """What `forward` makes of x, (B, C, H, W), joined by what `part` was made of.
-
-        The same up to rounding.
-        """
+    def finish(self, x_BCHW: Tensor, skip: CachedSkip, embedding_BE: Tensor) -> Tensor:
+        """What `forward` returns for x, (B, C, H, W), and the skip connection, up to rounding."""
         border = x_BCHW.shape[1]
-        joined_BCHW = torch.cat([x_BCHW, part.shared], dim=1) if part.shared.shape[1] else x_BCHW
+        joined_BCHW = torch.cat([x_BCHW, skip.shared], dim=1) if skip.shared.shape[1] else x_BCHW
         whole = joined_BCHW.shape[1]
         first_BCHW = functional.conv2d(
             self._normed(joined_BCHW, begin=0),
@@ -244,13 +237,14 @@ class ResidualBlock(nn.Module):
         mixing = self._mixing
         short_BCHW = functional.conv2d(x_BCHW, mixing.weight[:, :border], mixing.bias)
         return self._after_first(
-            first_BCHW.add_(part.first), short_BCHW.add_(part.short_cut), embedding_BE
+            first_BCHW.add_(skip.first), short_BCHW.add_(skip.short_cut), embedding_BE
         )
 
     @property
     def _mixing(self) -> nn.Conv2d:
-        """The short cut of a block with more inputs than outputs."""
-        assert isinstance(self.short_cut, nn.Conv2d), "inputs that are joined are more than outputs"
+        assert isinstance(self.short_cut, nn.Conv2d), (
+            "with a skip connection there are more inputs than outputs"
+        )
         return self.short_cut
 
     def _normed(self, x_BCHW: Tensor, *, begin: int) -> Tensor:

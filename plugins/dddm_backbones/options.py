@@ -20,13 +20,14 @@ class AdmOptions:
         help="Channels of the first stage.",
     )
     multipliers: tuple[int, ...] = option(
-        at_least=1, help="Channels of each stage as multiples; each next stage halves the image."
+        at_least=1,
+        help="Channels of each stage, as multiples; each stage after the first halves the image.",
     )
     blocks: int = option(at_least=1, help="Residual blocks in a stage.")
     attention: tuple[int, ...] = option(
         (),
         at_least=1,
-        help="Heights, in pixels, of the feature maps at which attention stands; the estimate "
+        help="Heights, in pixels, of the feature maps that have attention; the estimate "
         'enters there unless estimate = "concatenation" or "none".',
     )
     estimate: Literal["attention", "cross-attention", "transformer", "concatenation", "none"] = (
@@ -45,7 +46,7 @@ class AdmOptions:
     positions: bool = option(
         default=True,
         help="Give the patches or pixels of x̂ learned positions; without them the network cannot "
-        "see where in x̂ something stands.",
+        "see where in x̂ something is.",
     )
     classes: bool = option(default=False, help="Condition the network on class labels.")
     dropout: float = option(0.0, at_least=0, below=1, help="Dropout in residual blocks.")
@@ -64,8 +65,8 @@ class AdmOptions:
     )
     checkpointing: bool = option(
         default=False,
-        help="Keep only what enters each step of the network and compute the rest again in the "
-        "backward pass: less memory, about a third more time, the same gradients.",
+        help="Keep only the input of each step and recompute the rest in the backward pass: less "
+        "memory, about a third more time, the same gradients.",
     )
     channels_last: bool = option(
         default=False,
@@ -74,13 +75,12 @@ class AdmOptions:
     )
 
     @property
-    def halvings(self) -> int:
-        """How often the image is halved."""
+    def downsamplings(self) -> int:
         return len(self.multipliers) - 1
 
     @property
     def transformer_width(self) -> int:
-        """Width of every transformer block, as the reference code has it."""
+        """Width of every transformer block, as in the reference code."""
         return 4 * self.channels
 
     @property
@@ -91,16 +91,13 @@ class AdmOptions:
         return tuple(self.channels * multiplier for multiplier in sorted(set(self.multipliers)))
 
     def heads_at(self, channels: int) -> int:
-        """Attention heads of a map or transformer block of so many channels."""
+        """Attention heads of a feature map or transformer block of so many channels."""
         return self.heads if self.heads is not None else max(1, channels // self.head_width)
 
 
 def describe_adm(options: AdmOptions) -> BackboneInfo:
-    """What the network takes.
-
-    torch derives forward neither what the backward pass computes again, nor a group norm with the
-    channels last; see `dddm.core.forward_mode`.
-    """
+    # torch has forward-mode derivatives neither of checkpointed steps nor of a group norm with the
+    # channels last; see `dddm.core.forward_mode`.
     return BackboneInfo(
         estimate=options.estimate != "none",
         second_time=options.second_time,
@@ -109,28 +106,27 @@ def describe_adm(options: AdmOptions) -> BackboneInfo:
 
 
 def check_adm(options: AdmOptions, context: RecipeContext) -> Iterator[Issue]:
-    """What of the options does not fit itself or the rest of the recipe."""
     yield from issues(options, context.data)
 
 
 def issues(options: AdmOptions, data: DatasetInfo | None) -> Iterator[Issue]:
-    """What of the options does not fit itself, or the images, if they are known."""
+    """Check the options against each other and, if they are known, the images."""
     if not options.multipliers:
-        yield Issue(option="multipliers", what="there is no stage", remedy="write at least [1]")
+        yield Issue(option="multipliers", what="multipliers is empty", remedy="write at least [1]")
         return
-    yield from _about_heads(options)
-    # A transformer stands in the middle, whatever is listed.
+    yield from _check_heads(options)
+    # A transformer is in the middle, whatever heights are listed.
     if options.estimate in {"attention", "cross-attention"} and not options.attention:
-        yield _no_entrance(options, data)
+        yield _estimate_cannot_enter(options, data)
     if data is not None:
-        yield from _about_sizes(options, data.shape)
+        yield from _check_sizes(options, data.shape)
         if options.classes and not data.classes:
             yield Issue(
                 option="classes", what="the data have no classes", remedy="write classes = false"
             )
 
 
-def _about_heads(options: AdmOptions) -> Iterator[Issue]:
+def _check_heads(options: AdmOptions) -> Iterator[Issue]:
     name = "head_width" if options.heads is None else "heads"
     shared = math.gcd(*options.attended_widths)
     fitting = [str(number) for number in range(1, shared + 1) if shared % number == 0]
@@ -139,23 +135,23 @@ def _about_heads(options: AdmOptions) -> Iterator[Issue]:
         if channels % heads:
             yield Issue(
                 option=name,
-                what=f"{channels} channels cannot be shared by {heads} attention heads",
-                remedy=f"all stages can have {name} = {' or '.join(fitting)}",
+                what=f"{channels} channels cannot be divided among {heads} attention heads",
+                remedy=f"use {name} = {' or '.join(fitting)}, which fits every stage",
             )
 
 
-def _no_entrance(options: AdmOptions, data: DatasetInfo | None) -> Issue:
-    remedy = "write the heights at which it shall enter"
+def _estimate_cannot_enter(options: AdmOptions, data: DatasetInfo | None) -> Issue:
+    remedy = "write the heights at which it enters"
     if data is not None and _can_be_halved(options, data.shape):
         remedy = f"write attention = {_heights(options, data.shape)[-1:]}"
     return Issue(
         option="attention",
-        what="there is no attention, so the estimate could not enter",
+        what="without attention the estimate cannot enter",
         remedy=f'{remedy}, or estimate = "concatenation"',
     )
 
 
-def _about_sizes(options: AdmOptions, shape: ImageShape) -> Iterator[Issue]:
+def _check_sizes(options: AdmOptions, shape: ImageShape) -> Iterator[Issue]:
     if not _can_be_halved(options, shape):
         yield Issue(
             option="multipliers",
@@ -175,14 +171,13 @@ def _about_sizes(options: AdmOptions, shape: ImageShape) -> Iterator[Issue]:
 
 
 def _can_be_halved(options: AdmOptions, shape: ImageShape) -> bool:
-    return _most_halvings(shape.height, shape.width) >= options.halvings
+    return _most_halvings(shape.height, shape.width) >= options.downsamplings
 
 
 def _heights(options: AdmOptions, shape: ImageShape) -> list[int]:
-    """Of the stages, in pixels."""
     return [shape.height >> stage for stage in range(len(options.multipliers))]
 
 
 def _most_halvings(*sizes: int) -> int:
-    """How often all sizes can be halved."""
+    # size & -size is the largest power of two that divides it.
     return min((size & -size).bit_length() - 1 for size in sizes)

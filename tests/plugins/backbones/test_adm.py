@@ -130,14 +130,14 @@ def test_images_leave_the_cache(estimate: Way, variant: dict[str, Any]) -> None:
     cache = adm.select(adm.begin(x_t=batch.x_t, t=batch.t, label=batch.label), index=index)
     some = batch.rows(index)
     expected = adm.begin(x_t=some.x_t, t=some.t, label=some.label)
-    assert cache.done == expected.done
+    assert cache.steps_done == expected.steps_done
     for one, other in zip(_tensors(cache), _tensors(expected), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
 def _tensors(cache: Cache) -> list[Tensor]:
     """Copies of all tensors of the cache."""
-    parts = (tensor for part in cache.parts for tensor in part)
+    parts = (tensor for part in cache.cached_skips for tensor in part)
     return [tensor.clone() for tensor in (cache.h, *cache.skips, *parts, cache.embedding)]
 
 
@@ -150,9 +150,9 @@ def test_begin_does_all_steps_before_the_estimate_enters(
     """A block and a halving stand before attention at half resolution, nothing before the first."""
     batch = inputs()
     cache = network(attention=attention).begin(x_t=batch.x_t, t=batch.t, label=None)
-    assert cache.done == done
+    assert cache.steps_done == done
     assert len(cache.skips) == done + 1
-    assert not cache.parts
+    assert not cache.cached_skips
 
 
 @pytest.mark.parametrize("estimate", WAYS)
@@ -164,7 +164,7 @@ def test_sampling_computes_what_training_does(estimate: Way, variant: dict[str, 
     with torch.no_grad():
         cache = adm.begin(x_t=batch.x_t, t=batch.t, label=batch.label)
         found = adm.refine(cache, estimate=batch.estimate)
-    assert len(cache.parts) == (0 if estimate == "concatenation" else cache.done + 1)
+    assert len(cache.cached_skips) == (0 if estimate == "concatenation" else cache.steps_done + 1)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -312,7 +312,7 @@ def test_a_network_with_classes_needs_labels() -> None:
 def test_a_network_with_classes_refuses_an_unknown_label() -> None:
     """Three classes are 0, 1 and 2; a fourth is an error, not a guess."""
     adm, batch = network(classes=True), inputs()
-    with pytest.raises(ValueError, match="known, 0…2"):
+    with pytest.raises(ValueError, match="known classes, 0…2"):
         adm(estimate=batch.estimate, x_t=batch.x_t, t=batch.t, label=batch.label + 1)
 
 

@@ -27,10 +27,9 @@ from torch import Tensor, nn
 
 from dddm.interfaces.info import ImageShape
 from dddm.support.torchvision_operators import import_torchvision
-from dddm_backbones.adm import Adm
+from dddm_backbones.adm import Adm, Step
 from dddm_backbones.layers import Downsample, ResidualBlock, Upsample
 from dddm_backbones.options import AdmOptions
-from dddm_backbones.steps import Step
 
 SHAPE = ImageShape(channels=3, height=16, width=16)
 CLASSES = 3

@@ -47,7 +47,7 @@ def by_hand(
 )
 def test_attention_equals_a_plain_softmax(heads: int, tokens: int | None, *, itself: bool) -> None:
     """Alone, with x̂ beside its own keys, and with x̂ only: all as their formula says."""
-    attention = Attention(8, heads=heads, tokens=tokens, itself=itself)
+    attention = Attention(8, heads=heads, tokens=tokens, self_attention=itself)
     perturb(attention, size=0.5)
     x_BCHW = noise(3, 8, 2, 4)
     token_BMP = None if tokens is None else noise(3, 6, tokens, seed=1)

@@ -20,7 +20,7 @@ from dddm_backbones.layers import (
     ResidualBlock,
     Upsample,
     convolution,
-    convolve_doubled,
+    convolve_upsampled,
     group_norm,
     sinusoids,
     zero_init,
@@ -103,7 +103,7 @@ def test_embedding_with_classes_refuses_to_guess_a_label() -> None:
 @pytest.mark.parametrize("label", [-1, 3])
 def test_embedding_refuses_an_unknown_label(label: int) -> None:
     """A label that is no class is named as such, with the classes that there are."""
-    with pytest.raises(ValueError, match="none of the classes that are known, 0…2"):
+    with pytest.raises(ValueError, match="outside the known classes, 0…2"):
         Embedding(channels=4, classes=3)(t=torch.tensor([3.0]), label=torch.tensor([label]))
 
 
@@ -152,7 +152,7 @@ def test_a_convolution_of_the_doubled_image_needs_no_doubled_image(
     shift = noise(outputs, seed=1).double() if bias else None
     doubled = x_BCHW.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     expected = functional.conv2d(doubled, weight, shift, padding=1)
-    torch.testing.assert_close(convolve_doubled(x_BCHW, weight, shift), expected)
+    torch.testing.assert_close(convolve_upsampled(x_BCHW, weight, shift), expected)
 
 
 def test_doubling_elsewhere_than_on_a_cpu_takes_the_doubled_image() -> None:

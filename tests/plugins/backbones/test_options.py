@@ -54,7 +54,7 @@ CASES = {
     "no stage": Case(
         of=options(multipliers=()),
         data=facts(),
-        issue=Issue(option="multipliers", what="there is no stage", remedy="write at least [1]"),
+        issue=Issue(option="multipliers", what="multipliers is empty", remedy="write at least [1]"),
         needs_data=False,
     ),
     "height not to be halved": Case(
@@ -89,8 +89,8 @@ CASES = {
         data=facts(),
         issue=Issue(
             option="heads",
-            what="8 channels cannot be shared by 3 attention heads",
-            remedy="all stages can have heads = 1 or 2 or 4 or 8",
+            what="8 channels cannot be divided among 3 attention heads",
+            remedy="use heads = 1 or 2 or 4 or 8, which fits every stage",
         ),
         needs_data=False,
     ),
@@ -99,8 +99,8 @@ CASES = {
         data=facts(),
         issue=Issue(
             option="head_width",
-            what="11 channels cannot be shared by 2 attention heads",
-            remedy="all stages can have head_width = 1 or 11",
+            what="11 channels cannot be divided among 2 attention heads",
+            remedy="use head_width = 1 or 11, which fits every stage",
         ),
         needs_data=False,
     ),
@@ -141,7 +141,7 @@ def test_a_network_refuses_what_the_check_refuses(case: Case) -> None:
 def test_an_estimate_that_could_not_enter_is_refused(estimate: str) -> None:
     """Without attention x̂ would be ignored; the remedy names the lowest stage where it is known."""
     shut = options(attention=(), estimate=estimate)
-    what = "there is no attention, so the estimate could not enter"
+    what = "without attention the estimate cannot enter"
     (known,) = issues(shut, facts())
     assert (known.option, known.what) == ("attention", what)
     assert known.remedy == 'write attention = [4], or estimate = "concatenation"'
@@ -149,7 +149,7 @@ def test_an_estimate_that_could_not_enter_is_refused(estimate: str) -> None:
     assert (unknown.option, unknown.what) == ("attention", what)
     assert unknown.remedy is not None
     assert 'estimate = "concatenation"' in unknown.remedy
-    with pytest.raises(RecipeError, match="the estimate could not enter"):
+    with pytest.raises(RecipeError, match="the estimate cannot enter"):
         Adm(shut, shape=facts().shape, classes=0)
 
 
@@ -169,8 +169,8 @@ def test_heads_share_the_width_of_a_transformer_not_that_of_its_stage() -> None:
     (issue,) = issues(options(heads=3, estimate="transformer"), facts())
     assert issue == Issue(
         option="heads",
-        what="32 channels cannot be shared by 3 attention heads",
-        remedy="all stages can have heads = 1 or 2 or 4 or 8 or 16 or 32",
+        what="32 channels cannot be divided among 3 attention heads",
+        remedy="use heads = 1 or 2 or 4 or 8 or 16 or 32, which fits every stage",
     )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dddm.interfaces.info import ImageShape
-from dddm_backbones.transformer import EstimatePixels, Transformer
+from dddm_backbones.attention import EstimatePixels, Transformer
 
 WIDTH = 12
 
@@ -36,13 +36,13 @@ def by_hand(weight: dict[str, Tensor], x_BCHW: Tensor, token_BMP: Tensor, *, hea
         return linear(f"{name}.output", attended)
 
     normed = functional.group_norm(x_BCHW, 2, weight["norm.weight"], weight["norm.bias"], 1e-6)
-    h = linear("enter", torch.einsum("bcn->bnc", normed.flatten(2)))
-    h = h + attend("itself", norm("itself_norm", h), norm("itself_norm", h))
-    h = h + attend("cross", norm("cross_norm", h), linear("project", token_BMP))
-    value, gate = linear("feed", norm("forward_norm", h)).chunk(2, dim=2)
+    h = linear("project_in", torch.einsum("bcn->bnc", normed.flatten(2)))
+    h = h + attend("self_attention", norm("self_norm", h), norm("self_norm", h))
+    h = h + attend("cross_attention", norm("cross_norm", h), linear("project_tokens", token_BMP))
+    value, gate = linear("feed_forward_in", norm("feed_forward_norm", h)).chunk(2, dim=2)
     gelu = gate * 0.5 * (1 + torch.erf(gate / 2**0.5))
-    h = h + linear("forward_output", value * gelu)
-    return x_BCHW + torch.einsum("bnc->bcn", linear("leave", h)).reshape(x_BCHW.shape)
+    h = h + linear("feed_forward_out", value * gelu)
+    return x_BCHW + torch.einsum("bnc->bcn", linear("project_out", h)).reshape(x_BCHW.shape)
 
 
 @pytest.mark.parametrize("heads", [1, 3])
@@ -65,7 +65,11 @@ def test_a_transformer_begins_as_nothing() -> None:
 def test_a_transformer_projects_with_the_biases_of_the_reference() -> None:
     """Queries, keys and values have none; the projections, the output and GEGLU have theirs."""
     names = {name for name, _ in Transformer(8, width=WIDTH, heads=2, tokens=5).named_parameters()}
-    without = {f"{part}.{one}" for part in ("itself", "cross") for one in ("query", "key_value")}
+    without = {
+        f"{part}.{one}"
+        for part in ("self_attention", "cross_attention")
+        for one in ("query", "key_value")
+    }
     layers = {name.rpartition(".")[0] for name in names}
     assert {layer for layer in layers if f"{layer}.bias" not in names} == without
 
