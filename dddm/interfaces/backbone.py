@@ -9,21 +9,21 @@ from dddm.errors import UsageError
 
 
 class Backbone(nn.Module, ABC):
-    """Computes F, split where the method splits.
+    """Computes F in two parts, because sampling repeats only the second.
 
-    Algorithm 2 keeps x_T and T fixed while it refines the estimate, so what depends on
-    (x_t, t, label) alone is computed once, in `begin`, and what depends on the estimate each time,
-    in `refine`.  A forward pass is one after the other, so that the split changes no number.
+    Algorithm 2 keeps x_T and T fixed while it refines the estimate, so `begin` computes once what
+    depends on (x_t, t, label) alone, and `refine` each time what depends on the estimate.  A
+    forward pass is one after the other, so the split does not change F.
 
     A network may take no estimate (`takes_estimate`), and it may take a second time
-    (`takes_second_time`), as a jump from t to r does.  Only the `begin` of a network that takes one
-    has a further argument, `second_time`.
+    (`takes_second_time`), for a jump from t to r.  Only then has `begin` the further argument
+    `second_time`.
 
-    First weights come from torch's own generator, which is seeded before.  In eval mode a pass
-    draws nothing.  In both modes it keeps nothing for the next, running statistics neither, and
-    what it makes of an image does not depend on what else is in the batch.  All that F depends on
-    is in parameters and buffers; a deep copy shares none of them.  Nothing that is given is
-    changed.
+    Requirements: initial weights come from torch's global generator, which is seeded before.  In
+    eval mode a pass draws no random numbers.  No pass leaves state behind, running statistics
+    included, and the output for an image does not depend on the rest of the batch.  All that F
+    depends on is in parameters and buffers; a deep copy shares none of them.  Arguments are not
+    modified.
 
     A target of kind `backbone` is called as
     `target(options, shape=ImageShape, classes=number of classes, 0 if the data have none)`.
@@ -48,17 +48,17 @@ class Backbone(nn.Module, ABC):
     def begin(self, *, x_t: Tensor, t: Tensor, label: Tensor | None) -> Any:
         """Compute what does not depend on the estimate.
 
-        A network that takes a second time has the argument `second_time: Tensor` beside these: the
-        second times r, as the network's times, (B,), float32.  It is always given.
+        A network that takes a second time has the further argument `second_time: Tensor`: r as
+        `Parametrization.network_time` gives it, (B,), float32.  It is always given.
 
         Args:
             x_t: noisy images as `Parametrization.network_input` gives them, (B, C, H, W).
             t: times as `Parametrization.network_time` gives them, (B,), float32: any finite
-                numbers, as 1000 t/T in (0, 1000] or ¼ ln σ around 0.
+                numbers, such as 1000 t/T in (0, 1000] or ¼ ln σ around 0.
             label: classes, (B,), int64; None for a network without classes.
 
         Returns:
-            whatever `refine` needs; it must not be changed by `refine`.
+            whatever `refine` needs; `refine` must not modify it.
         """
 
     @abstractmethod
@@ -77,7 +77,7 @@ class Backbone(nn.Module, ABC):
             index: (K,), int64, of images within the batch.
 
         Raises:
-            UsageError: unless a backbone says how; then images cannot leave a batch early.
+            UsageError: unless a backbone overrides this; images then cannot leave a batch early.
         """
         del cache, index
         raise UsageError(
@@ -105,15 +105,15 @@ class Backbone(nn.Module, ABC):
             label: as in `begin`.
             second_time: ignored by a network that takes none; None for t itself.
         """
-        more = second_time_argument(self, t=t, second_time=second_time)
-        cache = self.begin(x_t=x_t, t=t, label=label, **more)
+        argument = second_time_argument(self, t=t, second_time=second_time)
+        cache = self.begin(x_t=x_t, t=t, label=label, **argument)
         return self.refine(cache, estimate=estimate if self.takes_estimate else None)
 
 
 def second_time_argument(
     backbone: Backbone, *, t: Tensor, second_time: Tensor | None
 ) -> dict[str, Any]:
-    """What `begin` is given beside x_t, t and label: t itself stands in for a second time."""
+    """The second time for `begin` if the network takes one; t stands in for a missing one."""
     if not backbone.takes_second_time:
         return {}
     return {"second_time": t if second_time is None else second_time}

@@ -10,22 +10,22 @@ from torch import Tensor
 class Metric(ABC):
     """A distance of which training takes the mean over the batch.
 
-    It draws nothing, and changes neither of the images.  Its gradient is finite, also where the
-    two are equal.
+    It draws no random numbers and does not modify its arguments.  Its gradient is finite, also
+    where the two images are equal.
 
     A target of kind `metric` is called as `target(options)`.
     """
 
     @property
     def trained_on(self) -> str | None:
-        """What the metric's features were trained on; None where there are no learned features.
+        """Name of the data set that the metric's features were trained on; None without features.
 
-        Reports warn of a score that is measured in features trained on the same.
+        Reports warn of scores measured in features that were trained on the same data set.
         """
         return None
 
     def to(self, device: torch.device) -> None:
-        """Move whatever the metric holds to `device`.  Without a network there is nothing."""
+        """Move the metric's network, if it has one, to `device`."""
         return
 
     @abstractmethod

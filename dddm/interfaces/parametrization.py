@@ -2,9 +2,8 @@
 
     D(x_t, t) = c_skip(t) x_t + c_out(t) F(c_in(t) x_t, c_noise(t))
 
-Eq. 3 of the paper, x_t − F, is c_skip = c_in = 1 and c_out = −1.  Every schedule has a
-parametrization of its own; a recipe's `[parametrization]` takes its place, so that one network can
-be tried under each.
+Eq. 3 of the paper, x_t − F, is c_skip = c_in = 1 and c_out = −1.  Every schedule has a default
+parametrization, which a recipe's `[parametrization]` replaces.
 
 Shapes: B images of C channels, H rows, W columns.  Times are 1-D tensors of B entries.
 """
@@ -17,12 +16,12 @@ from torch import Tensor
 class Parametrization(ABC):
     """D(x_t, t) of a path x_t = a(t) x_0 + s(t) ε.
 
-    Coefficients are computed from the schedule's a(t) and s(t), in float64; where a(T) = 0, as on
-    the linear path, nothing may divide by it.  An image's numbers depend on its own time alone.
+    Coefficients are computed from the schedule's a(t) and s(t), in float64, and may not divide by
+    a(T), which is 0 on the linear path.  The result for an image depends on its own time alone.
 
     A target of kind `parametrization` is called as `target(options, schedule=Schedule)`.  It may
-    refuse a path that it cannot be used on by a RecipeError, but no variance preserving one at
-    whose end something is left of the image.
+    raise a RecipeError for a path that it cannot be used on, but not for a variance preserving path
+    with a(T) > 0.
     """
 
     @abstractmethod

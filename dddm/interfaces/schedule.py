@@ -1,7 +1,7 @@
 """The forward process: how noise enters an image, and how an estimate is formed from F's output.
 
-A schedule has a parametrization of its own, `estimate`, `network_time` and `network_input`, which
-holds where a recipe chooses no other (`dddm.interfaces.parametrization`).
+`estimate`, `network_time` and `network_input` are the schedule's default parametrization, which a
+recipe can replace (`dddm.interfaces.parametrization`).
 
 Shapes: B images of C channels, H rows, W columns.  Times are 1-D tensors of B entries.
 """
@@ -21,8 +21,8 @@ def expand_B111(coefficient_B: Tensor) -> Tensor:
 class Schedule(ABC):
     """The coefficients of `x_t = a(t) x_0 + s(t) ε`, the last time T, and eq. 3's combination.
 
-    A target of kind `schedule` is called as `target(options)`.  A registration describes it by
-    `ScheduleInfo`; without, it is taken to be discrete.
+    A target of kind `schedule` is called as `target(options)`.  Its registration describes it by a
+    `ScheduleInfo`; without one, it is taken to be discrete.
     """
 
     @property

@@ -11,21 +11,20 @@ _LEAK = DiagnosisInfo(
     floor=("data_variance", "data variance"),
     explained=(
         (
-            "At t = T next to nothing of an image is left in what the network sees: if its error "
-            "is low given the store's estimate but not given noise, the store has come to hold the "
-            "answer.  Samples start from noise, so only the second curve speaks of them; the loss, "
-            "which is measured with the store's estimates, does not."
+            "At t = T the network's input contains next to nothing of the image.  If its error is "
+            "low given the store's estimate but not given noise, the estimate has leaked the "
+            "answer.  Samples start from noise, so only the second curve predicts their quality; "
+            "the loss, which is measured with the store's estimates, does not."
         ),
         (
-            "The dashed line is the variance of the data: the error of answering with the mean "
-            "image every time."
+            "The dashed line is the variance of the data: the error of always predicting the mean "
+            "image."
         ),
     ),
 )
 
 
 def describe_directly_denoising(options: DirectlyDenoisingOptions) -> ObjectiveInfo:
-    """One estimate for each training image, one evaluation, and a second distance if mixed."""
     return ObjectiveInfo(
         memory=(MemoryField(name="estimate"),),
         estimate="estimate",
@@ -35,7 +34,6 @@ def describe_directly_denoising(options: DirectlyDenoisingOptions) -> ObjectiveI
 
 
 def describe_drifting(options: DriftingOptions) -> ObjectiveInfo:
-    """One evaluation from noise, compared in sets of one class."""
     return ObjectiveInfo(
         sets=SetInfo(rows=options.rows, real=options.real), metric=False, estimate="none"
     )
@@ -43,7 +41,6 @@ def describe_drifting(options: DriftingOptions) -> ObjectiveInfo:
 
 @hookimpl
 def dddm_register(registrar: Registrar) -> None:
-    """Declare the built-in objectives."""
     registrar.add(
         Kind.OBJECTIVE,
         "directly-denoising",

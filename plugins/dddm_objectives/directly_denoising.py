@@ -91,11 +91,10 @@ class DirectlyDenoising(Objective):
         return weight * to_image_B + (1 - weight) * to_stored_B
 
     def diagnose(self, given: Diagnosis) -> Mapping[str, float]:
-        """The leak diagnostic: whether the estimate at T comes of the noise or of the store."""
         return measure_leak(given)
 
     def optimum(self, *, variance: float, schedule: Schedule) -> Callable[..., Tensor]:
-        """E[x_0 | x_t] of x_0 ~ N(0, v): v a x_t / (v a² + s²); x̂, which is noise, says nothing."""
+        """E[x_0 | x_t] = v a x_t / (v a² + s²) for x_0 ~ N(0, v), where x̂ is noise."""
 
         def best(*, x_t: Tensor, t: Tensor, **_: Any) -> Tensor:
             a_B, s_B = schedule.signal(t), schedule.noise(t)

@@ -1,18 +1,18 @@
-"""Drifting (Deng, Li, Li, Du & He 2026, arXiv 2602.04770): a generator of one step.
+"""Drifting (Deng, Li, Li, Du & He 2026, arXiv 2602.04770): training of a one-step generator.
 
-Of each class n images g = f(x_T, T) are made of fresh noise, and compared with m real ones r, in
-features φ whose real images are at mean distance 1, at several temperatures τ:
+For each class, n images g = f(x_T, T) are generated from noise and compared with m real ones r, in
+features φ scaled so that real images have mean distance 1, at several temperatures τ:
 
     L = [ −‖φ(g_i) − φ(r_j)‖/τ  |  −‖φ(g_i) − φ(g_k)‖/τ, k ≠ i ]                    n × (m + n)
     A = √(softmax over columns of L ∘ softmax over rows of L) = [A⁺ | A⁻]
     V = (A⁺ ∘ rowsum A⁻) φ(r) − (A⁻ ∘ rowsum A⁺) φ(g),  divided by its root mean square
     loss = mean of (φ(g) − sg(φ(g) + Σ_τ V))²
 
-V draws each generated image towards real ones near it and away from generated ones near it; it
-vanishes where both sets have one distribution.  The loss hardly falls, because V is normalised:
-the number `drift`, the root mean square of V before that, says how training goes.
+V moves each generated image towards real ones near it and away from generated ones near it; it
+vanishes where both sets have the same distribution.  The loss hardly falls, because V is
+normalised; follow the number `drift`, the root mean square of V before that.
 
-Every mean is over one set, so that the loss of a set depends on nothing but the set.
+Every mean is over one set, so that the loss of a set depends on that set alone.
 
 Legend: B = G n generated images in G sets, m real ones in each, C channels, H rows, W columns,
 P groups of D features.
@@ -29,8 +29,10 @@ from dddm.interfaces.schedule import Schedule
 from dddm_objectives.kernels import Kernel, kernels_of
 from dddm_objectives.options import DriftingOptions
 
-_LEAST_DISTANCE = 1e-6
+_SMALLEST = 1e-6
+"""Divisor where all images of a set, or all forces, are equal."""
 _PAIRED = 32
+"""Real images of a set from which the mean distance is estimated: pairs grow with the square."""
 
 
 @final
@@ -50,15 +52,13 @@ class Drifting(Objective):
         progress: TrainingProgress,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        """The noise that images are made of."""
         del schedule, progress
         size = (count, *shape.as_tuple)
         return {"noise": torch.randn(size, generator=generator, device=generator.device)}
 
     def step(self, given: TrainingStep) -> Outcome:
-        """The loss of each set."""
         sets, draws, schedule = given.batch.sets, given.draws, given.denoiser.schedule
-        assert sets is not None, "its facts ask for sets"
+        assert sets is not None, "describe_drifting asks for sets"
         count = len(draws["noise"])
         generated_BCHW = given.denoiser.evaluate(
             x_t=schedule.prior(noise=draws["noise"]),
@@ -99,14 +99,15 @@ def _by_set(phi_BPD: Tensor, sets: int) -> Tensor:
 def drift(
     generated: Tensor, real: Tensor, *, temperatures: tuple[float, ...]
 ) -> tuple[Tensor, Tensor]:
-    """Σ_τ V of sets (…, n, D) beside real ones (…, m, D), and V's root mean square as it was.
+    """Σ_τ V of generated (…, n, D) and real (…, m, D) features, and V's root mean square before.
 
-    Distances are those of the mean real pair.  n is at least 2.
+    Features are in units of the mean distance of two real images.  n is at least 2.
     """
-    near = torch.cdist(generated, real)
-    own = torch.cdist(generated, generated)
-    own = own + torch.diag_embed(torch.full_like(own[..., 0], torch.inf))
-    distance, real_count = torch.cat([near, own], dim=-1), real.shape[-2]
+    to_real = torch.cdist(generated, real)
+    to_generated = torch.cdist(generated, generated)
+    # An image does not repel itself.
+    itself = torch.diag_embed(torch.full_like(to_generated[..., 0], torch.inf))
+    distance, real_count = torch.cat([to_real, to_generated + itself], dim=-1), real.shape[-2]
     total, sizes = torch.zeros_like(generated), []
     for temperature in temperatures:
         logit = -distance / temperature
@@ -116,14 +117,14 @@ def drift(
             away * towards.sum(-1, keepdim=True)
         ) @ generated
         size = force.square().mean(dim=(-2, -1), keepdim=True).sqrt()
-        total = total + force / size.clamp_min(_LEAST_DISTANCE)
+        total = total + force / size.clamp_min(_SMALLEST)
         sizes.append(size.mean())
     return total, torch.stack(sizes).mean()
 
 
 def _mean_distance(real_GPmD: Tensor) -> Tensor:
-    """Of two different real images of a set, (G, P, 1, 1), estimated from the first ones."""
-    some_GPkD = real_GPmD[..., :_PAIRED, :]
-    count = some_GPkD.shape[-2]
-    distance = torch.cdist(some_GPkD, some_GPkD).sum(dim=(-2, -1), keepdim=True)
-    return (distance / (count * (count - 1))).clamp_min(_LEAST_DISTANCE)
+    """Mean distance of two different real images of a set, (G, P, 1, 1)."""
+    first_GPkD = real_GPmD[..., :_PAIRED, :]
+    count = first_GPkD.shape[-2]
+    distance = torch.cdist(first_GPkD, first_GPkD).sum(dim=(-2, -1), keepdim=True)
+    return (distance / (count * (count - 1))).clamp_min(_SMALLEST)

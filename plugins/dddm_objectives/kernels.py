@@ -1,13 +1,13 @@
-"""In which features an objective that compares sets of images compares them.
+"""The features in which `drifting` compares images.
 
-A kernel maps images (B, C, H, W) to (B, P, D): P groups of D numbers, each of which is compared by
-itself: the whole image, or one place of it.
+A kernel maps images (B, C, H, W) to (B, P, D): P groups of D features, compared separately: the
+whole image, or places of it.
 
     pixels       the image, or its means over windows: layout and colour
     patches      windows of the image at full resolution: edges and texture
     random       two layers of fixed random convolutions: local patterns at any contrast
-    statistics   mean, deviation and differences of the whole image: ink and contrast, which the
-                 others hardly see
+    statistics   mean, standard deviation and differences of the whole image: ink and contrast, to
+                 which the others are hardly sensitive
 
 Legend: B images, C channels, H rows, W columns, P groups, D features.
 """
@@ -56,7 +56,7 @@ def _patches(size: int) -> Kernel:
 
 
 def _random_network() -> Kernel:
-    """Fixed by a seed of its own, so that every run compares in the same features."""
+    # Its own fixed seed, not the run's, so that every run compares in the same features.
     weights: dict[tuple[int, torch.device], Sequence[Tensor]] = {}
 
     def layers(channels: int, device: torch.device) -> Sequence[Tensor]:
@@ -86,7 +86,7 @@ def _random_network() -> Kernel:
 
 
 def _statistics(image_BCHW: Tensor) -> Tensor:
-    """Of each channel: mean, deviation, and mean differences at distances 1 and 2."""
+    """Mean, standard deviation, and mean differences at distances 1 and 2, of each channel."""
     differences = [
         (image_BCHW.roll(-far, dim) - image_BCHW).abs().mean(dim=(2, 3))
         for far in (1, 2)

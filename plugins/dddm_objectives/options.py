@@ -17,7 +17,7 @@ class DirectlyDenoisingOptions:
         at_least=0,
         at_most=1,
         help="Probability of replacing x̂ by fresh noise in training, as in self-conditioning "
-        "(arXiv 2208.04202); not the paper's.",
+        "(arXiv 2208.04202); not in the paper.",
     )
     guided_mix: bool = option(
         default=False,
@@ -32,19 +32,22 @@ class DriftingOptions:
     """Options of `drifting`."""
 
     rows: int = option(10, at_least=2, help="n, generated images in a set, all of one class.")
-    real: int = option(120, at_least=2, help="m, real images of that class to compare them with.")
+    real: int = option(120, at_least=2, help="m, real images of the class to compare with.")
     temperatures: tuple[float, ...] = option(
         (0.05, 0.2), above=0, help="τ: how near images must be to attract or repel each other."
     )
     pixels: tuple[int, ...] = option(
-        (1,), at_least=1, help="Compare means over square windows of so many pixels; 1: pixels."
+        (1,),
+        at_least=1,
+        help="Compare means over square windows of these sizes; 1: pixels.",
     )
     patches: tuple[int, ...] = option(
-        (5,), at_least=1, help="Compare square patches of so many pixels, half overlapping."
+        (5,), at_least=1, help="Compare square patches of these sizes in pixels, half overlapping."
     )
     random_network: bool = option(
         default=True, help="Compare in two layers of fixed random convolutions."
     )
     statistics: bool = option(
-        default=False, help="Compare mean, deviation and local differences of whole images."
+        default=False,
+        help="Compare mean, spread and local differences of whole images.",
     )

@@ -9,7 +9,7 @@ from perturbing import noise, perturb
 from dddm.core.flops import count_flops
 from dddm.interfaces.info import BackboneInfo, ImageShape
 from dddm_backbones.adm import Adm
-from dddm_backbones.options import AdmOptions, describe_adm, issues
+from dddm_backbones.options import AdmOptions, describe_adm
 
 SHAPE = ImageShape(channels=1, height=8, width=8)
 TIMES = torch.tensor([1.0, 400.0, 1000.0])
@@ -127,8 +127,3 @@ def test_facts_are_those_of_the_network() -> None:
     for more in ({"checkpointing": True}, {"channels_last": True}):
         assert not describe_adm(options(**more)).forward_mode
     assert describe_adm(options()) == BackboneInfo()
-
-
-def test_without_an_estimate_no_attention_is_needed() -> None:
-    """It need not enter anywhere."""
-    assert list(issues(options(estimate="none", attention=()), None)) == []

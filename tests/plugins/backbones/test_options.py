@@ -153,14 +153,10 @@ def test_an_estimate_that_could_not_enter_is_refused(estimate: str) -> None:
         Adm(shut, shape=facts().shape, classes=0)
 
 
-def test_concatenation_needs_no_attention() -> None:
-    """x̂ that enters as channels needs no attention."""
-    assert issues(options(attention=(), estimate="concatenation"), facts()) == []
-
-
-def test_a_transformer_needs_no_attention_listed() -> None:
-    """It stands in the middle of the network whatever is listed, and there the estimate enters."""
-    assert issues(options(attention=(), estimate="transformer"), facts()) == []
+@pytest.mark.parametrize("estimate", ["concatenation", "transformer", "none"])
+def test_other_forms_need_no_attention(estimate: str) -> None:
+    """A transformer is in the middle of the network, whatever heights are listed."""
+    assert issues(options(attention=(), estimate=estimate), facts()) == []
 
 
 def test_heads_share_the_width_of_a_transformer_not_that_of_its_stage() -> None:
