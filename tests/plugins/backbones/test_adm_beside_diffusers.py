@@ -114,7 +114,7 @@ def renamed(adm: Adm) -> Named:
 
 
 def _way(name: str, steps: nn.ModuleList, *, resize: str) -> Named:
-    """A way down or up: a change of size ends a stage there and begins one here."""
+    """Encoder or decoder: a change of size ends a stage there and begins one here."""
     stage, number = 0, 0
     for step in steps:
         assert isinstance(step, Step)
