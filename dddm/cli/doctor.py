@@ -1,10 +1,20 @@
 """`dddm doctor`: a description of this installation for bug reports."""
 
+import os
+import platform
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import Any, Final
 
 import click
+from packaging.requirements import Requirement
 
 from dddm.cli.options import catalogue_of, json_option, show_json
+from dddm.registry.catalogue import Catalogue
+
+_VARIABLES: Final = ("DDDM_", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_", "PYTORCH_", "RANK")
 
 
 @click.command()
@@ -20,9 +30,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click p
       dddm doctor
       dddm doctor --json
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.train.installation import installation
-
-    facts = installation(catalogue_of(ctx), folder=Path.cwd() / "runs")
+    facts = _installation(catalogue_of(ctx), folder=Path.cwd() / "runs")
     if as_json:
         show_json(facts)
         return
@@ -39,3 +47,79 @@ def doctor(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click p
         click.echo(f"  {plugin['name']} ({about}): {plugin['status']}")
         if plugin["reason"] is not None:
             click.echo("    " + plugin["reason"].replace("\n", "\n    "))
+
+
+def _installation(catalogue: Catalogue, *, folder: Path) -> dict[str, Any]:
+    """Everything as plain values, by heading; `folder` is where runs would be kept."""
+    return {
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "platform": platform.platform(),
+        "packages": _packages(),
+        "torch": _torch(),
+        "memory": _memory(),
+        "disk": _disk(folder),
+        "environment": {
+            name: value for name, value in sorted(os.environ.items()) if name.startswith(_VARIABLES)
+        },
+        "plugins": [status.to_json() for status in catalogue.plugins],
+    }
+
+
+def _packages() -> dict[str, str]:
+    """Versions of dddm and of what it stands on."""
+    try:
+        words = [Requirement(text) for text in requires("dddm") or ()]
+    except PackageNotFoundError:
+        words = []
+    names = [word.name for word in words if word.marker is None or word.marker.evaluate()]
+    return {name: _version(name) for name in ("dddm", *names)}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _torch() -> dict[str, Any]:
+    """What torch says of itself and of the devices; a torch that cannot be imported says why."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return {"cannot be imported": str(error)}
+    devices = [f"cpu: {platform.processor() or platform.machine()}"]
+    for number in range(torch.cuda.device_count()):
+        facts = torch.cuda.get_device_properties(number)
+        devices.append(f"cuda:{number}: {facts.name}, {facts.total_memory / 2**30:.0f} GiB")
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return {
+        "version": torch.__version__,
+        "built for CUDA": torch.version.cuda or "no",
+        "devices": devices,
+        "threads": torch.get_num_threads(),
+        "processors": os.cpu_count(),
+    }
+
+
+def _memory() -> dict[str, str]:
+    """What the machine has, and what of it nothing is kept in, not even read files."""
+    return {"installed": _pages("SC_PHYS_PAGES"), "free": _pages("SC_AVPHYS_PAGES")}
+
+
+def _pages(name: str) -> str:
+    """A number of pages that the system knows by `name`, as GiB."""
+    try:
+        return f"{os.sysconf(name) * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f} GiB"
+    except (AttributeError, ValueError, OSError):
+        return "unknown"
+
+
+def _disk(folder: Path) -> dict[str, str]:
+    existing = next(at for at in (folder, *folder.parents) if at.exists())
+    return {
+        "folder": str(existing),
+        "free": f"{shutil.disk_usage(existing).free / 2**30:.1f} GiB",
+        "writable": "yes" if os.access(existing, os.W_OK) else "no",
+    }

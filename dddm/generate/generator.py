@@ -97,7 +97,7 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
         ) from error
     backbone: Backbone = recipe.backbone.instantiate(shape=shape, classes=len(classes))
     try:
-        backbone.load_state_dict(dict(found.checkpoint.groups[weights.group]))
+        backbone.load_state_dict(found.checkpoint.load(weights.group))
     except (KeyError, RuntimeError) as error:
         # Checkpoints of the best weights have no versions of their own.
         before = found.checkpoint.state.get("versions", about.get("versions", {}))

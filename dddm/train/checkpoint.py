@@ -11,7 +11,7 @@ import contextlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -41,47 +41,27 @@ _MANIFEST = "manifest.json"
 
 
 @final
-class SavedGroups(Mapping[str, Mapping[str, Tensor]]):
-    """Groups of a checkpoint by name; each is read from the disk when it is asked for."""
-
-    def __init__(self, folder: Path, names: tuple[str, ...]) -> None:
-        self._folder = folder
-        self._names = names
-
-    def file(self, name: str) -> Path:
-        if name not in self._names:
-            raise KeyError(name)
-        return self._folder / f"{name}.safetensors"
-
-    def __getitem__(self, name: str) -> Mapping[str, Tensor]:
-        """All tensors of a group."""
-        tensors: dict[str, Tensor] = load_file(self.file(name))
-        return tensors
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-
-@final
 @frozen(kw_only=True)
 class Checkpoint:
     """A checkpoint on the disk, found whole.
 
     Attributes:
         step: optimizer steps done.
-        groups: tensors by group and name.
+        files: of the groups of tensors, by name.
         state: what else was saved.
         sha256: of the manifest, which holds the checksums of all else.
     """
 
     folder: Path
     step: int
-    groups: SavedGroups
+    files: Mapping[str, Path]
     state: Mapping[str, Any]
     sha256: str
+
+    def load(self, group: str) -> dict[str, Tensor]:
+        """The tensors of a group, from the disk."""
+        tensors: dict[str, Tensor] = load_file(self.files[group])
+        return tensors
 
 
 @final
@@ -213,11 +193,10 @@ def read(path: Path, *, verify: bool = True) -> Checkpoint:
     state = _read_json(path / _STATE)
     if state.get("format") != _FORMAT:
         raise _damaged(path / _STATE, f"its format is {state.get('format')!r}, not {_FORMAT}")
-    names = tuple(Path(name).stem for name in manifest if name.endswith(".safetensors"))
     return Checkpoint(
         folder=path,
         step=state["step"],
-        groups=SavedGroups(path, names),
+        files={Path(name).stem: path / name for name in manifest if name.endswith(".safetensors")},
         state=state,
         sha256=sha256_of(path / _MANIFEST),
     )

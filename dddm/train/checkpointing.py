@@ -165,13 +165,13 @@ def restore(training: Training, found: Checkpoint) -> None:
     """
     parts = training.parts
     try:
-        parts.memory.restore(found.groups)
-        parts.backbone.load_state_dict(dict(found.groups["model"]))
-        training.ema.backbone.load_state_dict(dict(found.groups["ema"]))
+        parts.memory.restore(found.files)
+        parts.backbone.load_state_dict(found.load("model"))
+        training.ema.backbone.load_state_dict(found.load("ema"))
         for name, ema in training.extra_emas.items():
-            ema.backbone.load_state_dict(dict(found.groups[name]))
-        load_optimizer_state(parts.optimizer, found.groups["optimizer"])
-        parts.objective.restore(found.groups.get("objective", {}))
+            ema.backbone.load_state_dict(found.load(name))
+        load_optimizer_state(parts.optimizer, found.load("optimizer"))
+        parts.objective.restore(found.load("objective") if "objective" in found.files else {})
         position: Mapping[str, Any] = found.state["position"]
         training.position = Position(
             step=found.step,

@@ -14,7 +14,8 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -92,31 +93,23 @@ def launch(arguments: Sequence[str], *, processes: int) -> LaunchResult:
         return LaunchResult(exit_code=0)
 
 
-@final
-class _environment:  # noqa: N801 - a context manager that reads as a function
-    """What workers find in their environment beside what the agent puts there."""
+@contextmanager
+def _environment(folder: str, processes: int) -> Iterator[None]:
+    """Within it, what workers find in their environment beside what the agent puts there."""
+    from dddm.data.workers import usable_cores
 
-    def __init__(self, folder: str, processes: int) -> None:
-        from dddm.data.workers import usable_cores
-
-        threads = max(usable_cores() // processes, 1)
-        self._more = {
-            LAUNCHER: str(os.getpid()),
-            _CODE_FILE: str(Path(folder) / "code"),
-            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
-            # DistributedDataParallel wonders aloud at what is asked of it on purpose.
-            "TORCH_CPP_LOG_LEVEL": os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR"),
-            # They finish their step and save before they stop, however long that takes.
-            "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(_SECONDS_TO_SAVE),
-        }
-
-    def __enter__(self) -> None:
-        self._before = dict(os.environ)
-        os.environ.update(self._more)
-
-    def __exit__(self, *_: object) -> None:
+    before = dict(os.environ)
+    os.environ.update({LAUNCHER: str(os.getpid()), _CODE_FILE: str(Path(folder) / "code")})
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(usable_cores() // processes, 1)))
+    # DistributedDataParallel warns of what is asked of it on purpose.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    # They finish their step and save before they stop, however long that takes.
+    os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] = str(_SECONDS_TO_SAVE)
+    try:
+        yield
+    finally:
         os.environ.clear()
-        os.environ.update(self._before)
+        os.environ.update(before)
 
 
 def _first_failure(failures: Mapping[int, Any]) -> LaunchResult:

@@ -36,21 +36,11 @@ class _Rate:
     def __init__(self) -> None:
         self._times: deque[float] = deque([time.perf_counter()], maxlen=_STEPS_REMEMBERED + 1)
 
-    def step(self) -> None:
-        """One more step is done."""
+    def step(self) -> float | None:
+        """Count one more step; None before there is a rate."""
         self._times.append(time.perf_counter())
-
-    @property
-    def steps_per_second(self) -> float | None:
-        """None before the first step."""
-        steps = len(self._times) - 1
         seconds = self._times[-1] - self._times[0]
-        return steps / seconds if steps and seconds > 0 else None
-
-    def seconds_left(self, steps: int) -> float | None:
-        """How long `steps` more steps will take; None before there is a rate."""
-        rate = self.steps_per_second
-        return steps / rate if rate else None
+        return (len(self._times) - 1) / seconds if seconds > 0 else None
 
 
 def train(training: Training, *, after_epoch: Callable[[Training], None]) -> None:
@@ -117,10 +107,9 @@ def _one_step(training: Training, *, rows: EpochRows, rate: _Rate) -> bool:
     position.step += 1
     position.batch += 1
     position.loss_sum += loss
-    rate.step()
+    per_second = rate.step()
     position.train_seconds += time.perf_counter() - began
     if position.step % settings.log_every_steps == 0:
-        per_second = rate.steps_per_second
         context.events.emit(
             StepDone,
             step=position.step,
@@ -129,7 +118,7 @@ def _one_step(training: Training, *, rows: EpochRows, rate: _Rate) -> bool:
             learning_rate=learning_rate,
             gradient_norm=norm,
             images_per_second=per_second and per_second * settings.batch_images,
-            seconds_left=rate.seconds_left(training.total_steps - position.step),
+            seconds_left=per_second and (training.total_steps - position.step) / per_second,
             numbers=numbers,
         )
     return stopping

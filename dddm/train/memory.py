@@ -7,6 +7,7 @@ process's file they are.
 Legend: B rows.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, final
@@ -23,7 +24,7 @@ from dddm.interfaces.target_store import MemoryUsage, ShardState, TargetStore
 from dddm.recipe.model import ComponentConfig
 from dddm.support.files import raise_on_disk_full
 from dddm.support.noise import seed_for
-from dddm.train.checkpoint import Groups, SavedGroups
+from dddm.train.checkpoint import Groups
 from dddm.train.context import RunContext
 from dddm.train.resources import check_store_fits
 
@@ -86,7 +87,7 @@ class Memory:
             for name, store in self.stores.items()
         }
 
-    def restore(self, groups: SavedGroups) -> None:
+    def restore(self, files: Mapping[str, Path]) -> None:
         """Return to what a checkpoint holds.
 
         Raises:
@@ -94,7 +95,7 @@ class Memory:
             EstimatesLost: if rows are no longer where it says.
         """
         for name, store in self.stores.items():
-            store.restore(SavedStates(groups, field=name))
+            store.restore(SavedStates(files, field=name))
 
     def verify(self, *, progress: ProgressCallback) -> None:
         """Compare rows that are not in the checkpoint with what was written.
@@ -194,21 +195,17 @@ def open_memory(context: RunContext, *, shards: Shards, image: ImageShape) -> Me
 class SavedStates(Mapping[int, ShardState]):
     """The states of all shards of one field in a checkpoint; each is read when it is asked for."""
 
-    def __init__(self, groups: SavedGroups, *, field: str) -> None:
+    def __init__(self, files: Mapping[str, Path], *, field: str) -> None:
         self._place: dict[int, tuple[Path, list[str]]] = {}
-        for group in groups:
-            name, _, rank = group.removeprefix(_GROUP).rpartition("-")
-            if group.startswith(_GROUP) and name == field and rank.isdigit():
-                self._look_through(groups.file(group))
-
-    def _look_through(self, file: Path) -> None:
-        with safe_open(file, "pt") as tensors:
-            for key in tensors.keys():  # noqa: SIM118 - this is no dictionary
-                shard = int(key.partition(".")[0])
-                self._place.setdefault(shard, (file, []))[1].append(key)
+        for group, file in files.items():
+            if not re.fullmatch(rf"{_GROUP}{re.escape(field)}-\d+", group):
+                continue
+            with safe_open(file, "pt") as tensors:
+                for key in tensors.keys():  # noqa: SIM118 - this is no dictionary
+                    shard = int(key.partition(".")[0])
+                    self._place.setdefault(shard, (file, []))[1].append(key)
 
     def __getitem__(self, shard: int) -> ShardState:
-        """The tensors of one shard."""
         file, keys = self._place[shard]
         with safe_open(file, "pt") as tensors:
             return {key.partition(".")[2]: tensors.get_tensor(key) for key in keys}

@@ -1,4 +1,4 @@
-"""Where a run keeps what: the names of everything in a run folder."""
+"""The run folder: the names of everything in it, and making, finding and locking it."""
 
 import datetime as dt
 import fcntl
@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, final
 
-from attrs import frozen
-
 from dddm.errors import DataError, EnvironmentProblem, RecipeError, UsageError
 from dddm.recipe.layout import COMPONENT_TABLES
 from dddm.recipe.model import Recipe
@@ -19,7 +17,6 @@ from dddm.support.files import atomic_write_text, raise_on_disk_full
 
 
 @final
-@frozen
 class RunFolder:
     """A run folder.
 
@@ -30,6 +27,7 @@ class RunFolder:
     | `events.jsonl` | one event a line, as in `dddm.interfaces.observer` |
     | `checkpoints/step-00000900/` | one checkpoint each |
     | `best/step-00000900/` | the averaged weights that scored best during training |
+    | `memory/estimate/` | what target stores on disk keep, one folder for each field |
     | `progress/epoch-00020.png` | sample grids drawn during training |
     | `samples/fixed-time-100/` | `samples.npz`, `grid.png` and `manifest.json` of one sampler
       at one number of steps |
@@ -37,57 +35,18 @@ class RunFolder:
     | `report.html` | the HTML report |
     """
 
-    path: Path
-
-    @property
-    def recipe(self) -> Path:
-        """The checked recipe."""
-        return self.path / "recipe.toml"
-
-    @property
-    def about(self) -> Path:
-        """What made this run, and how long it took."""
-        return self.path / "run.json"
-
-    @property
-    def events(self) -> Path:
-        """The event log."""
-        return self.path / "events.jsonl"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
-        return self.path / "checkpoints"
-
-    @property
-    def best(self) -> Path:
-        """Folder of the averaged weights that scored best during training."""
-        return self.path / "best"
-
-    @property
-    def memory(self) -> Path:
-        """Folder that target stores on disk may use, one within it for each field."""
-        return self.path / "memory"
-
-    @property
-    def progress(self) -> Path:
-        """Folder of the grids drawn during training."""
-        return self.path / "progress"
-
-    @property
-    def samples(self) -> Path:
-        """Folder of the samples."""
-        return self.path / "samples"
-
-    @property
-    def scores(self) -> Path:
-        """The scores."""
-        return self.path / "scores.json"
-
-    @property
-    def report(self) -> Path:
-        """The HTML report."""
-        return self.path / "report.html"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.recipe = path / "recipe.toml"
+        self.about = path / "run.json"
+        self.events = path / "events.jsonl"
+        self.checkpoints = path / "checkpoints"
+        self.best = path / "best"
+        self.memory = path / "memory"
+        self.progress = path / "progress"
+        self.samples = path / "samples"
+        self.scores = path / "scores.json"
+        self.report = path / "report.html"
 
     def read_about(self) -> dict[str, Any]:
         """The contents of `run.json`; empty where there is none."""

@@ -1,4 +1,4 @@
-"""What a person at a terminal, or at the end of a pipe, sees of a run."""
+"""Progress on stderr: what is said of each event, on a terminal or in a log file."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ from dddm.interfaces.observer import (
     ScoreMeasured,
     StepDone,
 )
-from dddm_observers import wording
+from dddm.support.quantities import counted, counted_steps, duration, size
 from dddm_observers.display import Bars, Display, Lines
 from dddm_observers.options import TerminalOptions
 
@@ -54,24 +54,24 @@ class Terminal(Observer):
             case StepDone():
                 self._step(event)
             case CheckpointSaved():
-                self._display.set_status(wording.checkpoint_saved(event))
+                self._display.set_status(checkpoint_saved(event))
             case DataProgress():
                 self._preparing(event)
             case SampleProgress():
                 self._sampling(event)
             case SamplesDrawn():
-                self._display.print_line(wording.samples_drawn(event))
+                self._display.print_line(samples_drawn(event))
             case ScoreMeasured():
-                self._display.print_line(wording.score_measured(event))
+                self._display.print_line(score_measured(event))
             case Notice():
                 self._display.print_line(event.text)
             case RunStopped():
                 self._display.close()
-                self._display.print_line(wording.run_stopped(event))
+                self._display.print_line(run_stopped(event))
 
     def _start(self, event: RunStarted) -> None:
         self._total_steps, self._total_epochs = event.total_steps, event.total_epochs
-        for line in wording.run_started(event):
+        for line in run_started(event):
             self._display.print_line(line)
 
     def _step(self, event: StepDone) -> None:
@@ -80,7 +80,7 @@ class Terminal(Observer):
             unit="step",
             done=event.step,
             total=self._total_steps,
-            facts=wording.step_done(event, total_epochs=self._total_epochs),
+            facts=step_done(event, total_epochs=self._total_epochs),
             seconds=event.seconds,
         )
         if event.step == self._total_steps:
@@ -99,13 +99,13 @@ class Terminal(Observer):
             self._display.end(event.what)
 
     def _sampling(self, event: SampleProgress) -> None:
-        work = wording.sample_progress(event)
+        work = sample_progress(event)
         self._display.progress(
             work,
             unit="network evaluation",
             done=event.evaluations_done,
             total=event.evaluations,
-            facts=wording.sample_facts(event),
+            facts=sample_facts(event),
             seconds=event.seconds,
         )
         if event.images_done == event.images:
@@ -113,3 +113,80 @@ class Terminal(Observer):
 
     def close(self) -> None:
         self._display.close()
+
+
+def run_started(event: RunStarted) -> list[str]:
+    work = (
+        f"{event.name}: {event.parameters:,} parameters on {event.device}, "
+        f"{counted(event.train_images, 'image')}, {counted(event.total_epochs, 'epoch')}, "
+        f"{counted(event.total_steps, 'step')} of {counted(event.batch_images, 'image')}"
+    )
+    store = "" if event.store_memory_bytes is None else f"target store {_store(event)}, "
+    lines = [work, f"{store}run folder {event.folder}"]
+    if event.stale_images:
+        lines.append(
+            f"each epoch leaves out {counted(event.stale_images, 'image')}, which do not fill a "
+            "batch" + ("; their estimates stay as they are" if store else "")
+        )
+    if event.first_step:
+        lines.append(f"resuming after step {event.first_step:,}")
+    return lines
+
+
+def _store(event: RunStarted) -> str:
+    places = {
+        "of memory": event.store_memory_bytes,
+        "on the disk at most": event.store_disk_bytes,
+        "on the device": event.store_device_bytes,
+    }
+    taken = ", ".join(f"{size(taken)} {where}" for where, taken in places.items() if taken)
+    return taken if event.processes == 1 else f"{taken}, in {event.processes} processes"
+
+
+def step_done(event: StepDone, *, total_epochs: int | None) -> str:
+    of_all = "" if total_epochs is None else f"/{total_epochs}"
+    parts = [f"epoch {event.epoch + 1}{of_all}", f"loss {event.loss:.4g}"]
+    if event.images_per_second is not None:
+        parts.append(f"{event.images_per_second:,.0f} images/s")
+    if event.seconds_left is not None:
+        parts.append(f"{duration(event.seconds_left)} left")
+    return ", ".join(parts)
+
+
+def checkpoint_saved(event: CheckpointSaved) -> str:
+    return (
+        f"checkpoint at step {event.step:,}: {size(event.size_bytes)} in {event.save_seconds:.2g} s"
+    )
+
+
+def sample_progress(event: SampleProgress) -> str:
+    steps = ", ".join(str(count) for count in event.steps)
+    noun = "step" if event.steps == (1,) else "steps"
+    return f"{event.sampler} at {steps} {noun}"
+
+
+def sample_facts(event: SampleProgress) -> str:
+    left = "" if event.images_done == event.images else f", {duration(event.seconds_left)} left"
+    return f"{event.images_done:,} of {counted(event.images, 'image')}{left}"
+
+
+def samples_drawn(event: SamplesDrawn) -> str:
+    steps = counted_steps(event.steps, event.evaluations)
+    images = counted(event.images, "image")
+    return f"{event.sampler}, {steps}: {images}, {event.grid}"
+
+
+def score_measured(event: ScoreMeasured) -> str:
+    after = "" if event.epoch is None else f"after epoch {event.epoch + 1:,}, "
+    steps = counted_steps(event.steps, event.evaluations)
+    return f"{after}{event.sampler}, {steps}: {event.score} {event.value:.4g}"
+
+
+def run_stopped(event: RunStopped) -> str:
+    if event.reason == "finished":
+        return f"finished in {duration(event.seconds)}: {event.message}"
+    if event.reason == "failed":
+        # The step that failed is in the message; the event's is that of the newest checkpoint.
+        saved = f"saved up to step {event.step:,}" if event.step else "nothing is saved"
+        return f"failed, {saved}: {event.message}"
+    return f"{event.reason} at step {event.step:,}: {event.message}"

@@ -27,7 +27,6 @@ class DiskStorage(Storage):
 
     @property
     def waits(self) -> bool:
-        """Yes: for the disk."""
         return True
 
     def memory_usage(self, *, rows: int, row_bytes: int, kept_snapshots: int) -> MemoryUsage:
@@ -45,11 +44,6 @@ class DiskStorage(Storage):
         device: torch.device,
         kept_snapshots: int,
     ) -> None:
-        """Make or open the files, which take no space yet.
-
-        Raises:
-            EnvironmentProblem: if they cannot be made.
-        """
         del device
         self._row_bytes = row_bytes
         self._files = {
@@ -70,25 +64,18 @@ class DiskStorage(Storage):
         return parts
 
     def read(self, part: RowLocation) -> Tensor:
-        """Rows of one shard."""
         return self._file_of(part).read(part.place)
 
     def _file_of(self, part: RowLocation) -> ShardFile:
         return self._files[int(part.shard[0])]
 
     def write(self, where: RowLocation, *, rows: Tensor) -> None:
-        """Shard by shard.
-
-        Raises:
-            EnvironmentProblem: if there is no space; the snapshots stay whole.
-        """
         rows_BR = rows.cpu()
         for chosen in _by_shard(where):
             part = where[chosen]
             self._file_of(part).write(part.place, rows=rows_BR[chosen].contiguous())
 
     def flush(self) -> None:
-        """Wait until everything written is on the disk."""
         for file in self._files.values():
             file.flush()
 
@@ -107,12 +94,6 @@ class DiskStorage(Storage):
         }
 
     def restore(self, shard: int, state: Mapping[str, Tensor]) -> None:
-        """Take the rows to be where they were.
-
-        Raises:
-            ValueError: if the state is of another shape.
-            EstimatesLost: if the file no longer holds them.
-        """
         file = self._files[shard]
         at_n = checked_tensor(state, "at", like=torch.from_numpy(file.at_n), shard=shard)
         sum_n = checked_tensor(state, "sums", like=at_n, shard=shard)
@@ -126,11 +107,6 @@ class DiskStorage(Storage):
         )
 
     def verify(self) -> Iterator[int]:
-        """Read every row that was written.
-
-        Raises:
-            EstimatesLost: if some are not as they were.
-        """
         for file in self._files.values():
             yield from file.verify()
 

@@ -214,7 +214,7 @@ class ShardFile:
         return Snapshot(at_n=at_n, sum_n=self.sum_n.copy(), held_kn=np.stack(self.held_kn))
 
     def _note_held(self) -> None:
-        """Write down which snapshots this file can go back to, before any other is overwritten."""
+        # Before any other is overwritten.
         atomic_write_text(
             self._note, json.dumps({"can_return_to": [name_of(at) for at in self.held_kn]}) + "\n"
         )

@@ -165,12 +165,10 @@ class MemoryStorage(Storage):
 
     @property
     def waits(self) -> bool:
-        """No."""
         return False
 
     def memory_usage(self, *, rows: int, row_bytes: int, kept_snapshots: int) -> MemoryUsage:
-        """Every row once: snapshots are whole, and in checkpoints."""
-        del kept_snapshots
+        del kept_snapshots  # they are whole, and in checkpoints
         taken = rows * row_bytes
         return MemoryUsage(device=taken) if self._on_device else MemoryUsage(memory=taken)
 
@@ -183,11 +181,6 @@ class MemoryStorage(Storage):
         device: torch.device,
         kept_snapshots: int,
     ) -> None:
-        """Reserve the rows.
-
-        Raises:
-            EnvironmentProblem: if there is not that much memory.
-        """
         del folder, kept_snapshots
         place = device if self._on_device else torch.device("cpu")
         word = word_of(row_bytes)
@@ -209,12 +202,10 @@ class MemoryStorage(Storage):
             first += shards.size(shard)
 
     def read(self, part: RowLocation) -> Tensor:
-        """One gathering copy."""
         row_B = part.row.to(self._rows_nR.device)
         return self._rows_nR.index_select(0, row_B).view(torch.uint8)
 
     def write(self, where: RowLocation, *, rows: Tensor) -> None:
-        """One scattering copy."""
         row_B = where.row.to(self._rows_nR.device)
         given_BR = rows.to(self._rows_nR.device).view(self._rows_nR.dtype)
         self._rows_nR.index_copy_(0, row_B, given_BR)
@@ -227,11 +218,6 @@ class MemoryStorage(Storage):
         return {"rows": self._rows_nR[self._span[shard]].view(torch.uint8).cpu()}
 
     def restore(self, shard: int, state: Mapping[str, Tensor]) -> None:
-        """Copy the rows.
-
-        Raises:
-            ValueError: if they are of another shape.
-        """
         mine_nR = self._rows_nR[self._span[shard]]
         rows_nR = checked_tensor(state, "rows", like=mine_nR.view(torch.uint8), shard=shard)
         mine_nR.copy_(rows_nR.view(mine_nR.dtype))

@@ -20,7 +20,7 @@ def stored_rows(run: Path) -> Tensor:
     recipe = read_recipe(str(run / "recipe.toml"), catalogue=load_catalogue())
     found = checkpoints.find_newest(run / "checkpoints").checkpoint
     assert found is not None
-    states = SavedStates(found.groups, field="estimate")
+    states = SavedStates(found.files, field="estimate")
     split = recipe.data.instantiate().splits()["train"]
     shards = Shards(images=len(split), count=len(states), owned=tuple(range(len(states))))
     assert recipe.targets is not None

@@ -42,8 +42,8 @@ def test_what_is_saved_is_read_back_exactly(tmp_path: Path) -> None:
     for name, tensors in groups(12).items():
         for key, tensor in tensors.items():
             if key != "b.c":
-                assert torch.equal(found.groups[name][key], tensor)
-                assert found.groups[name][key].dtype == tensor.dtype
+                assert torch.equal(found.load(name)[key], tensor)
+                assert found.load(name)[key].dtype == tensor.dtype
 
 
 def test_the_newest_is_found_and_only_some_are_kept(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_all_processes_stop_where_an_observer_of_the_first_asks(tmp_path: Path, 
     saved = checkpoints.find_newest(tmp_path / "run" / "checkpoints").checkpoint
     assert saved is not None
     assert saved.step == 5
-    assert {"memory-estimate-0000", "memory-estimate-0001"} <= set(saved.groups)
+    assert {"memory-estimate-0000", "memory-estimate-0001"} <= set(saved.files)
     assert len(losses_of(tmp_path / "run")) == 5
 
 
