@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dddm.evaluate.record import ScoreRecord
     from dddm.recipe.model import Evaluation, Recipe
     from dddm.registry.catalogue import Catalogue
+    from dddm.train.context import RunContext
     from dddm.train.run_folder import RunFolder
 
 
@@ -132,7 +133,13 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
     else:
         assert recipe is not None
         assert folder is not None
-        scores = _score_run(recipe, folder, preset=preset, device=device, catalogue=catalogue)
+        # Here: they import torch.
+        from dddm.train.context import open_trained
+        from dddm.train.stopping import StopRequest
+
+        stop = StopRequest()
+        with open_trained(recipe, folder, catalogue=catalogue, device=device, stop=stop) as context:
+            scores = _score_run(context, preset=preset)
     if scores is None:
         return
     if as_json:
@@ -173,27 +180,16 @@ def _check_options(
         )
 
 
-def _score_run(
-    recipe: "Recipe",
-    folder: "RunFolder",
-    *,
-    preset: str | None,
-    device: str,
-    catalogue: "Catalogue",
-) -> "tuple[ScoreRecord, ...] | None":
+def _score_run(context: "RunContext", *, preset: str | None) -> "tuple[ScoreRecord, ...] | None":
     """The scores; None in a process other than the first."""
     from dddm.evaluate.evaluate import evaluate as evaluate_run
     from dddm.evaluate.record import FROM_RECIPE
-    from dddm.train.context import open_trained
-    from dddm.train.stopping import StopRequest
 
-    stop = StopRequest()
-    with open_trained(recipe, folder, catalogue=catalogue, device=device, stop=stop) as context:
-        try:
-            scores = evaluate_run(context, requested_by=preset or FROM_RECIPE)
-        finally:
-            context.events.report_failures()
-            context.events.close()
+    try:
+        scores = evaluate_run(context, requested_by=preset or FROM_RECIPE)
+    finally:
+        context.events.report_failures()
+        context.events.close()
     return scores if context.processes.main else None
 
 
@@ -237,7 +233,7 @@ def _score_images(
 ) -> "tuple[ScoreRecord, ...] | None":
     """The scores; None in a process other than the first."""
     from dddm.cli.image_progress import image_progress
-    from dddm.evaluate.evaluator import EvaluationContext
+    from dddm.evaluate.extract import EvaluationContext
     from dddm.evaluate.score_images import images_at, open_real, score_images
     from dddm.interfaces.observer import DataProgress, Event, Notice, Observer
     from dddm.train.device import choose_device

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from dddm.errors import DataError
-from dddm.evaluate.evaluator import EvaluationContext, ImageSet, RealImages, score_sets
+from dddm.evaluate.evaluator import ImageSet, RealImages, score_sets
+from dddm.evaluate.extract import EvaluationContext
 from dddm.evaluate.record import (
     FROM_RECIPE,
     ScoreRecord,

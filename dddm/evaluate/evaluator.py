@@ -8,12 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, final
 
-import torch
 from attrs import frozen
 from torch import Tensor
 
 from dddm.errors import DataError, PluginError, RecipeError
-from dddm.evaluate.extract import MAX_KEPT, RealFeatures, extract, real_features
+from dddm.evaluate.extract import (
+    MAX_KEPT,
+    EvaluationContext,
+    RealFeatures,
+    extract,
+    real_features,
+)
 from dddm.evaluate.record import ScoreRecord, mean_over_seeds
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.features import Features
@@ -24,23 +29,9 @@ from dddm.interfaces.observer import DataProgress, ScoreMeasured
 from dddm.interfaces.score import Reference, Score
 from dddm.recipe.model import ComponentConfig, Evaluation, Recipe, plain, score_info
 from dddm.recipe.protocol import score_name
-from dddm.train.events import EventBus
-from dddm.train.processes import ALONE, Processes
-from dddm.train.stopping import StopRequest
 from dddm.train.versions import machine, versions
 
 _SECONDS_BETWEEN_REPORTS: Final = 1.0
-
-
-@final
-@frozen(kw_only=True)
-class EvaluationContext:
-    """Where scores are computed, of a run's samples or of other images."""
-
-    events: EventBus
-    device: torch.device
-    stop: StopRequest
-    processes: Processes = ALONE
 
 
 @final
@@ -298,8 +289,7 @@ class Evaluator:
             self._features,
             split,
             identity=self._config.identity,
-            device=self._context.device,
-            processes=self._context.processes,
+            context=self._context,
             progress=ProgressReporter(self._context, f"features of {title}", total=len(split)),
         )
 

@@ -19,13 +19,26 @@ from dddm.support.cache import cache_folder, key_of
 from dddm.support.checked_tensors import load_checked, save_checked
 from dddm.support.moments import RunningMoments, Statistics, statistics_of
 from dddm.support.noise import generator_for
+from dddm.train.events import EventBus
 from dddm.train.processes import ALONE, Processes
+from dddm.train.stopping import StopRequest
 
 BATCH_IMAGES: Final = 256
 MAX_KEPT: Final = 50_000
 """Features of at most so many real images are kept, a random sample of a larger set."""
 _CACHE_FROM_SECONDS: Final = 2.0
 _FORMAT: Final = 2
+
+
+@final
+@frozen(kw_only=True)
+class EvaluationContext:
+    """Where scores are computed, of a run's samples or of other images."""
+
+    events: EventBus
+    device: torch.device
+    stop: StopRequest
+    processes: Processes = ALONE
 
 
 @final
@@ -100,8 +113,7 @@ def real_features(
     split: Split,
     *,
     identity: Mapping[str, Any],
-    device: torch.device,
-    processes: Processes = ALONE,
+    context: EvaluationContext,
     progress: Callable[[int], None] = lambda _done: None,
     max_kept: int = MAX_KEPT,
 ) -> RealFeatures:
@@ -124,9 +136,10 @@ def real_features(
             "images": split.manifest,
             "kept": min(max_kept, len(split)),
             "torch": torch.__version__,
-            "device": device.type,
+            "device": context.device.type,
         }
     )
+    processes = context.processes
     path = cache_folder() / "features" / f"{key[:24]}.safetensors"
     stored = processes.from_main(lambda: load_checked(path))
     if stored is not None:

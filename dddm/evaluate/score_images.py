@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from dddm.errors import DataError
-from dddm.evaluate.evaluator import EvaluationContext, ImageSet, RealImages, score_sets
+from dddm.evaluate.evaluator import ImageSet, RealImages, score_sets
+from dddm.evaluate.extract import EvaluationContext
 from dddm.evaluate.record import ScoreRecord
 from dddm.generate.storage import ARRAYS
 from dddm.interfaces.dataset import Dataset

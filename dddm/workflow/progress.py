@@ -12,7 +12,7 @@ from attrs import evolve
 from torch import Tensor
 
 from dddm.evaluate.evaluator import build_features, measure
-from dddm.evaluate.extract import extract, real_features
+from dddm.evaluate.extract import EvaluationContext, extract, real_features
 from dddm.generate.generator import LATEST, Generator
 from dddm.generate.sample import generate_images
 from dddm.interfaces.features import Features
@@ -137,9 +137,11 @@ class Progress:
             assert self._recipe.evaluate is not None
             split, use = training.parts.split, self._recipe.evaluate.features[0]
             features, *_ = build_features(self._recipe.evaluate, shape=split.shape)
-            device = training.context.device
-            features.to(device)
-            real = real_features(features, split, identity=use.identity, device=device)
+            # The other processes wait for this one.
+            run = training.context
+            alone = EvaluationContext(events=run.events, device=run.device, stop=run.stop)
+            features.to(alone.device)
+            real = real_features(features, split, identity=use.identity, context=alone)
             reference = Reference(
                 train=real.kept.features,
                 train_logits=real.kept.logits,

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from torch import Tensor
 
 from dddm.evaluate import extract as extraction
-from dddm.evaluate.extract import extract, real_features
+from dddm.evaluate.extract import EvaluationContext, extract, real_features
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.features import Extraction, Features
 from dddm.interfaces.info import ImageShape
@@ -18,10 +18,12 @@ from dddm.interfaces.plugin import Kind, NoOptions, option
 from dddm.recipe.model import ComponentConfig
 from dddm.registry.component import Component
 from dddm.support.moments import statistics_of
+from dddm.train.events import EventBus
+from dddm.train.stopping import StopRequest
 from dddm_datasets.digits import Digits
 from dddm_features.digits_classifier import DigitsClassifier
 
-CPU = torch.device("cpu")
+CPU = EvaluationContext(events=EventBus(), device=torch.device("cpu"), stop=StopRequest())
 IDENTITY: dict[str, Any] = {"id": "toy:features"}
 
 
@@ -62,7 +64,7 @@ def test_of_a_large_set_some_features_are_kept(train: Split) -> None:
     """Statistics are over all images, to 1e-9; the kept ones are drawn by lot, in order."""
     features = DigitsClassifier(NoOptions())
     whole = extract(features, train).features
-    found = real_features(features, train, identity=IDENTITY, device=CPU, max_kept=300)
+    found = real_features(features, train, identity=IDENTITY, context=CPU, max_kept=300)
     expected = statistics_of(whole)
     np.testing.assert_allclose(found.statistics.mean, expected.mean, rtol=1e-9)
     np.testing.assert_allclose(found.statistics.covariance, expected.covariance, atol=1e-9)
@@ -70,7 +72,7 @@ def test_of_a_large_set_some_features_are_kept(train: Split) -> None:
     assert len(found.kept.features) == 300
     rows = (found.kept.features[:, None] == whole[None]).all(-1).nonzero()[:, 1]
     assert len(rows) >= 300
-    again = real_features(features, train, identity=IDENTITY, device=CPU, max_kept=300)
+    again = real_features(features, train, identity=IDENTITY, context=CPU, max_kept=300)
     assert torch.equal(again.kept.features, found.kept.features)
 
 
@@ -90,18 +92,18 @@ def assert_equal(one: Extraction, other: Extraction) -> None:
 def test_what_took_long_is_computed_once(train: Split, cache: Path) -> None:
     """The second time nothing is looked at; another count, or damage, makes it anew."""
     features = Counting()
-    first = real_features(features, train, identity=IDENTITY, device=CPU)
+    first = real_features(features, train, identity=IDENTITY, context=CPU)
     assert features.seen == 1500
     (file,) = cache.iterdir()
-    second = real_features(features, train, identity=IDENTITY, device=CPU)
+    second = real_features(features, train, identity=IDENTITY, context=CPU)
     assert features.seen == 1500
     assert_equal(first.kept, second.kept)
     np.testing.assert_array_equal(first.statistics.covariance, second.statistics.covariance)
-    real_features(features, train, identity=IDENTITY, device=CPU, max_kept=100)
+    real_features(features, train, identity=IDENTITY, context=CPU, max_kept=100)
     assert features.seen == 3000
     contents = file.read_bytes()
     file.write_bytes(contents[:-1] + bytes([contents[-1] ^ 1]))
-    third = real_features(features, train, identity=IDENTITY, device=CPU)
+    third = real_features(features, train, identity=IDENTITY, context=CPU)
     assert features.seen == 4500
     assert_equal(first.kept, third.kept)
     assert file.read_bytes() == contents
@@ -148,11 +150,12 @@ def test_an_option_that_a_fingerprint_leaves_out_is_in_the_key(train: Split, cac
     ]
     uses.append(ComponentConfig(component=evolve(component, version="2"), options=ScaledOptions()))
     found = [
-        real_features(Scaled(use.options), train, identity=use.identity, device=CPU) for use in uses
+        real_features(Scaled(use.options), train, identity=use.identity, context=CPU)
+        for use in uses
     ]
     assert torch.equal(3 * found[0].kept.features, found[1].kept.features)
     assert len(list(cache.iterdir())) == 3
-    again = real_features(Scaled(uses[1].options), train, identity=uses[1].identity, device=CPU)
+    again = real_features(Scaled(uses[1].options), train, identity=uses[1].identity, context=CPU)
     assert_equal(again.kept, found[1].kept)
     assert len(list(cache.iterdir())) == 3
 
@@ -163,8 +166,8 @@ def test_a_cache_that_cannot_be_written_to_is_none(
     """Then features are computed each time, and nothing is said."""
     cache.parent.joinpath("features").write_text("in the way")
     features = Counting()
-    real_features(features, train, identity=IDENTITY, device=CPU)
-    real_features(features, train, identity=IDENTITY, device=CPU)
+    real_features(features, train, identity=IDENTITY, context=CPU)
+    real_features(features, train, identity=IDENTITY, context=CPU)
     assert features.seen == 3000
 
 
@@ -172,5 +175,5 @@ def test_what_is_quick_is_not_kept(
     train: Split, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(extraction, "_CACHE_FROM_SECONDS", 3600.0)
-    real_features(Counting(), train, identity=IDENTITY, device=CPU)
+    real_features(Counting(), train, identity=IDENTITY, context=CPU)
     assert not cache.exists()

@@ -10,7 +10,7 @@ from sample_folders import write_samples
 from torch import Tensor
 
 from dddm.errors import DataError
-from dddm.evaluate.evaluator import EvaluationContext
+from dddm.evaluate.extract import EvaluationContext
 from dddm.evaluate.record import ScoreRecord
 from dddm.evaluate.score_images import images_at, open_real, score_images
 from dddm.generate.storage import Samples

@@ -72,8 +72,8 @@ def test_samples_from_other_weights(scored: RunFolder) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--ema", "0.25"), "or choose 0.5"),
-        (("--best", "--ema", "0.5"), "give --best or --ema, not both"),
+        (("--ema", "0.25"), "or use 0.5"),
+        (("--best", "--ema", "0.5"), "use --best or --ema, not both"),
     ],
 )
 def test_weights_that_are_not_kept(scored: RunFolder, words: tuple[str, ...], said: str) -> None:
