@@ -27,7 +27,7 @@ KNOWN: Final = (
     "it says that it is not prefix-consistent", "there is no largest number of real times",
     "with these options it is known only once files are read", "recipes have no table for a ",
     "its facts say that it has no forward-mode derivative", "it says that it needs logits",
-    "it does not say that it has a gradient",
+    "it does not say that it has a gradient", "it has no memory",
 )  # fmt: skip
 """How reasons begin for which a check of a built-in may be skipped."""
 

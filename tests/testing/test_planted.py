@@ -5,22 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from planted import (
-    backbones,
-    datasets,
-    features,
-    learning_rates,
-    metrics,
-    objectives,
-    observers,
-    optimizers,
-    parametrizations,
-    registrations,
-    samplers,
-    schedules,
-    scores,
-    stores,
-)
+from planted import data, metrics, networks, paths, scoring, training
 from planted.bug import Bug, outcome_of
 from toy_distributions import HEAD, install, registering
 
@@ -28,14 +13,11 @@ from dddm.interfaces.plugin import Kind
 from dddm.testing import checks_of
 from dddm.testing.conformance import trials_of
 
-MODULES = (
-    backbones, datasets, features, learning_rates, metrics, objectives, observers, optimizers,
-    parametrizations, registrations, samplers, schedules, scores, stores,
-)  # fmt: skip
+MODULES = (data, metrics, networks, paths, scoring, training)
 EVERY = [bug for module in MODULES for bug in module.BUGS]
 RIGHT = [bug for bug in EVERY if not bug.caught_by]
-WRONG = [bug for bug in EVERY if bug.caught_by]
-ON_A_DEVICE = [module.ON_A_DEVICE for module in MODULES if hasattr(module, "ON_A_DEVICE")]
+WRONG = [bug for bug in EVERY if bug.caught_by and not bug.on_device]
+ON_DEVICE = [bug for bug in EVERY if bug.on_device]
 REGISTERING = "component.registers-quietly"
 
 
@@ -54,14 +36,14 @@ def test_a_right_toy_passes(toy: Bug) -> None:
 def test_a_mistake_is_caught(bug: Bug) -> None:
     """By the checks that are named with it."""
     outcomes = bug.outcomes(bug.caught_by)
-    while observers.KEPT:
-        observers.KEPT.pop().close()
+    while training.KEPT:
+        training.KEPT.pop().close()
     assert {name: o for name, o in outcomes.items() if not o.startswith("failed")} == {}
 
 
 def test_a_gradient_too_noisy_to_tell_is_no_pass() -> None:
     """Zero within a noise that would hide any mistake leaves the optimum unproved, and says so."""
-    outcome = objectives.TOO_NOISY.outcomes(["objective.optimum"])["objective.optimum"]
+    outcome = training.TOO_NOISY.outcomes(["objective.optimum"])["objective.optimum"]
     assert outcome.startswith("skipped")
     assert "too noisy to tell" in outcome
 
@@ -69,18 +51,18 @@ def test_a_gradient_too_noisy_to_tell_is_no_pass() -> None:
 @pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.value)
 def test_every_check_catches_something(kind: Kind) -> None:
     """No check is there that no planted mistake breaks; those of devices are planted too."""
-    caught = {name for bug in (*WRONG, *ON_A_DEVICE) for name in bug.caught_by} | {REGISTERING}
+    caught = {name for bug in EVERY for name in bug.caught_by} | {REGISTERING}
     assert [check.name for check in checks_of(kind) if check.name not in caught] == []
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-@pytest.mark.parametrize("bug", ON_A_DEVICE, ids=identity)
+@pytest.mark.parametrize("bug", ON_DEVICE, ids=identity)
 def test_a_mistake_on_a_device_is_caught(bug: Bug) -> None:
     outcomes = bug.outcomes(bug.caught_by)
     assert {name: o for name, o in outcomes.items() if not o.startswith("failed")} == {}
 
 
-@pytest.mark.parametrize("bug", ON_A_DEVICE, ids=identity)
+@pytest.mark.parametrize("bug", ON_DEVICE, ids=identity)
 def test_checks_of_devices_pass_a_right_toy(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the CPU in the place of a GPU, as far as one can go without any."""
     right = next(toy for toy in RIGHT if toy.kind is bug.kind)
