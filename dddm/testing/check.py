@@ -1,6 +1,6 @@
-"""What a check is: a small function that tests one promise of an interface.
+"""A check is a small function that tests one promise of an interface.
 
-The promise is the first paragraph of its docstring; its name is the suite's prefix and the
+The promise is the first paragraph of its docstring.  Its name joins the suite's prefix and the
 function's name: `metric.symmetric`.  It fails with any exception and skips with `pytest.skip`.
 """
 
@@ -22,12 +22,11 @@ class Check:
 
     Attributes:
         name: `metric.symmetric`.
-        promise: in one sentence.
-        capability: a component may lack it, and the check is skipped; None if no component may.
-        once: options do not matter, so that only the first example is checked.
-        basis: if it fails, the other checks of this kind would only fail for the same reason.
-        function: called once with each of the `cases`.
-        cases: arguments of the function: the subject itself, or what is made of it.
+        capability: the check is skipped for components that lack it; None if it is required.
+        once: run for the first example only.
+        basis: if it fails, the other checks of this kind are skipped.
+        function: called with each of the `cases`.
+        cases: generates arguments of the function from the subject.
     """
 
     name: str
@@ -45,7 +44,7 @@ class Check:
 
 
 def whole(subject: Subject) -> Iterator[tuple[Subject]]:
-    """One case: the subject."""
+    """Use the subject as the only argument."""
     yield (subject,)
 
 
@@ -55,9 +54,9 @@ class Suite:
 
     Args:
         prefix: of the checks' names.
-        interface: that a component of this kind implements.
-        cases: that its checks get unless they say otherwise.
-        capabilities: what a component may lack, each with what it means.
+        interface: that components implement.
+        cases: default of the checks' `cases`.
+        capabilities: optional capabilities, each with its meaning.
     """
 
     def __init__(
@@ -105,7 +104,7 @@ class Suite:
 
 @contextmanager
 def raises(error: type[Exception], what: str) -> Iterator[None]:
-    """Fail if `error` is not raised inside; `what` names what was accepted."""
+    """Require that `error` is raised inside; `what` names the call."""
     try:
         yield
     except error:

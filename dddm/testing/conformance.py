@@ -29,7 +29,7 @@ _ID_LENGTH = 60
 @final
 @frozen(eq=False)
 class Trial:
-    """One check with one subject; a test calls it."""
+    """A check of one component with one example."""
 
     check: Check
     subject: Subject
@@ -54,7 +54,7 @@ class Trial:
             error.add_note(f"{self.check.name} promises: {self.check.promise}")
             if self.check.capability is not None:
                 lacks = f'lacks={{"{self.check.capability}": "the reason"}}'
-                error.add_note(f"If it is meant to be so, declare Conformance({lacks}).")
+                error.add_note(f"If this is intended, declare Conformance({lacks}).")
             raise
 
     def __repr__(self) -> str:
@@ -71,8 +71,7 @@ def trials_of(
     """Every check with every example, component by component; for the arguments see `conformance`.
 
     Raises:
-        PluginError: if there is no such component or check, or its registration names a
-            capability or a check that there is not.
+        PluginError: for an unknown component, check or capability.
     """
     catalogue = load_catalogue() if catalogue is None else catalogue
     kind = Kind(kind) if isinstance(kind, str) else kind
@@ -105,7 +104,7 @@ def trials_of(
 
 
 def _validate(component: Component) -> None:
-    """Refuse a registration that names a capability or a check that there is not."""
+    """Check the names of capabilities and checks in a registration."""
     declared = component.conformance
     for what, names, known in (
         ("capability", declared.lacks, set(capabilities_of(component.kind))),
@@ -126,7 +125,7 @@ def find_components(
     """Components by id or name, or all of a namespace, an entry point or a distribution.
 
     Raises:
-        PluginError: if there is none; with the nearest names, or why its plugin failed to load.
+        PluginError: if there is none, with similar names or why its plugin failed to load.
     """
     found = tuple(
         c
@@ -163,15 +162,13 @@ def conformance(
 
     Args:
         names: ids or names of components, or namespaces or distributions, for all of theirs.
-        kind: of the components, where a name is ambiguous.
-        examples: options instead of the examples in the registration, each a table as a recipe
-            writes it, for instance with the paths of files on this machine.
+        kind: of the components, if a name is ambiguous.
+        examples: options that replace the registered examples, each a table as in a recipe.
         checks: names of the checks; all by default.
-        catalogue: where to look for the components; what is installed by default.
+        catalogue: of the components; by default the installed ones.
 
     Raises:
-        PluginError: if there is no such component or check, or its registration names a
-            capability or a check that there is not.
+        PluginError: for an unknown component, check or capability.
     """
     return pytest.mark.parametrize(
         "check",
@@ -182,7 +179,7 @@ def conformance(
 
 
 def _parameters(trials: Iterable[Trial]) -> list[Any]:
-    """With the marks that the registration asks for: skip what it lacks, expect known failures."""
+    """With skip and xfail marks for declared capabilities and expected failures."""
     parameters = []
     for trial in trials:
         check, component = trial.check, trial.subject.component
@@ -208,14 +205,12 @@ class Result:
 
     Attributes:
         component: its id.
-        kind: of the component.
         name: of the check.
-        promise: in one sentence.
-        example: the options in words.
-        outcome: passed, failed, skipped or xfailed (failed as expected), as pytest says.
-        detail: what was seen, or the reason why it was skipped or expected; empty if it passed.
-        where: file and line in the component's own package that a failure came from, if any.
-        lacks: the capability without which the promise is not made, if any.
+        example: the options as text.
+        outcome: passed, failed, skipped or xfailed (failed as expected), as in pytest.
+        detail: the failure, or the reason for skipping or expecting it; empty if it passed.
+        where: file and line in the component's package where an error was raised, if any.
+        lacks: the optional capability that is checked, if any.
     """
 
     component: str
@@ -253,7 +248,7 @@ def run_trials(trials: Sequence[Trial]) -> list[Result]:
 
 @final
 class _Collector:
-    """A plugin of pytest that makes the tests of `run_checks.py` and takes their reports."""
+    """A pytest plugin that parametrizes `run_checks.py` and collects the results."""
 
     def __init__(self, trials: Sequence[Trial]) -> None:
         self._trials = trials

@@ -1,4 +1,4 @@
-"""Registers one plugin in a new process and writes down who imported torch.
+"""Registers one plugin in a new process and reports what imported torch.
 
 Run as a script, not as a module: importing `dddm.testing` imports torch.
 """
@@ -21,7 +21,7 @@ from dddm.registry.registrar import PluginRegistrar
 
 
 def register(*, name: str, value: str) -> dict[str, Any]:
-    """Who imported torch: `registering`, or the id of the component whose functions did."""
+    """What imported torch: `registering`, or the functions of the components listed by id."""
     declarations = PluginRegistrar(plugin=name, package="", version="")
     EntryPoint(name=name, value=value, group="dddm").load().dddm_register(declarations)
     if "torch" in sys.modules:
@@ -35,7 +35,7 @@ def register(*, name: str, value: str) -> dict[str, Any]:
 
 
 def call_functions(component: Component, catalogue: Catalogue) -> None:
-    """Call everything that reading a recipe calls; other checks look at what it returns."""
+    """Call everything that reading a recipe calls."""
     conformance = component.conformance
     for table in conformance.examples or ({},):
         reader = Reader(Node.from_words({**table, "use": component.id}), catalogue)

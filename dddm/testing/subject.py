@@ -1,4 +1,4 @@
-"""What is checked: a component with one example of its options, and what is built of it."""
+"""A component with one example of its options, and how the checks build it."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -33,11 +33,11 @@ class Subject:
     Args:
         interface: that its kind implements.
         table: the example, as a recipe writes it, without `use`.
-        given: whether the caller chose the example.  Then all files that it names must be there;
-            what a registration names, such as weights, may be absent from this machine.
+        given: whether the caller chose the example.  Then its files must exist; files of a
+            registered example, such as weights, may be missing on this machine.
 
     Attributes:
-        broken: name of a failed check that makes the others of its kind pointless, or None.
+        broken: name of a failed basis check, or None.
     """
 
     def __init__(
@@ -58,24 +58,24 @@ class Subject:
 
     @property
     def example(self) -> str:
-        """The example in words: `c=0.1`, or `defaults`."""
+        """The example as text: `c=0.1`, or `defaults`."""
         return _in_words(self.table) or "defaults"
 
     @property
     def shapes(self) -> tuple[ImageShape, ...]:
-        """Shapes of the images that it is checked with."""
+        """Shapes of the test images."""
         return self.component.conformance.shapes
 
     @property
     def classes(self) -> int:
-        """How many classes these images have."""
+        """Number of classes of the test images."""
         return self.component.conformance.classes
 
     def read(self, table: Mapping[str, Any]) -> ComponentConfig:
         """The component with the options of `table`.
 
         Raises:
-            ValueError: with everything that is wrong with the table.
+            ValueError: lists every error in the table.
         """
         reader = Reader(Node.from_words({**table, "use": self.component.id}), self.catalogue)
         use = reader.component(self.component.kind, reader.tables, path=())
@@ -92,11 +92,11 @@ class Subject:
             pytest.skip("its example cannot be read: see options.read")
 
     def facts(self, of: type[Facts]) -> Facts | None:
-        """What its registration says of it with these options."""
+        """Its info with these options, if it has any."""
         return self.component.info(of, self.use.options)
 
     def issues(self, shape: ImageShape) -> list[Issue]:
-        """What the component's own check of options finds, in a recipe for images of `shape`."""
+        """Issues that its `check` finds, in a recipe for images of `shape`."""
         if self.component.check is None:
             return []
         names = tuple(str(label) for label in range(self.classes))
@@ -122,7 +122,7 @@ class Subject:
         folder: Path | None = None,
         schedule: Schedule | None = None,
     ) -> Any:
-        """Build the component again; skips the check if weights or files are not here.
+        """Build the component; skips the check if weights or files are missing.
 
         Args:
             shape: of images, for a backbone; None for the first.
@@ -133,7 +133,7 @@ class Subject:
             Exception: whatever the component raises.
         """
         if self._missing_weights is not None:
-            pytest.skip(f"the weights {self._missing_weights} are not here")
+            pytest.skip(f"the weights {self._missing_weights} are missing")
         arguments: dict[Kind, dict[str, Any]] = {
             Kind.BACKBONE: {"shape": shape or self.shapes[0], "classes": self.classes},
             Kind.OBSERVER: {"folder": folder},
@@ -145,7 +145,7 @@ class Subject:
 
     @contextmanager
     def built(self) -> Iterator[Any]:
-        """The component, as `build` makes it; an observer in a folder of its own, and closed."""
+        """The built component; an observer in a temporary folder, and closed afterwards."""
         if self.component.kind is not Kind.OBSERVER:
             yield self.build()
             return
@@ -158,16 +158,16 @@ class Subject:
 
     @contextmanager
     def absent_files_skip(self) -> Iterator[None]:
-        """Inside, missing files or packages skip the check, unless the example was `given`."""
+        """Skip the check if files or packages are missing, unless the example was `given`."""
         try:
             yield
         except (DataError, EnvironmentProblem) as error:
             if self.given:
                 raise
-            pytest.skip(f"what it needs is not here: {error.what}")
+            pytest.skip(f"what it needs is missing: {error.what}")
 
     def make(self, **more: Any) -> Any:
-        """As `build`, for checks of something else: skips if the component cannot be built."""
+        """As `build`, but skips the check if the component cannot be built."""
         try:
             return self.build(**more)
         except Exception:  # noqa: BLE001 - the component may raise anything
@@ -175,7 +175,7 @@ class Subject:
 
     @property
     def made(self) -> Any:
-        """The component, made once for many checks, which leave it unchanged."""
+        """The component, built once and shared by checks that do not modify it."""
         return _made(self)
 
 

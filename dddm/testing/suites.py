@@ -25,20 +25,12 @@ COMMON: Final = (COMPONENT, OPTIONS)
 """What every component promises."""
 
 SUITES: Final[Mapping[Kind, Suite]] = {
-    Kind.SCHEDULE: SCHEDULE,
-    Kind.BACKBONE: BACKBONE,
-    Kind.METRIC: METRIC,
-    Kind.TARGET_STORE: TARGET_STORE,
-    Kind.DATASET: DATASET,
-    Kind.SAMPLER: SAMPLER,
-    Kind.FEATURES: FEATURES,
-    Kind.OBSERVER: OBSERVER,
-    Kind.OBJECTIVE: OBJECTIVE,
-    Kind.PARAMETRIZATION: PARAMETRIZATION,
-    Kind.OPTIMIZER: OPTIMIZER,
-    Kind.LEARNING_RATE: LEARNING_RATE,
-    Kind.SCORE: SCORE,
-}
+    Kind(suite.prefix): suite
+    for suite in (
+        SCHEDULE, BACKBONE, METRIC, TARGET_STORE, DATASET, SAMPLER, FEATURES, OBSERVER, OBJECTIVE,
+        PARAMETRIZATION, OPTIMIZER, LEARNING_RATE, SCORE,
+    )
+}  # fmt: skip
 
 
 def checks_of(kind: Kind) -> tuple[Check, ...]:

@@ -72,7 +72,7 @@ def _difference(found: Tensor, expected: Tensor) -> str:
 
 
 def gpus() -> Iterator[torch.device]:
-    """Devices beside the CPU; skips the check if there is none."""
+    """The GPU; skips the check if there is none."""
     if not torch.cuda.is_available():
         pytest.skip("there is no GPU here")
     yield torch.device("cuda")

@@ -20,10 +20,16 @@ def dddm_register(registrar: Registrar) -> None:
             examples=(
                 {**_SMALL, "classes": True},
                 {**_SMALL, "estimate": "cross-attention", "updown_blocks": True},
-                {**_SMALL, "estimate": "transformer", "scale_shift_norm": False},
+                {**_SMALL, "estimate": "transformer", "scale_shift_norm": False, "heads": 2},
                 {**_SMALL, "estimate": "concatenation", "attention": [], "channels_last": True},
-                {**_SMALL, "dropout": 0.2, "checkpointing": True, "heads": 2},
-                {**_SMALL, "estimate": "none", "second_time": True, "classes": True},
+                {
+                    **_SMALL,
+                    "estimate": "none",
+                    "second_time": True,
+                    "classes": True,
+                    "dropout": 0.2,
+                    "checkpointing": True,
+                },
             ),
         ),
     )

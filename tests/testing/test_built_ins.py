@@ -23,19 +23,19 @@ from dddm_features.resnet20_network import ResNet20
 
 EVERY: Final = load_catalogue().components()
 KNOWN: Final = (
-    "there is no GPU here", "the weights ", "what it needs is not here",
-    "it says that it is not prefix-consistent", "there is no largest number of real times",
+    "there is no GPU here", "the weights ", "what it needs is missing",
+    "it says that it is not prefix-consistent", "real times have no largest number of steps",
     "with these options it is known only once files are read", "recipes have no table for a ",
-    "its facts say that it has no forward-mode derivative", "it says that it needs logits",
-    "it does not say that it has a gradient", "it has no memory",
+    "its info says that it has no forward-mode derivative", "its info says that it needs logits",
+    "it does not say that it has a gradient",
 )  # fmt: skip
 """How reasons begin for which a check of a built-in may be skipped."""
 
 
 @pytest.mark.parametrize("component", EVERY, ids=lambda c: f"{c.kind.value}-{c.name}")
 def test_built_ins_keep_their_promises(component: Component) -> None:
-    """With the examples that they declare; checks are skipped only for want of files or a GPU, or
-    because nothing was promised.
+    """With their declared examples; checks are skipped only without files or a GPU, or where
+    the component does not claim the property.
     """
     assert "options.read" in passed(component.id, kind=component.kind, skipped=KNOWN)
     assert component.conformance.expected_failures == component.conformance.lacks == {}

@@ -96,15 +96,15 @@ def _inputs(subject: Subject, network: Backbone, shape: ImageShape, *, count: in
 
 
 def _networks(subject: Subject) -> Iterator[tuple[Backbone, Inputs]]:
-    """A network for each shape, with a batch for it."""
-    for shape in subject.shapes:
-        network = _network(subject, shape)
-        yield network, _inputs(subject, network, shape)
+    """A network for the last shape, with a batch for it."""
+    for network, batch, *_ in _with_subject(subject):
+        yield network, batch
 
 
 def _with_subject(subject: Subject) -> Iterator[tuple[Backbone, Inputs, Subject, ImageShape]]:
-    for (network, batch), shape in zip(_networks(subject), subject.shapes, strict=True):
-        yield network, batch, subject, shape
+    shape = subject.shapes[-1]
+    network = _network(subject, shape)
+    yield network, _inputs(subject, network, shape), subject, shape
 
 
 BACKBONE: Final = Suite(
@@ -119,10 +119,11 @@ BACKBONE: Final = Suite(
 )
 
 
-@BACKBONE.check(basis=True, cases=_with_subject)
+@BACKBONE.check(basis=True, cases=lambda subject: [(subject, shape) for shape in subject.shapes])
 @torch.no_grad()
-def shape_of_the_image(network: Backbone, _: Inputs, subject: Subject, shape: ImageShape) -> None:
-    """F is (B, C, H, W), float32, finite, for every shape, odd batches and the ends of time."""
+def shape_of_the_image(subject: Subject, shape: ImageShape) -> None:
+    """F is (B, C, H, W), float32, finite, for every shape, odd batches and extreme times."""
+    network = _network(subject, shape)
     for count in BATCHES:
         batch = _inputs(subject, network, shape, count=count)
         for t in (batch.t, torch.full_like(batch.t, 1e-3)):
@@ -137,7 +138,7 @@ def shape_of_the_image(network: Backbone, _: Inputs, subject: Subject, shape: Im
 @BACKBONE.check()
 @torch.no_grad()
 def always_the_same(network: Backbone, batch: Inputs) -> None:
-    """In eval mode two passes are equal, bit for bit, whatever torch's random state is."""
+    """In eval mode two passes are equal, bit for bit, for any random state of torch."""
     first = batch.through(network)
     torch.manual_seed(1)
     assert_equal(
@@ -147,7 +148,7 @@ def always_the_same(network: Backbone, batch: Inputs) -> None:
 
 @BACKBONE.check(cases=lambda subject: [(subject,)])
 def weights_of_the_seed(subject: Subject) -> None:
-    """A network's initial weights come from torch's generator: one seed makes one network."""
+    """Initial weights depend only on the seed of torch's generator."""
     states = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
@@ -162,7 +163,7 @@ def weights_of_the_seed(subject: Subject) -> None:
 @BACKBONE.check()
 @torch.no_grad()
 def begin_once_refine_often(network: Backbone, batch: Inputs) -> None:
-    """`begin` once and `refine` for each estimate is `forward`, bit for bit, in any order."""
+    """One `begin` with a `refine` for each estimate equals `forward`, bit for bit, in any order."""
     cache = batch.begin(network)
     for seed in (5, 6, 5):
         estimate = noise(*batch.x_t.shape, seed=seed) if network.takes_estimate else None
@@ -177,7 +178,7 @@ def begin_once_refine_often(network: Backbone, batch: Inputs) -> None:
 @BACKBONE.check()
 @torch.no_grad()
 def refine_leaves_the_cache(network: Backbone, batch: Inputs) -> None:
-    """`refine` changes nothing of what `begin` returned."""
+    """`refine` does not modify what `begin` returned."""
     cache = batch.begin(network)
     before = [tensor.clone() for tensor in _tensors_in(cache)]
     network.refine(cache, estimate=batch.estimate)
@@ -204,7 +205,7 @@ def _tensors_in(cache: Any) -> list[Tensor]:
 @BACKBONE.check()
 @torch.no_grad()
 def images_on_their_own(network: Backbone, batch: Inputs) -> None:
-    """An image's F is the same alone, and in any order, as in its batch, up to rounding."""
+    """An image's F does not depend on the rest of the batch or its order, up to rounding."""
     out = batch.through(network)
     for index in (torch.tensor([3, 0, 4, 2, 1]), torch.tensor([2])):
         assert_close(
@@ -217,7 +218,7 @@ def images_on_their_own(network: Backbone, batch: Inputs) -> None:
 @BACKBONE.check()
 @torch.no_grad()
 def images_on_their_own_in_training(network: Backbone, batch: Inputs) -> None:
-    """In training mode too an image's F depends on no other image, and no buffer changes."""
+    """In training mode, F of an image does not depend on other images, and no buffer changes."""
     network.train()
     before = {name: value.clone() for name, value in network.named_buffers()}
     # Dropout drops the same in both passes: they begin with one random state.
@@ -239,7 +240,7 @@ def images_on_their_own_in_training(network: Backbone, batch: Inputs) -> None:
 
 @BACKBONE.check()
 def gradient_to_every_parameter(network: Backbone, batch: Inputs) -> None:
-    """A gradient reaches every parameter that wants one, or F does not change with it."""
+    """A gradient reaches every trainable parameter on which F depends; none is unused."""
     scalar = (batch.through(network) * noise(*batch.x_t.shape, seed=4)).sum()
     wanted = {n: p for n, p in network.named_parameters() if p.requires_grad}
     if not wanted:
@@ -272,7 +273,7 @@ def _matters(parameter: nn.Parameter, network: Backbone, batch: Inputs) -> bool:
 @BACKBONE.check()
 @torch.no_grad()
 def everything_given_matters(network: Backbone, batch: Inputs) -> None:
-    """F changes with x_t, t, and the estimate, label and second time where it takes them."""
+    """F depends on x_t, t, and on estimate, label and second time if the network takes them."""
     out = batch.through(network)
     remedies = {"estimate": "takes_estimate", "label": "uses_labels",
                 "second_time": "takes_second_time"}  # fmt: skip
@@ -287,7 +288,7 @@ def everything_given_matters(network: Backbone, batch: Inputs) -> None:
 @BACKBONE.check(cases=lambda subject: [(subject, subject.shapes[0])])
 @torch.no_grad()
 def labels(subject: Subject, shape: ImageShape) -> None:
-    """`uses_labels` is a bool; every class is accepted, and without labels a network needs none."""
+    """`uses_labels` is a bool, and F is finite for every class."""
     network = _network(subject, shape)
     assert isinstance(network.uses_labels, bool), f"uses_labels is {network.uses_labels!r}"
     batch = _inputs(subject, network, shape, count=max(2, subject.classes))
@@ -296,7 +297,7 @@ def labels(subject: Subject, shape: ImageShape) -> None:
 
 @BACKBONE.check(cases=lambda subject: [(subject,)])
 def what_it_takes(subject: Subject) -> None:
-    """Its facts say, before it is built, whether it takes an estimate and a second time."""
+    """Its info states whether it takes an estimate and a second time."""
     network = _network(subject, subject.shapes[0])
     facts = subject.facts(BackboneInfo) or BackboneInfo()
     for name, said, found in (
@@ -304,17 +305,17 @@ def what_it_takes(subject: Subject) -> None:
         ("takes_second_time", facts.second_time, network.takes_second_time),
     ):
         assert found is said, (
-            f"{name} is {found!r}, but its facts say {said}: register it with describe=, a "
+            f"{name} is {found!r}, but its info says {said}: register it with describe=, a "
             "function from options to BackboneInfo"
         )
 
 
 @BACKBONE.check(cases=_with_subject)
 def forward_mode(network: Backbone, batch: Inputs, subject: Subject, _: ImageShape) -> None:
-    """Its forward-mode derivative along all inputs is that of finite differences, to 5%."""
+    """Its forward-mode derivative along all inputs equals finite differences, to 5%."""
     facts = subject.facts(BackboneInfo)
     if facts is not None and not facts.forward_mode:
-        pytest.skip("its facts say that it has no forward-mode derivative")
+        pytest.skip("its info says that it has no forward-mode derivative")
     given = {name: value for name, value in batch.given.items() if name != "label"}
     remedy = (
         "compute with what torch.func.jvp knows, or describe it by BackboneInfo(forward_mode=False)"
@@ -363,7 +364,7 @@ def state_round_trip(network: Backbone, batch: Inputs, subject: Subject, shape: 
 @BACKBONE.check()
 @torch.no_grad()
 def copies(network: Backbone, batch: Inputs) -> None:
-    """A deep copy, as averaged weights are kept in, shares nothing and gives the same F."""
+    """A deep copy, as used for averaged weights, shares no parameters and gives the same F."""
     out = batch.through(network)
     other = copy.deepcopy(network)
     assert_equal(batch.through(other), out, "F of the copy differs")
@@ -379,7 +380,7 @@ def copies(network: Backbone, batch: Inputs) -> None:
 @BACKBONE.check()
 @torch.no_grad()
 def inputs_unchanged(network: Backbone, batch: Inputs) -> None:
-    """A pass changes none of the tensors that it is given."""
+    """A pass does not modify its inputs."""
     before = batch.each(torch.clone)
     batch.through(network)
     for name, kept in before.given.items():
@@ -388,7 +389,7 @@ def inputs_unchanged(network: Backbone, batch: Inputs) -> None:
 
 @BACKBONE.check()
 def keeps_its_mode(network: Backbone, batch: Inputs) -> None:
-    """In eval mode a pass changes neither parameters, nor buffers, nor the mode."""
+    """In eval mode a pass does not change parameters, buffers or the mode."""
     before = {name: value.clone() for name, value in network.state_dict().items()}
     batch.through(network)
     assert not network.training, "it is in training mode afterwards"
@@ -396,7 +397,7 @@ def keeps_its_mode(network: Backbone, batch: Inputs) -> None:
         assert_equal(value, before[name], f"{name} was changed")
 
 
-@BACKBONE.check(cases=lambda subject: [next(_networks(subject))])
+@BACKBONE.check()
 def trains(network: Backbone, batch: Inputs) -> None:
     """In training mode the gradient is finite, and one small step against it lowers a loss."""
 
@@ -423,7 +424,7 @@ def trains(network: Backbone, batch: Inputs) -> None:
 @BACKBONE.check(capability="select")
 @torch.no_grad()
 def select(network: Backbone, batch: Inputs) -> None:
-    """`select` gives what `begin` would have given for these images of the batch alone."""
+    """`select` returns what `begin` would have returned for the selected images."""
     index = torch.tensor([3, 0])
     try:
         chosen = network.select(batch.begin(network), index=index)
@@ -440,7 +441,7 @@ def select(network: Backbone, batch: Inputs) -> None:
 @BACKBONE.check(capability="lower-precision")
 @torch.no_grad()
 def lower_precision(network: Backbone, batch: Inputs) -> None:
-    """Under bfloat16 autocast F is finite, and at most a tenth of its size from float32's."""
+    """Under bfloat16 autocast F is finite, and within 10% of that in float32."""
     out = batch.through(network)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = batch.through(network).float()
@@ -452,7 +453,7 @@ def lower_precision(network: Backbone, batch: Inputs) -> None:
 @BACKBONE.check(capability="devices")
 @torch.no_grad()
 def devices(network: Backbone, batch: Inputs) -> None:
-    """On a GPU it computes what it computes on the CPU, to 1e-3."""
+    """On a GPU, F equals that on the CPU, to 1e-3."""
     out = batch.through(network)
     for device in gpus():
         network.to(device)

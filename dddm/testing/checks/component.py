@@ -87,7 +87,7 @@ def torch_import_of(module: str) -> tuple[bool, str]:
 
 @COMPONENT.check(once=True)
 def has_a_summary(subject: Subject) -> None:
-    """Its summary is one line of 4 to 100 letters, which a listing has room for."""
+    """Its summary is one line of 4 to 100 characters."""
     summary = subject.component.summary
     fits = len(summary) in _SUMMARY_LETTERS and summary == summary.strip()
     assert fits, f"the summary is {summary!r}, {len(summary)} letters"
@@ -95,7 +95,7 @@ def has_a_summary(subject: Subject) -> None:
 
 @COMPONENT.check(basis=True)
 def builds(subject: Subject) -> None:
-    """Its target, called as its interface says, makes an instance of that interface."""
+    """Its target, called as its interface says, returns an instance of that interface."""
     made = None
     try:
         with subject.built() as made:
@@ -125,7 +125,7 @@ def _class_of(subject: Subject) -> type[Any]:
 
 @COMPONENT.check(basis=True)
 def signatures(subject: Subject) -> None:
-    """Its methods can be called as the interface says; more arguments with defaults do no harm."""
+    """Its methods accept the interface's arguments; further arguments need defaults."""
     wrong = list(wrong_signatures(_class_of(subject), interface=subject.interface))
     assert not wrong, "; ".join(wrong)
 
@@ -176,7 +176,7 @@ def _place(method: Any) -> str:
 
 @COMPONENT.check()
 def is_final(subject: Subject) -> None:
-    """Its class is final: to vary a component, wrap it; an optimizer's may be torch's own."""
+    """Its class is final, except for optimizers: components are varied by wrapping."""
     cls = _class_of(subject)
     final = subject.component.kind is Kind.OPTIMIZER or getattr(cls, "__final__", False)
     assert final, f"the class {cls.__name__} is not final: decorate it with typing.final"
@@ -184,7 +184,7 @@ def is_final(subject: Subject) -> None:
 
 @COMPONENT.check()
 def leaves_torch_alone(subject: Subject) -> None:
-    """Building it changes none of torch's settings that hold for the whole process."""
+    """Building it leaves torch's global settings unchanged."""
     with torch_unchanged("it was built"):
         try:
             with subject.built():
@@ -195,7 +195,7 @@ def leaves_torch_alone(subject: Subject) -> None:
 
 @COMPONENT.check()
 def declares_its_weights(subject: Subject) -> None:
-    """All weights that it needs are declared, with URL, size and SHA-256."""
+    """All weight files that it needs are declared, with URL, size and SHA-256."""
     component = subject.component
     for file in {*component.weights, *component.weights_for(subject.use.options)}:
         assert file in component.weights, f"{file.name} is needed, but not among its weights"
@@ -207,7 +207,7 @@ def declares_its_weights(subject: Subject) -> None:
 
 @COMPONENT.check()
 def misses_its_weights(subject: Subject) -> None:
-    """Without its weights it cannot be made, and says by a DataError which are missing."""
+    """Without its weights, building it raises a DataError that names a missing file."""
     needed = subject.component.weights_for(subject.use.options)
     if not needed:
         return

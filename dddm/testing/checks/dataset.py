@@ -63,7 +63,7 @@ def splits(_: Subject, found: Mapping[str, Split]) -> None:
 
 @DATASET.check()
 def images(name: str, split: Split) -> None:
-    """Images are (B, C, H, W), uint8, on the CPU, for odd batches and for none."""
+    """Images are (B, C, H, W), uint8, on the CPU, for odd batches and empty ones."""
     for count in (*BATCHES, 0):
         index = torch.arange(min(count, len(split)))
         found = split.images(index)
@@ -75,7 +75,7 @@ def images(name: str, split: Split) -> None:
 
 @DATASET.check()
 def order(name: str, split: Split) -> None:
-    """Images and labels come in the order of the indices, and as often as these name them."""
+    """Images and labels follow the order of the indices, including repeated ones."""
     index = _some(split)
     alone = {int(k): split.images(k[None]) for k in index}
     for wanted in (index, index.flip(0), index[[0, -1, 0, 0]]):
@@ -96,7 +96,7 @@ def _same(one: Tensor | None, other: Tensor | None) -> bool:
 
 @DATASET.check()
 def labels(name: str, split: Split) -> None:
-    """Labels are (B,), int64, within 0…classes-1; None exactly where there are no classes."""
+    """Labels are (B,), int64, in 0…classes-1; None exactly if there are no classes."""
     index = torch.arange(min(len(split), _FEW))
     found, classes = split.labels(index), len(split.classes)
     assert (found is None) == (not classes), (
@@ -112,7 +112,7 @@ def labels(name: str, split: Split) -> None:
 
 @DATASET.check()
 def own_tensors(name: str, split: Split) -> None:
-    """Changing images that were read changes nothing in the data set."""
+    """Images that are read share no memory with the data set."""
     index = _some(split)
     kept = split.images(index).clone()
     split.images(index).fill_(7)
@@ -126,7 +126,7 @@ def own_tensors(name: str, split: Split) -> None:
 
 @DATASET.check(cases=_whole)
 def manifest(_: Subject, found: Mapping[str, Split]) -> None:
-    """A split's manifest is a SHA-256 in hexadecimal, another for each split that differs."""
+    """The manifest of a split is a SHA-256 in hexadecimal, different for each split."""
     manifests = {name: split.manifest for name, split in found.items()}
     for name, said in manifests.items():
         assert isinstance(said, str) and _SHA256.fullmatch(said), (
@@ -138,7 +138,7 @@ def manifest(_: Subject, found: Mapping[str, Split]) -> None:
 
 @DATASET.check(cases=_whole)
 def opens_again(subject: Subject, first: Mapping[str, Split]) -> None:
-    """Opened a second time it has the same splits, with equal manifests, images and labels."""
+    """Opened again, it has the same splits, with equal manifests, images and labels."""
     torch.manual_seed(1)
     second = _splits_of(subject, subject.make())
     assert set(first) == set(second), f"splits {set(first)} and then {set(second)}"
@@ -156,7 +156,7 @@ def opens_again(subject: Subject, first: Mapping[str, Split]) -> None:
 
 @DATASET.check(cases=_whole)
 def described(subject: Subject, found: Mapping[str, Split]) -> None:
-    """What `describe` says without reading is what the training split has."""
+    """Its info matches the training split."""
     if subject.component.describe is None:
         pytest.skip("it is registered without `describe`")
     said, train = subject.facts(DatasetInfo), found["train"]
@@ -172,7 +172,7 @@ def described(subject: Subject, found: Mapping[str, Split]) -> None:
 
 @DATASET.check(cases=lambda subject: [(subject, subject.make())])
 def prepares(subject: Subject, dataset: Dataset) -> None:
-    """`prepare` may be called twice, and gives a folder that is there, or None."""
+    """`prepare` can be called twice, and returns an existing folder or None."""
     with subject.absent_files_skip():
         first, second = dataset.prepare(), dataset.prepare()
     assert first == second, f"first {first}, then {second}"
@@ -182,7 +182,7 @@ def prepares(subject: Subject, dataset: Dataset) -> None:
 
 @DATASET.check(cases=_whole)
 def finds_itself_in_order(subject: Subject, found: Mapping[str, Split]) -> None:
-    """`check` finds no problem, and as many images in each split as there are."""
+    """`check` finds no problem, and counts the images of each split correctly."""
     if sum(map(len, found.values())) > _FEW:
         pytest.skip(f"there are more than {_FEW:,} images to look at")
     findings = examine_dataset(subject.made)

@@ -54,7 +54,7 @@ FEATURES: Final = Suite(
 
 @FEATURES.check(basis=True)
 def one_vector_for_each_image(features: Features, images: Tensor) -> None:
-    """`extract` gives (B, D), float32, finite, on the CPU, for odd batches of every shape."""
+    """`extract` returns (B, D), float32, finite, on the CPU, for odd batches of every shape."""
     lengths = set()
     for count in BATCHES:
         found = features.extract(images[:count])
@@ -76,14 +76,14 @@ def no_gradient(features: Features, images: Tensor) -> None:
 
 @FEATURES.check()
 def dimensions(features: Features, images: Tensor) -> None:
-    """`dimensions` is D, the same for all shapes, or None."""
+    """`dimensions` is D if that is the same for all shapes, or None."""
     said, length = features.dimensions, features.extract(images[:1]).shape[1]
     assert said in {None, length}, f"it says {said}, but vectors are {length} long"
 
 
 @FEATURES.check(cases=lambda subject: [(subject.made, subject.make())])
 def fingerprint(features: Features, other: Features) -> None:
-    """`fingerprint` is a SHA-256 in hexadecimal, the same for the same options."""
+    """`fingerprint` is a SHA-256 in hexadecimal that depends only on the options."""
     said = features.fingerprint
     assert isinstance(said, str) and _SHA256.fullmatch(said), f"it is {said!r}"
     assert other.fingerprint == said, f"a second time it is {other.fingerprint!r}, not {said!r}"
@@ -91,7 +91,7 @@ def fingerprint(features: Features, other: Features) -> None:
 
 @FEATURES.check()
 def always_the_same(features: Features, images: Tensor) -> None:
-    """The same images have the same vectors every time, whatever torch's random state is."""
+    """Vectors are deterministic, for any random state of torch."""
     first = features.extract(images)
     torch.manual_seed(1)
     again = features.extract(images)
@@ -100,7 +100,7 @@ def always_the_same(features: Features, images: Tensor) -> None:
 
 @FEATURES.check()
 def images_on_their_own(features: Features, images: Tensor) -> None:
-    """An image has the same vector whatever else is in the batch, up to rounding."""
+    """An image's vector does not depend on the rest of the batch, up to rounding."""
     images = torch.cat([images[:3], torch.zeros_like(images[:2])])
     assert_close(
         features.extract(images),
@@ -112,7 +112,7 @@ def images_on_their_own(features: Features, images: Tensor) -> None:
 
 @FEATURES.check()
 def tells_images_apart(features: Features, images: Tensor) -> None:
-    """Two quite different images have different vectors."""
+    """Clearly different images have different vectors."""
     found = features.extract(images[:2])
     assert not torch.equal(found[0], found[1]), "two random images have the same"
 
@@ -136,7 +136,7 @@ def logits(features: Features, images: Tensor) -> None:
 
 @FEATURES.check(cases=lambda subject: [(subject.made, subject.facts(FeaturesInfo))])
 def facts(features: Features, said: FeaturesInfo | None) -> None:
-    """Its facts, if it has any, say whether it has logits, and whether it has a gradient."""
+    """Its info, if it has any, states whether it has logits and a gradient."""
     if said is None:
         pytest.skip("its registration does not describe it")
     assert said.logits == features.has_logits, (
@@ -151,7 +151,7 @@ def facts(features: Features, said: FeaturesInfo | None) -> None:
 
 @FEATURES.check(cases=_with_gradient)
 def embed_equals_extract(features: Features, images: Tensor) -> None:
-    """`embed` of images in [-1, 1] gives what `extract` gives for the same in 0…255, to 1e-4."""
+    """`embed` of images in [-1, 1] equals `extract` of the same images in 0…255, to 1e-4."""
     expected = features.extract(images)
     found = features.embed(from_uint8(images)).detach().cpu()
     assert_tensor(found, shape=tuple(expected.shape), dtype=torch.float32, what="a vector")
@@ -176,7 +176,7 @@ def embed_has_a_gradient(features: Features, images: Tensor) -> None:
 
 @FEATURES.check()
 def inputs_unchanged(features: Features, images: Tensor) -> None:
-    """It does not change the images that it is given, and takes any layout of memory."""
+    """It does not modify the images, and accepts any memory layout."""
     kept = images.clone()
     first = features.extract(images)
     assert_equal(images, kept, "the images were changed")
@@ -186,7 +186,7 @@ def inputs_unchanged(features: Features, images: Tensor) -> None:
 
 @FEATURES.check(cases=lambda subject: [(subject.made, subject.shapes)])
 def shapes(features: Features, promised: tuple[ImageShape, ...]) -> None:
-    """`check_shape` accepts the shapes that it is for, and refuses others by a DataError."""
+    """`check_shape` accepts supported shapes and raises a DataError for others."""
     for shape in promised:
         try:
             features.check_shape(shape)
@@ -205,14 +205,14 @@ def shapes(features: Features, promised: tuple[ImageShape, ...]) -> None:
 
 @FEATURES.check()
 def torch_unchanged_(features: Features, images: Tensor) -> None:
-    """Extracting changes none of torch's settings that hold for the whole process."""
+    """Extracting leaves torch's global settings unchanged."""
     with torch_unchanged("extracting"):
         features.extract(images[:1])
 
 
 @FEATURES.check()
 def autocast_changes_nothing(features: Features, images: Tensor) -> None:
-    """Inside the caller's autocast, vectors are those outside."""
+    """Vectors are the same inside autocast."""
     expected = features.extract(images)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = features.extract(images)
@@ -229,7 +229,7 @@ def says_what_it_was_trained_on(features: Features, _: Tensor) -> None:
 
 @FEATURES.check(capability="devices", cases=lambda subject: [(subject,)])
 def devices(subject: Subject) -> None:
-    """Moved to a GPU it gives what it gives on the CPU, to 1e-3, on the CPU."""
+    """On a GPU, vectors equal those on the CPU, to 1e-3, and are returned on the CPU."""
     for device in gpus():
         images = pixels(3, subject.shapes[0])
         expected = subject.made.extract(images)

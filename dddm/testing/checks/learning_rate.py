@@ -36,7 +36,7 @@ def _rates(rate: LearningRate, total_steps: int) -> list[float]:
 
 @LEARNING_RATE.check(basis=True)
 def finite(rate: LearningRate, total: int) -> None:
-    """Every step of a run has a finite rate of at least 0, also in a run of one step."""
+    """The rate is finite and at least 0 at every step, also in a run of one step."""
     for step, found in enumerate(_rates(rate, total)):
         valid = isinstance(found, float) and math.isfinite(found) and found >= 0
         assert valid, f"at step {step} of {total} the rate is {found!r}"
@@ -44,13 +44,13 @@ def finite(rate: LearningRate, total: int) -> None:
 
 @LEARNING_RATE.check()
 def trains(rate: LearningRate, total: int) -> None:
-    """In every run there is a step whose rate is above 0."""
+    """In every run the rate of some step is above 0."""
     assert any(_rates(rate, total)), f"it is 0 in a run of {total} steps"
 
 
 @LEARNING_RATE.check(cases=lambda subject: [(subject.made, subject.make())])
 def keeps_nothing(rate: LearningRate, other: LearningRate) -> None:
-    """The rate of a step is the same, bit for bit, in any order, and of a new instance."""
+    """The rate depends only on the step and the length of the run, bit for bit."""
     asked = [(step, total) for total in _RUNS for step in range(0, total, 7)]
     first = {(step, total): rate.at(step=step, total_steps=total) for step, total in asked}
     random.Random(0).shuffle(asked)  # noqa: S311 - an order, not a secret
@@ -64,7 +64,7 @@ def keeps_nothing(rate: LearningRate, other: LearningRate) -> None:
 
 @LEARNING_RATE.check(cases=_subject)
 def warms_up(subject: Subject) -> None:
-    """With the option `warmup_steps` the rate rises to what it is without, and is equal then."""
+    """With the option `warmup_steps` the rate rises to that without warm-up, and then equals it."""
     if not hasattr(subject.use.options, _WARMUP):
         pytest.skip(f"it has no option {_WARMUP}")
     warm, cold = (
@@ -80,7 +80,7 @@ def warms_up(subject: Subject) -> None:
 
 @LEARNING_RATE.check(once=True, cases=_subject)
 def needs_no_torch(subject: Subject) -> None:
-    """Its module imports no torch, so that `dddm show` is quick to show the rate."""
+    """Its module does not import torch, so that `dddm show` is fast."""
     module = subject.component.target.partition(":")[0]
     imported, error = torch_import_of(module)
     assert not error, f"importing {module} in a new process failed: {error}"

@@ -46,7 +46,7 @@ METRIC: Final = Suite(
 
 @METRIC.check(basis=True)
 def one_number_for_each_image(metric: Metric, a: Tensor, b: Tensor) -> None:
-    """`distance` gives (B,), float32, finite, for every shape and for odd batches."""
+    """`distance` returns (B,), float32, finite, for every shape and for odd batches."""
     for count in BATCHES:
         found = metric.distance(estimate=a[:count], target=b[:count])
         what = f"the distance of {count} images {tuple(a.shape[1:])}"
@@ -55,7 +55,7 @@ def one_number_for_each_image(metric: Metric, a: Tensor, b: Tensor) -> None:
 
 @METRIC.check()
 def never_negative(metric: Metric, a: Tensor, b: Tensor) -> None:
-    """A distance is at least 0, of images near and far."""
+    """A distance is at least 0, for similar and for different images."""
     for step in (0.0, 1e-6, 1e-3, 1.0):
         least = float(metric.distance(estimate=a + step * b, target=a).min())
         assert least >= 0, f"{least:.3g} between images that differ by {step:g} at most"
@@ -89,7 +89,7 @@ def symmetric(metric: Metric, a: Tensor, b: Tensor) -> None:
 
 @METRIC.check()
 def images_on_their_own(metric: Metric, a: Tensor, b: Tensor) -> None:
-    """An image's distance is the same alone as in its batch."""
+    """An image's distance does not depend on the rest of the batch."""
     b = 0.5 * b
     alone = [metric.distance(estimate=a[k, None], target=b[k, None]) for k in range(len(a))]
     assert_close(
@@ -102,7 +102,7 @@ def images_on_their_own(metric: Metric, a: Tensor, b: Tensor) -> None:
 
 @METRIC.check()
 def always_the_same(metric: Metric, a: Tensor, b: Tensor) -> None:
-    """The same images have the same distance every time, whatever torch's random state is."""
+    """Distances are deterministic, for any random state of torch."""
     first = metric.distance(estimate=a, target=b)
     torch.manual_seed(1)
     again = metric.distance(estimate=a, target=b)
@@ -111,7 +111,7 @@ def always_the_same(metric: Metric, a: Tensor, b: Tensor) -> None:
 
 @METRIC.check()
 def inputs_unchanged(metric: Metric, a: Tensor, b: Tensor) -> None:
-    """It changes neither of the images that it is given."""
+    """It does not modify the images."""
     kept_a, kept_b = a.clone(), b.clone()
     metric.distance(estimate=a, target=b)
     assert_equal(a, kept_a, "the estimate was changed")
@@ -120,7 +120,7 @@ def inputs_unchanged(metric: Metric, a: Tensor, b: Tensor) -> None:
 
 @METRIC.check()
 def gradient(metric: Metric, a: Tensor, b: Tensor) -> None:
-    """A finite gradient reaches each estimate from its own distance, and from no other's."""
+    """Each distance has a finite gradient, which reaches only its own estimate."""
     a.requires_grad_()
     found = metric.distance(estimate=a, target=b)
     assert found.requires_grad, "the distance carries no gradient"
@@ -134,7 +134,7 @@ def gradient(metric: Metric, a: Tensor, b: Tensor) -> None:
 
 @METRIC.check()
 def gradient_at_equality(metric: Metric, a: Tensor, _: Tensor) -> None:
-    """At equality, and as near to it as float32 can tell, the gradient is finite."""
+    """The gradient is finite at equality and near it."""
     for away in (0.0, 1e-7, 1e-5, 1e-3):
         estimate = (a + away).requires_grad_()
         total = metric.distance(estimate=estimate, target=a).sum()
@@ -147,7 +147,7 @@ def gradient_at_equality(metric: Metric, a: Tensor, _: Tensor) -> None:
 
 @METRIC.check()
 def far_out(metric: Metric, a: Tensor, b: Tensor) -> None:
-    """An estimate far outside [-1, 1], as in early training, has a finite distance and gradient."""
+    """Distance and gradient are finite for estimates far outside [-1, 1], as in early training."""
     estimate = (_FAR_OUT * b).requires_grad_()
     found = metric.distance(estimate=estimate, target=a)
     (slope,) = torch.autograd.grad(found.sum(), estimate)
@@ -157,7 +157,7 @@ def far_out(metric: Metric, a: Tensor, b: Tensor) -> None:
 
 @METRIC.check()
 def several_targets(metric: Metric, a: Tensor, b: Tensor) -> None:
-    """`distances` gives for each target what `distance` gives, with its gradient."""
+    """`distances` equals `distance` for each target, with its gradient."""
     a.requires_grad_()
     targets = [b, b.flip(0)]
     found = metric.distances(estimate=a, targets=targets)
@@ -187,7 +187,7 @@ def _moved(subject: Subject) -> Iterator[tuple[Metric, Tensor, Tensor, Metric, t
 
 @METRIC.check(capability="devices", cases=_moved)
 def devices(metric: Metric, a: Tensor, b: Tensor, moved: Metric, device: torch.device) -> None:
-    """On a GPU it measures what it measures on the CPU, to 1e-3, and answers there."""
+    """On a GPU, distances are on the GPU and equal those on the CPU, to 1e-3."""
     found = moved.distance(estimate=a.to(device), target=b.to(device))
     assert found.device.type == device.type, f"the distance is on {found.device}"
     expected = metric.distance(estimate=a, target=b)

@@ -215,7 +215,7 @@ OBJECTIVE: Final = Suite(
 
 @OBJECTIVE.check(basis=True, cases=lambda subject: [(subject, shape) for shape in subject.shapes])
 def steps(subject: Subject, shape: ImageShape) -> None:
-    """A step gives what its interface says, for every shape, at every stage of training."""
+    """A step returns a valid outcome for every shape and at every stage of training."""
     for step in _STEPS:
         outcome = _setup(subject, shape=shape, step=step).step()
         loss = outcome.loss.detach()
@@ -227,7 +227,7 @@ def steps(subject: Subject, shape: ImageShape) -> None:
 
 @OBJECTIVE.check()
 def draws_are_seeded(prepare: Prepare) -> None:
-    """What is drawn depends on the generator alone, and is on its device."""
+    """Draws depend only on the generator, and are on its device."""
     first, second, other = (prepare(seed=seed).draws.values for seed in (0, 0, 1))
     assert first.keys() == second.keys(), f"{sorted(first)} were drawn, then {sorted(second)}"
     for name, tensor in first.items():
@@ -240,7 +240,7 @@ def draws_are_seeded(prepare: Prepare) -> None:
 
 @OBJECTIVE.check()
 def draws_nothing_in_a_step(prepare: Prepare) -> None:
-    """A step is the same whatever torch's random state is, and leaves it as it was."""
+    """A step neither depends on torch's global random state nor changes it."""
     first = prepare().step()
     torch.manual_seed(1)
     before = torch.get_rng_state()
@@ -252,7 +252,7 @@ def draws_nothing_in_a_step(prepare: Prepare) -> None:
 
 @OBJECTIVE.check()
 def shares_its_work(prepare: Prepare) -> None:
-    """The mean of two halves' losses, and of their gradients, is that of the whole batch."""
+    """Loss and gradient of a batch are the means of those of its two halves."""
     whole = prepare()
     outcome = whole.step()
     losses, gradients = [], []
@@ -270,7 +270,7 @@ def shares_its_work(prepare: Prepare) -> None:
 
 @OBJECTIVE.check()
 def memory_of_each_row(prepare: Prepare) -> None:
-    """What is remembered of a row depends on that row alone, or on its set."""
+    """The memory written for a row depends only on that row, or on its set."""
     whole = prepare()
     if not whole.facts.memory:
         pytest.skip("it has no memory")
@@ -294,7 +294,7 @@ def gradient(prepare: Prepare) -> None:
 
 @OBJECTIVE.check()
 def evaluations(prepare: Prepare) -> None:
-    """The network is evaluated as often as its facts say, with gradient and without."""
+    """Its info states how often the network is evaluated, with gradient and without."""
     setup = prepare()
     setup.step()
     found = {True: 0.0, False: 0.0}
@@ -306,14 +306,14 @@ def evaluations(prepare: Prepare) -> None:
     said = {True: facts.evaluations, False: facts.evaluations_without_gradient}
     for gradient, how in ((True, "with"), (False, "without")):
         assert math.isclose(found[gradient], said[gradient], abs_tol=1e-6), (
-            f"{found[gradient]:g} evaluations {how} gradient for each row, but its facts say "
+            f"{found[gradient]:g} evaluations {how} gradient for each row, but its info says "
             f"{said[gradient]:g}: correct ObjectiveInfo, by which the dry run counts"
         )
 
 
 @OBJECTIVE.check()
 def gives_what_it_says(prepare: Prepare) -> None:
-    """x̂ and a second time, from 0 to t, are given exactly where the facts say so; labels always."""
+    """The network gets x̂ and a second time in [0, t] exactly if the info says so; labels always."""
     setup = prepare()
     facts, last = setup.facts, setup.denoiser.schedule.last_time
     setup.step()
@@ -321,10 +321,10 @@ def gives_what_it_says(prepare: Prepare) -> None:
         t, second = call.cache.t, call.cache.second_time
         given = call.estimate is not None
         assert given == (facts.estimate != "none"), (
-            f"x̂ is {'given' if given else 'not given'}, but the facts say {facts.estimate!r}"
+            f"x̂ is {'given' if given else 'not given'}, but the info says {facts.estimate!r}"
         )
         assert (second is not None) == facts.second_time, (
-            f"a second time is {'not given' if second is None else 'given'}, but the facts say "
+            f"a second time is {'not given' if second is None else 'given'}, but the info says "
             f"{facts.second_time}"
         )
         if second is not None:
@@ -335,7 +335,7 @@ def gives_what_it_says(prepare: Prepare) -> None:
 
 @OBJECTIVE.check()
 def inputs_unchanged(prepare: Prepare) -> None:
-    """A step changes neither images, nor draws, nor the memory that it is given."""
+    """A step does not modify images, draws or memory."""
     setup = prepare()
     given = {"x_0": setup.batch.x_0, **setup.draws.values, **setup.memory}
     kept = {name: tensor.clone() for name, tensor in given.items()}
@@ -346,7 +346,7 @@ def inputs_unchanged(prepare: Prepare) -> None:
 
 @OBJECTIVE.check()
 def state_round_trip(prepare: Prepare) -> None:
-    """With the state of another one restored, an objective makes the same next step."""
+    """With its state restored, another instance makes the same next step."""
     first, second = prepare(), prepare()
     first.step()
     first.objective.after_step(backbone=None, progress=first.progress)  # type: ignore[arg-type]
@@ -360,7 +360,7 @@ def state_round_trip(prepare: Prepare) -> None:
 
 @OBJECTIVE.check()
 def diagnoses(prepare: Prepare) -> None:
-    """`diagnose` gives finite numbers, those that its facts name among them."""
+    """`diagnose` returns finite numbers, among them those that its info names."""
     setup = prepare()
     found = setup.objective.diagnose(setup.diagnosis())
     for name, number in found.items():
@@ -370,7 +370,7 @@ def diagnoses(prepare: Prepare) -> None:
     if said is not None:
         named = [name for name, _ in (*said.curves, *([said.floor] if said.floor else []))]
         missing = [name for name in named if name not in found]
-        assert not missing, f"its facts name {missing}, which it does not measure"
+        assert not missing, f"its info names {missing}, which it does not measure"
 
 
 @OBJECTIVE.check(capability="optimum")

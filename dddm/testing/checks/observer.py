@@ -161,40 +161,40 @@ OBSERVER: Final = Suite("observer", interface=Observer, cases=_runs)
 
 @OBSERVER.check()
 def takes_every_event(run: _Run) -> None:
-    """Events of every kind, in the order of a run, are accepted, and then it closes."""
+    """It accepts the events of a whole run, then closes."""
     run.follow(*run.events)
 
 
 @OBSERVER.check()
 def takes_any_event_first(run: _Run) -> None:
-    """Any event may be the first, as when samples are drawn without training."""
+    """It accepts any event as the first, as in sampling without training."""
     for event in run.events:
         run.follow(event)
 
 
 @OBSERVER.check()
 def takes_a_resumed_run(run: _Run) -> None:
-    """A run that is resumed in the same folder is followed by a new observer."""
+    """A new observer can follow the resumed run in the same folder."""
     run.follow(*run.events)
     run.follow(*run.events)
 
 
 @OBSERVER.check()
 def passes_over_the_unknown(run: _Run) -> None:
-    """An event of a later version, which it does not know, does no harm."""
+    """It ignores events of unknown classes."""
     events = run.events
     run.follow(*events[:4], FutureEvent(seconds=4.0, text="?"), *events[4:])
 
 
 @OBSERVER.check()
 def closes_without_a_run(run: _Run) -> None:
-    """It can be closed though nothing has happened."""
+    """It can be closed without any event."""
     run.follow()
 
 
 @OBSERVER.check()
 def lets_go(run: _Run) -> None:
-    """Once it is closed, none of its files is open and none of its threads runs."""
+    """After `close`, it has no open files and no running threads."""
     threads, files = set(threading.enumerate()), _open_files()
     run.follow(*run.events)
     left = [t.name for t in threading.enumerate() if t not in threads and t.is_alive()]
@@ -218,7 +218,7 @@ def _open_files() -> set[str]:
 
 @OBSERVER.check()
 def quick(run: _Run) -> None:
-    """It returns from a step within 50 ms, most of the time."""
+    """`on_event` usually returns from a step within 50 ms."""
     observer: Observer = run.subject.make(folder=run.folder)
     run.observers.append(observer)
     observer.on_event(run.events[1])
@@ -229,13 +229,13 @@ def quick(run: _Run) -> None:
         seconds.append(time.perf_counter() - began)
     took = statistics.median(seconds)
     assert took < _SLOW_SECONDS, (
-        f"it took {1000 * took:.0f} ms of each step: give slow work to a thread of your own"
+        f"it took {1000 * took:.0f} ms of each step: move slow work to a thread"
     )
 
 
 @OBSERVER.check()
 def leaves_stdout_alone(run: _Run) -> None:
-    """It prints nothing on stdout, where results go."""
+    """It prints nothing on stdout."""
     run.follow(*run.events)
     printed = run.out.getvalue()
     assert not printed, f"it printed {printed[:100]!r}: write to stderr or a file"

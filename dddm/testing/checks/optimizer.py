@@ -84,7 +84,7 @@ def _assert_same(found: Parameters, expected: Parameters, message: str) -> None:
 
 @OPTIMIZER.check(basis=True)
 def over_its_parameters(make: Make) -> None:
-    """Each parameter that it is given is in one of its groups, and nothing else is."""
+    """Its groups hold exactly the given parameters, each once."""
     given = parameters_of_every_shape()
     held = [p for group in make(given).param_groups for p in group["params"]]
     assert sorted(map(id, held)) == sorted(map(id, given)), (
@@ -95,7 +95,7 @@ def over_its_parameters(make: Make) -> None:
 
 @OPTIMIZER.check(basis=True)
 def steps_on_gradients(make: Make) -> None:
-    """`step()` needs gradients alone, and takes numbers, vectors, matrices and kernels."""
+    """`step()` needs no closure, and updates scalars, vectors, matrices and kernels."""
     for p, before in zip(_trained(make), parameters_of_every_shape(), strict=True):
         what = f"a parameter of shape {tuple(p.shape)}"
         assert p.isfinite().all(), f"{what} is not finite after {_FEW_STEPS} steps"
@@ -104,7 +104,7 @@ def steps_on_gradients(make: Make) -> None:
 
 @OPTIMIZER.check()
 def lowers_a_quadratic(make: Make) -> None:
-    """40 steps at a rate of 0.01 bring every parameter nearer to the minimum of ½‖θ − θ*‖²."""
+    """40 steps at a rate of 0.01 bring every parameter closer to the minimum of ½‖θ − θ*‖²."""
     parameters = parameters_of_every_shape()
     optimizer = make(parameters)
     aims = [p.detach() + 1 for p in parameters]
@@ -120,7 +120,7 @@ def lowers_a_quadratic(make: Make) -> None:
 
 @OPTIMIZER.check()
 def follows_the_rate(make: Make) -> None:
-    """A step uses the learning rate that was set before it, whatever it was made with."""
+    """A step uses the learning rate that is set before it, not the initial one."""
     message = 'made with another rate, its steps differ: use `group["lr"]` at each step'
     _assert_same(_trained(make, rate=10 * _RATE), _trained(make), message)
 
@@ -141,7 +141,7 @@ def no_rate_no_change(make: Make) -> None:
 
 @OPTIMIZER.check()
 def leaves_what_has_no_gradient(make: Make) -> None:
-    """A parameter whose gradient is None stays as it is, before its first gradient and after."""
+    """A parameter whose gradient is None is unchanged, before and after its first gradient."""
     for done in (0, _FEW_STEPS):
         parameters = parameters_of_every_shape()
         optimizer = make(parameters)
@@ -163,7 +163,7 @@ def _differ(one: Tensor, other: Tensor) -> bool:
 
 @OPTIMIZER.check()
 def always_the_same(make: Make) -> None:
-    """The same gradients make the same steps, whatever torch's random state is."""
+    """Steps are deterministic, for any random state of torch."""
     first = _trained(make)
     torch.manual_seed(1)
     message = "steps differ the second time: draw nothing, as all processes must make the same"
@@ -172,7 +172,7 @@ def always_the_same(make: Make) -> None:
 
 @OPTIMIZER.check()
 def state_can_be_saved(make: Make) -> None:
-    """Its state is dense tensors, numbers and None, by name, for each parameter."""
+    """Its state holds, for each parameter, dense tensors, numbers and None by name."""
     parameters = parameters_of_every_shape()
     optimizer = make(parameters)
     for step in range(_FEW_STEPS):
@@ -196,7 +196,7 @@ def _saved(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 @OPTIMIZER.check()
 def goes_on_exactly(make: Make) -> None:
-    """Saved and restored after any number of steps, it equals an uninterrupted one, bit for bit."""
+    """Saved and restored, it makes the same steps as an uninterrupted one, bit for bit."""
     for done in (1, 2, 7):
         whole, cut = parameters_of_every_shape(), parameters_of_every_shape()
         _train(make(whole), whole, last=done + _LATER)
@@ -214,7 +214,7 @@ def goes_on_exactly(make: Make) -> None:
 
 @OPTIMIZER.check()
 def any_memory_order(make: Make) -> None:
-    """A kernel in channels-last order is changed as one in plain order, up to rounding."""
+    """A kernel in channels-last order is updated as one in contiguous order, up to rounding."""
     other = parameters_of_every_shape()
     for p in other:
         if p.ndim == 4:  # noqa: PLR2004 - a kernel
@@ -226,7 +226,7 @@ def any_memory_order(make: Make) -> None:
 
 @OPTIMIZER.check()
 def leaves_out_overflows(make: Make) -> None:
-    """With a GradScaler a step whose gradients overflow changes nothing, and the next one does."""
+    """With a GradScaler, a step whose gradients overflow is skipped, and the next one is not."""
     parameters = parameters_of_every_shape()
     optimizer = make(parameters)
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
@@ -249,7 +249,7 @@ def leaves_out_overflows(make: Make) -> None:
 
 @OPTIMIZER.check(capability="devices")
 def devices(make: Make) -> None:
-    """On a GPU it changes weights as on the CPU, to a tenth of the largest change."""
+    """On a GPU, weights change as on the CPU, to 10% of the largest change."""
     for device in gpus():
         start = parameters_of_every_shape()
         there = [nn.Parameter(p.detach().to(device)) for p in start]

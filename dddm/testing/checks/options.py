@@ -24,7 +24,7 @@ _SHORTEST_HELP: Final = 8
 
 @OPTIONS.check()
 def read(subject: Subject) -> None:
-    """Its examples, or else its defaults, are valid options in a recipe."""
+    """Its examples, or its defaults if it has none, are valid options in a recipe."""
     try:
         subject.read(subject.table)
     except ValueError as error:
@@ -36,7 +36,7 @@ def read(subject: Subject) -> None:
 
 @OPTIONS.check()
 def round_trip(subject: Subject) -> None:
-    """Options that are written as TOML and read again are equal to what they were."""
+    """Options written as TOML and read again are equal to the original."""
     text = tomli_w.dumps(plain(subject.use.options))
     try:
         again = subject.read(tomllib.loads(text)).options
@@ -50,7 +50,7 @@ def round_trip(subject: Subject) -> None:
 
 @OPTIONS.check(once=True)
 def frozen(subject: Subject) -> None:
-    """Its options cannot be changed once they are checked."""
+    """Its options are immutable."""
     options = subject.use.options
     for field in attrs.fields(type(options)):
         try:
@@ -75,7 +75,7 @@ def defaults(subject: Subject) -> None:
 
 @OPTIONS.check(once=True)
 def helpful(subject: Subject) -> None:
-    """Each option says in a sentence what it does."""
+    """The help of each option is a sentence."""
     for field in attrs.fields(subject.component.options):
         text = field.metadata["help"]
         sentence = len(text) >= _SHORTEST_HELP and text.endswith(".")
@@ -84,7 +84,7 @@ def helpful(subject: Subject) -> None:
 
 @OPTIONS.check()
 def schema(subject: Subject) -> None:
-    """The JSON schema of recipes accepts its examples, and refuses an option that it has not."""
+    """The JSON schema of recipes accepts its examples and rejects unknown options."""
     jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
     parts = {use.component.id: use.component for use in subject.use.with_nested()}
     whole = schema_of(Catalogue(parts.values()))

@@ -53,7 +53,7 @@ def _every_time(path: ToySchedule) -> Tensor:
 
 @PARAMETRIZATION.check(basis=True)
 def estimate(made: Parametrization, path: ToySchedule, shape: ImageShape, where: str) -> None:
-    """`estimate` is finite, float32, of the shape of x_t, each image by its own time."""
+    """`estimate` is finite, float32, of the shape of x_t, and depends only on the image's time."""
     t = three_times(_every_time(path))
     assert_estimate(made, x_t=noisy(path, t, shape), t=t, where=where)
 
@@ -62,7 +62,7 @@ def estimate(made: Parametrization, path: ToySchedule, shape: ImageShape, where:
 def finite_at_every_time(
     made: Parametrization, path: ToySchedule, shape: ImageShape, where: str
 ) -> None:
-    """The estimate and the network's input are finite at every time from the least to T."""
+    """The estimate and the network's input are finite at every time above 0."""
     t = _every_time(path)
     x_t = noisy(path, t, shape)
     for what, found in (
@@ -87,14 +87,14 @@ def estimate_listens(
 
 @PARAMETRIZATION.check()
 def network_input(made: Parametrization, path: ToySchedule, shape: ImageShape, where: str) -> None:
-    """What the network sees of x_t is about 1 in size at every time, 1/4 to 4, for each image."""
+    """`network_input` of each image has a root mean square between 1/4 and 4 at every time."""
     t = three_times(_every_time(path))
     assert_input(made, x_t=noisy(path, t, shape), t=t, where=where)
 
 
 @PARAMETRIZATION.check()
 def network_time(made: Parametrization, path: ToySchedule, _: ImageShape, where: str) -> None:
-    """The network's times are float32, finite, also at 0, and different at every time."""
+    """`network_time` is finite, also at 0, float32, and different at every time."""
     t = _every_time(path)
     assert_distinct(made, t=t, where=where)
     zero = made.network_time(t[:1] * 0)
@@ -106,7 +106,7 @@ def network_time(made: Parametrization, path: ToySchedule, _: ImageShape, where:
 
 @PARAMETRIZATION.check(capability="devices")
 def devices(made: Parametrization, path: ToySchedule, shape: ImageShape, _: str) -> None:
-    """On a GPU estimate, input and time are what they are on the CPU."""
+    """On a GPU, estimate, input and time equal those on the CPU."""
     for device in gpus():
         t = three_times(_every_time(path))
         x_t, raw = noisy(path, t, shape), noise(3, *shape.as_tuple, seed=2)

@@ -29,7 +29,7 @@ _STEPS: Final = (1, 2, 7)
 _MANY: Final = 30
 _NEAR: Final = 1e-3
 _SCHEDULES: Final = {
-    "whole times 1…1000": cosine_schedule(),
+    "integer times 1…1000": cosine_schedule(),
     "real times in (0, 1]": cosine_schedule(1, discrete=False),
 }
 
@@ -105,7 +105,7 @@ def _x_T(given: Given) -> Tensor:
 
 @SAMPLER.check(basis=True)
 def one_estimate_a_step(sampler: Sampler, given: Given) -> None:
-    """It yields as many estimates as steps are asked for, (B, C, H, W), float32, finite."""
+    """It yields `steps` estimates, each (B, C, H, W), float32, finite."""
     for (name, schedule), count, steps in itertools.product(_SCHEDULES.items(), BATCHES, _STEPS):
         some = {key: None if value is None else value[:count] for key, value in given.items()}
         model = ToyDenoiser(schedule, mixing)
@@ -118,9 +118,9 @@ def one_estimate_a_step(sampler: Sampler, given: Given) -> None:
 
 @SAMPLER.check()
 def evaluations(sampler: Sampler, given: Given) -> None:
-    """A run of k steps evaluates the network `evaluations(k)` times for each image.
+    """A run of k steps makes `evaluations(k)` network evaluations for each image.
 
-    Where the sampler names a reference sampler, this is the most that it may be.
+    With a reference sampler, it is an upper bound.
     """
     images = len(_x_T(given))
     for steps in _STEPS:
@@ -131,8 +131,8 @@ def evaluations(sampler: Sampler, given: Given) -> None:
         next(run)
         all_at_once = steps > 1 and sum(map(len, model.refined)) >= said * images
         assert not all_at_once, (
-            "all evaluations are made before the first estimate is yielded: yield each as soon as "
-            "it is there, which is how progress is known"
+            "all evaluations are made before the first estimate is yielded: yield each estimate at "
+            "once, so that progress can be shown"
         )
         for _ in run:
             pass
@@ -146,7 +146,7 @@ def evaluations(sampler: Sampler, given: Given) -> None:
 
 @SAMPLER.check()
 def begins_at_the_end_of_time(sampler: Sampler, given: Given) -> None:
-    """The network first sees x_T as it was given, at T, with the labels, and the first estimate."""
+    """The first network evaluation gets x_T, T, the labels and the first estimate."""
     for schedule in _SCHEDULES.values():
         model = ToyDenoiser(schedule, mixing)
         _estimates(sampler, given, steps=3, model=model)
@@ -156,17 +156,17 @@ def begins_at_the_end_of_time(sampler: Sampler, given: Given) -> None:
             f"it begins at t = {cache.t.tolist()}, but T is {schedule.last_time:g}: take the times "
             "from model.schedule.grid"
         )
-        assert_equal(cache.x_t, x_T, "it begins with another x_T")
+        assert_equal(cache.x_t, x_T, "x_T was replaced")
         same = cache.label is not None and label is not None and torch.equal(cache.label, label)
         assert same, f"it gives the labels {cache.label}"
         first = given["first_estimate"]
         assert first is not None
-        assert_equal(model.refined[0], first, "another first estimate is refined")
+        assert_equal(model.refined[0], first, "the first estimate was replaced")
 
 
 @SAMPLER.check()
 def times_are_the_schedule_s(sampler: Sampler, given: Given) -> None:
-    """Times are in (0, T], a second one in [0, t], both typed as the schedule's; labels stay."""
+    """Times are in (0, T], second times in [0, t], typed as the schedule's; labels stay."""
     for name, schedule in _SCHEDULES.items():
         model, real = ToyDenoiser(schedule, mixing), not schedule.discrete
         _estimates(sampler, given, steps=5, model=model)
@@ -187,7 +187,7 @@ def times_are_the_schedule_s(sampler: Sampler, given: Given) -> None:
 
 @SAMPLER.check()
 def within_range(sampler: Sampler, given: Given) -> None:
-    """Estimates are in [-1, 1], whatever the network says."""
+    """Estimates are in [-1, 1], whatever the network returns."""
     model = _denoiser(lambda cache, estimate: 5 * mixing(cache, estimate) + 3)
     found = _estimates(sampler, given, steps=4, model=model)
     most = max(float(estimate.abs().max()) for estimate in found)
@@ -196,10 +196,7 @@ def within_range(sampler: Sampler, given: Given) -> None:
 
 @SAMPLER.check()
 def always_the_same(sampler: Sampler, given: Given) -> None:
-    """The same noise gives the same samples, bit for bit, whatever torch's random state is.
-
-    This includes the noise of each step, which a sampler gets from the function that it is given.
-    """
+    """The same noise gives the same samples, bit for bit, for any random state of torch."""
     first = _estimates(sampler, given, steps=4)
     torch.manual_seed(1)
     for one, other in zip(first, _estimates(sampler, given, steps=4), strict=True):
@@ -213,7 +210,7 @@ def always_the_same(sampler: Sampler, given: Given) -> None:
 
 @SAMPLER.check()
 def images_on_their_own(sampler: Sampler, given: Given) -> None:
-    """An image's sample is the same alone as in its batch, up to rounding."""
+    """A sample does not depend on the rest of the batch, up to rounding."""
     together = _estimates(sampler, given, steps=4)[-1]
     alone = []
     for k in range(len(together)):
@@ -224,7 +221,7 @@ def images_on_their_own(sampler: Sampler, given: Given) -> None:
 
 @SAMPLER.check()
 def inputs_unchanged(sampler: Sampler, given: Given) -> None:
-    """It changes neither x_T, nor the first estimate, nor what it has yielded."""
+    """It does not modify x_T, the first estimate or yielded tensors."""
     kept = {name: value.clone() for name, value in given.items() if value is not None}
     yielded = [(found, found.clone()) for found in _run(sampler, given, steps=5)]
     for name, value in kept.items():
@@ -237,7 +234,7 @@ def inputs_unchanged(sampler: Sampler, given: Given) -> None:
 
 @SAMPLER.check()
 def stays_at_a_fixed_point(sampler: Sampler, given: Given) -> None:
-    """Where the network gives one image whatever it sees, every estimate is that image."""
+    """If the network always returns one image, every estimate is that image."""
     image = noise(*_x_T(given).shape, seed=3).clamp(-1, 1)
     model = _denoiser(lambda _cache, _estimate: image.clone())
     for step, found in enumerate(_estimates(sampler, given, steps=4, model=model), start=1):
@@ -260,7 +257,7 @@ def finds_a_fixed_point(sampler: Sampler, given: Given) -> None:
 
 @SAMPLER.check()
 def prefix_consistent(sampler: Sampler, given: Given) -> None:
-    """If it says it is `prefix_consistent`, the first k of more estimates are those of k steps."""
+    """If `prefix_consistent`, the first k estimates of a longer run are those of k steps."""
     said = sampler.prefix_consistent
     assert isinstance(said, bool), f"prefix_consistent is {said!r}"
     if not said:
@@ -277,7 +274,7 @@ def prefix_consistent(sampler: Sampler, given: Given) -> None:
 
 @SAMPLER.check()
 def every_step_counts(sampler: Sampler, given: Given) -> None:
-    """With a network that moves every estimate, each step's estimate is another."""
+    """If the network changes every estimate, so does each step."""
     model = _denoiser(lambda _cache, estimate: -0.9 * estimate.clamp(-1, 1))
     found = _estimates(sampler, given, steps=5, model=model)
     for step, (before, after) in enumerate(itertools.pairwise(found), start=2):
@@ -286,14 +283,14 @@ def every_step_counts(sampler: Sampler, given: Given) -> None:
 
 @SAMPLER.check()
 def without_labels(sampler: Sampler, given: Given) -> None:
-    """It samples where there are no labels."""
+    """It samples without labels."""
     found = _estimates(sampler, {**given, "label": None}, steps=2)
     assert len(found) == 2, f"{len(found)} estimates for 2 steps"  # noqa: PLR2004 - as said
 
 
 @SAMPLER.check()
 def more_steps_than_times(sampler: Sampler, given: Given) -> None:
-    """With fewer times than steps it raises ValueError, or makes all the steps."""
+    """For more steps than times it raises a ValueError, or makes all steps."""
     try:
         found = _estimates(sampler, given, steps=5, model=ToyDenoiser(cosine_schedule(3), mixing))
     except ValueError:
@@ -303,15 +300,15 @@ def more_steps_than_times(sampler: Sampler, given: Given) -> None:
 
 @SAMPLER.check()
 def reference_sampler(sampler: Sampler, _: Given) -> None:
-    """`reference_sampler` is None, or a sampler that itself has none."""
+    """`reference_sampler` is None, or a sampler without a reference sampler."""
     found = sampler.reference_sampler
-    right = found is None or (isinstance(found, Sampler) and found.reference_sampler is None)
-    assert right, f"it is {found!r}, which has one itself or is not a sampler"
+    valid = found is None or (isinstance(found, Sampler) and found.reference_sampler is None)
+    assert valid, f"it is {found!r}: use None, or a sampler whose reference_sampler is None"
 
 
 @SAMPLER.check(capability="devices")
 def devices(sampler: Sampler, given: Given) -> None:
-    """On a GPU it samples what it samples on the CPU, to 1e-3."""
+    """On a GPU, samples equal those on the CPU, to 1e-3."""
     for device in gpus():
         expected = _estimates(sampler, given, steps=4)[-1]
         there = {name: None if v is None else v.to(device) for name, v in given.items()}

@@ -76,7 +76,7 @@ def three_times(times: Tensor) -> Tensor:
 
 @SCHEDULE.check()
 def last_time(schedule: Schedule, _: ImageShape) -> None:
-    """T is above 0, and integral where times are."""
+    """T is above 0, and integral if times are integers."""
     last = float(schedule.last_time)
     assert last > 0, f"T is {last}"
     whole = last.is_integer() or not _is_discrete(schedule)
@@ -85,9 +85,9 @@ def last_time(schedule: Schedule, _: ImageShape) -> None:
 
 @SCHEDULE.check()
 def draws_within_range(schedule: Schedule, _: ImageShape) -> None:
-    """Times are drawn from 1…T as int64, or from (0, T] as float64; if uniformly, from all of it.
+    """Times are int64 in 1…T or float64 in (0, T]; a uniform distribution covers the whole range.
 
-    Any other distribution may leave out what it likes, as a log-normal one leaves out large noise.
+    Other distributions may omit times, as a log-normal one omits large noise.
     """
     last, discrete = schedule.last_time, _is_discrete(schedule)
     count = max(1000, _DRAWS_PER_TIME * min(int(last), _MOST_TIMES) if discrete else 10_000)
@@ -96,7 +96,7 @@ def draws_within_range(schedule: Schedule, _: ImageShape) -> None:
     assert_tensor(drawn, shape=(count,), dtype=dtype, what="the drawn times")
     least, most = float(drawn.min()), float(drawn.max())
     message = f"{count} times were drawn between {least:g} and {most:g}, and T is {last:g}"
-    assert least > 0 and most <= last, f"{message}: draw from 1…T, including both"
+    assert least > 0 and most <= last, f"{message}: draw from 1…T inclusive"
     assert least < most, message
     if not _drawn_evenly(drawn):
         return
@@ -111,7 +111,7 @@ def draws_within_range(schedule: Schedule, _: ImageShape) -> None:
 
 
 def _drawn_evenly(drawn: Tensor) -> bool:
-    """Whether no part of the range that was drawn from was drawn far more often than others."""
+    """Whether every part of the drawn range was drawn about equally often."""
     least, most = float(drawn.min()), float(drawn.max())
     bins = _BINS if drawn.is_floating_point() else max(2, min(_BINS, int(most - least)))
     counts = torch.histc(drawn.double(), bins=bins, min=least, max=most)
@@ -120,22 +120,22 @@ def _drawn_evenly(drawn: Tensor) -> bool:
 
 @SCHEDULE.check(cases=lambda subject: [(subject.made, subject)])
 def described(schedule: Schedule, subject: Subject) -> None:
-    """Its facts say, before it is built, whether its times are real, and which is the last."""
+    """Its info states whether times are real numbers, and T."""
     facts = subject.facts(ScheduleInfo) or ScheduleInfo()
     remedy = "register it with describe=, a function from options to ScheduleInfo"
     real = not _is_discrete(schedule)
     assert facts.continuous == real, (
-        f"it draws {'real numbers' if real else 'integers'}, but its facts say "
+        f"it draws {'real numbers' if real else 'integers'}, but its info says "
         f"continuous = {facts.continuous}: {remedy}"
     )
     assert facts.last_time in {None, schedule.last_time}, (
-        f"T is {schedule.last_time:g}, but its facts say {facts.last_time}: {remedy}"
+        f"T is {schedule.last_time:g}, but its info says {facts.last_time}: {remedy}"
     )
 
 
 @SCHEDULE.check()
 def draws_are_seeded(schedule: Schedule, _: ImageShape) -> None:
-    """Draws depend on the generator alone, for any count, and advance it."""
+    """Draws depend only on the generator, and advance it."""
     generator = generator_for("conformance times", 0)
     first = schedule.draw_times(count=7, generator=generator)
     second = schedule.draw_times(count=7, generator=generator)
@@ -181,7 +181,7 @@ def noise_rises(schedule: Schedule, _: ImageShape) -> None:
 
 @SCHEDULE.check()
 def prior(schedule: Schedule, shape: ImageShape) -> None:
-    """`prior` keeps shape and dtype, and depends on the noise alone."""
+    """`prior` keeps shape and dtype, and depends only on the noise."""
     eps = noise(3, *shape.as_tuple)
     kept = eps.clone()
     found = schedule.prior(noise=eps)
@@ -193,7 +193,7 @@ def prior(schedule: Schedule, shape: ImageShape) -> None:
 
 @SCHEDULE.check(capability="ends-in-noise")
 def prior_is_what_diffusion_ends_in(schedule: Schedule, shape: ImageShape) -> None:
-    """x_T of `prior` is that of `diffuse` at T with the same noise, to a tenth of its size."""
+    """x_T of `prior` equals that of `diffuse` at T with the same noise, to 10%."""
     eps = noise(3, *shape.as_tuple)
     last = _times(schedule)[-1:].expand(3)
     diffused = schedule.diffuse(x_0=_SPREAD * pictures(3, shape), t=last, noise=eps)
@@ -253,7 +253,7 @@ def assert_distinct(of: Schedule | Parametrization, *, t: Tensor, where: str) ->
 
 @SCHEDULE.check()
 def estimate(schedule: Schedule, shape: ImageShape) -> None:
-    """`estimate` is finite, float32, of the shape of x_t, each image by its own time."""
+    """`estimate` is finite, float32, of the shape of x_t, and depends only on the image's time."""
     t = three_times(_times(schedule)[1:])
     assert_estimate(schedule, x_t=noise(3, *shape.as_tuple), t=t, where="")
 
@@ -267,7 +267,7 @@ def estimate_listens(schedule: Schedule, shape: ImageShape) -> None:
 
 @SCHEDULE.check()
 def grid_falls(schedule: Schedule, _: ImageShape) -> None:
-    """A grid has as many times as asked for, strictly falling from T, the last above 0."""
+    """A grid has `steps` times, strictly falling from T, the last above 0."""
     most = int(schedule.last_time) if _is_discrete(schedule) else 1000
     dtype = _draw(schedule, 1).dtype
     for steps in sorted({1, 2, 3, 7, most // 2, most - 1, most} & set(range(1, _MOST_TIMES))):
@@ -285,9 +285,9 @@ def grid_falls(schedule: Schedule, _: ImageShape) -> None:
 
 @SCHEDULE.check()
 def grid_refuses(schedule: Schedule, _: ImageShape) -> None:
-    """More steps than there are times are a ValueError."""
+    """A grid of more steps than there are times raises a ValueError."""
     if not _is_discrete(schedule):
-        pytest.skip("there is no largest number of real times")
+        pytest.skip("real times have no largest number of steps")
     steps = int(schedule.last_time) + 1
     with raises(ValueError, f"a grid of {steps} steps"):
         schedule.grid(steps=steps)
@@ -295,13 +295,13 @@ def grid_refuses(schedule: Schedule, _: ImageShape) -> None:
 
 @SCHEDULE.check()
 def network_time(schedule: Schedule, _: ImageShape) -> None:
-    """The network sees times as finite float32, a different one at every time."""
+    """`network_time` is finite, float32, and different at every time."""
     assert_distinct(schedule, t=_times(schedule)[1:], where="")
 
 
 @SCHEDULE.check()
 def network_input(schedule: Schedule, shape: ImageShape) -> None:
-    """What the network sees of x_t is about 1 in size at every time: from 1/4 to 4."""
+    """`network_input` has a root mean square between 1/4 and 4 at every time."""
     t = three_times(_times(schedule)[1:])
     assert_input(schedule, x_t=noisy(schedule, t, shape), t=t, where="")
 
@@ -314,7 +314,7 @@ def noisy(schedule: Schedule, t: Tensor, shape: ImageShape) -> Tensor:
 
 @SCHEDULE.check(capability="devices")
 def devices(schedule: Schedule, _: ImageShape) -> None:
-    """On a GPU coefficients and draws are there, and equal what they are on the CPU."""
+    """On a GPU, coefficients and draws are on the GPU and equal those on the CPU."""
     for device in gpus():
         t = three_times(_times(schedule)[1:])
         for name, function in (("a(t)", schedule.signal), ("s(t)", schedule.noise)):

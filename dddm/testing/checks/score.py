@@ -106,9 +106,9 @@ SCORE: Final = Suite("score", interface=Score, cases=_cases)
 
 @SCORE.check(once=True, cases=lambda subject: [(subject.facts(ScoreInfo),)])
 def says_what_it_measures(facts: ScoreInfo | None) -> None:
-    """`describe` gives `ScoreInfo`: measures with names of their own, words and a direction."""
+    """`describe` returns a `ScoreInfo` of measures with distinct names, words and a direction."""
     assert facts is not None and facts.measures, (
-        "there are no facts, or none with a measure: register it with describe=…, which gives "
+        "its info has no measures: register it with describe=…, which returns "
         "ScoreInfo(measures=(…,))"
     )
     names = [measure.name for measure in facts.measures]
@@ -124,7 +124,7 @@ def says_what_it_measures(facts: ScoreInfo | None) -> None:
 
 @SCORE.check(basis=True)
 def gives_what_it_says(of: _Measured) -> None:
-    """`measure` gives exactly the measures of its facts, each a finite float with plain details."""
+    """`measure` returns exactly the measures of its info, each with finite floats."""
     found = of.measure(of.generated)
     wanted = {measure.name for measure in of.facts.measures}
     same = isinstance(found, Mapping) and set(found) == wanted
@@ -148,7 +148,7 @@ def _assert_number(value: Any, what: str) -> None:
 
 @SCORE.check()
 def fewest_images(of: _Measured) -> None:
-    """It measures `fewest_images` generated images against as many training images."""
+    """`fewest_images` generated and training images are enough."""
     fewest = of.facts.fewest_images
     try:
         found = of.measure(_real(fewest, seed=2), _reference(fewest))
@@ -163,7 +163,7 @@ def fewest_images(of: _Measured) -> None:
 
 @SCORE.check()
 def real_images_are_better(of: _Measured) -> None:
-    """Images like the training images are better than images far off, or than one repeated."""
+    """Images like the training images score better than distant ones or one repeated."""
     good = of.values(of.generated)
     far, one = of.values(_far_off(of.count)), of.values(_collapsed(of.count))
     for measure in of.facts.measures:
@@ -178,7 +178,7 @@ def real_images_are_better(of: _Measured) -> None:
 
 @SCORE.check(cases=lambda subject: [(*case, subject) for case in _cases(subject)])
 def always_the_same(of: _Measured, subject: Subject) -> None:
-    """The same sets have the same values every time, whatever torch's random state is."""
+    """Values are deterministic, for any random state of torch."""
     first = of.values(of.generated)
     torch.manual_seed(1)
     second: Score = subject.make()
@@ -192,7 +192,7 @@ def always_the_same(of: _Measured, subject: Subject) -> None:
 
 @SCORE.check()
 def order_of_images(of: _Measured) -> None:
-    """The order of generated images matters by less than a fifth of how far off noise is."""
+    """The order of images changes a value by at most a fifth of its distance to noise's."""
     generated = of.generated
     assert generated.logits is not None
     turned = Extraction(features=generated.features.flip(0), logits=generated.logits.flip(0))
@@ -207,7 +207,7 @@ def order_of_images(of: _Measured) -> None:
 
 @SCORE.check()
 def inputs_unchanged(of: _Measured) -> None:
-    """It changes neither the generated images' features nor the real ones'."""
+    """It does not modify the features."""
     generated, reference = of.generated, _reference(of.count, held_out=of.count)
     of.score.measure(generated=generated, reference=reference)
     of.score.floors(generated=generated, reference=reference)
@@ -218,9 +218,9 @@ def inputs_unchanged(of: _Measured) -> None:
 
 @SCORE.check()
 def logits_only_where_said(of: _Measured) -> None:
-    """Without `logits` in its facts it needs no logits."""
+    """It needs logits only if its info says so."""
     if of.facts.logits:
-        pytest.skip("it says that it needs logits")
+        pytest.skip("its info says that it needs logits")
     try:
         of.measure(
             Extraction(features=of.generated.features),
@@ -234,7 +234,7 @@ def logits_only_where_said(of: _Measured) -> None:
 
 @SCORE.check()
 def floors(of: _Measured) -> None:
-    """`floors` gives finite floors of known names for measures of its facts, or none."""
+    """`floors` returns finite floors of known names for measures of its info, or none."""
     wanted = {measure.name for measure in of.facts.measures}
     for reference in (_reference(of.count), _reference(of.count, held_out=of.count // 2)):
         found = of.score.floors(generated=of.generated, reference=reference)
@@ -247,6 +247,6 @@ def floors(of: _Measured) -> None:
 
 @SCORE.check()
 def torch_unchanged_(of: _Measured) -> None:
-    """Measuring changes none of torch's settings that hold for the whole process."""
+    """Measuring leaves torch's global settings unchanged."""
     with torch_unchanged("measuring"):
         of.measure(of.generated)

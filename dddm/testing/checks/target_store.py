@@ -126,7 +126,7 @@ def _estimates(count: int, seed: int) -> Tensor:
 
 @TARGET_STORE.check()
 def begins_as_zeros(stores: Stores, _: TargetStore) -> None:
-    """Opened with `initial="zeros"`, a row is zeros before it is written, and then what was."""
+    """Opened with `initial="zeros"`, rows are zeros until they are written."""
     store = stores.open(initial="zeros")
     assert not store.read(_OWNED).any(), "a row that was not written is not zeros"
     assert not store.peek(_OWNED).any(), "`peek` sees something else than `read`"
@@ -138,7 +138,7 @@ def begins_as_zeros(stores: Stores, _: TargetStore) -> None:
 
 @TARGET_STORE.check()
 def begins_as_noise(stores: Stores, store: TargetStore) -> None:
-    """Before it is written a row is N(0, I), by seed and index alone, however it is read."""
+    """Before it is written, a row is N(0, I) noise that depends only on seed and index."""
     first = store.read(_OWNED)
     assert_tensor(first, shape=(4, *SHAPE.as_tuple), dtype=torch.float32, what="what is read")
     turned = stores.open().read(_OWNED.flip(0)).flip(0)
@@ -158,7 +158,7 @@ def begins_as_noise(stores: Stores, store: TargetStore) -> None:
 
 @TARGET_STORE.check()
 def keeps_what_is_written(stores: Stores, store: TargetStore) -> None:
-    """A row is what was written last, within `relative_error`; the others stay as they were."""
+    """A written row is read back within `relative_error`; other rows are unchanged."""
     before = store.read(_OWNED)
     given = _estimates(2, 5)
     store.write(torch.tensor([9, 6]), estimate=given)
@@ -169,7 +169,7 @@ def keeps_what_is_written(stores: Stores, store: TargetStore) -> None:
 
 @TARGET_STORE.check()
 def floating_dtypes(stores: Stores, _: TargetStore) -> None:
-    """Estimates of any floating dtype may be written; float32, without gradient, is read."""
+    """Estimates of any floating dtype can be written; reads are float32, without gradient."""
     dtypes = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
     for epoch, dtype in enumerate(dtypes):
         store = stores.open()
@@ -184,7 +184,7 @@ def floating_dtypes(stores: Stores, _: TargetStore) -> None:
 
 @TARGET_STORE.check()
 def shares_nothing(stores: Stores, store: TargetStore) -> None:
-    """Changing a tensor that was written, read or peeked changes nothing in the store."""
+    """The store shares no memory with tensors that were written, read or peeked."""
     given = _estimates(4, 5)
     kept = given.clone()
     store.write(_OWNED, estimate=given)
@@ -197,7 +197,7 @@ def shares_nothing(stores: Stores, store: TargetStore) -> None:
 
 @TARGET_STORE.check()
 def writes_once_an_epoch(_: Stores, store: TargetStore) -> None:
-    """A second write of a row in one epoch is a ValueError, and changes no row."""
+    """A second write of a row in one epoch raises a ValueError and changes no row."""
     store.write(_OWNED[:1], estimate=_estimates(1, 5))
     before = store.peek(_OWNED)
     with raises(ValueError, "a second write of image 1 in epoch 0"):
@@ -208,7 +208,7 @@ def writes_once_an_epoch(_: Stores, store: TargetStore) -> None:
 
 @TARGET_STORE.check()
 def epochs_begin_anew(stores: Stores, store: TargetStore) -> None:
-    """In the next epoch each row may be written again; to begin the present one changes nothing."""
+    """Each row can be written again in the next epoch; beginning the current one has no effect."""
     store.write(_OWNED, estimate=_estimates(4, 5))
     store.begin_epoch(0)
     with raises(ValueError, "a second write, after beginning epoch 0 again,"):
@@ -221,7 +221,7 @@ def epochs_begin_anew(stores: Stores, store: TargetStore) -> None:
 
 @TARGET_STORE.check()
 def an_index_once_in_a_write(_: Stores, store: TargetStore) -> None:
-    """An index that is twice in one write is a ValueError, and changes no row."""
+    """A repeated index in one write raises a ValueError and changes no row."""
     before = store.peek(_OWNED)
     with raises(ValueError, "a write of images 9, 1, 9"):
         store.write(torch.tensor([9, 1, 9]), estimate=_estimates(3, 0))
@@ -230,7 +230,7 @@ def an_index_once_in_a_write(_: Stores, store: TargetStore) -> None:
 
 @TARGET_STORE.check()
 def foreign_images(_: Stores, store: TargetStore) -> None:
-    """An image of another process, or of none, is a ValueError, read or written."""
+    """Reading or writing an image that this process does not own raises a ValueError."""
     before = store.peek(_OWNED)
     for foreign in (0, 2, 10, 11, -1):
         index = torch.tensor([1, foreign])
@@ -244,7 +244,7 @@ def foreign_images(_: Stores, store: TargetStore) -> None:
 
 @TARGET_STORE.check()
 def peek_and_prefetch_leave_no_trace(stores: Stores, store: TargetStore) -> None:
-    """`peek` gives what `read` gives; after `prefetch`, `read` still gives the newest rows."""
+    """`peek` equals `read`; after `prefetch`, `read` still returns the newest rows."""
     store.write(_OWNED[:2], estimate=_estimates(2, 5))
     expected = store.peek(_OWNED)
     assert_equal(store.read(_OWNED), expected, "`read` differs from `peek`")
@@ -260,7 +260,7 @@ def peek_and_prefetch_leave_no_trace(stores: Stores, store: TargetStore) -> None
 
 @TARGET_STORE.check()
 def goes_on_within_an_epoch(stores: Stores, store: TargetStore) -> None:
-    """A new store restores a snapshot: rows, and which of them the epoch has written."""
+    """A new store restores a snapshot: its rows, and which of them this epoch has written."""
     store.begin_epoch(7)
     store.write(_OWNED[:2], estimate=_estimates(2, 5))
     expected, state = store.peek(_OWNED), as_saved(store.snapshot())
@@ -278,7 +278,7 @@ def goes_on_within_an_epoch(stores: Stores, store: TargetStore) -> None:
 
 @TARGET_STORE.check()
 def a_crash_loses_what_came_later(stores: Stores, store: TargetStore) -> None:
-    """After a crash a new store returns to its snapshot, though rows were overwritten since."""
+    """After a crash, a new store restores its snapshot, even if rows were overwritten since."""
     store.write(_OWNED, estimate=_estimates(4, 5))
     expected, state = store.peek(_OWNED), as_saved(store.snapshot())
     store.begin_epoch(1)
@@ -291,7 +291,7 @@ def a_crash_loses_what_came_later(stores: Stores, store: TargetStore) -> None:
 
 @TARGET_STORE.check()
 def keeps_its_newest_snapshots(stores: Stores, store: TargetStore) -> None:
-    """It returns to the oldest of `kept_snapshots`, though rows were overwritten since each."""
+    """Each of the newest `kept_snapshots` can be restored, even if rows were overwritten since."""
     states, rows = [], []
     for epoch in range(4):
         store.begin_epoch(epoch)
@@ -308,7 +308,7 @@ def keeps_its_newest_snapshots(stores: Stores, store: TargetStore) -> None:
 
 @TARGET_STORE.check()
 def state_stays_the_caller_s(_: Stores, store: TargetStore) -> None:
-    """Writes after `restore` change nothing in the state that was restored."""
+    """Writes after `restore` do not modify the restored state."""
     store.write(_OWNED, estimate=_estimates(4, 5))
     state = as_saved(store.snapshot())
     kept = as_saved(state)
@@ -322,7 +322,7 @@ def state_stays_the_caller_s(_: Stores, store: TargetStore) -> None:
 
 @TARGET_STORE.check()
 def refuses_a_strange_state(stores: Stores, store: TargetStore) -> None:
-    """The state of a store of another size or shape, or that lacks a shard, is a ValueError."""
+    """Restoring a state of another size, or without a shard, raises a ValueError."""
     state = as_saved(store.snapshot())
     more = as_saved(stores.open(Shards(images=15, count=5, owned=(1, 4))).snapshot())
     for what, strange in (
@@ -336,7 +336,7 @@ def refuses_a_strange_state(stores: Stores, store: TargetStore) -> None:
 
 @TARGET_STORE.check()
 def snapshots_every_shard(_: Stores, store: TargetStore) -> None:
-    """`snapshot` gives a state of tensors on the CPU for each shard that is owned, and no other."""
+    """`snapshot` returns CPU tensors for each owned shard, and for no other."""
     state = store.snapshot()
     assert set(state) == set(_SHARDS.owned), f"states of shards {sorted(state)}, not 1 and 4"
     for parts in state.values():
@@ -347,7 +347,7 @@ def snapshots_every_shard(_: Stores, store: TargetStore) -> None:
 
 @TARGET_STORE.check(capability="processes")
 def shards_move_between_processes(stores: Stores, _: TargetStore) -> None:
-    """What 2 processes wrote and saved, 1 or 4 read: every image in one store, none lost."""
+    """Snapshots of 2 processes can be restored by 1 or 4; each image is in exactly one store."""
     images, count = 11, 4
 
     def processes(total: int) -> Iterator[tuple[TargetStore, Tensor]]:
@@ -377,7 +377,7 @@ def shards_move_between_processes(stores: Stores, _: TargetStore) -> None:
 
 @TARGET_STORE.check()
 def a_store_of_no_rows(stores: Stores, _: TargetStore) -> None:
-    """A process may own shards without images: these are saved and restored like others."""
+    """Shards without images are saved and restored like others."""
     store = stores.open(Shards(images=2, count=4, owned=(2, 3)))
     store.restore(as_saved(store.snapshot()))
     found = store.read(torch.empty(0, dtype=torch.int64))
@@ -386,7 +386,7 @@ def a_store_of_no_rows(stores: Stores, _: TargetStore) -> None:
 
 @TARGET_STORE.check(cases=lambda subject: [(subject.make(),)])
 def says_what_it_takes(store: TargetStore) -> None:
-    """`memory_usage`, before `open`, grows with the rows, and is 0 for none."""
+    """`memory_usage`, before `open`, is proportional to the number of rows."""
     shape = ImageShape(channels=3, height=8, width=8)
     none, some, many = (
         store.memory_usage(rows=rows, shape=shape, kept_snapshots=2) for rows in (0, 1000, 2000)
@@ -400,7 +400,7 @@ def says_what_it_takes(store: TargetStore) -> None:
 
 @TARGET_STORE.check(cases=_subject)
 def any_order_of_calls(subject: Subject) -> None:
-    """In any order of reads, writes, epochs, snapshots and crashes it is a table of rows.
+    """In any order of reads, writes, epochs, snapshots and crashes it acts as a table of rows.
 
     Hypothesis draws the calls, the same every time, and a failure lists them.
     """
@@ -429,7 +429,7 @@ def _on_gpus(subject: Subject) -> Iterator[tuple[Stores, torch.device]]:
 
 @TARGET_STORE.check(capability="devices", cases=_on_gpus)
 def devices(stores: Stores, device: torch.device) -> None:
-    """Opened for a GPU it takes estimates and gives rows there."""
+    """Opened for a GPU, it accepts estimates and returns rows there."""
     store = stores.open()
     assert store.read(_OWNED).device.type == device.type, "noise is read elsewhere"
     given = _estimates(4, 5)

@@ -33,6 +33,7 @@ from dddm.interfaces.observer import (
 )
 from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.interfaces.schedule import Schedule, expand_B111
+from planted.beside_torch import BesideTorch
 from planted.bug import Bug, Planter, first, given, then
 from planted.rates import Linear, RateOptions
 
@@ -295,10 +296,6 @@ OPTIMIZERS: Final[list[Bug]] = [
     optimizer("moves-only-on-the-cpu", "devices", move=lambda self, p, rate, along: (
         Descent.move(self, p, 0.0 if p.is_cuda else rate, along))),
 ]  # fmt: skip
-
-
-class BesideTorch(Linear):
-    """In this module, which imports torch."""
 
 
 def divided_by_calls(self: Any, **step: int) -> float:
