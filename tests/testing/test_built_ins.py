@@ -27,7 +27,8 @@ KNOWN: Final = (
     "it says that it is not prefix-consistent", "real times have no largest number of steps",
     "with these options it is known only once files are read", "recipes have no table for a ",
     "its info says that it has no forward-mode derivative", "its info says that it needs logits",
-    "it does not say that it has a gradient",
+    "it does not say that it has a gradient", "it has no memory",
+    "it does not say which denoiser is best",
 )  # fmt: skip
 """How reasons begin for which a check of a built-in may be skipped."""
 
