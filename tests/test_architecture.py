@@ -1,13 +1,12 @@
-"""The house keeps its order: what may import what, and that a class is abstract or final.
+"""The import order of packages, and that every class is abstract or final.
 
-The rule in force: a room of `dddm/` imports only itself and rooms before it, in the order
+A package of `dddm/` imports only itself and packages before it, in the order
 
     errors ← support ← interfaces ← data ← core ← registry ← recipe ← testing ← train ← generate
       ← evaluate ← report ← workflow ← scaffold ← cli
 
-It holds for imports inside
-functions and under TYPE_CHECKING too.  No room imports a plugin package, and a plugin package
-imports of all this `dddm.interfaces`, `dddm.support`, `dddm.errors` and itself alone.
+also inside functions and under TYPE_CHECKING.  No package imports a plugin package, and a plugin
+package imports of `dddm` only `interfaces`, `data`, `support` and `errors`.
 """
 
 import ast
@@ -51,17 +50,19 @@ def imports_of(file: Path, *, under: Path) -> set[str]:
     return set(imports(file.read_text(encoding="utf-8"), package=package))
 
 
-def room_of(name: str) -> str | None:
-    """The room that a dotted name of the core lies in; None for names elsewhere."""
+def package_of(name: str) -> str | None:
+    """The package of `dddm/` that a dotted name is in; None for other names."""
     top, _, rest = name.partition(".")
-    room = rest.partition(".")[0]
-    return room if top == "dddm" and room in RANK else None
+    package = rest.partition(".")[0]
+    return package if top == "dddm" and package in RANK else None
 
 
-def rooms_that_may_not_be(file: str, imported: set[str]) -> set[str]:
-    """What a file of the core, by its path under `dddm/`, imports from rooms behind its own."""
+def forbidden_imports(file: str, imported: set[str]) -> set[str]:
+    """What a file of the core, by its path under `dddm/`, imports from packages behind its own."""
     rank = RANK[Path(file).parts[0].removesuffix(".py")]
-    return {name for name in imported if (room := room_of(name)) is not None and RANK[room] > rank}
+    return {
+        name for name in imported if (found := package_of(name)) is not None and RANK[found] > rank
+    }
 
 
 def packages_of(imported: set[str]) -> set[str]:
@@ -104,7 +105,7 @@ def place(file: Path) -> str:
     return file.relative_to(ROOT).as_posix()
 
 
-def test_every_file_of_the_core_is_in_a_room() -> None:
+def test_every_package_has_a_rank() -> None:
     """A new folder of `dddm/` gets its place in the order, and in this test, when it is made."""
     tops = {file.relative_to(ROOT / "dddm").parts[0].removesuffix(".py") for file in CORE}
     assert tops == {*RANK, "__init__", "__main__"}
@@ -113,24 +114,24 @@ def test_every_file_of_the_core_is_in_a_room() -> None:
 @pytest.mark.parametrize(
     "file", [f for f in CORE if f.name != "__main__.py" and f.parent.name != "dddm"], ids=place
 )
-def test_a_room_imports_only_rooms_before_it(file: Path) -> None:
+def test_a_package_imports_only_those_before_it(file: Path) -> None:
     """Imports go one way, wherever in a file they stand."""
     inside = file.relative_to(ROOT / "dddm").as_posix()
-    assert rooms_that_may_not_be(inside, imports_of(file, under=ROOT)) == set()
+    assert forbidden_imports(inside, imports_of(file, under=ROOT)) == set()
 
 
 def test_errors_know_nobody() -> None:
-    """The first room imports nothing of ours."""
+    """`errors` imports nothing of dddm."""
     imported = imports_of(ROOT / "dddm" / "errors.py", under=ROOT)
-    assert {name for name in imported if room_of(name)} == set()
+    assert {name for name in imported if package_of(name)} == set()
 
 
-def test_the_package_itself_reads_no_room() -> None:
+def test_dddm_itself_imports_no_package() -> None:
     """Importing `dddm` imports nothing of ours: `dddm.load` does, when it is called."""
     tree = ast.parse((ROOT / "dddm" / "__init__.py").read_text(encoding="utf-8"))
     tree.body = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     imported = set(imports(ast.unparse(tree), package="dddm"))
-    assert {name for name in imported if room_of(name)} == set()
+    assert {name for name in imported if package_of(name)} == set()
 
 
 @pytest.mark.parametrize("file", CORE, ids=place)
@@ -152,7 +153,7 @@ def test_a_plugin_imports_what_third_parties_may(file: Path) -> None:
     own = file.relative_to(ROOT / "plugins").parts[0]
     assert packages_of(imported) & PACKAGES <= {own}
     of_the_core = {name for name in imported if name.partition(".")[0] == "dddm"}
-    assert {name for name in of_the_core if room_of(name) not in FOR_PLUGINS} == set()
+    assert {name for name in of_the_core if package_of(name) not in FOR_PLUGINS} == set()
 
 
 @pytest.mark.parametrize("file", [*CORE, *PLUGINS], ids=place)
@@ -199,7 +200,7 @@ def test_an_open_class_is_derived_from() -> None:
 def test_a_wrong_import_would_be_found(file: str, source: str, found: set[str]) -> None:
     """The rule is sharp: each way to write an import is read."""
     package = ".".join(["dddm", *Path(file).parent.parts])
-    assert rooms_that_may_not_be(file, set(imports(source, package=package))) == found
+    assert forbidden_imports(file, set(imports(source, package=package))) == found
 
 
 @pytest.mark.parametrize(

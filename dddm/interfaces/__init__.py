@@ -14,7 +14,7 @@
 | `learning_rate` | the learning rate over a run (imports no torch) | §5.1 |
 | `dataset` | where x_0 comes from | §5 |
 | `sampler` | how samples are drawn from a trained network | algorithm 2 |
-| `features` | the space in which samples are judged | §5 |
+| `features` | the space in which samples are scored | §5 |
 | `score` | a number from two sets of features | §5 |
 | `measurement` | what a score gives (imports no torch) | |
 | `observer` | what follows a run | |

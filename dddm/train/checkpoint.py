@@ -308,7 +308,7 @@ class Saver:
         self._work: Future[Saved] | None = None
 
     def begin(self, write: Callable[[], Saved]) -> None:
-        """Begin to write; what was begun before has been waited for."""
+        """Start writing; the previous write has finished."""
         assert self._work is None
         self._work = self._thread.submit(write)
 

@@ -201,7 +201,7 @@ class SavedStates(Mapping[int, ShardState]):
             if not re.fullmatch(rf"{_GROUP}{re.escape(field)}-\d+", group):
                 continue
             with safe_open(file, "pt") as tensors:
-                for key in tensors.keys():  # noqa: SIM118 - this is no dictionary
+                for key in tensors.keys():  # noqa: SIM118 - not a dictionary
                     shard = int(key.partition(".")[0])
                     self._place.setdefault(shard, (file, []))[1].append(key)
 
