@@ -12,7 +12,7 @@ from dddm.interfaces.plugin import Kind
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import TargetStore
 from dddm.registry.loader import load_catalogue
-from dddm.testing.checks.target_store import as_saved
+from dddm.testing.stores import as_saved
 
 __all__ = ["CPU", "KINDS", "StoreKind", "as_saved"]
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import ShardState
 from dddm.testing.check import raises
-from dddm.testing.checks.target_store import KEPT_SNAPSHOTS, SHAPE, Stores, as_saved
+from dddm.testing.stores import KEPT_SNAPSHOTS, SHAPE, Stores, as_saved
 from dddm.testing.subject import Subject
 from dddm.testing.tensors import noise
 

@@ -4,83 +4,28 @@ Legend: N images in S shards, B of a batch.
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal, final
+from typing import Final
 
 import pytest
 import torch
-from safetensors.torch import load, save
 from torch import Tensor
 
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import MemoryUsage, ShardState, TargetStore
 from dddm.testing.check import Suite, raises
+from dddm.testing.stores import KEPT_SNAPSHOTS, SHAPE, SHARDS, Stores, as_saved
 from dddm.testing.subject import Subject
 from dddm.testing.tensors import assert_equal, assert_tensor, gpus, noise
 
-SHAPE: Final = ImageShape(channels=2, height=1, width=3)
-"""Of a row."""
-KEPT_SNAPSHOTS: Final = 2
-_SHARDS: Final = Shards(images=10, count=5, owned=(1, 4))
 _OWNED: Final = torch.tensor([1, 6, 4, 9])
-_ROUNDING: Final = 1e-6
 _OFF: Final = 0.05
 """Mean and deviation of 6,000 numbers, to about 4 of their standard deviations."""
 _RUNS: Final = 10
 _RULES: Final = 30
 """How many random sequences of calls are tried, and how long each is."""
-
-
-@final
-class Stores:
-    """Opens stores of one subject in one folder, as processes one after the other would."""
-
-    def __init__(self, subject: Subject, *, folder: Path, device: torch.device) -> None:
-        self._subject = subject
-        self._folder = folder
-        self._device = device
-        self._opened: list[TargetStore] = []
-        said = subject.component.conformance.relative_error
-        self._relative_error = said(subject.use.options) if callable(said) else said
-
-    def open(
-        self,
-        shards: Shards = _SHARDS,
-        *,
-        seed: int = 3,
-        initial: Literal["noise", "zeros"] = "noise",
-    ) -> TargetStore:
-        """A new store in epoch 0, in the folder that all have."""
-        store: TargetStore = self._subject.make()
-        store.open(
-            shards=shards,
-            shape=SHAPE,
-            seed=seed,
-            folder=self._folder,
-            device=self._device,
-            kept_snapshots=KEPT_SNAPSHOTS,
-            initial=initial,
-        )
-        self._opened.append(store)
-        store.begin_epoch(0)
-        return store
-
-    def assert_rows(self, found: Tensor, written: Tensor, what: str) -> None:
-        """Require rows within the error that the registration declares, image by image."""
-        largest = written.flatten(1).abs().amax(1)
-        off = (found - written).flatten(1).abs().amax(1)
-        worst = float((off / largest.clamp_min(_ROUNDING)).max()) if len(off) else 0.0
-        assert (off <= (self._relative_error + _ROUNDING) * largest).all(), (
-            f"{what} are off by {worst:.3g} of an image's largest number, but relative_error is "
-            f"{self._relative_error:.3g}: correct Conformance(relative_error=…)"
-        )
-
-    def close(self) -> None:
-        """Close all stores; a second time for those that were closed."""
-        for store in self._opened:
-            store.close()
 
 
 def _on(subject: Subject, device: torch.device) -> Iterator[Stores]:
@@ -110,14 +55,6 @@ TARGET_STORE: Final = Suite(
         "devices": "it takes and gives estimates on a GPU",
     },
 )
-
-
-def as_saved(state: Mapping[int, ShardState]) -> dict[int, ShardState]:
-    """A snapshot as a checkpoint brings it back: through bytes, sharing no memory."""
-    return {
-        shard: load(save({name: part.contiguous() for name, part in parts.items()}))
-        for shard, parts in state.items()
-    }
 
 
 def _estimates(count: int, seed: int) -> Tensor:
@@ -338,7 +275,7 @@ def refuses_a_strange_state(stores: Stores, store: TargetStore) -> None:
 def snapshots_every_shard(_: Stores, store: TargetStore) -> None:
     """`snapshot` returns CPU tensors for each owned shard, and for no other."""
     state = store.snapshot()
-    assert set(state) == set(_SHARDS.owned), f"states of shards {sorted(state)}, not 1 and 4"
+    assert set(state) == set(SHARDS.owned), f"states of shards {sorted(state)}, not 1 and 4"
     for parts in state.values():
         for name, value in parts.items():
             on_cpu = isinstance(value, Tensor) and value.device.type == "cpu"
