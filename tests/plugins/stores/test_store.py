@@ -278,7 +278,7 @@ def test_rows_of_another_precision_are_refused(place: str, tmp_path: Path) -> No
 def test_too_little_memory_is_said_at_once(place: str, tmp_path: Path) -> None:
     """Opening a store that cannot fit is a user's problem with its size and a remedy."""
     vast = ImageShape(channels=3, height=10**7, width=10**7)
-    with pytest.raises(EnvironmentProblem, match=r"take 1200\.0 TB") as caught:
+    with pytest.raises(EnvironmentProblem, match=r"take 1\.2 PB") as caught:
         opened(StoreKind(place, "float32"), tmp_path, shards=Shards.whole(1), shape=vast)
     assert caught.value.remedy is not None
 
