@@ -33,7 +33,7 @@ NEEDS_BUILT_INS: Final = {
     "cli/test_evaluate.py": IMPORT,
     "cli/test_main.py": "test_a_terminal_without_greek",
     "cli/test_plugin.py": "test_a_built_in_on_the_real_command_line",
-    "cli/test_report.py": "test_a_page_is_written_anew",
+    "cli/test_report.py": "test_it_writes_the_page_and_prints_its_path",
     "cli/test_sample.py": "test_several_step_counts_and_labels",
     "cli/test_third_party_plugins.py": "test_each_is_listed_with_its_reason",
     "cli/test_torch_free.py": "test_each_command_is_imported_alone",
@@ -52,6 +52,11 @@ NEEDS_BUILT_INS: Final = {
     "evaluate/test_evaluations.py": "test_a_second_order_sampler_is_counted_as_it_is",
     "generate/test_export.py": IMPORT,
     "evaluate/test_extract.py": IMPORT,
+    "train/test_loop.py": IMPORT,
+    "train/test_labels.py": "test_an_unknown_label_names_those_that_exist",
+    "report/test_gallery.py": "test_panels_follow_the_recipe_and_rise_in_steps",
+    "report/test_history.py": "test_a_finished_run_needs_no_sentence",
+    "report/test_scores.py": "test_a_warning_is_said_once",
     "train/test_failing_process.py": "test_the_process_that_failed_is_named",
     "train/test_full_disk.py": "test_a_disk_that_fills_up_costs_nothing_but_time",
     "train/test_observers.py": "test_a_default_one_that_is_not_there_harms_no_run",
@@ -65,12 +70,11 @@ NEEDS_BUILT_INS: Final = {
     "train/test_saver.py": "test_what_goes_wrong_is_raised_in_training",
     "evaluate/test_score_images.py": IMPORT,
     "workflow/test_third_party_metric.py": "test_a_checkpoint_records_ids_and_versions",
-    "workflow/test_sweep.py": "test_a_dry_run_looks_ahead_for_each_entry",
+    "workflow/test_sweep.py": "test_an_entry_that_fails_does_not_stop_the_others",
     "generate/test_trained.py": "test_a_mistake_is_named",
     "workflow/test_two_machines.py": "test_two_machines_are_one",
     # The conformance kit, on every built-in.
     "testing/test_built_ins.py": IMPORT,
-    "testing/test_parametrise.py": IMPORT,
 }
 """Files under `tests/`, each with what fails in it where there are toys alone."""
 
