@@ -48,6 +48,7 @@ from dddm.support.images import to_uint8
 from dddm.support.noise import generator_for, noise_by_index
 from dddm.support.torchvision_operators import import_torchvision
 from dddm.train.build import build_metric, build_objective, build_parametrization, build_schedule
+from dddm.train.device import choose_device
 from dddm.train.optimizer import build_optimizer
 
 HUBER: Final = 'metric={use="pseudo-huber",c=0.03}'
@@ -121,7 +122,7 @@ def section(function: Callable[[Check], None]) -> Callable[[Check], None]:
 
 @contextlib.contextmanager
 def fp32_as(kind: str) -> Iterator[None]:
-    """Compute float32 products as `ieee` or `tf32`, or as torch does by default."""
+    """Compute float32 products as `ieee` or `tf32`, or as dddm has set it."""
     if kind == "default":
         yield
         return
@@ -148,9 +149,9 @@ def machine(check: Check) -> None:
         "torch, CUDA, cuDNN",
         f"{torch.__version__} {torch.version.cuda} {cudnn}",
     )
-    check.row("machine", "fp32 convolutions use TF32 by default", torch.backends.cudnn.allow_tf32)
+    check.row("machine", "fp32 convolutions use TF32 in dddm", torch.backends.cudnn.allow_tf32)
     check.row(
-        "machine", "fp32 matrix products use TF32 by default", torch.backends.cuda.matmul.allow_tf32
+        "machine", "fp32 matrix products use TF32 in dddm", torch.backends.cuda.matmul.allow_tf32
     )
     side = 512 if check.reduced else 8192
     for title, dtype, kind in (
@@ -467,7 +468,7 @@ def samples(check: Check) -> None:
     exact = drawn(cpu)
     for name, kind, dtype, promised in (
         ("float32 as ieee", "ieee", torch.float32, True),
-        ("float32 by default", "default", torch.float32, True),
+        ("float32 as dddm has it", "default", torch.float32, True),
         ("TF32 everywhere", "tf32", torch.float32, False),
         ("bfloat16", "default", torch.bfloat16, False),
     ):
@@ -677,7 +678,7 @@ def perceptual(check: Check) -> None:
         with fp32_as("ieee"):
             exact = squared(plain, other)
         for name, metric, kind in (
-            ("float32 by default", plain, "default"),
+            ("float32 as dddm has it", plain, "default"),
             ("bfloat16", fast, "default"),
         ):
             with fp32_as(kind):
@@ -690,7 +691,7 @@ def perceptual(check: Check) -> None:
             )
     for name, metric, kind in (
         ("float32, ieee", plain, "ieee"),
-        ("float32 by default", plain, "default"),
+        ("float32 as dddm has it", plain, "default"),
         ("bfloat16, channels last", fast, "default"),
     ):
         estimate = x_0.clone().requires_grad_()
@@ -949,7 +950,7 @@ def main(device: str, out: Path, minutes: float, only: str, reduced: bool) -> No
     with tempfile.TemporaryDirectory() as work:
         os.environ.setdefault("DDDM_CACHE", str(Path(work) / "cache"))
         check = Check(
-            device=torch.device("cuda:0" if cuda else "cpu"),
+            device=choose_device("cuda" if cuda else "cpu"),  # as commands do, with its settings
             reduced=reduced or not cuda,
             work=Path(work),
             out=out.absolute(),

@@ -118,6 +118,7 @@ def dddm(ctx: click.Context, disabled: tuple[str, ...]) -> None:
     Exit codes:
       0 success   1 bug in dddm   2 usage   3 recipe   4 plugin   5 loss is not finite
       6 environment   7 data   75 stopped and saved: give the same command again to resume
+      130 interrupted, with nothing to resume
 
     \b
     Shell completion, here for bash:

@@ -93,5 +93,6 @@ def _samples(estimate: "CostEstimate") -> Iterator[str]:
     yield f"{estimate.evaluations:,} network evaluations of one image"
     for job in estimate.samples:
         steps = ", ".join(f"{count:,}" for count in job.steps)
-        each = f"{job.images:,} images × {job.evaluations_of_image:,} evaluations"
-        yield f"{job.sampler} at {steps} steps: {each}"
+        each = f"{job.images:,} images × {counted(job.evaluations_of_image, 'evaluation')}"
+        noun = "step" if job.steps == (1,) else "steps"
+        yield f"{job.sampler} at {steps} {noun}: {each}"

@@ -26,6 +26,8 @@ except ImportError as error:
         remedy="pip install 'dddm[testing]'",
     ) from error
 
+from dddm.core.draws import draw
+from dddm.core.step import StepParts, make_step
 from dddm.testing.check import Check
 from dddm.testing.conformance import conformance
 from dddm.testing.suites import checks_of
@@ -38,6 +40,6 @@ from dddm.testing.toys import (
 )
 
 __all__ = [
-    "Check", "ScalarDenoiser", "SquaredError", "ToyDenoiser", "checks_of", "conformance",
-    "cosine_schedule", "toy_schedules",
+    "Check", "ScalarDenoiser", "SquaredError", "StepParts", "ToyDenoiser", "checks_of",
+    "conformance", "cosine_schedule", "draw", "make_step", "toy_schedules",
 ]  # fmt: skip

@@ -107,7 +107,7 @@ class SetPlan:
                     f"the objective compares sets of {sets.rows} images with {sets.real} others, "
                     f"and {of} has {len(index)}",
                     where="data",
-                    remedy="use smaller sets, or leave the class out",
+                    remedy="use smaller sets: fewer rows or real images in [objective]",
                 )
         plan = cls(
             images=len(split),

@@ -124,7 +124,7 @@ def join(device: torch.device) -> Processes:
             f"the other processes of this run cannot be reached: {str(error).splitlines()[0]}",
             where=f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}",
             remedy="on several machines name the network device: GLOO_SOCKET_IFNAME=eth0 (and "
-            "NCCL_SOCKET_IFNAME); see the page on many processes",
+            "NCCL_SOCKET_IFNAME); see docs/processes.md",
         ) from error
     return Processes(
         rank=dist.get_rank(),

@@ -12,6 +12,7 @@ from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.observer import DataProgress, RunStopped
 from dddm.recipe.model import Recipe
 from dddm.registry.catalogue import Catalogue
+from dddm.report.run_page import write_report
 from dddm.train import checkpoint as checkpoints
 from dddm.train.build import TrainingParts, build_for_training
 from dddm.train.checkpointing import fallback_notice, find_latest, resume
@@ -68,7 +69,7 @@ def run(context: RunContext, *, observers: Sequence[Subscriber] = ()) -> Path:
             events.notice(fallback_notice(sentence))
         _work(context, found, log=log)
         context.stop.raise_if_requested(where="after the scores")
-        page = _report(context.recipe, folder)
+        page = write_report(context.recipe, folder=folder)
     except BaseException as error:
         message = _in_words(error)
         reason = "interrupted" if isinstance(error, StoppedEarly) else "failed"
@@ -181,13 +182,6 @@ def _sample(context: RunContext) -> bool:
     if changed and context.processes.main:
         _note_seconds(context.folder, sample=time.perf_counter() - began)
     return changed
-
-
-def _report(recipe: Recipe, folder: RunFolder) -> Path:
-    # Imported when training is over: what draws curves takes a second to import.
-    from dddm.report.run_page import write_report
-
-    return write_report(recipe, folder=folder)
 
 
 def _evaluate(context: RunContext, *, changed: bool) -> None:

@@ -62,7 +62,7 @@ class Drifting(Objective):
         count = len(draws["noise"])
         generated_BCHW = given.denoiser.evaluate(
             x_t=schedule.prior(noise=draws["noise"]),
-            t=schedule.grid(steps=1).to(draws["noise"].device).expand(count),
+            t=schedule.grid(steps=1).to(draws["noise"].device, non_blocking=True).expand(count),
             label=given.batch.label,
             estimate=None,
         )
