@@ -15,7 +15,7 @@ def test_names_come_before_numbers() -> None:
 @pytest.mark.parametrize("text", ["3", "horse", "-1", "", "0,,1", "²"])
 def test_an_unknown_label_names_those_that_exist(text: str) -> None:
     """Every wrong label gets the list of right ones."""
-    with pytest.raises(UsageError, match="choose among cat, dog"):
+    with pytest.raises(UsageError, match="use one of cat, dog"):
         choose_labels(text.split(","), classes=("cat", "dog", "owl"))
 
 
