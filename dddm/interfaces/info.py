@@ -115,6 +115,7 @@ class ObjectiveInfo:
         targets: images that the metric compares each estimate with gradient with.
         second_time: whether the network must take a second time.
         continuous_time: whether times must be real numbers.
+        fewest_times: how many different times the schedule must have.
         average: whether it evaluates the averaged network too.
         gradient_features: whether its nested features must be differentiable.
         estimate: what the network gets as x̂: an estimate of x_0, a fresh latent, or nothing.
@@ -131,6 +132,7 @@ class ObjectiveInfo:
     targets: int = 1
     second_time: bool = False
     continuous_time: bool = False
+    fewest_times: int = 1
     average: bool = False
     gradient_features: bool = False
     estimate: Literal["estimate", "latent", "none"] = "none"

@@ -236,13 +236,8 @@ def _objective(
         ):
             if wrong:
                 yield ("backbone",), what, remedy
-    if schedule is not None and needs.continuous_time:
-        path = ("schedule",)
-        times = reader.ask(path, _info, schedule, ScheduleInfo)
-        if times is not None and not times.continuous:
-            what = f"{name} needs continuous times, and those of the schedule "
-            what += f"{schedule.component.name} are integers"
-            yield (*path, "use"), what, 'use a continuous schedule, such as "vp-continuous"'
+    if schedule is not None:
+        yield from _times(reader, name, needs, schedule)
     for features in objective.nested if needs.gradient_features else ():
         if features.component.kind is Kind.FEATURES:
             path = ("objective",)
@@ -253,6 +248,22 @@ def _objective(
     if train is not None and needs.derivatives > 0 and train.compile:
         what = f"compile: the forward-mode derivatives of {name} cannot be compiled"
         yield ("train", "compile"), what, "write compile = false"
+
+
+def _times(
+    reader: Reader, name: str, needs: ObjectiveInfo, schedule: ComponentConfig
+) -> Iterator[Finding]:
+    """The schedule has real times, or as many as the objective needs."""
+    info = reader.ask(("schedule",), _info, schedule, ScheduleInfo)
+    if info is None or info.continuous:
+        return
+    of_schedule = f"the schedule {schedule.component.name}"
+    if needs.continuous_time:
+        what = f"{name} needs continuous times, and those of {of_schedule} are integers"
+        yield ("schedule", "use"), what, 'use a continuous schedule, such as "vp-continuous"'
+    elif info.last_time is not None and info.last_time < needs.fewest_times:
+        what = f"{name} needs {needs.fewest_times} times, and {of_schedule} has {info.last_time:g}"
+        yield ("schedule",), what, "use a schedule with more times, or fewer steps in [objective]"
 
 
 def _network(reader: Reader, backbone: ComponentConfig) -> BackboneInfo | None:

@@ -101,9 +101,14 @@ def cosine_schedule(
     )
 
 
+def linear_schedule() -> ToySchedule:
+    """x_t = (1 − t) x_0 + t ε, with real times in (0, 1]."""
+    return ToySchedule(name="linear", a=lambda t: 1 - t, s=lambda t: t * 1, last=1.0)
+
+
 PATHS: Final = (
     cosine_schedule(20, end=0.99 * math.pi / 2),
-    ToySchedule(name="linear", a=lambda t: 1 - t, s=lambda t: t * 1, last=1.0),
+    linear_schedule(),
     ToySchedule(name="exploding", a=torch.ones_like, s=lambda t: t * 1, last=80.0),
 )
 """One of each kind: variance preserving with whole times, ending in noise alone, exploding."""

@@ -1,42 +1,24 @@
 """Built-in training objectives."""
 
-from dddm.interfaces.info import DiagnosisInfo, MemoryField, ObjectiveInfo, SetInfo
 from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
-from dddm_objectives.options import DirectlyDenoisingOptions, DriftingOptions
-
-_LEAK = DiagnosisInfo(
-    title="Leak diagnostic",
-    measured="mean squared error of the estimate at t = T",
-    curves=(("given_store", "given store"), ("given_noise", "given noise")),
-    floor=("data_variance", "data variance"),
-    explained=(
-        (
-            "At t = T the network's input contains next to nothing of the image.  If its error is "
-            "low given the store's estimate but not given noise, the estimate has leaked the "
-            "answer.  Samples start from noise, so only the second curve predicts their quality; "
-            "the loss, which is measured with the store's estimates, does not."
-        ),
-        (
-            "The dashed line is the variance of the data: the error of always predicting the mean "
-            "image."
-        ),
-    ),
+from dddm_objectives.options import (
+    ConsistencyOptions,
+    DenoisingOptions,
+    DirectlyDenoisingOptions,
+    DriftingOptions,
+    EnergyScoreOptions,
+    FlowMatchingOptions,
+    MeanFlowOptions,
+    check_consistency,
+    check_mean_flow,
+    describe_consistency,
+    describe_denoising,
+    describe_directly_denoising,
+    describe_drifting,
+    describe_energy_score,
+    describe_flow_matching,
+    describe_mean_flow,
 )
-
-
-def describe_directly_denoising(options: DirectlyDenoisingOptions) -> ObjectiveInfo:
-    return ObjectiveInfo(
-        memory=(MemoryField(name="estimate"),),
-        estimate="estimate",
-        targets=2 if options.guided_mix else 1,
-        diagnosis=_LEAK,
-    )
-
-
-def describe_drifting(options: DriftingOptions) -> ObjectiveInfo:
-    return ObjectiveInfo(
-        sets=SetInfo(rows=options.rows, real=options.real), metric=False, estimate="none"
-    )
 
 
 @hookimpl
@@ -49,6 +31,71 @@ def dddm_register(registrar: Registrar) -> None:
         describe=describe_directly_denoising,
         summary="The paper's: the network is given its own estimate of the epoch before.",
         conformance=Conformance(examples=({}, {"estimate_dropout": 0.5}, {"guided_mix": True})),
+    )
+    registrar.add(
+        Kind.OBJECTIVE,
+        "denoising",
+        target="dddm_objectives.denoising:Denoising",
+        options=DenoisingOptions,
+        describe=describe_denoising,
+        summary="DDPM and EDM: the distance of the estimate from the image, weighted by time.",
+        conformance=Conformance(
+            examples=(
+                {},
+                {"weight": "noise"},
+                {"weight": "v", "self_conditioning": 0.5},
+                {"weight": "uniform"},
+            )
+        ),
+    )
+    registrar.add(
+        Kind.OBJECTIVE,
+        "flow-matching",
+        target="dddm_objectives.flow_matching:FlowMatching",
+        options=FlowMatchingOptions,
+        describe=describe_flow_matching,
+        summary="Rectified flow: the squared error of the velocity (Liu et al. 2022).",
+        conformance=Conformance(examples=({}, {"self_conditioning": 0.5})),
+    )
+    registrar.add(
+        Kind.OBJECTIVE,
+        "consistency",
+        target="dddm_objectives.consistency:Consistency",
+        options=ConsistencyOptions,
+        check=check_consistency,
+        describe=describe_consistency,
+        summary="Consistency training: CT, iCT and ECT (Song et al. 2023, Geng et al. 2024).",
+        conformance=Conformance(
+            examples=(
+                {"last_steps": 40},
+                {"pairs": "ratio", "halvings": 3},
+                {
+                    "last_steps": 20,
+                    "times": "uniform",
+                    "weight": "uniform",
+                    "averaged_teacher": True,
+                },
+            )
+        ),
+    )
+    registrar.add(
+        Kind.OBJECTIVE,
+        "mean-flow",
+        target="dddm_objectives.mean_flow:MeanFlow",
+        options=MeanFlowOptions,
+        check=check_mean_flow,
+        describe=describe_mean_flow,
+        summary="Average velocities for one step, by a forward-mode derivative (Geng et al. 2025).",
+        conformance=Conformance(examples=({}, {"equal_share": 0.75, "power": 1.0})),
+    )
+    registrar.add(
+        Kind.OBJECTIVE,
+        "energy-score",
+        target="dddm_objectives.energy_score:EnergyScore",
+        options=EnergyScoreOptions,
+        describe=describe_energy_score,
+        summary="Samples of x_0 given x_t, by a scoring rule (De Bortoli et al. 2025).",
+        conformance=Conformance(examples=({}, {"latents": 3, "beta": 0.5})),
     )
     registrar.add(
         Kind.OBJECTIVE,

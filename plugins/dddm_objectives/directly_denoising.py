@@ -15,7 +15,7 @@ Legend: B images in the batch, C channels, H rows, W columns.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ from dddm.interfaces.objective import (
 from dddm.interfaces.schedule import Schedule, expand_B111
 from dddm_objectives.leak import measure_leak
 from dddm_objectives.options import DirectlyDenoisingOptions
+from dddm_objectives.path import gaussian_denoiser
 
 
 @final
@@ -94,11 +95,4 @@ class DirectlyDenoising(Objective):
         return measure_leak(given)
 
     def optimum(self, *, variance: float, schedule: Schedule) -> Callable[..., Tensor]:
-        """E[x_0 | x_t] = v a x_t / (v a² + s²) for x_0 ~ N(0, v), where x̂ is noise."""
-
-        def best(*, x_t: Tensor, t: Tensor, **_: Any) -> Tensor:
-            a_B, s_B = schedule.signal(t), schedule.noise(t)
-            gain_B = variance * a_B / (variance * a_B.square() + s_B.square())
-            return expand_B111(gain_B).to(x_t.dtype) * x_t
-
-        return best
+        return gaussian_denoiser(variance=variance, schedule=schedule)

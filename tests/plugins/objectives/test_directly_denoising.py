@@ -23,9 +23,8 @@ from dddm.interfaces.sampler import Denoiser
 from dddm.interfaces.schedule import Schedule
 from dddm.support.noise import noise_by_index
 from dddm_metrics.pixels import L1
-from dddm_objectives import describe_directly_denoising
 from dddm_objectives.directly_denoising import DirectlyDenoising
-from dddm_objectives.options import DirectlyDenoisingOptions
+from dddm_objectives.options import DirectlyDenoisingOptions, describe_directly_denoising
 
 NONE = Draws(values={}, flipped=None)
 

@@ -9,10 +9,9 @@ from toys import SHAPE, ToyBackbone, ToySchedule
 from dddm.core.denoiser import ScheduledDenoiser
 from dddm.interfaces.objective import Batch, Diagnosis, TrainingProgress
 from dddm.support.noise import noise_by_index
-from dddm_objectives import describe_directly_denoising
 from dddm_objectives.directly_denoising import DirectlyDenoising
 from dddm_objectives.leak import data_variance
-from dddm_objectives.options import DirectlyDenoisingOptions
+from dddm_objectives.options import DirectlyDenoisingOptions, describe_directly_denoising
 
 
 def measure(
