@@ -75,7 +75,19 @@ PACKAGES = {
             "resnet20",
         ],
     ),
-    "dddm_objectives": (Kind.OBJECTIVE, Objective, ["directly-denoising", "drifting"]),
+    "dddm_objectives": (
+        Kind.OBJECTIVE,
+        Objective,
+        [
+            "consistency",
+            "denoising",
+            "directly-denoising",
+            "drifting",
+            "energy-score",
+            "flow-matching",
+            "mean-flow",
+        ],
+    ),
     "dddm_learning_rates": (
         Kind.LEARNING_RATE,
         LearningRate,
