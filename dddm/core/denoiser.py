@@ -39,6 +39,7 @@ class ScheduledDenoiser(Denoiser):
         precision: of the network: float32, or bfloat16 or float16 by autocast.  F is converted
             to float32 before eq. 3, so that the estimate keeps its precision.
         compiled: whether to torch.compile `begin` and `refine`, at their first call.
+        takes_latent: whether the network was trained with a fresh latent as x̂.
     """
 
     def __init__(
@@ -49,8 +50,10 @@ class ScheduledDenoiser(Denoiser):
         parametrization: Parametrization | None = None,
         precision: torch.dtype = torch.float32,
         compiled: bool = False,
+        takes_latent: bool = False,
     ) -> None:
         self._schedule = schedule
+        self._takes_latent = takes_latent
         self._parametrization = schedule if parametrization is None else parametrization
         self._backbone = backbone
         self._precision = precision
@@ -62,6 +65,10 @@ class ScheduledDenoiser(Denoiser):
     @property
     def schedule(self) -> Schedule:
         return self._schedule
+
+    @property
+    def takes_latent(self) -> bool:
+        return self._takes_latent
 
     def begin(
         self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None

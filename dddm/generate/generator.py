@@ -111,7 +111,10 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
     parametrization = build_parametrization(recipe, schedule=schedule)
     return Generator(
         model=ScheduledDenoiser(
-            schedule=schedule, backbone=backbone, parametrization=parametrization
+            schedule=schedule,
+            backbone=backbone,
+            parametrization=parametrization,
+            takes_latent=recipe.needs.estimate == "latent",
         ),
         backbone=backbone,
         device=context.device,

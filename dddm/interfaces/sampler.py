@@ -24,6 +24,11 @@ class Denoiser(ABC):
     def schedule(self) -> Schedule:
         """The forward process that the network was trained on."""
 
+    @property
+    def takes_latent(self) -> bool:
+        """Whether x̂ is a latent, N(0, I) and fresh in every step, not an estimate of x_0."""
+        return False
+
     @abstractmethod
     def begin(
         self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None
@@ -43,7 +48,8 @@ class Denoiser(ABC):
 
         Args:
             cache: what `begin` returned.
-            estimate: x̂; ignored by a network that takes none.
+            estimate: x̂; ignored by a network that takes none.  N(0, I) noise where
+                `takes_latent`.
         """
 
     @abstractmethod
@@ -76,6 +82,9 @@ class Sampler(ABC):
 
     A stochastic sampler calls `noise` and never uses torch's global random state.  An image does
     not depend on the rest of the batch, and neither arguments nor yielded tensors are modified.
+
+    The network's x̂ is the estimate of the step before or, where `Denoiser.takes_latent`, noise for
+    that step.
 
     A target of kind `sampler` is called as `target(options)`.  A registration describes it by
     `SamplerInfo`.

@@ -154,20 +154,30 @@ Function = Callable[[Cache, Tensor], Tensor]
 class ToyDenoiser(Denoiser):
     """f(cache, estimate), any function.
 
+    Args:
+        takes_latent: whether it says that the estimate is a fresh latent.
+
     Attributes:
         caches: what `begin` was called with, in order.
         refined: the estimates that `refine` was called with, in order.
     """
 
-    def __init__(self, schedule: Schedule, function: Function) -> None:
+    def __init__(
+        self, schedule: Schedule, function: Function, *, takes_latent: bool = False
+    ) -> None:
         self._schedule = schedule
         self._function = function
+        self._takes_latent = takes_latent
         self.caches: list[Cache] = []
         self.refined: list[Tensor] = []
 
     @property
     def schedule(self) -> Schedule:
         return self._schedule
+
+    @property
+    def takes_latent(self) -> bool:
+        return self._takes_latent
 
     def begin(
         self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None

@@ -98,6 +98,7 @@ class Training:
                 parametrization=parts.parametrization,
                 precision=PRECISIONS[train.precision],
                 compiled=train.compile,
+                takes_latent=needs.estimate == "latent",
             ),
             average=self.averaged_denoiser() if needs.average else None,
             metric=parts.metric,
@@ -121,6 +122,7 @@ class Training:
             schedule=self.parts.schedule,
             backbone=self.ema.backbone,
             parametrization=self.parts.parametrization,
+            takes_latent=self.context.recipe.needs.estimate == "latent",
         )
 
     @property

@@ -2,13 +2,25 @@
 
 from dddm.interfaces.info import SamplerInfo
 from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
-from dddm_samplers.options import AcceleratedOptions, AnnealedOptions, FixedTimeOptions
+from dddm_samplers.options import (
+    AcceleratedOptions,
+    AnnealedOptions,
+    ConsistencyOptions,
+    DdimOptions,
+    FixedTimeOptions,
+    check_consistency,
+)
 
 
-def describe(options: object) -> SamplerInfo:
+def describe_fixed_time(options: object) -> SamplerInfo:
     """Samplers that stay at one time: only x̂ changes from step to step."""
     del options
     return SamplerInfo(refines=True)
+
+
+def describe_jump(options: object) -> SamplerInfo:
+    del options
+    return SamplerInfo(second_time=True)
 
 
 @hookimpl
@@ -20,7 +32,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_samplers.fixed_time:FixedTime",
         options=FixedTimeOptions,
         summary="Algorithm 2: x_T and T stay fixed while the estimate is refined.",
-        describe=describe,
+        describe=describe_fixed_time,
         conformance=Conformance(examples=({}, {"tolerance": 1e-4})),
     )
     registrar.add(
@@ -29,13 +41,46 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_samplers.accelerated:Accelerated",
         options=AcceleratedOptions,
         summary="Algorithm 2 with Anderson acceleration; not in the paper.",
-        describe=describe,
+        describe=describe_fixed_time,
         conformance=Conformance(examples=({}, {"history": 1})),
     )
     registrar.add(
         Kind.SAMPLER,
         "annealed",
-        target="dddm_samplers.annealed:Annealed",
+        target="dddm_samplers.ddim:annealed",
         options=AnnealedOptions,
-        summary="t falls and x_t is rebuilt from the estimate, as in DDIM; not in the paper.",
+        summary="`ddim` with the estimate clamped at each step; not in the paper.",
+        conformance=Conformance(examples=({}, {"clamp": False})),
+    )
+    registrar.add(
+        Kind.SAMPLER,
+        "ddim",
+        target="dddm_samplers.ddim:Ddim",
+        options=DdimOptions,
+        summary="Euler steps of the probability flow, or DDPM's (Song et al. 2021).",
+        conformance=Conformance(examples=({}, {"eta": 1.0}, {"eta": 0.5, "clamp": True})),
+    )
+    registrar.add(
+        Kind.SAMPLER,
+        "heun",
+        target="dddm_samplers.heun:Heun",
+        summary="Second-order steps of the probability flow (Karras et al. 2022).",
+    )
+    registrar.add(
+        Kind.SAMPLER,
+        "consistency",
+        target="dddm_samplers.consistency:Consistency",
+        options=ConsistencyOptions,
+        check=check_consistency,
+        summary="Estimates, adds less noise and estimates again (Song et al. 2023).",
+        conformance=Conformance(
+            examples=({}, {"sigma_min": 0.002}, {"times": [8.0, 4.0, 2.0, 1.0, 0.5, 0.2]})
+        ),
+    )
+    registrar.add(
+        Kind.SAMPLER,
+        "jump",
+        target="dddm_samplers.jump:Jump",
+        summary="Steps of a network with a second time (MeanFlow, Geng et al. 2025).",
+        describe=describe_jump,
     )

@@ -1,10 +1,12 @@
 """Options of the built-in samplers; imports no torch."""
 
+import itertools
+from collections.abc import Iterator
 from typing import final
 
 from attrs import frozen
 
-from dddm.interfaces.plugin import option
+from dddm.interfaces.plugin import Issue, RecipeContext, option
 
 _CLAMP_HELP = "Clamp the estimate to [-1, 1] at each step."
 
@@ -45,3 +47,54 @@ class AnnealedOptions:
     """Options of `annealed`."""
 
     clamp: bool = option(default=True, help=_CLAMP_HELP)
+
+
+@final
+@frozen(kw_only=True)
+class DdimOptions:
+    """Options of `ddim`."""
+
+    eta: float = option(
+        0.0,
+        at_least=0,
+        at_most=1,
+        help="η: fresh noise in each step.  0: none, the probability flow; 1: as much as in DDPM.",
+    )
+    clamp: bool = option(default=False, help=_CLAMP_HELP)
+
+
+@final
+@frozen(kw_only=True)
+class ConsistencyOptions:
+    """Options of `consistency`."""
+
+    times: tuple[float, ...] = option(
+        (),
+        above=0,
+        help="The noise s/a from which the second, third, … step starts, falling; further steps "
+        "repeat the last.  Empty: the schedule's grid.",
+    )
+    sigma_min: float = option(
+        0.0,
+        at_least=0,
+        help="The noise s/a that estimates still have, the boundary of consistency models.",
+    )
+    clamp: bool = option(default=True, help=_CLAMP_HELP)
+
+
+def check_consistency(options: ConsistencyOptions, context: RecipeContext) -> Iterator[Issue]:
+    """Check that the noise falls, and stays above the smallest."""
+    del context
+    levels = options.times
+    if any(later >= before for before, later in itertools.pairwise(levels)):
+        yield Issue(
+            option="times",
+            what=f"the noise must fall from step to step, but the levels are {list(levels)}",
+            remedy="order them from high to low, each once",
+        )
+    if levels and min(levels) < options.sigma_min:
+        yield Issue(
+            option="times",
+            what=f"{min(levels):g} is below sigma_min, {options.sigma_min:g}",
+            remedy=f"use levels of {options.sigma_min:g} and above",
+        )

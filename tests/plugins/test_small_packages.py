@@ -56,7 +56,11 @@ PACKAGES = {
         TargetStore,
         ["bf16", "device", "fp16", "int8", "mmap", "ram"],
     ),
-    "dddm_samplers": (Kind.SAMPLER, Sampler, ["accelerated", "annealed", "fixed-time"]),
+    "dddm_samplers": (
+        Kind.SAMPLER,
+        Sampler,
+        ["accelerated", "annealed", "consistency", "ddim", "fixed-time", "heun", "jump"],
+    ),
     "dddm_datasets": (
         Kind.DATASET,
         Dataset,
