@@ -73,6 +73,18 @@ def _complete_sampler(
     help="Stop refining an image once a step moves its estimate by less than this; prints what "
     "that saves.  Short for --option tolerance=…",
 )
+@click.option(
+    "--guidance",
+    type=click.FloatRange(min=0),
+    help="Scale of classifier-free guidance, for a network that was trained with label_dropout.",
+)
+@click.option(
+    "--guidance-interval",
+    nargs=2,
+    type=float,
+    metavar="LOW HIGH",
+    help="Guide only at noise levels s/a above LOW and up to HIGH.",
+)
 @ema_option
 @best_option
 @click.option(
@@ -103,6 +115,8 @@ def sample(  # noqa: PLR0917 - click passes them by name
     sampler: str,
     options: tuple[str, ...],
     tolerance: float | None,
+    guidance: float | None,
+    guidance_interval: tuple[float, float] | None,
     ema: float | None,
     best: bool,  # noqa: FBT001 - click passes it by name
     out: Path | None,
@@ -123,6 +137,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
       dddm sample runs/digits --steps 1 --steps 10 --images 16 --seed 7
       dddm sample --sampler annealed --steps 10 --labels 3,8
       dddm sample --best --steps 2
+      dddm sample --sampler annealed --steps 10 --guidance 2
       dddm sample --steps 1000 --tolerance 1e-4
       dddm sample --images 50000 --steps 1 --steps 2 --steps 1000 --nproc 8
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
@@ -130,7 +145,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
 
     with stop_on_signals() as stop:
         from dddm.interfaces.plugin import Kind
-        from dddm.recipe.model import SampleSpec
+        from dddm.recipe.model import Guidance, SampleSpec
         from dddm.recipe.read import read_component
 
         catalogue = catalogue_of(ctx)
@@ -142,6 +157,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
             steps=steps,
             images=images,
             seed=seed,
+            guidance=Guidance.make(guidance, guidance_interval),
             labels=None if labels is None else tuple(labels.split(",")),
             separate=True,
             block_images=block_images,

@@ -24,16 +24,19 @@ class Draws:
     Attributes:
         values: what the objective drew, by name, each (B, …).
         flipped: (B,), bool: which images are seen in a mirror; None without flips.
+        unlabelled: (B,), bool: which labels are dropped; None without label dropout.
     """
 
     values: Mapping[str, Tensor]
     flipped: Tensor | None
+    unlabelled: Tensor | None = None
 
     def __getitem__(self, part: slice) -> "Draws":
         """The numbers of some of the rows."""
         return Draws(
             values={name: tensor[part] for name, tensor in self.values.items()},
             flipped=None if self.flipped is None else self.flipped[part],
+            unlabelled=None if self.unlabelled is None else self.unlabelled[part],
         )
 
     def flip(self, image: Tensor) -> Tensor:
@@ -41,6 +44,12 @@ class Draws:
         if self.flipped is None:
             return image
         return torch.where(expand_B111(self.flipped), image.flip(-1), image)
+
+    def drop(self, label: Tensor | None, *, no_class: int) -> Tensor | None:
+        """Labels (B,), with `no_class` in place of those that are dropped."""
+        if self.unlabelled is None or label is None:
+            return label
+        return label.masked_fill(self.unlabelled, no_class)
 
 
 def draw(
@@ -52,8 +61,12 @@ def draw(
     progress: TrainingProgress,
     generator: torch.Generator,
     flips: bool,
+    label_dropout: float = 0.0,
 ) -> Draws:
     """Draw everything for `count` rows.
+
+    Args:
+        label_dropout: probability with which each label is dropped.
 
     Raises:
         PluginError: if the objective's draws cannot be sliced by rows.
@@ -69,10 +82,14 @@ def draw(
                 where=f"{type(objective).__module__}:{type(objective).__qualname__}",
                 remedy="draw one entry for each row, so that processes can share them",
             )
-    flipped_B = (
-        torch.rand(count, generator=generator, device=generator.device) < 1 / 2 if flips else None
-    )
-    return Draws(values=own, flipped=flipped_B)
+
+    def chosen(probability: float) -> Tensor:
+        return torch.rand(count, generator=generator, device=generator.device) < probability
+
+    flipped_B = chosen(1 / 2) if flips else None
+    # Last, so that all other numbers are those of a run without label dropout.
+    unlabelled_B = chosen(label_dropout) if label_dropout else None
+    return Draws(values=own, flipped=flipped_B, unlabelled=unlabelled_B)
 
 
 def equal_slices(length: int, count: int) -> Iterator[slice]:

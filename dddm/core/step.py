@@ -41,6 +41,7 @@ class StepParts:
         average: the averaged network; None for an objective that does not evaluate it.
         metric: None for an objective that uses none.
         mirrored: fields of the memory that are mirrored with their images.
+        classes: of the training images; a dropped label becomes this number.
     """
 
     objective: Objective
@@ -48,6 +49,7 @@ class StepParts:
     average: Denoiser | None
     metric: Metric | None
     mirrored: frozenset[str] = frozenset()
+    classes: int = 0
 
 
 def make_step(
@@ -76,7 +78,11 @@ def make_step(
 
     outcome = parts.objective.step(
         TrainingStep(
-            batch=evolve(batch, x_0=draws.flip(batch.x_0)),
+            batch=evolve(
+                batch,
+                x_0=draws.flip(batch.x_0),
+                label=draws.drop(batch.label, no_class=parts.classes),
+            ),
             draws=draws.values,
             denoiser=parts.denoiser,
             average=parts.average,

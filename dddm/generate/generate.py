@@ -12,8 +12,10 @@ from torch import Tensor
 from dddm.errors import StoppedEarly, UsageError
 from dddm.generate.generator import LATEST, Generator, Weights, load_generator
 from dddm.generate.sample import (
+    check_guidance,
     check_steps,
     choose_labels,
+    evaluations_at,
     evaluations_per_image,
     generate_blocks,
     labels_of,
@@ -103,10 +105,12 @@ def generate(
 
     Raises:
         StoppedEarly: when asked to stop; finished blocks are kept and not generated again.
-        UsageError: if there are more steps than times, or for an unknown label.
+        UsageError: if there are more steps than times, for an unknown label, or for guidance of a
+            network that cannot be guided.
     """
     sampler: Sampler = spec.sampler.instantiate()
     check_steps(spec, sampler=sampler, schedule=generator.model.schedule)
+    check_guidance(spec, generator=generator)
     identity = {steps: _identity(spec, steps=steps, generator=generator) for steps in spec.steps}
     processes = context.processes
     pending = processes.from_main(
@@ -144,7 +148,7 @@ def generate(
         classes = len(generator.classes)
         label_N = labels_of(spec, torch.arange(spec.images), classes=generator.classes)
         for steps in pending:
-            evaluations = sampler.evaluations(steps)
+            evaluations = evaluations_at(spec, sampler=sampler, steps=steps)
             change_of_estimate = _change_table(change[steps][: spec.images], steps=steps)
             grid = unfinished.finish(
                 steps,
@@ -189,7 +193,7 @@ def _generate_missing(
     processes = context.processes
     mine = missing[processes.rank :: processes.count]
     began = time.perf_counter()
-    total = len(mine) * evaluations_per_image(sampler, spec.steps)
+    total = len(mine) * evaluations_per_image(spec, sampler=sampler)
     before = spec.blocks - len(missing)
 
     def progress(blocks_done: int, evaluations_done: int) -> None:
@@ -289,6 +293,7 @@ def _identity(spec: SampleSpec, *, steps: int, generator: Generator) -> dict[str
         "sampler": spec.name,
         "sampler_id": spec.sampler.component.id,
         "sampler_options": plain(spec.sampler.options),
+        "guidance": None if spec.guidance is None else spec.guidance.as_table,
         "steps": steps,
         "images": spec.images,
         "seed": spec.seed,

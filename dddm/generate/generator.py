@@ -1,5 +1,6 @@
 """Loads a trained generator: the averaged weights of a run's latest checkpoint."""
 
+from collections.abc import Sequence
 from typing import Final, final
 
 import torch
@@ -10,9 +11,11 @@ from dddm.errors import DataError, UsageError
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.sampler import Denoiser
+from dddm.recipe.model import Recipe
 from dddm.train import checkpoint as checkpoints
 from dddm.train.build import build_parametrization, build_schedule
 from dddm.train.context import RunContext
+from dddm.train.network import instantiate_backbone
 from dddm.train.training import ema_group
 from dddm.train.versions import mismatch_remedy
 
@@ -26,6 +29,7 @@ class Generator:
         backbone: the network of `model`.
         shape: of one image.
         classes: names of the classes that the network is conditioned on; empty for none.
+        no_class: the label of an image without class; None where training always showed the class.
         step: optimizer steps after which the weights were saved.
         checkpoint_sha256: of the checkpoint's manifest; None during training.
         weights: which of the run's weights they are, such as `ema` or `best ema`.
@@ -39,6 +43,7 @@ class Generator:
     step: int
     checkpoint_sha256: str | None
     weights: str
+    no_class: int | None = None
 
 
 @final
@@ -95,7 +100,7 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
             where=str(folder.about),
             remedy="repeat the run's `dddm run` command, which writes the file again",
         ) from error
-    backbone: Backbone = recipe.backbone.instantiate(shape=shape, classes=len(classes))
+    backbone = instantiate_backbone(recipe, shape=shape, classes=len(classes))
     try:
         backbone.load_state_dict(found.checkpoint.load(weights.group))
     except (KeyError, RuntimeError) as error:
@@ -123,7 +128,13 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
         step=found.checkpoint.step,
         checkpoint_sha256=found.checkpoint.sha256,
         weights=str(weights),
+        no_class=no_class_of(recipe, classes=classes),
     )
+
+
+def no_class_of(recipe: Recipe, *, classes: Sequence[str]) -> int | None:
+    """`Generator.no_class` of a network that `recipe` trains on images of these classes."""
+    return len(classes) if recipe.train.label_dropout else None
 
 
 def _check_kept(context: RunContext, weights: Weights) -> None:

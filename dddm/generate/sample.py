@@ -14,11 +14,12 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from dddm.core.guidance import GuidedDenoiser
 from dddm.errors import UsageError
 from dddm.generate.generator import Generator
 from dddm.interfaces.sampler import Denoiser, Sampler
 from dddm.interfaces.schedule import Schedule
-from dddm.recipe.model import SampleSpec
+from dddm.recipe.model import Guidance, SampleSpec
 from dddm.support.images import to_uint8
 from dddm.support.noise import noise_by_index
 
@@ -76,6 +77,19 @@ class _CountingDenoiser(Denoiser):
         return self._model.select(cache, index=index)
 
 
+def guided(model: Denoiser, *, guidance: Guidance | None, generator: Generator) -> Denoiser:
+    """The denoiser `model` of a generator, guided if that is asked for."""
+    if guidance is None:
+        return model
+    assert generator.no_class is not None, "`check_guidance` comes first"
+    return GuidedDenoiser(
+        model,
+        no_class=generator.no_class,
+        scale=guidance.scale,
+        interval=guidance.interval,
+    )
+
+
 def passes(sampler: Sampler, steps: Sequence[int]) -> list[int]:
     """Step counts to run the sampler with, to get images at all of `steps`.
 
@@ -84,9 +98,35 @@ def passes(sampler: Sampler, steps: Sequence[int]) -> list[int]:
     return [max(steps)] if sampler.prefix_consistent else sorted(set(steps))
 
 
-def evaluations_per_image(sampler: Sampler, steps: Sequence[int]) -> int:
-    """Network evaluations for one image at all of `steps`, summed over the passes."""
-    return sum(map(sampler.evaluations, passes(sampler, steps)))
+def evaluations_at(spec: SampleSpec, *, sampler: Sampler, steps: int) -> int:
+    """Network evaluations for one image in `steps` steps: with guidance two where one is usual.
+
+    An upper bound where guidance is limited to an interval, or the sampler's number is one.
+    """
+    return sampler.evaluations(steps) * (1 if spec.guidance is None else 2)
+
+
+def evaluations_per_image(spec: SampleSpec, *, sampler: Sampler) -> int:
+    """Network evaluations for one image at all step counts of `spec`, summed over the passes."""
+    return sum(
+        evaluations_at(spec, sampler=sampler, steps=steps) for steps in passes(sampler, spec.steps)
+    )
+
+
+def check_guidance(spec: SampleSpec, *, generator: Generator) -> None:
+    """Check that the network can be guided where `spec` asks for it.
+
+    Raises:
+        UsageError: if it was always shown the class of an image, or never.
+    """
+    if spec.guidance is None or generator.no_class is not None:
+        return
+    raise UsageError(
+        "guidance needs label_dropout: this network was trained "
+        + ("with the class of every image" if generator.classes else "without classes"),
+        where="guidance",
+        remedy="train it with label_dropout = 0.1 in [train], or leave guidance out",
+    )
 
 
 def check_steps(spec: SampleSpec, *, sampler: Sampler, schedule: Schedule) -> None:
@@ -101,7 +141,7 @@ def check_steps(spec: SampleSpec, *, sampler: Sampler, schedule: Schedule) -> No
         schedule.grid(steps=max(spec.steps))
     except ValueError as error:
         raise UsageError(
-            f"the sampler {spec.name} visits a new time at each step: {error}",
+            f"the sampler {spec.sampler.component.name} visits a new time at each step: {error}",
             where="steps",
             remedy="use fewer steps, or a sampler that stays at one time, such as fixed-time",
         ) from error
@@ -173,7 +213,7 @@ def generate_blocks(
         UsageError: for an unknown label.
         ValueError: if the schedule has fewer times than there are steps.
     """
-    each = evaluations_per_image(sampler, spec.steps)
+    each = evaluations_per_image(spec, sampler=sampler)
     for done, number in enumerate(range(spec.blocks) if numbers is None else numbers):
 
         def within_block(evaluations: int, done: int = done) -> None:
@@ -222,16 +262,18 @@ def _generate_block(
     label_B = labels_of(spec, index_B, classes=generator.classes)
     images: dict[int, Tensor] = {}
     change: dict[int, Tensor] = {}
-    done, evaluations = 0, evaluations_per_image(sampler, spec.steps)
+    done, evaluations = 0, evaluations_per_image(spec, sampler=sampler)
     counting = _CountingDenoiser(generator.model)
+    model = guided(counting, guidance=spec.guidance, generator=generator)
     for steps in passes(sampler, spec.steps):
         wanted = {count for count in spec.steps if count == steps or sampler.prefix_consistent}
         recorded = {step for count in wanted for step in recorded_steps(count)}
         moved: dict[int, Tensor] = {}
         before_BCHW = estimate_BCHW
-        in_pass, calls_before = sampler.evaluations(steps), counting.calls
+        in_pass = evaluations_at(spec, sampler=sampler, steps=steps)
+        calls_before = counting.calls
         estimates = sampler.sample(
-            model=counting,
+            model=model,
             x_T=x_T_BCHW,
             first_estimate=estimate_BCHW,
             label=None if label_B is None else label_B.to(generator.device),

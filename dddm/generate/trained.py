@@ -9,11 +9,11 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.generate.generator import Generator, Weights, load_generator
-from dddm.generate.sample import check_steps, generate_images
+from dddm.generate.sample import check_guidance, check_steps, generate_images
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.sampler import Denoiser, Sampler
-from dddm.recipe.model import SampleSpec
+from dddm.recipe.model import Guidance, SampleSpec
 from dddm.recipe.read import read_component, read_recipe
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
@@ -61,6 +61,8 @@ class Trained:
         labels: Sequence[int | str] | None = None,
         sampler: str = "fixed-time",
         options: Mapping[str, Any] | None = None,
+        guidance: float | None = None,
+        guidance_interval: tuple[float, float] | None = None,
     ) -> Tensor:
         """Generate images 0…images-1 of a seed: those of `dddm sample`, bit for bit on a CPU.
 
@@ -71,12 +73,16 @@ class Trained:
             labels: names or numbers of classes that images take in turn; None takes all in turn.
             sampler: a sampler's name; `fixed-time` is algorithm 2.
             options: of the sampler.
+            guidance: scale of classifier-free guidance, at least 0; None for none, which is 1.
+            guidance_interval: two noise levels s/a; above the first and up to the second samples
+                are guided.  None for all.
 
         Returns:
             images (N, C, H, W), uint8, 0…255, on the CPU.
 
         Raises:
-            UsageError: for a count below 1, an unknown class or option, or more steps than times.
+            UsageError: for a count below 1, an unknown class or option, more steps than times, or
+                guidance of a network that was trained without label dropout.
             PluginError: if there is no such sampler.
         """
         # As TOML writes a value; read_component checks it like an option of the command line.
@@ -89,10 +95,12 @@ class Trained:
             steps=(steps,),
             images=images,
             seed=seed,
+            guidance=Guidance.make(guidance, guidance_interval),
             labels=None if labels is None else tuple(map(str, labels)),
         )
         built: Sampler = spec.sampler.instantiate()
         check_steps(spec, sampler=built, schedule=self._generator.model.schedule)
+        check_guidance(spec, generator=self._generator)
         return generate_images(spec, generator=self._generator, sampler=built)[steps]
 
 

@@ -148,11 +148,13 @@ class BackboneInfo:
         estimate: whether x̂ is an input.
         second_time: whether a second time is.
         forward_mode: whether it supports forward-mode derivatives.
+        classes: whether class labels are, for images that have classes.
     """
 
     estimate: bool = True
     second_time: bool = False
     forward_mode: bool = True
+    classes: bool = True
 
 
 @final

@@ -69,7 +69,8 @@ class Batch:
     Attributes:
         index: (B,), int64, CPU: indices of the images x_0 in their data set.
         x_0: (B, C, H, W), float32, in [-1, 1].
-        label: (B,), int64, or None where the network uses no classes.
+        label: (B,), int64, or None where the network uses no classes.  With `[train] label_dropout`
+            some are the number of classes, "no class", which the network takes as one class more.
         rows: (B,), int64, CPU: rows of the objective's memory, all different; equal to `index`
             where each training image has a row.
         sets: real images for sets; None for an objective that compares none.  Rows of one set

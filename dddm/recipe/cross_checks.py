@@ -63,6 +63,8 @@ def check_together(
     if objective is not None and needs is not None:
         found += _objective(reader, objective, needs, train=train)
         found += _samplers(reader, objective, needs, sample)
+    if train is not None:
+        found += _guidance(reader, train, sample, images=images, needs=needs)
     for path, what, remedy in found:
         reader.add_problem(what, path=path, remedy=remedy, at_value=True)
     context = RecipeContext(data=images, tables=tables)
@@ -290,3 +292,35 @@ def _samplers(
             what += "trains a network that takes none, so that further steps change nothing"
             remedy = 'write steps = [1], or use another sampler, such as "annealed"'
             yield (*path, "steps"), what, remedy
+
+
+def _guidance(
+    reader: Reader,
+    train: TrainSettings,
+    sample: Samples,
+    *,
+    images: DatasetInfo | None,
+    needs: ObjectiveInfo | None,
+) -> Iterator[Finding]:
+    """Labels are dropped where there are some, and guided samples come from such a training."""
+    backbone = dict(reader.components).get(("backbone",))
+    network = None if backbone is None else _network(reader, backbone)
+    without_classes = None
+    if backbone is not None and network is not None and not network.classes:
+        without_classes = f"the backbone {backbone.component.name} uses no classes"
+    elif images is not None and not images.classes:
+        without_classes = "the training images have no classes"
+    if train.label_dropout:
+        path = ("train", "label_dropout")
+        if without_classes is not None:
+            yield path, f"label_dropout: {without_classes}", "use classes, or remove label_dropout"
+        if needs is not None and needs.sets is not None:
+            what = "label_dropout: the objective compares sets of images, each of one class"
+            yield path, what, "remove label_dropout, or use another objective"
+    for index, (_, settings) in enumerate(sample):
+        if settings.guidance in {None, 1.0} or train.label_dropout:
+            continue
+        what, remedy = "it needs label_dropout in [train]", "write label_dropout = 0.1 there"
+        if without_classes is not None:
+            what, remedy = without_classes, "use classes and label_dropout"
+        yield ("sample", index, "guidance"), f"guidance: {what}", f"{remedy}, or remove guidance"

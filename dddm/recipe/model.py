@@ -1,7 +1,7 @@
 """A checked recipe: frozen, typed objects.  After this no string chooses behaviour."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, TypeVar, final
 
 from attrs import asdict, field, fields, frozen
@@ -144,6 +144,13 @@ class TrainSettings:
         default=False,
         help="Mirror each image, and its stored estimate, with probability 1/2; not in the paper.",
     )
+    label_dropout: float | None = option(
+        None,
+        at_least=0,
+        below=1,
+        help='Probability with which the label of an image is replaced by "no class", so that '
+        "samples can be guided; usually 0.1.  Without it no label is dropped.",
+    )
     data_on_device: bool = option(
         default=False, help="Keep the training images in the device's memory."
     )
@@ -217,6 +224,85 @@ class SampleSettings:
         help="Number of sample sets, with the seeds seed, seed + 1, …; scores are means over them, "
         "with standard deviations.",
     )
+    guidance: float | None = option(
+        None,
+        at_least=0,
+        help="Scale w of classifier-free guidance, D(no class) + w (D(class) − D(no class)): two "
+        "network evaluations instead of one.  1 is no guidance.  It needs train.label_dropout.",
+    )
+    guidance_interval: tuple[float, ...] | None = option(
+        None,
+        at_least=0,
+        help="Two noise levels s/a: samples are guided above the first and up to the second.  "
+        "Without it they are guided at every time.",
+    )
+
+
+@final
+@frozen(kw_only=True)
+class Guidance:
+    """Classifier-free guidance of samples; `dddm.core.guidance` has its equations.
+
+    Attributes:
+        scale: w, at least 0 and not 1.
+        interval: two noise levels s/a; above the first and up to the second samples are guided.
+            None for all.
+    """
+
+    scale: float
+    interval: tuple[float, float] | None = None
+
+    @classmethod
+    def make(cls, scale: float | None, interval: Sequence[float] | None) -> "Guidance | None":
+        """What a recipe, a command or a call asks for; None for none, as for a scale of 1.
+
+        Raises:
+            UsageError: for a scale or an interval that is not one.
+        """
+        if scale is None and interval is not None:
+            raise UsageError(
+                "guidance_interval has no effect without guidance",
+                where="guidance_interval",
+                remedy="set guidance, for instance to 2, or remove guidance_interval",
+            )
+        if scale is not None and not 0 <= scale < math.inf:
+            raise UsageError(
+                f"guidance is {scale:g}; it must be a number of at least 0", where="guidance"
+            )
+        if interval is not None and not _is_interval(interval):
+            shown = ", ".join(f"{level:g}" for level in interval)
+            raise UsageError(
+                f"guidance_interval is [{shown}]; it must be two noise levels, of which the first "
+                "is at least 0 and less than the second",
+                where="guidance_interval",
+                remedy="write, for instance, guidance_interval = [0.3, 5]",
+            )
+        if scale is None or scale == 1:
+            return None
+        return cls(scale=scale, interval=None if interval is None else (interval[0], interval[1]))
+
+    @property
+    def as_table(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        interval = None if self.interval is None else list(self.interval)
+        return {"scale": self.scale, "interval": interval}
+
+    def __str__(self) -> str:
+        """`guidance-2`, or `guidance-2-from-0.3-to-5`: part of a folder's name."""
+        text = f"guidance-{_short(self.scale)}"
+        if self.interval is None:
+            return text
+        low, high = map(_short, self.interval)
+        return f"{text}-from-{low}-to-{high}"
+
+
+def _is_interval(levels: Sequence[float]) -> bool:
+    return len(levels) == 2 and 0 <= levels[0] < levels[1] < math.inf  # noqa: PLR2004 - its ends
+
+
+def _short(number: float) -> str:
+    """All digits that tell it from another, without `.0`."""
+    return repr(float(number)).removesuffix(".0")
 
 
 def _ascending(steps: tuple[int, ...]) -> tuple[int, ...]:
@@ -234,6 +320,7 @@ class SampleSpec:
     Attributes:
         steps: step counts, ascending, each once, at least 1.
         seed: of all noise.
+        guidance: None for none.
         labels: names or numbers of classes that images take in turn; None takes all in turn.
         separate: whether each image is also written as a PNG of its own.
         block_images: how many images are computed together.
@@ -246,6 +333,7 @@ class SampleSpec:
     steps: tuple[int, ...] = field(converter=_ascending)
     images: int
     seed: int
+    guidance: Guidance | None = None
     labels: tuple[str, ...] | None = None
     separate: bool = False
     block_images: int = BLOCK_IMAGES
@@ -262,8 +350,9 @@ class SampleSpec:
 
     @property
     def name(self) -> str:
-        """The sampler's name, without its namespace."""
-        return self.sampler.component.name
+        """What its samples are called: `heun`, or `heun-guidance-2`; no namespace."""
+        sampler = self.sampler.component.name
+        return sampler if self.guidance is None else f"{sampler}-{self.guidance}"
 
     @property
     def blocks(self) -> int:
@@ -361,6 +450,13 @@ class Recipe:
             PluginError: if the objective cannot say.
         """
         return self.objective.info(ObjectiveInfo) or ObjectiveInfo()
+
+    def network_classes(self, classes: int) -> int:
+        """Classes of the network, for images of so many: with label dropout "no class" is another.
+
+        It is the last, so that the numbers of the others stay as they are.
+        """
+        return classes + 1 if classes and self.train.label_dropout else classes
 
     @property
     def batch_units(self) -> int:

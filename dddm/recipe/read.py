@@ -26,6 +26,7 @@ from dddm.recipe.merge import Node, apply_overrides, merge_files
 from dddm.recipe.model import (
     ComponentConfig,
     Evaluation,
+    Guidance,
     Recipe,
     SampleSettings,
     SampleSpec,
@@ -117,7 +118,13 @@ def _check(reader: Reader) -> Recipe | None:
             **single,
             train=train,
             sample=tuple(
-                SampleSpec(sampler=sampler, steps=table.steps, images=table.images, seed=seed)
+                SampleSpec(
+                    sampler=sampler,
+                    steps=table.steps,
+                    images=table.images,
+                    seed=seed,
+                    guidance=Guidance.make(table.guidance, table.guidance_interval),
+                )
                 for sampler, table in sample
                 for seed in range(table.seed, table.seed + table.seeds)
             ),
@@ -273,9 +280,20 @@ def _sample_tables(reader: Reader) -> tuple[tuple[ComponentConfig, SampleSetting
                 remedy="write, for instance, steps = [1, 2, 10]",
                 at_value=True,
             )
+        if settings is not None:
+            _check_guidance(reader, settings, path=path)
         if sampler is not None and settings is not None:
             tables.append((sampler, settings))
     return tuple(tables)
+
+
+def _check_guidance(reader: Reader, settings: SampleSettings, *, path: Path) -> None:
+    try:
+        Guidance.make(settings.guidance, settings.guidance_interval)
+    except UsageError as error:
+        reader.add_problem(
+            error.what, path=(*path, str(error.where)), remedy=error.remedy, at_value=True
+        )
 
 
 def _observers(reader: Reader) -> tuple[ComponentConfig, ...] | None:

@@ -21,6 +21,7 @@ from dddm.train.batches import BatchPlan
 from dddm.train.class_sets import SetPlan
 from dddm.train.context import RunContext
 from dddm.train.memory import Memory, memory_usage_of, open_memory
+from dddm.train.network import instantiate_backbone
 from dddm.train.optimizer import build_optimizer
 from dddm.train.reader import ResidentSplit
 from dddm.train.training_cost import total_steps
@@ -57,9 +58,7 @@ def build_backbone(recipe: Recipe, *, split: Split, device: torch.device) -> Bac
     """The network, with first weights that depend on the recipe's seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("weights", recipe.seed))
-        backbone: Backbone = recipe.backbone.instantiate(
-            shape=split.shape, classes=len(split.classes)
-        )
+        backbone = instantiate_backbone(recipe, shape=split.shape, classes=len(split.classes))
     return backbone.to(device)
 
 

@@ -93,6 +93,7 @@ def _one_step(training: Training, *, rows: EpochRows, rate: _Rate) -> bool:
         progress=progress,
         generator=generator,
         flips=settings.flips,
+        label_dropout=settings.label_dropout or 0.0,
     )[training.process_slice]
     outcome = _forward_and_backward(
         training, batch=batch, draws=draws, progress=progress, upcoming=upcoming

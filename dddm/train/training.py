@@ -105,6 +105,7 @@ class Training:
             mirrored=frozenset(
                 one.name for one in needs.memory if one.shape is None and needs.memory_rows is None
             ),
+            classes=len(parts.split.classes),
         )
         if context.processes.joined:
             self.parallel = ParallelStep(

@@ -22,6 +22,7 @@ from dddm.interfaces.dataset import Split
 from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.interfaces.metric import Metric
 from dddm.recipe.model import Recipe
+from dddm.train.network import instantiate_backbone
 
 _PASSES_WITH_GRADIENT: Final = 3
 
@@ -52,10 +53,7 @@ class TrainingCost:
 def meta_backbone(recipe: Recipe, *, facts: DatasetInfo) -> Backbone:
     """The recipe's network with shapes alone."""
     with torch.device("meta"):
-        backbone: Backbone = recipe.backbone.instantiate(
-            shape=facts.shape, classes=len(facts.classes)
-        )
-    return backbone
+        return instantiate_backbone(recipe, shape=facts.shape, classes=len(facts.classes))
 
 
 def training_cost(recipe: Recipe, *, facts: DatasetInfo) -> TrainingCost:

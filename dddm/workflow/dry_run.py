@@ -169,7 +169,7 @@ def estimate_cost(recipe: Recipe) -> CostEstimate:
 
 
 def _sample_cost(spec: SampleSpec) -> SampleCost:
-    each = evaluations_per_image(spec.sampler.instantiate(), spec.steps)
+    each = evaluations_per_image(spec, sampler=spec.sampler.instantiate())
     return SampleCost(
         sampler=spec.name,
         steps=spec.steps,

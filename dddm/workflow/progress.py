@@ -13,8 +13,8 @@ from torch import Tensor
 
 from dddm.evaluate.evaluator import build_features, measure
 from dddm.evaluate.extract import EvaluationContext, extract, real_features
-from dddm.generate.generator import LATEST, Generator
-from dddm.generate.sample import generate_images
+from dddm.generate.generator import LATEST, Generator, no_class_of
+from dddm.generate.sample import evaluations_at, generate_images
 from dddm.interfaces.features import Features
 from dddm.interfaces.observer import SamplesDrawn, ScoreMeasured
 from dddm.interfaces.sampler import Sampler
@@ -68,6 +68,7 @@ class Progress:
             step=training.position.step,
             checkpoint_sha256=None,
             weights=str(LATEST),
+            no_class=no_class_of(self._recipe, classes=parts.split.classes),
         )
         spec = evolve(self._spec, steps=tuple(steps), images=images)
         return generate_images(spec, generator=generator, sampler=self._sampler)
@@ -89,7 +90,7 @@ class Progress:
             SamplesDrawn,
             sampler=self._spec.name,
             steps=steps,
-            evaluations=self._sampler.evaluations(steps),
+            evaluations=evaluations_at(self._spec, sampler=self._sampler, steps=steps),
             images=whole_rows,
             grid=path,
         )
@@ -118,7 +119,7 @@ class Progress:
                 score=name,
                 sampler=self._spec.name,
                 steps=steps,
-                evaluations=self._sampler.evaluations(steps),
+                evaluations=evaluations_at(self._spec, sampler=self._sampler, steps=steps),
                 value=values[steps],
                 epoch=training.position.epoch,
             )

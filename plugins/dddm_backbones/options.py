@@ -102,6 +102,7 @@ def describe_adm(options: AdmOptions) -> BackboneInfo:
         estimate=options.estimate != "none",
         second_time=options.second_time,
         forward_mode=not (options.checkpointing or options.channels_last),
+        classes=options.classes,
     )
 
 

@@ -43,7 +43,7 @@ class Drawing(Objective):
         raise NotImplementedError
 
 
-def drawn(objective: Objective, *, flips: bool = True) -> Draws:
+def drawn(objective: Objective, *, flips: bool = True, label_dropout: float = 0.0) -> Draws:
     return draw(
         objective,
         count=12,
@@ -52,6 +52,7 @@ def drawn(objective: Objective, *, flips: bool = True) -> Draws:
         progress=PROGRESS,
         generator=torch.Generator().manual_seed(7),
         flips=flips,
+        label_dropout=label_dropout,
     )
 
 
@@ -88,6 +89,51 @@ def test_a_mirror_is_its_own_inverse() -> None:
     assert torch.equal(draws.flip(seen), image)
     for row, flipped in enumerate(draws.flipped.tolist()):
         assert torch.equal(seen[row], image[row].flip(-1) if flipped else image[row])
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_dropped_labels_change_no_other_draw(*, flips: bool) -> None:
+    """They are drawn last, for the whole batch, and sliced with it."""
+    plain, dropping = (
+        drawn(Drawing(), flips=flips),
+        drawn(Drawing(), flips=flips, label_dropout=0.5),
+    )
+    for name, tensor in plain.values.items():
+        assert torch.equal(dropping.values[name], tensor)
+    assert plain.unlabelled is None
+    assert dropping.unlabelled is not None
+    assert 0 < int(dropping.unlabelled.sum()) < 12
+    if plain.flipped is not None and dropping.flipped is not None:
+        assert torch.equal(plain.flipped, dropping.flipped)
+        assert not torch.equal(dropping.flipped, dropping.unlabelled)
+    label = torch.arange(12) % 5
+    parts = [
+        dropping[place][slice(None)].drop(label[place], no_class=5) for place in equal_slices(12, 3)
+    ]
+    seen = torch.cat([part for part in parts if part is not None])
+    for row, dropped in enumerate(dropping.unlabelled.tolist()):
+        assert int(seen[row]) == (5 if dropped else int(label[row]))
+    assert plain.drop(label, no_class=5) is label
+    assert dropping.drop(None, no_class=5) is None
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.9])
+def test_the_share_of_dropped_labels(probability: float) -> None:
+    """Within four standard deviations of what is asked for, in 20,000 labels."""
+    count = 20_000
+    draws = draw(
+        Drawing(),
+        count=count,
+        shape=ImageShape(channels=1, height=1, width=1),
+        schedule=ToySchedule(),
+        progress=PROGRESS,
+        generator=torch.Generator().manual_seed(3),
+        flips=False,
+        label_dropout=probability,
+    )
+    assert draws.unlabelled is not None
+    deviation = (probability * (1 - probability) / count) ** 0.5
+    assert abs(float(draws.unlabelled.float().mean()) - probability) < 4 * deviation
 
 
 @pytest.mark.parametrize("more", [-12, -1, 1])

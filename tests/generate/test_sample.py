@@ -116,7 +116,7 @@ def test_one_pass_of_a_prefix_consistent_sampler_gives_what_several_give() -> No
 def test_progress_counts_every_evaluation(sampler: Sampler, evaluations: int) -> None:
     """It rises to the announced total, and blocks are reported when they are finished."""
     wanted = spec(3, 1, images=BLOCK_IMAGES + 2)
-    assert evaluations_per_image(sampler, wanted.steps) == evaluations
+    assert evaluations_per_image(wanted, sampler=sampler) == evaluations
     seen: list[tuple[int, int]] = []
     blocks = generate_blocks(
         wanted,

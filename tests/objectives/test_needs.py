@@ -108,6 +108,13 @@ class Unmet(NamedTuple):
             "use a divisor of 16",
         ),
         Unmet(
+            "sets",
+            ("[train]\n", "[train]\nlabel_dropout = 0.1\n"),
+            "0.1",
+            "label_dropout: the objective compares sets of images, each of one class",
+            "remove label_dropout",
+        ),
+        Unmet(
             "features",
             ("pixels-8x8", "inception"),
             "[objective]",

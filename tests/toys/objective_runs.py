@@ -23,6 +23,7 @@ from dddm.workflow.run import run
 TOYS: Final = ("plain", "twice", "taught", "flowing", "sets", "chain", "counting", "features")
 _TAKES_ESTIMATE: Final = frozenset({"chain"})
 _NO_METRIC: Final = frozenset({"flowing", "sets", "chain", "features"})
+_DROPS_LABELS: Final = frozenset({"twice"})
 _OPTIONS: Final = {"features": 'features = { use = "pixels-8x8" }'}
 
 RECIPE: Final = """\
@@ -61,6 +62,7 @@ batch_images = 64
 ema = 0.9
 flips = true
 checkpoint_every_epochs = 1
+{label_dropout}
 """
 
 
@@ -76,6 +78,7 @@ def recipe_text(name: str, *, steps: int = 6, classes: bool = True, dropout: flo
         second_time=str(name == "flowing").lower(),
         metric="" if name in _NO_METRIC else '[metric]\nuse = "l2"\n',
         dropout=f"dropout = {dropout}" if dropout else "",
+        label_dropout="label_dropout = 0.3" if name in _DROPS_LABELS else "",
     )
 
 

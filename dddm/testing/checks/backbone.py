@@ -297,7 +297,7 @@ def labels(subject: Subject, shape: ImageShape) -> None:
 
 @BACKBONE.check(cases=lambda subject: [(subject,)])
 def what_it_takes(subject: Subject) -> None:
-    """Its info states whether it takes an estimate and a second time."""
+    """Its info states whether it takes an estimate, a second time and classes."""
     network = _network(subject, subject.shapes[0])
     facts = subject.facts(BackboneInfo) or BackboneInfo()
     for name, said, found in (
@@ -308,6 +308,9 @@ def what_it_takes(subject: Subject) -> None:
             f"{name} is {found!r}, but its info says {said}: register it with describe=, a "
             "function from options to BackboneInfo"
         )
+    assert facts.classes or not network.uses_labels, (
+        "uses_labels is True, but its info says classes=False"
+    )
 
 
 @BACKBONE.check(cases=_with_subject)

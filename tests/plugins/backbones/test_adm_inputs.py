@@ -26,7 +26,7 @@ def options(**more: Any) -> AdmOptions:
 def network(**more: Any) -> Adm:
     """A small one, as it begins."""
     torch.manual_seed(0)
-    return Adm(options(**more), shape=SHAPE, classes=0)
+    return Adm(options(**more), shape=SHAPE, classes=3)
 
 
 def test_a_second_time_changes_no_other_weight() -> None:
@@ -119,11 +119,13 @@ def test_operations_are_counted(more: dict[str, Any]) -> None:
 
 def test_facts_are_those_of_the_network() -> None:
     """What the options say of it before it is built is what it says of itself."""
-    for more in ({}, {"estimate": "none"}, {"second_time": True}):
+    for more in ({}, {"estimate": "none"}, {"second_time": True}, {"classes": True}):
         facts, adm = describe_adm(options(**more)), network(**more)
         assert facts.estimate == adm.takes_estimate
         assert facts.second_time == adm.takes_second_time
+        assert facts.classes == adm.uses_labels
         assert facts.forward_mode
     for more in ({"checkpointing": True}, {"channels_last": True}):
         assert not describe_adm(options(**more)).forward_mode
-    assert describe_adm(options()) == BackboneInfo()
+    assert describe_adm(options()) == BackboneInfo(classes=False)
+    assert describe_adm(options(classes=True)) == BackboneInfo()

@@ -143,6 +143,7 @@ BUGS: Final[list[Bug]] = [
     backbone("undeclared-no-estimate", "what-it-takes", setup=without_estimate,
              takes_estimate=False),
     backbone("undeclared-second-time", "what-it-takes", base=Jump),
+    backbone("undeclared-classes", "what-it-takes", register=facts(classes=False)),
     backbone("ignores-second-time", "everything-given-matters", base=Jump,
              seen=lambda self, _: 0, register=facts(second_time=True)),
     backbone("ignores-labels", "everything-given-matters",
