@@ -66,6 +66,10 @@ class GuidedDenoiser(Denoiser):
     def schedule(self) -> Schedule:
         return self._model.schedule
 
+    @property
+    def takes_latent(self) -> bool:
+        return self._model.takes_latent
+
     def begin(
         self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None
     ) -> _Cache:

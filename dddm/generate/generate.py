@@ -13,6 +13,7 @@ from dddm.errors import StoppedEarly, UsageError
 from dddm.generate.generator import LATEST, Generator, Weights, load_generator
 from dddm.generate.sample import (
     check_guidance,
+    check_sampler,
     check_steps,
     choose_labels,
     evaluations_at,
@@ -105,10 +106,11 @@ def generate(
 
     Raises:
         StoppedEarly: when asked to stop; finished blocks are kept and not generated again.
-        UsageError: if there are more steps than times, for an unknown label, or for guidance of a
-            network that cannot be guided.
+        UsageError: if there are more steps than times, for an unknown label, for a sampler that
+            cannot use the network, or for guidance of one that cannot be guided.
     """
     sampler: Sampler = spec.sampler.instantiate()
+    check_sampler(spec, generator=generator)
     check_steps(spec, sampler=sampler, schedule=generator.model.schedule)
     check_guidance(spec, generator=generator)
     identity = {steps: _identity(spec, steps=steps, generator=generator) for steps in spec.steps}

@@ -11,7 +11,7 @@ from dddm.errors import DataError, UsageError
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.sampler import Denoiser
-from dddm.recipe.model import Recipe
+from dddm.recipe.model import ComponentConfig, Recipe
 from dddm.train import checkpoint as checkpoints
 from dddm.train.build import build_parametrization, build_schedule
 from dddm.train.context import RunContext
@@ -33,6 +33,7 @@ class Generator:
         step: optimizer steps after which the weights were saved.
         checkpoint_sha256: of the checkpoint's manifest; None during training.
         weights: which of the run's weights they are, such as `ema` or `best ema`.
+        objective: what it was trained by; None where that is unknown.
     """
 
     model: Denoiser
@@ -43,6 +44,7 @@ class Generator:
     step: int
     checkpoint_sha256: str | None
     weights: str
+    objective: ComponentConfig | None = None
     no_class: int | None = None
 
 
@@ -128,6 +130,7 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
         step=found.checkpoint.step,
         checkpoint_sha256=found.checkpoint.sha256,
         weights=str(weights),
+        objective=recipe.objective,
         no_class=no_class_of(recipe, classes=classes),
     )
 

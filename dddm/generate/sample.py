@@ -17,9 +17,11 @@ from torch import Tensor
 from dddm.core.guidance import GuidedDenoiser
 from dddm.errors import UsageError
 from dddm.generate.generator import Generator
+from dddm.interfaces.info import ObjectiveInfo, SamplerInfo
 from dddm.interfaces.sampler import Denoiser, Sampler
 from dddm.interfaces.schedule import Schedule
 from dddm.recipe.model import Guidance, SampleSpec
+from dddm.recipe.sampler_fit import misfits
 from dddm.support.images import to_uint8
 from dddm.support.noise import noise_by_index
 
@@ -127,6 +129,24 @@ def check_guidance(spec: SampleSpec, *, generator: Generator) -> None:
         where="guidance",
         remedy="train it with label_dropout = 0.1 in [train], or leave guidance out",
     )
+
+
+def check_sampler(spec: SampleSpec, *, generator: Generator) -> None:
+    """Check that the sampler can use the network, as `dddm check` does for a recipe.
+
+    Raises:
+        UsageError: for what is wrong first.
+    """
+    sampler, objective = spec.sampler, generator.objective
+    if objective is None:
+        return
+    found = misfits(
+        (sampler.component.name, sampler.info(SamplerInfo) or SamplerInfo()),
+        (objective.component.name, objective.info(ObjectiveInfo) or ObjectiveInfo()),
+        steps=max(spec.steps),
+    )
+    for option, what, remedy in found:
+        raise UsageError(what, where="sampler" if option == "use" else option, remedy=remedy)
 
 
 def check_steps(spec: SampleSpec, *, sampler: Sampler, schedule: Schedule) -> None:

@@ -9,7 +9,7 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.generate.generator import Generator, Weights, load_generator
-from dddm.generate.sample import check_guidance, check_steps, generate_images
+from dddm.generate.sample import check_guidance, check_sampler, check_steps, generate_images
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.sampler import Denoiser, Sampler
@@ -81,8 +81,9 @@ class Trained:
             images (N, C, H, W), uint8, 0…255, on the CPU.
 
         Raises:
-            UsageError: for a count below 1, an unknown class or option, more steps than times, or
-                guidance of a network that was trained without label dropout.
+            UsageError: for a count below 1, an unknown class or option, more steps than times, a
+                sampler that cannot use the network, or guidance of a network that was trained
+                without label dropout.
             PluginError: if there is no such sampler.
         """
         # As TOML writes a value; read_component checks it like an option of the command line.
@@ -99,6 +100,7 @@ class Trained:
             labels=None if labels is None else tuple(map(str, labels)),
         )
         built: Sampler = spec.sampler.instantiate()
+        check_sampler(spec, generator=self._generator)
         check_steps(spec, sampler=built, schedule=self._generator.model.schedule)
         check_guidance(spec, generator=self._generator)
         return generate_images(spec, generator=self._generator, sampler=built)[steps]

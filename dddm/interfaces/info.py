@@ -118,6 +118,7 @@ class ObjectiveInfo:
         fewest_times: how many different times the schedule must have.
         average: whether it evaluates the averaged network too.
         gradient_features: whether its nested features must be differentiable.
+        times: which times the network is trained at: those that the schedule draws, or T alone.
         estimate: what the network gets as x̂: an estimate of x_0, a fresh latent, or nothing.
         diagnosis: how to show `Objective.diagnose`; None if there is none.
     """
@@ -135,6 +136,7 @@ class ObjectiveInfo:
     fewest_times: int = 1
     average: bool = False
     gradient_features: bool = False
+    times: Literal["all", "last"] = "all"
     estimate: Literal["estimate", "latent", "none"] = "none"
     diagnosis: DiagnosisInfo | None = None
 
@@ -178,7 +180,7 @@ class SamplerInfo:
 
     Attributes:
         second_time: whether it passes a second time.
-        refines: whether more than one step is useful only if x̂ is an input of the network.
+        refines: whether it stays at T, so that from step to step only x̂ changes.
     """
 
     second_time: bool = False

@@ -26,6 +26,7 @@ from dddm.recipe.model import (
     score_info,
 )
 from dddm.recipe.reader import Reader
+from dddm.recipe.sampler_fit import misfits
 
 Finding = tuple[Path, str, str]
 """The path of a value, what is wrong with it, and what to do."""
@@ -62,7 +63,7 @@ def check_together(
         found += _scores(reader, evaluate, sample=sample)
     if objective is not None and needs is not None:
         found += _objective(reader, objective, needs, train=train)
-        found += _samplers(reader, objective, needs, sample)
+        found += _samplers(reader, objective, needs, sample, train=train)
     if train is not None:
         found += _guidance(reader, train, sample, images=images, needs=needs)
     for path, what, remedy in found:
@@ -273,25 +274,30 @@ def _network(reader: Reader, backbone: ComponentConfig) -> BackboneInfo | None:
 
 
 def _samplers(
-    reader: Reader, objective: ComponentConfig, needs: ObjectiveInfo, sample: Samples
+    reader: Reader,
+    objective: ComponentConfig,
+    needs: ObjectiveInfo,
+    sample: Samples,
+    *,
+    train: TrainSettings | None,
 ) -> Iterator[Finding]:
-    """Samplers pass the network what it takes, and more steps than one change something."""
-    backbone = dict(reader.components).get(("backbone",))
-    network = None if backbone is None else _network(reader, backbone)
+    """Samplers can use the network that is trained; the first one scores during training too."""
+    trained = (objective.component.name, needs)
     for index, (use, settings) in enumerate(sample):
         path: Path = ("sample", index)
         info = reader.ask(path, _info, use, SamplerInfo)
         if info is None:
             continue
-        sampler = f"the sampler {use.component.name}"
-        if info.second_time and network is not None and not network.second_time:
-            what = f"{sampler} passes a second time, which the backbone does not take"
-            yield (*path, "use"), what, "use another sampler, or a backbone with a second time"
-        if info.refines and needs.estimate == "none" and max(settings.steps, default=1) > 1:
-            what = f"steps: {sampler} refines x̂, but the objective {objective.component.name} "
-            what += "trains a network that takes none, so that further steps change nothing"
-            remedy = 'write steps = [1], or use another sampler, such as "annealed"'
-            yield (*path, "steps"), what, remedy
+        sampler = (use.component.name, info)
+        for option, what, remedy in misfits(sampler, trained, steps=max(settings.steps, default=1)):
+            yield (*path, option), f"steps: {what}" if option == "steps" else what, remedy
+        if index > 0 or train is None or train.score_every_epochs is None:
+            continue
+        for option, what, remedy in misfits(
+            sampler, trained, steps=max(train.score_steps, default=1)
+        ):
+            if option == "steps":
+                yield ("train", "score_steps"), f"score_steps: {what}", remedy
 
 
 def _guidance(

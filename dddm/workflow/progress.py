@@ -68,6 +68,7 @@ class Progress:
             step=training.position.step,
             checkpoint_sha256=None,
             weights=str(LATEST),
+            objective=self._recipe.objective,
             no_class=no_class_of(self._recipe, classes=parts.split.classes),
         )
         spec = evolve(self._spec, steps=tuple(steps), images=images)

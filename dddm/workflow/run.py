@@ -127,6 +127,8 @@ def _train(
     parts = build_for_training(context)
     if recipe.evaluate is not None:  # a mistake in it is found before training, not after
         build_features(recipe.evaluate, shape=parts.split.shape)
+    for spec in recipe.sample:  # likewise
+        spec.sampler.instantiate()
     if processes.main:
         _note_parts(context, parts)
     training = Training(context=context, parts=parts, log=log)

@@ -214,7 +214,10 @@ def describe_energy_score(options: EnergyScoreOptions) -> ObjectiveInfo:
 
 def describe_drifting(options: DriftingOptions) -> ObjectiveInfo:
     return ObjectiveInfo(
-        sets=SetInfo(rows=options.rows, real=options.real), metric=False, estimate="none"
+        sets=SetInfo(rows=options.rows, real=options.real),
+        metric=False,
+        times="last",
+        estimate="none",
     )
 
 

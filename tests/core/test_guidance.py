@@ -147,3 +147,10 @@ def test_without_labels_there_is_nothing_to_guide_to() -> None:
     assert guided.schedule is LINEAR
     with pytest.raises(ValueError, match="label of each image"):
         guided.begin(x_t=torch.zeros(1, 1, 4, 4), t=torch.ones(1), label=None)
+
+
+def test_what_the_estimate_is_stays() -> None:
+    """A latent remains one."""
+    for takes_latent in (False, True):
+        model = ToyDenoiser(LINEAR, mixing, takes_latent=takes_latent)
+        assert GuidedDenoiser(model, no_class=NONE, scale=2.0).takes_latent == takes_latent

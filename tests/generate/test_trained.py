@@ -52,6 +52,7 @@ def test_what_a_loaded_run_offers(run: Path) -> None:
         ({"sampler": "fixedtime"}, PluginError, "fixed-time"),
         ({"options": {"clam": True}}, UsageError, "clam"),
         ({"sampler": "annealed", "steps": 51}, UsageError, "steps"),
+        ({"sampler": "jump"}, UsageError, "passes a second time"),
     ],
 )
 def test_a_mistake_is_named(

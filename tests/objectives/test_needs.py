@@ -133,7 +133,7 @@ class Unmet(NamedTuple):
             ("[train]\n", f"{SAMPLE}\n[train]\n"),
             "[1, 5]",
             "the sampler fixed-time refines x̂, but the objective plain",
-            "write steps = [1]",
+            "use 1 step, or another sampler",
         ),
     ],
     ids=lambda unmet: unmet.why,

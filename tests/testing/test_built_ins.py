@@ -28,7 +28,7 @@ KNOWN: Final = (
     "with these options it is known only once files are read", "recipes have no table for a ",
     "its info says that it has no forward-mode derivative", "its info says that it needs logits",
     "it does not say that it has a gradient", "it has no memory",
-    "it does not say which denoiser is best",
+    "it does not say which denoiser is best", "it stays at one time",
 )  # fmt: skip
 """How reasons begin for which a check of a built-in may be skipped."""
 

@@ -30,6 +30,11 @@ def ddim(schedule: Schedule, *, x_t: Tensor, x_0: Tensor, t: Tensor, target: Ten
     return schedule.diffuse(x_0=x_0, t=target, noise=(x_t - signal * x_0) / noise)
 
 
+def passed_on(model: Denoiser, estimate: Tensor, *, noise: StepNoise, step: int) -> Tensor:
+    """What the network gets as x̂: an estimate, or a latent of the step."""
+    return noise(1000 + step) if step and model.takes_latent else estimate
+
+
 class Heun(Sampler):
     """DDIM with x_0 averaged over both ends of a step, as in Heun's method; the last is Euler's."""
 
@@ -55,10 +60,12 @@ class Heun(Sampler):
         x_t, estimate = x_T, first_estimate
         for step in range(steps):
             t, target = t_sB[step], t_sB[step + 1]
-            estimate = model.evaluate(x_t=x_t, t=t, label=label, estimate=estimate).clamp(-1, 1)
+            given = passed_on(model, estimate, noise=noise, step=step)
+            estimate = model.evaluate(x_t=x_t, t=t, label=label, estimate=given).clamp(-1, 1)
             if step < steps - 1:
                 guess = ddim(model.schedule, x_t=x_t, x_0=estimate, t=t, target=target)
-                there = model.evaluate(x_t=guess, t=target, label=label, estimate=estimate)
+                given = passed_on(model, estimate, noise=noise, step=step + 1)
+                there = model.evaluate(x_t=guess, t=target, label=label, estimate=given)
                 estimate = (estimate + there.clamp(-1, 1)) / 2
                 x_t = ddim(model.schedule, x_t=x_t, x_0=estimate, t=t, target=target)
             yield estimate
@@ -75,6 +82,11 @@ class Restarting(Sampler):
     def asked(self, noise: StepNoise, *, step: int, t: Tensor) -> Tensor:
         return noise(step)
 
+    def passed_on(
+        self, model: Denoiser, estimate: Tensor, *, noise: StepNoise, step: int
+    ) -> Tensor:
+        return passed_on(model, estimate, noise=noise, step=step)
+
     def sample(
         self,
         *,
@@ -90,7 +102,8 @@ class Restarting(Sampler):
             if step:
                 fresh = self.asked(noise, step=step, t=t)
                 x_t = model.schedule.diffuse(x_0=estimate, t=t, noise=fresh)
-            estimate = model.evaluate(x_t=x_t, t=t, label=label, estimate=estimate).clamp(-1, 1)
+            given = self.passed_on(model, estimate, noise=noise, step=step)
+            estimate = model.evaluate(x_t=x_t, t=t, label=label, estimate=given).clamp(-1, 1)
             yield estimate
 
 
@@ -120,7 +133,8 @@ class Jumping(Sampler):
         for step in range(steps):
             t, target = t_sB[step], t_sB[step + 1]
             cache = model.begin(x_t=x_t, t=t, label=label, second_time=self.second(t, target))
-            estimate = model.refine(cache, estimate=estimate).clamp(-1, 1)
+            given = passed_on(model, estimate, noise=noise, step=step)
+            estimate = model.refine(cache, estimate=given).clamp(-1, 1)
             if step < steps - 1:
                 x_t = ddim(model.schedule, x_t=x_t, x_0=estimate, t=t, target=target)
             yield estimate

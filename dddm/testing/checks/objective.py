@@ -317,7 +317,7 @@ def evaluations(prepare: Prepare) -> None:
 
 @OBJECTIVE.check()
 def gives_what_it_says(prepare: Prepare) -> None:
-    """The network gets x̂ and a second time in [0, t] exactly if the info says so; labels always."""
+    """The network gets what the info says: x̂, a second time in [0, t], T alone; labels always."""
     setup = prepare()
     facts, last = setup.facts, setup.denoiser.schedule.last_time
     setup.step()
@@ -326,6 +326,9 @@ def gives_what_it_says(prepare: Prepare) -> None:
         given = call.estimate is not None
         assert given == (facts.estimate != "none"), (
             f"x̂ is {'given' if given else 'not given'}, but the info says {facts.estimate!r}"
+        )
+        assert facts.times == "all" or bool((t == last).all()), (
+            f'it trains at t = {t.tolist()}, but its info says times = "last"'
         )
         assert (second is not None) == facts.second_time, (
             f"a second time is {'not given' if second is None else 'given'}, but the info says "

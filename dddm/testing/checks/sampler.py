@@ -186,6 +186,21 @@ def times_are_the_schedule_s(sampler: Sampler, given: Given) -> None:
 
 
 @SAMPLER.check()
+def fresh_latents(sampler: Sampler, given: Given) -> None:
+    """If the network takes a latent, each step at another time passes fresh noise as x̂."""
+    model = ToyDenoiser(cosine_schedule(), mixing, takes_latent=True)
+    found = _estimates(sampler, given, steps=4, model=model)
+    passed = {float(cache.t[0]): x for cache, x in zip(model.caches, model.refined, strict=False)}
+    if len(passed) == 1:
+        pytest.skip("it stays at one time")
+    for (t, latent), (_, other) in itertools.combinations(passed.items(), 2):
+        remedy = "pass `noise` of the step where `model.takes_latent`"
+        assert not torch.equal(latent, other), f"x̂ at t = {t:g} is passed again later: {remedy}"
+        passed_on = any(torch.equal(other, estimate) for estimate in found)
+        assert not passed_on, f"a step passes the estimate of the one before: {remedy}"
+
+
+@SAMPLER.check()
 def within_range(sampler: Sampler, given: Given) -> None:
     """Estimates are in [-1, 1], whatever the network returns."""
     model = _denoiser(lambda cache, estimate: 5 * mixing(cache, estimate) + 3)

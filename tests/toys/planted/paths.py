@@ -275,6 +275,11 @@ SAMPLERS: Final[list[Bug]] = [
             evaluations=lambda self, steps: steps),
     sampler("draws-its-noise", "always-the-same images-on-their-own", base=Restarting,
             asked=then(torch.randn_like)),
+    sampler("passes-the-estimate", "fresh-latents", base=Restarting,
+            passed_on=lambda self, model, estimate, *, noise, step: estimate),
+    sampler("passes-one-latent", "fresh-latents", base=Restarting,
+            passed_on=lambda self, model, estimate, *, noise, step: (
+                noise(7) if step else estimate)),
     sampler("second-time-above-t", "times-are-the-schedule-s", base=Jumping,
             second=lambda self, t, target: t + 1),
     sampler("real-second-times", "times-are-the-schedule-s", base=Jumping,

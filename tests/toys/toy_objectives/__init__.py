@@ -48,6 +48,7 @@ def describe_chain(options: ChainOptions) -> ObjectiveInfo:
         memory_rows=options.memory_rows,
         sets=SetInfo(rows=ROWS, real=REAL),
         metric=False,
+        times="last",
         estimate="estimate",
     )
 
@@ -79,7 +80,7 @@ def dddm_register(registrar: Registrar) -> None:
         (
             "sets",
             "Sets",
-            {"sets": SetInfo(rows=ROWS, real=REAL), "metric": False},
+            {"sets": SetInfo(rows=ROWS, real=REAL), "metric": False, "times": "last"},
             "Sets of generated and real images.",
         ),
         ("counting", "Counting", {}, "Keeps a state of its own and says numbers."),
