@@ -142,9 +142,17 @@ def test_outside_of_the_interval_it_costs_nothing(
     assert torch.equal(guided.refine(selected, estimate=x[2:3]), found[2:3])
 
 
+@pytest.mark.parametrize("latent", [False, True])
+def test_samplers_see_the_network_that_is_guided(*, latent: bool) -> None:
+    """Its schedule, and whether it takes an estimate or a latent."""
+    model = ToyDenoiser(LINEAR, mixing, takes_latent=latent)
+    guided = GuidedDenoiser(model, no_class=NONE, scale=2.0)
+    assert guided.schedule is LINEAR
+    assert guided.takes_latent is latent
+
+
 def test_without_labels_there_is_nothing_to_guide_to() -> None:
     guided = GuidedDenoiser(ToyDenoiser(LINEAR, mixing), no_class=NONE, scale=2.0)
-    assert guided.schedule is LINEAR
     with pytest.raises(ValueError, match="label of each image"):
         guided.begin(x_t=torch.zeros(1, 1, 4, 4), t=torch.ones(1), label=None)
 
