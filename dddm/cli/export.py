@@ -8,6 +8,7 @@ from dddm.cli.options import (
     best_option,
     ema_option,
     find_trained,
+    guidance_option,
     json_option,
     run_argument,
     show_json,
@@ -24,6 +25,7 @@ from dddm.cli.options import (
     show_default=True,
     help="onnx needs the packages of dddm[export]; torch is torch.export's format.",
 )
+@guidance_option
 @ema_option
 @best_option
 @click.option(
@@ -37,6 +39,7 @@ def export(  # noqa: PLR0917 - click passes them by name
     ctx: click.Context,
     run: Path | None,
     kind: str,
+    guidance: float | None,
     ema: float | None,
     best: bool,  # noqa: FBT001 - click passes it by name
     out: Path | None,
@@ -72,7 +75,7 @@ def export(  # noqa: PLR0917 - click passes them by name
     )
     generator = load_generator(context, weights=Weights(ema=ema, best=best))
     path = out if out is not None else folder.path / f"one-step{SUFFIXES[chosen]}"
-    difference = export_generator(generator, kind=chosen, path=path)
+    difference = export_generator(generator, kind=chosen, path=path, guidance=guidance)
     if as_json:
         show_json({"file": str(path), "largest_difference": difference})
     else:

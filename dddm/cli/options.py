@@ -81,6 +81,13 @@ device_option = click.option(
     help="auto (a GPU if there is one), cpu, cuda, cuda:1, …",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+guidance_option = click.option(
+    "--guidance",
+    type=click.FloatRange(min=0),
+    metavar="SCALE",
+    help="Scale of classifier-free guidance, for a network that was trained with label_dropout.  "
+    "[default: 1, which is none]",
+)
 ema_option = click.option(
     "--ema",
     type=float,

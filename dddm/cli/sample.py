@@ -12,6 +12,7 @@ from dddm.cli.options import (
     device_option,
     ema_option,
     find_trained,
+    guidance_option,
     json_option,
     nproc_option,
     run_argument,
@@ -73,11 +74,7 @@ def _complete_sampler(
     help="Stop refining an image once a step moves its estimate by less than this; prints what "
     "that saves.  Short for --option tolerance=…",
 )
-@click.option(
-    "--guidance",
-    type=click.FloatRange(min=0),
-    help="Scale of classifier-free guidance, for a network that was trained with label_dropout.",
-)
+@guidance_option
 @click.option(
     "--guidance-interval",
     nargs=2,

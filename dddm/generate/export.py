@@ -2,6 +2,8 @@
 
     image = clamp f_θ(estimate, x_T, T),   x_T from noise
 
+With guidance f_θ is D_w of `dddm.core.guidance`, for a scale w that is fixed in the file.
+
 Inputs are two tensors of N(0, 1) noise and, where there are classes, labels, for any number of
 images.  The written file is run by onnxruntime or torch and compared with the network.
 
@@ -21,8 +23,10 @@ from torch import Tensor, nn
 
 from dddm.errors import DataError, EnvironmentProblem, PluginError, UsageError
 from dddm.generate.generator import Generator
+from dddm.generate.sample import check_guidance, guided
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.sampler import Denoiser
+from dddm.recipe.model import Guidance
 from dddm.support.files import atomic_write, atomic_write_text
 from dddm.support.noise import generator_for
 from dddm.support.quantities import size
@@ -78,18 +82,25 @@ def check_packages(kind: Format) -> None:
 
 
 @torch.no_grad()
-def export(generator: Generator, *, kind: Format, path: Path) -> float:
+def export(
+    generator: Generator, *, kind: Format, path: Path, guidance: float | None = None
+) -> float:
     """Write the one-step generator and a description of it; the largest difference found.
 
     The description has the same name with `.json` appended.
 
+    Args:
+        guidance: its scale, which is part of the file; None for none, which is 1.
+
     Raises:
         DataError: if the written file gives other images than the network; then there is no file.
         EnvironmentProblem: without the packages, space or the right to write.
-        UsageError: if the network is too large for the format.
+        UsageError: if the network is too large for the format, or cannot be guided.
         PluginError: if torch cannot trace the network.
     """
     check_packages(kind)
+    asked = Guidance.make(guidance, None)
+    check_guidance(asked, generator=generator)
     weight_bytes = sum(tensor.nbytes for tensor in generator.backbone.state_dict().values())
     if kind == "onnx" and weight_bytes >= _LARGEST_ONNX_BYTES:
         raise UsageError(
@@ -97,7 +108,8 @@ def export(generator: Generator, *, kind: Format, path: Path) -> float:
             where=str(path),
             remedy="use --format torch",
         )
-    one_step = OneStep(model=generator.model, backbone=generator.backbone).cpu().eval()
+    model = guided(generator.model, guidance=asked, generator=generator)
+    one_step = OneStep(model=model, backbone=generator.backbone).cpu().eval()
     examples = [_example(generator, count) for count in _COUNTS]
     differences: list[float] = []
 
@@ -113,7 +125,8 @@ def export(generator: Generator, *, kind: Format, path: Path) -> float:
 
     atomic_write(path, write)
     atomic_write_text(
-        path.with_name(f"{path.name}.json"), _description(generator, kind, max(differences))
+        path.with_name(f"{path.name}.json"),
+        _description(generator, kind, guidance=asked, difference=max(differences)),
     )
     return max(differences)
 
@@ -192,7 +205,9 @@ def _write_onnx(
 _WRITERS: Final = {"onnx": _write_onnx, "torch": _write_torch}
 
 
-def _description(generator: Generator, kind: Format, difference: float) -> str:
+def _description(
+    generator: Generator, kind: Format, *, guidance: Guidance | None, difference: float
+) -> str:
     channels, height, width = generator.shape.as_tuple
     inputs = {
         "noise": f"float32 (images, {channels}, {height}, {width}), N(0, 1)",
@@ -206,6 +221,7 @@ def _description(generator: Generator, kind: Format, difference: float) -> str:
         "output": f"float32 (images, {channels}, {height}, {width}) in [-1, 1]; "
         "uint8 is round(127.5 × (image + 1))",
         "classes": list(generator.classes),
+        "guidance": None if guidance is None else guidance.scale,
         "weights": generator.weights,
         "checkpoint": {"step": generator.step, "sha256": generator.checkpoint_sha256},
         "largest_difference_to_the_network": difference,

@@ -112,7 +112,7 @@ def generate(
     sampler: Sampler = spec.sampler.instantiate()
     check_sampler(spec, generator=generator)
     check_steps(spec, sampler=sampler, schedule=generator.model.schedule)
-    check_guidance(spec, generator=generator)
+    check_guidance(spec.guidance, generator=generator)
     identity = {steps: _identity(spec, steps=steps, generator=generator) for steps in spec.steps}
     processes = context.processes
     pending = processes.from_main(

@@ -115,13 +115,13 @@ def evaluations_per_image(spec: SampleSpec, *, sampler: Sampler) -> int:
     )
 
 
-def check_guidance(spec: SampleSpec, *, generator: Generator) -> None:
-    """Check that the network can be guided where `spec` asks for it.
+def check_guidance(guidance: Guidance | None, *, generator: Generator) -> None:
+    """Check that the network can be guided, if that is asked for.
 
     Raises:
         UsageError: if it was always shown the class of an image, or never.
     """
-    if spec.guidance is None or generator.no_class is not None:
+    if guidance is None or generator.no_class is not None:
         return
     raise UsageError(
         "guidance needs label_dropout: this network was trained "

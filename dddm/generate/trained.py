@@ -102,7 +102,7 @@ class Trained:
         built: Sampler = spec.sampler.instantiate()
         check_sampler(spec, generator=self._generator)
         check_steps(spec, sampler=built, schedule=self._generator.model.schedule)
-        check_guidance(spec, generator=self._generator)
+        check_guidance(spec.guidance, generator=self._generator)
         return generate_images(spec, generator=self._generator, sampler=built)[steps]
 
 

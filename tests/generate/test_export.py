@@ -29,13 +29,13 @@ from dddm_schedules.options import VpOptions
 SHAPE = ImageShape(channels=3, height=8, width=8)
 
 
-def generator(**options: Any) -> Generator:
+def generator(*, label_dropout: bool = False, **options: Any) -> Generator:
     torch.manual_seed(0)
     classes = ("a", "b", "c") if options.get("classes") else ()
     settings = AdmOptions(
         channels=8, multipliers=(1, 2), blocks=1, attention=(4,), **{"classes": False, **options}
     )
-    backbone = Adm(settings, shape=SHAPE, classes=len(classes))
+    backbone = Adm(settings, shape=SHAPE, classes=len(classes) + label_dropout)
     for parameter in backbone.parameters():
         if not parameter.any():
             nn.init.normal_(parameter, std=0.1)
@@ -49,6 +49,7 @@ def generator(**options: Any) -> Generator:
         step=3,
         checkpoint_sha256="c" * 64,
         weights="ema",
+        no_class=len(classes) if label_dropout else None,
     )
 
 
@@ -72,6 +73,48 @@ def test_every_network_can_be_written(
     assert ("label" in facts["inputs"]) == bool(options.get("classes"))
     assert facts["checkpoint"] == {"step": 3, "sha256": "c" * 64}
     assert {file.name for file in tmp_path.iterdir()} == {path.name, f"{path.name}.json"}
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torch"])
+def test_guidance_is_part_of_the_file(tmp_path: Path, kind: Format) -> None:
+    """Its images are D(∅) + w (D(y) − D(∅)), clamped; inputs and classes stay as they are."""
+    one = generator(label_dropout=True, classes=True, estimate="concatenation")
+    path = tmp_path / "guided"
+    assert export(one, kind=kind, path=path, guidance=2.5) < 1e-5
+    facts = json.loads((tmp_path / "guided.json").read_text())
+    assert facts["guidance"] == 2.5
+    assert facts["classes"] == ["a", "b", "c"]
+    assert facts["inputs"]["label"].endswith("0…2")
+    noise, estimate = torch.randn(2, 4, *SHAPE.as_tuple)
+    label = torch.tensor([0, 1, 2, 2])
+    of_class, of_none = (
+        one.model.evaluate(x_t=noise, t=torch.full((4,), 1000), label=given, estimate=estimate)
+        for given in (label, torch.full((4,), 3))
+    )
+    expected = (of_none + 2.5 * (of_class - of_none)).clamp(-1, 1)
+    assert (expected - of_class.clamp(-1, 1)).abs().max() > 1e-3
+    torch.testing.assert_close(
+        run_file(kind, path, noise, estimate, label), expected, atol=1e-5, rtol=0
+    )
+
+
+def run_file(kind: Format, path: Path, noise: Tensor, estimate: Tensor, label: Tensor) -> Tensor:
+    """The images that an exported file gives."""
+    if kind == "torch":
+        with path.open("rb") as file:
+            images: Tensor = torch.export.load(file).module()(noise, estimate, label)
+        return images
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    given = {"noise": noise, "estimate": estimate, "label": label}
+    (found,) = session.run(None, {name: tensor.numpy() for name, tensor in given.items()})
+    return torch.from_numpy(found)
+
+
+@pytest.mark.parametrize("options", [{"classes": True}, {}])
+def test_a_network_that_cannot_be_guided(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="guidance needs label_dropout"):
+        export(generator(**options), kind="torch", path=tmp_path / "g.pt2", guidance=2.0)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_gives_other_images_is_not_kept(

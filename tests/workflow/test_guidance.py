@@ -217,6 +217,12 @@ def test_what_the_command_refuses(trained: Path, words: tuple[str, ...], says: s
     assert sorted((trained / "runs/tiny").iterdir()) == before
 
 
+def test_a_run_that_cannot_be_exported_guided(trained: Path) -> None:
+    words = ("export", "runs/tiny", "--format", "torch", "--guidance", "2", "--out", "guided.pt2")
+    refused(call(*words, cwd=trained), "guidance needs label_dropout", code=2)
+    assert not (trained / "guided.pt2").exists()
+
+
 def test_the_dry_run_counts_twice(tmp_path: Path) -> None:
     """Every table by its own guidance; a training image costs what it cost without dropout."""
     write_tiny(tmp_path, (PLAIN, GUIDED))
