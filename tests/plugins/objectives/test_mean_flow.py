@@ -53,9 +53,10 @@ def test_the_loss_of_each_row(power: float) -> None:
         assert float(loss_B[b]) == pytest.approx(expected, rel=2e-3, abs=1e-5)
 
 
-def test_the_target_has_no_gradient() -> None:
-    """dL/dθ of ‖θu − sg(v − (t − r) θ du/dt)‖² is 2 u Δ, summed over pixels and averaged."""
-    objective = MeanFlow(MeanFlowOptions(power=0.0))
+@pytest.mark.parametrize("power", [0.0, 0.75])
+def test_neither_target_nor_weight_has_a_gradient(power: float) -> None:
+    """Only u = (x_t − θ D)/t is differentiated in w ‖u − sg(target)‖²."""
+    objective = MeanFlow(MeanFlowOptions(power=power, offset=0.01))
     draws, x_0 = draws_of(objective, LINEAR, count=512), torch.randn(512, 1, 1, 1)
     draws["t"], draws["r"] = draws["t"].clamp_min(0.1), draws["r"].clamp_max(0.1)
     outcome, denoiser = step_of(objective, LINEAR, x_0=x_0, draws=draws, function=smooth)
@@ -71,7 +72,8 @@ def test_the_target_has_no_gradient() -> None:
 
     slope = (u_at(1e-4) - u_at(-1e-4)) / 2e-4
     error = (x_t - D) / t - (v - (t - r) * slope)
-    expected = (2 * error * (-D / t)).mean()
+    weight = (error.square() + 0.01) ** -power
+    expected = (2 * weight * error * (-D / t)).mean()
     assert float(found) == pytest.approx(float(expected), rel=2e-3)
 
 
