@@ -8,7 +8,7 @@ from pathlib import Path
 import objective_runs
 import pytest
 import torch
-from objective_runs import TOYS, install_toys, losses_of, run_toy
+from objective_runs import RECIPES, TOYS, install_toys, losses_of, run_toy
 from safetensors.torch import load_file
 
 from dddm.errors import StoppedEarly
@@ -21,6 +21,7 @@ from dddm.train.events import Subscriber
 from dddm.train.run_folder import RunFolder
 
 HERE = Path(__file__).parents[1] / "toys"
+EVERY = (*TOYS, *RECIPES)
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +42,9 @@ def catalogue(site: Path) -> Catalogue:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> dict[str, RunFolder]:
-    """Each toy's run in this process."""
+    """Each run in this process."""
     folder = tmp_path_factory.mktemp("alone")
-    return {name: run_toy(folder, name, catalogue=catalogue) for name in TOYS}
+    return {name: run_toy(folder, name, catalogue=catalogue) for name in EVERY}
 
 
 class _StopsAfterTwo(Observer):
@@ -58,12 +59,12 @@ STOPS_AFTER_TWO = Subscriber(title="a test", make=_StopsAfterTwo)
 
 
 def launched(site: Path, folder: Path, *, processes: int, accumulation: int) -> None:
-    """All toys in several processes, one after the other."""
+    """All of them in several processes, one after the other."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
             *("--nproc-per-node", str(processes), objective_runs.__file__),
-            *(str(folder), str(accumulation), *TOYS),
+            *(str(folder), str(accumulation), *EVERY),
         ],
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{site}:{HERE}"},
         capture_output=True,
@@ -90,7 +91,7 @@ def assert_same_run(one: RunFolder, other: RunFolder) -> None:
         torch.testing.assert_close(theirs[name], tensor, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", TOYS)
+@pytest.mark.parametrize("name", EVERY)
 def test_accumulation_changes_nothing(
     tmp_path: Path, alone: dict[str, RunFolder], catalogue: Catalogue, name: str
 ) -> None:
@@ -105,11 +106,11 @@ def test_processes_change_nothing(
 ) -> None:
     """Two and four processes, without and with accumulation, give the losses and weights of one."""
     launched(site, tmp_path, processes=processes, accumulation=accumulation)
-    for name in TOYS:
+    for name in EVERY:
         assert_same_run(alone[name], RunFolder(tmp_path / name))
 
 
-@pytest.mark.parametrize("name", TOYS)
+@pytest.mark.parametrize("name", EVERY)
 def test_resumed_is_uninterrupted(
     tmp_path: Path, alone: dict[str, RunFolder], catalogue: Catalogue, name: str
 ) -> None:

@@ -21,6 +21,24 @@ from dddm.train.run_folder import RunFolder, prepare_folder
 from dddm.workflow.run import run
 
 TOYS: Final = ("plain", "twice", "taught", "flowing", "sets", "chain", "counting", "features")
+RECIPES: Final = (
+    "digits_consistency",
+    "digits_consistency_ratio",
+    "digits_denoising",
+    "digits_drifting",
+    "digits_energy_score",
+    "digits_flow_matching",
+    "digits_mean_flow",
+)
+"""Recipes of built-in objectives, to be run in a few steps of a small network."""
+_SMALL: Final = (
+    "backbone.channels=8",
+    "train.batch_images=80",
+    "train.steps=6",
+    "train.ema=0.9",
+    "train.flips=true",
+    "sample=[]",
+)
 _TAKES_ESTIMATE: Final = frozenset({"chain"})
 _NO_METRIC: Final = frozenset({"flowing", "sets", "chain", "features"})
 _DROPS_LABELS: Final = frozenset({"twice"})
@@ -99,16 +117,19 @@ def run_toy(
     observers: Sequence[Subscriber] = (),
     **text: float | bool,
 ) -> RunFolder:
-    """Run a toy's recipe, as `dddm run` does."""
+    """Run the recipe of a toy, or one that comes with dddm, as `dddm run` does."""
     place = folder / name
-    file = folder / f"{name}.toml"
+    if name in RECIPES:
+        recipe = read_recipe(name, overrides=(*_SMALL, *overrides), catalogue=catalogue)
+    else:
+        file = folder / f"{name}.toml"
 
-    def write() -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(recipe_text(name, **text))  # type: ignore[arg-type]
+        def write() -> None:
+            folder.mkdir(parents=True, exist_ok=True)
+            file.write_text(recipe_text(name, **text))  # type: ignore[arg-type]
 
-    processes.from_main(write)
-    recipe = read_recipe(file, overrides=overrides, catalogue=catalogue)
+        processes.from_main(write)
+        recipe = read_recipe(file, overrides=overrides, catalogue=catalogue)
     processes.from_main(lambda: [prepare_folder(recipe, place)])
     context = RunContext(
         recipe=recipe, folder=RunFolder(place), device=torch.device("cpu"), processes=processes
