@@ -108,3 +108,15 @@ class Features(ABC):
             f"the features {type(self).__name__} have no gradient",
             remedy="use features described by FeaturesInfo(gradient=True)",
         )
+
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Feature maps (B, C, h, w), float32, with gradient, from the finest to the coarsest.
+
+        Objectives that compare sets of images compare them at places of the maps too.  By default
+        there are none.
+
+        Args:
+            images: as in `embed`.
+        """
+        del images
+        return ()

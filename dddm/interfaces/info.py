@@ -149,12 +149,15 @@ class BackboneInfo:
     Attributes:
         estimate: whether x̂ is an input.
         second_time: whether a second time is.
+        time: whether the time is; a network without it serves objectives and samplers that
+            evaluate it at T alone.
         forward_mode: whether it supports forward-mode derivatives.
         classes: whether class labels are, for images that have classes.
     """
 
     estimate: bool = True
     second_time: bool = False
+    time: bool = True
     forward_mode: bool = True
     classes: bool = True
 

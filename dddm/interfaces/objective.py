@@ -18,6 +18,8 @@ from attrs import Factory, frozen
 from torch import Tensor
 
 from dddm.interfaces.backbone import Backbone
+from dddm.interfaces.data_report import ProgressCallback
+from dddm.interfaces.dataset import Split
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.sampler import Denoiser
@@ -156,6 +158,28 @@ class Objective(ABC):
     def to(self, device: torch.device) -> None:
         """Move the objective's tensors to `device`; by default there are none."""
         return
+
+    def prepare(
+        self, *, images: Split, flips: bool, device: torch.device, progress: ProgressCallback
+    ) -> str | None:
+        """Do what is needed once before the first step, such as learning features of the images.
+
+        Called at the start and again when a run is resumed, before `restore`, but not for sampling
+        or scoring: keep what takes long in `dddm.support.cache`.  The first process is called
+        first, with the cache to itself; then the others, which find what it has put there.  What
+        steps use must not depend on which process or which call made it.
+
+        Args:
+            images: the training images.
+            flips: whether training mirrors images.
+            device: of the steps.
+            progress: called with the number of images done; may raise to stop the work.
+
+        Returns:
+            a sentence for the log and the user; None for nothing to say.
+        """
+        del images, flips, device, progress
+        return None
 
     @abstractmethod
     def draw(

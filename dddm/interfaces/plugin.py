@@ -226,8 +226,16 @@ def option(
     return attrs.field(default=default, metadata={"help": help, "bounds": given})
 
 
-def nested_component(kind: Kind, *, help: str) -> Any:  # noqa: A002 - as in `option`
+def nested_component(
+    kind: Kind,
+    *,
+    help: str,  # noqa: A002 - as in `option`
+    optional: bool = False,
+) -> Any:
     """A field of an options class for another component, annotated as `NestedComponent`.
+
+    With `optional` it is None where the recipe has no such table, and is annotated as
+    `NestedComponent | None`.
 
     In a recipe it is a table:
 
@@ -237,4 +245,5 @@ def nested_component(kind: Kind, *, help: str) -> Any:  # noqa: A002 - as in `op
         [objective.features]
         use = "resnet20"
     """
-    return attrs.field(metadata={"help": help, "bounds": {}, "kind": kind})
+    metadata = {"help": help, "bounds": {}, "kind": kind}
+    return attrs.field(default=None if optional else REQUIRED, metadata=metadata)

@@ -189,10 +189,12 @@ class PluginRegistrar(Registrar):
                 f"option {field.name} of {name} has bounds but no numeric type, or other bounds",
                 "pass numbers as bounds, and only for int, float, or tuples of them",
             )
-        if "kind" in field.metadata and hint is not NestedComponent:
+        expected = NestedComponent | None if field.default is None else NestedComponent
+        if "kind" in field.metadata and hint != expected:
+            optional = " | None, because it is optional" if field.default is None else ""
             raise self._malformed(
                 f"option {field.name} of {name} is a nested_component(...) with another annotation",
-                "annotate it with dddm.interfaces.plugin.NestedComponent",
+                f"annotate it with dddm.interfaces.plugin.NestedComponent{optional}",
             )
         if "kind" not in field.metadata and not is_option_type(hint):
             raise self._malformed(
@@ -204,7 +206,8 @@ class PluginRegistrar(Registrar):
         default = field.default
         if default is attrs.NOTHING or isinstance(default, attrs.Factory):  # type: ignore[arg-type]
             return
-        if default is None and is_option_type(hint) and hint != not_none(hint):
+        known = "kind" in field.metadata or is_option_type(hint)
+        if default is None and known and hint != not_none(hint):
             return
         try:
             converted = convert(default, hint)

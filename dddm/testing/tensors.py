@@ -1,7 +1,9 @@
-"""Made-up images and noise, comparisons of tensors, and the state of torch."""
+"""Made-up images and noise, comparisons of tensors, the state of torch, and an empty cache."""
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dddm.interfaces.info import ImageShape
+from dddm.support.cache import CACHE_VARIABLE
 from dddm.support.noise import generator_for
 
 BATCHES: Final = (1, 3, 5)
@@ -128,3 +131,11 @@ def torch_restored() -> Iterator[None]:
             for name, (_, write) in _SETTINGS.items():
                 if write is not None:
                     write(before[name])
+
+
+@contextmanager
+def cache_in(folder: Path | None) -> Iterator[None]:
+    """Have what is made meanwhile cached in `folder`, or nowhere where it is None."""
+    with tempfile.TemporaryDirectory() as empty, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(folder or empty))
+        yield

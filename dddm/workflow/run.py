@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from dddm.errors import DddmError, StoppedEarly
 from dddm.evaluate.evaluator import build_features
 from dddm.generate.generate import generate, planned_sample_folders
 from dddm.generate.generator import load_generator
+from dddm.interfaces.data_report import no_progress
 from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.observer import DataProgress, RunStopped
 from dddm.recipe.model import Recipe
@@ -131,6 +133,7 @@ def _train(
         spec.sampler.instantiate()
     if processes.main:
         _note_parts(context, parts)
+    _prepare_objective(context, parts)
     training = Training(context=context, parts=parts, log=log)
     try:
         resume(training, found)
@@ -157,13 +160,28 @@ def _note_parts(context: RunContext, parts: TrainingParts) -> None:
 
 def _prepare_data(context: RunContext) -> None:
     """Let the data set do what is done once, such as packing; it goes on where it was stopped."""
-
-    def progress(what: str, done: int, total: int) -> None:
-        context.events.emit(DataProgress, what=what, done=done, total=total)
-        context.stop.raise_if_requested(where=f"{what}: {done} of {total} images")
-
     data: Dataset = context.recipe.data.instantiate()
-    data.prepare(progress=progress)
+    data.prepare(progress=partial(_progress, context))
+
+
+def _prepare_objective(context: RunContext, parts: TrainingParts) -> None:
+    """Let the objective do what is done once: the first process, then the others."""
+    prepare = partial(
+        parts.objective.prepare,
+        images=parts.split,
+        flips=context.recipe.train.flips,
+        device=context.device,
+    )
+    sentence = context.processes.from_main(lambda: prepare(progress=partial(_progress, context)))
+    if not context.processes.main:
+        prepare(progress=no_progress)
+    if sentence is not None:
+        context.events.notice(sentence)
+
+
+def _progress(context: RunContext, what: str, done: int, total: int) -> None:
+    context.events.emit(DataProgress, what=what, done=done, total=total)
+    context.stop.raise_if_requested(where=f"{what}: {done} of {total} images")
 
 
 def _note_seconds(folder: RunFolder, **seconds: float) -> None:

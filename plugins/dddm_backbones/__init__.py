@@ -1,7 +1,14 @@
 """Built-in backbones."""
 
 from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
-from dddm_backbones.options import AdmOptions, check_adm, describe_adm
+from dddm_backbones.options import (
+    AdmOptions,
+    DecoderOptions,
+    check_adm,
+    check_decoder,
+    describe_adm,
+    describe_decoder,
+)
 
 _SMALL = {"channels": 4, "multipliers": [1, 2], "blocks": 1, "attention": [4], "head_width": 4}
 
@@ -30,6 +37,21 @@ def dddm_register(registrar: Registrar) -> None:
                     "dropout": 0.2,
                     "checkpointing": True,
                 },
+            ),
+        ),
+    )
+    registrar.add(
+        Kind.BACKBONE,
+        "decoder",
+        target="dddm_backbones.decoder:Decoder",
+        options=DecoderOptions,
+        check=check_decoder,
+        describe=describe_decoder,
+        summary="A small generator from noise and class, for objectives that train at T alone.",
+        conformance=Conformance(
+            examples=(
+                {"widths": [16, 8], "latent": 6, "classes": True},
+                {"widths": [8], "latent": 64, "blocks": 2},
             ),
         ),
     )

@@ -95,6 +95,75 @@ class AdmOptions:
         return self.heads if self.heads is not None else max(1, channels // self.head_width)
 
 
+@final
+@frozen(kw_only=True)
+class DecoderOptions:
+    """Options of `decoder`; the defaults, 2.2 million parameters, are for 32×32 pixels."""
+
+    widths: tuple[int, ...] = option(
+        (192, 96, 48, 24),
+        at_least=4,  # channels in a group of its norms
+        help="Channels at each size, the smallest first; each size is twice the one before, the "
+        "last is the image's.",
+    )
+    blocks: int = option(1, at_least=1, help="Residual blocks at each size.")
+    latent: int = option(128, at_least=1, help="Numbers of the noise that an image is made from.")
+    classes: bool = option(default=False, help="Condition the network on class labels.")
+
+
+def describe_decoder(options: DecoderOptions) -> BackboneInfo:
+    del options
+    return BackboneInfo(estimate=False, time=False)
+
+
+def check_decoder(options: DecoderOptions, context: RecipeContext) -> Iterator[Issue]:
+    yield from decoder_issues(options, context.data)
+    # The kit checks it without a recipe, with empty tables.
+    used = str(context.tables.get("parametrization", {"use": "default"}).get("use", "x-prediction"))
+    if used.removeprefix("dddm:") in _NOT_THE_IMAGE:
+        yield Issue(
+            option="use",
+            what=f"this network gives an image, and the parametrization {used} expects something "
+            "else of it"
+            if used != "default"
+            else "this network gives an image, and the schedule's own parametrization expects "
+            "something else of it",
+            remedy='write [parametrization] and under it use = "x-prediction"',
+        )
+
+
+_NOT_THE_IMAGE = {"default", "residual", "noise", "velocity", "edm", "consistency"}
+
+
+def decoder_issues(options: DecoderOptions, data: DatasetInfo | None) -> Iterator[Issue]:
+    """Check the options, and with them the images if these are known."""
+    if not options.widths:
+        yield Issue(option="widths", what="widths is empty", remedy="write, for instance, [96, 48]")
+        return
+    if data is None:
+        return
+    shape, sizes = data.shape, len(options.widths)
+    most = _most_halvings(shape.height, shape.width) + 1
+    if sizes > most:
+        yield Issue(
+            option="widths",
+            what=f"{shape.height}×{shape.width} pixels cannot be halved as often as {sizes} sizes "
+            "need",
+            remedy=f"write {most} widths or fewer",
+        )
+    if options.latent > shape.values:
+        yield Issue(
+            option="latent",
+            what=f"the noise of an image of {shape} has {shape.values} numbers, not "
+            f"{options.latent}",
+            remedy=f"use {shape.values} or fewer",
+        )
+    if options.classes and not data.classes:
+        yield Issue(
+            option="classes", what="the data have no classes", remedy="write classes = false"
+        )
+
+
 def describe_adm(options: AdmOptions) -> BackboneInfo:
     # torch has forward-mode derivatives neither of checkpointed steps nor of a group norm with the
     # channels last; see `dddm.core.forward_mode`.

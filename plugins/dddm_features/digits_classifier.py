@@ -26,6 +26,9 @@ WEIGHTS: Final = Path(__file__).with_name("digits.safetensors")
 
 FEATURES: Final = 64
 CLASSES: Final = 10
+_FINE: Final = 4
+_COARSE: Final = 7
+"""Layers of the trunk up to which the second and the third convolution are done."""
 _LAYER: Final = "last hidden layer, 64 units after ReLU; float64 inside"
 
 
@@ -48,6 +51,11 @@ class DigitsNetwork(nn.Module):
             nn.ReLU(),
         )
         self.head = nn.Linear(FEATURES, CLASSES)
+
+    def maps(self, image_B1HW: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the second and third convolution: (B, 32, 8, 8) and (B, 32, 4, 4)."""
+        fine_BCHW = self.trunk[:_FINE](image_B1HW)
+        return fine_BCHW, self.trunk[_FINE:_COARSE](fine_BCHW)
 
     def features(self, image_B1HW: Tensor) -> Tensor:
         """Activations (B, 64), at least 0, of images (B, 1, 8, 8) in [-1, 1]."""
@@ -127,3 +135,9 @@ class DigitsClassifier(Features):
         with torch.autocast("cpu", enabled=False):
             feature_BD = self._network.features(images.cpu().double())
         return feature_BD.float().to(images.device)
+
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Of the second and third convolution: (B, 32, 8, 8) and (B, 32, 4, 4)."""
+        with torch.autocast("cpu", enabled=False):
+            found = self._network.maps(images.cpu().double())
+        return tuple(one.float().to(images.device) for one in found)

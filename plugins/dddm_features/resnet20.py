@@ -126,6 +126,12 @@ class ResNet20Features(Features):
     def embed(self, images: Tensor) -> Tensor:
         return self._features((images.to(self._device, torch.float32) + 1) / 2)
 
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The output of each stage: (B, 16, 32, 32), (B, 32, 16, 16) and (B, 64, 8, 8)."""
+        normal_BCHW = normalise((images.to(self._device, torch.float32) + 1) / 2)
+        with full_float32(self._device):
+            return self._network.maps(normal_BCHW.contiguous(memory_format=torch.channels_last))
+
     def _features(self, value_BCHW: Tensor) -> Tensor:
         """Features of images in [0, 1]."""
         normal_BCHW = normalise(value_BCHW)

@@ -71,12 +71,16 @@ class ResNet20(nn.Module):
         self.layer3 = _stage(32, FEATURES, stride=2)
         self.linear = nn.Linear(FEATURES, CLASSES)
 
+    def maps(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The output of each stage: 16, 32 and 64 channels of whole, half and quarter size."""
+        h_BCHW = functional.relu_(self.bn1(self.conv1(image_BCHW)))
+        first_BCHW = self.layer1(h_BCHW)
+        second_BCHW = self.layer2(first_BCHW)
+        return first_BCHW, second_BCHW, self.layer3(second_BCHW)
+
     def features(self, image_BCHW: Tensor) -> Tensor:
         """The mean over places of the last feature map, (B, 64), at least 0."""
-        h_BCHW = functional.relu_(self.bn1(self.conv1(image_BCHW)))
-        h_BCHW = self.layer3(self.layer2(self.layer1(h_BCHW)))
-        feature_BD: Tensor = h_BCHW.mean(dim=(2, 3))
-        return feature_BD
+        return self.maps(image_BCHW)[-1].mean(dim=(2, 3))
 
     def folded(self) -> "ResNet20":
         """The same network for use alone, twice as fast on a CPU; it can be trained no more.

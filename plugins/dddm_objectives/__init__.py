@@ -5,7 +5,6 @@ from dddm_objectives.options import (
     ConsistencyOptions,
     DenoisingOptions,
     DirectlyDenoisingOptions,
-    DriftingOptions,
     EnergyScoreOptions,
     FlowMatchingOptions,
     MeanFlowOptions,
@@ -14,11 +13,11 @@ from dddm_objectives.options import (
     describe_consistency,
     describe_denoising,
     describe_directly_denoising,
-    describe_drifting,
     describe_energy_score,
     describe_flow_matching,
     describe_mean_flow,
 )
+from dddm_objectives.set_options import DriftingOptions, check_drifting, describe_drifting
 
 
 @hookimpl
@@ -102,12 +101,24 @@ def dddm_register(registrar: Registrar) -> None:
         "drifting",
         target="dddm_objectives.drifting:Drifting",
         options=DriftingOptions,
+        check=check_drifting,
         describe=describe_drifting,
         summary="One-step generation by comparing sets (Deng et al. 2026).",
         conformance=Conformance(
             examples=(
-                {"rows": 4, "real": 6, "patches": [3]},
-                {"rows": 4, "real": 6, "patches": [], "pixels": [1, 2], "statistics": True},
+                {"rows": 4, "real": 6, "patch_sizes": [3]},
+                {
+                    "rows": 4,
+                    "real": 6,
+                    "patches": 0.0,
+                    "pixel_windows": [1, 2],
+                    "patch_sizes": [3],
+                    "contrast": 0.5,
+                    "statistics": 2.0,
+                    "places": 3,
+                    "features": {"use": "pixels-8x8"},
+                },
+                {"rows": 4, "real": 6, "learned": 1.0, "learned_epochs": 1},
             )
         ),
     )

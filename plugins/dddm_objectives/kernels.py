@@ -1,15 +1,24 @@
-"""The features in which `drifting` compares images.
+"""The features in which sets of images are compared, by kind.
 
-A kernel maps images (B, C, H, W) to (B, P, D): P groups of D features, compared separately: the
-whole image, or places of it.
+A kind maps images (B, C, H, W) to groups of features, each (B, P, D): at P places of the image, or
+for the whole of it (P = 1), D features that are compared by themselves.
 
-    pixels       the image, or its means over windows: layout and colour
+    pixels       means over windows of several sizes, 1 being pixels: layout and colour
     patches      windows of the image at full resolution: edges and texture
+    contrast     the same of the image minus its local mean: detail, whatever the brightness
     random       two layers of fixed random convolutions: local patterns at any contrast
-    statistics   mean, standard deviation and differences of the whole image: ink and contrast, to
-                 which the others are hardly sensitive
+    statistics   mean, deviation, differences of neighbours and share of bright pixels of the whole
+                 image: ink and contrast, to which the others are hardly sensitive
+    features     maps of a trained network, or its one vector where it has no maps
+    learned      maps of a network that was trained on the training images themselves
 
-Legend: B images, C channels, H rows, W columns, P groups, D features.
+Of a map of C channels there are three groups, as in Deng et al. (2026):
+
+    places       C channels at each of 8×8 places
+    global       mean and deviation over the map
+    grid         mean and deviation in each cell of a 4×4 grid
+
+Legend: B images, C channels, H rows, W columns, P places, D features.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,43 +28,60 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dddm.interfaces.features import Features
 from dddm.support.noise import generator_for
-from dddm_objectives.options import DriftingOptions
 
-Kernel = Callable[[Tensor], Tensor]
+Groups = Callable[[Tensor], Sequence[Tensor]]
 
 _RANDOM_CHANNELS: Final = 64
 _WINDOW: Final = 3
+_INK: Final = 4.0
+"""How sharply bright pixels are told from dark ones."""
+_SMALLEST_VARIANCE: Final = 1e-6
+_LATTICE: Final = 8
+_CELLS: Final = 4
 
 
-def kernels_of(options: DriftingOptions) -> list[Kernel]:
-    """The kernels that the options name, in a fixed order."""
-    found: list[Kernel] = [_pixels(window) for window in options.pixels]
-    found += [_patches(size) for size in options.patches]
-    if options.random_network:
-        found += [_random_network()]
-    if options.statistics:
-        found += [_statistics]
-    return found
+def pixels(windows: Sequence[int]) -> Groups:
+    """Means over windows of each size."""
+
+    def groups(image_BCHW: Tensor) -> list[Tensor]:
+        pooled = [
+            functional.avg_pool2d(image_BCHW, window) if window > 1 else image_BCHW
+            for window in windows
+        ]
+        return [means.flatten(1)[:, None] for means in pooled]
+
+    return groups
 
 
-def _pixels(window: int) -> Kernel:
-    def means(image_BCHW: Tensor) -> Tensor:
-        pooled = functional.avg_pool2d(image_BCHW, window) if window > 1 else image_BCHW
-        return pooled.flatten(1)[:, None]
+def patches(sizes: Sequence[int]) -> Groups:
+    """Square windows of each size, half overlapping."""
 
-    return means
+    def groups(image_BCHW: Tensor) -> list[Tensor]:
+        return [
+            functional.unfold(image_BCHW, size, stride=max(1, (size + 1) // 2)).transpose(1, 2)
+            for size in sizes
+        ]
 
-
-def _patches(size: int) -> Kernel:
-    def windows(image_BCHW: Tensor) -> Tensor:
-        step = max(1, (size + 1) // 2)
-        return functional.unfold(image_BCHW, size, stride=step).transpose(1, 2)
-
-    return windows
+    return groups
 
 
-def _random_network() -> Kernel:
+def contrast(sizes: Sequence[int]) -> Groups:
+    """The same of the image minus its mean over 3×3 pixels."""
+    windows = patches(sizes)
+
+    def groups(image_BCHW: Tensor) -> Sequence[Tensor]:
+        mean_BCHW = functional.avg_pool2d(
+            image_BCHW, _WINDOW, stride=1, padding=1, count_include_pad=False
+        )
+        return windows(image_BCHW - mean_BCHW)
+
+    return groups
+
+
+def random_network() -> Groups:
+    """Two layers of random convolutions, at 4×4 places."""
     # Its own fixed seed, not the run's, so that every run compares in the same features.
     weights: dict[tuple[int, torch.device], Sequence[Tensor]] = {}
 
@@ -74,24 +100,75 @@ def _random_network() -> Kernel:
             ]
         return weights[channels, device]
 
-    def places(image_BCHW: Tensor) -> Tensor:
+    def groups(image_BCHW: Tensor) -> list[Tensor]:
         first, second = layers(image_BCHW.shape[1], image_BCHW.device)
         hidden = functional.relu(functional.conv2d(image_BCHW, first, padding=1))
         hidden = functional.relu(functional.conv2d(hidden, second, stride=2, padding=1))
         # At most 4 × 4 places, so that larger images cost no more comparisons.
         window = max(1, min(hidden.shape[2:]) // 4)
-        return functional.avg_pool2d(hidden, window).flatten(2).transpose(1, 2)
+        return [functional.avg_pool2d(hidden, window).flatten(2).transpose(1, 2)]
 
-    return places
+    return groups
 
 
-def _statistics(image_BCHW: Tensor) -> Tensor:
-    """Mean, standard deviation, and mean differences at distances 1 and 2, of each channel."""
+def statistics(image_BCHW: Tensor) -> list[Tensor]:
+    """Of each channel: mean, deviation, differences at distance 1 and 2, share of bright pixels."""
     differences = [
         (image_BCHW.roll(-far, dim) - image_BCHW).abs().mean(dim=(2, 3))
         for far in (1, 2)
         for dim in (2, 3)
     ]
-    flat_BCN = image_BCHW.flatten(2)
-    deviation_BC = (flat_BCN.var(dim=2, correction=0) + 1e-6).sqrt()
-    return torch.cat([flat_BCN.mean(2), deviation_BC, *differences], dim=1)[:, None]
+    share_BC = (_INK * image_BCHW).sigmoid().mean(dim=(2, 3))
+    (moments_BD,) = moments(image_BCHW, cells=1).unbind(1)
+    return [torch.cat([moments_BD, *differences, share_BC], dim=1)[:, None]]
+
+
+def moments(map_BCHW: Tensor, *, cells: int) -> Tensor:
+    """Mean and deviation of each channel in each cell of a grid, (B, P, 2 C).
+
+    Small maps have a cell for each place at most.
+    """
+    height, width = map_BCHW.shape[2:]
+    sizes = (min(cells, height), min(cells, width))
+    mean_BCP = functional.adaptive_avg_pool2d(map_BCHW, sizes).flatten(2)
+    square_BCP = functional.adaptive_avg_pool2d(map_BCHW.square(), sizes).flatten(2)
+    variance_BCP = (square_BCP - mean_BCP.square()).clamp_min(0)
+    deviation_BCP = (variance_BCP + _SMALLEST_VARIANCE).sqrt()
+    return torch.cat([mean_BCP, deviation_BCP], dim=1).transpose(1, 2)
+
+
+def of_features(features: Features) -> Groups:
+    """The groups of each of its maps; where it has none, its vector as one group."""
+
+    def groups(image_BCHW: Tensor) -> list[Tensor]:
+        maps = features.maps(image_BCHW)
+        return groups_of(maps) if maps else [features.embed(image_BCHW)[:, None]]
+
+    return groups
+
+
+def of_network(maps: Callable[[Tensor], Sequence[Tensor]]) -> Groups:
+    """The groups of each map that a network makes of images."""
+    return lambda image_BCHW: groups_of(maps(image_BCHW))
+
+
+def groups_of(maps: Sequence[Tensor]) -> list[Tensor]:
+    """Three groups of each map (B, C, h, w): places, global, grid."""
+    return [
+        group
+        for one in maps
+        for group in (_lattice(one), moments(one, cells=1), moments(one, cells=_CELLS))
+    ]
+
+
+def _lattice(map_BCHW: Tensor) -> Tensor:
+    """Channels at places that are evenly spaced, (B, P, C)."""
+    rows, columns = (
+        torch.arange(size, device=map_BCHW.device)[_step(size) // 2 :: _step(size)]
+        for size in map_BCHW.shape[2:]
+    )
+    return map_BCHW[:, :, rows][:, :, :, columns].flatten(2).transpose(1, 2)
+
+
+def _step(size: int) -> int:
+    return -(-size // _LATTICE)

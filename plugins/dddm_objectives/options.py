@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, final
 
 from attrs import frozen
 
-from dddm.interfaces.info import DiagnosisInfo, MemoryField, ObjectiveInfo, SetInfo
+from dddm.interfaces.info import DiagnosisInfo, MemoryField, ObjectiveInfo
 from dddm.interfaces.plugin import Issue, RecipeContext, option
 
 _SELF_CONDITIONING: Final = (
@@ -123,33 +123,6 @@ class EnergyScoreOptions:
     )
 
 
-@final
-@frozen(kw_only=True)
-class DriftingOptions:
-    """Options of `drifting`."""
-
-    rows: int = option(10, at_least=2, help="n, generated images in a set, all of one class.")
-    real: int = option(120, at_least=2, help="m, real images of the class to compare with.")
-    temperatures: tuple[float, ...] = option(
-        (0.05, 0.2), above=0, help="τ: how near images must be to attract or repel each other."
-    )
-    pixels: tuple[int, ...] = option(
-        (1,),
-        at_least=1,
-        help="Compare means over square windows of these sizes; 1: pixels.",
-    )
-    patches: tuple[int, ...] = option(
-        (5,), at_least=1, help="Compare square patches of these sizes in pixels, half overlapping."
-    )
-    random_network: bool = option(
-        default=True, help="Compare in two layers of fixed random convolutions."
-    )
-    statistics: bool = option(
-        default=False,
-        help="Compare mean, spread and local differences of whole images.",
-    )
-
-
 LEAK: Final = DiagnosisInfo(
     title="Leak diagnostic",
     measured="mean squared error of the estimate at t = T",
@@ -210,15 +183,6 @@ def describe_mean_flow(options: MeanFlowOptions) -> ObjectiveInfo:
 
 def describe_energy_score(options: EnergyScoreOptions) -> ObjectiveInfo:
     return ObjectiveInfo(metric=False, evaluations=float(options.latents), estimate="latent")
-
-
-def describe_drifting(options: DriftingOptions) -> ObjectiveInfo:
-    return ObjectiveInfo(
-        sets=SetInfo(rows=options.rows, real=options.real),
-        metric=False,
-        times="last",
-        estimate="none",
-    )
 
 
 def check_consistency(options: ConsistencyOptions, context: RecipeContext) -> Iterator[Issue]:

@@ -19,6 +19,7 @@ _TIMES: Final = Conformance(
 def dddm_register(registrar: Registrar) -> None:
     for name, target, summary in (
         ("residual", "residual", "x_t − F, eq. 3 of the paper."),
+        ("x-prediction", "x_prediction", "F predicts x_0 (Ho et al. 2020; Salimans & Ho 2022)."),
         ("noise", "noise", "F predicts the noise ε (Ho et al. 2020)."),
         ("v-prediction", "v_prediction", "F predicts a ε − s x_0 (Salimans & Ho 2022)."),
         ("velocity", "velocity", "F predicts ε − x_0, the velocity of rectified flow."),

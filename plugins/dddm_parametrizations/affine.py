@@ -6,6 +6,7 @@ on a path x_t = a(t) x_0 + s(t) ε.  By what F is asked for, without scaling by 
 schedule's own c_in:
 
     residual        F = x_t − x_0    D = x_t − F                      the paper, eq. 3
+    x-prediction    F = x_0          D = F                            Ho et al. 2020, §3.2
     noise           F = ε            D = (x_t − s F) / a              Ho et al. 2020
     v-prediction    F = a ε − s x_0  D = (a x_t − s F) / (a² + s²)    Salimans & Ho 2022
     velocity        F = ε − x_0      D = (x_t − s F) / (a + s)        Liu et al. 2022
@@ -105,6 +106,15 @@ def residual(options: PlainOptions, *, schedule: Schedule) -> Affine:
     def coefficients(a: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         del s
         return torch.ones_like(a), -torch.ones_like(a)
+
+    return Affine(options, schedule=schedule, coefficients=coefficients)
+
+
+def x_prediction(options: PlainOptions, *, schedule: Schedule) -> Affine:
+    """Make the parametrization `x-prediction`."""
+
+    def coefficients(a: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.zeros_like(a), torch.ones_like(s)
 
     return Affine(options, schedule=schedule, coefficients=coefficients)
 

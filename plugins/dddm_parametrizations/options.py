@@ -15,7 +15,7 @@ _DATA_HELP = "σ_d, the approximate standard deviation of the images."
 @final
 @frozen(kw_only=True)
 class PlainOptions:
-    """Options of `residual`, `noise`, `v-prediction` and `velocity`."""
+    """Options of `residual`, `x-prediction`, `noise`, `v-prediction` and `velocity`."""
 
     network_time: Literal["schedule", "log-sigma", "arctan"] = option("schedule", help=_TIME_HELP)
     sigma_data: float = option(

@@ -114,7 +114,6 @@ def _at(tables: object, key: str) -> object:
 
 
 SMALLER = (
-    "backbone.channels=8",
     "backbone.blocks=1",
     "train.epochs=1",
     "train.batch_images=4",
@@ -162,6 +161,8 @@ def test_a_shrunken_copy_trains_and_samples(name: str, files_of: Path, tmp_path:
     smaller = [
         words.replace("FOLDER", str(files_of)).replace("IMAGES", str(size)) for words in SMALLER
     ]
+    decoder = recipe.backbone.component.name == "decoder"
+    smaller.append("backbone.widths=[8, 8]" if decoder else "backbone.channels=8")
     if recipe.needs.sets is not None:  # each image of `files_of` has a class of its own
         smaller += ["backbone.classes=false", "objective.rows=2", "objective.real=2"]
     small = read_recipe(

@@ -270,15 +270,22 @@ def _matters(parameter: nn.Parameter, network: Backbone, batch: Inputs) -> bool:
     return float((after - before).abs().max()) > _UNSEEN * float(before.abs().max())
 
 
-@BACKBONE.check()
+@BACKBONE.check(cases=_with_subject)
 @torch.no_grad()
-def everything_given_matters(network: Backbone, batch: Inputs) -> None:
-    """F depends on x_t, t, and on estimate, label and second time if the network takes them."""
+def everything_given_matters(
+    network: Backbone, batch: Inputs, subject: Subject, _: ImageShape
+) -> None:
+    """F depends on x_t, and on t, estimate, label and second time if the network takes them."""
     out = batch.through(network)
+    facts = subject.facts(BackboneInfo) or BackboneInfo()
     remedies = {"estimate": "takes_estimate", "label": "uses_labels",
-                "second_time": "takes_second_time"}  # fmt: skip
+                "second_time": "takes_second_time", "t": "BackboneInfo.time"}  # fmt: skip
     for name, value in batch.given.items():
         changed = evolve(batch, **{name: value.flip(0)}).through(network)
+        if name == "t" and not facts.time:
+            message = "F depends on t, but its info says time=False: describe it by time=True"
+            assert_equal(changed, out, message)
+            continue
         remedy = f": let {remedies[name]} be False" if name in remedies else ""
         assert (changed - out).abs().max() > _ROUNDING * out.abs().max(), (
             f"F is the same with another {name}{remedy}"

@@ -28,6 +28,7 @@ from dddm.testing.tensors import (
 )
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_MAP_DIMENSIONS: Final = 4
 _ODD: Final = ImageShape(channels=2, height=3, width=5)
 
 
@@ -172,6 +173,25 @@ def embed_has_a_gradient(features: Features, images: Tensor) -> None:
     reached = int((gradient.flatten(1).abs().amax(dim=1) > 0).sum())
     assert reached == len(images), f"it reaches {reached} of {len(images)} images"
     assert_equal(given.detach(), before, "the images were changed")
+
+
+@FEATURES.check(cases=_with_gradient)
+def maps(features: Features, images: Tensor) -> None:
+    """`maps`, if any, are finite, (B, C, h, w), float32, of each image alone, with a gradient."""
+    given = from_uint8(images).requires_grad_()
+    found = features.maps(given)
+    alone = features.maps(given[:1])
+    for one, first in zip(found, alone, strict=True):
+        what = f"the map {tuple(one.shape)}"
+        assert one.ndim == _MAP_DIMENSIONS, f"{what} is not (B, C, h, w)"
+        assert_tensor(
+            one.detach(), shape=(len(images), *one.shape[1:]), dtype=torch.float32, what=what
+        )
+        assert_close(first.detach(), one[:1].detach(), f"{what} depends on the rest of the batch")
+        assert one.requires_grad, f"{what} carries no gradient"
+        (gradient,) = torch.autograd.grad(one[0].square().sum(), given, retain_graph=True)
+        reached = gradient.flatten(1).abs().amax(dim=1) > 0
+        assert reached[0] and not reached[1:].any(), f"the gradient of {what} is of other images"
 
 
 @FEATURES.check()

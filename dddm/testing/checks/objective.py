@@ -6,8 +6,10 @@ Legend: B rows, G sets of n rows, m real images of a set; T the last time; θ th
 """
 
 import math
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, final
 
 import pytest
@@ -17,6 +19,8 @@ from torch import Tensor
 
 from dddm.core.draws import Draws, draw
 from dddm.core.step import StepParts, make_step
+from dddm.data.in_memory_split import InMemorySplit
+from dddm.interfaces.data_report import no_progress
 from dddm.interfaces.info import ImageShape, ObjectiveInfo
 from dddm.interfaces.objective import (
     Batch,
@@ -27,10 +31,11 @@ from dddm.interfaces.objective import (
     TrainingProgress,
 )
 from dddm.interfaces.schedule import Schedule
+from dddm.support.images import to_uint8
 from dddm.support.noise import generator_for
 from dddm.testing.check import Suite
 from dddm.testing.subject import Subject
-from dddm.testing.tensors import assert_close, assert_equal, noise, pictures
+from dddm.testing.tensors import assert_close, assert_equal, cache_in, noise, pictures
 from dddm.testing.toys import ScalarDenoiser, SquaredError, cosine_schedule, linear_schedule
 
 _STEPS: Final = (0, 5, 9)
@@ -132,8 +137,9 @@ def _setup(
     function: Callable[..., Tensor] | None = None,
     x_0: Tensor | None = None,
     schedule: Schedule | None = None,
+    cache: Path | None = None,
 ) -> Setup:
-    """An objective with a batch.
+    """An objective, prepared for the images of a batch.
 
     Args:
         shape: of the images; None for the first of the subject's.
@@ -142,6 +148,7 @@ def _setup(
         function: of the denoiser.
         x_0: images instead of made-up ones.
         schedule: instead of the cosine one, of whole times where the objective allows them.
+        cache: the cache folder while it prepares; None for an empty one.
     """
     objective: Objective = subject.make()
     facts = subject.facts(ObjectiveInfo) or ObjectiveInfo()
@@ -155,6 +162,14 @@ def _setup(
         * (one.initial == "noise")
         for number, one in enumerate(facts.memory)
     }
+    batch = _batch(facts, count=count, shape=shape, seed=seed, x_0=x_0)
+    with cache_in(cache):
+        objective.prepare(
+            images=_split_of(batch),
+            flips=False,
+            device=torch.device("cpu"),
+            progress=no_progress,
+        )
     average = ScalarDenoiser(schedule, function=function) if facts.average else None
     if average is not None:
         average.theta.requires_grad_(False)
@@ -164,7 +179,7 @@ def _setup(
         shape=shape,
         denoiser=ScalarDenoiser(schedule, function=function),
         average=average,
-        batch=_batch(facts, count=count, shape=shape, seed=seed, x_0=x_0),
+        batch=batch,
         draws=draw(
             objective,
             count=count,
@@ -198,6 +213,20 @@ def _batch(
             x_0=pictures(sets * real, shape, seed=seed + 1).reshape(sets, real, *shape.as_tuple),
             label=label_G,
         ),
+    )
+
+
+def _split_of(batch: Batch) -> InMemorySplit:
+    """The images of a batch and of its sets, by their indices."""
+    images, labels = [batch.x_0], [batch.label]
+    if batch.sets is not None:
+        images.append(batch.sets.x_0.flatten(0, 1))
+        assert batch.sets.label is not None
+        labels.append(batch.sets.label.repeat_interleave(batch.sets.index.shape[1]))
+    return InMemorySplit(
+        all_images=to_uint8(torch.cat(images)),
+        all_labels=torch.cat([label for label in labels if label is not None]),
+        class_names=tuple(map(str, range(_CLASSES))),
     )
 
 
@@ -366,6 +395,15 @@ def state_round_trip(prepare: Prepare) -> None:
 
 
 @OBJECTIVE.check()
+def prepares_once(prepare: Prepare) -> None:
+    """`prepare` in the same cache, as in another process or a resumed run, changes no step."""
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = (prepare(cache=Path(folder)).step() for _ in range(2))
+    message = "the loss differs: read what was prepared before from the cache"
+    assert_equal(second.loss.detach(), first.loss.detach(), message)
+
+
+@OBJECTIVE.check()
 def diagnoses(prepare: Prepare) -> None:
     """`diagnose` returns finite numbers, among them those that its info names."""
     setup = prepare()
@@ -383,7 +421,7 @@ def diagnoses(prepare: Prepare) -> None:
 @OBJECTIVE.check(capability="optimum")
 def optimum(prepare: Prepare) -> None:
     """At the best denoiser of x_0 ~ N(0, 1/4) the expected gradient is zero, to 4 deviations."""
-    setup = prepare(shape=_ONE_PIXEL)
+    setup = prepare()
     schedule = setup.denoiser.schedule
     best = setup.objective.optimum(variance=_VARIANCE, schedule=schedule)
     if best is None and setup.facts.continuous_time:  # it may be known on the linear path alone
