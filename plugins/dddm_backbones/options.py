@@ -112,8 +112,7 @@ class DecoderOptions:
 
 
 def describe_decoder(options: DecoderOptions) -> BackboneInfo:
-    del options
-    return BackboneInfo(estimate=False, time=False)
+    return BackboneInfo(estimate=False, time=False, classes=options.classes)
 
 
 def check_decoder(options: DecoderOptions, context: RecipeContext) -> Iterator[Issue]:
