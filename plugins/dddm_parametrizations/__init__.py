@@ -9,6 +9,7 @@ _TIMES: Final = Conformance(
     examples=(
         {},
         {"network_time": "schedule"},
+        {"network_time": "unit"},
         {"network_time": "log-sigma"},
         {"network_time": "arctan", "sigma_data": 0.75},
     )

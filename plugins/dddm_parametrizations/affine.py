@@ -31,6 +31,8 @@ with σ_min = 0.  In a and s, with w² = s² + a² σ_d² and δ = max(0, s − 
 
 Network times, beside the schedule's own:
 
+    unit         t/T                               from 0 to 1: for derivatives along t, which a
+                                                   factor of 1000 makes a thousand times as large
     log-sigma    ¼ ln σ                            EDM, table 1
     arctan       1000 · (2/π) · atan(σ/σ_d)        from 0 to 1000, evenly for a circular path
 
@@ -83,6 +85,8 @@ class Affine(Parametrization):
     def network_time(self, t: Tensor) -> Tensor:
         if self._network_time == "schedule":
             return self._schedule.network_time(t)
+        if self._network_time == "unit":
+            return (t.to(torch.float64) / self._schedule.last_time).float()
         a, s = self._schedule.signal(t), self._schedule.noise(t)
         if self._network_time == "log-sigma":
             return ((s.clamp_min(_SMALLEST).log() - a.clamp_min(_SMALLEST).log()) / 4).float()

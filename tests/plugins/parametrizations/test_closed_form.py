@@ -181,6 +181,13 @@ def test_arctan_is_between_0_and_1000(path: ToySchedule) -> None:
     torch.testing.assert_close(end, torch.tensor([1000.0]))
 
 
+@every_path
+def test_unit_is_the_fraction_of_the_last_time(path: ToySchedule) -> None:
+    made = edm(EdmOptions(network_time="unit"), schedule=path)
+    expected = (times(path).double() / path.last_time).float()
+    torch.testing.assert_close(made.network_time(times(path)), expected, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("name", MAKERS)
 def test_times_may_be_differentiated(name: str) -> None:
     """Along t of a continuous path, forward mode agrees with finite differences."""
