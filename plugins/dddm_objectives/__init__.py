@@ -17,7 +17,13 @@ from dddm_objectives.options import (
     describe_flow_matching,
     describe_mean_flow,
 )
-from dddm_objectives.set_options import DriftingOptions, check_drifting, describe_drifting
+from dddm_objectives.set_options import (
+    DirectlyDriftingOptions,
+    DriftingOptions,
+    check_drifting,
+    describe_directly_drifting,
+    describe_drifting,
+)
 
 
 @hookimpl
@@ -119,6 +125,21 @@ def dddm_register(registrar: Registrar) -> None:
                     "features": {"use": "pixels-8x8"},
                 },
                 {"rows": 4, "real": 6, "learned": 1.0, "learned_epochs": 1},
+            )
+        ),
+    )
+    registrar.add(
+        Kind.OBJECTIVE,
+        "directly-drifting",
+        target="dddm_objectives.directly_drifting:DirectlyDrifting",
+        options=DirectlyDriftingOptions,
+        check=check_drifting,
+        describe=describe_directly_drifting,
+        summary="Drifting over chains of algorithm 2, kept in a store; not from a paper.",
+        conformance=Conformance(
+            examples=(
+                {"rows": 4, "real": 6, "patch_sizes": [3]},
+                {"rows": 5, "real": 6, "patches": 0.0, "restart": 0.5},
             )
         ),
     )

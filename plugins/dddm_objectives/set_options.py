@@ -5,7 +5,7 @@ from typing import Final, final
 
 from attrs import frozen
 
-from dddm.interfaces.info import ObjectiveInfo, SetInfo
+from dddm.interfaces.info import MemoryField, ObjectiveInfo, SetInfo
 from dddm.interfaces.plugin import (
     Issue,
     Kind,
@@ -83,6 +83,25 @@ class DriftingOptions(ComparisonOptions):
     real: int = option(120, at_least=2, help="m, real images of the class to compare with.")
 
 
+@final
+@frozen(kw_only=True)
+class DirectlyDriftingOptions(ComparisonOptions):
+    """Options of `directly-drifting`."""
+
+    rows: int = option(
+        10,
+        at_least=4,
+        help="n, rows of a set, all of one class: half first, half later steps.",
+    )
+    real: int = option(120, at_least=2, help="m, real images of the class to compare with.")
+    restart: float = option(
+        0.1, at_least=0, at_most=1, help="ρ: probability of replacing a chain by a new one."
+    )
+    memory_rows: int = option(
+        2000, at_least=1, help="Chains in the memory; the more, the older their estimates."
+    )
+
+
 def describe_drifting(options: DriftingOptions) -> ObjectiveInfo:
     return ObjectiveInfo(
         sets=SetInfo(rows=options.rows, real=options.real),
@@ -92,7 +111,28 @@ def describe_drifting(options: DriftingOptions) -> ObjectiveInfo:
     )
 
 
-def check_drifting(options: DriftingOptions, context: RecipeContext) -> Iterator[Issue]:
+def describe_directly_drifting(options: DirectlyDriftingOptions) -> ObjectiveInfo:
+    later = options.rows - options.rows // 2
+    return ObjectiveInfo(
+        memory=(
+            MemoryField(name="estimate"),
+            MemoryField(name="x_T"),
+            MemoryField(name="depth", shape=(1, 1, 1), initial="zeros"),
+        ),
+        memory_rows=options.memory_rows,
+        sets=SetInfo(rows=options.rows, real=options.real),
+        metric=False,
+        average=True,
+        evaluations_without_gradient=later / options.rows,
+        estimate="estimate",
+        gradient_features=options.features is not None,
+        times="last",
+    )
+
+
+def check_drifting(
+    options: DriftingOptions | DirectlyDriftingOptions, context: RecipeContext
+) -> Iterator[Issue]:
     yield from check_comparison(options, context)
     yield from check_sets(context, rows=options.rows, real=options.real)
 

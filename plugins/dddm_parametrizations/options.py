@@ -18,7 +18,9 @@ _DATA_HELP = "σ_d, the approximate standard deviation of the images."
 class PlainOptions:
     """Options of `residual`, `x-prediction`, `noise`, `v-prediction` and `velocity`."""
 
-    network_time: Literal["schedule", "unit", "log-sigma", "arctan"] = option("schedule", help=_TIME_HELP)
+    network_time: Literal["schedule", "unit", "log-sigma", "arctan"] = option(
+        "schedule", help=_TIME_HELP
+    )
     sigma_data: float = option(
         0.5, above=0, help='Standard deviation of the images, for network_time = "arctan" alone.'
     )
@@ -29,7 +31,9 @@ class PlainOptions:
 class EdmOptions:
     """Options of `edm`."""
 
-    network_time: Literal["schedule", "unit", "log-sigma", "arctan"] = option("log-sigma", help=_TIME_HELP)
+    network_time: Literal["schedule", "unit", "log-sigma", "arctan"] = option(
+        "log-sigma", help=_TIME_HELP
+    )
     sigma_data: float = option(0.5, above=0, help=_DATA_HELP)
 
 
@@ -38,7 +42,9 @@ class EdmOptions:
 class ConsistencyOptions:
     """Options of `consistency`."""
 
-    network_time: Literal["schedule", "unit", "log-sigma", "arctan"] = option("log-sigma", help=_TIME_HELP)
+    network_time: Literal["schedule", "unit", "log-sigma", "arctan"] = option(
+        "log-sigma", help=_TIME_HELP
+    )
     sigma_data: float = option(0.5, above=0, help=_DATA_HELP)
     sigma_min: float = option(
         0.002, at_least=0, help="The noise at and below which the estimate is x_t/a itself."

@@ -86,6 +86,7 @@ PACKAGES = {
             "consistency",
             "denoising",
             "directly-denoising",
+            "directly-drifting",
             "drifting",
             "energy-score",
             "flow-matching",

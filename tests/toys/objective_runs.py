@@ -25,6 +25,7 @@ RECIPES: Final = (
     "digits_consistency",
     "digits_consistency_ratio",
     "digits_denoising",
+    "digits_directly_drifting",
     "digits_drifting",
     "digits_energy_score",
     "digits_flow_matching",
