@@ -212,7 +212,10 @@ def _single_components(reader: Reader) -> dict[str, Any]:
     """The component of each table that holds one, its default if left out; None for none."""
     objective = _single(reader, "objective")
     needs = None if objective is None else needs_of(reader, objective)
-    unused = set() if needs is None else set(_unused(reader, needs))
+    if needs is not None:
+        unused = set(_unused(reader, needs))
+    else:  # it cannot be known which of these tables it would use
+        unused = {"targets", "metric"} - reader.tables.keys()
     others = [name for name in COMPONENT_TABLES if name != "objective"]
     return {
         "objective": objective,

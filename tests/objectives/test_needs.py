@@ -164,3 +164,68 @@ def test_features_with_gradient_reach_the_objective(tmp_path: Path, catalogue: C
     folder = run_toy(tmp_path, "features", catalogue=catalogue, steps=2)
     first, second = losses_of(folder)
     assert first != second
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "why", "remedy"),
+    [
+        (
+            "digits_consistency",
+            ("schedule.use=vp", "objective.last_steps=1280"),
+            "the objective consistency needs 1281 times, and the schedule vp has 1000",
+            "use a schedule with more times",
+        ),
+        (
+            "digits_consistency",
+            ("parametrization.use=edm",),
+            "consistency training has a solution of interest only where",
+            'write [parametrization] use = "consistency"',
+        ),
+        (
+            "digits_mean_flow",
+            ("schedule.use=karras",),
+            "average velocities are defined on the linear path",
+            'write [schedule] use = "linear"',
+        ),
+        (
+            "digits_drifting",
+            ("objective.rows=1",),
+            "1 is not at least 2",
+            "write a whole number of at least 2",
+        ),
+        (
+            "digits_drifting",
+            ("objective.real=300",),
+            "sets of 10 images are compared with 300 others",
+            "use smaller sets",
+        ),
+        (
+            "digits_drifting",
+            ("objective.patch_sizes=[9]",),
+            "9 pixels do not fit into images of 8×8",
+            "use 8 or less",
+        ),
+        (
+            "digits_drifting",
+            ("sample.0.use=ddim", "sample.0.steps=[4]"),
+            "the objective drifting trains at T alone",
+            "use 1 step",
+        ),
+        (
+            "digits_denoising",
+            ("sample.0.guidance=2.0",),
+            "it needs label_dropout",
+            "label_dropout = 0.1",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_built_in_recipe_that_cannot_work_is_refused(
+    recipe: str, overrides: tuple[str, ...], why: str, remedy: str
+) -> None:
+    """With one error, and what to write instead."""
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(recipe, overrides=overrides, catalogue=load_catalogue())
+    assert why in str(caught.value)
+    assert remedy in str(caught.value)
+    assert str(caught.value).count("try: ") == 1
