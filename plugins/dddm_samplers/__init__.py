@@ -7,8 +7,10 @@ from dddm_samplers.options import (
     AnnealedOptions,
     ConsistencyOptions,
     DdimOptions,
+    DiffusersOptions,
     FixedTimeOptions,
     check_consistency,
+    check_diffusers,
 )
 
 
@@ -83,4 +85,23 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_samplers.jump:Jump",
         summary="Steps of a network with a second time (MeanFlow, Geng et al. 2025).",
         describe=describe_jump,
+    )
+    registrar.add(
+        Kind.SAMPLER,
+        "diffusers",
+        target="dddm_samplers.diffusers_schedulers:DiffusersScheduler",
+        options=DiffusersOptions,
+        check=check_diffusers,
+        summary="Any scheduler of the library diffusers that makes one evaluation a step.",
+        conformance=Conformance(
+            examples=(
+                {},
+                {"scheduler": "DDPMScheduler", "clamp": True},
+                {"scheduler": "DDIMScheduler"},
+                {"scheduler": "DEISMultistepScheduler", "settings": ["solver_order=3"]},
+                {"scheduler": "UniPCMultistepScheduler"},
+                {"settings": ["algorithm_type=sde-dpmsolver++"]},
+                {"scheduler": "EulerDiscreteScheduler"},
+            )
+        ),
     )

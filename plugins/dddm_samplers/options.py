@@ -1,5 +1,6 @@
 """Options of the built-in samplers; imports no torch."""
 
+import importlib.util
 import itertools
 from collections.abc import Iterator
 from typing import final
@@ -80,6 +81,35 @@ class ConsistencyOptions:
         help="The noise s/a that estimates still have, the boundary of consistency models.",
     )
     clamp: bool = option(default=True, help=_CLAMP_HELP)
+
+
+@final
+@frozen(kw_only=True)
+class DiffusersOptions:
+    """Options of `diffusers`."""
+
+    scheduler: str = option(
+        "DPMSolverMultistepScheduler",
+        help="Class name of a scheduler of diffusers that makes one evaluation a step, such as "
+        "DDPMScheduler, DDIMScheduler, DEISMultistepScheduler or UniPCMultistepScheduler.",
+    )
+    settings: tuple[str, ...] = option(
+        (),
+        help="Arguments of that class, such as solver_order=3 or algorithm_type=sde-dpmsolver++.  "
+        "The schedule decides times and noise.",
+    )
+    clamp: bool = option(default=False, help=_CLAMP_HELP)
+
+
+def check_diffusers(options: DiffusersOptions, context: RecipeContext) -> Iterator[Issue]:
+    """Check that diffusers is installed."""
+    del options, context
+    if importlib.util.find_spec("diffusers") is None:
+        yield Issue(
+            option="scheduler",
+            what="the package diffusers is not installed",
+            remedy="pip install 'dddm[diffusers]', or use another sampler, such as ddim",
+        )
 
 
 def check_consistency(options: ConsistencyOptions, context: RecipeContext) -> Iterator[Issue]:

@@ -59,7 +59,16 @@ PACKAGES = {
     "dddm_samplers": (
         Kind.SAMPLER,
         Sampler,
-        ["accelerated", "annealed", "consistency", "ddim", "fixed-time", "heun", "jump"],
+        [
+            "accelerated",
+            "annealed",
+            "consistency",
+            "ddim",
+            "diffusers",
+            "fixed-time",
+            "heun",
+            "jump",
+        ],
     ),
     "dddm_datasets": (
         Kind.DATASET,
