@@ -23,7 +23,7 @@ from dddm.generate.sample import (
 )
 from dddm.interfaces.plugin import Kind
 from dddm.interfaces.sampler import Denoiser, Sampler, StepNoise
-from dddm.recipe.model import BLOCK_IMAGES, ComponentConfig, SampleSpec
+from dddm.recipe.model import BLOCK_IMAGES, ComponentConfig, Guidance, SampleSpec
 
 
 @final
@@ -132,6 +132,30 @@ def test_progress_counts_every_evaluation(sampler: Sampler, evaluations: int) ->
         assert made == list(range(1, 2 * evaluations + 1))
     assert (1, evaluations) in seen
     assert [found for found in seen if found[0] == 2] == [(2, 2 * evaluations)]
+
+
+@pytest.mark.parametrize(("interval", "made"), [(None, 2 * (1 + 5)), ((1.5, 2.5), 1 + 5 + 2)])
+def test_guidance_counts_twice(interval: tuple[float, float] | None, made: int) -> None:
+    """Announced as if every evaluation were guided; counted as the network was asked.
+
+    Heun's method visits the times 10, 7, 7, 3 and 3 in 3 steps, 10 in one: at 7 the noise level
+    tan(7π/20) is 1.96, at the others 0.51 and more than 10¹⁵.
+    """
+    model = ToyDenoiser(ToySchedule(), mixing)
+    guided = evolve(generator(), model=model, classes=("a", "b"), no_class=2)
+    wanted = spec(3, 1, images=3, guidance=Guidance(scale=2.0, interval=interval))
+    assert evaluations_per_image(wanted, sampler=Heun(None)) == 12
+    seen: list[int] = []
+    (block,) = generate_blocks(
+        wanted,
+        generator=guided,
+        sampler=Heun(None),
+        progress=lambda _, evaluations: seen.append(evaluations),
+    )
+    assert block.evaluations == made * BLOCK_IMAGES
+    assert len(model.refined) == made
+    assert seen == sorted(set(seen))
+    assert seen[-1] == 12
 
 
 @pytest.mark.parametrize("block_images", [5, BLOCK_IMAGES])

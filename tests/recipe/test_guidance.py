@@ -148,6 +148,7 @@ def test_the_network_has_one_class_more(tmp_path: Path) -> None:
         network = instantiate_backbone(recipe, shape=shape, classes=10)
         tables = [p for p in network.parameters() if p.ndim == 2 and len(p) == rows]
         assert len(tables) == 1
+    assert dropping.network_classes(0) == 0, "images without classes have no class more"
     options = evolve(dropping.backbone.options, classes=False)
     unfit = evolve(dropping, backbone=evolve(dropping.backbone, options=options))
     for classes in (0, 10):
