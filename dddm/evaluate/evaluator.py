@@ -26,6 +26,7 @@ from dddm.interfaces.info import ImageShape, Measure
 from dddm.interfaces.measurement import Floor, Measurement
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.observer import DataProgress, ScoreMeasured
+from dddm.interfaces.plugin import Kind
 from dddm.interfaces.score import Reference, Score
 from dddm.recipe.model import ComponentConfig, Evaluation, Recipe, plain, score_info
 from dddm.recipe.protocol import score_name
@@ -239,7 +240,7 @@ class Evaluator:
     ) -> None:
         self._config, self._features, self._evaluation = config, features, evaluation
         self._context, self._announced = context, announced
-        self._warnings = () if recipe is None else tuple(_same_data(recipe, config, features))
+        self._warnings = () if recipe is None else tuple(_circular(recipe, config, features))
         self._announce(self._warnings)
         features.to(context.device)
         train = self._real_features(real.train, "training images")
@@ -387,26 +388,34 @@ class Evaluator:
                 self._context.events.notice(text)
 
 
-def _same_data(recipe: Recipe, config: ComponentConfig, features: Features) -> Iterator[str]:
-    """A warning if the features and the training metric were trained on the same data."""
+def _circular(recipe: Recipe, config: ComponentConfig, features: Features) -> Iterator[str]:
+    """Warnings if training may fit what the features measure."""
     name = config.component.name
-    if features.trained_on is None or recipe.metric is None:
-        return
-    metric_name = recipe.metric.component.name
-    try:
-        metric: Metric = recipe.metric.instantiate()
-    except DataError as error:  # scoring does not need the metric's weights
-        yield (
-            f"it is unknown whether the metric {metric_name} was trained on {features.trained_on}, "
-            f"like the features {name}: {error.what.partition(':')[0]}"
-        )
-        return
-    if features.trained_on == metric.trained_on:
-        yield (
-            f"the features {name} and the metric {metric_name} were both trained on "
-            f"{features.trained_on}, so training may fit what the score measures; score in other "
-            "features too"
-        )
+    inside = [one for one in recipe.objective.nested if one.component.kind is Kind.FEATURES]
+    used = [*(() if recipe.metric is None else (recipe.metric,)), *inside]
+    for one in used:
+        title = f"the {one.component.kind.value} {one.component.name}"
+        if one.component == config.component:
+            yield (
+                f"the loss was computed in {title}, so training fits what the score measures; "
+                "score in other features"
+            )
+            continue
+        if features.trained_on is None:
+            continue
+        try:
+            trained: Metric | Features = one.instantiate()
+        except DataError as error:  # scoring does not need the weights of the loss
+            yield (
+                f"it is unknown whether {title} was trained on {features.trained_on}, "
+                f"like the features {name}: {error.what.partition(':')[0]}"
+            )
+            continue
+        if features.trained_on == trained.trained_on:
+            yield (
+                f"the features {name} and {title} were both trained on {features.trained_on}, so "
+                "training may fit what the score measures; score in other features too"
+            )
 
 
 @final

@@ -222,6 +222,11 @@ def _objective(
                 "set its option for that, such as second_time = true",
             ),
             (
+                needs.times == "all" and not network.time,
+                f"{name} trains at all times, and {net} does not take the time",
+                'use another backbone, such as "adm", or an objective that trains at T alone',
+            ),
+            (
                 needs.derivatives > 0 and not network.forward_mode,
                 f"{name} needs forward-mode derivatives, which {net} does not support",
                 "use another backbone or objective",
@@ -243,7 +248,7 @@ def _objective(
         yield from _times(reader, name, needs, schedule)
     for features in objective.nested if needs.gradient_features else ():
         if features.component.kind is Kind.FEATURES:
-            path = ("objective",)
+            path = next(path for path, one in reader.components if one is features)
             known = reader.ask(path, _info, features, FeaturesInfo)
             if known is not None and not known.gradient:
                 what = f"{name} needs features with gradient, which {features.component.name} lack"

@@ -57,6 +57,15 @@ def test_features_are_what_the_linear_layer_sees(tmp_path: Path, images: Tensor)
     assert torch.equal(plain, inside)
 
 
+def test_its_maps_end_in_its_features(tmp_path: Path, images: Tensor) -> None:
+    """Of three sizes; the mean of the last over places is what `embed` gives."""
+    features = ResNet20Features(written(tmp_path, random_state()))
+    given = images.float() / 127.5 - 1
+    maps = features.maps(given)
+    assert [one.shape[1:] for one in maps] == [(16, 32, 32), (32, 16, 16), (64, 8, 8)]
+    torch.testing.assert_close(maps[-1].mean(dim=(2, 3)), features.embed(given))
+
+
 def test_logits_are_the_network_s_own(tmp_path: Path, images: Tensor) -> None:
     options = written(tmp_path, random_state())
     features = ResNet20Features(options)
