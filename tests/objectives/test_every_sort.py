@@ -66,7 +66,13 @@ def launched(site: Path, folder: Path, *, processes: int, accumulation: int) -> 
             *("--nproc-per-node", str(processes), objective_runs.__file__),
             *(str(folder), str(accumulation), *EVERY),
         ],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{site}:{HERE}"},
+        # Its own cache, so that what is made before training is made by one of the processes.
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": f"{site}:{HERE}",
+            "DDDM_CACHE": str(folder / "cache"),
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from command_line import TINY, write_tiny
 
-from dddm.errors import PluginError, RecipeError
+from dddm.errors import PluginError, RecipeError, UsageError
 from dddm.interfaces.plugin import (
     Issue,
     Kind,
@@ -19,8 +19,8 @@ from dddm.interfaces.plugin import (
     nested_component,
     option,
 )
-from dddm.recipe.model import ComponentConfig
-from dddm.recipe.read import read_recipe
+from dddm.recipe.model import ComponentConfig, plain
+from dddm.recipe.read import read_component, read_recipe
 from dddm.recipe.schema import schema_of
 from dddm.recipe.write import to_toml
 from dddm.registry.catalogue import Catalogue
@@ -131,3 +131,49 @@ def test_a_part_is_annotated_as_one() -> None:
         PluginRegistrar(plugin="toy", package="toy", version="1").add(
             Kind.METRIC, "wrong", target="toy:Wrong", summary="Wrong.", options=Wrong
         )
+
+
+def test_a_part_may_be_optional() -> None:
+    """Then it is None where there is no table, in plain values and to the schema too."""
+
+    @attrs.frozen(kw_only=True)
+    class Maybe:
+        of: NestedComponent | None = nested_component(
+            Kind.METRIC, optional=True, help="The metric, if any."
+        )
+
+    registrar = PluginRegistrar(plugin="toy", package="toy", version="1")
+    registrar.add(Kind.METRIC, "maybe", target="toy:Maybe", summary="Maybe.", options=Maybe)
+    catalogue = Catalogue([*load_catalogue().components(), *registrar.components])
+    without = read_component(Kind.METRIC, "maybe", catalogue=catalogue)
+    assert without.options.of is None
+    assert without.nested == ()
+    assert plain(without.options) == {}
+    inside = read_component(Kind.METRIC, "maybe", options=['of={use = "l2"}'], catalogue=catalogue)
+    (one,) = inside.nested
+    assert one.component.name == "l2"
+    with pytest.raises(UsageError, match="of must be a table"):
+        read_component(Kind.METRIC, "maybe", options=["of=3"], catalogue=catalogue)
+    validator = jsonschema.Draft7Validator(schema_of(catalogue))
+    for metric, right in (
+        ('[metric]\nuse = "toy:maybe"\n', True),
+        ('[metric]\nuse = "toy:maybe"\nof = { use = "l2" }\n', True),
+        ('[metric]\nuse = "toy:maybe"\nof = 3\n', False),
+    ):
+        assert validator.is_valid(tomllib.loads(TINY.replace(METRIC, metric))) is right
+
+
+def test_a_part_and_its_annotation_agree_on_none() -> None:
+    @attrs.frozen(kw_only=True)
+    class Surely:
+        of: NestedComponent = nested_component(Kind.METRIC, optional=True, help="The metric.")
+
+    @attrs.frozen(kw_only=True)
+    class Perhaps:
+        of: NestedComponent | None = nested_component(Kind.METRIC, help="The metric.")
+
+    for wrong in (Surely, Perhaps):
+        with pytest.raises(PluginError, match="another annotation"):
+            PluginRegistrar(plugin="toy", package="toy", version="1").add(
+                Kind.METRIC, "wrong", target="toy:Wrong", summary="Wrong.", options=wrong
+            )

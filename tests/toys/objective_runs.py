@@ -43,6 +43,7 @@ _SMALL: Final = (
 _TAKES_ESTIMATE: Final = frozenset({"chain"})
 _NO_METRIC: Final = frozenset({"flowing", "sets", "chain", "features"})
 _DROPS_LABELS: Final = frozenset({"twice"})
+_MORE: Final = {"digits_drifting": ("objective.learned=1.0", "objective.learned_epochs=1")}
 _OPTIONS: Final = {"features": 'features = { use = "pixels-8x8" }'}
 
 RECIPE: Final = """\
@@ -121,7 +122,9 @@ def run_toy(
     """Run the recipe of a toy, or one that comes with dddm, as `dddm run` does."""
     place = folder / name
     if name in RECIPES:
-        recipe = read_recipe(name, overrides=(*_SMALL, *overrides), catalogue=catalogue)
+        recipe = read_recipe(
+            name, overrides=(*_SMALL, *_MORE.get(name, ()), *overrides), catalogue=catalogue
+        )
     else:
         file = folder / f"{name}.toml"
 

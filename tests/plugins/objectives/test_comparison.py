@@ -27,9 +27,7 @@ SETS, ROWS, REAL = 2, 3, 5
 def with_options(*words: str, **more: Any) -> DriftingOptions:
     """Options as a recipe gives them."""
     options = [f"{name}={value}" for name, value in more.items()] + list(words)
-    use = read_component(
-        Kind.OBJECTIVE, "drifting", options=options, catalogue=load_catalogue()
-    )
+    use = read_component(Kind.OBJECTIVE, "drifting", options=options, catalogue=load_catalogue())
     found: DriftingOptions = use.options
     return found
 
@@ -145,9 +143,7 @@ def test_kept_features_are_those_of_the_images(generated: Tensor, real: Tensor) 
     index = torch.randperm(SETS * REAL).reshape(SETS, REAL)
     images = from_uint8(split.images(index.flatten())).reshape(SETS, REAL, 1, 8, 8)
     fresh, prepared = Comparison(options), Comparison(options)
-    prepared.prepare(
-        images=split, flips=False, device=torch.device("cpu"), progress=no_progress
-    )
+    prepared.prepare(images=split, flips=False, device=torch.device("cpu"), progress=no_progress)
     expected, size = fresh(generated, images)
     # Nothing but the indices says which images they are.
     found, found_size = prepared(generated, torch.zeros_like(images), index=index)
