@@ -62,8 +62,9 @@ class _StopsAtLearning(Observer):
     """Asks the run to stop when features were learned for one pass."""
 
     def on_event(self, event: Event) -> None:
-        learning = isinstance(event, DataProgress) and event.what == "learning features"
-        if learning and event.done > 0:
+        if not isinstance(event, DataProgress):
+            return
+        if event.what == "learning features" and event.done > 0:
             raise StoppedEarly("one pass is enough")
 
 

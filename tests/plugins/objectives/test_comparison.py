@@ -20,7 +20,7 @@ from dddm_objectives import kernels
 from dddm_objectives.comparison import Comparison, drift
 from dddm_objectives.set_options import DriftingOptions, check_drifting
 
-OFF = {"pixels": 0.0, "patches": 0.0, "random": 0.0}
+OFF: dict[str, Any] = {"pixels": 0.0, "patches": 0.0, "random": 0.0}
 SETS, ROWS, REAL = 2, 3, 5
 
 

@@ -178,5 +178,5 @@ def test_maps_of_the_digits_classifier() -> None:
     images = torch.rand(2, 1, 8, 8) * 2 - 1
     fine, coarse = features.maps(images)
     assert (fine.shape, coarse.shape) == ((2, 32, 8, 8), (2, 32, 4, 4))
-    hidden = features._network.trunk[7:](coarse.double())  # noqa: SLF001
+    hidden = features._network.trunk[7:](coarse.double())
     torch.testing.assert_close(hidden.float(), features.embed(images))

@@ -95,8 +95,8 @@ def test_it_is_learned_once(digits: Split, cache: Path, monkeypatch: pytest.Monk
     """A second run reads it; other images, passes or flips are other features."""
     few = some(digits, 100)
     first, _ = learn(few, epochs=1)
-    for other, epochs, flips in ((some(digits, 101), 1, False), (few, 2, False), (few, 1, True)):
-        learn(other, epochs=epochs, flips=flips)
+    for others, epochs, flips in ((some(digits, 101), 1, False), (few, 2, False), (few, 1, True)):
+        learn(others, epochs=epochs, flips=flips)
     assert len(list(cache.glob("*.safetensors"))) == 4
     monkeypatch.setattr(learned, "_train", refuse_to_train)
     again, sentence = learn(few, epochs=1)
@@ -219,7 +219,8 @@ def test_the_contrastive_loss_is_its_formula() -> None:
     every = [*first, *second]
 
     def similarity(a: Tensor, b: Tensor) -> Tensor:
-        return (a @ b) / (a.norm() * b.norm()) / 0.2
+        cosine: Tensor = torch.dot(a, b) / (a.norm() * b.norm())
+        return cosine / 0.2
 
     losses = []
     for i in range(8):
