@@ -220,6 +220,32 @@ def test_related_features_are_warned_of(folder: RunFolder, splits: dict[str, Spl
     assert not any(isinstance(event, Notice) for event in score_all(plain, folder)[1])
 
 
+@pytest.mark.parametrize(
+    ("inside", "words"),
+    [
+        ("digits-classifier", ["the loss was computed in the features digits-classifier"]),
+        ("pixels", []),
+        (None, []),
+    ],
+)
+def test_the_loss_s_own_features_are_warned_of(
+    folder: RunFolder, splits: dict[str, Split], inside: str | None, words: list[str]
+) -> None:
+    """Where the objective compared images in what the samples are scored in."""
+    put_samples(folder, images_of(splits["train"], 20))
+    options = [] if inside is None else [f"features={{use={inside!r}}}"]
+    objective = read_component(Kind.OBJECTIVE, "drifting", options=options, catalogue=CATALOGUE)
+    features = read_component(Kind.FEATURES, "digits-classifier", catalogue=CATALOGUE)
+    score = read_component(Kind.SCORE, "nearest", catalogue=CATALOGUE)
+    recipe = evolve(
+        make_recipe(),
+        objective=objective,
+        evaluate=Evaluation(features=(features,), scores=(score,)),
+    )
+    (scored,), _ = score_all(recipe, folder)
+    assert [text.partition(",")[0] for text in scored.warnings] == words
+
+
 def test_one_image_has_no_frechet_distance(folder: RunFolder, splits: dict[str, Split]) -> None:
     """It is said, and the rest is measured; where no set is large enough, it is refused."""
     put_samples(folder, images_of(splits["train"], 1))
