@@ -308,7 +308,7 @@ def recipe_page(catalogue: Catalogue) -> str:
     keys = schema_of(catalogue)["properties"]
     top = ["| Key | |", "| --- | --- |"] + [
         f"| `{name}` | {keys[name]['description']} |"
-        for name in ("format", "name", "seed", "requires", "extends", "sweep")
+        for name in ("format", "name", "seed", "requires", "extends", "sweep", "training_seeds")
     ]
     parts = [
         f"""\

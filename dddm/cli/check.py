@@ -26,10 +26,12 @@ def check(ctx: click.Context, recipe: str, overrides: tuple[str, ...], as_json: 
     base, entries = (read.base, read.entries) if isinstance(read, Sweep) else (read, ())
     if as_json:
         facts = {"recipe": recipe, "name": base.name, "sha256": base.fingerprint}
-        sums = {entry.name: entry.recipe.fingerprint for entry in entries}
+        sums = {run.name: run.recipe.fingerprint for entry in entries for run in entry.runs}
         show_json({**facts, "entries": sums} if sums else facts)
     elif entries:
         names = ", ".join(entry.name for entry in entries)
-        click.echo(f"{recipe}: no errors; a sweep of {len(entries)}: {names}")
+        seeds = ", ".join(map(str, read.training_seeds)) if isinstance(read, Sweep) else ""
+        each = f"; each with the training seeds {seeds}" if seeds else ""
+        click.echo(f"{recipe}: no errors; a sweep of {len(entries)}: {names}{each}")
     else:
         click.echo(f"{recipe}: no errors")

@@ -21,7 +21,7 @@ from dddm.train.launch import is_worker
 
 if TYPE_CHECKING:
     from dddm.recipe.model import Recipe
-    from dddm.recipe.sweep import Entry, Sweep
+    from dddm.recipe.sweep import EntryRun, Sweep
     from dddm.train.stopping import StopRequest
 
 
@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder of the run.  [default: runs/NAME, with the recipe's name]",
 )
-@click.option("--entry", metavar="NAME", help="Run only this entry of a sweep.")
+@click.option(
+    "--entry",
+    metavar="NAME",
+    help="Run only this entry of a sweep, or one of its training seeds: NAME/seed-0.",
+)
 @device_option
 @click.option(
     "--dry-run",
@@ -77,15 +81,15 @@ def run(  # noqa: PLR0917 - click passes them by name
     # Before torch is imported, so that Ctrl-C is a request to stop from here on.
     with stop_on_signals() as stop:
         from dddm.recipe.model import check_processes
-        from dddm.recipe.sweep import Sweep, choose_entry, read_recipe_or_sweep
+        from dddm.recipe.sweep import Sweep, choose_runs, read_recipe_or_sweep
 
         catalogue = catalogue_of(ctx)
         read = read_recipe_or_sweep(recipe, overrides=overrides, catalogue=catalogue)
-        chosen = None if entry is None else choose_entry(read, entry)
+        chosen = None if entry is None else choose_runs(read, entry)
         if isinstance(read, Sweep):
             path = folder or Path("runs") / read.base.name
-            entries = read.entries if chosen is None else (chosen,)
-            recipes = [one.recipe for one in entries]
+            runs = read.runs if chosen is None else chosen
+            recipes = [one.recipe for one in runs]
         else:
             path = folder or Path("runs") / read.name
             recipes = [read]
@@ -100,15 +104,15 @@ def run(  # noqa: PLR0917 - click passes them by name
 
         if isinstance(read, Sweep):
             if nproc is None and not is_worker():
-                _run_sweep(read, entries, path, run_here, stop=stop, as_json=as_json)
+                _run_sweep(read, runs, path, run_here, stop=stop, as_json=as_json)
                 return
-            if chosen is None:
+            if len(runs) > 1:
                 raise UsageError(
                     "several processes run one entry of a sweep at a time",
                     where=recipe,
-                    remedy="choose one: --entry " + " or --entry ".join(e.name for e in entries),
+                    remedy="choose one: --entry " + " or --entry ".join(one.name for one in runs),
                 )
-            read, path = chosen.recipe, path / chosen.name
+            read, path = runs[0].recipe, path / runs[0].name
         if nproc is None or is_worker():
             page = run_here(read, path)
             if page is not None:
@@ -135,7 +139,7 @@ def _show_costs(recipes: "Sequence[Recipe]", *, as_json: bool) -> None:
 
 def _run_sweep(
     sweep: "Sweep",
-    entries: "Sequence[Entry]",
+    runs: "Sequence[EntryRun]",
     folder: Path,
     run_entry: "Callable[[Recipe, Path], object]",
     *,
@@ -147,7 +151,7 @@ def _run_sweep(
 
     outcome = run_sweep(
         sweep,
-        chosen=entries,
+        chosen=runs,
         folder=folder,
         run_entry=run_entry,
         stop=stop,

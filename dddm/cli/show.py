@@ -39,21 +39,26 @@ def show(  # noqa: PLR0917 - click passes them by name
       dddm show digits > mine.toml
       dddm show my-sweep.toml --entry l1
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.recipe.sweep import Sweep, choose_entry, read_recipe_or_sweep
+    from dddm.recipe.sweep import Sweep, choose_entry, choose_runs, read_recipe_or_sweep
     from dddm.recipe.write import sweep_to_lines, to_lines, to_toml
 
     found = read_recipe_or_sweep(recipe, overrides=overrides, catalogue=catalogue_of(ctx))
     if entry is not None:
-        found = choose_entry(found, entry).recipe
+        runs = choose_runs(found, entry)
+        found = runs[0].recipe if len(runs) == 1 else choose_entry(found, entry).recipe
     read, entries = (found.base, found.entries) if isinstance(found, Sweep) else (found, ())
+    seeds = found.training_seeds if isinstance(found, Sweep) else ()
     if as_json:
         facts = {"fingerprint": read.fingerprint, "recipe": read.tables, "origins": read.origins}
-        show_json(facts | ({"entries": [_facts(one) for one in entries]} if entries else {}))
+        of_sweep: dict[str, Any] = {"training_seeds": list(seeds)} if seeds else {}
+        if entries:
+            of_sweep["entries"] = [_facts(one) for one in entries]
+        show_json(facts | of_sweep)
     elif origin:
-        for line in (*to_lines(read), *sweep_to_lines(entries)):
+        for line in (*to_lines(read), *sweep_to_lines(entries, training_seeds=seeds)):
             click.echo(line)
     else:
-        click.echo(to_toml(read, entries=entries), nl=False)
+        click.echo(to_toml(read, entries=entries, training_seeds=seeds), nl=False)
 
 
 def _facts(entry: "Entry") -> dict[str, Any]:

@@ -74,4 +74,7 @@ def _cell(column: "Column", row: int) -> "Text":
     if score is None:
         return Text("–")
     shown = Text(number(score.value), "bold" if column.is_best(row) else "")
-    return shown if deviation is None else Text.assemble(shown, f" ± {spread(deviation)}")
+    more = "" if deviation is None else f" ± {spread(deviation)}"
+    if score.seeds_counted:
+        more += f" ({score.seeds_counted})"
+    return Text.assemble(shown, more) if more else shown

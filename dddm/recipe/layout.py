@@ -38,9 +38,15 @@ DURATIONS: Final = ("epochs", "steps", "images", "training_flops")
 
 KEYS: Final = (
     "format", "name", "seed", "requires", "extends", *COMPONENT_TABLES, "train", "sample",
-    "evaluate", "observe", "reported", "sweep",
+    "evaluate", "observe", "reported", "sweep", "training_seeds",
 )  # fmt: skip
 """All keys at the top of a recipe."""
+
+SWEEP_KEYS: Final = ("sweep", "training_seeds")
+"""Those that make several recipes of one."""
+
+SEEDS: Final = 2**63
+"""Seeds are below this."""
 
 PLACES: Final = {
     **{kind: f"[{table}]" for table, kind in COMPONENT_TABLES.items()},

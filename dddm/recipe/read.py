@@ -20,7 +20,16 @@ from dddm.interfaces.plugin import Kind
 from dddm.recipe import reported
 from dddm.recipe.cross_checks import check_together, needs_of
 from dddm.recipe.evaluation import evaluation_of, with_preset
-from dddm.recipe.layout import COMPONENT_TABLES, DEFAULTS, FORMAT, KEYS, OPTIONAL, may_name_a_folder
+from dddm.recipe.layout import (
+    COMPONENT_TABLES,
+    DEFAULTS,
+    FORMAT,
+    KEYS,
+    OPTIONAL,
+    SEEDS,
+    SWEEP_KEYS,
+    may_name_a_folder,
+)
 from dddm.recipe.locate import Path
 from dddm.recipe.merge import Node, apply_overrides, merge_files
 from dddm.recipe.model import (
@@ -38,7 +47,6 @@ from dddm.recipe.reader import Reader
 from dddm.recipe.source import Origin, Problem, nearest, refuse
 from dddm.registry.catalogue import Catalogue
 
-_SEEDS: Final = 2**63
 _NAMES: Final = (("evaluate", "features"), ("evaluate", "scores"))
 """Where a component may be given by its name alone."""
 _FROM_FORMAT_1: Final = (
@@ -68,7 +76,7 @@ def read_recipe(
         RecipeError: with everything that is wrong, each with its position.
         PluginError: if plugins alone are at fault.
     """
-    root, problems = apply_overrides(merge_files(recipe).without("sweep"), overrides)
+    root, problems = apply_overrides(merge_files(recipe).without(*SWEEP_KEYS), overrides)
     if problems:
         refuse(problems)
     if preset is not None:
@@ -163,7 +171,7 @@ def _check_top(reader: Reader) -> None:
             remedy='write, for instance, name = "my-digits"',
             at_value=True,
         )
-    if type(seed) is not int or not 0 <= seed < _SEEDS:
+    if type(seed) is not int or not 0 <= seed < SEEDS:
         reader.add_problem(
             f"seed: expected a whole number of at least 0 and below 2^63, found {seed!r}",
             path=("seed",),

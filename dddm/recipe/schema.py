@@ -131,6 +131,15 @@ class _Builder:
             # As in a recipe that extends another, an entry may leave out anything else.
             **{key: {"$ref": f"#/properties/{key}"} for key in in_entries},
         }
+        keys["training_seeds"] = {
+            "description": "Seeds with each of which every entry of the sweep is trained; results "
+            "are means over them.",
+            "type": "array",
+            "items": {"type": "integer", "minimum": 0},
+            "minItems": 1,
+            "uniqueItems": True,
+            "examples": [[0, 1, 2]],
+        }
         keys["sweep"] = {
             "description": "Recipes that each change something of this one.",
             **_array({**_closed_table(entry), "required": ["name"]}),

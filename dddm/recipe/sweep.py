@@ -6,24 +6,28 @@
 
 Order: defaults < the file it extends < the file < the entry < `--set`.  The recipe without its
 sweep must be valid on its own; what is wrong there is shown once, not for every entry.
+
+With `training_seeds = [0, 1, 2]` every entry is trained once with each seed, and the results are
+compared as means: then entries that cannot be compared are refused.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, Final, final
 
-from attrs import evolve, frozen
+from attrs import Factory, evolve, frozen
 
 from dddm.errors import UsageError
-from dddm.recipe.layout import may_name_a_folder
+from dddm.recipe.layout import SEEDS, SWEEP_KEYS, may_name_a_folder
 from dddm.recipe.merge import Node, apply_overrides, merge, merge_files
 from dddm.recipe.model import Recipe
 from dddm.recipe.read import check
-from dddm.recipe.source import Problem, nearest, refuse
+from dddm.recipe.source import Origin, Problem, nearest, refuse
 from dddm.registry.catalogue import Catalogue
 
 _KEY: Final = "sweep"
-_SHARED: Final = ("format", "requires", "extends")
+_TRAINING_SEEDS: Final = "training_seeds"
+_SHARED: Final = ("format", "requires", "extends", _TRAINING_SEEDS)
 """Keys that hold for all entries, so that none can change them."""
 
 _RESERVED: Final = ("sweep.json", "sweep.md", "sweep.html", "recipe.toml", "run.json")
@@ -32,18 +36,38 @@ _RESERVED: Final = ("sweep.json", "sweep.md", "sweep.html", "recipe.toml", "run.
 
 @final
 @frozen(kw_only=True)
+class EntryRun:
+    """One training of an entry.
+
+    Attributes:
+        name: `l1`, or `l1/seed-0` with training seeds; also its run folder within the sweep's.
+        recipe: with the training seed as its `seed`; named `SWEEP-l1`, or `SWEEP-l1-seed-0`.
+        seed: the training seed; None in a sweep without.
+    """
+
+    name: str
+    recipe: Recipe
+    seed: int | None = None
+
+
+@final
+@frozen(kw_only=True)
 class Entry:
     """One recipe of a sweep.
 
     Attributes:
-        name: also the name of its run folder within the sweep's.
         changes: what it says, without its name and without defaults.
-        recipe: what it resolves to; its name is the sweep's, a hyphen, and the entry's.
+        recipe: what it resolves to without a training seed; its name is the sweep's, a hyphen, and
+            the entry's.
+        runs: its trainings, one for each training seed; a single one in a sweep without.
     """
 
     name: str
     changes: Mapping[str, Any]
     recipe: Recipe
+    runs: tuple[EntryRun, ...] = Factory(
+        lambda self: (EntryRun(name=self.name, recipe=self.recipe),), takes_self=True
+    )
 
 
 @final
@@ -54,10 +78,22 @@ class Sweep:
     Attributes:
         base: the recipe without the sweep.
         entries: in the order of the file.
+        training_seeds: with each of which every entry is trained; empty without.
     """
 
     base: Recipe
     entries: tuple[Entry, ...]
+    training_seeds: tuple[int, ...] = ()
+
+    @property
+    def runs(self) -> tuple[EntryRun, ...]:
+        """All trainings: every entry with the first seed, then with the next.
+
+        So that a sweep that is stopped has all entries rather than all seeds of a few.
+        """
+        return tuple(
+            run for runs in zip(*(e.runs for e in self.entries), strict=True) for run in runs
+        )
 
 
 def read_recipe_or_sweep(
@@ -78,20 +114,41 @@ def read_recipe_or_sweep(
     to_sweep = [words for words in overrides if _changes_sweep(words)]
     to_all = [words for words in overrides if not _changes_sweep(words)]
     whole, problems = apply_overrides(merge_files(recipe), to_sweep)
-    base, more = apply_overrides(whole.without(_KEY), to_all)
+    base, more = apply_overrides(whole.without(*SWEEP_KEYS), to_all)
     if problems or more:
         refuse([*problems, *more])
     checked, problems = check(base, catalogue)
     sweep = whole.table.get(_KEY)
     if sweep is None or sweep.value == []:
-        if checked is None:
+        if sweep is None and _TRAINING_SEEDS in whole.table:
+            problems.append(_seeds_without_sweep(whole.table[_TRAINING_SEEDS]))
+        if problems or checked is None:
             refuse(problems)
         return checked
-    found, entries = _read_entries(whole, overrides=to_all, catalogue=catalogue, known=problems)
+    seeds, found = _training_seeds(whole)
+    problems += found
+    if seeds:
+        problems += _overridden_seeds(to_all)
+    found, entries = _read_entries(
+        whole, overrides=to_all, catalogue=catalogue, known=problems, seeds=seeds
+    )
     problems += found
     if problems or checked is None:
         refuse(problems)
-    return Sweep(base=checked, entries=entries)
+    return Sweep(base=checked, entries=entries, training_seeds=tuple(n.value for n in seeds))
+
+
+def choose_runs(read: Recipe | Sweep, name: str) -> tuple[EntryRun, ...]:
+    """The runs of the entry `l1`, or the one run `l1/seed-0`.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    if isinstance(read, Sweep):
+        for run in read.runs:
+            if run.name == name:
+                return (run,)
+    return choose_entry(read, name).runs
 
 
 def choose_entry(read: Recipe | Sweep, name: str) -> Entry:
@@ -112,11 +169,54 @@ def choose_entry(read: Recipe | Sweep, name: str) -> Entry:
 
 
 def _changes_sweep(words: str) -> bool:
-    return words.partition("=")[0].split(".")[0].strip() == _KEY
+    return words.partition("=")[0].split(".")[0].strip() in SWEEP_KEYS
+
+
+def _seeds_without_sweep(node: Node) -> Problem:
+    return Problem(
+        what="training_seeds are those of a sweep, and this recipe has none",
+        remedy="write seed = … for a single recipe, or add [[sweep]]",
+        origin=node.origin,
+    )
+
+
+def _training_seeds(whole: Node) -> tuple[list[Node], list[Problem]]:
+    """The seeds, none where there is no such key, and what is wrong with them."""
+    node = whole.table.get(_TRAINING_SEEDS)
+    if node is None:
+        return [], []
+    seeds, remedy = node.plain(), "write, for instance, training_seeds = [0, 1, 2]"
+    if not isinstance(seeds, list) or not seeds:
+        what = "training_seeds must be a list of one seed or more"
+    elif not all(type(seed) is int and 0 <= seed < SEEDS for seed in seeds):
+        what = "training_seeds must be whole numbers of at least 0 and below 2^63"
+    elif len(set(seeds)) < len(seeds):
+        what, remedy = "training_seeds has a seed twice", "leave out the second one"
+    else:
+        return node.value, []
+    return [], [Problem(what=what, remedy=remedy, origin=node.origin, at_value=True)]
+
+
+def _overridden_seeds(overrides: Sequence[str]) -> list[Problem]:
+    """A problem for each `--set seed=…`, which would make all training seeds one."""
+    return [
+        Problem(
+            what="the sweep's training_seeds decide the seed",
+            remedy="write --set training_seeds=[…]",
+            origin=Origin(words=f"--set {words}"),
+        )
+        for words in overrides
+        if words.partition("=")[0].strip() == "seed"
+    ]
 
 
 def _read_entries(
-    whole: Node, *, overrides: Sequence[str], catalogue: Catalogue, known: Sequence[Problem]
+    whole: Node,
+    *,
+    overrides: Sequence[str],
+    catalogue: Catalogue,
+    known: Sequence[Problem],
+    seeds: Sequence[Node],
 ) -> tuple[list[Problem], tuple[Entry, ...]]:
     """All entries, and what is wrong with them except for the known problems of the base."""
     sweep = whole.table[_KEY]
@@ -126,33 +226,54 @@ def _read_entries(
         what = "sweep must be an array of tables, one for each entry"
         remedy = 'write [[sweep]] and under it name = "…" and what it changes'
         return [Problem(what=what, remedy=remedy, origin=sweep.origin)], ()
-    base = whole.without(_KEY, "reported")  # results reported for the base do not hold here
+    base = whole.without(*SWEEP_KEYS, "reported")  # results reported for the base do not hold here
     problems: list[Problem] = []
     names_by_problem: dict[Problem, list[str]] = {}
     entries: list[Entry] = []
     for index, node in enumerate(sweep.value):
         name, wrong_name = _name(sweep.value, index)
-        forbidden = _forbidden_keys(node)
+        forbidden = _forbidden_keys(node, seeds=bool(seeds))
         problems += [*wrong_name, *forbidden]
         if forbidden:
             continue
         changes = node.without("name")
         merged = evolve(merge(base, changes), origin=base.origin)
         merged, found = apply_overrides(merged, overrides)
-        base_name = merged.plain().get("name")
-        if isinstance(base_name, str):
-            named = Node(f"{base_name}-{name}", node.table.get("name", node).origin)
-            merged = evolve(merged, value={**merged.table, "name": named})
+        merged = _extend_name(merged, name, origin=node.table.get("name", node).origin)
         recipe, found = (None, found) if found else check(merged, catalogue)
         for problem in found:
             if problem not in known:
                 names_by_problem.setdefault(problem, []).append(name)
-        if recipe is not None:
-            entries.append(Entry(name=name, changes=changes.plain(), recipe=recipe))
+        if recipe is None:
+            continue
+        entry = Entry(name=name, changes=changes.plain(), recipe=recipe)
+        if seeds:
+            entry = evolve(
+                entry, runs=tuple(_with_seed(merged, seed, name, catalogue) for seed in seeds)
+            )
+        entries.append(entry)
     for problem, names in names_by_problem.items():
         label = f"{'entry' if len(names) == 1 else 'entries'} {', '.join(names)}"
         problems.append(evolve(problem, what=f"{label}: {problem.what}"))
     return problems, tuple(entries)
+
+
+def _extend_name(recipe: Node, name: str, *, origin: Origin) -> Node:
+    """The recipe, its name followed by a hyphen and `name`."""
+    before = recipe.plain().get("name")
+    if not isinstance(before, str):
+        return recipe
+    return evolve(recipe, value={**recipe.table, "name": Node(f"{before}-{name}", origin)})
+
+
+def _with_seed(entry: Node, seed: Node, name: str, catalogue: Catalogue) -> EntryRun:
+    """A run of a valid entry with a valid seed."""
+    folder = f"seed-{seed.value}"
+    seeded = _extend_name(entry, folder, origin=seed.origin)
+    recipe, problems = check(evolve(seeded, value={**seeded.table, "seed": seed}), catalogue)
+    if recipe is None:
+        refuse(problems)
+    return EntryRun(name=f"{name}/{folder}", recipe=recipe, seed=seed.value)
 
 
 def _name(entries: Sequence[Node], index: int) -> tuple[str, list[Problem]]:
@@ -176,9 +297,13 @@ def _name(entries: Sequence[Node], index: int) -> tuple[str, list[Problem]]:
     return (name if valid else str(index)), [problem]
 
 
-def _forbidden_keys(entry: Node) -> list[Problem]:
-    """A problem for each key that an entry cannot change."""
-    return [
+def _forbidden_keys(entry: Node, *, seeds: bool) -> list[Problem]:
+    """A problem for each key that an entry cannot change.
+
+    Args:
+        seeds: whether the sweep has training seeds.
+    """
+    problems = [
         Problem(
             what="an entry cannot contain a sweep"
             if key == _KEY
@@ -191,3 +316,8 @@ def _forbidden_keys(entry: Node) -> list[Problem]:
         for key, node in entry.table.items()
         if key in {_KEY, *_SHARED}
     ]
+    if seeds and "seed" in entry.table:
+        what = "an entry cannot set seed where the sweep has training_seeds"
+        remedy = "leave it out: every entry is trained with each of the training_seeds"
+        problems.append(Problem(what=what, remedy=remedy, origin=entry.table["seed"].origin))
+    return problems

@@ -9,18 +9,31 @@ from dddm.recipe.model import Recipe
 from dddm.recipe.sweep import Entry
 
 
-def to_toml(recipe: Recipe, *, entries: Sequence[Entry] = ()) -> str:
+def to_toml(
+    recipe: Recipe, *, entries: Sequence[Entry] = (), training_seeds: Sequence[int] = ()
+) -> str:
     """TOML with every default filled in; reading it back gives an equal recipe.
 
     Args:
         entries: of its sweep, which are written as they were.
+        training_seeds: of its sweep.
     """
     sweep = [{"name": entry.name, **entry.changes} for entry in entries]
-    return tomli_w.dumps({**recipe.tables, **({"sweep": sweep} if sweep else {})})
+    return tomli_w.dumps(
+        {
+            **recipe.tables,
+            **({"training_seeds": list(training_seeds)} if training_seeds else {}),
+            **({"sweep": sweep} if sweep else {}),
+        }
+    )
 
 
-def sweep_to_lines(entries: Sequence[Entry]) -> Iterator[str]:
+def sweep_to_lines(
+    entries: Sequence[Entry], *, training_seeds: Sequence[int] = ()
+) -> Iterator[str]:
     """`sweep.0.metric.use="l1"` for each value, as `--set` takes it."""
+    if training_seeds:
+        yield f"training_seeds={inline(list(training_seeds))}"
     for index, entry in enumerate(entries):
         yield f"sweep.{index}.name={inline(entry.name)}"
         for line in changes_to_lines(entry.changes):

@@ -11,6 +11,7 @@ from dddm.report.charts import bar_chart
 from dddm.report.html import render
 from dddm.report.sweep_results import Column, EntryResult, SweepTable
 from dddm.report.wording import duration, number, spread
+from dddm.support.quantities import counted
 
 NONE: Final = "–"
 
@@ -46,7 +47,12 @@ def explanation(table: SweepTable) -> list[str]:
     for measure in table.measures:
         best = "" if measure.better == "neither" else f"; {measure.better} is better, best in bold"
         sentences.append(f"{measure.name}: {measure.words}{best}; {measure.explained}.")
-    if any(deviation is not None for column in table.columns for deviation in column.deviations):
+    if table.training_seeds:
+        seeds = counted(len(table.training_seeds), "training seed")
+        sentences.append(
+            f"±: standard deviation over {seeds}; scores and times are means over them."
+        )
+    elif any(deviation is not None for column in table.columns for deviation in column.deviations):
         sentences.append(
             "±: standard deviation over sets of samples with other seeds; the score is their mean."
         )
@@ -68,6 +74,8 @@ def _cell(column: Column, row: int) -> str:
     shown = f"**{number(score.value)}**" if column.is_best(row) else number(score.value)
     if deviation is not None:
         shown += f" ± {spread(deviation)}"
+    if score.seeds_counted:
+        shown += f" ({score.seeds_counted})"
     return f"{shown} (paper {column.reported[row]})" if column.reported[row] else shown
 
 

@@ -1,5 +1,7 @@
 """The table of a sweep: a row for each entry, a column for each score at each step count.
 
+Where every entry was trained with several seeds, a score is the mean over them.
+
 It is read from the entries' run folders as they are, so entries may be run in any order, on several
 machines, and again.
 """
@@ -8,7 +10,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median, stdev
 from typing import Any, final
 
 from attrs import frozen
@@ -17,7 +19,7 @@ from dddm.evaluate.record import ScoreRecord
 from dddm.interfaces.info import Measure
 from dddm.recipe.model import ReportedResult
 from dddm.recipe.reported import in_words
-from dddm.recipe.sweep import Entry, Sweep
+from dddm.recipe.sweep import Entry, EntryRun, Sweep
 from dddm.report.history import read_history, read_run_info, run_state
 from dddm.report.scores import (
     RESAMPLE,
@@ -28,28 +30,28 @@ from dddm.report.scores import (
 )
 from dddm.report.wording import number
 from dddm.support.files import sha256_of
-from dddm.support.quantities import counted_steps
+from dddm.support.quantities import counted, counted_steps
 from dddm.train import checkpoint as checkpoints
 from dddm.train.run_folder import RunFolder
 
 
 @final
 @frozen(kw_only=True)
-class EntryResult:
-    """One entry, and how far its run is.
+class RunResult:
+    """One training of an entry, and how far it is.
 
     Attributes:
         folder: its run folder.
         state: `finished`, `interrupted`, `failed`, `unfinished`, `not started`, or `outdated` where
             the folder was made by another version of the recipe.
-        sentence: what readers should know; empty for a finished entry.
+        sentence: what readers should know; empty for a finished run.
         scores: of this recipe alone.
         seconds: taken by each task.
         parameters: of the network; None until training started.
         checkpoint_sha256: of the newest checkpoint's manifest; None without a checkpoint.
     """
 
-    entry: Entry
+    run: EntryRun
     folder: RunFolder
     state: str
     sentence: str = ""
@@ -58,28 +60,153 @@ class EntryResult:
     parameters: int | None = None
     checkpoint_sha256: str | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "recipe_sha256": self.run.recipe.fingerprint,
+            "folder": self.run.name,
+            "state": self.state,
+            "sentence": self.sentence,
+            "scores": [_score_to_json(score, value=score.value) for score in self.scores],
+            "seconds": dict(self.seconds),
+            "parameters": self.parameters,
+            "checkpoint_sha256": self.checkpoint_sha256,
+        }
+
+
+def _score_to_json(score: ScoreRecord, **values: object) -> dict[str, Any]:
+    """What the same score of several trainings shares, with their value or values."""
+    names = ("sampler", "steps", "evaluations", "images", "reference_images")
+    shared = {name: getattr(score, name) for name in names}
+    return {"measure": score.measure.name, "name": score.name, **values, **shared}
+
+
+@final
+@frozen(kw_only=True)
+class EntryScore:
+    """One score of an entry: of its only training, or of those training seeds that have it.
+
+    Attributes:
+        by_seed: at least one, by training seed; the key is None in a sweep without.
+        seeds: how many trainings the entry has.
+    """
+
+    by_seed: Mapping[int | None, ScoreRecord]
+    seeds: int
+
+    @property
+    def first(self) -> ScoreRecord:
+        """One of them, for what all of them share."""
+        return next(iter(self.by_seed.values()))
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        return tuple(record.value for record in self.by_seed.values())
+
+    @property
+    def value(self) -> float:
+        """Their mean."""
+        return fmean(self.values)
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation over training seeds, with divisor n − 1; None for one of several.
+
+        In a sweep without training seeds that over the seeds of samples, if there is one.
+        """
+        if None in self.by_seed:
+            return self.first.deviation
+        return stdev(self.values) if len(self.values) > 1 else None
+
+    @property
+    def seeds_counted(self) -> str:
+        """`2 of 3 seeds`; empty where none is missing."""
+        missing = len(self.by_seed) < self.seeds
+        return f"{len(self.by_seed)} of {counted(self.seeds, 'seed')}" if missing else ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The mean with its single values, as plain values."""
+        return _score_to_json(
+            self.first,
+            value=self.value,
+            deviation=self.deviation,
+            values={str(seed): record.value for seed, record in self.by_seed.items()},
+        )
+
+
+@final
+@frozen(kw_only=True)
+class EntryResult:
+    """One entry: a row of the table.
+
+    Attributes:
+        runs: one for each training seed; a single one in a sweep without.
+    """
+
+    entry: Entry
+    runs: tuple[RunResult, ...]
+
     @property
     def name(self) -> str:
         """Of the entry."""
         return self.entry.name
 
+    @property
+    def seeded(self) -> bool:
+        """Whether there are training seeds."""
+        return self.runs[0].run.seed is not None
+
+    @property
+    def scores(self) -> tuple[EntryScore, ...]:
+        """Each score at each number of steps, in the order in which runs first have them."""
+        found: dict[tuple[str, str, int], dict[int | None, ScoreRecord]] = {}
+        for one in self.runs:
+            for score in one.scores:
+                found.setdefault(_key(score), {}).setdefault(one.run.seed, score)
+        return tuple(EntryScore(by_seed=each, seeds=len(self.runs)) for each in found.values())
+
+    @property
+    def state(self) -> str:
+        """That of all runs; else `failed` or `outdated`, if one is, and otherwise `unfinished`."""
+        states = {one.state for one in self.runs}
+        if len(states) == 1:
+            return states.pop()
+        return next((state for state in ("failed", "outdated") if state in states), "unfinished")
+
+    @property
+    def notes(self) -> tuple[tuple[str, str], ...]:
+        """Runs that are not finished, each with a sentence."""
+        return tuple(
+            (one.run.name, one.sentence or f"{one.state}.".capitalize())
+            for one in self.runs
+            if one.state != "finished" or one.sentence
+        )
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Taken by each task: the mean over those runs that know it."""
+        tasks = dict.fromkeys(task for one in self.runs for task in one.seconds)
+        return {
+            task: fmean(one.seconds[task] for one in self.runs if task in one.seconds)
+            for task in tasks
+        }
+
+    @property
+    def parameters(self) -> int | None:
+        """Of the network; None until training started."""
+        return next((one.parameters for one in self.runs if one.parameters is not None), None)
+
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        names = ("name", "value", "sampler", "steps", "evaluations", "images", "reference_images")
-        return {
-            "name": self.name,
-            "changes": self.entry.changes,
-            "recipe_sha256": self.entry.recipe.fingerprint,
-            "folder": self.folder.path.name,
+        facts = {"name": self.name, "changes": self.entry.changes}
+        if not self.seeded:
+            return facts | self.runs[0].to_json()
+        return facts | {
             "state": self.state,
-            "sentence": self.sentence,
-            "scores": [
-                {"measure": score.measure.name} | {name: getattr(score, name) for name in names}
-                for score in self.scores
-            ],
-            "seconds": dict(self.seconds),
+            "scores": [score.to_json() for score in self.scores],
+            "seconds": self.seconds,
             "parameters": self.parameters,
-            "checkpoint_sha256": self.checkpoint_sha256,
+            "runs": [{"seed": one.run.seed} | one.to_json() for one in self.runs],
         }
 
 
@@ -95,13 +222,13 @@ class Column:
     """
 
     title: str
-    scores: tuple[ScoreRecord | None, ...]
+    scores: tuple[EntryScore | None, ...]
     reported: tuple[str, ...]
 
     @property
     def first(self) -> ScoreRecord:
         """A score, for what all of them share."""
-        return next(score for score in self.scores if score is not None)
+        return next(score for score in self.scores if score is not None).first
 
     @property
     def measure(self) -> Measure:
@@ -132,7 +259,7 @@ class Column:
     @property
     def floor(self) -> float | None:
         """What a resample of the training images reaches; None where that is not known."""
-        floors = [score.floor(RESAMPLE) for score in self.scores if score is not None]
+        floors = [score.first.floor(RESAMPLE) for score in self.scores if score is not None]
         values = [floor.value for floor in floors if floor is not None]
         return median(values) if values else None
 
@@ -152,11 +279,13 @@ class SweepTable:
         rows: one for each entry.
         columns: in the order in which entries first have them, those of one score together.
         paper: what the paper reports of the whole sweep, in sentences.
+        training_seeds: with each of which every entry is trained; empty without.
     """
 
     name: str
     rows: tuple[EntryResult, ...]
     columns: tuple[Column, ...]
+    training_seeds: tuple[int, ...] = ()
     paper: tuple[str, ...] = ()
 
     @property
@@ -174,12 +303,8 @@ class SweepTable:
 
     @property
     def notes(self) -> tuple[tuple[str, str], ...]:
-        """Entries that are not finished, each with a sentence."""
-        return tuple(
-            (row.name, row.sentence or f"{row.state}.".capitalize())
-            for row in self.rows
-            if row.state != "finished" or row.sentence
-        )
+        """Runs that are not finished, each with a sentence."""
+        return tuple(note for row in self.rows for note in row.notes)
 
     @property
     def ranking(self) -> tuple[str, ...]:
@@ -188,7 +313,7 @@ class SweepTable:
         One sentence for each score and sampler that two entries or more have, at its fewest network
         evaluations.  Entries within one standard deviation of their difference over seeds are `≈`.
         """
-        leading = leading_measure(score for row in self.rows for score in row.scores)
+        leading = leading_measure(s.first for row in self.rows for s in row.scores)
         first: dict[tuple[str, str], Column] = {}
         for column in sorted(self.columns, key=lambda each: each.first.evaluations):
             if column.measure == leading and column.best is not None:
@@ -225,21 +350,29 @@ def gather_sweep(
     """All entries, in the order of the recipe, as the sweep's folder has them.
 
     Args:
-        folder: of the sweep; each entry's run folder is in it, under the entry's name.
-        failures: what went wrong just now, by entry.
+        folder: of the sweep; run folders are in it, under the runs' names.
+        failures: what went wrong just now, by run.
     """
     failures = failures or {}
     results = [
-        _result(entry, RunFolder(folder / entry.name), failure=failures.get(entry.name))
+        EntryResult(
+            entry=entry,
+            runs=tuple(
+                _result(run, RunFolder(folder / run.name), failure=failures.get(run.name))
+                for run in entry.runs
+            ),
+        )
         for entry in sweep.entries
     ]
-    return table_of(sweep.base.name, results, paper=sweep.base.reported)
+    return table_of(
+        sweep.base.name, results, paper=sweep.base.reported, training_seeds=sweep.training_seeds
+    )
 
 
-def _result(entry: Entry, folder: RunFolder, *, failure: str | None) -> EntryResult:
-    def result(state: str, sentence: str = "", **more: Any) -> EntryResult:
-        return EntryResult(entry=entry, folder=folder, state=state, sentence=sentence,
-                           **({"seconds": {}} | more))  # fmt: skip
+def _result(run: EntryRun, folder: RunFolder, *, failure: str | None) -> RunResult:
+    def result(state: str, sentence: str = "", **more: Any) -> RunResult:
+        return RunResult(run=run, folder=folder, state=state, sentence=sentence,
+                         **({"seconds": {}} | more))  # fmt: skip
 
     if not folder.about.is_file():
         return result("not started") if failure is None else result("failed", failure)
@@ -247,17 +380,17 @@ def _result(entry: Entry, folder: RunFolder, *, failure: str | None) -> EntryRes
         about: Any = folder.read_about()
     except (OSError, ValueError):
         about = None
-    if not isinstance(about, dict) or about.get("recipe_sha256") != entry.recipe.fingerprint:
+    if not isinstance(about, dict) or about.get("recipe_sha256") != run.recipe.fingerprint:
         return result(
             "outdated", "its folder was made by another version of the recipe; run it again"
         )
     scores: tuple[ScoreRecord, ...] = ()
     damage = ""
     # Scores that were measured by other settings are not those of the entry.
-    if about.get("scored") == entry.recipe.tables.get("evaluate"):
+    if about.get("scored") == run.recipe.tables.get("evaluate"):
         scores, damage = load_scores(folder.scores)
     history = read_history(folder.events)
-    state = run_state(entry.recipe, folder=folder, history=history, has_scores=bool(scores))
+    state = run_state(run.recipe, folder=folder, history=history, has_scores=bool(scores))
     manifests = (
         path / "manifest.json" for path in checkpoints.list_checkpoints(folder.checkpoints)
     )
@@ -273,10 +406,14 @@ def _result(entry: Entry, folder: RunFolder, *, failure: str | None) -> EntryRes
 
 
 def table_of(
-    name: str, results: Sequence[EntryResult], *, paper: Iterable[ReportedResult] = ()
+    name: str,
+    results: Sequence[EntryResult],
+    *,
+    paper: Iterable[ReportedResult] = (),
+    training_seeds: tuple[int, ...] = (),
 ) -> SweepTable:
     """The table of a sweep called `name`, of which the paper reports `paper`."""
-    scores = [score for result in results for score in result.scores]
+    scores = [score.first for result in results for score in result.scores]
     names = list(dict.fromkeys(score.name for score in scores))
     keys = sorted(dict.fromkeys(map(_key, scores)), key=lambda key: names.index(key[0]))
     words = {score.measure.name: score.measure.words for score in scores}
@@ -285,6 +422,7 @@ def table_of(
         rows=tuple(results),
         columns=tuple(_column(key, results) for key in keys),
         paper=tuple(in_words(result, words=words) for result in paper),
+        training_seeds=training_seeds,
     )
 
 
@@ -293,9 +431,10 @@ def _key(score: ScoreRecord) -> tuple[str, str, int]:
 
 
 def _column(key: tuple[str, str, int], results: Sequence[EntryResult]) -> Column:
-    found = [next((s for s in result.scores if _key(s) == key), None) for result in results]
-    measure = next(score for score in found if score is not None).measure.name
-    alike = {s.name for result in results for s in result.scores if s.measure.name == measure}
+    found = [next((s for s in result.scores if _key(s.first) == key), None) for result in results]
+    measure = next(score for score in found if score is not None).first.measure.name
+    records = [score.first for result in results for score in result.scores]
+    alike = {record.name for record in records if record.measure.name == measure}
     return Column(
         title=measure if len(alike) == 1 else key[0],
         scores=tuple(found),
@@ -303,9 +442,11 @@ def _column(key: tuple[str, str, int], results: Sequence[EntryResult]) -> Column
     )
 
 
-def _reported(result: EntryResult, score: ScoreRecord | None) -> str:
+def _reported(result: EntryResult, score: EntryScore | None) -> str:
     """What the paper reports of this very score."""
     if score is None:
         return ""
-    (table,), _ = compare_with_paper(result.entry.recipe.reported, tables_of([score]))
-    return table.paper.shown(score) if table.paper is not None and table.paper.comparable else ""
+    (table,), _ = compare_with_paper(result.entry.recipe.reported, tables_of([score.first]))
+    return (
+        table.paper.shown(score.first) if table.paper is not None and table.paper.comparable else ""
+    )

@@ -1,6 +1,7 @@
 """`dddm run` of a sweep: every entry is a run of its own, one after the other; then a table.
 
     runs/figure2a/l1/          the run folder of the entry `l1`
+    runs/arena/drifting/seed-0/   that of a training seed of the entry `drifting`
     runs/figure2a/sweep.json   what each entry changes and its scores
     runs/figure2a/sweep.md     the same as a table in Markdown
     runs/figure2a/sweep.html   the same as a page with charts
@@ -19,7 +20,7 @@ from attrs import frozen
 
 from dddm.errors import DddmError, StoppedEarly, UsageError, environment_problem
 from dddm.recipe.model import Recipe
-from dddm.recipe.sweep import Entry, Sweep
+from dddm.recipe.sweep import EntryRun, Sweep
 from dddm.report.sweep_page import sweep_page, to_markdown
 from dddm.report.sweep_results import SweepTable, gather_sweep
 from dddm.support.files import atomic_write_text
@@ -48,13 +49,13 @@ class SweepOutcome:
 def run_sweep(
     sweep: Sweep,
     *,
-    chosen: Sequence[Entry],
+    chosen: Sequence[EntryRun],
     folder: Path,
     run_entry: Callable[[Recipe, Path], object],
     stop: StopRequest,
     notify: Callable[[str], None],
 ) -> SweepOutcome:
-    """Run what the chosen entries ask for and is not done yet, then tabulate all entries.
+    """Run what the chosen runs ask for and is not done yet, then tabulate all entries.
 
     An entry that fails does not stop the others.
 
@@ -68,36 +69,37 @@ def run_sweep(
         StoppedEarly: when asked to stop.
     """
     _check_folder(folder)
-    for entry in chosen:
+    for one in chosen:
+        _refuse_other_kind(folder, one)
         try:
-            verify_weights(entry.recipe.components)
+            verify_weights(one.recipe.components)
         except DddmError as error:
-            raise _with_entry(entry, error) from error
+            raise _with_entry(one, error) from error
     failures: dict[str, DddmError] = {}
     outcome = write_outcome(sweep, folder=folder, failures=failures)
-    for entry in chosen:
-        prepare_folder(entry.recipe, folder / entry.name)
-    for k, entry in enumerate(chosen, start=1):
-        stop.raise_if_requested(where=f"before the entry {entry.name}")
-        notify(f"entry {entry.name}, {k} of {len(chosen)}")
+    for one in chosen:
+        prepare_folder(one.recipe, folder / one.name)
+    for k, one in enumerate(chosen, start=1):
+        stop.raise_if_requested(where=f"before the entry {one.name}")
+        notify(f"entry {one.name}, {k} of {len(chosen)}")
         try:
-            run_entry(entry.recipe, folder / entry.name)
+            run_entry(one.recipe, folder / one.name)
         except StoppedEarly:
             raise
         except (DddmError, MemoryError, torch.OutOfMemoryError) as error:
             # A new error, whose traceback does not keep the entry's tensors alive.
-            failures[entry.name] = _with_entry(entry, error)
-            notify(f"entry {entry.name} failed: {failures[entry.name].what}")
+            failures[one.name] = _with_entry(one, error)
+            notify(f"entry {one.name} failed: {failures[one.name].what}")
         finally:
             outcome = write_outcome(sweep, folder=folder, failures=failures)
     return outcome
 
 
-def _with_entry(entry: Entry, error: BaseException) -> DddmError:
+def _with_entry(one: EntryRun, error: BaseException) -> DddmError:
     """The same error, which names its entry."""
     known = error if isinstance(error, DddmError) else environment_problem(error)
     assert known is not None
-    where = ", ".join(filter(None, (f"entry {entry.name}", known.where)))
+    where = ", ".join(filter(None, (f"entry {one.name}", known.where)))
     return type(known)(known.what, where=where, remedy=known.remedy)
 
 
@@ -113,6 +115,7 @@ def write_outcome(sweep: Sweep, *, folder: Path, failures: dict[str, DddmError])
         "format": 1,
         "name": sweep.base.name,
         "recipe_sha256": sweep.base.fingerprint,
+        **({"training_seeds": sweep.training_seeds} if sweep.training_seeds else {}),
         "entries": [result.to_json() for result in table.rows],
     }
     text = json.dumps(facts, indent=2, ensure_ascii=False, default=str)
@@ -133,4 +136,14 @@ def _check_folder(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()) and not (folder / _RESULTS).is_file():
         raise UsageError(
             f"{folder} is neither empty nor a sweep's folder: it has no {_RESULTS}", remedy=remedy
+        )
+
+
+def _refuse_other_kind(folder: Path, one: EntryRun) -> None:
+    """Refuse to put the folder of a training seed into a run folder of the entry."""
+    entry = folder / one.name.partition("/")[0]
+    if one.seed is not None and RunFolder(entry).recipe.is_file():
+        raise UsageError(
+            f"{entry} is the folder of a single run, and the sweep now has training_seeds",
+            remedy="choose another folder with --folder",
         )

@@ -9,7 +9,8 @@ from toy_plugins import RECIPE, TOYS
 from dddm.errors import DddmError, PluginError, RecipeError, UsageError
 from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_recipe
-from dddm.recipe.sweep import Sweep, choose_entry, read_recipe_or_sweep
+from dddm.recipe.sweep import Sweep, choose_entry, choose_runs, read_recipe_or_sweep
+from dddm.recipe.write import to_toml
 
 SWEEP = (
     RECIPE
@@ -216,6 +217,87 @@ def test_an_entry_is_found_by_name(tmp_path: Path) -> None:
         choose_entry(sweep, "slwo")
     with pytest.raises(UsageError, match="single recipe"):
         choose_entry(sweep.base, "slow")
+
+
+SEEDED = "training_seeds = [2, 0]\n" + SWEEP.replace('name = "slow"\nseed = 4\n', 'name = "slow"\n')
+
+
+def test_each_entry_has_a_run_for_each_training_seed(tmp_path: Path) -> None:
+    """A run is the entry with another seed and name; the first seed of all entries comes first."""
+    sweep = read(tmp_path, SEEDED)
+    assert sweep.training_seeds == (2, 0)
+    names = ["far/seed-2", "slow/seed-2", "far/seed-0", "slow/seed-0"]
+    assert [run.name for run in sweep.runs] == names
+    assert [run.recipe.seed for run in sweep.runs] == [2, 2, 0, 0]
+    assert [run.recipe.name for run in sweep.runs][:2] == ["toy-far-seed-2", "toy-slow-seed-2"]
+    entry = read(tmp_path, SWEEP, "seed=0").entries[0].recipe
+    run = sweep.runs[2].recipe
+    for name, value in entry.tables.items():
+        assert run.tables[name] == ("toy-far-seed-0" if name == "name" else value)
+    assert sweep.runs[0].recipe.origins["seed"].endswith("toy.toml:1")
+
+
+def test_without_training_seeds_a_run_is_the_entry(tmp_path: Path) -> None:
+    sweep = read(tmp_path)
+    assert [(run.name, run.seed) for run in sweep.runs] == [("far", None), ("slow", None)]
+    assert [run.recipe for run in sweep.runs] == [entry.recipe for entry in sweep.entries]
+
+
+def test_a_run_is_found_by_entry_and_seed(tmp_path: Path) -> None:
+    sweep = read(tmp_path, SEEDED)
+    assert choose_runs(sweep, "far") == sweep.entries[0].runs
+    assert choose_runs(sweep, "far/seed-0") == sweep.entries[0].runs[1:]
+    with pytest.raises(UsageError, match="no entry 'far/seed-1'"):
+        choose_runs(sweep, "far/seed-1")
+
+
+def test_training_seeds_are_set_inherited_written_and_left_out(tmp_path: Path) -> None:
+    """`--set` changes them; what is shown reads back alike; without a sweep they mean nothing."""
+    assert read(tmp_path, SEEDED, "training_seeds=[7]").training_seeds == (7,)
+    (tmp_path / "base.toml").write_text(SEEDED)
+    head = 'extends = "base.toml"\n'
+    inherited = read(tmp_path, head)
+    assert inherited.training_seeds == (2, 0)
+    assert isinstance(read_either(tmp_path, head + "sweep = []\n"), Recipe)
+    assert read_recipe(tmp_path / "base.toml", catalogue=TOYS) == inherited.base
+    text = to_toml(
+        inherited.base, entries=inherited.entries, training_seeds=inherited.training_seeds
+    )
+    again = read(tmp_path, text)
+    assert [r.recipe.fingerprint for r in again.runs] == [
+        r.recipe.fingerprint for r in inherited.runs
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "override", "expected"),
+    [
+        ("training_seeds = []\n" + SWEEP, (), "toy.toml:1:18: training_seeds must be a list"),
+        ("training_seeds = 3\n" + SWEEP, (), "must be a list"),
+        ("training_seeds = [1, -1]\n" + SWEEP, (), "must be whole numbers"),
+        ("training_seeds = [true]\n" + SWEEP, (), "must be whole numbers"),
+        ("training_seeds = [1, 2, 1]\n" + SWEEP, (), "has a seed twice"),
+        (
+            "training_seeds = [0]\n" + RECIPE,
+            (),
+            "toy.toml:1:1: training_seeds are those of a sweep",
+        ),
+        ("training_seeds = [0]\n" + SWEEP, (), f"toy.toml:{FIRST + 7}:1: an entry cannot set seed"),
+        (SEEDED, ("seed=1",), "--set seed=1: the sweep's training_seeds decide"),
+        (
+            SEEDED.replace('name = "far"\n', 'name = "far"\ntraining_seeds = [0]\n'),
+            (),
+            "an entry cannot change training_seeds",
+        ),
+    ],
+)
+def test_training_seeds_that_cannot_be(
+    tmp_path: Path, text: str, override: tuple[str, ...], expected: str
+) -> None:
+    """One error, with its line."""
+    message = refused(tmp_path, text, *override)
+    assert "an error" in message
+    assert expected in message
 
 
 def test_reading_changes_nothing_that_was_read(tmp_path: Path) -> None:

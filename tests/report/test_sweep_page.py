@@ -13,7 +13,13 @@ from sweep_folders import begin, finish, make_sweep
 
 from dddm.recipe.model import ReportedResult
 from dddm.report.sweep_page import bar_charts, changes_of, sweep_page, to_markdown
-from dddm.report.sweep_results import EntryResult, SweepTable, gather_sweep, table_of
+from dddm.report.sweep_results import (
+    EntryResult,
+    RunResult,
+    SweepTable,
+    gather_sweep,
+    table_of,
+)
 from dddm.support.files import sha256_of
 
 
@@ -23,6 +29,10 @@ def table(folder: Path, **failures: str) -> SweepTable:
 
 def rows(folder: Path, **failures: str) -> dict[str, EntryResult]:
     return {row.name: row for row in table(folder, **failures).rows}
+
+
+def runs(folder: Path, **failures: str) -> dict[str, RunResult]:
+    return {row.name: row.runs[0] for row in table(folder, **failures).rows}
 
 
 def three(folder: Path, *, deviation: float | None = None) -> SweepTable:
@@ -35,10 +45,10 @@ def three(folder: Path, *, deviation: float | None = None) -> SweepTable:
 
 def test_a_finished_entry_has_all_that_is_known_of_a_run(tmp_path: Path) -> None:
     run = finish(make_sweep(tmp_path).entries[0], tmp_path / "run", fd={1: 9.0, 2: 5.0})
-    found = rows(tmp_path)["far"]
+    found = runs(tmp_path)["far"]
     assert (found.state, found.sentence, found.parameters) == ("finished", "", 361_234)
     assert found.checkpoint_sha256 == sha256_of(run.checkpoints / "step-00000012/manifest.json")
-    values = json.loads(json.dumps(found.to_json()))
+    values = json.loads(json.dumps(rows(tmp_path)["far"].to_json()))
     assert values["changes"] == {"metric": {"use": "far"}}
     assert values["seconds"]["train"] == 61.5
     assert [score["value"] for score in values["scores"]] == [9.0, 2.5, 5.0, 2.5]
@@ -55,7 +65,7 @@ def test_states_follow_folder_and_log(tmp_path: Path) -> None:
         log_events(run, training_events(run, steps=4))
         if reason is not None:
             log_events(run, [stopped(reason, step=4, message="a loss is not finite")])
-    found = rows(tmp_path, last="memory ran out")
+    found = runs(tmp_path, last="memory ran out")
     assert [row.state for row in found.values()] == ["interrupted", "failed", "failed"]
     assert "a loss is not finite" in found["slow_1"].sentence
     assert found["last"].sentence == "memory ran out"
@@ -68,10 +78,10 @@ def test_missing_samples_or_scores_of_other_settings_are_not_finished(tmp_path: 
     assert rows(tmp_path)["far"].state == "unfinished"
     (run.samples / "steps-2/manifest.json").write_text("{}")
     run.note_about(scored={"features": "others"})
-    found = rows(tmp_path)["far"]
+    found = runs(tmp_path)["far"]
     assert (found.state, found.scores) == ("unfinished", ())
     run.note_about(recipe_sha256="0" * 64)
-    found = rows(tmp_path)["far"]
+    found = runs(tmp_path)["far"]
     assert (found.state, found.scores) == ("outdated", ())
 
 
@@ -82,7 +92,7 @@ def test_damaged_files_cost_only_themselves(tmp_path: Path, name: str, contents:
     run = finish(far, tmp_path / "run", fd={1: 9.0})
     finish(slow, tmp_path / "run", fd={1: 8.0})
     (run.path / name).write_bytes(contents)
-    found = rows(tmp_path)
+    found = runs(tmp_path)
     assert found["slow_1"].state == "finished"
     assert found["far"].state != "finished" or name == "scores.json"
     assert found["far"].sentence
@@ -157,8 +167,9 @@ def test_what_lies_within_the_deviation_is_not_ordered(tmp_path: Path) -> None:
 def test_where_more_is_better_the_most_comes_first(tmp_path: Path) -> None:
     recall = measure_of("recall", "more")
     found = [
-        evolve(row, scores=tuple(evolve(score, measure=recall) for score in row.scores[:1]))
+        evolve(row, runs=(evolve(run, scores=(evolve(run.scores[0], measure=recall),)),))
         for row in three(tmp_path).rows
+        for run in row.runs
     ]
     (ranking,) = table_of("toy", found).ranking
     assert "far 9.00 > last 8.50 > slow_1 8.00" in ranking
@@ -226,3 +237,63 @@ def test_changes_are_lines_as_set_takes_them(tmp_path: Path) -> None:
         "sample.0.images=8",
     ]
     assert changes_of(evolve(row, entry=evolve(row.entry, changes={"metric": {}}))) == []
+
+
+def seeded(folder: Path) -> SweepTable:
+    """Three seeds of one entry score 8, 9 and 13, two of another 9 and 10, one of the last 1.
+
+    Each score is a mean over sets of samples that deviate by 0.01, which is not the deviation over
+    training seeds.
+    """
+    folder.mkdir(exist_ok=True)
+    sweep = make_sweep(folder, training_seeds=(0, 1, 2))
+    for entry, values in zip(sweep.entries, ((8.0, 9.0, 13.0), (9.0, 10.0), (1.0,)), strict=True):
+        for run, value in zip(entry.runs, values, strict=False):
+            finish(run, folder / "run", fd={1: value}, deviation=0.01)
+    return gather_sweep(sweep, folder=folder / "run")
+
+
+def test_a_row_is_the_mean_over_training_seeds(tmp_path: Path) -> None:
+    """(8 + 9 + 13)/3 = 10, deviation √((4 + 1 + 9)/2); (9 + 10)/2 = 9.5, deviation √0.5."""
+    found = seeded(tmp_path)
+    column = found.columns[0]
+    far, slow, last = column.scores
+    assert far is not None
+    assert slow is not None
+    assert last is not None
+    assert (far.value, slow.value, last.value) == (10.0, 9.5, 1.0)
+    assert (far.deviation, slow.deviation) == pytest.approx((7**0.5, 0.5**0.5))
+    assert last.deviation is None
+    assert (far.seeds_counted, slow.seeds_counted) == ("", "2 of 3 seeds")
+    assert last.seeds_counted == "1 of 3 seeds"
+    assert [row.state for row in found.rows] == ["finished", "unfinished", "unfinished"]
+    assert [name for name, _ in found.notes] == ["slow_1/seed-2", "last/seed-1", "last/seed-2"]
+    assert found.ranking == ("fd-pixels@8, steps, 1 step: last 1.00 < slow_1 9.50 ≈ far 10.0.",)
+
+
+def test_what_is_shown_says_how_many_training_seeds(tmp_path: Path) -> None:
+    found = seeded(tmp_path)
+    lines = to_markdown(found).splitlines()
+    assert lines[4].startswith("| far | 10.0 ± 2.6 |")
+    assert lines[5].startswith("| slow_1 | 9.50 ± 0.71 (2 of 3 seeds) |")
+    assert lines[6].startswith("| last | **1.00** (1 of 3 seeds) |")
+    assert "±: standard deviation over 3 training seeds" in "\n".join(lines)
+    page = sweep_page(found)
+    assert "±: standard deviation over 3 training seeds" in page
+    assert "(2 of 3 seeds)" in page
+    assert re.findall(r'href="(far/[^"#]+)"', page) == [
+        f"far/seed-{seed}/report.html" for seed in (0, 1, 2)
+    ]
+
+
+def test_single_values_are_in_json(tmp_path: Path) -> None:
+    _, slow, _ = (row.to_json() for row in seeded(tmp_path).rows)
+    score = next(one for one in slow["scores"] if one["measure"] == "fd")
+    assert (score["value"], score["values"]) == (9.5, {"0": 9.0, "1": 10.0})
+    assert score["deviation"] == pytest.approx(0.5**0.5)
+    assert [(one["seed"], one["state"], one["folder"]) for one in slow["runs"]] == [
+        (0, "finished", "slow_1/seed-0"),
+        (1, "finished", "slow_1/seed-1"),
+        (2, "not started", "slow_1/seed-2"),
+    ]
+    assert slow["seconds"]["train"] == 61.5

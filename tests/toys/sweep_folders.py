@@ -1,7 +1,7 @@
 """A sweep of toy recipes, and entries' folders as finished runs leave them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from measures import measure_of
@@ -10,7 +10,7 @@ from toy_plugins import RECIPE, toy_catalogue
 
 from dddm.evaluate.record import DEVIATION, ScoreRecord, scores_to_text
 from dddm.interfaces.measurement import Floor
-from dddm.recipe.sweep import Entry, Sweep, read_recipe_or_sweep
+from dddm.recipe.sweep import Entry, EntryRun, Sweep, read_recipe_or_sweep
 from dddm.recipe.write import to_toml
 from dddm.train.run_folder import RunFolder
 
@@ -34,10 +34,13 @@ metric = { rate = 0.75 }
 """
 
 
-def make_sweep(folder: Path) -> Sweep:
+def make_sweep(folder: Path, *, training_seeds: Sequence[int] = ()) -> Sweep:
     """Three entries; the second draws samples at 1 and 2 steps alone, the others at 3 too."""
     file = folder / "toy.toml"
-    file.write_text(RECIPE + ENTRIES)
+    text = RECIPE + ENTRIES
+    if training_seeds:
+        text = f"training_seeds = {list(training_seeds)}\n" + text.replace("seed = 4\n", "")
+    file.write_text(text)
     found = read_recipe_or_sweep(file, catalogue=toy_catalogue())
     assert isinstance(found, Sweep)
     return found
@@ -59,7 +62,7 @@ def score(
     )
 
 
-def begin(entry: Entry, folder: Path) -> RunFolder:
+def begin(entry: Entry | EntryRun, folder: Path) -> RunFolder:
     """Its run folder, in which nothing was done yet."""
     run = RunFolder(folder / entry.name)
     run.path.mkdir(parents=True)
@@ -69,7 +72,7 @@ def begin(entry: Entry, folder: Path) -> RunFolder:
 
 
 def finish(
-    entry: Entry,
+    entry: Entry | EntryRun,
     folder: Path,
     *,
     fd: Mapping[int, float],
