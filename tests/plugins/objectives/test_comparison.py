@@ -119,14 +119,16 @@ def test_a_set_is_compared_by_itself(generated: Tensor, real: Tensor) -> None:
 
 def test_places_change_from_step_to_step(generated: Tensor, real: Tensor) -> None:
     """So many at a step, the same for one step, and over many steps all of them alike."""
+    # Brighter from the top down, so that other places of real images would be far off.
+    ramp = torch.linspace(-1, 1, 8)[:, None]
+    generated, real = (0.3 * generated + ramp).detach(), 0.3 * real + ramp
     few = Comparison(DriftingOptions(**{**OFF, "patches": 1.0}, patch_sizes=(3,), places=4))
     every = Comparison(DriftingOptions(**{**OFF, "patches": 1.0}, patch_sizes=(3,), places=9))
-    losses = [few(generated, real, step=step)[0].detach() for step in range(300)]
-    assert torch.equal(losses[0], few(generated, real, step=0)[0].detach())
-    assert len({float(loss) for loss in losses}) > 50
-    torch.testing.assert_close(
-        torch.stack(losses).mean(), every(generated, real)[0].detach(), rtol=0.02, atol=0
-    )
+    found = torch.tensor([few(generated, real, step=step) for step in range(100)])
+    assert found[0].tolist() == [float(one) for one in few(generated, real, step=0)]
+    assert len(set(found[:, 0].tolist())) > 50
+    expected = torch.stack(every(generated, real))
+    torch.testing.assert_close(found.mean(0), expected, rtol=0.05, atol=0)
 
 
 def split_of(real: Tensor) -> InMemorySplit:
