@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 _COMPLETE: Final = "_DDDM_COMPLETE"
+_PARENT: Final = "DDDM_PARENT"
+"""`dddm.train.launch.PARENT`, which is not imported for its name alone."""
 _RESUMABLE: Final = ("run", "sample")
 _STOPPED: Final = 75
 _INTERRUPTED: Final = 130
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    if "RANK" in os.environ:
+    if "RANK" in os.environ or _PARENT in os.environ:
         from dddm.train.launch import exit_with_launcher
 
         exit_with_launcher()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dddm.recipe.model import Recipe
     from dddm.recipe.sweep import EntryRun, Sweep
     from dddm.train.stopping import StopRequest
+    from dddm.workflow.parallel import Jobs
 
 
 @click.command()
@@ -46,6 +47,12 @@ if TYPE_CHECKING:
 )
 @json_option
 @nproc_option
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Run N entries of a sweep at a time, each in a process of its own, one per GPU.",
+)
 @click.pass_context
 def run(  # noqa: PLR0917 - click passes them by name
     ctx: click.Context,
@@ -57,6 +64,7 @@ def run(  # noqa: PLR0917 - click passes them by name
     dry_run: bool,  # noqa: FBT001 - click passes it by name
     as_json: bool,  # noqa: FBT001 - click passes it by name
     nproc: int | None,
+    jobs: int | None,
 ) -> None:
     """Train RECIPE, generate its samples, score them, and write a report.
 
@@ -74,6 +82,7 @@ def run(  # noqa: PLR0917 - click passes them by name
       dddm run digits --set train.epochs=2 --set seed=1 --folder runs/short
       dddm run imagenet64_deep --dry-run
       dddm run cifar10 --nproc 8
+      dddm run figure2a --jobs 5
       torchrun --nproc-per-node 8 -m dddm run cifar10
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.train.stopping import stop_on_signals
@@ -93,6 +102,7 @@ def run(  # noqa: PLR0917 - click passes them by name
         else:
             path = folder or Path("runs") / read.name
             recipes = [read]
+        _check_jobs(jobs, sweep=isinstance(read, Sweep), nproc=nproc)
         if dry_run:
             _show_costs(recipes, as_json=as_json)
             return
@@ -104,7 +114,17 @@ def run(  # noqa: PLR0917 - click passes them by name
 
         if isinstance(read, Sweep):
             if nproc is None and not is_worker():
-                _run_sweep(read, runs, path, run_here, stop=stop, as_json=as_json)
+                several = None
+                if jobs is not None:
+                    several = _jobs(
+                        ctx,
+                        min(jobs, len(runs)),
+                        recipe=recipe,
+                        overrides=overrides,
+                        folder=path,
+                        device=device,
+                    )
+                _run_sweep(read, runs, path, run_here, jobs=several, stop=stop, as_json=as_json)
                 return
             if len(runs) > 1:
                 raise UsageError(
@@ -121,6 +141,55 @@ def run(  # noqa: PLR0917 - click passes them by name
         check_processes(nproc, batch_images=read.batch_units, shards=read.train.shards)
     # Outside the block: the launcher passes signals on to the workers.
     ctx.exit(run_workers(ctx, processes=nproc))
+
+
+def _check_jobs(jobs: int | None, *, sweep: bool, nproc: int | None) -> None:
+    if jobs is None:
+        return
+    where = f"--jobs {jobs}"
+    if not sweep:
+        remedy = "leave --jobs out, or share one run between processes with --nproc"
+        raise UsageError("--jobs runs several entries of a sweep", where=where, remedy=remedy)
+    if nproc is not None or is_worker():
+        remedy = "leave one of them out"
+        raise UsageError("--jobs and --nproc cannot be combined", where=where, remedy=remedy)
+
+
+def _jobs(
+    ctx: click.Context,
+    count: int,
+    *,
+    recipe: str,
+    overrides: "Sequence[str]",
+    folder: Path,
+    device: str,
+) -> "Jobs":
+    """The same command for one run of the sweep."""
+    import sys
+
+    import torch
+
+    from dddm.workflow.parallel import Jobs, visible_gpus
+
+    disabled = ctx.find_root().ensure_object(dict).get("disabled", ())
+    before = [word for name in disabled for word in ("-p", f"no:{name}")]
+    after = [word for change in overrides for word in ("--set", change)]
+    after += ["--folder", str(folder), "--device", device]
+    return Jobs(
+        count=count,
+        command=lambda name: [
+            sys.executable,
+            "-m",
+            "dddm",
+            *before,
+            "run",
+            recipe,
+            *after,
+            "--entry",
+            name,
+        ],
+        gpus=visible_gpus(device, count=torch.cuda.device_count),
+    )
 
 
 def _show_costs(recipes: "Sequence[Recipe]", *, as_json: bool) -> None:
@@ -143,6 +212,7 @@ def _run_sweep(
     folder: Path,
     run_entry: "Callable[[Recipe, Path], object]",
     *,
+    jobs: "Jobs | None",
     stop: "StopRequest",
     as_json: bool,
 ) -> None:
@@ -154,6 +224,7 @@ def _run_sweep(
         chosen=runs,
         folder=folder,
         run_entry=run_entry,
+        jobs=jobs,
         stop=stop,
         notify=lambda sentence: click.echo(sentence, err=True),
     )

@@ -23,6 +23,8 @@ from attrs import frozen
 
 LAUNCHER: Final = "DDDM_LAUNCHER"
 """In a worker's environment: the process that started it, and will show its error."""
+PARENT: Final = "DDDM_PARENT"
+"""In the environment of a sweep's entry: the process that started it, and resumes it."""
 _ERROR_FILE: Final = "TORCHELASTIC_ERROR_FILE"
 _CODE_FILE: Final = "DDDM_CODE_FILE"
 _DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
@@ -166,11 +168,14 @@ def record_exit_code(code: int) -> None:
 
 
 def exit_with_launcher() -> None:
-    """In a worker: end when the process that started it ends, also if that was killed.
+    """In a worker or an entry of a sweep: end with the process that started it, also if killed.
 
-    Linux can do this; elsewhere a worker whose launcher is killed trains on.
+    So that no process writes into a folder whose command was given again.  Linux can do this;
+    elsewhere a process whose launcher is killed trains on.
     """
-    launcher = os.environ.get(LAUNCHER)
+    launcher = os.environ.get(LAUNCHER) if is_worker() else None
+    # Not for processes that this one starts.
+    launcher = os.environ.pop(PARENT, launcher)
     if launcher is None or not sys.platform.startswith("linux"):
         return
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)

@@ -33,6 +33,7 @@ class RunFolder:
       at one number of steps |
     | `scores.json` | a list of scores, each with what is needed to repeat it |
     | `report.html` | the HTML report |
+    | `output.log` | what the run printed, where it is one of several at a time |
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,6 +48,7 @@ class RunFolder:
         self.samples = path / "samples"
         self.scores = path / "scores.json"
         self.report = path / "report.html"
+        self.output = path / "output.log"
 
     def read_about(self) -> dict[str, Any]:
         """The contents of `run.json`; empty where there is none."""

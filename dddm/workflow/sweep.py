@@ -10,8 +10,10 @@ The three files are rewritten from the entries' folders each time, so entries ma
 order, on several machines, and again.
 """
 
+import fcntl
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, final
 
@@ -23,10 +25,11 @@ from dddm.recipe.model import Recipe
 from dddm.recipe.sweep import EntryRun, Sweep
 from dddm.report.sweep_page import sweep_page, to_markdown
 from dddm.report.sweep_results import SweepTable, gather_sweep
-from dddm.support.files import atomic_write_text
+from dddm.support.files import atomic_write_text, raise_on_disk_full
 from dddm.train.needed_weights import verify_weights
 from dddm.train.run_folder import RunFolder, prepare_folder
 from dddm.train.stopping import StopRequest
+from dddm.workflow.parallel import Jobs, run_in_parallel
 
 _RESULTS: Final = "sweep.json"
 
@@ -52,6 +55,7 @@ def run_sweep(
     chosen: Sequence[EntryRun],
     folder: Path,
     run_entry: Callable[[Recipe, Path], object],
+    jobs: Jobs | None = None,
     stop: StopRequest,
     notify: Callable[[str], None],
 ) -> SweepOutcome:
@@ -62,6 +66,8 @@ def run_sweep(
     Args:
         folder: of the sweep.
         run_entry: runs one recipe in one run folder.
+        jobs: to run several at a time, each in a process of its own, and only those that are not
+            finished; None to run one after the other here.
         notify: is given a sentence when an entry is started or has failed.
 
     Raises:
@@ -79,6 +85,30 @@ def run_sweep(
     outcome = write_outcome(sweep, folder=folder, failures=failures)
     for one in chosen:
         prepare_folder(one.recipe, folder / one.name)
+    if jobs is not None:
+        finished = {
+            one.run.name
+            for row in outcome.table.rows
+            for one in row.runs
+            if one.state == "finished" and not one.sentence
+        }
+
+        def failed(one: EntryRun, error: DddmError) -> None:
+            failures[one.name] = _with_entry(one, error)
+            write_outcome(sweep, folder=folder, failures=failures)
+
+        try:
+            run_in_parallel(
+                [one for one in chosen if one.name not in finished],
+                folder=folder,
+                jobs=jobs,
+                stop=stop,
+                notify=notify,
+                failed=failed,
+            )
+        finally:
+            outcome = write_outcome(sweep, folder=folder, failures=failures)
+        return outcome
     for k, one in enumerate(chosen, start=1):
         stop.raise_if_requested(where=f"before the entry {one.name}")
         notify(f"entry {one.name}, {k} of {len(chosen)}")
@@ -109,6 +139,21 @@ def write_outcome(sweep: Sweep, *, folder: Path, failures: dict[str, DddmError])
     Raises:
         EnvironmentProblem: if they cannot be written.
     """
+    with raise_on_disk_full(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(folder):
+        return _write_outcome(sweep, folder=folder, failures=failures)
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait for other processes that write the sweep's files; what is written last is the newest."""
+    with (folder / ".lock").open("w", encoding="ascii") as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+
+
+def _write_outcome(sweep: Sweep, *, folder: Path, failures: dict[str, DddmError]) -> SweepOutcome:
     sentences = {name: f"This run failed: {failure.what}." for name, failure in failures.items()}
     table = gather_sweep(sweep, folder=folder, failures=sentences)
     facts = {
@@ -133,7 +178,9 @@ def _check_folder(folder: Path) -> None:
         raise UsageError(f"{folder} is a file, not a folder", remedy=remedy)
     if RunFolder(folder).recipe.is_file():
         raise UsageError(f"{folder} is the folder of a single run, not of a sweep", remedy=remedy)
-    if folder.exists() and any(folder.iterdir()) and not (folder / _RESULTS).is_file():
+    # A process that was killed may leave hidden files before there are results.
+    full = folder.exists() and any(not file.name.startswith(".") for file in folder.iterdir())
+    if full and not (folder / _RESULTS).is_file():
         raise UsageError(
             f"{folder} is neither empty nor a sweep's folder: it has no {_RESULTS}", remedy=remedy
         )

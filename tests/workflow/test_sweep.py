@@ -144,8 +144,16 @@ def test_mistakes_are_refused_before_anything_is_made(
     assert "is a file" in refused("tiny.toml", "--folder", "tiny.toml", kind=UsageError)
     (tmp_path / "full/recipe.toml").write_text("")
     assert "of a single run" in refused("tiny.toml", "--folder", "full", kind=UsageError)
+    assert "cannot be combined" in refused("tiny.toml", "--jobs", "2", "--nproc", "2",
+                                           kind=UsageError)  # fmt: skip
+    (tmp_path / "old/l1").mkdir(parents=True)
+    (tmp_path / "old/sweep.json").write_text("{}")
+    (tmp_path / "old/l1/recipe.toml").write_text("")
+    seeds = ("--set", "training_seeds=[0]", "--folder", "old")
+    assert "the sweep now has training_seeds" in refused("tiny.toml", *seeds, kind=UsageError)
     write_tiny(tmp_path)
     assert "not a sweep" in refused("tiny.toml", "--entry", "l1", kind=UsageError)
+    assert "several entries of a sweep" in refused("tiny.toml", "--jobs", "2", kind=UsageError)
 
 
 def test_a_dry_run_estimates_each_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
