@@ -16,6 +16,8 @@ from markupsafe import Markup
 
 from dddm.report.wording import number, tick_label
 
+COLOURS: Final = 10
+"""Of lines; `style.css` defines them."""
 MOST_POINTS: Final = 500
 """More points in one line cannot be seen, and only make the page large."""
 
@@ -37,7 +39,7 @@ class Line:
     Attributes:
         name: in the legend; empty for a line without one.
         deviations: half the height of error bars, by x.
-        colour: 1 to 4.
+        colour: 1 to 10.
         stairs: whether a value holds until the next point.
         faint: whether it stands back behind the other lines.
     """

@@ -7,6 +7,7 @@ from typing import Any, Final
 import jinja2
 from PIL import Image
 
+from dddm.report.charts import COLOURS
 from dddm.report.wording import duration, number, spread
 from dddm.support.images import png_bytes
 from dddm.support.quantities import counted, evaluations_note
@@ -28,7 +29,7 @@ def render(template: str, **values: Any) -> str:
         "spread": spread,
     }  # fmt: skip
     environment.globals |= {
-        "evaluations_note": evaluations_note,
+        "colours": COLOURS, "evaluations_note": evaluations_note,
     }  # fmt: skip
     style = (_HERE / "style.css").read_text(encoding="utf-8")
     return environment.get_template(template).render(style=style, **values)

@@ -11,7 +11,7 @@ from attrs import frozen
 from dddm.errors import DddmError
 from dddm.interfaces.dataset import Split
 from dddm.recipe.model import Recipe, score_info
-from dddm.report.charts import Chart, Line, line_chart
+from dddm.report.charts import COLOURS, Chart, Line, line_chart
 from dddm.report.gallery import gather_gallery, gather_progress
 from dddm.report.history import History, RunInfo, read_history, read_run_info, run_state
 from dddm.report.html import render
@@ -185,7 +185,7 @@ def _score_chart(recipe: Recipe, scores: dict[int, dict[int, float]]) -> Chart |
             title += f"; {measure.better} is better"
     return line_chart(
         [
-            Line(name=counted(steps, "step"), points=sorted(line.items()), colour=k % 4 + 1)
+            Line(name=counted(steps, "step"), points=sorted(line.items()), colour=k % COLOURS + 1)
             for k, (steps, line) in enumerate(scores.items())
         ],
         title=title,
@@ -219,7 +219,7 @@ def diagnosis_chart(recipe: Recipe, history: History) -> Chart | None:
             Line(
                 name=words,
                 points=[(epochs, numbers[name]) for epochs, numbers in points.items()],
-                colour=k % 4 + 1,
+                colour=k % COLOURS + 1,
             )
             for k, (name, words) in enumerate(facts.curves)
         ],

@@ -15,7 +15,7 @@ from dddm.evaluate.record import ScoreRecord, read_scores
 from dddm.interfaces.info import Measure
 from dddm.recipe.model import Recipe, ReportedResult
 from dddm.recipe.reported import format_value, in_words
-from dddm.report.charts import Chart, Line, line_chart
+from dddm.report.charts import COLOURS, Chart, Line, line_chart
 from dddm.support.quantities import counted
 
 RESAMPLE = "resample"
@@ -273,7 +273,7 @@ def score_curve(table: ScoreTable) -> Chart | None:
                 for score in scores
                 if score.deviation is not None
             },
-            colour=k % 4 + 1,
+            colour=k % COLOURS + 1,
         )
         for k, (sampler, scores) in enumerate(by_sampler.items())
     ]

@@ -9,6 +9,7 @@ from dddm.recipe.reported import KEY
 from dddm.recipe.write import changes_to_lines
 from dddm.report.charts import bar_chart
 from dddm.report.html import render
+from dddm.report.side_by_side import evaluation_charts, evaluation_tables, strips
 from dddm.report.sweep_results import Column, EntryResult, SweepTable
 from dddm.report.wording import duration, number, spread
 from dddm.support.quantities import counted
@@ -91,6 +92,9 @@ def sweep_page(table: SweepTable) -> str:
         explanation=explanation(table),
         comparison=comparison(table),
         bars=bar_charts(table),
+        evaluation_charts=evaluation_charts(table),
+        evaluation_tables=evaluation_tables(table),
+        strips=strips(table),
         changes=changes_of,
         time_and_size=time_and_size,
     )

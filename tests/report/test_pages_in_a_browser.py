@@ -48,7 +48,7 @@ def test_a_blocked_picture_would_be_complained_of(tmp_path: Path) -> None:
     assert console_of(page, tmp_path)
 
 
-@pytest.mark.parametrize(("name", "charts", "images"), [("run", 6, 10), ("sweep", 2, 0)])
+@pytest.mark.parametrize(("name", "charts", "images"), [("run", 6, 10), ("sweep", 3, 0)])
 @pytest.mark.parametrize(
     ("width", "scheme"), [(390, DARK), (1280, LIGHT)], ids=["phone, dark", "desk, light"]
 )
