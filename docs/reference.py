@@ -293,7 +293,7 @@ def _keys_of(evaluate: dict[str, Any]) -> str:
     """What `[evaluate]` holds, as a list."""
     return "\n".join(
         f"- `{name}`: {evaluate['properties'][name]['description']}"
-        for name in ("preset", "features", "scores", "protocol")
+        for name in ("preset", "features", "scores", "baselines", "protocol")
     )
 
 

@@ -2,7 +2,8 @@
 
 The first table has measures whose floors differ between sets of samples, next to these floors, and
 checks without a better direction.  The second has all others, with the scores of real images in
-its last row.  Headings and explanations come from the measures.
+its last row.  Both end with the baselines, images made without a network.  Headings and
+explanations come from the measures.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from dddm.evaluate.compare import Comparison
 from dddm.evaluate.record import ScoreRecord
+from dddm.evaluate.verdicts import verdicts
 from dddm.interfaces.info import Detail, Measure
 from dddm.support.quantities import evaluations_note
 
@@ -49,8 +51,16 @@ def score_table(scores: Sequence[ScoreRecord]) -> Table:
         first = next(iter(row.values()))
         cells = (cell(row[m.name]) if m.name in row else _NONE for m, (_, cell) in columns)
         table.add_row(first.sampler, _steps(first), str(first.images or _NONE), *cells)
+    for name, images, values in _baseline_rows(scores):
+        cells = (
+            values.get(measure.name, _NONE) if heading == _heading(measure) else _NONE
+            for measure, (heading, _) in columns
+        )
+        table.add_row(name, _NONE, str(images), *cells)
+    caption += _baseline_explanations(scores)
     warnings = dict.fromkeys(warning for score in scores for warning in score.warnings)
-    table.caption = "\n".join([*caption, *(f"warning: {warning}" for warning in warnings)])
+    caption += [f"warning: {warning}" for warning in warnings]
+    table.caption = "\n".join([*caption, *verdicts(scores)])
     return table
 
 
@@ -60,7 +70,9 @@ def other_scores_table(scores: Sequence[ScoreRecord]) -> Table | None:
     if not by_measure:
         return None
     table = _table("sampler", "steps", *(_heading(measure) for measure, _ in by_measure))
-    table.caption = "\n".join(_explanation(measure) for measure, _ in by_measure)
+    shown = [score for _, its_scores in by_measure for score in its_scores]
+    caption = [_explanation(measure) for measure, _ in by_measure]
+    table.caption = "\n".join([*caption, *_baseline_explanations(shown)])
     for row in _rows(scores):
         first = next(iter(row.values()))
         found = [row.get(measure.name) for measure, _ in by_measure]
@@ -72,6 +84,8 @@ def other_scores_table(scores: Sequence[ScoreRecord]) -> Table | None:
     real = [_real(its_scores) for _, its_scores in by_measure]
     if set(real) != {_NONE}:
         table.add_row("real", _NONE, *real)
+    for name, _, texts in _baseline_rows(shown):
+        table.add_row(name, _NONE, *(texts.get(measure.name, _NONE) for measure, _ in by_measure))
     return table
 
 
@@ -186,6 +200,23 @@ def _detail(score: ScoreRecord, *, detail: Detail) -> str:
     if value is None:
         return _NONE
     return f"{value:.1%}" if detail.percent else _number(value)
+
+
+def _baseline_rows(scores: Iterable[ScoreRecord]) -> Iterator[tuple[str, int, dict[str, str]]]:
+    """Name and number of images of each baseline, and its values by the names of the measures."""
+    rows: dict[tuple[str, int], dict[str, str]] = {}
+    for score in scores:
+        for one in score.baselines:
+            row = rows.setdefault((one.name, one.images), {})
+            row[score.measure.name] = _scaled(one.value, score.measure)
+    for (name, images), texts in rows.items():
+        yield name, images, texts
+
+
+def _baseline_explanations(scores: Iterable[ScoreRecord]) -> Iterator[str]:
+    words = {one.name: one.words for score in scores for one in score.baselines}
+    for name, text in words.items():
+        yield f"{name}: no network: {text}"
 
 
 def _explanations(measure: Measure, scores: Sequence[ScoreRecord]) -> Iterator[str]:

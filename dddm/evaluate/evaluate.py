@@ -102,6 +102,7 @@ def _image_set(samples: Samples, *, sha256: str) -> ImageSet:
     facts = samples.facts
     return ImageSet(
         images=samples.images,
+        labels=samples.label,
         shape=ImageShape(channels=channels, height=height, width=width),
         sampler=facts["sampler"],
         steps=facts["steps"],

@@ -12,18 +12,20 @@ from attrs import frozen
 from torch import Tensor
 
 from dddm.errors import DataError, PluginError, RecipeError
+from dddm.evaluate.baselines import applies, baseline_images
 from dddm.evaluate.extract import (
     MAX_KEPT,
     EvaluationContext,
     RealFeatures,
     extract,
+    extract_cached,
     real_features,
 )
 from dddm.evaluate.record import ScoreRecord, mean_over_seeds
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.features import Features
+from dddm.interfaces.features import Extraction, Features
 from dddm.interfaces.info import ImageShape, Measure
-from dddm.interfaces.measurement import Floor, Measurement
+from dddm.interfaces.measurement import Baseline, Floor, Measurement
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.observer import DataProgress, ScoreMeasured
 from dddm.interfaces.plugin import Kind
@@ -61,6 +63,7 @@ class ImageSet:
 
     Attributes:
         images: uint8, (N, C, H, W) if they are a tensor.
+        labels: (N,), int64, of a tensor; None if they have none.
         sampler: its name, or another name of their origin.
         steps: of the sampler; 0 if unknown.
         evaluations: network evaluations for one image; 0 if unknown.
@@ -75,6 +78,7 @@ class ImageSet:
     evaluations: int
     title: str
     manifest: dict[str, Any]
+    labels: Tensor | None = None
 
 
 def validate_features(
@@ -255,6 +259,9 @@ class Evaluator:
             statistics=train.statistics,
             train_images=train.images,
         )
+        self._train = real.train
+        self._extracted_baselines: dict[int, list[tuple[str, str, Extraction]]] = {}
+        self._scored_baselines: dict[tuple[int, str], dict[str, list[Baseline]]] = {}
         used = [config, real.config, *evaluation.scores] if recipe is None else recipe.components
         self._provenance = {
             "features": {
@@ -301,23 +308,30 @@ class Evaluator:
             self._context, f"features of {images.title}", total=len(images.images)
         )
         generated = extract(
-            self._features, images.images, processes=self._context.processes, progress=progress
+            self._features,
+            images.images,
+            labels=images.labels,
+            processes=self._context.processes,
+            progress=progress,
         )
+        extraction_seconds = time.perf_counter() - began
+        self._extract_baselines(len(images.images))
         if not self._context.processes.main:
             return
-        extraction_seconds = time.perf_counter() - began
         for config in self._possible_scores(images):
             began = time.perf_counter()
             score: Score = config.instantiate()
             found = measure(config, generated=generated, reference=self._reference)
             floors = score.floors(generated=generated, reference=self._reference)
             seconds = extraction_seconds + time.perf_counter() - began
+            baselines = self._score_baselines(config, len(images.images))
             for one in score_info(config).measures:
                 record = self._record(
                     images,
                     one,
                     found[one.name],
                     floors=floors.get(one.name, ()),
+                    baselines=baselines.get(one.name, ()),
                     provenance={
                         **provenance,
                         **self._provenance,
@@ -329,6 +343,44 @@ class Evaluator:
                 )
                 self._announce(record.warnings)
                 yield record
+
+    def _extract_baselines(self, images: int) -> None:
+        """Features of this number of images of each baseline, kept for further sets of as many."""
+        if images in self._extracted_baselines:
+            return
+        found = self._extracted_baselines[images] = []
+        for name in self._evaluation.scored_baselines:
+            if not applies(name, self._train.shape):
+                if self._evaluation.baselines is not None:
+                    sides = f"its blocks do not divide images of {self._train.shape}"
+                    self._announce([f"the baseline {name} is left out: {sides}"])
+                continue
+            made = baseline_images(name, self._train, images=images)
+            extracted = extract_cached(
+                self._features,
+                made.images,
+                identity=self._config.identity,
+                context=self._context,
+                progress=ProgressReporter(
+                    self._context, f"features of the baseline {name}", total=len(made.images)
+                ),
+            )
+            found.append((name, made.words, made.repeat(extracted)))
+
+    def _score_baselines(
+        self, config: ComponentConfig, images: int
+    ) -> Mapping[str, Sequence[Baseline]]:
+        """The baselines' scores, by the name of the measure."""
+        key = (images, config.component.id)
+        if key not in self._scored_baselines:
+            found = self._scored_baselines[key] = {}
+            for name, words, extracted in self._extracted_baselines[images]:
+                for measured, one in measure(
+                    config, generated=extracted, reference=self._reference
+                ).items():
+                    baseline = Baseline(name=name, words=words, value=one.value, images=images)
+                    found.setdefault(measured, []).append(baseline)
+        return self._scored_baselines[key]
 
     def _possible_scores(self, images: ImageSet) -> Iterator[ComponentConfig]:
         """Scores for which there are enough images; announces the others."""
@@ -346,6 +398,7 @@ class Evaluator:
         measurement: Measurement,
         *,
         floors: Sequence[Floor],
+        baselines: Sequence[Baseline],
         provenance: dict[str, Any],
     ) -> ScoreRecord:
         protocol, warnings = self._evaluation.protocol, list(self._warnings)
@@ -377,6 +430,7 @@ class Evaluator:
             images=len(images.images),
             reference_images=self._reference.images,
             floors=tuple(floors),
+            baselines=tuple(baselines),
             details=measurement.details,
             provenance={**provenance, "warnings": warnings},
         )

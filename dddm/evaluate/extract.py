@@ -4,12 +4,12 @@ Legend: N images, D feature dimensions, K images whose features are kept.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, final
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import Tensor
 
 from dddm.errors import DataError, EnvironmentProblem
@@ -17,6 +17,7 @@ from dddm.interfaces.dataset import Split
 from dddm.interfaces.features import Extraction, Features
 from dddm.support.cache import cache_folder, key_of
 from dddm.support.checked_tensors import load_checked, save_checked
+from dddm.support.image_statistics import image_statistics
 from dddm.support.moments import RunningMoments, Statistics, statistics_of
 from dddm.support.noise import generator_for
 from dddm.train.events import EventBus
@@ -27,7 +28,7 @@ BATCH_IMAGES: Final = 256
 MAX_KEPT: Final = 50_000
 """Features of at most so many real images are kept, a random sample of a larger set."""
 _CACHE_FROM_SECONDS: Final = 2.0
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 
 @final
@@ -62,13 +63,16 @@ def extract(
     images: Split | Tensor,
     *,
     index: Tensor | None = None,
+    labels: Tensor | None = None,
     processes: Processes = ALONE,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Extraction:
-    """Features (N, D) and logits of a split or of images (N, C, H, W), uint8, on the CPU.
+    """Features (N, D), logits and image statistics of images (N, C, H, W), uint8, on the CPU.
 
     Args:
+        images: a tensor, or a split, whose labels are then in the result.
         index: which images, (N,), int64; None for all.
+        labels: of all images of a tensor; None if there are none.
         processes: each computes every n-th batch; all get the whole.
         progress: called with the number of images that are done.
 
@@ -83,15 +87,25 @@ def extract(
         image_BCHW = images[batch_B] if isinstance(images, Tensor) else images.images(batch_B)
         found = features.extract_with_logits(image_BCHW)
         _check_finite(found, index=batch_B)
-        mine.append(found)
+        mine.append(evolve(found, image_statistics=image_statistics(image_BCHW)))
         progress(min((number + 1) * BATCH_IMAGES, len(index_N)))
     shares = processes.gather(mine)
     parts = [shares[k % processes.count][k // processes.count] for k in range(len(batches))]
-    logits = [part.logits for part in parts if part.logits is not None]
+    if not isinstance(images, Tensor):
+        labels = images.labels(index_N)
+    elif labels is not None:
+        labels = labels[index_N]
     return Extraction(
         features=torch.cat([part.features for part in parts]),
-        logits=torch.cat(logits) if len(logits) == len(parts) else None,
+        logits=_joined([part.logits for part in parts]),
+        image_statistics=_joined([part.image_statistics for part in parts]),
+        labels=labels,
     )
+
+
+def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+    found = [part for part in parts if part is not None]
+    return torch.cat(found) if len(found) == len(parts) else None
 
 
 def _check_finite(found: Extraction, *, index: Tensor) -> None:
@@ -128,33 +142,75 @@ def real_features(
     Raises:
         DataError: if a feature is not finite.
     """
+    processes = context.processes
+
+    def compute() -> dict[str, Tensor]:
+        if len(split) > max_kept:
+            return _to_store(
+                _from_sums(
+                    features, split, max_kept=max_kept, processes=processes, progress=progress
+                )
+            )
+        kept = extract(features, split, processes=processes, progress=progress)
+        statistics = statistics_of(kept.features)
+        return _to_store(RealFeatures(kept=kept, statistics=statistics, images=len(split)))
+
+    return _from_stored(
+        _cached(
+            {
+                "features": identity,
+                "fingerprint": features.fingerprint,
+                "images": split.manifest,
+                "kept": min(max_kept, len(split)),
+            },
+            compute,
+            context=context,
+        )
+    )
+
+
+def extract_cached(
+    features: Features,
+    split: Split,
+    *,
+    identity: Mapping[str, Any],
+    context: EvaluationContext,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Extraction:
+    """As `extract`, of all images, from the cache if they are in it; arguments as there."""
+    stored = _cached(
+        {"features": identity, "fingerprint": features.fingerprint, "all of": split.manifest},
+        lambda: _tensors_of(
+            extract(features, split, processes=context.processes, progress=progress)
+        ),
+        context=context,
+    )
+    return _extraction_of(stored)
+
+
+def _cached(
+    identity: Mapping[str, Any],
+    compute: Callable[[], dict[str, Tensor]],
+    *,
+    context: EvaluationContext,
+) -> dict[str, Tensor]:
     key = key_of(
         {
             "format": _FORMAT,
-            "features": identity,
-            "fingerprint": features.fingerprint,
-            "images": split.manifest,
-            "kept": min(max_kept, len(split)),
+            **identity,
             "torch": torch.__version__,
             "device": context.device.type,
         }
     )
-    processes = context.processes
     path = cache_folder() / "features" / f"{key[:24]}.safetensors"
-    stored = processes.from_main(lambda: load_checked(path))
+    stored = context.processes.from_main(lambda: load_checked(path))
     if stored is not None:
-        return _from_stored(stored)
+        return stored
     began = time.perf_counter()
-    if len(split) <= max_kept:
-        kept = extract(features, split, processes=processes, progress=progress)
-        found = RealFeatures(kept=kept, statistics=statistics_of(kept.features), images=len(split))
-    else:
-        found = _from_sums(
-            features, split, max_kept=max_kept, processes=processes, progress=progress
-        )
-    if processes.main and time.perf_counter() - began >= _CACHE_FROM_SECONDS:
+    found = compute()
+    if context.processes.main and time.perf_counter() - began >= _CACHE_FROM_SECONDS:
         with suppress(EnvironmentProblem, OSError):  # the cache is optional
-            save_checked(path, _to_store(found))
+            save_checked(path, found)
     return found
 
 
@@ -186,20 +242,36 @@ def _from_sums(
 
 
 def _to_store(found: RealFeatures) -> dict[str, Tensor]:
-    tensors = {
-        "features": found.kept.features,
-        "mean": torch.from_numpy(found.statistics.mean),
-        "covariance": torch.from_numpy(found.statistics.covariance),
+    return {
+        **_tensors_of(found.kept),
+        "mean": torch.from_numpy(found.statistics.mean).contiguous(),
+        "covariance": torch.from_numpy(found.statistics.covariance).contiguous(),
         "images": torch.tensor(found.images),
     }
-    if found.kept.logits is not None:
-        tensors["logits"] = found.kept.logits
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
 def _from_stored(stored: dict[str, Tensor]) -> RealFeatures:
     return RealFeatures(
-        kept=Extraction(features=stored["features"], logits=stored.get("logits")),
+        kept=_extraction_of(stored),
         statistics=Statistics(mean=stored["mean"].numpy(), covariance=stored["covariance"].numpy()),
         images=int(stored["images"]),
+    )
+
+
+def _tensors_of(found: Extraction) -> dict[str, Tensor]:
+    tensors = {
+        "features": found.features,
+        "logits": found.logits,
+        "image_statistics": found.image_statistics,
+        "labels": found.labels,
+    }
+    return {name: value.contiguous() for name, value in tensors.items() if value is not None}
+
+
+def _extraction_of(stored: Mapping[str, Tensor]) -> Extraction:
+    return Extraction(
+        features=stored["features"],
+        logits=stored.get("logits"),
+        image_statistics=stored.get("image_statistics"),
+        labels=stored.get("labels"),
     )

@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 
 from dddm.errors import DataError
 from dddm.interfaces.info import Better, Detail, Measure
-from dddm.interfaces.measurement import Floor
+from dddm.interfaces.measurement import Baseline, Floor
 
 FROM_RECIPE: Final = "recipe"
 """`requested_by` of scores that the recipe's own table `[evaluate]` requests."""
@@ -34,6 +34,7 @@ class ScoreRecord:
         images: generated images.
         reference_images: training images that they were compared with.
         floors: what real images reach.
+        baselines: what images made without a network reach.
         details: further numbers; tables show those that the measure declares.
         provenance: what is needed to repeat it; its `warnings` is a list of sentences.
     """
@@ -46,6 +47,7 @@ class ScoreRecord:
     images: int
     reference_images: int
     floors: tuple[Floor, ...]
+    baselines: tuple[Baseline, ...] = ()
     details: dict[str, float] = field(factory=dict)
     provenance: dict[str, Any] = field(factory=dict)
     evaluations: int = field()
@@ -99,6 +101,10 @@ class ScoreRecord:
         """The floor of this name; None if there is none."""
         return next((floor for floor in self.floors if floor.name == name), None)
 
+    def baseline(self, name: str) -> Baseline | None:
+        """The baseline of this name; None if there is none."""
+        return next((one for one in self.baselines if one.name == name), None)
+
     def to_json(self) -> dict[str, Any]:
         return attrs.asdict(
             self, value_serializer=lambda _of, _field, v: list(v) if isinstance(v, tuple) else v
@@ -118,7 +124,9 @@ class ScoreRecord:
             allowed = " or ".join(get_args(Better))
             raise ValueError(f"better is {measure['better']!r}, not {allowed}")
         floors = tuple(Floor(**floor) for floor in values.get("floors", ()))
-        return cls(**{**values, "measure": Measure(**measure), "floors": floors})
+        baselines = tuple(Baseline(**baseline) for baseline in values.get("baselines", ()))
+        read = {"measure": Measure(**measure), "floors": floors, "baselines": baselines}
+        return cls(**{**values, **read})
 
 
 def scores_to_text(scores: Iterable[ScoreRecord]) -> str:

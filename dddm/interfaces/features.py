@@ -25,10 +25,15 @@ class Extraction:
     Attributes:
         features: (B, D), float32.
         logits: of the network's classes, (B, K), float32; None if it has none.
+        image_statistics: of the images themselves, (B, 3), as `dddm.support.image_statistics`
+            computes them; dddm adds them to what `Features` return, together with the labels.
+        labels: classes of the images, (B,), int64; None if they have none.
     """
 
     features: Tensor
     logits: Tensor | None = None
+    image_statistics: Tensor | None = None
+    labels: Tensor | None = None
     _computed: dict[Hashable, Any] = field(factory=dict, init=False, repr=False)
 
     def cached(self, key: Hashable, compute: Callable[[], Computed]) -> Computed:

@@ -240,6 +240,8 @@ class Measure:
         times: factor applied to values there; say so in `heading`.
         published: name in papers for results under a protocol; `name` by default.
         details: additional numbers shown beside it.
+        fidelity: whether images without objects have bad values.  False for what measures diversity
+            or novelty alone, in which noise does well.
     """
 
     name: str
@@ -250,6 +252,7 @@ class Measure:
     times: int = 1
     published: str | None = None
     details: tuple[Detail, ...] = ()
+    fidelity: bool = True
 
     def best(self, values: Iterable[float]) -> float | None:
         """The best value; None for no values, or if `better` is `neither`."""

@@ -1,6 +1,6 @@
-"""The result of a score, and its floors: the scores of real images.  Imports no torch."""
+"""The result of a score, its floors and its baselines.  Imports no torch."""
 
-from typing import Any, final
+from typing import Any, Final, final
 
 from attrs import field, frozen
 
@@ -24,6 +24,29 @@ class Floor:
     value: float
     images: int
     generated_value: float | None = None
+
+
+CLASS_GAUSSIAN: Final = "class-gaussian"
+BASELINES: Final = (CLASS_GAUSSIAN, "class-means", "blurred-2", "blurred-4")
+"""Names of the baselines, as recipes and tables have them."""
+
+
+@final
+@frozen(kw_only=True)
+class Baseline:
+    """The score of images that were made without a network.
+
+    Attributes:
+        name: one of `BASELINES`.
+        words: what these images are, such as "a Gaussian for each class".
+        value: of as many images as were generated.
+        images: their number.
+    """
+
+    name: str
+    words: str
+    value: float
+    images: int
 
 
 @final

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any, Final
 
+from dddm.interfaces.measurement import BASELINES
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.layout import FORMAT
 from dddm.recipe.locate import Path
@@ -19,7 +20,7 @@ from dddm.recipe.reader import Reader
 from dddm.recipe.source import Origin, Problem, Source, nearest, refuse, shipped_folder
 from dddm.registry.catalogue import Catalogue
 
-_KEYS: Final = ("features", "scores", "protocol")
+_KEYS: Final = ("features", "scores", "baselines", "protocol")
 _PRESET_KEYS: Final = ("format", "summary", "evaluate")
 
 
@@ -72,10 +73,10 @@ def evaluation_of(reader: Reader) -> Evaluation | None:
     features = _components(reader, Kind.FEATURES, table.get("features"))
     defaults = [one.id for one in reader.catalogue.components(Kind.SCORE) if one.default]
     scores = _components(reader, Kind.SCORE, table.get("scores", defaults))
-    protocol = _protocol(reader, table)
+    protocol, baselines = _protocol(reader, table), _baselines(reader, table)
     if not features or not scores:
         return None
-    return Evaluation(features=features, scores=scores, protocol=protocol)
+    return Evaluation(features=features, scores=scores, protocol=protocol, baselines=baselines)
 
 
 def _components(reader: Reader, kind: Kind, written: Any) -> tuple[ComponentConfig, ...]:
@@ -113,6 +114,21 @@ def _components(reader: Reader, kind: Kind, written: Any) -> tuple[ComponentConf
             at_value=True,
         )
     return found
+
+
+def _baselines(reader: Reader, table: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Names of baselines; None, the default, where the recipe does not say."""
+    written = table.get("baselines")
+    if written is None or isinstance(written, bool):
+        return None if written is None else BASELINES if written else ()
+    names = written if isinstance(written, list) else [written]
+    wrong = [name for name in names if name not in BASELINES]
+    if isinstance(written, list) and not wrong:
+        return tuple(dict.fromkeys(names))
+    what = f"there is no baseline {wrong[0]!r}" if wrong else "baselines must be an array of names"
+    remedy = f"write false, true, or an array of {', '.join(BASELINES)}"
+    reader.add_problem(what, path=("evaluate", "baselines"), remedy=remedy, at_value=True)
+    return None
 
 
 def _protocol(reader: Reader, table: Mapping[str, Any]) -> Protocol | None:

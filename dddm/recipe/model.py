@@ -8,6 +8,7 @@ from attrs import asdict, field, fields, frozen
 
 from dddm.errors import PluginError, UsageError
 from dddm.interfaces.info import ObjectiveInfo, ScoreInfo
+from dddm.interfaces.measurement import BASELINES
 from dddm.interfaces.plugin import NestedComponent, option
 from dddm.recipe.layout import COMPONENT_TABLES
 from dddm.recipe.protocol import Protocol
@@ -369,11 +370,20 @@ class Evaluation:
         features: every score is taken in each of them.
         scores: what is measured; during training the first of them decides.
         protocol: what scores must keep to if they are to be compared with others'; None for none.
+        baselines: names of the baselines to score too; None for the default.
     """
 
     features: tuple[ComponentConfig, ...]
     scores: tuple[ComponentConfig, ...]
     protocol: Protocol | None = None
+    baselines: tuple[str, ...] | None = None
+
+    @property
+    def scored_baselines(self) -> tuple[str, ...]:
+        """By default all, and none with a protocol, whose images are many and features costly."""
+        if self.baselines is not None:
+            return self.baselines
+        return BASELINES if self.protocol is None else ()
 
 
 @final

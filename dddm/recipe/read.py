@@ -336,6 +336,8 @@ def _arrays(
         }
         if evaluate.protocol is not None:
             tables["evaluate"]["protocol"] = plain(evaluate.protocol)
+        if evaluate.baselines is not None:
+            tables["evaluate"]["baselines"] = list(evaluate.baselines)
     if observe is not None:
         tables["observe"] = [config_table(one) for one in observe]
     return tables

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, final, get_args, get_origin, get_type_hi
 
 import attrs
 
+from dddm.interfaces.measurement import BASELINES
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.evaluation import preset_names, preset_summaries
 from dddm.recipe.layout import COMPONENT_TABLES, DEFAULTS, DURATIONS, FORMAT, OPTIONAL
@@ -171,6 +172,12 @@ class _Builder:
                 + ", ".join(scores)
                 + ".",
                 **self._names_or_tables(Kind.SCORE),
+            },
+            "baselines": {
+                "description": "Images made without a network that are scored beside the samples: "
+                "`true` for all, `false` for none, or the names of some.  By default all, and none "
+                "with a protocol.",
+                "anyOf": [{"type": "boolean"}, _array({"enum": list(BASELINES)})],
             },
             "protocol": {
                 "description": "The conditions under which a score carries its published name.",

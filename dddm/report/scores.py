@@ -12,7 +12,9 @@ from attrs import evolve, frozen
 
 from dddm.errors import DataError
 from dddm.evaluate.record import ScoreRecord, read_scores
+from dddm.evaluate.verdicts import verdicts
 from dddm.interfaces.info import Measure
+from dddm.interfaces.measurement import Baseline
 from dddm.recipe.model import Recipe, ReportedResult
 from dddm.recipe.reported import format_value, in_words
 from dddm.report.charts import COLOURS, Chart, Line, line_chart
@@ -85,6 +87,11 @@ class ScoreTable:
         """Names of the floors that some score has, each once."""
         return tuple(dict.fromkeys(floor.name for one in self.scores for floor in one.floors))
 
+    @property
+    def baselines(self) -> tuple[Baseline, ...]:
+        """What images made without a network reach, each once."""
+        return tuple({one.name: one for score in self.scores for one in score.baselines}.values())
+
     def has_generated(self, name: str) -> bool:
         """Whether generated images were scored at the image count of the floor called so."""
         floors = (score.floor(name) for score in self.scores)
@@ -114,6 +121,7 @@ class ScoreSection:
         checks: of the others, such as the distance to the nearest training image.
         absent: what is said where there are no scores.
         warnings: what readers should know, each sentence once.
+        verdicts: what the scores show beside those of real images and of baselines, sentences.
         curves: scores over network evaluations.
         unmeasured: what a paper reports that was not measured here.
     """
@@ -122,6 +130,7 @@ class ScoreSection:
     checks: tuple[ScoreTable, ...]
     absent: str
     warnings: tuple[str, ...]
+    verdicts: tuple[str, ...]
     curves: tuple[Chart, ...]
     unmeasured: tuple[str, ...]
 
@@ -160,6 +169,7 @@ def gather_scores(recipe: Recipe, *, path: Path) -> ScoreSection:
         checks=tuple(table for table in tables if table.measure.better == "neither"),
         absent=damage or absent,
         warnings=tuple(dict.fromkeys(text for score in scores for text in score.warnings)),
+        verdicts=tuple(verdicts(scores)),
         curves=tuple(curve for curve in curves if curve is not None),
         unmeasured=tuple(unmeasured),
     )
@@ -189,6 +199,10 @@ def _validate(scores: Iterable[ScoreRecord], *, path: Path) -> None:
             texts.append(floor.name)
             counts.append(floor.images)
             numbers += [floor.value, floor.generated_value or 0.0]
+        for baseline in score.baselines:
+            texts += [baseline.name, baseline.words]
+            counts.append(baseline.images)
+            numbers.append(baseline.value)
         if not (
             all(type(text) is str for text in texts)
             and all(type(count) is int for count in counts)

@@ -71,6 +71,7 @@ PRECISION_RECALL: Final = (
         words="Recall",
         better="more",
         explained="share of training images that lie among generated ones",
+        fidelity=False,
     ),
 )
 
@@ -89,6 +90,7 @@ DENSITY_COVERAGE: Final = (
         better="more",
         explained="share of training images with a generated one near them",
         heading="cover.",
+        fidelity=False,
     ),
 )
 
@@ -100,6 +102,7 @@ AUTHENTICITY: Final = (
         explained="share of generated images that are farther from their nearest training image "
         "than that one is from the others; copies have 0",
         heading="auth.",
+        fidelity=False,
     ),
 )
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from dddm.cli.score_table import other_scores_table, score_table
 from dddm.evaluate.record import ScoreRecord
 from dddm.interfaces.info import Measure
-from dddm.interfaces.measurement import Floor
+from dddm.interfaces.measurement import Baseline, Floor
 
 
 def frechet(steps: int, value: float) -> ScoreRecord:
@@ -166,3 +166,56 @@ def test_a_third_party_score_is_shown_in_its_own_words() -> None:
     assert said in " ".join(shown.split())
     assert [row(line)[-1] for line in shown.splitlines() if "fixed-time" in line] == ["50.0"]
     assert ["real", "–", "25.0"] in [row(line) for line in shown.splitlines()]
+
+
+def with_baselines(score: ScoreRecord, *values: float) -> ScoreRecord:
+    names = (("class-gaussian", "a Gaussian for each class"), ("blurred-2", "half size"))
+    found = (
+        Baseline(name=name, words=words, value=value, images=score.images)
+        for (name, words), value in zip(names, values, strict=False)
+    )
+    return attrs.evolve(score, baselines=tuple(found))
+
+
+def test_baselines_have_rows_of_their_own() -> None:
+    """Once below all samples, at their number of images, in 80 columns; what they are below."""
+    few = attrs.evolve(frechet(4, 2), images=700)
+    shown = lines(
+        with_baselines(frechet(1, 44.1), 19.2, 60.5),
+        with_baselines(nearest(1), 3.01),
+        with_baselines(frechet(2, 3.4), 19.2, 60.5),
+        with_baselines(nearest(2), 3.01),
+        with_baselines(few, 21.5),
+    )
+    rows = [row(line) for line in shown]
+    gaussian = ["class-gaussian", "–", "1500", "19.2", "–", "–", "3.01", "–"]
+    blurred = ["blurred-2", "–", "1500", "60.5", "–", "–", "–", "–"]
+    other = ["class-gaussian", "–", "700", "21.5", "–", "–", "–", "–"]
+    place = rows.index(gaussian)
+    assert rows[place : place + 3] == [gaussian, blurred, other]
+    assert rows[place - 1][0] == "fixed-time"
+    text = " ".join(" ".join(shown).split())
+    assert text.count("class-gaussian: no network: a Gaussian for each class") == 1
+    assert "a Gaussian for each class reaches 19.2, without a network" in text
+    assert "are not better: 44.1 (fixed-time, 1 step)" in text
+    assert "3.4 (" not in text
+
+
+def test_baselines_in_the_second_table() -> None:
+    """Below real images, scaled as the column."""
+    kid = ScoreRecord(
+        measure=measure_of("kid"),
+        name="kid-pixels@8",
+        value=0.03,
+        sampler="annealed",
+        steps=1,
+        images=8,
+        reference_images=20,
+        floors=(Floor(name="held-out", value=0.001, images=8),),
+    )
+    table = other_scores_table([with_baselines(kid, 0.02)])
+    out = io.StringIO()
+    Console(file=out, width=80).print(table)
+    rows = [row(line) for line in out.getvalue().splitlines()]
+    assert rows.index(["class-gaussian", "–", "20.0"]) == rows.index(["real", "–", "1.00"]) + 1
+    assert "class-gaussian: no network" in out.getvalue()

@@ -12,10 +12,12 @@ from sample_folders import write_samples
 from toy_evaluation import BrokenFeatures
 
 from dddm.errors import DataError, RecipeError, StoppedEarly
+from dddm.evaluate.baselines import baseline_images
 from dddm.evaluate.evaluate import evaluate
 from dddm.evaluate.record import ScoreRecord, read_scores
 from dddm.generate.storage import Samples
 from dddm.interfaces.dataset import Split
+from dddm.interfaces.measurement import BASELINES
 from dddm.interfaces.observer import Event, Notice, Observer, ScoreMeasured
 from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.recipe.model import (
@@ -300,6 +302,49 @@ def test_every_score_of_real_and_of_copied_digits(
     close = [found["nearest"].details["close_share"] for found in (real, copies, noisy)]
     assert close == [pytest.approx(0.01, abs=0.005), 1, 0]
     assert copies["nearest"].value == 0
+
+
+def test_baselines_stand_beside_each_score(folder: RunFolder, splits: dict[str, Split]) -> None:
+    """Of as many images as were generated, measured as the samples are; off where asked."""
+    for images, steps in ((100, 1), (100, 2), (60, 10)):
+        put_samples(folder, images_of(splits["held-out"], images), steps=steps)
+    recipe = make_recipe(scores=("fd", "nearest", "precision-recall"))
+    scores, _ = score_all(recipe, folder)
+    assert read_scores(folder.scores) == scores
+    for score in scores:
+        assert [one.name for one in score.baselines] == list(BASELINES), score.measure.name
+        assert {one.images for one in score.baselines} == {score.images}
+    first, again, fewer = [score for score in scores if score.measure.name == "fd"]
+    assert first.baselines == again.baselines != fewer.baselines
+    made = baseline_images("blurred-2", splits["train"], images=60)
+    index = torch.arange(60)
+    put_samples(folder, made.images.images(index), steps=20)
+    *_, blurred = [one for one in score_all(recipe, folder)[0] if one.measure.name == "fd"]
+    baseline = blurred.baseline("blurred-2")
+    assert baseline is not None
+    assert blurred.value == pytest.approx(baseline.value, rel=1e-9)
+    assert baseline == fewer.baseline("blurred-2")
+    assert recipe.evaluate is not None
+    for chosen in ((), ("class-means",)):
+        some = evolve(recipe, evaluate=evolve(recipe.evaluate, baselines=chosen))
+        scores, _ = score_all(some, folder)
+        assert {tuple(one.name for one in score.baselines) for score in scores} == {chosen}
+
+
+def test_a_baseline_that_does_not_fit_is_said_where_it_was_asked_for(
+    folder: RunFolder, splits: dict[str, Split], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dddm.evaluate.evaluator.applies", lambda name, _: name != "blurred-4")
+    put_samples(folder, images_of(splits["held-out"], 20))
+    recipe = make_recipe(features=("pixels",), scores=("fd",))
+    (score,), events = score_all(recipe, folder)
+    assert [one.name for one in score.baselines] == list(BASELINES[:3])
+    assert not any(isinstance(event, Notice) for event in events)
+    assert recipe.evaluate is not None
+    asked = evolve(recipe, evaluate=evolve(recipe.evaluate, baselines=BASELINES))
+    _, events = score_all(asked, folder)
+    (notice,) = [event.text for event in events if isinstance(event, Notice)]
+    assert notice.startswith("the baseline blurred-4 is left out: its blocks do not divide")
 
 
 def test_features_that_guess_nothing_give_no_inception_score(

@@ -6,6 +6,7 @@ import pytest
 from toy_plugins import RECIPE, TOYS
 
 from dddm.errors import PluginError, RecipeError
+from dddm.interfaces.measurement import BASELINES
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.evaluation import preset_names, preset_summaries, read_evaluation
 from dddm.recipe.model import Evaluation, Recipe
@@ -89,6 +90,49 @@ def test_the_checked_recipe_holds_the_values_alone(tmp_path: Path) -> None:
     saved.write_text(to_toml(recipe))
     (tmp_path / "mine.toml").unlink()
     assert read_recipe(saved, catalogue=TOYS) == recipe
+
+
+@pytest.mark.parametrize(
+    ("written", "own", "expected"),
+    [
+        (None, None, BASELINES),
+        ("true", BASELINES, BASELINES),
+        ("false", (), ()),
+        ("[]", (), ()),
+        ('["blurred-2"]', ("blurred-2",), ("blurred-2",)),
+    ],
+)
+def test_baselines(
+    tmp_path: Path, written: str | None, own: tuple[str, ...] | None, expected: tuple[str, ...]
+) -> None:
+    """All by default; what is written is kept in the saved recipe."""
+    line = "" if written is None else f"baselines = {written}\n"
+    recipe = read(tmp_path, RECIPE.replace("[evaluate]\n", f"[evaluate]\n{line}"))
+    assert (scored(recipe).baselines, scored(recipe).scored_baselines) == (own, expected)
+    (tmp_path / "saved.toml").write_text(to_toml(recipe))
+    assert read_recipe(tmp_path / "saved.toml", catalogue=TOYS) == recipe
+
+
+def test_with_a_protocol_there_are_no_baselines_unless_asked_for(tmp_path: Path) -> None:
+    assert scored(read(tmp_path, WITH)).scored_baselines == ()
+    asked = WITH.replace("[evaluate]\n", "[evaluate]\nbaselines = true\n")
+    assert scored(read(tmp_path, asked)).scored_baselines == BASELINES
+
+
+@pytest.mark.parametrize(
+    ("written", "what"),
+    [
+        ('["blurred-3"]', "there is no baseline 'blurred-3'"),
+        ('"blurred-2"', "baselines must be an array of names"),
+        ("1", "there is no baseline 1"),
+        ("[[1]]", r"there is no baseline \[1\]"),
+    ],
+)
+def test_wrong_baselines(tmp_path: Path, written: str, what: str) -> None:
+    text = RECIPE.replace("[evaluate]\n", f"[evaluate]\nbaselines = {written}\n")
+    with pytest.raises(RecipeError, match=what) as caught:
+        read(tmp_path, text)
+    assert "an array of class-gaussian" in str(caught.value)
 
 
 def test_features_of_the_preset_may_be_said_more_of(tmp_path: Path) -> None:

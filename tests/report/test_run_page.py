@@ -144,6 +144,7 @@ def test_every_number_of_the_score_tables_is_one_of_the_file(
     scores = json.loads(folder.scores.read_text(encoding="utf-8"))
     page = Page(html)
     wanted: dict[str, list[float]] = {"scores": [], "nearest": []}
+    rows: dict[tuple[str, str], float] = {}
     for score in scores:
         section = "scores" if score["measure"]["name"] == "fd" else "nearest"
         wanted[section].append(score["value"])
@@ -153,6 +154,11 @@ def test_every_number_of_the_score_tables_is_one_of_the_file(
                 wanted[section].append(floor["generated_value"])
         if section == "nearest":
             wanted[section].append(score["details"]["close_share"])
+        for baseline in score["baselines"]:
+            rows[section, baseline["name"]] = baseline["value"]
+    assert list(rows) == [("scores", "class-gaussian")]
+    for (section, _), value in rows.items():  # once below those of the samples
+        wanted[section].append(value)
     for section, values in wanted.items():
         shown = [(value, text) for value, text, where in page.data if where == section]
         assert [value for value, _ in shown] == values
@@ -170,6 +176,10 @@ def test_the_page_tells_what_a_score_depends_on_and_warns(
     assert "in the features of digits-classifier (trained on digits)" in text
     assert "drawn again with repetition" in text
     assert text.count("training may have fitted what the score looks at") == 1
+    assert "class-gaussianno network19.2" in text
+    assert "made from the training images without a network: a Gaussian for each class." in text
+    verdict = "without a network, and these samples are not better: 58.8 (fixed-time, 1 step)."
+    assert f"a Gaussian for each class reaches 19.2, {verdict}" in text
 
 
 def test_the_head_sums_the_run_up(finished: tuple[Recipe, RunFolder, str]) -> None:

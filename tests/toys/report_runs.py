@@ -14,7 +14,7 @@ from sample_folders import write_samples
 from dddm.evaluate.record import ScoreRecord, scores_to_text
 from dddm.generate.storage import Samples
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.measurement import Floor
+from dddm.interfaces.measurement import Baseline, Floor
 from dddm.interfaces.observer import EpochDone, Event, RunStarted, RunStopped, StepDone
 from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_recipe
@@ -191,6 +191,14 @@ def make_scores() -> list[ScoreRecord]:
                     Floor(name="resample", value=0.28374651, images=120),
                     Floor(
                         name="held-out", value=0.73918264, images=97, generated_value=61.2837465 - k
+                    ),
+                ),
+                baselines=(
+                    Baseline(
+                        name="class-gaussian",
+                        words="a Gaussian for each class",
+                        value=19.2192837,
+                        images=120,
                     ),
                 ),
                 **shared,
