@@ -128,7 +128,7 @@ MUTANTS: Final = (
     Mutant("run", "estimates of flipped images are stored flipped", STEP,
            "return evolve(outcome, memory=flip_fields(outcome.memory))", "return outcome"),
     Mutant("run", "images are not flipped", STEP,
-           "evolve(batch, x_0=draws.flip(batch.x_0))", "batch"),
+           "x_0=draws.flip(batch.x_0),", "x_0=batch.x_0,"),
     Mutant("run", "images are turned upside down for flipped", "dddm/core/draws.py",
            "image.flip(-1)", "image.flip(-2)"),
     Mutant("run", "the noise is uniform", OBJECTIVE,

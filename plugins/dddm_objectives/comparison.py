@@ -19,6 +19,7 @@ Legend: B = G n generated images in G sets, m real ones in each, N training imag
 H rows, W columns, P places of D features.
 """
 
+from abc import ABC
 from typing import Final, final
 
 import torch
@@ -28,6 +29,7 @@ from torch import Tensor
 from dddm.interfaces.data_report import ProgressCallback
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.features import Features
+from dddm.interfaces.objective import Objective
 from dddm.support.images import from_uint8
 from dddm.support.noise import generator_for
 from dddm_objectives import kernels
@@ -184,6 +186,21 @@ class Comparison:
         drift_GPnD, size = drift(phi_g_GPnD.detach(), phi_r_GPmD, temperatures=self._temperatures)
         target_GPnD = phi_g_GPnD.detach() + drift_GPnD
         return (phi_g_GPnD - target_GPnD).square().mean(), size
+
+
+class ComparesSets(Objective, ABC):
+    """An objective whose loss is a `Comparison`."""
+
+    def __init__(self, options: ComparisonOptions) -> None:
+        self._compare = Comparison(options)
+
+    def to(self, device: torch.device) -> None:
+        self._compare.to(device)
+
+    def prepare(
+        self, *, images: Split, flips: bool, device: torch.device, progress: ProgressCallback
+    ) -> str | None:
+        return self._compare.prepare(images=images, flips=flips, device=device, progress=progress)
 
 
 def drift(

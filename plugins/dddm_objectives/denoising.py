@@ -19,40 +19,19 @@ from typing import final
 import torch
 from torch import Tensor
 
-from dddm.interfaces.info import ImageShape
-from dddm.interfaces.objective import Objective, Outcome, TrainingProgress, TrainingStep
+from dddm.interfaces.objective import Outcome, TrainingStep
 from dddm.interfaces.schedule import Schedule
 from dddm_objectives.options import DenoisingOptions
-from dddm_objectives.path import (
-    draw_self_conditioning,
-    draw_times_and_noise,
-    estimate_of,
-    gaussian_denoiser,
-    x_t_of,
-)
+from dddm_objectives.path import OnPath, estimate_of, gaussian_denoiser, x_t_of
 
 
 @final
-class Denoising(Objective):
+class Denoising(OnPath):
     """The objective `denoising`."""
 
     def __init__(self, options: DenoisingOptions) -> None:
+        super().__init__(self_conditioning=options.self_conditioning)
         self._options = options
-
-    def draw(
-        self,
-        *,
-        count: int,
-        shape: ImageShape,
-        schedule: Schedule,
-        progress: TrainingProgress,
-        generator: torch.Generator,
-    ) -> dict[str, Tensor]:
-        del progress
-        share = self._options.self_conditioning
-        return draw_times_and_noise(
-            count=count, shape=shape, schedule=schedule, generator=generator
-        ) | draw_self_conditioning(share, count=count, shape=shape, generator=generator)
 
     def step(self, given: TrainingStep) -> Outcome:
         assert given.metric is not None

@@ -26,32 +26,22 @@ from typing import final
 import torch
 from torch import Tensor
 
-from dddm.interfaces.data_report import ProgressCallback
-from dddm.interfaces.dataset import Split
 from dddm.interfaces.info import ImageShape
-from dddm.interfaces.objective import Objective, Outcome, TrainingProgress, TrainingStep
+from dddm.interfaces.objective import Outcome, TrainingProgress, TrainingStep
 from dddm.interfaces.schedule import Schedule, expand_B111
-from dddm_objectives.comparison import Comparison
+from dddm_objectives.comparison import ComparesSets
 from dddm_objectives.path import draw_noise
 from dddm_objectives.set_options import DirectlyDriftingOptions
 
 
 @final
-class DirectlyDrifting(Objective):
+class DirectlyDrifting(ComparesSets):
     """The objective `directly-drifting`."""
 
     def __init__(self, options: DirectlyDriftingOptions) -> None:
-        self._compare = Comparison(options)
+        super().__init__(options)
         self._restart = options.restart
         self._rows = options.rows
-
-    def to(self, device: torch.device) -> None:
-        self._compare.to(device)
-
-    def prepare(
-        self, *, images: Split, flips: bool, device: torch.device, progress: ProgressCallback
-    ) -> str | None:
-        return self._compare.prepare(images=images, flips=flips, device=device, progress=progress)
 
     def draw(
         self,

@@ -17,29 +17,15 @@ from typing import final
 import torch
 from torch import Tensor
 
-from dddm.interfaces.data_report import ProgressCallback
-from dddm.interfaces.dataset import Split
 from dddm.interfaces.info import ImageShape
-from dddm.interfaces.objective import Objective, Outcome, TrainingProgress, TrainingStep
+from dddm.interfaces.objective import Outcome, TrainingProgress, TrainingStep
 from dddm.interfaces.schedule import Schedule
-from dddm_objectives.comparison import Comparison
-from dddm_objectives.set_options import DriftingOptions
+from dddm_objectives.comparison import ComparesSets
 
 
 @final
-class Drifting(Objective):
+class Drifting(ComparesSets):
     """The objective `drifting`."""
-
-    def __init__(self, options: DriftingOptions) -> None:
-        self._compare = Comparison(options)
-
-    def to(self, device: torch.device) -> None:
-        self._compare.to(device)
-
-    def prepare(
-        self, *, images: Split, flips: bool, device: torch.device, progress: ProgressCallback
-    ) -> str | None:
-        return self._compare.prepare(images=images, flips=flips, device=device, progress=progress)
 
     def draw(
         self,

@@ -21,37 +21,29 @@ import torch
 from torch import Tensor
 
 from dddm.interfaces.info import ImageShape
-from dddm.interfaces.objective import Objective, Outcome, TrainingProgress, TrainingStep
+from dddm.interfaces.objective import Outcome, TrainingStep
 from dddm.interfaces.schedule import Schedule, expand_B111
 from dddm_objectives.options import EnergyScoreOptions
-from dddm_objectives.path import draw_noise, draw_times_and_noise, x_t_of
+from dddm_objectives.path import OnPath, draw_noise, x_t_of
 
 _SMALLEST: Final = 1e-6
 """Added to a mean square: ‖·‖^β has no gradient where two images are equal."""
 
 
 @final
-class EnergyScore(Objective):
+class EnergyScore(OnPath):
     """The objective `energy-score`."""
 
     def __init__(self, options: EnergyScoreOptions) -> None:
+        super().__init__()
         self._latents = options.latents
         self._beta = options.beta
         self._spread = options.spread
 
     def draw(
-        self,
-        *,
-        count: int,
-        shape: ImageShape,
-        schedule: Schedule,
-        progress: TrainingProgress,
-        generator: torch.Generator,
+        self, *, count: int, shape: ImageShape, generator: torch.Generator, **given: Any
     ) -> dict[str, Tensor]:
-        del progress
-        draws = draw_times_and_noise(
-            count=count, shape=shape, schedule=schedule, generator=generator
-        )
+        draws = super().draw(count=count, shape=shape, generator=generator, **given)
         for number in range(self._latents):
             draws[f"latent_{number}"] = draw_noise(count=count, shape=shape, generator=generator)
         return draws

@@ -15,43 +15,20 @@ Legend: B images in the batch.
 from collections.abc import Callable
 from typing import final
 
-import torch
 from torch import Tensor
 
-from dddm.interfaces.info import ImageShape
-from dddm.interfaces.objective import Objective, Outcome, TrainingProgress, TrainingStep
+from dddm.interfaces.objective import Outcome, TrainingStep
 from dddm.interfaces.schedule import Schedule, expand_B111
 from dddm_objectives.options import FlowMatchingOptions
-from dddm_objectives.path import (
-    draw_self_conditioning,
-    draw_times_and_noise,
-    estimate_of,
-    gaussian_denoiser,
-    x_t_of,
-)
+from dddm_objectives.path import OnPath, estimate_of, gaussian_denoiser, x_t_of
 
 
 @final
-class FlowMatching(Objective):
+class FlowMatching(OnPath):
     """The objective `flow-matching`."""
 
     def __init__(self, options: FlowMatchingOptions) -> None:
-        self._options = options
-
-    def draw(
-        self,
-        *,
-        count: int,
-        shape: ImageShape,
-        schedule: Schedule,
-        progress: TrainingProgress,
-        generator: torch.Generator,
-    ) -> dict[str, Tensor]:
-        del progress
-        share = self._options.self_conditioning
-        return draw_times_and_noise(
-            count=count, shape=shape, schedule=schedule, generator=generator
-        ) | draw_self_conditioning(share, count=count, shape=shape, generator=generator)
+        super().__init__(self_conditioning=options.self_conditioning)
 
     def step(self, given: TrainingStep) -> Outcome:
         schedule, t_B = given.denoiser.schedule, given.draws["t"]

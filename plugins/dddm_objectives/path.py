@@ -3,6 +3,7 @@
 Legend: B images in the batch, C channels, H rows, W columns.
 """
 
+from abc import ABC
 from collections.abc import Callable
 from typing import Any
 
@@ -10,36 +11,47 @@ import torch
 from torch import Tensor
 
 from dddm.interfaces.info import ImageShape
-from dddm.interfaces.objective import TrainingStep
+from dddm.interfaces.objective import Objective, TrainingProgress, TrainingStep
 from dddm.interfaces.schedule import Schedule, expand_B111
 
 
-def draw_times_and_noise(
-    *, count: int, shape: ImageShape, schedule: Schedule, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Times t from the schedule's distribution, and noise ε ~ N(0, I)."""
-    return {
-        "t": schedule.draw_times(count=count, generator=generator),
-        "noise": draw_noise(count=count, shape=shape, generator=generator),
-    }
+class OnPath(Objective, ABC):
+    """An objective that draws t from the schedule's distribution and ε ~ N(0, I).
+
+    With self-conditioning it also draws which rows are conditioned on their own estimate, and what
+    x̂ is before there is one.
+
+    Args:
+        self_conditioning: share of these rows.
+    """
+
+    def __init__(self, *, self_conditioning: float = 0.0) -> None:
+        self._self_conditioning = self_conditioning
+
+    def draw(
+        self,
+        *,
+        count: int,
+        shape: ImageShape,
+        schedule: Schedule,
+        progress: TrainingProgress,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:
+        del progress
+        draws = {
+            "t": schedule.draw_times(count=count, generator=generator),
+            "noise": draw_noise(count=count, shape=shape, generator=generator),
+        }
+        if self._self_conditioning > 0:
+            uniform_B = torch.rand(count, generator=generator, device=generator.device)
+            draws["conditioned"] = uniform_B < self._self_conditioning
+            draws["first_estimate"] = draw_noise(count=count, shape=shape, generator=generator)
+        return draws
 
 
 def draw_noise(*, count: int, shape: ImageShape, generator: torch.Generator) -> Tensor:
     """N(0, I), (count, C, H, W)."""
     return torch.randn((count, *shape.as_tuple), generator=generator, device=generator.device)
-
-
-def draw_self_conditioning(
-    share: float, *, count: int, shape: ImageShape, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Which rows are conditioned on their own estimate, and what x̂ is before there is one."""
-    if share == 0:
-        return {}
-    device = generator.device
-    return {
-        "conditioned": torch.rand(count, generator=generator, device=device) < share,
-        "first_estimate": draw_noise(count=count, shape=shape, generator=generator),
-    }
 
 
 def x_t_of(given: TrainingStep) -> Tensor:
