@@ -33,7 +33,7 @@ def implied_noise(schedule: Schedule, *, x_t: Tensor, x_0: Tensor, t: Tensor) ->
 
 
 def ddim_step(schedule: Schedule, *, x_t: Tensor, x_0: Tensor, t: Tensor, later: Tensor) -> Tensor:
-    """X at the time `later` below `t` on the line through `x_t` and `x_0`, (B, C, H, W)."""
+    """The image at the time `later`, below `t`, with the noise that `x_0` implies, (B, C, H, W)."""
     noise_BCHW = implied_noise(schedule, x_t=x_t, x_0=x_0, t=t)
     return schedule.diffuse(x_0=x_0, t=later, noise=noise_BCHW)
 
