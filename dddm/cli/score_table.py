@@ -152,7 +152,7 @@ def _by_measure(
         for group in grouped.values()
         if in_first_table
         == (
-            group[0].measure.better == "neither"
+            group[0].measure.is_check
             or any(
                 floor.name == "resample" or floor.generated_value is not None
                 for score in group

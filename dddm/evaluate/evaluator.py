@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, final
 
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import Tensor
 
 from dddm.errors import DataError, PluginError, RecipeError
@@ -256,12 +256,16 @@ class Evaluator:
             held_out=None if held_out is None else held_out.features,
             train_logits=train.kept.logits,
             held_out_logits=None if held_out is None else held_out.logits,
+            train_image_statistics=train.kept.image_statistics,
+            held_out_image_statistics=None if held_out is None else held_out.image_statistics,
+            train_labels=train.kept.labels,
+            held_out_labels=None if held_out is None else held_out.labels,
             statistics=train.statistics,
             train_images=train.images,
         )
         self._train = real.train
         self._extracted_baselines: dict[int, list[tuple[str, str, Extraction]]] = {}
-        self._scored_baselines: dict[tuple[int, str], dict[str, list[Baseline]]] = {}
+        self._scored_baselines: dict[tuple[int, str, bool], dict[str, list[Baseline]]] = {}
         used = [config, real.config, *evaluation.scores] if recipe is None else recipe.components
         self._provenance = {
             "features": {
@@ -324,7 +328,9 @@ class Evaluator:
             found = measure(config, generated=generated, reference=self._reference)
             floors = score.floors(generated=generated, reference=self._reference)
             seconds = extraction_seconds + time.perf_counter() - began
-            baselines = self._score_baselines(config, len(images.images))
+            baselines = self._score_baselines(
+                config, len(images.images), labelled=generated.labels is not None
+            )
             for one in score_info(config).measures:
                 record = self._record(
                     images,
@@ -368,15 +374,17 @@ class Evaluator:
             found.append((name, made.words, made.repeat(extracted)))
 
     def _score_baselines(
-        self, config: ComponentConfig, images: int
+        self, config: ComponentConfig, images: int, *, labelled: bool
     ) -> Mapping[str, Sequence[Baseline]]:
-        """The baselines' scores, by the name of the measure."""
-        key = (images, config.component.id)
+        """The baselines' scores, with labels if the samples have some, by the measure's name."""
+        key = (images, config.component.id, labelled)
         if key not in self._scored_baselines:
             found = self._scored_baselines[key] = {}
             for name, words, extracted in self._extracted_baselines[images]:
+                # As the samples, so that both are compared within the same classes.
+                generated = extracted if labelled else evolve(extracted, labels=None)
                 for measured, one in measure(
-                    config, generated=extracted, reference=self._reference
+                    config, generated=generated, reference=self._reference
                 ).items():
                     baseline = Baseline(name=name, words=words, value=one.value, images=images)
                     found.setdefault(measured, []).append(baseline)

@@ -1,10 +1,17 @@
 """What scores mean in words, beside those of real images and of baselines.  Imports no torch."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from dddm.evaluate.record import ScoreRecord
 from dddm.interfaces.measurement import CLASS_GAUSSIAN
 from dddm.support.quantities import counted_steps
+
+HELD_OUT: Final = "held-out"
+_NEARLY: Final = 0.8
+_HALF: Final = 0.5
+_LITTLE: Final = 0.2
+"""Shares of what held-out images reach, as limits of sentences."""
 
 
 def verdicts(scores: Iterable[ScoreRecord]) -> Iterator[str]:
@@ -14,6 +21,62 @@ def verdicts(scores: Iterable[ScoreRecord]) -> Iterator[str]:
         by_name.setdefault(score.name, []).append(score)
     for same_name in by_name.values():
         yield from _against_gaussian(same_name)
+    sets: dict[tuple[str, str, int], dict[str, ScoreRecord]] = {}
+    for same_name in by_name.values():
+        for score in same_name:
+            one_set = sets.setdefault((_set_of(score), score.features, score.images), {})
+            one_set[score.measure.name] = score
+    for (title, features, _), found in sets.items():
+        for sentence in (*_collapse(found), *_too_alike(found), *_copies(found)):
+            yield f"{title}, in {features}: {sentence}"
+
+
+def _collapse(found: Mapping[str, ScoreRecord]) -> Iterator[str]:
+    """Samples like training images, but like few of them."""
+    precision, recall = found.get("precision"), found.get("recall")
+    if precision is not None and recall is not None:
+        real_precision, real_recall = precision.floor(HELD_OUT), recall.floor(HELD_OUT)
+        if (
+            real_precision is not None
+            and real_recall is not None
+            and precision.value >= _NEARLY * real_precision.value
+            and recall.value <= _LITTLE * real_recall.value
+        ):
+            yield (
+                f"the samples look like training images, but like few of them (collapse): "
+                f"precision {precision.value:.2f} with recall {recall.value:.2f}; "
+                f"held-out images have {real_precision.value:.2f} and {real_recall.value:.2f}"
+            )
+    distinct = found.get("distinct-nearest")
+    real = None if distinct is None else distinct.floor(HELD_OUT)
+    if distinct is not None and real is not None:
+        value = distinct.value if real.generated_value is None else real.generated_value
+        if value <= _HALF * real.value:
+            yield (
+                f"the samples repeat themselves: {real.images:,} of them are nearest to "
+                f"{round(value * real.images):,} distinct training images, as many held-out images "
+                f"to {round(real.value * real.images):,}"
+            )
+
+
+def _too_alike(found: Mapping[str, ScoreRecord]) -> Iterator[str]:
+    alike = [
+        f"{score.measure.words.lower()} {score.value:.2f}"
+        for name, score in found.items()
+        if (name == "diversity" or name.endswith("-spread")) and score.value <= _HALF
+    ]
+    if alike:
+        yield f"samples of a class differ less than half as much as real ones: {', '.join(alike)}"
+
+
+def _copies(found: Mapping[str, ScoreRecord]) -> Iterator[str]:
+    nearest = found.get("nearest")
+    real = None if nearest is None else nearest.floor(HELD_OUT)
+    if nearest is not None and real is not None and nearest.value <= _HALF * real.value:
+        yield (
+            f"the samples are near copies of training images: the nearest is at "
+            f"{nearest.value:.3g} (median), and at {real.value:.3g} from held-out images"
+        )
 
 
 def _against_gaussian(scores: Sequence[ScoreRecord]) -> Iterator[str]:

@@ -254,6 +254,11 @@ class Measure:
     details: tuple[Detail, ...] = ()
     fidelity: bool = True
 
+    @property
+    def is_check(self) -> bool:
+        """Whether it has no better value, and is not about diversity: tables show it apart."""
+        return self.better == "neither" and self.fidelity
+
     def best(self, values: Iterable[float]) -> float | None:
         """The best value; None for no values, or if `better` is `neither`."""
         every = list(values)

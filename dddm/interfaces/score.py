@@ -27,6 +27,11 @@ class Reference:
         held_out: of held-out images, (K, D); None if there are none.
         train_logits: (M, classes); None if the features have no logits.
         held_out_logits: (K, classes), or None.
+        train_image_statistics: of the images themselves, (M, 3), as in `Extraction`; None if
+            they are unknown.
+        held_out_image_statistics: (K, 3), or None.
+        train_labels: classes, (M,), int64; None if they have none.
+        held_out_labels: (K,), or None.
         statistics: over all training images; None to compute them from `train`.
         train_images: number of training images; None for all being in `train`.
     """
@@ -35,6 +40,10 @@ class Reference:
     held_out: Tensor | None = None
     train_logits: Tensor | None = None
     held_out_logits: Tensor | None = None
+    train_image_statistics: Tensor | None = None
+    held_out_image_statistics: Tensor | None = None
+    train_labels: Tensor | None = None
+    held_out_labels: Tensor | None = None
     statistics: Statistics | None = None
     train_images: int | None = None
 

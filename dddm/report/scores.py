@@ -117,7 +117,7 @@ class ScoreSection:
     """All that a page shows of scores.
 
     Attributes:
-        tables: of scores that have a better value.
+        tables: of scores that have a better value, and of diversity.
         checks: of the others, such as the distance to the nearest training image.
         absent: what is said where there are no scores.
         warnings: what readers should know, each sentence once.
@@ -159,14 +159,15 @@ def gather_scores(recipe: Recipe, *, path: Path) -> ScoreSection:
     else:
         absent = "There are no scores yet; they are measured once the samples are drawn."
     tables = tables_of(scores)
+    checks = tuple(table for table in tables if table.measure.is_check)
     compared, unmeasured = compare_with_paper(
-        recipe.reported, [table for table in tables if table.measure.better != "neither"]
+        recipe.reported, [table for table in tables if not table.measure.is_check]
     )
     leading = leading_measure(scores)
     curves = [score_curve(table) for table in compared if table.measure == leading]
     return ScoreSection(
         tables=tuple(compared),
-        checks=tuple(table for table in tables if table.measure.better == "neither"),
+        checks=checks,
         absent=damage or absent,
         warnings=tuple(dict.fromkeys(text for score in scores for text in score.warnings)),
         verdicts=tuple(verdicts(scores)),

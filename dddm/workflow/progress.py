@@ -147,6 +147,8 @@ class Progress:
             reference = Reference(
                 train=real.kept.features,
                 train_logits=real.kept.logits,
+                train_image_statistics=real.kept.image_statistics,
+                train_labels=real.kept.labels,
                 statistics=real.statistics,
                 train_images=real.images,
             )

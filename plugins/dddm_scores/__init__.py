@@ -137,6 +137,54 @@ NEAREST: Final = ScoreInfo(
     fewest_images=1,
 )
 
+DISTINCT_NEAREST: Final = ScoreInfo(
+    measures=(
+        Measure(
+            name="distinct-nearest",
+            words="Distinct nearest",
+            better="more",
+            explained="distinct nearest training images, as a share of the images; samples that "
+            "repeat themselves have few; it falls with the number of images",
+            heading="distinct",
+            fidelity=False,
+        ),
+    ),
+    fewest_images=1,
+)
+
+DIVERSITY: Final = ScoreInfo(
+    measures=(
+        Measure(
+            name="diversity",
+            words="Diversity",
+            better="neither",
+            explained="root mean square distance between two images of a class, relative to "
+            "training images; 1 is as real, 0 one image for each class, more than 1 too varied",
+            heading="divers.",
+            fidelity=False,
+        ),
+    ),
+)
+
+SPREAD: Final = ScoreInfo(
+    measures=tuple(
+        Measure(
+            name=f"{name}-spread",
+            words=f"Spread of {what}",
+            better="neither",
+            explained=f"standard deviation of {explained} within a class, relative to training "
+            "images; 1 is as real",
+            heading=f"σ {name[:5]}",
+            fidelity=False,
+        )
+        for name, what, explained in (
+            ("mean", "brightness", "the mean of an image's values"),
+            ("contrast", "contrast", "the standard deviation of an image's values"),
+            ("edges", "edges", "the mean squared difference of neighbouring values"),
+        )
+    ),
+)
+
 
 @cache
 def _always(facts: ScoreInfo) -> Callable[[Any], ScoreInfo]:
@@ -212,3 +260,31 @@ def dddm_register(registrar: Registrar) -> None:
         describe=_always(NEAREST),
         default=True,
     )
+    for name, target, facts, summary in (
+        (
+            "distinct-nearest",
+            "distinct_nearest:DistinctNearest",
+            DISTINCT_NEAREST,
+            "Share of distinct training images among those nearest to the samples.",
+        ),
+        (
+            "diversity",
+            "within_class:Diversity",
+            DIVERSITY,
+            "How much images of a class differ in features, relative to real ones.",
+        ),
+        (
+            "spread",
+            "within_class:Spread",
+            SPREAD,
+            "How much brightness, contrast and edges vary within a class, relative to real ones.",
+        ),
+    ):
+        registrar.add(
+            Kind.SCORE,
+            name,
+            target=f"dddm_scores.{target}",
+            options=NoOptions,
+            summary=summary,
+            describe=_always(facts),
+        )

@@ -32,7 +32,7 @@ class Nearest(Score):
         del options
 
     def measure(self, *, generated: Extraction, reference: Reference) -> Mapping[str, Measurement]:
-        distance_N = nearest_distances(query=generated.features, reference=reference.train)
+        distance_N, _ = nearest_of(generated, reference)
         formula: dict[str, Any] = {"distance": "euclidean", "precision": "float64"}
         held_out_K = held_out_nearest(reference)
         if held_out_K is None or len(held_out_K) == 0:
@@ -59,6 +59,14 @@ class Nearest(Score):
         return {"nearest": (Floor(name="held-out", value=value, images=len(held_out_K)),)}
 
 
+def nearest_of(generated: Extraction, reference: Reference) -> tuple[Tensor, Tensor]:
+    """Distance to the nearest training image (N,), float64, and which it is (N,), int64."""
+    return generated.cached(
+        (__name__, "generated", reference),
+        lambda: nearest_images(query=generated.features, reference=reference.train),
+    )
+
+
 def held_out_nearest(reference: Reference) -> Tensor | None:
     """Distance of each held-out image to the nearest training image, (K,), float64."""
     held_out_KD = reference.held_out
@@ -71,21 +79,34 @@ def held_out_nearest(reference: Reference) -> Tensor | None:
 
 
 def nearest_distances(*, query: Tensor, reference: Tensor, block: int = _BLOCK_IMAGES) -> Tensor:
-    """Euclidean distance (N,), float64, of each query (N, D) to the nearest reference (M, D).
+    """The distances of `nearest_images`."""
+    return nearest_images(query=query, reference=reference, block=block)[0]
 
-    Exactly 0 for a query equal to a reference.  At most `block` × `block` distances
-    are in memory at once.
+
+def nearest_images(
+    *, query: Tensor, reference: Tensor, block: int = _BLOCK_IMAGES
+) -> tuple[Tensor, Tensor]:
+    """The nearest reference (M, D) to each query (N, D): Euclidean distance and index, (N,).
+
+    Distances are float64, exactly 0 for a query equal to a reference.  Of equally near references
+    the first is taken.  At most `block` × `block` distances are in memory at once.
     """
     nearest_N = torch.full((len(query),), torch.inf, dtype=torch.float64)
-    blocks = zip(torch.split(nearest_N, block), torch.split(query.double(), block), strict=True)
-    for rows, query_ND in blocks:
-        for reference_MD in torch.split(reference.double(), block):
+    index_N = torch.zeros(len(query), dtype=torch.int64)
+    for first in range(0, len(query), block):
+        rows = slice(first, first + block)
+        query_ND = query[rows].double()
+        for column in range(0, len(reference), block):
+            reference_MD = reference[column : column + block].double()
             # Subtract before squaring: |x|² + |y|² − 2xy loses small distances to rounding.
             distance_NM = torch.cdist(
                 query_ND, reference_MD, compute_mode="donot_use_mm_for_euclid_dist"
             )
-            torch.minimum(rows, distance_NM.amin(dim=1), out=rows)
-    return nearest_N
+            least_N, place_N = distance_NM.min(dim=1)
+            nearer_N = least_N < nearest_N[rows]
+            nearest_N[rows][nearer_N] = least_N[nearer_N]
+            index_N[rows][nearer_N] = place_N[nearer_N] + column
+    return nearest_N, index_N
 
 
 def close_share(*, generated_N: Tensor, held_out_N: Tensor) -> float:

@@ -11,6 +11,7 @@ from dddm.cli.score_table import other_scores_table, score_table
 from dddm.evaluate.record import ScoreRecord
 from dddm.interfaces.info import Measure
 from dddm.interfaces.measurement import Baseline, Floor
+from dddm_scores import DIVERSITY
 
 
 def frechet(steps: int, value: float) -> ScoreRecord:
@@ -219,3 +220,23 @@ def test_baselines_in_the_second_table() -> None:
     rows = [row(line) for line in out.getvalue().splitlines()]
     assert rows.index(["class-gaussian", "–", "20.0"]) == rows.index(["real", "–", "1.00"]) + 1
     assert "class-gaussian: no network" in out.getvalue()
+
+
+def test_diversity_stands_beside_recall() -> None:
+    """In the second table, with held-out images in the row of real ones."""
+    one = ScoreRecord(
+        measure=DIVERSITY.measures[0],
+        name="diversity-pixels@8",
+        value=0.31,
+        sampler="annealed",
+        steps=1,
+        images=8,
+        reference_images=20,
+        floors=(Floor(name="held-out", value=0.98, images=8),),
+    )
+    assert not any("divers." in line for line in lines(one))
+    out = io.StringIO()
+    Console(file=out, width=80).print(other_scores_table([one]))
+    rows = [row(line) for line in out.getvalue().splitlines()]
+    assert ["annealed", "1", "0.310"] in rows
+    assert ["real", "–", "0.980"] in rows

@@ -331,6 +331,28 @@ def test_baselines_stand_beside_each_score(folder: RunFolder, splits: dict[str, 
         assert {tuple(one.name for one in score.baselines) for score in scores} == {chosen}
 
 
+def test_scores_of_diversity_of_real_and_of_repeated_digits(
+    folder: RunFolder, splits: dict[str, Split]
+) -> None:
+    """Held-out digits equal their floors; one digit of each class again and again has none."""
+    put_samples(folder, images_of(splits["held-out"], 297), steps=1)
+    label_M = splits["train"].labels(torch.arange(1500))
+    assert label_M is not None
+    first = [int((label_M == k).nonzero()[0]) for k in range(10)]
+    put_samples(folder, splits["train"].images(torch.tensor(first * 20)), steps=2)
+    scores, _ = score_all(make_recipe(scores=("distinct-nearest", "diversity", "spread")), folder)
+    names = ["distinct-nearest", "diversity", "mean-spread", "contrast-spread", "edges-spread"]
+    real, repeated = scores[:5], scores[5:]
+    assert [score.measure.name for score in real] == names
+    assert [score.value for score in repeated] == pytest.approx([10 / 200, 0, 0, 0, 0], abs=1e-4)
+    for score in scores:
+        floor = score.floor("held-out")
+        assert floor is not None
+        assert floor.value == pytest.approx(1, abs=0.25) or score.measure.name == names[0]
+    means = [score.baseline("class-means") for score in scores if score.steps == 2]
+    assert [one.value for one in means if one is not None][1:] == pytest.approx([0] * 4, abs=1e-4)
+
+
 def test_a_baseline_that_does_not_fit_is_said_where_it_was_asked_for(
     folder: RunFolder, splits: dict[str, Split], monkeypatch: pytest.MonkeyPatch
 ) -> None:

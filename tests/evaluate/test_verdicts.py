@@ -9,9 +9,24 @@ from measures import measure_of
 from dddm.evaluate.record import ScoreRecord
 from dddm.evaluate.verdicts import verdicts
 from dddm.interfaces.measurement import Baseline, Floor
-from dddm_scores import AUTHENTICITY, DENSITY_COVERAGE, PRECISION_RECALL
+from dddm_scores import (
+    AUTHENTICITY,
+    DENSITY_COVERAGE,
+    DISTINCT_NEAREST,
+    DIVERSITY,
+    PRECISION_RECALL,
+    SPREAD,
+)
 
-MEASURES = {one.name: one for one in (*PRECISION_RECALL, *DENSITY_COVERAGE, *AUTHENTICITY)}
+EVERY = (
+    *PRECISION_RECALL,
+    *DENSITY_COVERAGE,
+    *AUTHENTICITY,
+    *DISTINCT_NEAREST.measures,
+    *DIVERSITY.measures,
+    *SPREAD.measures,
+)
+MEASURES = {one.name: one for one in EVERY}
 
 
 def score(
@@ -37,6 +52,7 @@ def score(
         reference_images=1500,
         floors=floors,
         baselines=tuple(baselines),
+        provenance={"features": {"id": "dddm:pixels"}},
     )
     return attrs.evolve(made, **changes)
 
@@ -81,3 +97,43 @@ def test_all_sets_of_one_score_share_a_sentence() -> None:
     (sentence,) = verdicts(of_kid)
     assert "reaches 20," in sentence
     assert sentence.endswith("30 (annealed, 1 step), 25 (annealed, 10 steps)")
+
+
+@pytest.mark.parametrize(
+    ("precision", "recall", "said"),
+    [(0.7, 0.05, True), (0.56, 0.12, True), (0.7, 0.13, False), (0.55, 0.05, False)],
+)
+def test_high_precision_with_little_recall(precision: float, recall: float, *, said: bool) -> None:
+    """At least 0.8 of what held-out images reach, with at most 0.2 of theirs."""
+    scores = [score("precision", precision, held_out=0.7), score("recall", recall, held_out=0.6)]
+    found = list(verdicts(scores))
+    assert bool(found) == said
+    if said:
+        assert "annealed, 2 steps, in pixels: the samples look like training images" in found[0]
+        assert f"precision {precision:.2f} with recall {recall:.2f}" in found[0]
+    other_set = [scores[0], attrs.evolve(scores[1], steps=3)]
+    assert not list(verdicts(other_set))
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.3, True), (0.4, True), (0.41, False)])
+def test_few_distinct_images(share: float, *, said: bool) -> None:
+    """Compared at the number of held-out images, not at all samples."""
+    floor = Floor(name="held-out", value=0.8, images=100, generated_value=share)
+    found = list(verdicts([score("distinct-nearest", 0.01, floors=(floor,))]))
+    assert bool(found) == said
+    if said:
+        assert f"nearest to {round(100 * share)} distinct training images" in found[0]
+        assert found[0].endswith("to 80")
+
+
+@pytest.mark.parametrize(("value", "said"), [(1.0, True), (1.01, False), (9.0, False)])
+def test_copies(value: float, *, said: bool) -> None:
+    found = list(verdicts([score("nearest", value, held_out=2.0)]))
+    assert ["near copies" in one for one in found] == [True] * said
+
+
+def test_samples_of_a_class_that_are_too_alike() -> None:
+    """Those that are at most half as much apart as real ones, in one sentence."""
+    values = {"diversity": 0.4, "mean-spread": 0.5, "edges-spread": 0.51}
+    (sentence,) = verdicts([score(name, value) for name, value in values.items()])
+    assert sentence.endswith("as real ones: diversity 0.40, spread of brightness 0.50")

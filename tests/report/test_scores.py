@@ -20,6 +20,7 @@ from dddm.report.scores import (
     score_curve,
     tables_of,
 )
+from dddm_scores import DIVERSITY
 
 REPORTED = ReportedResult(
     source="table 1",
@@ -42,6 +43,20 @@ def section(folder: Path, records: list[ScoreRecord]) -> ScoreSection:
     path = folder / "scores.json"
     path.write_text(scores_to_text(records), encoding="utf-8")
     return gather_scores(make_recipe(), path=path)
+
+
+def test_diversity_stands_among_the_scores_and_checks_apart(tmp_path: Path) -> None:
+    """It has no better value, but is not about copies."""
+    diversity = attrs.evolve(
+        scores()[0],
+        measure=DIVERSITY.measures[0],
+        name="diversity-digits-classifier@120",
+        value=0.3,
+    )
+    found = section(tmp_path, [*make_scores(), diversity])
+    assert [table.measure.name for table in found.tables] == ["fd", "diversity"]
+    assert [table.measure.name for table in found.checks] == ["nearest"]
+    assert any("differ less than half as much" in verdict for verdict in found.verdicts)
 
 
 def test_each_name_has_a_table_of_its_own() -> None:

@@ -14,18 +14,20 @@ from typing import Any, Final, final, get_args
 
 import pytest
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 
 from dddm.interfaces.features import Extraction
 from dddm.interfaces.info import Better, ScoreInfo
 from dddm.interfaces.measurement import Floor, Measurement
 from dddm.interfaces.score import Reference, Score
+from dddm.support.image_statistics import IMAGE_STATISTICS
 from dddm.testing.check import Suite
 from dddm.testing.subject import Subject
 from dddm.testing.tensors import assert_equal, noise, torch_unchanged
 
 _DIMENSIONS: Final = 6
 _CLASSES: Final = 4
+_STATISTICS: Final = len(IMAGE_STATISTICS)
 _IMAGES: Final = 48
 _FAR: Final = 8.0
 _NEARLY_ALIKE: Final = 0.01
@@ -40,22 +42,41 @@ def _logits(count: int) -> torch.Tensor:
     return _SURE * torch.eye(_CLASSES)[torch.arange(count) % _CLASSES]
 
 
+def _labels(count: int) -> torch.Tensor:
+    return torch.arange(count) % _CLASSES
+
+
 def _real(count: int, *, seed: int) -> Extraction:
     """Real images: new ones for each seed."""
-    return Extraction(features=noise(count, _DIMENSIONS, seed=seed), logits=_logits(count))
+    return Extraction(
+        features=noise(count, _DIMENSIONS, seed=seed),
+        logits=_logits(count),
+        image_statistics=noise(count, _STATISTICS, seed=seed),
+        labels=_labels(count),
+    )
 
 
 def _far_off(count: int) -> Extraction:
     """Images that look like nothing real, of which no class is sure."""
     features = noise(count, _DIMENSIONS, seed=3) * 2 + _FAR
-    return Extraction(features=features, logits=torch.zeros(count, _CLASSES))
+    return Extraction(
+        features=features,
+        logits=torch.zeros(count, _CLASSES),
+        image_statistics=_FAR * noise(count, _STATISTICS, seed=3),
+        labels=_labels(count),
+    )
 
 
 def _collapsed(count: int) -> Extraction:
     """The first training image again and again, nearly."""
     first = noise(count, _DIMENSIONS, seed=0)[:1]
     features = first + _NEARLY_ALIKE * noise(count, _DIMENSIONS, seed=4)
-    return Extraction(features=features, logits=_logits(1).expand(count, _CLASSES).clone())
+    return Extraction(
+        features=features,
+        logits=_logits(1).expand(count, _CLASSES).clone(),
+        image_statistics=_NEARLY_ALIKE * noise(count, _STATISTICS, seed=4),
+        labels=_labels(count),
+    )
 
 
 def _reference(count: int, *, held_out: int | None = None) -> Reference:
@@ -67,6 +88,10 @@ def _reference(count: int, *, held_out: int | None = None) -> Reference:
         train_logits=train.logits,
         held_out=None if other is None else other.features,
         held_out_logits=None if other is None else other.logits,
+        train_image_statistics=train.image_statistics,
+        held_out_image_statistics=None if other is None else other.image_statistics,
+        train_labels=train.labels,
+        held_out_labels=None if other is None else other.labels,
     )
 
 
@@ -195,7 +220,14 @@ def order_of_images(of: _Measured) -> None:
     """The order of images changes a value by at most a fifth of its distance to noise's."""
     generated = of.generated
     assert generated.logits is not None
-    turned = Extraction(features=generated.features.flip(0), logits=generated.logits.flip(0))
+    assert generated.image_statistics is not None
+    assert generated.labels is not None
+    turned = Extraction(
+        features=generated.features.flip(0),
+        logits=generated.logits.flip(0),
+        image_statistics=generated.image_statistics.flip(0),
+        labels=generated.labels.flip(0),
+    )
     here, there, far = of.values(generated), of.values(turned), of.values(_far_off(of.count))
     for name, value in here.items():
         most = _LITTLE * max(abs(value - far[name]), abs(value), 1e-6)
@@ -222,10 +254,9 @@ def logits_only_where_said(of: _Measured) -> None:
     if of.facts.logits:
         pytest.skip("its info says that it needs logits")
     try:
-        of.measure(
-            Extraction(features=of.generated.features),
-            Reference(train=_real(of.count, seed=0).features),
-        )
+        reference = _reference(of.count)
+        reference.train_logits = None
+        of.measure(evolve(of.generated, logits=None), reference)
     except Exception as error:
         raise AssertionError(
             f"features without logits cannot be measured: {error!r}: say ScoreInfo(logits=True)"
