@@ -29,6 +29,8 @@ def check(ctx: click.Context, recipe: str, overrides: tuple[str, ...], as_json: 
         sums = {run.name: run.recipe.fingerprint for entry in entries for run in entry.runs}
         show_json({**facts, "entries": sums} if sums else facts)
     elif entries:
+        for warning in read.warnings if isinstance(read, Sweep) else ():
+            click.echo(f"warning: {warning}", err=True)
         names = ", ".join(entry.name for entry in entries)
         seeds = ", ".join(map(str, read.training_seeds)) if isinstance(read, Sweep) else ""
         each = f"; each with the training seeds {seeds}" if seeds else ""

@@ -1,6 +1,6 @@
 """The table that `dddm run --dry-run` prints."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -53,6 +53,10 @@ def _training(recipe: "Recipe", estimate: "CostEstimate") -> Iterator[str]:
     )
     objective = recipe.objective.component.name
     yield f"{flops(estimate.training_flops)} with the objective {objective}"
+    if cost.step_flops is None:
+        yield "a step cannot be counted here, so that a formula stands in for it:"
+    else:
+        yield f"per image: {flops(cost.flops)} in all, counted in one step"
     passes = {
         "with gradient": needs.evaluations,
         "without gradient": needs.evaluations_without_gradient,
@@ -96,3 +100,16 @@ def _samples(estimate: "CostEstimate") -> Iterator[str]:
         each = f"{job.images:,} images × {counted(job.evaluations_of_image, 'evaluation')}"
         noun = "step" if job.steps == (1,) else "steps"
         yield f"{job.sampler} at {steps} {noun}: {each}"
+
+
+def show_budgets(estimates: "Mapping[str, CostEstimate]", *, seeds: int) -> None:
+    """Print how many steps each entry of a sweep makes, and whether they cost the same."""
+    # Here: help must not wait for torch.
+    from dddm.workflow.dry_run import budgets_in_words
+
+    width = max(map(len, estimates))
+    click.echo(f"training of each entry{f', with {seeds} training seeds' if seeds else ''}")
+    for name, estimate in estimates.items():
+        steps, each = counted(estimate.steps, "step"), flops(estimate.step_flops)
+        click.echo(f"  {name:<{width}}  {flops(estimate.training_flops)}: {steps} of {each}")
+    click.echo(f"  {budgets_in_words(estimates)}")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dddm.recipe.model import Recipe
     from dddm.recipe.sweep import EntryRun, Sweep
     from dddm.train.stopping import StopRequest
+    from dddm.workflow.dry_run import CostEstimate
     from dddm.workflow.parallel import Jobs
 
 
@@ -98,13 +99,11 @@ def run(  # noqa: PLR0917 - click passes them by name
         if isinstance(read, Sweep):
             path = folder or Path("runs") / read.base.name
             runs = read.runs if chosen is None else chosen
-            recipes = [one.recipe for one in runs]
         else:
-            path = folder or Path("runs") / read.name
-            recipes = [read]
+            path, runs = folder or Path("runs") / read.name, ()
         _check_jobs(jobs, sweep=isinstance(read, Sweep), nproc=nproc)
         if dry_run:
-            _show_costs(recipes, as_json=as_json)
+            _show_cost(read, runs, as_json=as_json)
             return
 
         def run_here(one: "Recipe", at: Path) -> Path | None:
@@ -192,18 +191,37 @@ def _jobs(
     )
 
 
-def _show_costs(recipes: "Sequence[Recipe]", *, as_json: bool) -> None:
+def _show_cost(read: "Recipe | Sweep", runs: "Sequence[EntryRun]", *, as_json: bool) -> None:
+    """Of a sweep that of each entry once, as its seed changes no cost, then all side by side."""
+    from dddm.cli.cost_table import show_budgets
+    from dddm.recipe.sweep import Sweep
+
+    if not isinstance(read, Sweep):
+        _show_costs([read], as_json=as_json)
+        return
+    entries = read.entries_of(runs)
+    estimates = _show_costs([entry.recipe for entry in entries], as_json=as_json)
+    if len(entries) > 1 and not as_json:
+        named = {entry.name: each for entry, each in zip(entries, estimates, strict=True)}
+        show_budgets(named, seeds=len(read.training_seeds))
+
+
+def _show_costs(recipes: "Sequence[Recipe]", *, as_json: bool) -> "list[CostEstimate]":
     from dddm.cli.cost_table import show_cost
     from dddm.workflow.dry_run import estimate_cost
 
-    costs = []
+    estimates = []
     for recipe in recipes:
-        estimate = estimate_cost(recipe)
-        costs.append({"recipe": recipe.name, **estimate.as_table})
+        estimates.append(estimate_cost(recipe))
         if not as_json:
-            show_cost(recipe, estimate)
+            show_cost(recipe, estimates[-1])
     if as_json:
+        costs = [
+            {"recipe": recipe.name, **estimate.as_table}
+            for recipe, estimate in zip(recipes, estimates, strict=True)
+        ]
         show_json(costs[0] if len(costs) == 1 else {"entries": costs})
+    return estimates
 
 
 def _run_sweep(
@@ -219,6 +237,8 @@ def _run_sweep(
     from dddm.cli.sweep_table import show_table
     from dddm.workflow.sweep import run_sweep
 
+    for warning in sweep.warnings:
+        click.echo(f"warning: {warning}", err=True)
     outcome = run_sweep(
         sweep,
         chosen=runs,

@@ -6,6 +6,7 @@
 Every schedule has a default parametrization, which the recipe can replace.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, final
 
 import torch
@@ -108,6 +109,8 @@ class ScheduledDenoiser(Denoiser):
         network = self._select(cache.network, index=index)
         return _Cache(x_t=cache.x_t[index], t=cache.t[index], network=network)
 
-    def _autocast(self, device: torch.device) -> torch.autocast:
+    def _autocast(self, device: torch.device) -> AbstractContextManager[object]:
+        if device.type == "meta":  # nothing is computed there, in any precision
+            return nullcontext()
         lower = self._precision is not torch.float32
         return torch.autocast(device.type, dtype=self._precision if lower else None, enabled=lower)

@@ -20,7 +20,7 @@ from torch import Tensor
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.data_report import ProgressCallback
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.info import ImageShape
+from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.sampler import Denoiser
 from dddm.interfaces.schedule import Schedule
@@ -180,6 +180,16 @@ class Objective(ABC):
         """
         del images, flips, device, progress
         return None
+
+    def prepare_shapes(self, images: DatasetInfo) -> None:  # noqa: B027 - to do nothing is right
+        """Stand in for `prepare` where a step is only counted, as for `dddm run --dry-run`.
+
+        Called once after `to`, with the meta device, whose tensors have shapes and no values.
+        Objectives whose steps need what `prepare` makes give it its shapes here.
+
+        Args:
+            images: what is known of the training images.
+        """
 
     @abstractmethod
     def draw(

@@ -11,7 +11,9 @@ With `training_seeds = [0, 1, 2]` every entry is trained once with each seed, an
 compared as means: then entries that cannot be compared are refused.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, Final, final
 
@@ -79,11 +81,13 @@ class Sweep:
         base: the recipe without the sweep.
         entries: in the order of the file.
         training_seeds: with each of which every entry is trained; empty without.
+        warnings: why entries cannot be compared with the rest; with training seeds that is refused.
     """
 
     base: Recipe
     entries: tuple[Entry, ...]
     training_seeds: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def runs(self) -> tuple[EntryRun, ...]:
@@ -94,6 +98,10 @@ class Sweep:
         return tuple(
             run for runs in zip(*(e.runs for e in self.entries), strict=True) for run in runs
         )
+
+    def entries_of(self, runs: Sequence[EntryRun]) -> tuple[Entry, ...]:
+        """The entries that these are runs of."""
+        return tuple(entry for entry in self.entries if any(one in runs for one in entry.runs))
 
 
 def read_recipe_or_sweep(
@@ -135,7 +143,15 @@ def read_recipe_or_sweep(
     problems += found
     if problems or checked is None:
         refuse(problems)
-    return Sweep(base=checked, entries=entries, training_seeds=tuple(n.value for n in seeds))
+    apart = _not_comparable(sweep.value, entries)
+    if seeds and apart:
+        refuse(apart)
+    return Sweep(
+        base=checked,
+        entries=entries,
+        training_seeds=tuple(node.value for node in seeds),
+        warnings=tuple(f"{problem.origin.short}: {problem.what}" for problem in apart),
+    )
 
 
 def choose_runs(read: Recipe | Sweep, name: str) -> tuple[EntryRun, ...]:
@@ -256,6 +272,41 @@ def _read_entries(
         label = f"{'entry' if len(names) == 1 else 'entries'} {', '.join(names)}"
         problems.append(evolve(problem, what=f"{label}: {problem.what}"))
     return problems, tuple(entries)
+
+
+def _not_comparable(nodes: Sequence[Node], entries: Sequence[Entry]) -> list[Problem]:
+    """A problem for each entry whose scores are of other images than those of most entries."""
+    compared: tuple[tuple[str, str, Callable[[Recipe], object]], ...] = (
+        ("data", "is trained on other images", lambda recipe: recipe.tables["data"]),
+        ("evaluate", "is scored in another way", lambda recipe: recipe.tables.get("evaluate")),
+        (
+            "sample",
+            "draws another number of images",
+            lambda recipe: sorted({spec.images for spec in recipe.sample}),
+        ),
+    )
+    problems = []
+    for key, what, facts_of in compared:
+        facts = [facts_of(entry.recipe) for entry in entries]
+        shown = [json.dumps(own, sort_keys=True) for own in facts]
+        usual = shown.index(Counter(shown).most_common(1)[0][0])
+        for node, entry, own, words in zip(nodes, entries, facts, shown, strict=True):
+            if not _alike(own, facts[usual]):
+                problem = Problem(
+                    what=f"entry {entry.name} {what} than {entries[usual].name}, so that their "
+                    f"scores cannot be compared: {words} rather than {shown[usual]}",
+                    remedy=f"write [{key}] above the sweep, for all entries",
+                    origin=node.table.get(key, node.table["name"]).origin,
+                )
+                problems.append(problem)
+    return problems
+
+
+def _alike(own: object, usual: object) -> bool:
+    """Whether facts are equal; of numbers of images, whether one entry has all of the other's."""
+    if isinstance(own, list) and isinstance(usual, list):
+        return set(own) <= set(usual) or set(own) >= set(usual)
+    return own == usual
 
 
 def _extend_name(recipe: Node, name: str, *, origin: Origin) -> Node:

@@ -60,6 +60,11 @@ class RunResult:
     parameters: int | None = None
     checkpoint_sha256: str | None = None
 
+    @property
+    def finished(self) -> bool:
+        """Whether it is, with nothing to say about it."""
+        return self.state == "finished" and not self.sentence
+
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return {
@@ -179,7 +184,7 @@ class EntryResult:
         return tuple(
             (one.run.name, one.sentence or f"{one.state}.".capitalize())
             for one in self.runs
-            if one.state != "finished" or one.sentence
+            if not one.finished
         )
 
     @property

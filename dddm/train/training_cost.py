@@ -1,30 +1,65 @@
 """What a training step costs, counted on the meta device: nothing is computed.
 
-    for each image    3 F for an evaluation with gradient, F for one without, and F for a derivative
+One step of the objective is made with shapes alone, of two images or one set of images, and torch's
+counter adds up what its forward and backward passes take: network, metric, comparisons of sets,
+kernels, derivatives.  Where a component cannot do without values, a formula stands in for it:
+
+    for each image    3 F for an evaluation with gradient, F for one without, and 2 F for a
+                      forward-mode derivative
                       M for the distances of an estimate with their gradient
 
-with F of one forward pass of the network.  For a derivative torch takes up to 2.4 F, because it
-also multiplies by the derivative of the weights, which is zero.  A multiplication with an addition
-counts as two operations, as torch counts them; what is not a matrix product, a convolution or
-attention is not counted.
+with F of one forward pass of the network.  A derivative takes more than F, because torch also
+multiplies by the derivative of the weights, which is zero.
+
+A multiplication with an addition counts as two operations, as torch counts them, and so does a
+dimension of a distance; what is not a matrix product, a convolution, attention or a distance is not
+counted.
 """
 
 import math
-from typing import Final, final
+from typing import Any, Final, final
 
 import torch
 from attrs import frozen
 from torch.utils.flop_counter import FlopCounterMode
 
+from dddm.core.denoiser import ScheduledDenoiser
+from dddm.core.draws import Draws, draw
+from dddm.core.ema import MovingAverage
 from dddm.core.flops import Flops, count_flops
+from dddm.core.step import StepParts, make_step
+from dddm.errors import RecipeError
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.dataset import Split
-from dddm.interfaces.info import DatasetInfo, ImageShape
+from dddm.interfaces.info import DatasetInfo, ImageShape, ObjectiveInfo
 from dddm.interfaces.metric import Metric
+from dddm.interfaces.objective import Batch, Objective, RealSets, TrainingProgress
+from dddm.interfaces.schedule import Schedule
 from dddm.recipe.model import Recipe
+from dddm.support.quantities import flops
 from dddm.train.network import instantiate_backbone
 
 _PASSES_WITH_GRADIENT: Final = 3
+_PASSES_OF_DERIVATIVE: Final = 2
+_ROWS: Final = 2
+"""Images of the step that is counted, where the loss of each depends on that one alone."""
+
+
+def _distance_flops(first: torch.Size, second: torch.Size, *_: Any, **_more: Any) -> int:
+    """Of all distances between (…, n, D) and (…, m, D)."""
+    return 2 * math.prod(first) * second[-2]
+
+
+def _distance_gradient_flops(gradient: torch.Size, first: torch.Size, *_: Any, **_more: Any) -> int:
+    return 2 * math.prod(gradient) * first[-1]
+
+
+_ALSO_COUNTED: Final = {
+    torch.ops.aten._cdist_forward: _distance_flops,  # noqa: SLF001 - names of operators
+    torch.ops.aten._euclidean_dist: _distance_flops,  # noqa: SLF001
+    torch.ops.aten._cdist_backward: _distance_gradient_flops,  # noqa: SLF001
+}
+"""What torch's counter leaves out."""
 
 
 @final
@@ -35,18 +70,22 @@ class TrainingCost:
     Attributes:
         parameters: of the network.
         network: of one evaluation.
-        network_flops: of all that the objective asks of the network.
+        network_flops: of all that the objective asks of the network, by the formula.
         metric_flops: of all distances that it takes; None where the metric cannot be counted.
+        step_flops: of a whole step, counted; None where it cannot be.
     """
 
     parameters: int
     network: Flops
     network_flops: float
     metric_flops: float | None
+    step_flops: float | None = None
 
     @property
     def flops(self) -> float:
-        """Of one image, as far as it is counted."""
+        """Of one image, counted or else by the formula."""
+        if self.step_flops is not None:
+            return self.step_flops
         return self.network_flops + (self.metric_flops or 0.0)
 
 
@@ -64,7 +103,7 @@ def training_cost(recipe: Recipe, *, facts: DatasetInfo) -> TrainingCost:
     passes = (
         _PASSES_WITH_GRADIENT * needs.evaluations
         + needs.evaluations_without_gradient
-        + needs.derivatives
+        + _PASSES_OF_DERIVATIVE * needs.derivatives
     )
     distances = _distances_flops(recipe, shape=facts.shape)
     return TrainingCost(
@@ -72,18 +111,110 @@ def training_cost(recipe: Recipe, *, facts: DatasetInfo) -> TrainingCost:
         network=network,
         network_flops=passes * network.forward,
         metric_flops=None if distances is None else needs.evaluations * distances,
+        step_flops=_step_flops(recipe, facts=facts, backbone=backbone),
     )
+
+
+def _step_flops(recipe: Recipe, *, facts: DatasetInfo, backbone: Backbone) -> float | None:
+    """Of one image in a step with its gradient; None where meta tensors will not do.
+
+    A step is a sum over images, or over sets of images, so that one of them tells all.
+    """
+    needs = recipe.needs
+    rows = _ROWS if needs.sets is None else needs.sets.rows
+    try:
+        parts = _meta_parts(recipe, facts=facts, backbone=backbone)
+        batch = _meta_batch(rows, needs=needs, shape=facts.shape, labels=backbone.uses_labels)
+        # In the middle: a first epoch may do without what is not there yet.
+        progress = TrainingProgress(step=1, total_steps=2, epoch=1)
+        draws = draw(
+            parts.objective,
+            count=rows,
+            shape=facts.shape,
+            schedule=parts.denoiser.schedule,
+            progress=progress,
+            generator=torch.Generator().manual_seed(0),
+            flips=False,
+        )
+        on_meta = {name: tensor.to("meta") for name, tensor in draws.values.items()}
+        memory = {
+            one.name: torch.empty(rows, *(one.shape or facts.shape.as_tuple), device="meta")
+            for one in needs.memory
+        }
+        backbone.train()
+        with FlopCounterMode(display=False, custom_mapping=_ALSO_COUNTED) as counter:
+            outcome = make_step(
+                parts,
+                batch=batch,
+                draws=Draws(values=on_meta, flipped=None),
+                memory=memory,
+                progress=progress,
+            )
+            outcome.loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
+    # A component that needs values, or weights that are not here, may fail in any way; training
+    # will show an error that is its own.
+    except Exception:  # noqa: BLE001
+        return None
+    return float(counter.get_total_flops()) / rows
+
+
+def _meta_parts(recipe: Recipe, *, facts: DatasetInfo, backbone: Backbone) -> StepParts:
+    device = torch.device("meta")
+    schedule: Schedule = recipe.schedule.instantiate()
+    parametrization = None
+    if recipe.parametrization is not None:
+        parametrization = recipe.parametrization.instantiate(schedule=schedule)
+    objective: Objective = recipe.objective.instantiate()
+    objective.to(device)
+    objective.prepare_shapes(facts)
+
+    def denoiser(network: Backbone) -> ScheduledDenoiser:
+        return ScheduledDenoiser(
+            schedule=schedule, backbone=network, parametrization=parametrization
+        )
+
+    average = None
+    if recipe.needs.average:
+        average = denoiser(MovingAverage(backbone, decay=0.0, warmup=False).backbone)
+    return StepParts(
+        objective=objective,
+        denoiser=denoiser(backbone),
+        average=average,
+        metric=_meta_metric(recipe),
+        classes=len(facts.classes),
+    )
+
+
+def _meta_batch(rows: int, *, needs: ObjectiveInfo, shape: ImageShape, labels: bool) -> Batch:
+    index_B = torch.arange(rows)
+    label_B = torch.zeros(rows, dtype=torch.int64, device="meta") if labels else None
+    sets = None
+    if needs.sets is not None:
+        sets = RealSets(
+            index=torch.arange(needs.sets.real)[None],
+            x_0=torch.empty(1, needs.sets.real, *shape.as_tuple, device="meta"),
+            label=None if label_B is None else label_B[:1],
+        )
+    x_0_BCHW = torch.empty(rows, *shape.as_tuple, device="meta")
+    return Batch(index=index_B, x_0=x_0_BCHW, label=label_B, rows=index_B, sets=sets)
+
+
+def _meta_metric(recipe: Recipe) -> Metric | None:
+    if recipe.metric is None:
+        return None
+    with torch.device("meta"):
+        metric: Metric = recipe.metric.instantiate()
+        metric.to(torch.device("meta"))
+    return metric
 
 
 def _distances_flops(recipe: Recipe, *, shape: ImageShape) -> int | None:
     """Of an estimate's distances and their gradient; None where meta tensors will not do."""
-    if recipe.metric is None:
-        return 0
     images = torch.empty(1, *shape.as_tuple, device="meta")
     try:
-        with torch.device("meta"):
-            metric: Metric = recipe.metric.instantiate()
-            metric.to(torch.device("meta"))
+        metric = _meta_metric(recipe)
+        if metric is None:
+            return 0
         with FlopCounterMode(display=False) as counter:
             estimate = images.clone().requires_grad_()
             found = metric.distances(estimate=estimate, targets=(images,) * recipe.needs.targets)
@@ -99,7 +230,11 @@ def facts_of(split: Split) -> DatasetInfo:
 
 
 def total_steps(recipe: Recipe, *, split: Split, batches_per_epoch: int) -> int:
-    """Steps of the whole run; at least one."""
+    """Steps of the whole run; at least one.
+
+    Raises:
+        RecipeError: if `training_flops` are fewer than one step takes.
+    """
     cost = None
     if recipe.train.training_flops is not None:
         cost = training_cost(recipe, facts=facts_of(split))
@@ -107,7 +242,11 @@ def total_steps(recipe: Recipe, *, split: Split, batches_per_epoch: int) -> int:
 
 
 def steps_of(recipe: Recipe, *, batches_per_epoch: int, cost: TrainingCost | None) -> int:
-    """The same, where the cost of an image is known; only `training_flops` asks for it."""
+    """The same, where the cost of an image is known; only `training_flops` asks for it.
+
+    Raises:
+        RecipeError: if `training_flops` are fewer than one step takes.
+    """
     train = recipe.train
     if train.epochs is not None:
         return train.epochs * batches_per_epoch
@@ -117,4 +256,12 @@ def steps_of(recipe: Recipe, *, batches_per_epoch: int, cost: TrainingCost | Non
         return math.ceil(train.images / train.batch_images)
     assert train.training_flops is not None, "a recipe says one of the four"
     assert cost is not None
-    return max(round(train.training_flops / (cost.flops * train.batch_images)), 1)
+    step = cost.flops * train.batch_images
+    if train.training_flops < step:
+        raise RecipeError(
+            f"a budget of {flops(train.training_flops)} is too small for one step, which takes "
+            f"{flops(step)}",
+            where="train.training_flops",
+            remedy="use a larger budget, or a smaller batch or network",
+        )
+    return round(train.training_flops / step)

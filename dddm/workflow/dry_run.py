@@ -4,6 +4,7 @@ The network is built on the meta device, which has shapes and no memory; the tar
 what one row takes.  Images are read only where the data set cannot say what it holds without.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final, final
 
 from attrs import asdict, frozen
@@ -12,6 +13,7 @@ from dddm.generate.sample import evaluations_per_image
 from dddm.interfaces.info import DatasetInfo
 from dddm.interfaces.target_store import MemoryUsage
 from dddm.recipe.model import Recipe, SampleSpec, batches_per_epoch, default_shards
+from dddm.support.quantities import flops
 from dddm.train.build import build_split
 from dddm.train.memory import memory_usage_of
 from dddm.train.optimizer import state_bytes
@@ -73,9 +75,14 @@ class CostEstimate:
     samples: tuple[SampleCost, ...]
 
     @property
+    def step_flops(self) -> float:
+        """Of one optimizer step."""
+        return self.cost.flops * self.batch_images
+
+    @property
     def training_flops(self) -> float:
-        """Of the whole run, network and metric."""
-        return self.cost.flops * self.steps * self.batch_images
+        """Of the whole run: network, metric, and whatever else the objective computes."""
+        return self.step_flops * self.steps
 
     @property
     def evaluations(self) -> int:
@@ -105,6 +112,8 @@ class CostEstimate:
                 "batch_images": self.batch_images,
                 "stale_images_each_epoch": self.stale_images,
                 "flops": self.training_flops,
+                "flops_of_image": self.cost.flops,
+                "flops_are_counted": self.cost.step_flops is not None,
                 "flops_of_image_network": self.cost.network_flops,
                 "flops_of_image_metric": self.cost.metric_flops,
             },
@@ -166,6 +175,32 @@ def estimate_cost(recipe: Recipe) -> CostEstimate:
         image_bytes=facts.train_images * facts.shape.values,
         samples=tuple(map(_sample_cost, recipe.sample)),
     )
+
+
+def budgets_in_words(estimates: Mapping[str, CostEstimate]) -> str:
+    """Whether the entries of a sweep take as many operations, up to one step, in a sentence."""
+    ordered = sorted(estimates, key=lambda name: estimates[name].training_flops)
+    least, most = (estimates[name] for name in (ordered[0], ordered[-1]))
+    apart = most.training_flops - least.training_flops
+    if apart <= max(estimate.step_flops for estimate in estimates.values()):
+        return "The budgets agree within a step."
+    return (
+        f"The budgets differ: {flops(least.training_flops)} of {ordered[0]}, "
+        f"{flops(most.training_flops)} of {ordered[-1]}.  For equal ones write training_flops in "
+        "[train]."
+    )
+
+
+def refuse_small_budget(recipe: Recipe) -> None:
+    """Refuse a recipe whose `training_flops` do not suffice for one step.
+
+    Raises:
+        RecipeError: with what a step takes.
+    """
+    if recipe.train.training_flops is not None:
+        facts = _facts_of(recipe)
+        cost = training_cost(recipe, facts=facts)
+        steps_of(recipe, batches_per_epoch=_batches_per_epoch(recipe, facts), cost=cost)
 
 
 def _sample_cost(spec: SampleSpec) -> SampleCost:

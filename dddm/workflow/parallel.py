@@ -94,7 +94,7 @@ def run_in_parallel(
     jobs: Jobs,
     stop: StopRequest,
     notify: Callable[[str], None],
-    failed: Callable[[EntryRun, DddmError], None],
+    failed: Callable[[str, DddmError], None],
 ) -> None:
     """Run all, N at a time; one that fails does not stop the others.
 
@@ -102,7 +102,7 @@ def run_in_parallel(
 
     Args:
         folder: of the sweep; a run's output is appended to `output.log` in its own folder.
-        failed: is told of each failure when it happens.
+        failed: is told of each failure when it happens, with the run's name.
 
     Raises:
         StoppedEarly: when asked to stop, or when a run was.
@@ -162,7 +162,7 @@ def _report(
     *,
     stop: StopRequest,
     notify: Callable[[str], None],
-    failed: Callable[[EntryRun, DddmError], None],
+    failed: Callable[[str, DddmError], None],
 ) -> None:
     code, name = job.process.returncode, job.run.name
     after = f"after {duration(time.monotonic() - job.began)}"
@@ -175,7 +175,7 @@ def _report(
         notify(f"entry {name} stopped {after}")
         return
     error = _error_of(job, code)
-    failed(job.run, error)
+    failed(name, error)
     notify(f"entry {name} failed {after}: {error.what}")
 
 

@@ -29,6 +29,7 @@ from dddm.support.files import atomic_write_text, raise_on_disk_full
 from dddm.train.needed_weights import verify_weights
 from dddm.train.run_folder import RunFolder, prepare_folder
 from dddm.train.stopping import StopRequest
+from dddm.workflow.dry_run import refuse_small_budget
 from dddm.workflow.parallel import Jobs, run_in_parallel
 
 _RESULTS: Final = "sweep.json"
@@ -75,28 +76,13 @@ def run_sweep(
         StoppedEarly: when asked to stop.
     """
     _check_folder(folder)
-    for one in chosen:
-        _refuse_other_kind(folder, one)
-        try:
-            verify_weights(one.recipe.components)
-        except DddmError as error:
-            raise _with_entry(one, error) from error
+    _check_before(sweep, chosen, folder=folder)
     failures: dict[str, DddmError] = {}
     outcome = write_outcome(sweep, folder=folder, failures=failures)
     for one in chosen:
         prepare_folder(one.recipe, folder / one.name)
     if jobs is not None:
-        finished = {
-            one.run.name
-            for row in outcome.table.rows
-            for one in row.runs
-            if one.state == "finished" and not one.sentence
-        }
-
-        def failed(one: EntryRun, error: DddmError) -> None:
-            failures[one.name] = _with_entry(one, error)
-            write_outcome(sweep, folder=folder, failures=failures)
-
+        finished = {run.run.name for row in outcome.table.rows for run in row.runs if run.finished}
         try:
             run_in_parallel(
                 [one for one in chosen if one.name not in finished],
@@ -104,7 +90,7 @@ def run_sweep(
                 jobs=jobs,
                 stop=stop,
                 notify=notify,
-                failed=failed,
+                failed=lambda name, error: failures.update({name: _with_entry(name, error)}),
             )
         finally:
             outcome = write_outcome(sweep, folder=folder, failures=failures)
@@ -118,18 +104,33 @@ def run_sweep(
             raise
         except (DddmError, MemoryError, torch.OutOfMemoryError) as error:
             # A new error, whose traceback does not keep the entry's tensors alive.
-            failures[one.name] = _with_entry(one, error)
+            failures[one.name] = _with_entry(one.name, error)
             notify(f"entry {one.name} failed: {failures[one.name].what}")
         finally:
             outcome = write_outcome(sweep, folder=folder, failures=failures)
     return outcome
 
 
-def _with_entry(one: EntryRun, error: BaseException) -> DddmError:
+def _check_before(sweep: Sweep, chosen: Sequence[EntryRun], *, folder: Path) -> None:
+    """Refuse what would fail later: before any entry is trained."""
+    for one in chosen:
+        _refuse_other_kind(folder, one)
+        try:
+            verify_weights(one.recipe.components)
+        except DddmError as error:
+            raise _with_entry(one.name, error) from error
+    for entry in sweep.entries_of(chosen):
+        try:
+            refuse_small_budget(entry.recipe)
+        except DddmError as error:
+            raise _with_entry(entry.name, error) from error
+
+
+def _with_entry(name: str, error: BaseException) -> DddmError:
     """The same error, which names its entry."""
     known = error if isinstance(error, DddmError) else environment_problem(error)
     assert known is not None
-    where = ", ".join(filter(None, (f"entry {one.name}", known.where)))
+    where = ", ".join(filter(None, (f"entry {name}", known.where)))
     return type(known)(known.what, where=where, remedy=known.remedy)
 
 

@@ -29,6 +29,7 @@ from torch import Tensor
 from dddm.interfaces.data_report import ProgressCallback
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.features import Features
+from dddm.interfaces.info import DatasetInfo
 from dddm.interfaces.objective import Objective
 from dddm.support.images import from_uint8
 from dddm.support.noise import generator_for
@@ -110,6 +111,18 @@ class Comparison:
             if kind.network:
                 self._keep(kind.groups, images=images, device=device, progress=progress)
         return sentence
+
+    def prepare_shapes(self, images: DatasetInfo) -> None:
+        """The shapes of what `prepare` makes, on the meta device; see `Objective`."""
+        if self._learned is not None:
+            self._learned.build(channels=images.shape.channels, classes=len(images.classes))
+        one_1CHW = torch.empty(1, *images.shape.as_tuple, device="meta")
+        for kind in self._kinds:
+            if kind.network:
+                found = kind.groups(one_1CHW)
+                if sum(group.nbytes for group in found) * images.train_images <= _KEPT_BYTES:
+                    count = images.train_images
+                    self._kept[kind.groups] = [group.expand(count, -1, -1) for group in found]
 
     def _keep(
         self, groups: Groups, *, images: Split, device: torch.device, progress: ProgressCallback
@@ -201,6 +214,9 @@ class ComparesSets(Objective, ABC):
         self, *, images: Split, flips: bool, device: torch.device, progress: ProgressCallback
     ) -> str | None:
         return self._compare.prepare(images=images, flips=flips, device=device, progress=progress)
+
+    def prepare_shapes(self, images: DatasetInfo) -> None:
+        self._compare.prepare_shapes(images)
 
 
 def drift(

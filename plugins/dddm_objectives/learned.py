@@ -154,6 +154,11 @@ class LearnedFeatures:
             raise RuntimeError("the features were not learned yet: call `prepare` first")
         return self._network.maps(images)
 
+    def build(self, *, channels: int, classes: int) -> None:
+        """A network that was not trained, where its maps are only counted."""
+        network = _new_network(channels=channels, classes=classes).to(self._device)
+        self._network = network.eval().requires_grad_(requires_grad=False)
+
     def learn(
         self, *, images: Split, flips: bool, device: torch.device, progress: ProgressCallback
     ) -> str | None:
@@ -173,8 +178,7 @@ class LearnedFeatures:
         path = folder / f"{key_of(identity)}.safetensors"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for("learned features"))
-            outputs = len(images.classes) or _PROJECTION
-            network = Network(channels=images.shape.channels, outputs=outputs)
+            network = _new_network(channels=images.shape.channels, classes=len(images.classes))
         sentence, found = None, load_checked(path)
         if found is None:
             began = time.perf_counter()
@@ -199,6 +203,10 @@ class LearnedFeatures:
         self._network = network.to(device).eval().requires_grad_(requires_grad=False)
         self._device = device
         return sentence
+
+
+def _new_network(*, channels: int, classes: int) -> Network:
+    return Network(channels=channels, outputs=classes or _PROJECTION)
 
 
 def _on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import TINY
 from toy_plugins import RECIPE, TOYS
 
 from dddm.errors import DddmError, PluginError, RecipeError, UsageError
@@ -11,6 +12,7 @@ from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_recipe
 from dddm.recipe.sweep import Sweep, choose_entry, choose_runs, read_recipe_or_sweep
 from dddm.recipe.write import to_toml
+from dddm.registry.loader import load_catalogue
 
 SWEEP = (
     RECIPE
@@ -307,3 +309,50 @@ def test_reading_changes_nothing_that_was_read(tmp_path: Path) -> None:
     tables["train"]["epochs"] = 99
     assert sweep.base.tables["train"]["epochs"] == 5
     assert sweep.entries[1].recipe.tables["train"]["epochs"] == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ('data = { use = "digits" }', "entry far is trained on other images than slow"),
+        ('evaluate = { features = "pixels-8x8" }', "entry far is scored in another way than slow"),
+        (
+            'sample = [{ use = "fixed-time", steps = [1], images = 99 }]',
+            "entry far draws another number of images than slow",
+        ),
+    ],
+)
+def test_entries_that_cannot_be_compared(tmp_path: Path, change: str, expected: str) -> None:
+    """Refused with training seeds, at the line that differs from most; otherwise a warning."""
+    entries = "".join(f'[[sweep]]\nname = "{name}"\n' for name in ("far", "slow", "last"))
+    text = TINY.replace('use = "digits"', 'use = "npz"\npath = "a.npz"') + entries
+    text = text.replace('name = "far"\n', f'name = "far"\n{change}\n')
+    line = text[: text.index(change)].count("\n") + 1
+    file = tmp_path / "tiny.toml"
+    file.write_text(text)
+    catalogue = load_catalogue()
+    sweep = read_recipe_or_sweep(file, catalogue=catalogue)
+    assert isinstance(sweep, Sweep)
+    (warning,) = sweep.warnings
+    assert f"tiny.toml:{line}: {expected}" in warning
+    with pytest.raises(RecipeError) as caught:
+        read_recipe_or_sweep(file, overrides=["training_seeds=[0]"], catalogue=catalogue)
+    assert f"tiny.toml:{line}:1: {expected}" in str(caught.value)
+    assert "an error" in str(caught.value)
+    alike = read_recipe_or_sweep(
+        file,
+        overrides=["training_seeds=[0]", "sweep=[{name='a'}]"],
+        catalogue=catalogue,
+    )
+    assert isinstance(alike, Sweep)
+    assert alike.warnings == ()
+
+
+@pytest.mark.parametrize("name", ["figure2a", "figure2b", "table3"])
+def test_sweeps_that_come_with_dddm_can_be_compared(name: str) -> None:
+    sweep = read_recipe_or_sweep(
+        name, overrides=["training_seeds=[0, 1]"], catalogue=load_catalogue()
+    )
+    assert isinstance(sweep, Sweep)
+    assert sweep.warnings == ()
+    assert len(sweep.runs) == 2 * len(sweep.entries)

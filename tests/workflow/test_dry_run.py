@@ -38,6 +38,7 @@ def test_nothing_is_made(tmp_path: Path) -> None:
     assert re.search(r"[kM]B: weights [\d.]+ kB, gradient [\d.]+ kB, adam [\d.]+ kB, EMA", text)
     assert "18 steps of 250 images, 3 epochs of 6 steps" in text
     assert "FLOP with the objective directly-denoising" in text
+    assert re.search(r"per image: [\d.]+ MFLOP in all, counted in one step", text)
     assert "per image: network evaluations 1 with gradient, " in text
     assert "1,500 of 1×8×8, 10 classes" in text
     assert [file.name for file in tmp_path.iterdir()] == ["tiny.toml"]
@@ -95,7 +96,10 @@ def test_as_json(tmp_path: Path) -> None:
     training, sizes = table["training"], table["bytes"]
     assert training["flops_of_image_network"] == 3 * network["flops_forward"]
     assert training["flops_of_image_metric"] == 0  # a difference of pixels has no product
-    assert training["flops"] == 18 * 250 * 3 * network["flops_forward"]
+    assert training["flops"] == 18 * 250 * training["flops_of_image"]
+    # The gradient of the network's input is not needed.
+    assert training["flops_of_image"] == pytest.approx(3 * network["flops_forward"], rel=0.02)
+    assert training["flops_are_counted"] is True
     assert training["epochs"] == 3
     assert sizes["weights"] == sizes["gradient"] == sizes["ema"] == 4 * network["parameters"]
     assert sizes["optimizer"] == 2 * sizes["weights"]
@@ -141,16 +145,16 @@ def test_a_second_target_is_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("duration", "steps"),
-    [("train.steps=7", 7), ("train.images=1001", 5), ("train.training_flops=1e9", None)],
+    [("train.steps=7", 7), ("train.images=1001", 5), ("train.training_flops=1e10", None)],
 )
 def test_every_way_to_say_how_long(tmp_path: Path, duration: str, steps: int | None) -> None:
     """Steps; images, rounded up to whole steps; operations, as nearly as whole steps allow."""
     path = write_tiny(tmp_path)
     words = ("run", path, "--dry-run", "--json", "--set", duration)
     training = json.loads(invoke(*words, cwd=tmp_path))["training"]
-    each = 250 * (training["flops_of_image_network"] + training["flops_of_image_metric"])
+    each = 250 * training["flops_of_image"]
     if steps is None:
-        steps = max(round(1e9 / each), 1)
+        steps = round(1e10 / each)
     assert training["steps"] == steps
     assert training["epochs"] == steps / 6
     assert training["flops"] == steps * each

@@ -61,7 +61,7 @@ def in_parallel(
         jobs=Jobs(count=2, command=python(folder, scripts), gpus=gpus),
         stop=StopRequest(),
         notify=said.append,
-        failed=lambda run, error: failures.update({run.name: error}),
+        failed=lambda name, error: failures.update({name: error}),
     )
     return failures, said
 
@@ -144,7 +144,7 @@ def test_a_request_to_stop_reaches_all_and_begins_no_other(tmp_path: Path) -> No
             jobs=Jobs(count=2, command=python(tmp_path, scripts)),
             stop=stop,
             notify=ask,
-            failed=lambda run, error: pytest.fail(f"{run.name}: {error}"),
+            failed=lambda name, error: pytest.fail(f"{name}: {error}"),
         )
     assert time.monotonic() - began < 45
     assert not (tmp_path / "c.json").exists()

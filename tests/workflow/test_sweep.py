@@ -166,3 +166,36 @@ def test_a_dry_run_estimates_each_entry(tmp_path: Path, monkeypatch: pytest.Monk
     done = CliRunner().invoke(run, ["tiny.toml", "--dry-run", "--entry", "l2"], obj={})
     assert done.stdout.startswith("tiny-l2")
     assert not (tmp_path / "runs").exists()
+
+
+def test_entries_with_one_budget_have_steps_by_their_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice the evaluations, half the steps; a budget that is too small for one step is refused."""
+    monkeypatch.chdir(tmp_path)
+    write_sweep(tmp_path)
+    (tmp_path / "tiny.toml").write_text(
+        (tmp_path / "tiny.toml").read_text().replace("epochs = 1", "training_flops = 2e10")
+        + """
+[[sweep]]
+name = "two"
+objective = { use = "energy-score", latents = 2 }
+sample = [{ use = "fixed-time", steps = [1], images = 70 }]
+"""
+    )
+    words = ("tiny.toml", "--set", "training_seeds=[0,1]", "--dry-run")
+    done = CliRunner().invoke(run, [*words, "--json"], obj={})
+    one, other, two = (entry["training"] for entry in json.loads(done.stdout)["entries"])
+    assert one["steps"] == other["steps"]
+    assert one["steps"] / two["steps"] == pytest.approx(2, rel=0.1)
+    for entry in (one, two):
+        assert entry["flops"] == pytest.approx(2e10, abs=250 * entry["flops_of_image"] / 2)
+    done = CliRunner().invoke(run, words, obj={})
+    assert "training of each entry, with 2 training seeds" in done.stdout
+    assert "The budgets agree within a step." in done.stdout.splitlines()[-1]
+    done = CliRunner().invoke(run, [*words, "--set", "sweep.2.train.epochs=2"], obj={})
+    assert "The budgets differ: " in done.stdout.splitlines()[-1]
+    message = refused("tiny.toml", "--set", "sweep.2.train.training_flops=1e6", kind=RecipeError)
+    assert "is too small for one step" in message
+    assert "at: entry two, train.training_flops" in message
+    assert not (tmp_path / "runs").exists()
