@@ -48,6 +48,10 @@ def explanation(table: SweepTable) -> list[str]:
     for measure in table.measures:
         best = "" if measure.better == "neither" else f"; {measure.better} is better, best in bold"
         sentences.append(f"{measure.name}: {measure.words}{best}; {measure.explained}.")
+    for name, columns in table.by_score.items():
+        baselines = [f"{one.name} {number(one.value)}" for one in columns[0].first.baselines]
+        if baselines:
+            sentences.append(f"Without a network, {name}: {', '.join(baselines)}.")
     if table.training_seeds:
         seeds = counted(len(table.training_seeds), "training seed")
         sentences.append(

@@ -12,7 +12,7 @@ from report_runs import log_events, stopped, training_events
 from sweep_folders import begin, finish, make_sweep
 
 from dddm.recipe.model import ReportedResult
-from dddm.report.sweep_page import bar_charts, changes_of, sweep_page, to_markdown
+from dddm.report.sweep_page import bar_charts, changes_of, explanation, sweep_page, to_markdown
 from dddm.report.sweep_results import (
     EntryResult,
     RunResult,
@@ -111,6 +111,14 @@ def test_a_column_for_each_score_at_each_step_count(tmp_path: Path) -> None:
     assert [column.is_best(1) for column in columns[:2]] == [True, False]
     assert [column.best for column in columns] == [8.0, 5.0, None, None, None, None]
     assert columns[0].floor == 0.5
+
+
+def test_baselines_are_said_below_the_table(tmp_path: Path) -> None:
+    """Once for each score that has some."""
+    for entry in make_sweep(tmp_path).entries:
+        finish(entry, tmp_path / "run", fd={1: 8.0, 10: 4.0})
+    said = [one for one in explanation(table(tmp_path)) if "Without a network" in one]
+    assert said == ["Without a network, fd-pixels@8: blurred-2 71.2."]
 
 
 def test_entries_with_the_same_figures_are_both_best(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from report_runs import log_events, stopped, training_events
 from toy_plugins import RECIPE, toy_catalogue
 
 from dddm.evaluate.record import DEVIATION, ScoreRecord, scores_to_text
-from dddm.interfaces.measurement import Floor
+from dddm.interfaces.measurement import Baseline, Floor
 from dddm.recipe.sweep import Entry, EntryRun, Sweep, read_recipe_or_sweep
 from dddm.recipe.write import to_toml
 from dddm.train.run_folder import RunFolder
@@ -58,6 +58,9 @@ def score(
         images=images,
         reference_images=100,
         floors=(Floor(name="resample", value=0.5, images=images),),
+        baselines=(Baseline(name="blurred-2", words="half", value=70.25 + steps, images=images),)
+        if metric == "fd"
+        else (),
         details={} if deviation is None else {DEVIATION: deviation},
     )
 

@@ -68,7 +68,10 @@ def test_nearest_and_distinct_nearest_share_distances(monkeypatch: pytest.Monkey
     assert calls == [6]
 
 
-LABELS, REAL_LABELS = torch.tensor([0, 1, 0, 1, 1, 2]), torch.tensor([0, 0, 1, 1, 1, 2, 2, 2, 0, 3])
+LABELS, REAL_LABELS = (
+    torch.tensor([0, 1, 0, 1, 1, 2, 3, 3]),
+    torch.tensor([0, 0, 1, 1, 1, 2, 2, 2, 0, 3]),
+)
 
 
 def variance(rows: list[list[float]]) -> float:
@@ -78,8 +81,8 @@ def variance(rows: list[list[float]]) -> float:
 
 
 def test_spread_by_plain_loops() -> None:
-    """Class 2 has one generated image and class 3 none: neither counts."""
-    own, real = numbers(6, seed=4), 3 * numbers(10, seed=5)
+    """Class 2 has one generated image and class 3 one real one: neither counts."""
+    own, real = numbers(8, seed=4), 3 * numbers(10, seed=5)
     s = [variance(own[k == LABELS].tolist()) for k in (0, 1)]
     r = [variance(real[k == REAL_LABELS].tolist()) for k in (0, 1)]
     expected = math.sqrt((1 * s[0] + 2 * s[1]) / (1 * r[0] + 2 * r[1]))
@@ -89,7 +92,7 @@ def test_spread_by_plain_loops() -> None:
     for labels in ((None, None), (LABELS, None), (None, REAL_LABELS)):
         found = spread(own, labels[0], real=real, real_labels=labels[1])
         assert found == pytest.approx(whole, rel=1e-6)
-    alone = spread(own, torch.arange(6), real=real, real_labels=REAL_LABELS)
+    alone = spread(own, torch.arange(8), real=real, real_labels=REAL_LABELS)
     assert alone == pytest.approx(whole, rel=1e-6)
 
 
@@ -149,7 +152,7 @@ def test_images_that_do_not_differ_are_finite() -> None:
 
 def test_floors_use_the_classes_of_held_out_images() -> None:
     """Where samples have classes; else all images are one."""
-    train, held_out = numbers(10, seed=5), numbers(6, seed=4)
+    train, held_out = numbers(10, seed=5), numbers(8, seed=4)
     reference = Reference(
         train=train, train_labels=REAL_LABELS, held_out=held_out, held_out_labels=LABELS
     )
