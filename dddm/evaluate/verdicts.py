@@ -86,14 +86,14 @@ def _against_gaussian(scores: Sequence[ScoreRecord]) -> Iterator[str]:
     if baseline is None or not measure.fidelity:
         return
     worse = [
-        f"{_short(score.value, score)} ({_set_of(score)})"
+        f"{score.value:.3g} ({_set_of(score)})"
         for score in scores
         if measure.best([score.value, baseline.value]) == baseline.value
     ]
     if worse:
         yield (
             f"{scores[0].name} shows nothing about objects: {baseline.words} reaches "
-            f"{_short(baseline.value, scores[0])}, without a network, and these samples are not "
+            f"{baseline.value:.3g}, without a network, and these samples are not "
             f"better: {', '.join(worse)}"
         )
 
@@ -101,8 +101,3 @@ def _against_gaussian(scores: Sequence[ScoreRecord]) -> Iterator[str]:
 def _set_of(score: ScoreRecord) -> str:
     steps = counted_steps(score.steps, score.evaluations) if score.steps else ""
     return f"{score.sampler}, {steps}" if steps else score.sampler
-
-
-def _short(value: float, score: ScoreRecord) -> str:
-    """About three digits of a value, as on a terminal."""
-    return f"{value * score.measure.times:.3g}"

@@ -89,14 +89,14 @@ def test_without_a_gaussian_nothing_is_said() -> None:
 
 
 def test_all_sets_of_one_score_share_a_sentence() -> None:
-    """Of those that are better nothing is said; scaled as on the terminal."""
+    """Of those that are better nothing is said; values are those of the file."""
     of_kid = [
         score("kid", value, gaussian=0.02, steps=steps, evaluations=steps)
         for steps, value in ((1, 0.03), (2, 0.01), (10, 0.025))
     ]
     (sentence,) = verdicts(of_kid)
-    assert "reaches 20," in sentence
-    assert sentence.endswith("30 (annealed, 1 step), 25 (annealed, 10 steps)")
+    assert "reaches 0.02," in sentence
+    assert sentence.endswith("0.03 (annealed, 1 step), 0.025 (annealed, 10 steps)")
 
 
 @pytest.mark.parametrize(
