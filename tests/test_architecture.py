@@ -31,6 +31,8 @@ OPEN = {
     "DddmError": "the base of all errors that a user can meet",
     "Event": "the base of all events",
     "ComparisonOptions": "options that all objectives have which compare sets",
+    "ComparesSets": "the base of these; it leaves open what Objective leaves open",
+    "OnPath": "the base of objectives that draw t and ε; likewise",
 }
 """Classes that are derived from and leave no method open, with the reason."""
 
