@@ -1,6 +1,6 @@
-"""Makes `digits.png` for the README from finished runs of `digits` and `digits_drifting`.
+"""Makes `digits.png` for the README from finished runs of the recipes for digits.
 
-python docs/images/digits.py runs/digits runs/digits-drifting
+python docs/images/digits.py runs
 """
 
 import sys
@@ -13,13 +13,18 @@ from dddm.interfaces.plugin import NoOptions
 from dddm.support.images import grid
 from dddm_datasets.digits import Digits
 
-ROWS, CLASSES = 6, 10
-DIRECTLY_DENOISING = {
-    "fixed-time-1": "directly denoising, 1 step",
-    "fixed-time-10": "directly denoising, 10 steps",
-    "fixed-time-100": "directly denoising, 100 steps",
-    "annealed-10": "the same, annealed, 10 steps",
+ROWS, CLASSES = 4, 10
+PANELS = {
+    "directly denoising, 1 step": ("digits", "fixed-time-1"),
+    "the same, annealed, 10 steps": ("digits", "annealed-10"),
+    "denoising (EDM), 1 step": ("digits-denoising", "ddim-1"),
+    "denoising (EDM), 20 steps": ("digits-denoising", "ddim-20"),
+    "consistency (iCT), 1 step": ("digits-consistency", "consistency-1"),
+    "MeanFlow, 1 step": ("digits-mean-flow", "jump-1"),
+    "directly drifting, 1 step": ("digits-directly-drifting", "fixed-time-1"),
+    "drifting, 1 step": ("digits-drifting", "fixed-time-1"),
 }
+"""Run folder and samples, by caption."""
 
 
 def real_digits() -> torch.Tensor:
@@ -31,18 +36,16 @@ def real_digits() -> torch.Tensor:
     return split.images(torch.stack(of_class, dim=1).flatten())
 
 
-def main(run: Path, drifting: Path) -> None:
-    """Three panels in a row, two rows."""
-    count = ROWS * CLASSES
+def main(runs: Path) -> None:
+    """Three panels in a row; real digits last."""
     images = {
-        caption: first_samples(run, name, count=count)
-        for name, caption in DIRECTLY_DENOISING.items()
+        caption: first_samples(runs / run, name, count=ROWS * CLASSES)
+        for caption, (run, name) in PANELS.items()
     }
-    images["drifting, 1 step"] = first_samples(drifting, "fixed-time-1", count=count)
     images["real digits"] = real_digits()
     panels = {caption: grid(panel, columns=CLASSES) for caption, panel in images.items()}
     sheet(panels, columns=3).save(Path(__file__).with_suffix(".png"), optimize=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]))

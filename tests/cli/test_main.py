@@ -167,7 +167,7 @@ def test_a_terminal_without_greek(tmp_path: Path) -> None:
     ("words", "offered"),
     [
         ("ch", ["check"]),
-        ("check digits", ["digits", "digits_drifting"]),
+        ("check digits_d", ["digits_denoising", "digits_directly_drifting", "digits_drifting"]),
         ("plugins show ad", ["adm", "adam", "adamw"]),
         ("plugins show dddm:l", ["dddm:l1", "dddm:l2", "dddm:lpips", "dddm:linear"]),
         ("sample --sampler a", ["accelerated", "annealed"]),

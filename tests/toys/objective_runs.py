@@ -43,7 +43,10 @@ _SMALL: Final = (
 _TAKES_ESTIMATE: Final = frozenset({"chain"})
 _NO_METRIC: Final = frozenset({"flowing", "sets", "chain", "features"})
 _DROPS_LABELS: Final = frozenset({"twice"})
-_MORE: Final = {"digits_drifting": ("objective.learned=1.0", "objective.learned_epochs=1")}
+_MORE: Final = {
+    "digits_directly_drifting": ("objective.rows=10",),
+    "digits_drifting": ("objective.learned=1.0", "objective.learned_epochs=1"),
+}
 _OPTIONS: Final = {"features": 'features = { use = "pixels-8x8" }'}
 
 RECIPE: Final = """\
