@@ -73,7 +73,7 @@ def test_the_newest_run_is_scored_as_a_table(run_folder: RunFolder, tmp_path: Pa
     """The table stands on stdout, and scores.json in the run folder."""
     done = call("evaluate", where=tmp_path)
     assert done.returncode == 0, done.stderr
-    (row,) = [line.split() for line in done.stdout.splitlines() if "fixed-time" in line]
+    (row,) = [line.split() for line in done.stdout.splitlines() if line.startswith(" fixed-time")]
     assert row[1:3] == ["10", "40"]
     assert [score["measure"]["name"] for score in json.loads(run_folder.scores.read_text())] == [
         "fd",
@@ -137,7 +137,9 @@ def test_every_score_has_its_column(asked_for_all: RunFolder, tmp_path: Path) ->
     """Two tables of 80 columns; real images are the last row of the second."""
     done = call("evaluate", where=tmp_path)
     assert done.returncode == 0, done.stderr
-    first, other = [line.split() for line in done.stdout.splitlines() if "fixed-time" in line]
+    first, other = [
+        line.split() for line in done.stdout.splitlines() if line.startswith(" fixed-time")
+    ]
     assert (len(first), len(other)) == (8, 9)
     (real,) = [line.split() for line in done.stdout.splitlines() if line.startswith(" real ")]
     assert len(real) == 9

@@ -117,7 +117,7 @@ class Unmet(NamedTuple):
         Unmet(
             "features",
             ("pixels-8x8", "inception"),
-            "[objective]",
+            '{ use = "inception" }',
             "the objective features needs features with gradient, which inception lack",
             'use features that have it, such as "pixels"',
         ),

@@ -153,7 +153,7 @@ def test_all_errors_are_shown_at_once_in_order(tmp_path: Path) -> None:
         (('[[sample]]\nuse = "steps"', '[sample]\nuse = "steps"'), "sample"),
         (("steps = [3]", "steps = []"), "no step count"),
         (('features = "toy:pixels"', ""), "in which features"),
-        (("[evaluate]", "[evaluate]\nmetrics = ['fd']"), "from features, protocol, scores"),
+        (("[evaluate]", "[evaluate]\nmetrics = ['fd']"), "from baselines, features, protocol"),
         (("[evaluate]", "[evaluate]\nscores = ['fid']"), "no score called 'fid'"),
         (("[evaluate]", "[evaluate]\nscores = 'fd'"), "scores must list what is measured"),
         (("[evaluate]", "[evaluate]\nscores = ['fd', 'toy:fd']"), "scores: toy:fd is listed twice"),

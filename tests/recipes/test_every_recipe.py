@@ -162,6 +162,8 @@ def test_a_shrunken_copy_trains_and_samples(name: str, files_of: Path, tmp_path:
     smaller = [
         words.replace("FOLDER", str(files_of)).replace("IMAGES", str(size)) for words in SMALLER
     ]
+    if recipe.needs.second_time:
+        smaller = [words.replace("fixed-time", "jump") for words in smaller]
     decoder = recipe.backbone.component.name == "decoder"
     smaller.append("backbone.widths=[8, 8]" if decoder else "backbone.channels=8")
     if recipe.needs.sets is not None:  # each image of `files_of` has a class of its own

@@ -1,5 +1,6 @@
 """Observers are told, cannot end a run by failing, and can ask it to end."""
 
+import signal
 from collections.abc import Callable
 from typing import final
 
@@ -153,10 +154,15 @@ def test_where_nothing_can_be_stopped_asking_is_a_failure() -> None:
 def test_an_observers_interrupt_is_not_the_users() -> None:
     """Where a run listens for Ctrl-C, no KeyboardInterrupt is one; elsewhere it may be."""
     events = EventBus([subscriber(Raising(KeyboardInterrupt()))])
-    with pytest.raises(KeyboardInterrupt):
-        events.notice("one")
-    with stop_on_signals():
-        events.notice("two")
+    # Tests that a shell runs in the background are started with the signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            events.notice("one")
+        with stop_on_signals():
+            events.notice("two")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_notices_alone_can_be_followed() -> None:

@@ -74,6 +74,9 @@ FEATURES: Final[list[Bug]] = [
     features("embeds-another", "embed-equals-extract", embed=embed, register=GRADIENT),
     features("embeds-without-gradient", "embed-has-a-gradient", register=GRADIENT,
              embed=lambda self, images: self.extract(to_uint8(images.detach()))),
+    features("maps-without-gradient", "maps", embed=embed, register=GRADIENT,
+             extract=lambda self, images: embed(self, from_uint8(images.cpu())),
+             maps=lambda self, images: [images.detach()]),
     features("undeclared-gradient", "facts", register={"describe": lambda _: FeaturesInfo()},
              embed=lambda self, images: (images + 1).flatten(1)),
     features("not-a-number", "one-vector-for-each-image", extract=then(

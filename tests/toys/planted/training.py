@@ -33,6 +33,7 @@ from dddm.interfaces.observer import (
 )
 from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.interfaces.schedule import Schedule, expand_B111
+from dddm.support.cache import cache_folder
 from planted.beside_torch import BesideTorch
 from planted.bug import Bug, Planter, first, given, then
 from planted.rates import Linear, RateOptions
@@ -167,6 +168,22 @@ def without_memory(self: Any, step: TrainingStep) -> Outcome:
     return evolve(Remembering.step(self, step), memory={"estimate": self.estimate(step)})
 
 
+def prepared_anew(self: Any, **_: Any) -> None:
+    """Prepare another thing where there is one already."""
+    made = cache_folder() / "planted"
+    self.prepared_before = made.exists()
+    made.parent.mkdir(parents=True, exist_ok=True)
+    made.touch()
+
+
+def weighed_by_preparation(self: Any, step: TrainingStep) -> Outcome:
+    found = Remembering.step(self, step)
+    if not self.prepared_before:
+        return found
+    assert found.loss_B is not None
+    return evolve(found, loss=2 * found.loss, loss_B=2 * found.loss_B)
+
+
 def write_into_images(self: Any, step: TrainingStep) -> Tensor:
     x_t = Remembering.x_t(self, step)
     step.batch.x_0.mul_(1 + 1e-3)
@@ -212,6 +229,7 @@ OBJECTIVES: Final[list[Bug]] = [
     objective("writes-into-images", "inputs-unchanged", x_t=write_into_images),
     objective("forgets-its-state", "state-round-trip",
               state=lambda self: {}, restore=lambda self, state: None),
+    objective("prepares-anew", "prepares-once", prepare=prepared_anew, step=weighed_by_preparation),
     objective("measures-something-else", "diagnoses",
               diagnose=lambda self, given: {"length": float("nan")}),
     # Its optimum: v/(v a² + s) for v a/(v a² + s²).
