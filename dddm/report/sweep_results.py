@@ -180,12 +180,16 @@ class EntryResult:
 
     @property
     def notes(self) -> tuple[tuple[str, str], ...]:
-        """Runs that are not finished, each with a sentence."""
-        return tuple(
+        """Runs that are not finished, each with a sentence; the entry, where all have the same."""
+        notes = tuple(
             (one.run.name, one.sentence or f"{one.state}.".capitalize())
             for one in self.runs
             if not one.finished
         )
+        sentences = {sentence for _, sentence in notes}
+        if len(notes) == len(self.runs) and len(sentences) == 1:
+            return ((self.name, sentences.pop()),)
+        return notes
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -308,8 +312,12 @@ class SweepTable:
 
     @property
     def notes(self) -> tuple[tuple[str, str], ...]:
-        """Runs that are not finished, each with a sentence."""
-        return tuple(note for row in self.rows for note in row.notes)
+        """Entries and runs that are not finished, those of one sentence together."""
+        names: dict[str, list[str]] = {}
+        for row in self.rows:
+            for name, sentence in row.notes:
+                names.setdefault(sentence, []).append(name)
+        return tuple((", ".join(every), sentence) for sentence, every in names.items())
 
     @property
     def ranking(self) -> tuple[str, ...]:

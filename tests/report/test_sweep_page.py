@@ -202,7 +202,7 @@ def test_without_scores_there_is_a_row_for_each_entry(tmp_path: Path) -> None:
     """Nor is there an order or a chart where one entry alone has scores."""
     empty = table(tmp_path)
     assert (len(empty.rows), empty.columns, empty.ranking) == (3, (), ())
-    assert empty.notes[0] == ("far", "Not started.")
+    assert empty.notes == (("far, slow_1, last", "Not started."),)
     assert "There are no scores yet." in to_markdown(empty)
     assert "<td>far</td>" in sweep_page(empty)
     finish(make_sweep(tmp_path).entries[0], tmp_path / "run", fd={1: 9.0})
@@ -275,7 +275,7 @@ def test_a_row_is_the_mean_over_training_seeds(tmp_path: Path) -> None:
     assert (far.seeds_counted, slow.seeds_counted) == ("", "2 of 3 seeds")
     assert last.seeds_counted == "1 of 3 seeds"
     assert [row.state for row in found.rows] == ["finished", "unfinished", "unfinished"]
-    assert [name for name, _ in found.notes] == ["slow_1/seed-2", "last/seed-1", "last/seed-2"]
+    assert found.notes == (("slow_1/seed-2, last/seed-1, last/seed-2", "Not started."),)
     assert found.ranking == ("fd-pixels@8, steps, 1 step: last 1.00 < slow_1 9.50 ≈ far 10.0.",)
 
 
