@@ -47,8 +47,9 @@ from dddm.registry.loader import load_catalogue
 from dddm.support.images import to_uint8
 from dddm.support.noise import generator_for, noise_by_index
 from dddm.support.torchvision_operators import import_torchvision
-from dddm.train.build import build_metric, build_objective, build_parametrization, build_schedule
+from dddm.train.build import build_metric
 from dddm.train.device import choose_device
+from dddm.train.network import build_objective, build_parametrization, build_schedule
 from dddm.train.optimizer import build_optimizer
 
 HUBER: Final = 'metric={use="pseudo-huber",c=0.03}'

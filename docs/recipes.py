@@ -49,7 +49,12 @@ def page() -> str:
 
 def _row(name: str, recipes: list[Recipe], *, swept: bool) -> str:
     estimate = estimate_cost(recipes[0])
-    epochs = sorted({recipe.train.epochs or 0 for recipe in recipes})
+    epochs = sorted(
+        {
+            recipe.train.epochs or round(estimate.steps / estimate.steps_per_epoch)
+            for recipe in recipes
+        }
+    )
     shape = estimate.facts.shape
     cells = [
         f"[{name}](#{name.lower()})" + (f", {len(recipes)} runs" if swept else ""),

@@ -13,9 +13,8 @@ from dddm.interfaces.info import ImageShape
 from dddm.interfaces.sampler import Denoiser
 from dddm.recipe.model import ComponentConfig, Recipe
 from dddm.train import checkpoint as checkpoints
-from dddm.train.build import build_parametrization, build_schedule
 from dddm.train.context import RunContext
-from dddm.train.network import instantiate_backbone
+from dddm.train.network import build_parametrization, build_schedule, instantiate_backbone
 from dddm.train.training import ema_group
 from dddm.train.versions import mismatch_remedy
 

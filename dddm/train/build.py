@@ -21,24 +21,15 @@ from dddm.train.batches import BatchPlan
 from dddm.train.class_sets import SetPlan
 from dddm.train.context import RunContext
 from dddm.train.memory import Memory, memory_usage_of, open_memory
-from dddm.train.network import instantiate_backbone
+from dddm.train.network import (
+    build_objective,
+    build_parametrization,
+    build_schedule,
+    instantiate_backbone,
+)
 from dddm.train.optimizer import build_optimizer
 from dddm.train.reader import ResidentSplit
 from dddm.train.training_cost import total_steps
-
-
-def build_schedule(recipe: Recipe) -> Schedule:
-    """The forward process."""
-    schedule: Schedule = recipe.schedule.instantiate()
-    return schedule
-
-
-def build_parametrization(recipe: Recipe, *, schedule: Schedule) -> Parametrization | None:
-    """How estimates are formed; None for the schedule's own way."""
-    if recipe.parametrization is None:
-        return None
-    parametrization: Parametrization = recipe.parametrization.instantiate(schedule=schedule)
-    return parametrization
 
 
 def build_split(recipe: Recipe) -> Split:
@@ -69,13 +60,6 @@ def build_metric(recipe: Recipe, *, device: torch.device) -> Metric | None:
     metric = CheckedMetric(recipe.metric.instantiate())
     metric.to(device)
     return metric
-
-
-def build_objective(recipe: Recipe, *, device: torch.device) -> Objective:
-    """What one training step asks of the network."""
-    objective: Objective = recipe.objective.instantiate()
-    objective.to(device)
-    return objective
 
 
 def plan_batches(recipe: Recipe, *, split: Split, labels: bool) -> BatchPlan | SetPlan:

@@ -1,8 +1,13 @@
-"""The network of a recipe, for training, sampling and counting alike."""
+"""The network of a recipe and what it is called by, for training, sampling and counting alike."""
+
+import torch
 
 from dddm.errors import RecipeError
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.info import ImageShape
+from dddm.interfaces.objective import Objective
+from dddm.interfaces.parametrization import Parametrization
+from dddm.interfaces.schedule import Schedule
 from dddm.recipe.model import Recipe
 
 
@@ -22,3 +27,24 @@ def instantiate_backbone(recipe: Recipe, *, shape: ImageShape, classes: int) -> 
             remedy="use a network and images with classes, or remove label_dropout",
         )
     return backbone
+
+
+def build_schedule(recipe: Recipe) -> Schedule:
+    """The forward process."""
+    schedule: Schedule = recipe.schedule.instantiate()
+    return schedule
+
+
+def build_parametrization(recipe: Recipe, *, schedule: Schedule) -> Parametrization | None:
+    """How estimates are formed; None for the schedule's own way."""
+    if recipe.parametrization is None:
+        return None
+    parametrization: Parametrization = recipe.parametrization.instantiate(schedule=schedule)
+    return parametrization
+
+
+def build_objective(recipe: Recipe, *, device: torch.device) -> Objective:
+    """What one training step asks of the network."""
+    objective: Objective = recipe.objective.instantiate()
+    objective.to(device)
+    return objective

@@ -33,11 +33,15 @@ from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.info import DatasetInfo, ImageShape, ObjectiveInfo
 from dddm.interfaces.metric import Metric
-from dddm.interfaces.objective import Batch, Objective, RealSets, TrainingProgress
-from dddm.interfaces.schedule import Schedule
+from dddm.interfaces.objective import Batch, RealSets, TrainingProgress
 from dddm.recipe.model import Recipe
 from dddm.support.quantities import flops
-from dddm.train.network import instantiate_backbone
+from dddm.train.network import (
+    build_objective,
+    build_parametrization,
+    build_schedule,
+    instantiate_backbone,
+)
 
 _PASSES_WITH_GRADIENT: Final = 3
 _PASSES_OF_DERIVATIVE: Final = 2
@@ -159,13 +163,9 @@ def _step_flops(recipe: Recipe, *, facts: DatasetInfo, backbone: Backbone) -> fl
 
 
 def _meta_parts(recipe: Recipe, *, facts: DatasetInfo, backbone: Backbone) -> StepParts:
-    device = torch.device("meta")
-    schedule: Schedule = recipe.schedule.instantiate()
-    parametrization = None
-    if recipe.parametrization is not None:
-        parametrization = recipe.parametrization.instantiate(schedule=schedule)
-    objective: Objective = recipe.objective.instantiate()
-    objective.to(device)
+    schedule = build_schedule(recipe)
+    parametrization = build_parametrization(recipe, schedule=schedule)
+    objective = build_objective(recipe, device=torch.device("meta"))
     objective.prepare_shapes(facts)
 
     def denoiser(network: Backbone) -> ScheduledDenoiser:

@@ -102,7 +102,7 @@ def run_in_parallel(
 
     Args:
         folder: of the sweep; a run's output is appended to `output.log` in its own folder.
-        failed: is told of each failure when it happens, with the run's name.
+        failed: called with the run's name and its error as soon as a run fails.
 
     Raises:
         StoppedEarly: when asked to stop, or when a run was.
@@ -169,7 +169,7 @@ def _report(
     if code == 0:
         notify(f"entry {name} finished {after}")
         return
-    # A process that has not yet begun to listen is ended by the signal that asks it to stop.
+    # A process that has not installed its handler yet is ended by the signal that asks it to stop.
     if code == StoppedEarly.exit_code or (stop.requested and code == -signal.SIGTERM):
         stop.request(f"a request to the entry {name}")
         notify(f"entry {name} stopped {after}")

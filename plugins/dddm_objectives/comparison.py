@@ -20,6 +20,7 @@ H rows, W columns, P places of D features.
 """
 
 from abc import ABC
+from collections.abc import Sequence
 from typing import Final, final
 
 import torch
@@ -155,7 +156,7 @@ class Comparison:
                 features even where they are kept.
             step: of the run, which decides the places that are compared.
         """
-        losses, drifts, weights = [], [], []
+        losses, drifts = [], []
         for kind in self._kinds:
             phi_g = kind.groups(generated)
             phi_r = self._of_real(kind.groups, real, index)
@@ -165,10 +166,13 @@ class Comparison:
             ]
             losses.append(torch.stack([loss for loss, _ in found]).mean())
             drifts.append(torch.stack([size for _, size in found]).mean())
-            weights.append(kind.weight)
-        weight_K = torch.tensor(weights, device=generated.device)
-        weight_K = weight_K / weight_K.sum()
-        return (torch.stack(losses) * weight_K).sum(), (torch.stack(drifts) * weight_K).sum()
+        return self._average(losses), self._average(drifts)
+
+    def _average(self, by_kind: Sequence[Tensor]) -> Tensor:
+        # By numbers of the host: a tensor of weights would be copied to the device at each step.
+        total = sum(kind.weight for kind in self._kinds)
+        pairs = zip(self._kinds, by_kind, strict=True)
+        return torch.stack([kind.weight / total * value for kind, value in pairs]).sum()
 
     def _of_real(self, groups: Groups, real_GmCHW: Tensor, index: Tensor | None) -> list[Tensor]:
         """Each group of the real images, (G, m, P, D), without gradient."""

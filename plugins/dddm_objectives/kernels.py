@@ -36,7 +36,7 @@ Groups = Callable[[Tensor], Sequence[Tensor]]
 _RANDOM_CHANNELS: Final = 64
 _WINDOW: Final = 3
 _INK: Final = 4.0
-"""How sharply bright pixels are told from dark ones."""
+"""Steepness of the sigmoid that separates bright pixels from dark ones."""
 _SMALLEST_VARIANCE: Final = 1e-6
 _LATTICE: Final = 8
 _CELLS: Final = 4

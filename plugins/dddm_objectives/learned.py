@@ -11,8 +11,8 @@ A view is a random part of the image, of other size, brightness and colour.  Sim
 one number to set (τ), no second network and no state beside the weights, so that it can be stopped
 anywhere, and because it trains in the same minutes as the classifier.
 
-A tenth of the images is held out to say how good the features are.  The result lies in the cache
-folder with what it was made from, complete or absent; an epoch that was finished is not done again.
+A tenth of the images is held out to measure how good the features are.  The result is kept in the
+cache folder with its provenance, complete or absent; a finished epoch is not repeated.
 It belongs to the images, not to the run: another seed of the run uses the same.
 
 Legend: B images, C channels, H rows, W columns, K classes, E width of a projection.
@@ -43,7 +43,7 @@ from dddm.support.optimizer_state import (
     set_learning_rate,
 )
 
-_MADE: Final = 1
+_VERSION: Final = 1
 """Rises when a change here changes what is learned."""
 _WIDTHS: Final = (32, 64, 128)
 _BATCH_IMAGES: Final = 128
@@ -92,7 +92,7 @@ def _convolution(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential
 
 @final
 class Block(nn.Module):
-    """A convolution beside a short cut."""
+    """A residual block of one convolution."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ class LearnedFeatures:
             what was learned, for the log; None if it was read.
         """
         identity = {
-            "made": _MADE,
+            "version": _VERSION,
             "package": version("dddm"),
             "images": images.manifest,
             "epochs": self._epochs,
@@ -182,15 +182,16 @@ class LearnedFeatures:
         sentence, found = None, load_checked(path)
         if found is None:
             began = time.perf_counter()
+            on_device = _Images.of(images, device=device)
             _train(
                 network.to(device),
-                _Images.of(images, device=device),
+                on_device,
                 epochs=self._epochs,
                 flips=flips,
-                aside=path.with_suffix(".partial.safetensors"),
+                partial=path.with_suffix(".partial.safetensors"),
                 progress=progress,
             )
-            quality = _quality(network, _Images.of(images, device=device))
+            quality = _quality(network, on_device)
             sentence = _sentence(quality, images=images, seconds=time.perf_counter() - began)
             provenance = {**identity, **quality, "torch": torch.__version__, "device": str(device)}
             # First, so that weights never lie there without what they were made from.
@@ -219,14 +220,14 @@ def _train(
     *,
     epochs: int,
     flips: bool,
-    aside: Path,
+    partial: Path,
     progress: ProgressCallback,
 ) -> None:
     """All epochs, from where an earlier call was stopped."""
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY
     )
-    done = _read_partial(aside, network, optimizer)
+    done = _read_partial(partial, network, optimizer)
     size = min(_BATCH_IMAGES, len(images.train))
     batches = len(images.train) // size
     count = epochs * len(images.train)
@@ -245,7 +246,7 @@ def _train(
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
             optimizer.step()
-        _write_partial(aside, network, optimizer, epoch + 1)
+        _write_partial(partial, network, optimizer, epoch + 1)
         progress("learning features", (epoch + 1) * len(images.train), count)
     network.eval()
 

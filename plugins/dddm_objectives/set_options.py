@@ -54,8 +54,7 @@ class ComparisonOptions:
     features: NestedComponent | None = nested_component(
         Kind.FEATURES,
         optional=True,
-        help="A trained network in which images are compared too; the samples are then not to be "
-        "judged by it.",
+        help="A trained network in which images are compared too; do not score the samples in it.",
     )
     features_weight: float = option(1.0, at_least=0, help="Weight of `features`.")
     learned: float = option(

@@ -124,7 +124,7 @@ class DiffusersScheduler(Sampler):
             z_1111 = torch.zeros(1, 1, 1, 1)
             for time in scheduler.timesteps:
                 with _quiet():
-                    scheduler.scale_model_input(z_1111, time)  # some insist on it
+                    scheduler.scale_model_input(z_1111, time)  # some require this call
                     z_1111 = scheduler.step(z_1111, time, z_1111, **extra).prev_sample
             if not z_1111.isfinite().all():
                 raise ValueError("its steps do not go from noise to an image")  # noqa: TRY301

@@ -1,4 +1,4 @@
-"""Jumps over the times of a network that is told where it goes (MeanFlow, arXiv 2505.13447).
+"""Jumps over the times of a network that is given both ends of a jump (MeanFlow, arXiv 2505.13447).
 
     x_T ~ N(0, I);  for t in T = t_1 > t_2 > … > t_s > 0, r being the next, 0 at the end:
         D    = f_θ(x_t, t, r)
