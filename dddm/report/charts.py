@@ -40,6 +40,7 @@ class Line:
         name: in the legend; empty for a line without one.
         deviations: half the height of error bars, by x.
         colour: 1 to 10.
+        dotted: whether it is dotted, where there are more lines than colours.
         stairs: whether a value holds until the next point.
         faint: whether it stands back behind the other lines.
     """
@@ -48,6 +49,7 @@ class Line:
     name: str = ""
     deviations: Mapping[float, float] = field(factory=dict)
     colour: int = 1
+    dotted: bool = False
     stairs: bool = False
     faint: bool = False
 
@@ -275,7 +277,8 @@ def _line(line: Line, x_scale: _Scale, y_scale: _Scale) -> Iterator[Markup]:
         path = f"{points[0][0]:.1f} {points[0][1]:.1f}"
         path += "".join(f"H{x:.1f}V{y:.1f}" for x, y in points[1:])
     colour = f"series-{line.colour}"
-    yield _path(f"M{path}", f"line {colour}{' faint' if line.faint else ''}")
+    dotted = " dotted" if line.dotted else ""
+    yield _path(f"M{path}", f"line {colour}{' faint' if line.faint else ''}{dotted}")
     if len(points) <= _FEW_POINTS and not line.stairs:
         for x, y in points:
             yield Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="3.2"/>').format(

@@ -7,7 +7,9 @@ from attrs import frozen
 from PIL import Image
 
 from dddm.errors import DataError
+from dddm.evaluate.record import ScoreRecord
 from dddm.generate.storage import load_samples
+from dddm.interfaces.measurement import CLASS_GAUSSIAN
 from dddm.report.charts import COLOURS, Chart, Line, line_chart
 from dddm.report.scores import RESAMPLE, leading_measure
 from dddm.report.sweep_results import EntryResult, EntryScore, SweepTable
@@ -120,12 +122,13 @@ def evaluation_charts(table: SweepTable) -> list[Chart]:
                     if one.deviation is not None
                 },
                 colour=k % COLOURS + 1,
+                dotted=k >= COLOURS,
             )
             for k, ((entry, sampler), scores) in enumerate(by_line.items())
         ]
         measure = next(iter(by_line.values()))[0].first.measure
         every = [one.first for scores in by_line.values() for one in scores]
-        floors = {floor.value for one in every if (floor := one.floor(RESAMPLE)) is not None}
+        floors = _floors(every)
         if len({one.evaluations for one in every}) == 1 or len(by_line) == 1:
             continue
         chart = line_chart(
@@ -136,13 +139,24 @@ def evaluation_charts(table: SweepTable) -> list[Chart]:
             caption=f"{name}.",
             log_x=True,
             log_y=True,
-            floors=sorted(floors),
-            floor="resample of the training images",
+            floors=list(floors.values()),
+            floor="; ".join(f"{words} {number(value)}" for words, value in floors.items()),
             fewest_points=1,
         )
         if chart is not None:
             charts.append(chart)
     return charts
+
+
+def _floors(records: Sequence[ScoreRecord]) -> dict[str, float]:
+    """What needs no network: training images again, and a Gaussian for each class."""
+    found: dict[str, float] = {}
+    for one in records:
+        if (floor := one.floor(RESAMPLE)) is not None:
+            found.setdefault("a resample of the training images", floor.value)
+        if (baseline := one.baseline(CLASS_GAUSSIAN)) is not None:
+            found.setdefault(baseline.words, baseline.value)
+    return found
 
 
 def strips(table: SweepTable) -> list[Strip]:

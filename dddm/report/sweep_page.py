@@ -12,7 +12,7 @@ from dddm.report.html import render
 from dddm.report.side_by_side import evaluation_charts, evaluation_tables, strips
 from dddm.report.sweep_results import Column, EntryResult, SweepTable
 from dddm.report.wording import duration, number, spread
-from dddm.support.quantities import counted
+from dddm.support.quantities import counted, flops
 
 NONE: Final = "–"
 
@@ -52,6 +52,9 @@ def explanation(table: SweepTable) -> list[str]:
         baselines = [f"{one.name} {number(one.value)}" for one in columns[0].first.baselines]
         if baselines:
             sentences.append(f"Without a network, {name}: {', '.join(baselines)}.")
+    budgets = {row.entry.recipe.train.training_flops for row in table.rows}
+    if len(budgets) == 1 and (budget := budgets.pop()) is not None:
+        sentences.append(f"Each entry was trained with {flops(budget)}.")
     if table.training_seeds:
         seeds = counted(len(table.training_seeds), "training seed")
         sentences.append(

@@ -3,12 +3,16 @@
 import re
 from pathlib import Path
 
+import attrs
 import pytest
 import torch
 from sample_folders import write_samples
 from sweep_folders import finish, make_sweep
 
+from dddm.evaluate.record import Baseline, scores_to_text
 from dddm.generate.storage import Samples
+from dddm.report.charts import Line, line_chart
+from dddm.report.scores import load_scores
 from dddm.report.side_by_side import evaluation_charts, evaluation_tables, strips
 from dddm.report.sweep_page import sweep_page
 from dddm.report.sweep_results import SweepTable, gather_sweep
@@ -42,7 +46,27 @@ def test_rows_are_in_the_order_of_their_first_score(tmp_path: Path) -> None:
 def test_each_entry_is_a_line(tmp_path: Path) -> None:
     (chart,) = evaluation_charts(table(tmp_path))
     assert chart.names == ("far", "slow_1", "last")
-    assert chart.floor == "resample of the training images"
+    assert chart.floor == "a resample of the training images 0.500"
+
+
+def test_what_needs_no_network_is_a_dashed_line(tmp_path: Path) -> None:
+    table(tmp_path)
+    gaussian = Baseline(name="class-gaussian", words="a Gaussian", value=6.0, images=8)
+    for path in (tmp_path / "run").glob("*/scores.json"):
+        scores, _ = load_scores(path)
+        path.write_text(scores_to_text([attrs.evolve(s, baselines=(gaussian,)) for s in scores]))
+    (chart,) = evaluation_charts(gather_sweep(make_sweep(tmp_path), folder=tmp_path / "run"))
+    assert chart.floor == "a resample of the training images 0.500; a Gaussian 6.00"
+    assert chart.svg.count('class="floor"') == 2
+
+
+def test_more_lines_than_colours_are_dotted(tmp_path: Path) -> None:
+    (chart,) = evaluation_charts(table(tmp_path))
+    assert "dotted" not in chart.svg
+    lines = [Line(name=str(k), points=[(1, k + 1.0)], colour=1, dotted=k > 0) for k in range(2)]
+    drawn = line_chart(lines, title="", x_label="", description="", fewest_points=1)
+    assert drawn is not None
+    assert drawn.svg.count("dotted") == 1
 
 
 @pytest.mark.parametrize(

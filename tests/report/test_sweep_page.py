@@ -113,6 +113,28 @@ def test_a_column_for_each_score_at_each_step_count(tmp_path: Path) -> None:
     assert columns[0].floor == 0.5
 
 
+def test_an_equal_budget_is_said(tmp_path: Path) -> None:
+    for entry in make_sweep(tmp_path).entries:
+        finish(entry, tmp_path / "run", fd={1: 8.0})
+    found = table(tmp_path)
+    assert not any("trained with" in sentence for sentence in explanation(found))
+
+    def budgeted(row: EntryResult, flops: float) -> EntryResult:
+        train = evolve(row.entry.recipe.train, epochs=None, training_flops=flops)
+        recipe = evolve(row.entry.recipe, train=train)
+        return evolve(row, entry=evolve(row.entry, recipe=recipe))
+
+    equal, unequal = (
+        explanation(evolve(found, rows=tuple(budgeted(row, each) for row, each in rows)))
+        for rows in (
+            [(row, 2e12) for row in found.rows],
+            [(row, 1e12 * k) for k, row in enumerate(found.rows, 1)],
+        )
+    )
+    assert "Each entry was trained with 2.00 TFLOP." in equal
+    assert not any("trained with" in sentence for sentence in unequal)
+
+
 def test_baselines_are_said_below_the_table(tmp_path: Path) -> None:
     """Once for each score that has some."""
     for entry in make_sweep(tmp_path).entries:
