@@ -5,8 +5,22 @@ command line is a bug in a plugin or in dddm, and is shown with a traceback.
 """
 
 import errno
+import re
 import sys
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
+
+_UNPRINTABLE: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
+)
+"""Control characters but tab and line end, invisible ones that reorder text, and surrogates."""
+
+
+def printable(text: str) -> str:
+    r"""Text for a terminal, without what moves its cursor or reorders letters: \u001b for escape.
+
+    Names of files and texts of recipes may come from anyone.  TOML and JSON read the escapes back.
+    """
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class DddmError(Exception):
@@ -32,7 +46,7 @@ class DddmError(Exception):
             lines.append(f"  at: {self.where}")
         if self.remedy is not None:
             lines.append(f"  try: {self.remedy}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
 
 @final

@@ -27,6 +27,9 @@ extend it in a file of your own with `extends = "cifar10"`. The table shows what
 results are those of its `[[reported]]` tables, which a [report](report.md) compares with the
 measured scores. `python docs/recipes.py` writes this page.
 
+What a recipe extends, or takes as its preset, comes with dddm or is a file in its folder or below
+it. The environment variable `DDDM_RECIPES` names further folders, separated as in `PATH`.
+
 | Recipe | Images | Parameters | GFLOP a forward pass | Epochs | Steps | Target store |
 | --- | --- | ---: | ---: | ---: | ---: | ---: |
 """

@@ -17,8 +17,17 @@ from dddm.recipe.merge import Node, merge
 from dddm.recipe.model import ComponentConfig, Evaluation
 from dddm.recipe.protocol import Protocol
 from dddm.recipe.reader import Reader
-from dddm.recipe.source import Origin, Problem, Source, nearest, refuse, shipped_folder
+from dddm.recipe.source import (
+    Origin,
+    Problem,
+    Source,
+    nearest,
+    refuse,
+    refuse_outside,
+    shipped_folder,
+)
 from dddm.registry.catalogue import Catalogue
+from dddm.support.files import path_exists
 
 _KEYS: Final = ("features", "scores", "baselines", "protocol")
 _PRESET_KEYS: Final = ("format", "summary", "evaluate")
@@ -150,10 +159,14 @@ def _protocol(reader: Reader, table: Mapping[str, Any]) -> Protocol | None:
 def _merge_preset(reader: Reader) -> bool:
     """Merge `[evaluate]` over the preset that it names; False, with problems, if that is wrong."""
     own = reader.root.table["evaluate"]
-    file = _find_preset(reader, own.table["preset"])
+    named = own.table["preset"]
+    file = _find_preset(reader, named)
     if file is None:
         return False
-    source = Source.read(file)
+    by = named.origin.source
+    if by is not None:
+        refuse_outside(file, root=by.file, origin=named.origin)
+    source = Source.read(file, named_by=None if by is None else named.origin)
     problems = _problems_of(source)
     reader.problems += problems
     if not problems:
@@ -174,7 +187,7 @@ def _find_preset(reader: Reader, named: Node) -> FilePath | None:
         if name in preset_names():
             return _preset_file(name)
         file = (FilePath.cwd() if source is None else source.file.parent) / name
-        if name.endswith(".toml") and file.is_file():
+        if name.endswith(".toml") and path_exists(file) and file.is_file():
             return file
     reader.add_problem(
         f"there is no preset {name!r}, neither one that comes with dddm nor a file of that name",

@@ -58,6 +58,14 @@ PLACES: Final = {
 """The table in which a recipe uses a component of each kind."""
 
 
+LONGEST_NAME: Final = 200
+"""File systems allow 255 bytes, and a folder that is being written has a longer name."""
+
+
 def may_name_a_folder(name: str) -> bool:
     """Whether a name is letters, digits, '.', '_' and '-', the first a letter or digit."""
-    return name[:1].isalnum() and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)
+    return (
+        len(name) <= LONGEST_NAME
+        and name[:1].isalnum()
+        and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)
+    )

@@ -87,15 +87,18 @@ class _Scanner:
         self._skip(_SPACE)
         self._at += 2 if is_array else 1
         table: Path = ()
+        above: list[Path] = []
         for key in parents:
-            table = self._newest((*table, key))
+            above.append((*table, key))
+            table = self._newest(above[-1])
         table = (*table, last)
         if is_array:
             index = self._tables_in_array.get(table, -1) + 1
             self._tables_in_array[table] = index
             self._note(table, key_at=start, start=start)
             table = (*table, index)
-        self._note(table, key_at=start, start=start)
+        for path in (table, *above):
+            self._note(path, key_at=start, start=start)
         return table
 
     def _newest(self, path: Path) -> Path:

@@ -15,7 +15,19 @@ from attrs import evolve, frozen
 from dddm.errors import RecipeError
 from dddm.recipe.layout import DEFAULTS, DURATIONS
 from dddm.recipe.locate import Path
-from dddm.recipe.source import Origin, Problem, Source, nearest, refuse, shipped_file, shipped_names
+from dddm.recipe.source import (
+    Origin,
+    Problem,
+    Source,
+    depth_is_sane,
+    nearest,
+    refuse,
+    refuse_outside,
+    shipped_file,
+    shipped_names,
+    shortened,
+)
+from dddm.support.files import path_exists
 
 _FEATURES: Final = ("evaluate", "features")
 """Here a name alone is short for a table with `use`."""
@@ -23,7 +35,8 @@ _FEATURES: Final = ("evaluate", "features")
 _EXCLUSIVE: Final[Mapping[Path, tuple[str, ...]]] = {("train",): DURATIONS}
 """Keys of a table that replace each other."""
 
-_BARE_STRING: Final = re.compile(r"[A-Za-z_][\w:./-]*")
+_LONGEST_CHAIN: Final = 32
+_DEEPEST_KEY: Final = 16
 _NUMBER: Final = re.compile(r"\d+")
 
 
@@ -34,10 +47,13 @@ class Node:
 
     Attributes:
         value: a `dict[str, Node]`, a `list[Node]`, or a plain TOML value.
+        words: what was written on the command line, for an option that is text: a path may be
+            2024, which TOML reads as a number.
     """
 
     value: Any
     origin: Origin
+    words: str | None = None
 
     @classmethod
     def from_file(cls, source: Source) -> "Node":
@@ -98,13 +114,13 @@ def find_file(recipe: str | FilePath) -> FilePath:
         RecipeError: if there is neither.
     """
     path = FilePath(recipe)
-    if path.exists():
+    if path_exists(path):
         return path.absolute()
     shipped = shipped_file(str(recipe))
     if shipped is not None:
         return shipped
     raise RecipeError(
-        f"there is no file {recipe}, and no recipe of that name comes with dddm",
+        f"there is no file {shortened(str(recipe))}, and no recipe of that name comes with dddm",
         remedy=nearest(str(recipe).removesuffix(".toml"), shipped_names()),
     )
 
@@ -113,7 +129,8 @@ def merge_files(recipe: str | FilePath) -> Node:
     """A recipe merged with those that it extends, nothing of it checked.
 
     Raises:
-        RecipeError: if a file cannot be read, or the files extend each other in a circle.
+        RecipeError: if a file cannot be read, the files extend each other in a circle, or one is
+            outside of the recipe's folder.
     """
     sources = [Source.read(find_file(recipe))]
     while "extends" in sources[-1].tables:
@@ -133,14 +150,20 @@ def _base_of(sources: Sequence[Source]) -> Source:
     if not isinstance(base, str):
         refuse([Problem(what="extends must be the path of a recipe, as text", origin=origin)])
     beside = extending.file.parent / base
-    file = beside if beside.is_file() else shipped_file(base) or beside
-    if any(file.resolve() == known.file.resolve() for known in sources):
-        refuse([Problem(what=f"{base} extends this file in a circle", origin=origin)])
-    if not file.exists():
+    is_file = path_exists(beside) and beside.is_file()
+    file = beside if is_file else shipped_file(base) or beside
+    if not path_exists(file):
         what = f"there is no recipe {base} next to this file, and none comes with dddm"
         remedy = "paths in `extends` are relative to the file that they are written in"
         refuse([Problem(what=what, remedy=remedy, origin=origin, at_value=True)])
-    return Source.read(file)
+    if any(file.samefile(known.file) for known in sources):
+        refuse([Problem(what=f"{base} extends this file in a circle", origin=origin)])
+    if len(sources) == _LONGEST_CHAIN:
+        what = f"{_LONGEST_CHAIN} recipes extend each other, each the next"
+        remedy = "write what they change in fewer files"
+        refuse([Problem(what=what, remedy=remedy, origin=origin)])
+    refuse_outside(file, root=sources[0].file, origin=origin)
+    return Source.read(file, named_by=origin)
 
 
 def merge(under: Node, over: Node, path: Path = ()) -> Node:
@@ -210,12 +233,13 @@ class _OverrideError(Exception):
 def _apply(root: Node, words: str) -> Node:
     key, equals, text = words.partition("=")
     parts = [part.strip() for part in key.split(".")]
-    if not equals or not all(parts):
+    if not equals or not all(parts) or len(parts) > _DEEPEST_KEY:
         raise _OverrideError(
             "this is not written KEY=VALUE", "write, for instance, --set train.epochs=2"
         )
     try:
         value = Node.from_words(parse_value(text.strip()), f"--set {words}")
+        value = evolve(value, words=text.strip())
     except ValueError as error:
         raise _OverrideError(
             str(error), "write numbers plainly, text in quotes, lists in [ ]"
@@ -231,19 +255,24 @@ def _apply(root: Node, words: str) -> Node:
 
 
 def parse_value(text: str) -> Any:
-    """The value that TOML reads in `text`; a bare word is text.
+    """The value that TOML reads in `text`; other words, such as a path, are text.
 
     Raises:
-        ValueError: if it is neither.
+        ValueError: if there are none, or they begin as text in quotes, a list or a table does.
     """
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        tables = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
-        if _BARE_STRING.fullmatch(text):
+        if text and text[0] not in "\"'[{":
             return text
         raise ValueError(f"{text!r} is not a TOML value") from None
     except RecursionError:
-        raise ValueError("the brackets are nested too deeply") from None
+        tables = {}
+    if len(tables) > 1:  # of several lines
+        raise ValueError(f"{text!r} is not a TOML value")
+    if not tables or not depth_is_sane(tables):
+        raise ValueError("the brackets are nested too deeply")
+    return tables["value"]
 
 
 def _put(node: Node, path: Path, value: Node, at: Path = ()) -> Node:

@@ -222,6 +222,7 @@ class SampleSettings:
     seeds: int = option(
         1,
         at_least=1,
+        at_most=1000,
         help="Number of sample sets, with the seeds seed, seed + 1, …; scores are means over them, "
         "with standard deviations.",
     )

@@ -25,6 +25,7 @@ from dddm.recipe.layout import (
     DEFAULTS,
     FORMAT,
     KEYS,
+    LONGEST_NAME,
     OPTIONAL,
     SEEDS,
     SWEEP_KEYS,
@@ -165,8 +166,8 @@ def _check_top(reader: Reader) -> None:
         )
     if not isinstance(name, str) or not may_name_a_folder(name):
         reader.add_problem(
-            "the recipe needs a name of letters, digits, '.', '_' and '-', which also names its "
-            "run folder",
+            f"the recipe needs a name of at most {LONGEST_NAME} letters, digits, '.', '_' and '-', "
+            "which also names its run folder",
             path=("name",) if "name" in tables else (),
             remedy='write, for instance, name = "my-digits"',
             at_value=True,

@@ -12,7 +12,7 @@ from dddm.recipe.merge import Node
 from dddm.recipe.model import ComponentConfig
 from dddm.recipe.source import Problem, nearest
 from dddm.registry.catalogue import Catalogue
-from dddm.registry.option_types import check_bounds, convert, describe_type
+from dddm.registry.option_types import check_bounds, convert, describe_type, not_none
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -203,6 +203,8 @@ class Reader:
             remedy = f'write [{_dotted(path)}] and under it use = "…"'
             self.add_problem(what, path=path, remedy=remedy, at_value=True)
             return None
+        if not_none(hint) is str and not isinstance(value, str):
+            value = self.root.find(path)[0].words or value  # as in --set data.path=2024
         try:
             converted = convert(value, hint)
             check_bounds(converted, field.metadata["bounds"])

@@ -1,7 +1,10 @@
 """Recipe files: finding and reading them, where each value stands, and showing what is wrong."""
 
 import difflib
+import os
+import re
 import tomllib
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib.resources import files
@@ -12,9 +15,19 @@ from attrs import define, field, frozen
 
 from dddm.errors import PluginError, RecipeError
 from dddm.recipe.locate import Path, Place, line_and_column, locate
+from dddm.support.files import path_exists, read_file
 
 _CLEARLY: Final = 0.1
 """A second suggestion that is less similar than the first by more than this is not shown."""
+
+_LARGEST_BYTES: Final = 1 << 18
+_DEEPEST: Final = 32
+_SHOWN_PROBLEMS: Final = 20
+_SHOWN_COLUMNS: Final = 100
+_SHOWN_LETTERS: Final = 500
+
+FOLDERS_VARIABLE: Final = "DDDM_RECIPES"
+"""Environment variable: further folders whose recipes may be extended, separated as in PATH."""
 
 
 def shipped_folder() -> FilePath:
@@ -27,10 +40,36 @@ def shipped_names() -> list[str]:
     return sorted(path.stem for path in shipped_folder().glob("*.toml"))
 
 
+def refuse_outside(file: FilePath, *, root: FilePath, origin: "Origin") -> None:
+    """Refuse a file that a recipe names and that is neither in its folder nor in one allowed.
+
+    Args:
+        file: that exists.
+        root: the file of the recipe that the user named.
+        origin: where the recipe names it.
+
+    Raises:
+        RecipeError: if it is elsewhere, links followed.
+    """
+    allowed = [str(root.parent), str(shipped_folder())]
+    allowed += filter(None, os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep))
+    real = FilePath(os.path.realpath(file))
+    if not any(real.is_relative_to(os.path.realpath(folder)) for folder in allowed):
+        what = f"{_label(file)} is outside of the folder of {_label(root)}"
+        remedy = (
+            f"copy it there, or allow its folder: set the environment variable {FOLDERS_VARIABLE} "
+            f"to {real.parent}"
+        )
+        refuse([Problem(what=what, remedy=remedy, origin=origin, at_value=True)])
+
+
 def shipped_file(name: str) -> FilePath | None:
     """The file of the recipe `digits` or `digits.toml`; None if dddm has none of that name."""
     stem = name.removesuffix(".toml")
     return shipped_folder() / f"{stem}.toml" if stem in shipped_names() else None
+
+
+_LIKE_A_RECIPE: Final = re.compile(r"^[ \t]*(?:format|extends)[ \t]*=", re.MULTILINE)
 
 
 @final
@@ -57,21 +96,33 @@ class Source:
         place = self._places.get(path)
         if place is None:
             return None
-        return line_and_column(self.text, place.value_start if at_value else place.key_start)
+        offset = place.value_start if at_value else place.key_start
+        line = bisect_right(self._line_starts, offset)
+        return line, offset - self._line_starts[line - 1] + 1
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(at + 1 for at, letter in enumerate(self.text) if letter == "\n")]
 
     def show(self, message: str, line: int, column: int) -> str:
         """The message after its position, and below it the line with a caret at the column."""
-        lines = self.text.split("\n")
-        shown = lines[line - 1] if line <= len(lines) else ""
+        starts = [*self._line_starts, len(self.text) + 1]
+        shown = self.text[starts[line - 1] : starts[line] - 1] if line < len(starts) else ""
+        first = max(0, column - _SHOWN_COLUMNS // 2) if len(shown) > _SHOWN_COLUMNS else 0
         return (
             f"{self.label}:{line}:{column}: {message}\n"
-            f"    {line} | {shown}\n"
-            f"    {' ' * len(str(line))} | {' ' * (column - 1)}^"
+            f"    {line} | {shown[first : first + _SHOWN_COLUMNS]}\n"
+            f"    {' ' * len(str(line))} | {' ' * (column - 1 - first)}^"
         )
 
     @classmethod
-    def read(cls, file: FilePath) -> "Source":
+    def read(cls, file: FilePath, *, named_by: "Origin | None" = None) -> "Source":
         """Read one file.
+
+        Args:
+            file: of a recipe or preset.
+            named_by: where another recipe names it.  That recipe may come from anyone, and the
+                file may be any: nothing of it is shown unless it looks like a recipe.
 
         Raises:
             RecipeError: if it cannot be read or is not valid TOML, with the position.
@@ -79,6 +130,10 @@ class Source:
         label = _label(file)
         # tomllib treats both kinds of line end alike, so positions do too.
         text = _read_text(file, label).replace("\r\n", "\n")
+        if named_by is not None and not _LIKE_A_RECIPE.search(text):
+            what = f"{label} does not look like a recipe: it does not say in which format it is"
+            remedy = "name the .toml file of a recipe, whose first line is format = 2"
+            refuse([Problem(what=what, remedy=remedy, origin=named_by, at_value=True)])
         source = cls(label=label, file=file, text=text, tables={})
         try:
             source.tables = tomllib.loads(text)
@@ -89,7 +144,25 @@ class Source:
             raise RecipeError(
                 f"{label} cannot be read: {error}", remedy="no recipe needs such a value"
             ) from error
+        if not depth_is_sane(source.tables):
+            raise RecipeError(
+                f"{label} cannot be read: its tables are nested more than {_DEEPEST} deep",
+                remedy="no recipe needs so many",
+            )
         return source
+
+
+def depth_is_sane(value: Any) -> bool:
+    """Whether tables and arrays are not nested so deeply that reading them exhausts the stack."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            item
+            for one in level
+            if isinstance(one, dict | list)
+            for item in (one.values() if isinstance(one, dict) else one)
+        ]
+    return not level
 
 
 def _label(file: FilePath) -> str:
@@ -101,10 +174,11 @@ def _label(file: FilePath) -> str:
 
 
 def _read_text(file: FilePath, label: str) -> str:
-    if file.is_dir():
+    if path_exists(file) and file.is_dir():
         raise RecipeError(f"{label} is a folder, not a recipe", remedy="name a .toml file")
     try:
-        return file.read_bytes().decode("utf-8")
+        # With the mark that some editors put before UTF-8 text, or without.
+        return read_file(file, limit=_LARGEST_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RecipeError(
             f"{label} is not UTF-8 text: {error.reason}",
@@ -113,7 +187,8 @@ def _read_text(file: FilePath, label: str) -> str:
         ) from error
     except OSError as error:
         raise RecipeError(
-            f"{label} cannot be read: {error.strerror}", remedy="check its path and permissions"
+            f"{label} cannot be read: {error.strerror}",
+            remedy="name the .toml file of a recipe, which you may read",
         ) from error
 
 
@@ -180,10 +255,18 @@ class Problem:
     def __str__(self) -> str:
         source, position = self.origin.source, self.position
         place = self.origin.words if source is None else source.label
-        shown = f"{place}: {self.what}" if place else self.what
+        what = shortened(self.what)
+        shown = f"{shortened(place)}: {what}" if place else what
         if source is not None and position is not None:
-            shown = source.show(self.what, *position)
+            shown = source.show(what, *position)
         return shown if self.remedy is None else f"{shown}\n    try: {self.remedy}"
+
+
+def shortened(text: str) -> str:
+    """The text, or its beginning and end if a name or value in it is far longer than any needs."""
+    if len(text) <= _SHOWN_LETTERS:
+        return text
+    return f"{text[: _SHOWN_LETTERS // 2]} … {text[-_SHOWN_LETTERS // 2 :]}"
 
 
 def refuse(problems: Sequence[Problem]) -> NoReturn:
@@ -194,8 +277,11 @@ def refuse(problems: Sequence[Problem]) -> NoReturn:
         RecipeError: otherwise.
     """
     in_order = sorted(problems, key=lambda problem: problem.position or (0, 0))
-    count = "an error" if len(problems) == 1 else f"{len(problems)} errors"
-    message = f"the recipe has {count}\n\n" + "\n\n".join(map(str, in_order))
+    count = "an error" if len(problems) == 1 else f"{len(problems):,} errors"
+    shown = [*map(str, in_order[:_SHOWN_PROBLEMS])]
+    if count_more := len(in_order) - len(shown):
+        shown.append(f"and {count_more:,} more")
+    message = f"the recipe has {count}\n\n" + "\n\n".join(shown)
     raise (PluginError if all(one.of_plugin for one in problems) else RecipeError)(message)
 
 

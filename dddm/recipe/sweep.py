@@ -32,6 +32,7 @@ _TRAINING_SEEDS: Final = "training_seeds"
 _SHARED: Final = ("format", "requires", "extends", _TRAINING_SEEDS)
 """Keys that hold for all entries, so that none can change them."""
 
+_MOST_RUNS: Final = 500
 _RESERVED: Final = ("sweep.json", "sweep.md", "sweep.html", "recipe.toml", "run.json")
 """Files next to the entries' folders, and those that mark a run folder."""
 
@@ -134,6 +135,11 @@ def read_recipe_or_sweep(
             refuse(problems)
         return checked
     seeds, found = _training_seeds(whole)
+    runs = len(sweep.value) * max(1, len(seeds)) if isinstance(sweep.value, list) else 0
+    if runs > _MOST_RUNS:
+        what = f"this sweep has {runs:,} runs, and a sweep may have {_MOST_RUNS}"
+        remedy = "make several sweeps of it"
+        refuse([*problems, Problem(what=what, remedy=remedy, origin=sweep.origin)])
     problems += found
     if seeds:
         problems += _overridden_seeds(to_all)

@@ -59,6 +59,8 @@ def convert(value: Any, annotation: Any) -> Any:
         return tuple(convert(item, inner[0]) for item in value)
     if origin is Literal and isinstance(value, str) and value in inner:
         return value
+    if isinstance(value, str) and not _is_storable(value):
+        raise ValueError("text must be Unicode, without the character NUL")
     if type(value) is int and not -_LARGEST - 1 <= value <= _LARGEST:
         raise ValueError(f"{str(value)[:20]}… does not fit in 64 bits")
     if annotation is float and type(value) in {int, float}:
@@ -71,6 +73,14 @@ def convert(value: Any, annotation: Any) -> Any:
     if isinstance(value, bool):
         shown = shown.lower()
     raise ValueError(f"expected {describe_type(annotation)}, found {shown}")
+
+
+def _is_storable(text: str) -> bool:
+    """Whether a file can hold the text and, if it is a path, can have this name."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:  # half a character; words of a command line that are not UTF-8
+        return False
 
 
 def check_bounds(value: Any, bounds: Mapping[str, float]) -> None:

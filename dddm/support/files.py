@@ -5,10 +5,57 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 from dddm.errors import EnvironmentProblem
+
+_KINDS: Final = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def read_file(path: Path, *, limit: int) -> bytes:
+    """The contents of a regular file; a pipe would never end, and neither would some devices.
+
+    Args:
+        path: links are followed.
+        limit: number of bytes that it may have; no more are read, whatever its size is said to be.
+
+    Raises:
+        OSError: if it cannot be read, is not a regular file, or is larger; `strerror` says why.
+    """
+    try:
+        _refuse_special(path, path.stat())  # before it is opened: opening may have effects
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # NUL, or what the file system's encoding lacks
+        raise OSError(errno.EINVAL, f"no file has such a name: {error}", str(path)) from error
+    with os.fdopen(descriptor, "rb") as file:
+        _refuse_special(path, os.fstat(descriptor))
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EINVAL, f"it is larger than {limit:,} bytes", str(path))
+    return data
+
+
+def path_exists(path: Path) -> bool:
+    """Whether there is something; no error for names that no file can have, as of 256 letters."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _refuse_special(path: Path, info: os.stat_result) -> None:
+    for test, kind in _KINDS:
+        if test(info.st_mode):
+            raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
 
 
 @contextlib.contextmanager
