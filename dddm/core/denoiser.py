@@ -7,10 +7,9 @@ Every schedule has a default parametrization, which the recipe can replace.
 """
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import torch
-from attrs import frozen
 from torch import Tensor
 
 from dddm.core.output_checks import check_output
@@ -21,9 +20,8 @@ from dddm.interfaces.schedule import Schedule
 
 
 @final
-@frozen(kw_only=True)
-class _Cache:
-    """What `ScheduledDenoiser.begin` keeps for `refine`."""
+class _Cache(NamedTuple):
+    """What `ScheduledDenoiser.begin` keeps for `refine`; torch.compile can trace a tuple."""
 
     x_t: Tensor
     t: Tensor
@@ -39,7 +37,8 @@ class ScheduledDenoiser(Denoiser):
             schedule's own.
         precision: of the network: float32, or bfloat16 or float16 by autocast.  F is converted
             to float32 before eq. 3, so that the estimate keeps its precision.
-        compiled: whether to torch.compile `begin` and `refine`, at their first call.
+        compiled: whether to torch.compile `begin`, `refine` and `evaluate`, at their first call.
+            Each is one graph, from x_t to the estimate.
         takes_latent: whether the network was trained with a fresh latent as x̂.
     """
 
@@ -58,10 +57,11 @@ class ScheduledDenoiser(Denoiser):
         self._parametrization = schedule if parametrization is None else parametrization
         self._backbone = backbone
         self._precision = precision
-        self._select = backbone.select
-        begin, refine = backbone.begin, backbone.refine
-        self._begin = torch.compile(begin) if compiled else begin
-        self._refine = torch.compile(refine) if compiled else refine
+        if compiled:
+            self._copy_tables()
+            # In the places of the methods; within `evaluate` the other two are part of its graph.
+            for method in (self.begin, self.refine, self.evaluate):
+                setattr(self, method.__name__, torch.compile(method))
 
     @property
     def schedule(self) -> Schedule:
@@ -78,7 +78,7 @@ class ScheduledDenoiser(Denoiser):
         with self._autocast(x_t.device):
             network_time = self._parametrization.network_time
             network_t = network_time(t)
-            network = self._begin(
+            network = self._backbone.begin(
                 x_t=self._parametrization.network_input(x_t=x_t, t=t),
                 t=network_t,
                 label=label,
@@ -96,7 +96,7 @@ class ScheduledDenoiser(Denoiser):
         elif estimate is None:
             raise ValueError(f"the network {type(self._backbone).__name__} takes an estimate")
         with self._autocast(cache.x_t.device):
-            raw = self._refine(cache.network, estimate=estimate)
+            raw = self._backbone.refine(cache.network, estimate=estimate)
         check_output(
             raw,
             of=type(self._backbone),
@@ -106,8 +106,21 @@ class ScheduledDenoiser(Denoiser):
         return self._parametrization.estimate(x_t=cache.x_t, raw=raw.to(cache.x_t.dtype), t=cache.t)
 
     def select(self, cache: _Cache, *, index: Tensor) -> _Cache:
-        network = self._select(cache.network, index=index)
+        network = self._backbone.select(cache.network, index=index)
         return _Cache(x_t=cache.x_t[index], t=cache.t[index], network=network)
+
+    def _copy_tables(self) -> None:
+        """Have schedules copy their tables to the device now.
+
+        As part of a graph, the first copy would have it compiled again for the second call.
+        """
+        device = next(self._backbone.parameters()).device
+        t_B = self._schedule.grid(steps=1).to(device)
+        nothing = torch.zeros(1, 1, 1, 1, device=device)
+        self._schedule.diffuse(x_0=nothing, t=t_B, noise=nothing)
+        self._parametrization.network_time(t_B)
+        self._parametrization.network_input(x_t=nothing, t=t_B)
+        self._parametrization.estimate(x_t=nothing, raw=nothing, t=t_B)
 
     def _autocast(self, device: torch.device) -> AbstractContextManager[object]:
         if device.type == "meta":  # nothing is computed there, in any precision

@@ -32,10 +32,17 @@ def check_output(
 
 @final
 class CheckedMetric(Metric):
-    """A metric whose distances are one float32 for each image, with the estimate's gradient."""
+    """A metric whose distances are one float32 for each image, with the estimate's gradient.
 
-    def __init__(self, metric: Metric) -> None:
+    Args:
+        compiled: whether to torch.compile it, at its first call.
+    """
+
+    def __init__(self, metric: Metric, *, compiled: bool = False) -> None:
         self._metric = metric
+        if compiled:
+            for method in (self.distance, self.distances):
+                setattr(self, method.__name__, torch.compile(method))
 
     @property
     def trained_on(self) -> str | None:

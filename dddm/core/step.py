@@ -8,10 +8,11 @@ Legend: B rows, C channels, H rows of pixels, W columns.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final, final
 
 import torch
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from torch import Tensor
 
 from dddm.core.draws import Draws, equal_slices
@@ -42,6 +43,7 @@ class StepParts:
         metric: None for an objective that uses none.
         mirrored: fields of the memory that are mirrored with their images.
         classes: of the training images; a dropped label becomes this number.
+        compiled: whether to torch.compile the objective's step as a whole, at its first call.
     """
 
     objective: Objective
@@ -50,6 +52,13 @@ class StepParts:
     metric: Metric | None
     mirrored: frozenset[str] = frozenset()
     classes: int = 0
+    compiled: bool = False
+    step: Callable[[TrainingStep], Outcome] = field(init=False)
+
+    @step.default
+    def _step(self) -> Callable[[TrainingStep], Outcome]:
+        own = self.objective.step
+        return torch.compile(own) if self.compiled else own
 
 
 def make_step(
@@ -76,7 +85,7 @@ def make_step(
             for name, tensor in fields.items()
         }
 
-    outcome = parts.objective.step(
+    outcome = parts.step(
         TrainingStep(
             batch=evolve(
                 batch,
@@ -94,7 +103,7 @@ def make_step(
         )
     )
     check_outcome(outcome, of=type(parts.objective), memory=memory, rows=len(batch.rows))
-    return evolve(outcome, memory=flip_fields(outcome.memory))
+    return replace(outcome, memory=flip_fields(outcome.memory))
 
 
 def micro_batches(batch: Batch, count: int) -> Iterator[Batch]:

@@ -121,6 +121,9 @@ class ObjectiveInfo:
         times: which times the network is trained at: those that the schedule draws, or T alone.
         estimate: what the network gets as x̂: an estimate of x_0, a fresh latent, or nothing.
         diagnosis: how to show `Objective.diagnose`; None if there is none.
+        traceable: whether torch.compile can make one graph of its whole step, which must not use
+            `frozen_pass`, `jvp` or how far training has come.  Otherwise network evaluations and
+            the metric are compiled, each by itself.
     """
 
     memory: tuple[MemoryField, ...] = ()
@@ -139,6 +142,7 @@ class ObjectiveInfo:
     times: Literal["all", "last"] = "all"
     estimate: Literal["estimate", "latent", "none"] = "none"
     diagnosis: DiagnosisInfo | None = None
+    traceable: bool = False
 
 
 @final

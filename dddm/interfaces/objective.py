@@ -11,10 +11,11 @@ Legend: B rows of this part of the batch, C channels, H rows, W columns; G sets 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
-from attrs import Factory, frozen
+from attrs import frozen
 from torch import Tensor
 
 from dddm.interfaces.backbone import Backbone
@@ -115,7 +116,7 @@ class TrainingStep:
 
 
 @final
-@frozen(kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)  # not attrs, which torch.compile cannot trace
 class Outcome:
     """What a step gave.
 
@@ -129,9 +130,9 @@ class Outcome:
 
     loss: Tensor
     loss_B: Tensor | None = None
-    memory: Mapping[str, Tensor] = Factory(dict)
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
     written: Tensor | None = None
-    numbers: Mapping[str, Tensor] = Factory(dict)
+    numbers: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @final

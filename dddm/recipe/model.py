@@ -140,7 +140,11 @@ class TrainSettings:
         help="Precision of the network during training; weights, estimates, loss and samples are "
         "float32.  With float16 the loss is scaled.",
     )
-    compile: bool = option(default=False, help="Compile the network with torch.compile.")
+    compile: bool = option(
+        default=False,
+        help="Compile the whole step with torch.compile: the path from x_0 to x_t, network, metric "
+        "and loss.  Dropout then draws other numbers.",
+    )
     flips: bool = option(
         default=False,
         help="Mirror each image, and its stored estimate, with probability 1/2; not in the paper.",

@@ -57,7 +57,7 @@ def build_metric(recipe: Recipe, *, device: torch.device) -> Metric | None:
     """The distance that training minimises; None for an objective that uses none."""
     if recipe.metric is None:
         return None
-    metric = CheckedMetric(recipe.metric.instantiate())
+    metric = CheckedMetric(recipe.metric.instantiate(), compiled=recipe.train.compile)
     metric.to(device)
     return metric
 

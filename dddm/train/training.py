@@ -100,12 +100,13 @@ class Training:
                 compiled=train.compile,
                 takes_latent=needs.estimate == "latent",
             ),
-            average=self.averaged_denoiser() if needs.average else None,
+            average=self.averaged_denoiser(compiled=train.compile) if needs.average else None,
             metric=parts.metric,
             mirrored=frozenset(
                 one.name for one in needs.memory if one.shape is None and needs.memory_rows is None
             ),
             classes=len(parts.split.classes),
+            compiled=train.compile and needs.traceable,
         )
         if context.processes.joined:
             self.parallel = ParallelStep(
@@ -117,12 +118,13 @@ class Training:
             context.device.type, enabled=train.precision == "float16"
         )
 
-    def averaged_denoiser(self) -> ScheduledDenoiser:
+    def averaged_denoiser(self, *, compiled: bool = False) -> ScheduledDenoiser:
         """The averaged network, from which samples are drawn."""
         return ScheduledDenoiser(
             schedule=self.parts.schedule,
             backbone=self.ema.backbone,
             parametrization=self.parts.parametrization,
+            compiled=compiled,
             takes_latent=self.context.recipe.needs.estimate == "latent",
         )
 

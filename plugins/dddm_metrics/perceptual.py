@@ -40,13 +40,18 @@ class _Perceptual(Metric, ABC):
 
     def __init__(self, options: PerceptualOptions) -> None:
         self.network = make_network(options)
+        self._bfloat16 = options.precision == "bfloat16"
 
     @property
     def trained_on(self) -> str:
         return "ImageNet"
 
     def to(self, device: torch.device) -> None:
-        self.network.to(device)
+        # Convolutions in bfloat16 are fastest with the channels last on a GPU; in float32 they are
+        # not.
+        last = device.type == "cuda" and self._bfloat16
+        layout = torch.channels_last if last else torch.preserve_format
+        self.network.to(device, memory_format=layout)  # type: ignore[call-overload]  # not annotated
 
     def distance(self, *, estimate: Tensor, target: Tensor) -> Tensor:
         return self.distances(estimate=estimate, targets=(target,))[0]

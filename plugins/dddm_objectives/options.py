@@ -149,12 +149,13 @@ def describe_directly_denoising(options: DirectlyDenoisingOptions) -> ObjectiveI
         estimate="estimate",
         targets=2 if options.guided_mix else 1,
         diagnosis=LEAK,
+        traceable=not options.guided_mix,  # whose weights are other numbers in every epoch
     )
 
 
 def _self_conditioned(share: float, **facts: Any) -> ObjectiveInfo:
     if share == 0:
-        return ObjectiveInfo(**facts)
+        return ObjectiveInfo(**facts, traceable=True)
     return ObjectiveInfo(**facts, estimate="estimate", evaluations_without_gradient=1.0)
 
 
@@ -182,7 +183,9 @@ def describe_mean_flow(options: MeanFlowOptions) -> ObjectiveInfo:
 
 
 def describe_energy_score(options: EnergyScoreOptions) -> ObjectiveInfo:
-    return ObjectiveInfo(metric=False, evaluations=float(options.latents), estimate="latent")
+    return ObjectiveInfo(
+        metric=False, evaluations=float(options.latents), estimate="latent", traceable=True
+    )
 
 
 def check_consistency(options: ConsistencyOptions, context: RecipeContext) -> Iterator[Issue]:

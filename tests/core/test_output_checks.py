@@ -1,11 +1,11 @@
 """What networks, metrics and objectives give is refused where their interfaces promise another."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast, final
 
 import pytest
 import torch
-from attrs import evolve
 from torch import Tensor
 
 from dddm.core.output_checks import CheckedMetric, check_outcome, check_output
@@ -116,23 +116,23 @@ RIGHT = Outcome(loss=DISTANCE.mean(), loss_B=DISTANCE, memory={"estimate": ESTIM
     [
         (DISTANCE.mean(), "Tensor, not an Outcome"),
         (None, "NoneType, not an Outcome"),
-        (evolve(RIGHT, loss=DISTANCE), r"a loss of shape \(6,\), not \(\)"),
-        (evolve(RIGHT, loss=DISTANCE.double().mean()), "a loss of dtype torch.float64"),
-        (evolve(RIGHT, loss=DISTANCE.mean().detach()), "a loss without gradient"),
-        (evolve(RIGHT, loss=cast("Tensor", 0.5)), "a loss that is not a tensor but of type float"),
-        (evolve(RIGHT, loss_B=DISTANCE[1:]), r"a loss for each row of shape \(5,\), not \(6,\)"),
-        (evolve(RIGHT, loss_B=DISTANCE.half()), "a loss for each row of dtype torch.float16"),
-        (evolve(RIGHT, memory={"x": ESTIMATE}), "the field 'x', which its memory does not have"),
+        (replace(RIGHT, loss=DISTANCE), r"a loss of shape \(6,\), not \(\)"),
+        (replace(RIGHT, loss=DISTANCE.double().mean()), "a loss of dtype torch.float64"),
+        (replace(RIGHT, loss=DISTANCE.mean().detach()), "a loss without gradient"),
+        (replace(RIGHT, loss=cast("Tensor", 0.5)), "a loss that is not a tensor but of type float"),
+        (replace(RIGHT, loss_B=DISTANCE[1:]), r"a loss for each row of shape \(5,\), not \(6,\)"),
+        (replace(RIGHT, loss_B=DISTANCE.half()), "a loss for each row of dtype torch.float16"),
+        (replace(RIGHT, memory={"x": ESTIMATE}), "the field 'x', which its memory does not have"),
         (
-            evolve(RIGHT, memory={"feature": ESTIMATE.detach()}),
+            replace(RIGHT, memory={"feature": ESTIMATE.detach()}),
             r"feature for its memory of shape \(6, 1, 4, 4\), not \(6, 2, 1, 1\)",
         ),
         (
-            evolve(RIGHT, memory={"estimate": ESTIMATE.detach().long()}),
+            replace(RIGHT, memory={"estimate": ESTIMATE.detach().long()}),
             "estimate for its memory of dtype torch.int64",
         ),
         (
-            evolve(RIGHT, memory={"estimate": ESTIMATE}),
+            replace(RIGHT, memory={"estimate": ESTIMATE}),
             "estimate for its memory with a gradient, which would be kept",
         ),
     ],
@@ -148,6 +148,6 @@ def test_a_right_outcome_is_taken() -> None:
     for given in (
         RIGHT,
         Outcome(loss=DISTANCE.mean()),
-        evolve(RIGHT, memory={"estimate": ESTIMATE.detach().bfloat16()}),
+        replace(RIGHT, memory={"estimate": ESTIMATE.detach().bfloat16()}),
     ):
         check_outcome(given, of=dict, memory=MEMORY, rows=6)

@@ -1,10 +1,10 @@
 """Algorithm 1 on one batch: what `directly-denoising` draws and computes."""
 
+from dataclasses import replace
 from typing import Any, final
 
 import pytest
 import torch
-from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_pairs import image_pairs
@@ -232,7 +232,7 @@ def test_a_number_that_is_not_finite_is_refused_with_its_image(bad: float, place
     draws = draws_for(batch, estimate_dropout=0.5)
     outcome = step(batch, draws)
     assert outcome.loss_B is not None
-    outcome = evolve(outcome, loss_B=outcome.loss_B.detach())
+    outcome = replace(outcome, loss_B=outcome.loss_B.detach())
     refuse_not_finite(outcome, batch=batch, draws=draws, step=7, remedy=lambda _: "rest")
     assert outcome.loss_B is not None
     (outcome.loss_B if place == "loss" else outcome.memory["estimate"])[2].fill_(bad)

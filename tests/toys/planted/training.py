@@ -7,6 +7,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -165,7 +166,7 @@ def global_noise(self: Any, *, count: int, shape: ImageShape, **rest: Any) -> di
 
 
 def without_memory(self: Any, step: TrainingStep) -> Outcome:
-    return evolve(Remembering.step(self, step), memory={"estimate": self.estimate(step)})
+    return replace(Remembering.step(self, step), memory={"estimate": self.estimate(step)})
 
 
 def prepared_anew(self: Any, **_: Any) -> None:
@@ -181,7 +182,7 @@ def weighed_by_preparation(self: Any, step: TrainingStep) -> Outcome:
     if not self.prepared_before:
         return found
     assert found.loss_B is not None
-    return evolve(found, loss=2 * found.loss, loss_B=2 * found.loss_B)
+    return replace(found, loss=2 * found.loss, loss_B=2 * found.loss_B)
 
 
 def write_into_images(self: Any, step: TrainingStep) -> Tensor:
@@ -209,8 +210,8 @@ OBJECTIVES: Final[list[Bug]] = [
     objective("right-sets", base=ComparingSets, register=SETS),
     objective("across-sets", "shares-its-work", base=ComparingSets, register=SETS,
               step=across_sets),
-    objective("sum-for-mean", "steps", step=then(lambda o: evolve(o, loss=o.loss_B.sum()))),
-    objective("without-gradient", "steps", step=then(lambda o: evolve(o, loss=o.loss.detach()))),
+    objective("sum-for-mean", "steps", step=then(lambda o: replace(o, loss=o.loss_B.sum()))),
+    objective("without-gradient", "steps", step=then(lambda o: replace(o, loss=o.loss.detach()))),
     objective("keeps-the-graph", "steps", step=without_memory),
     objective("global-noise", "draws-are-seeded", draw=global_noise),
     objective("constant-noise", "draws-are-seeded",
@@ -218,11 +219,11 @@ OBJECTIVES: Final[list[Bug]] = [
     objective("draws-in-its-step", "draws-nothing-in-a-step",
               x_t=then(lambda x_t: x_t + 0.1 * torch.randn_like(x_t))),
     objective("normalises-by-the-batch", "shares-its-work", step=then(
-        lambda o: evolve(o, loss=o.loss / o.loss.detach(), loss_B=None))),
+        lambda o: replace(o, loss=o.loss / o.loss.detach(), loss_B=None))),
     objective("mixes-rows", "shares-its-work memory-of-each-row",
               estimate=then(lambda x: x - x.mean(0, keepdim=True))),
     objective("stops-gradient", "gradient", step=then(
-        lambda o: evolve(o, loss=o.loss - o.loss + o.loss.detach()))),
+        lambda o: replace(o, loss=o.loss - o.loss + o.loss.detach()))),
     objective("evaluates-twice", "evaluations", step=first(lambda self, step: self.estimate(step))),
     objective("forgets-the-estimate", "gives-what-it-says", remembered=lambda self, step: None),
     objective("forgets-the-labels", "gives-what-it-says", label=lambda self, step: None),
