@@ -1,7 +1,7 @@
 """Full float32 for the networks of features."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -17,11 +17,18 @@ def full_float32(device: torch.device) -> Iterator[None]:
     try:
         for owner, name, full in _settings():
             setattr(owner, name, full)
-        with torch.autocast(device.type, enabled=False):
+        with _without_autocast(device):
             yield
     finally:
         for owner, name, value in before:
             setattr(owner, name, value)
+
+
+def _without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Shapes alone, on the meta device, have no autocast to switch off."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 def _settings() -> Iterator[tuple[Any, str, Any]]:
