@@ -88,20 +88,6 @@ def test_a_step_takes_the_operations_that_are_foreseen(
     assert recipe.train.batch_images * cost.flops == pytest.approx(counted, rel=1e-6)
 
 
-def test_a_trained_network_that_compares_is_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The features of generated images, and their gradient; those of real images are kept."""
-    words = ("train.steps=2", 'objective.features={use="digits-classifier"}')
-    counted, done = counted_in_training(tmp_path, "digits_drifting", monkeypatch, *words)
-    recipe = read_recipe(done.recipe, catalogue=load_catalogue())
-    cost = training_cost(recipe, facts=DIGITS)
-    assert cost.step_flops is not None
-    assert recipe.train.batch_images * cost.flops == pytest.approx(counted, rel=1e-6)
-    without, _ = counted_in_training(tmp_path / "without", "digits_drifting", monkeypatch, words[0])
-    assert counted > without
-
-
 def test_where_a_step_needs_values_a_formula_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

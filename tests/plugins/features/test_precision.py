@@ -60,3 +60,9 @@ def test_autocast_is_off_inside() -> None:
         with full_float32(torch.device("cpu")):
             assert layer(image).dtype == torch.float32
         assert layer(image).dtype == torch.bfloat16
+
+
+def test_shapes_alone_have_no_autocast() -> None:
+    """Or the cost of a step that compares in features could not be counted."""
+    with full_float32(torch.device("meta")):
+        assert torch.empty(2, 3, device="meta").sum().shape == ()
