@@ -22,6 +22,7 @@ from dddm.train.launch import is_worker
 if TYPE_CHECKING:
     from dddm.recipe.model import Recipe
     from dddm.recipe.sweep import EntryRun, Sweep
+    from dddm.registry.catalogue import Catalogue
     from dddm.train.stopping import StopRequest
     from dddm.workflow.dry_run import CostEstimate
     from dddm.workflow.parallel import Jobs
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 @click.command()
 @recipe_argument
 @overrides_option
+@click.option(
+    "--preset",
+    type=click.Choice(["gpu"]),
+    help="gpu: bfloat16, compiled, TF32, data and store on the device; --set wins over it.",
+)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
@@ -59,6 +65,7 @@ def run(  # noqa: PLR0917 - click passes them by name
     ctx: click.Context,
     recipe: str,
     overrides: tuple[str, ...],
+    preset: str | None,
     folder: Path | None,
     entry: str | None,
     device: str,
@@ -83,6 +90,7 @@ def run(  # noqa: PLR0917 - click passes them by name
       dddm run digits --set train.epochs=2 --set seed=1 --folder runs/short
       dddm run imagenet64_deep --dry-run
       dddm run cifar10 --nproc 8
+      dddm run cifar10 --preset gpu --set train.accumulation_steps=2
       dddm run figure2a --jobs 5
       torchrun --nproc-per-node 8 -m dddm run cifar10
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
@@ -94,6 +102,7 @@ def run(  # noqa: PLR0917 - click passes them by name
         from dddm.recipe.sweep import Sweep, choose_runs, read_recipe_or_sweep
 
         catalogue = catalogue_of(ctx)
+        overrides = _with_preset(preset, recipe, overrides=overrides, catalogue=catalogue)
         read = read_recipe_or_sweep(recipe, overrides=overrides, catalogue=catalogue)
         chosen = None if entry is None else choose_runs(read, entry)
         if isinstance(read, Sweep):
@@ -140,6 +149,16 @@ def run(  # noqa: PLR0917 - click passes them by name
         check_processes(nproc, batch_images=read.batch_units, shards=read.train.shards)
     # Outside the block: the launcher passes signals on to the workers.
     ctx.exit(run_workers(ctx, processes=nproc))
+
+
+def _with_preset(
+    preset: str | None, recipe: str, *, overrides: tuple[str, ...], catalogue: "Catalogue"
+) -> tuple[str, ...]:
+    if preset is None:
+        return overrides
+    from dddm.recipe.gpu_preset import with_gpu_preset
+
+    return with_gpu_preset(recipe, overrides=overrides, catalogue=catalogue)
 
 
 def _check_jobs(jobs: int | None, *, sweep: bool, nproc: int | None) -> None:

@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -50,9 +52,24 @@ def choose_device(name: str, *, local_rank: int | None = None) -> torch.device:
     if device.type == "cuda":
         # torch lets cuDNN round the inputs of float32 convolutions to TF32, 10 bits, by default:
         # measured on an H200, samples then differ from a CPU's by 1.6e-3 instead of 4e-6.
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cuda.matmul.allow_tf32 = False
+        _allow_tf32(allowed=False)
     return device
+
+
+def _allow_tf32(*, allowed: bool) -> None:
+    torch.backends.cudnn.allow_tf32 = allowed
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+
+
+@contextmanager
+def float32_products(*, tf32: bool) -> Iterator[None]:
+    """Within it a GPU rounds the inputs of float32 products to TF32, or does not."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    _allow_tf32(allowed=tf32)
+    try:
+        yield
+    finally:
+        _allow_tf32(allowed=before)
 
 
 def refuse_without_compiler(device: torch.device) -> None:

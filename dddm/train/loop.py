@@ -21,6 +21,7 @@ from dddm.support.noise import generator_for, noise_by_index, seed_for
 from dddm.support.optimizer_state import set_learning_rate
 from dddm.train.batches import EpochRows, StepRows
 from dddm.train.checkpointing import announce_saved, save
+from dddm.train.device import float32_products
 from dddm.train.memory import gather_rows
 from dddm.train.training import Training
 from dddm.train.update import remedy_for_not_finite, update_weights
@@ -61,7 +62,8 @@ def train(training: Training, *, after_epoch: Callable[[Training], None]) -> Non
                 save(training)
                 announce_saved(training, training.saver.wait())
                 context.stop.raise_if_requested(where=f"step {position.step}")
-            stopping = _one_step(training, rows=rows, rate=rate)
+            with float32_products(tf32=context.recipe.train.tf32):
+                stopping = _one_step(training, rows=rows, rate=rate)
             announce_saved(training, training.saver.finished())
         _finish_epoch(training, after_epoch=after_epoch)
     announce_saved(training, training.saver.wait())

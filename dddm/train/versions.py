@@ -60,6 +60,14 @@ def mismatch_remedy(before: Mapping[str, str], uses: Iterable[ComponentConfig]) 
 
 
 def machine(device: torch.device) -> dict[str, str | int]:
-    """Device, its name, and threads: they explain differences in the last bits."""
+    """Device, its name, and threads: they explain differences in the last bits.
+
+    On a GPU also whether float32 is computed as TF32 here, outside of training.
+    """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    return {"device": str(device), "name": name, "threads": torch.get_num_threads()}
+    return {
+        "device": str(device),
+        "name": name,
+        "threads": torch.get_num_threads(),
+        **({"tf32": torch.backends.cudnn.allow_tf32} if device.type == "cuda" else {}),
+    }
