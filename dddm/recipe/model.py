@@ -408,12 +408,18 @@ class ReportedResult:
     score: str | None = option(
         None, help="The measure that `values` are of; fd in Inception's features is FID."
     )
-    sampler: str | None = option(None, help="The sampler that `values` were obtained with.")
+    sampler: str | None = option(
+        None,
+        help="The sampler that `values` were obtained with; without one they are of another method "
+        "and are only quoted.",
+    )
     features: str | None = option(None, help="The features that `values` were measured in.")
     images: int | None = option(
         None, at_least=1, help="Generated images that `values` were measured on."
     )
-    steps: tuple[int, ...] = option((), at_least=1, help="Step counts, one for each value.")
+    steps: tuple[int, ...] = option(
+        (), at_least=1, help="Step counts, or network evaluations of another method."
+    )
     values: tuple[float, ...] = option((), help="The values, one for each step count.")
     says: str | None = option(None, help="A statement in words, where no value is published.")
     changed: tuple[str, ...] = option(

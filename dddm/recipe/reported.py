@@ -9,6 +9,9 @@
     steps = [1, 2, 1000]
     values = [2.90, 2.79, 1.87]
 
+A result without `sampler` is of a method that dddm does not train: it is quoted, its steps are
+network evaluations, and it stands beside no score.
+
 They do not affect the run and are not part of the fingerprint.  They belong to the file in which
 they stand: a recipe that extends it does not inherit them, nor does an entry of a sweep.  What
 `--set` changes in training is recorded with them, so that the report can say why they differ.
@@ -49,11 +52,11 @@ def _is_complete(reader: Reader, result: ReportedResult, *, index: int) -> bool:
             at_value=bool(result.values),
         )
         return False
-    if result.values and (result.score is None or result.sampler is None):
+    if result.values and result.score is None:
         reader.add_problem(
-            "[[reported]] has values, but no score or no sampler",
+            "[[reported]] has values, but no score",
             path=(KEY, index),
-            remedy='add, for example, score = "fd" and sampler = "fixed-time"',
+            remedy='add, for example, score = "fd"',
         )
         return False
     if not result.values and result.says is None:
@@ -97,7 +100,8 @@ def in_words(result: ReportedResult, *, words: Mapping[str, str]) -> str:
         return f"{result.source}: {result.says}"
     values = " / ".join(map(format_value, result.values))
     steps = " / ".join(f"{count:,}" for count in result.steps)
-    unit = "step" if result.steps == (1,) else "steps"
+    unit = "evaluation" if result.sampler is None else "step"
+    unit += "" if result.steps == (1,) else "s"
     conditions = [] if result.features is None else [result.features]
     if result.images is not None:
         conditions.append(f"{result.images:,} images")

@@ -221,6 +221,8 @@ def compare_with_paper(
 ) -> tuple[list[ScoreTable], list[str]]:
     """The tables with what a paper reports beside them, and sentences on what fits none.
 
+    Results of other methods, without a sampler, fit none.
+
     A result stands beside the scores that were measured as it was: in the same features, over as
     many images.  Where there are none, it stands beside others of the same measure, and a sentence
     says why the two cannot be compared.
@@ -230,7 +232,7 @@ def compare_with_paper(
     unmeasured = []
     for result in reported:
         fitting = [table for table in tables if table.measure.name == result.score]
-        if fitting:
+        if fitting and result.sampler is not None:
             table = min(fitting, key=lambda one: len(list(_differences(result, one))))
             placed.setdefault(table.name, []).append((result, list(_differences(result, table))))
         else:

@@ -9,6 +9,7 @@ from dddm_samplers.options import (
     DdimOptions,
     DiffusersOptions,
     FixedTimeOptions,
+    MultistepOptions,
     check_consistency,
     check_diffusers,
 )
@@ -105,3 +106,17 @@ def dddm_register(registrar: Registrar) -> None:
             )
         ),
     )
+    for name, target, summary in (
+        ("dpm-solver", "dpm_solver", "DPM-Solver++ in its multistep form (Lu et al. 2022)."),
+        ("deis", "deis", "DEIS, an exponential integrator (Zhang & Chen 2022)."),
+        ("unipc", "unipc", "UniPC, a predictor and a corrector (Zhao et al. 2023)."),
+    ):
+        registrar.add(
+            Kind.SAMPLER,
+            name,
+            target=f"dddm_samplers.diffusers_schedulers:{target}",
+            options=MultistepOptions,
+            check=check_diffusers,
+            summary=summary,
+            conformance=Conformance(examples=({}, {"order": 2, "clamp": True})),
+        )

@@ -8,6 +8,9 @@ A scheduler is made for exactly the times t_1 > … > t_s of the schedule's grid
 with no others: β_k = 1 − ᾱ_k / ᾱ_{k+1}.  It is given D, the network's estimate of x_0, and returns
 z at the next time; the sample is the last D, where the step to t = 0 ends.
 
+Presets: `dpm-solver`, DPM-Solver++ in its multistep form (Lu et al. 2022, arXiv 2211.01095); `deis`
+(Zhang & Chen 2022, arXiv 2204.13902); `unipc` (Zhao et al. 2023, arXiv 2302.04867).
+
 Legend: B images of C channels, H rows, W columns; s steps.
 """
 
@@ -23,7 +26,7 @@ from torch import Tensor
 from dddm.errors import EnvironmentProblem, UsageError
 from dddm.interfaces.sampler import Denoiser, Sampler, StepNoise
 from dddm_samplers.falling import falling_times, fresh_noise, network_estimate
-from dddm_samplers.options import DiffusersOptions
+from dddm_samplers.options import DiffusersOptions, MultistepOptions
 
 _SMALLEST_ALPHA_BAR: Final = 2.0**-24
 """ᾱ(T) is 0 on the linear path, and schedulers take its logarithm; diffusers uses this number."""
@@ -136,6 +139,28 @@ class DiffusersScheduler(Sampler):
                 "settings",
             ) from error
         return not torch.equal(before, generator.get_state())
+
+
+def dpm_solver(options: MultistepOptions) -> DiffusersScheduler:
+    """Make the sampler `dpm-solver`."""
+    return _multistep("DPMSolverMultistepScheduler", options)
+
+
+def deis(options: MultistepOptions) -> DiffusersScheduler:
+    """Make the sampler `deis`."""
+    return _multistep("DEISMultistepScheduler", options)
+
+
+def unipc(options: MultistepOptions) -> DiffusersScheduler:
+    """Make the sampler `unipc`."""
+    return _multistep("UniPCMultistepScheduler", options)
+
+
+def _multistep(scheduler: str, options: MultistepOptions) -> DiffusersScheduler:
+    settings = (f"solver_order={options.order}",)
+    return DiffusersScheduler(
+        DiffusersOptions(scheduler=scheduler, settings=settings, clamp=options.clamp)
+    )
 
 
 def _generators(noise_BCHW: Tensor) -> list[torch.Generator]:

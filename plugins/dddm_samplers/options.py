@@ -101,12 +101,23 @@ class DiffusersOptions:
     clamp: bool = option(default=False, help=_CLAMP_HELP)
 
 
-def check_diffusers(options: DiffusersOptions, context: RecipeContext) -> Iterator[Issue]:
+@final
+@frozen(kw_only=True)
+class MultistepOptions:
+    """Options of `dpm-solver`, `deis` and `unipc`."""
+
+    order: int = option(3, at_least=1, at_most=3, help="Order of the steps.")
+    clamp: bool = option(default=False, help=_CLAMP_HELP)
+
+
+def check_diffusers(
+    options: DiffusersOptions | MultistepOptions, context: RecipeContext
+) -> Iterator[Issue]:
     """Check that diffusers is installed."""
     del options, context
     if importlib.util.find_spec("diffusers") is None:
         yield Issue(
-            option="scheduler",
+            option="use",
             what="the package diffusers is not installed",
             remedy="pip install 'dddm[diffusers]', or use another sampler, such as ddim",
         )

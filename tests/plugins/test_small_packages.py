@@ -64,10 +64,13 @@ PACKAGES = {
             "annealed",
             "consistency",
             "ddim",
+            "deis",
             "diffusers",
+            "dpm-solver",
             "fixed-time",
             "heun",
             "jump",
+            "unipc",
         ],
     ),
     "dddm_datasets": (

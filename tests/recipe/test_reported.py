@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import attrs
 import pytest
 from toy_plugins import RECIPE, TOYS, error_of_toy, read_toy
 
@@ -87,8 +88,7 @@ def test_what_the_command_line_changes_is_noted(tmp_path: Path) -> None:
         (("values = [2.90, 2]", "values = [2.90]"), "1 values for 2 step counts", 9),
         (("values = [2.90, 2]", 'values = ["2.90"]'), "expected a number, found '2.90'", 9),
         (('score = "fd"', "score = 1"), "expected text", 4),
-        (('score = "fd"\n', ""), "no score or no sampler", 2),
-        (('sampler = "steps"\n', ""), "no score or no sampler", 2),
+        (('score = "fd"\n', ""), "has values, but no score", 2),
         (('source = "table 1"\n', ""), "needs the option 'source'", 2),
         (("steps = [1, 1000]\nvalues = [2.90, 2]\n", ""), "[[reported]] is empty", 2),
         (("steps = [1, 1000]", "steps = [0, 1000]"), "0 is not at least 1", 8),
@@ -116,3 +116,11 @@ def test_a_figure_is_written_as_a_paper_prints_it() -> None:
         == "table 1: Inception Score 9.81 at 1 step (50,000 images)"
     )
     assert in_words(ReportedResult(source="figure 2", says="a < b"), words={}) == "figure 2: a < b"
+
+
+def test_results_of_another_method_are_told_by_evaluations() -> None:
+    """They have no sampler, whose steps they could be of."""
+    one = ReportedResult(source="table 1, CD", score="fd", steps=(1,), values=(3.55,))
+    several = attrs.evolve(one, steps=(1, 2), values=(3.55, 2.93))
+    assert in_words(one, words={}) == "table 1, CD: fd 3.55 at 1 evaluation"
+    assert in_words(several, words={}) == "table 1, CD: fd 3.55 / 2.93 at 1 / 2 evaluations"

@@ -14,7 +14,7 @@ import pytest
 import torch
 from trunks import save_trunk
 
-from dddm.recipe.model import ComponentConfig, Recipe
+from dddm.recipe.model import ComponentConfig, Recipe, plain
 from dddm.recipe.read import read_recipe
 from dddm.recipe.source import shipped_names
 from dddm.recipe.sweep import Sweep, read_recipe_or_sweep
@@ -30,7 +30,18 @@ PAPERS = {
     # name: parameters in millions and how near, GFLOP a forward pass and how near, steps
     "cifar10": (52.6, 0.05, 17.0, 0.05, 48_000),
     "imagenet64": (273.0, 0.03, None, None, 520 * 1251),
+    # Of other papers, of which some say how many parameters their networks have.
+    "table1-ddpm": (35.7, 0.005, None, None, 800_000),
+    "table1-edm": (55.7, 0.02, None, None, 390_625),
+    "table1-ict": (56.4, 0.01, None, None, 400_000),
+    "table2-iddpm": (270.0, 0.02, None, None, 250_000),
+    "table2-adm": (296.0, 0.001, None, None, 540_000),
+    "table2-edm": (296.0, 0.001, None, None, 610_352),
 }
+
+
+NOT_HERE = {"predictor-corrector", "rk45", "stochastic"}
+"""Samplers of published results that dddm has not."""
 
 
 def every() -> Iterator[Recipe]:
@@ -70,7 +81,7 @@ def test_it_is_built_without_memory(name: str) -> None:
     """On the meta device: parameters, operations and bytes at its real size."""
     estimate = cost_of(name)
     assert estimate.steps > 0
-    each = 2 if name.startswith("imagenet64") else 4  # the size that the paper names
+    each = 2 if name.startswith(("imagenet64", "table2")) else 4  # the size that the paper names
     recipe = RECIPES[name]
     if recipe.targets is not None and recipe.needs.memory_rows is None:
         assert estimate.store is not None
@@ -98,14 +109,50 @@ def test_figures_of_the_paper_are_those_of_its_own_rows(name: str) -> None:
     """A recipe has the paper's figures where its head names a row, at steps that it draws."""
     recipe = RECIPES[name]
     rows = ("cifar10", "cifar10_deep", "imagenet64", "imagenet64_deep")
-    is_row = name in rows or name.startswith(("cifar10_T", "table3-"))
+    is_row = name in rows or name.startswith(("cifar10_T", "table1-", "table2-", "table3-"))
     assert bool(recipe.reported) == is_row
-    drawn = {steps for job in recipe.sample for steps in job.steps}
+    drawn = {(job.sampler.component.name, steps) for job in recipe.sample for steps in job.steps}
     for printed in recipe.reported:
-        assert set(printed.steps) <= drawn
+        if printed.sampler in NOT_HERE:  # another stands for it, whose scores are not its own
+            assert set(printed.steps) <= {steps for _, steps in drawn}
+        else:
+            assert {(printed.sampler, steps) for steps in printed.steps} <= drawn
         assert recipe.evaluate is not None
         assert [printed.features] == [use.component.name for use in recipe.evaluate.features]
         assert {printed.images} == {job.images for job in recipe.sample}
+
+
+@pytest.mark.parametrize(
+    ("entry", "row"),
+    [
+        ("table1-dddm", "cifar10"),
+        ("table1-dddm-T8000", "cifar10_T8000"),
+        ("table1-dddm-deep", "cifar10_deep"),
+        ("table2-dddm", "imagenet64"),
+        ("table2-dddm-deep", "imagenet64_deep"),
+    ],
+)
+def test_rows_of_dddm_are_the_recipes_of_their_own(entry: str, row: str) -> None:
+    """In every setting and every figure."""
+    found, expected = (
+        {key: value for key, value in RECIPES[name].tables.items() if key != "name"}
+        for name in (entry, row)
+    )
+    assert found == expected
+
+
+@pytest.mark.parametrize(("name", "dataset"), [("table1", "cifar10"), ("table2", "imagenet64")])
+def test_rows_that_are_not_trained_are_quoted(name: str, dataset: str) -> None:
+    """Without a sampler; every row is quoted or trained, and none is both."""
+    sweep = read_recipe_or_sweep(name, catalogue=load_catalogue())
+    assert isinstance(sweep, Sweep)
+    assert sweep.base.data.component.name == dataset
+    assert sweep.warnings == ()
+    assert {one.sampler for one in sweep.base.reported} == {None}
+    quoted = {one.source for one in sweep.base.reported}
+    trained = {one.source for entry in sweep.entries for one in entry.recipe.reported}
+    assert all(source.startswith(f"table {name[-1]}, ") for source in quoted)
+    assert not quoted & trained
 
 
 def _at(tables: object, key: str) -> object:
@@ -121,7 +168,6 @@ SMALLER = (
     "train.sample_every_epochs=1",
     'evaluate={features = "pixels-8x8", scores = ["nearest"]}',
     'data={use = "npz", path = "FOLDER/IMAGES.npz"}',
-    'sample=[{use = "fixed-time", steps = [1], images = 2}]',
 )
 """What makes any recipe small, but for its metric: eight random images of the recipe's size."""
 
@@ -142,10 +188,16 @@ def files_of(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def distinct() -> Iterator[str]:
-    """Recipes that differ in more than numbers, which the shrunken copies mostly share anyway."""
+    """Recipes that differ in more than numbers, which the shrunken copies mostly share anyway.
+
+    Of rows of a table, those whose objective, path, metric or optimizer is another.
+    """
     seen = set()
     for name, recipe in RECIPES.items():
-        tables = {key: recipe.tables[key] for key in recipe.tables.keys() - {"name", "reported"}}
+        same = {"name", "reported"}
+        if name.startswith(("table1-", "table2-")):
+            same |= {"data", "backbone", "train", "sample", "evaluate", "targets"}
+        tables = {key: recipe.tables[key] for key in recipe.tables.keys() - same}
         kind = re.sub(r"(?<=[ \[])-?[\d.]+(e-?\d+)?", "0", json.dumps(tables, sort_keys=True))
         if kind not in seen:
             yield name
@@ -162,8 +214,7 @@ def test_a_shrunken_copy_trains_and_samples(name: str, files_of: Path, tmp_path:
     smaller = [
         words.replace("FOLDER", str(files_of)).replace("IMAGES", str(size)) for words in SMALLER
     ]
-    if recipe.needs.second_time:
-        smaller = [words.replace("fixed-time", "jump") for words in smaller]
+    smaller.append(f"sample=[{', '.join(_few_samples(recipe))}]")
     decoder = recipe.backbone.component.name == "decoder"
     smaller.append("backbone.widths=[8, 8]" if decoder else "backbone.channels=8")
     if recipe.needs.sets is not None:  # each image of `files_of` has a class of its own
@@ -176,8 +227,17 @@ def test_a_shrunken_copy_trains_and_samples(name: str, files_of: Path, tmp_path:
     losses = [event["loss"] for event in read_events(folder.events, event="step-done")]
     assert len(losses) == 2
     assert all(0 < loss < 1e4 for loss in losses)
-    (scored,) = (score["value"] for score in json.loads(folder.scores.read_text()))
-    assert scored > 0
+    scores = json.loads(folder.scores.read_text())
+    assert len(scores) == len(recipe.sample)
+    assert all(score["value"] > 0 for score in scores)
+
+
+def _few_samples(recipe: Recipe) -> Iterator[str]:
+    """Its samplers with their options: two images each, in two steps if it makes several."""
+    for job in recipe.sample:
+        options = {**plain(job.sampler.options), "steps": [min(max(job.steps), 2)], "images": 2}
+        words = (f"{key} = {json.dumps(value)}" for key, value in options.items())
+        yield f'{{use = "{job.sampler.component.id}", {", ".join(words)}}}'
 
 
 def _trunk(recipe: Recipe, folder: Path) -> list[str]:

@@ -184,6 +184,17 @@ def test_a_result_without_a_table_is_a_sentence() -> None:
     assert unmeasured[1] == "figure 2: a < b."
 
 
+def test_a_result_of_another_method_stands_beside_no_score() -> None:
+    """It has no sampler, and is only quoted, whatever else is alike."""
+    other = attrs.evolve(REPORTED, source="table 1, CD", sampler=None)
+    tables, unmeasured = compare_with_paper([REPORTED, other], tables_of(scores()))
+    (paper,) = (table.paper for table in tables if table.paper is not None)
+    assert paper.values == {("fixed-time", 1): 2.9, ("fixed-time", 1000): 1.87}
+    assert len(paper.sentences) == 1
+    (sentence,) = unmeasured
+    assert sentence.startswith("table 1, CD: Fréchet distance 2.90 / 1.87 at 1 / 1,000 evaluations")
+
+
 def test_curves_hold_one_line_a_sampler(tmp_path: Path) -> None:
     """Of the leading measure; a name at one step count has no curve."""
     (curve,) = section(tmp_path, make_scores()).curves

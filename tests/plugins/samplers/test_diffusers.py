@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,8 +15,19 @@ from dddm.errors import EnvironmentProblem, UsageError
 from dddm.interfaces.sampler import Sampler, StepNoise
 from dddm.interfaces.schedule import Schedule
 from dddm_samplers.ddim import Ddim
-from dddm_samplers.diffusers_schedulers import DiffusersScheduler, _generators
-from dddm_samplers.options import DdimOptions, DiffusersOptions, check_diffusers
+from dddm_samplers.diffusers_schedulers import (
+    DiffusersScheduler,
+    _generators,
+    deis,
+    dpm_solver,
+    unipc,
+)
+from dddm_samplers.options import (
+    DdimOptions,
+    DiffusersOptions,
+    MultistepOptions,
+    check_diffusers,
+)
 from dddm_schedules.continuous import Karras, RectifiedFlow
 from dddm_schedules.discrete import vp, vp_cosine
 from dddm_schedules.options import (
@@ -190,6 +202,30 @@ def test_what_cannot_be_used_is_refused_at_once(
     with pytest.raises(UsageError) as caught:
         scheduler(name, *settings)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("preset", "name"),
+    [(dpm_solver, "DPMSolverMultistep"), (deis, "DEISMultistep"), (unipc, "UniPCMultistep")],
+)
+def test_presets_are_their_schedulers_of_that_order(
+    preset: Callable[[MultistepOptions], DiffusersScheduler], name: str
+) -> None:
+    """Step for step, with the order and clamping that are asked for."""
+    schedule = SCHEDULES["vp"]
+    for order, clamp in ((3, False), (2, True)):
+        found = seen_by_the_network(
+            preset(MultistepOptions(order=order, clamp=clamp)), schedule, steps=6
+        )
+        options = DiffusersOptions(
+            scheduler=f"{name}Scheduler", settings=(f"solver_order={order}",), clamp=clamp
+        )
+        wanted = seen_by_the_network(DiffusersScheduler(options), schedule, steps=6)
+        for one, other in zip(found, wanted, strict=True):
+            assert torch.equal(one, other)
+    third = seen_by_the_network(preset(MultistepOptions()), schedule, steps=6)
+    second = seen_by_the_network(preset(MultistepOptions(order=2)), schedule, steps=6)
+    assert not torch.equal(third[-1], second[-1])
 
 
 def test_without_diffusers(monkeypatch: pytest.MonkeyPatch) -> None:
