@@ -1,5 +1,6 @@
 """`dddm data`: packs and checks the images of a recipe."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -12,9 +13,11 @@ from dddm.cli.options import (
     recipe_argument,
     show_json,
 )
+from dddm.errors import printable
+from dddm.support.quantities import counted
 
 if TYPE_CHECKING:
-    from dddm.interfaces.data_report import DataReport, SplitReport
+    from dddm.interfaces.data_report import DataReport, Problem, SplitReport
     from dddm.interfaces.dataset import Dataset
 
 _SHOWN_CLASSES: Final = 20
@@ -71,8 +74,13 @@ def pack(ctx: click.Context, recipe: str, overrides: tuple[str, ...], workers: i
             folder = dataset.prepare(progress=progress, workers=workers)
     if folder is None:
         click.echo("nothing to pack: this data set does not read image files", err=True)
-    else:
-        click.echo(str(folder))
+        return
+    from dddm.data.packed_format import count_left_out
+
+    if left_out := count_left_out(folder):
+        remedy = f"list them with `dddm data check {recipe}`"
+        click.echo(f"{counted(left_out, 'damaged image')} left out\n  try: {remedy}", err=True)
+    click.echo(str(folder))
 
 
 @data.command()
@@ -110,7 +118,6 @@ def check(
         _show(report)
     if report.problems:
         from dddm.errors import DataError
-        from dddm.support.quantities import counted
 
         first, count = report.problems[0], counted(len(report.problems), "problem")
         raise DataError(
@@ -131,7 +138,7 @@ def _dataset(ctx: click.Context, recipe: str, overrides: tuple[str, ...]) -> "Da
 def _show(report: "DataReport") -> None:
     click.echo(f"shape (channels×height×width): {report.shape}")
     for name, split in report.splits.items():
-        click.echo(f"{name}: {split.images:,} images{_classes(split)}")
+        click.echo(printable(f"{name}: {split.images:,} images{_classes(split)}"))
     for note in report.notes:
         click.echo(note)
     if report.packed is not None:
@@ -139,8 +146,14 @@ def _show(report: "DataReport") -> None:
     if report.duplicates:
         click.echo(f"{len(report.duplicates):,} groups of equal images:")
     _show_first([f"  {' = '.join(group)}" for group in report.duplicates], "duplicates", limit=20)
-    problems = [f"{problem.where}: {problem.what}" for problem in report.problems]
-    _show_first(problems, "problems", limit=100)
+    if report.left_out:
+        click.echo(f"{counted(len(report.left_out), 'damaged image')} left out:")
+        _show_first(_lines(report.left_out), "images left out", limit=100)
+    _show_first(_lines(report.problems), "problems", limit=100)
+
+
+def _lines(problems: "Sequence[Problem]") -> list[str]:
+    return [f"{problem.where}: {problem.what}" for problem in problems]
 
 
 def _classes(split: "SplitReport") -> str:
@@ -155,6 +168,6 @@ def _classes(split: "SplitReport") -> str:
 
 def _show_first(lines: list[str], what: str, *, limit: int) -> None:
     for line in lines[:limit] or [f"no {what}"]:
-        click.echo(line)
+        click.echo(printable(line))
     if len(lines) > limit:
         click.echo(f"  and {len(lines) - limit:,} more (listed by --json)")

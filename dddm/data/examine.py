@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 import numpy.typing as npt
-from attrs import frozen
+from attrs import evolve, frozen
 
-from dddm.data.source import Chunk, PackSource
+from dddm.data.source import Chunk, LeftOut, PackSource, emptied
 from dddm.data.workers import Count, ImageCounter, map_chunks
 from dddm.errors import DataError
 from dddm.interfaces.data_report import (
@@ -64,6 +64,7 @@ class _Digests:
 class _ExaminedChunk:
     images: Sequence[_Digests]
     problems: Sequence[Problem]
+    left_out: Sequence[Problem]
     notes: Mapping[str, int]
 
 
@@ -75,11 +76,15 @@ class _ExamineChunk:
     def __call__(self, chunk: Chunk, count: Count) -> _ExaminedChunk:
         images: list[_Digests] = []
         problems: list[Problem] = []
+        left_out: list[Problem] = []
         notes: Counter[str] = Counter()
         try:
             for decoded in self.source.decode(chunk):
-                if isinstance(decoded, Problem):
-                    problems.append(decoded)
+                if isinstance(decoded, Problem | LeftOut):
+                    if isinstance(decoded, LeftOut):
+                        left_out.append(decoded.problem)
+                    else:
+                        problems.append(decoded)
                     count(1)
                     continue
                 images.append(
@@ -95,7 +100,9 @@ class _ExamineChunk:
         except DataError as error:
             where = error.where or "the images"
             problems.append(Problem(what=error.what, where=where, remedy=error.remedy))
-        return _ExaminedChunk(images=images, problems=problems, notes=dict(notes))
+        return _ExaminedChunk(
+            images=images, problems=problems, left_out=left_out, notes=dict(notes)
+        )
 
 
 def examine_source(source: PackSource, *, workers: int, progress: ProgressCallback) -> DataReport:
@@ -112,7 +119,7 @@ def examine_source(source: PackSource, *, workers: int, progress: ProgressCallba
     notes: Counter[str] = Counter(plan.notes)
     for chunk in chunks:
         notes.update(chunk.notes)
-    return _report(
+    report = _report(
         (images for chunk in chunks for images in chunk.images),
         shape=str(plan.shape),
         splits=plan.splits,
@@ -123,6 +130,25 @@ def examine_source(source: PackSource, *, workers: int, progress: ProgressCallba
         ),
         notes=[f"{note}: {times:,}" for note, times in sorted(notes.items())],
         image_name=lambda split, row: source.image_name(plan, split=split, row=row),
+    )
+    left_out = [problem for chunk in chunks for problem in chunk.left_out]
+    if not left_out:
+        return report
+    nothing_left = [
+        problem
+        for name, split in report.splits.items()
+        if (
+            problem := emptied(
+                name,
+                images=split.images,
+                empty_classes=[name for name, images in split.classes.items() if not images],
+            )
+        )
+    ]
+    return evolve(
+        report,
+        left_out=tuple(sorted(left_out, key=lambda problem: problem.where)),
+        problems=(*report.problems, *nothing_left),
     )
 
 

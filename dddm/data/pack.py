@@ -11,14 +11,15 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, final
 
+import attrs
 import numpy as np
 import numpy.typing as npt
-from attrs import frozen
+from attrs import field, frozen
 
 from dddm.data.packed_format import (
     FORMAT,
@@ -30,13 +31,14 @@ from dddm.data.packed_format import (
     labels_file,
     read_manifest,
 )
-from dddm.data.source import Chunk, PackPlan, PackSource
+from dddm.data.source import Chunk, LeftOut, PackPlan, PackSource, emptied
 from dddm.data.workers import Count, ImageCounter, map_chunks
 from dddm.errors import DataError, EnvironmentProblem
 from dddm.interfaces.data_report import Problem, ProgressCallback
 from dddm.support.cache import key_of
 from dddm.support.files import (
     atomic_write_text,
+    path_exists,
     raise_on_disk_full,
     sync_file,
     sync_folder,
@@ -45,6 +47,7 @@ from dddm.support.files import (
 from dddm.support.manifest import manifest_of_bytes
 
 _PIECE_BYTES: Final = 1 << 22
+_ROWS_AT_ONCE: Final = 256
 _WAIT_SECONDS: Final = 0.2
 _SPARE_BYTES: Final = 1 << 20
 _PROGRESS: Final = "finished.jsonl"
@@ -75,17 +78,20 @@ def pack(
     with raise_on_disk_full(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
     with _exclusive(folder, progress=progress):
-        if folder.exists():
+        if path_exists(folder):
             return
         plan = source.plan()
         part = temporary_path(folder)
         with raise_on_disk_full(part):
-            notes = _resume(part, plan, key=key) or _start(part, plan, key=key)
-        _write_chunks(source, plan, part=part, notes=notes, workers=workers, progress=progress)
-        total_notes = Counter(plan.notes)
-        for counts in notes.values():
-            total_notes.update(counts)
-        counter = ImageCounter("computing checksums", sum(plan.splits.values()), progress)
+            written = _resume(part, plan, key=key) or _start(part, plan, key=key)
+        _write_chunks(source, plan, part=part, written=written, workers=workers, progress=progress)
+        notes = Counter(plan.notes)
+        for chunk in written.values():
+            notes.update(chunk.notes)
+        left_out = sorted(line for chunk in written.values() for line in chunk.left_out)
+        with raise_on_disk_full(part):
+            splits = _without(left_out, part=part, plan=plan)
+        counter = ImageCounter("computing checksums", sum(splits.values()), progress)
         manifest = PackedManifest(
             format=FORMAT,
             key=key,
@@ -95,9 +101,13 @@ def pack(
                 split: _checksum_split(
                     part, split, (images, *plan.shape.as_tuple), plan.classes, counter=counter
                 )
-                for split, images in plan.splits.items()
+                for split, images in splits.items()
             },
-            source={**source.provenance(), "notes": dict(total_notes)},
+            source={
+                **source.provenance(),
+                "notes": dict(notes),
+                **({"left_out": left_out} if left_out else {}),
+            },
         )
         with raise_on_disk_full(folder):
             (part / MANIFEST).write_text(manifest.to_text(), encoding="utf-8")
@@ -127,6 +137,69 @@ def _exclusive(folder: Path, *, progress: ProgressCallback) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _as_tuples(lines: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    return tuple(map(tuple, lines))
+
+
+@final
+@frozen(kw_only=True)
+class _Written:
+    """What is noted of a chunk on disk.
+
+    Attributes:
+        notes: counts of conversions.
+        left_out: split, row, place and damage of each image that was left out.
+    """
+
+    notes: Mapping[str, int]
+    left_out: Sequence[Sequence[Any]] = field(converter=_as_tuples)  # JSON makes lists of them
+
+
+def _without(left_out: Sequence[Sequence[Any]], *, part: Path, plan: PackPlan) -> Mapping[str, int]:
+    """Remove the rows of images that were left out; returns the number of images of each split.
+
+    Each array is replaced by a shorter one.  An interruption in between is noticed by the shapes,
+    and everything is packed again.
+
+    Raises:
+        DataError: if no image of a split, or of a class, is left.
+    """
+    splits = dict(plan.splits)
+    for split in dict.fromkeys(line[0] for line in left_out):
+        kept = np.delete(np.arange(splits[split]), [row for s, row, *_ in left_out if s == split])
+        splits[split] = len(kept)
+        empty: list[str] = []
+        if plan.classes:
+            labels = np.load(part / labels_file(split), allow_pickle=False)[kept]
+            counts = np.bincount(labels, minlength=len(plan.classes))
+            empty = [plan.classes[label] for label in np.flatnonzero(counts == 0)]
+        problem = emptied(split, images=len(kept), empty_classes=empty)
+        if problem is not None:
+            raise DataError(problem.what, where=str(part), remedy=problem.remedy)
+        for name in (images_file(split), *([labels_file(split)] if plan.classes else [])):
+            whole = np.load(part / name, mmap_mode="r", allow_pickle=False)
+            shorter = part / f"{name}.shorter"
+            array = _create(shorter, whole.dtype.str, (len(kept), *whole.shape[1:]))
+            for first in range(0, len(kept), _ROWS_AT_ONCE):
+                rows = slice(first, first + _ROWS_AT_ONCE)
+                array[rows] = whole[kept[rows]]
+            array.flush()
+            sync_file(shorter)
+            shorter.replace(part / name)
+    return splits
+
+
+def _create(path: Path, dtype: str, shape: tuple[int, ...]) -> "np.memmap[Any, Any]":
+    array: np.memmap[Any, Any] = np.lib.format.open_memmap(
+        path, mode="w+", dtype=dtype, shape=shape
+    )
+    # Writing to a mapped page for which the disk has no block kills the process (SIGBUS).
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
 def _array_files(part: Path, plan: PackPlan) -> Iterator[tuple[Path, str, tuple[int, ...]]]:
     """Path, dtype and shape of each array of the folder."""
     for split, images in plan.splits.items():
@@ -144,8 +217,8 @@ def _progress_header(plan: PackPlan, key: str) -> dict[str, Any]:
     }
 
 
-def _resume(part: Path, plan: PackPlan, *, key: str) -> dict[int, Mapping[str, int]]:
-    """Notes of the chunks that interrupted packing of the same plan left on disk."""
+def _resume(part: Path, plan: PackPlan, *, key: str) -> dict[int, _Written]:
+    """The chunks that interrupted packing of the same plan left on disk."""
     path = part / _PROGRESS
     try:
         # A last line without its newline was cut off by a crash.
@@ -157,14 +230,14 @@ def _resume(part: Path, plan: PackPlan, *, key: str) -> dict[int, Mapping[str, i
             array = np.load(file, mmap_mode="r", allow_pickle=False)
             if (array.dtype, array.shape) != (np.dtype(dtype), shape):
                 return {}
-        notes = {line["chunk"]: line["notes"] for line in finished}
-    except (OSError, ValueError, KeyError):
+        written = {line.pop("chunk"): _Written(**line) for line in finished}
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
     atomic_write_text(path, text + "\n")
-    return notes
+    return written
 
 
-def _start(part: Path, plan: PackPlan, *, key: str) -> dict[int, Mapping[str, int]]:
+def _start(part: Path, plan: PackPlan, *, key: str) -> dict[int, _Written]:
     """Create the arrays at their full size, so that a full disk is noticed at once.
 
     Raises:
@@ -184,11 +257,7 @@ def _start(part: Path, plan: PackPlan, *, key: str) -> dict[int, Mapping[str, in
         )
     part.mkdir()
     for path, dtype, shape in _array_files(part, plan):
-        np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-        # Writing to a mapped page for which the disk has no block kills the process (SIGBUS).
-        if hasattr(os, "posix_fallocate"):
-            with path.open("rb+") as file:
-                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        _create(path, dtype, shape)
     _append_line(part / _PROGRESS, _progress_header(plan, key))
     return {}
 
@@ -205,12 +274,12 @@ def _write_chunks(
     plan: PackPlan,
     *,
     part: Path,
-    notes: dict[int, Mapping[str, int]],
+    written: dict[int, _Written],
     workers: int,
     progress: ProgressCallback,
 ) -> None:
-    """Write the chunks that `notes` does not have, and add theirs to it."""
-    left = {n: chunk for n, chunk in enumerate(plan.chunks) if n not in notes}
+    """Write the chunks that are not in `written` yet, and add them to it."""
+    left = {n: chunk for n, chunk in enumerate(plan.chunks) if n not in written}
     total = sum(plan.splits.values())
     counter = ImageCounter("packing", total, progress)
     counter.set(total - sum(chunk.images for chunk in left.values()))
@@ -218,20 +287,21 @@ def _write_chunks(
     for number, result in map_chunks(work, left, workers=workers, counter=counter):
         if isinstance(result, Problem):
             raise source.packing_error(plan, result)
-        _append_line(part / _PROGRESS, {"chunk": number, "notes": result})
-        notes[number] = result
+        _append_line(part / _PROGRESS, {"chunk": number, **attrs.asdict(result)})
+        written[number] = result
 
 
 @final
 @frozen(kw_only=True)
 class _WriteChunk:
-    """Decodes a chunk into the mapped arrays of `folder`; returns its notes or first problem."""
+    """Decodes a chunk into the mapped arrays of `folder`; returns its first problem, if any."""
 
     source: PackSource
     folder: Path
 
-    def __call__(self, chunk: Chunk, count: Count) -> dict[str, int] | Problem:
+    def __call__(self, chunk: Chunk, count: Count) -> _Written | Problem:
         notes: Counter[str] = Counter()
+        left_out: list[Sequence[Any]] = []
         arrays: dict[str, np.memmap[Any, Any]] = {}
 
         def write(file: str, rows: npt.NDArray[np.int64], values: npt.NDArray[Any]) -> None:
@@ -244,12 +314,18 @@ class _WriteChunk:
         for decoded in self.source.decode(chunk):
             if isinstance(decoded, Problem):
                 return decoded
+            if isinstance(decoded, LeftOut):
+                problem = decoded.problem
+                left_out.append((decoded.split, decoded.row, problem.where, problem.what))
+                count(1)
+                continue
             write(images_file(decoded.split), decoded.rows, decoded.images)
             if decoded.labels is not None:
                 write(labels_file(decoded.split), decoded.rows, decoded.labels)
             images += len(decoded.rows)
             notes.update(decoded.notes)
             count(len(decoded.rows))
+        images += len(left_out)
         if images != chunk.images:
             raise DataError(
                 f"{images} images were found where {chunk.images} were announced",
@@ -258,7 +334,7 @@ class _WriteChunk:
         with raise_on_disk_full(self.folder):
             for array in arrays.values():
                 array.flush()
-        return dict(notes)
+        return _Written(notes=dict(notes), left_out=left_out)
 
 
 def _checksum_split(

@@ -22,6 +22,7 @@ from dddm.interfaces.data_report import DataReport, ProgressCallback, no_progres
 from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.info import ImageShape
 from dddm.support.cache import cache_folder
+from dddm.support.files import path_exists, user_path
 
 
 @final
@@ -37,7 +38,7 @@ class PackedDataset(Dataset):
         """
         self._name = name
         self._source = source
-        self._packed = None if packed is None else Path(packed).expanduser().absolute()
+        self._packed = None if packed is None else user_path(packed)
         self._splits: Mapping[str, PackedSplit] | None = None
 
     def prepare(
@@ -50,7 +51,7 @@ class PackedDataset(Dataset):
             EnvironmentProblem: if there is no space or no write permission.
         """
         folder, key = self._folder_and_key()
-        if not folder.exists():
+        if not path_exists(folder):
             assert key is not None
             workers = workers or usable_cores()
             pack(self._source, folder=folder, key=key, workers=workers, progress=progress)
@@ -65,7 +66,7 @@ class PackedDataset(Dataset):
 
     def _folder_and_key(self) -> tuple[Path, str | None]:
         """The key is None where a packed folder stands in for an absent source."""
-        if self._packed is not None and self._packed.exists() and not self._source.exists():
+        if self._packed is not None and path_exists(self._packed) and not self._source.exists():
             return self._packed, None
         key = identity_key(self._source)
         return self._packed or cache_folder() / "packed" / f"{self._name}-{key[:12]}", key
@@ -88,7 +89,7 @@ class PackedDataset(Dataset):
         else:
             workers = workers or usable_cores()
             report = examine_source(self._source, workers=workers, progress=progress)
-        if not folder.exists():
+        if not path_exists(folder):
             return evolve(report, notes=(*report.notes, "the images are not packed yet"))
         problems = verify_packed(folder, key=key, progress=progress)
         return evolve(report, problems=(*report.problems, *problems), packed=str(folder))

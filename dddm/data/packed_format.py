@@ -78,6 +78,14 @@ class PackedManifest:
         return json.dumps(attrs.asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
+def count_left_out(folder: Path) -> int:
+    """How many damaged images were left out; 0 for a folder in another format."""
+    try:
+        return len(read_manifest(folder).source.get("left_out", ()))
+    except DataError:
+        return 0
+
+
 def read_manifest(folder: Path) -> PackedManifest:
     """Read the manifest of a packed folder.
 

@@ -68,6 +68,28 @@ class DecodedImages:
     notes: Mapping[str, int] = field(factory=dict)
 
 
+@final
+@frozen(kw_only=True)
+class LeftOut:
+    """An image that is left out because it is damaged, and the options say so."""
+
+    split: str
+    row: int
+    problem: Problem
+
+
+def emptied(split: str, *, images: int, empty_classes: Sequence[str]) -> Problem | None:
+    """What is wrong if the images that were left out were all of a split or class."""
+    if images and not (empty_classes and split == "train"):
+        return None
+    whole = f"the class {empty_classes[0]} of " if images else ""
+    return Problem(
+        what=f"all images of {whole}the split {split} are damaged",
+        where=f"the split {split}",
+        remedy="get the images again, or remove the folder of that class",
+    )
+
+
 class PackSource(ABC):
     """Image files of one kind."""
 
@@ -98,8 +120,8 @@ class PackSource(ABC):
         """
 
     @abstractmethod
-    def decode(self, chunk: Chunk) -> Iterator[DecodedImages | Problem]:
-        """Each image of the chunk once, or what is wrong with it.
+    def decode(self, chunk: Chunk) -> Iterator[DecodedImages | Problem | LeftOut]:
+        """Each image of the chunk once, or what is wrong with it, or that it is left out.
 
         Raises:
             DataError: if nothing of the chunk can be used.

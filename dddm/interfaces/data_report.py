@@ -27,12 +27,14 @@ class Problem:
         where: the file, and the row or archive member where it holds several images.
         remedy: what to do, where that is more than "replace or remove the file".
         wrong_size: the image is intact, but its size differs from the others'.
+        damaged: the image itself is broken, so that nothing is lost if it is left out.
     """
 
     what: str
     where: str
     remedy: str | None = None
     wrong_size: bool = False
+    damaged: bool = False
 
 
 @final
@@ -54,6 +56,7 @@ class DataReport:
         splits: by name.
         problems: what must be fixed before the data can be used; empty if the data are fine.
         duplicates: groups of images that are equal in every pixel, by name.
+        left_out: damaged images that are left out, where the options say so.
         notes: other observations, such as the number of converted images.
         packed: the packed folder that was verified, if there is one.
     """
@@ -62,5 +65,6 @@ class DataReport:
     splits: Mapping[str, SplitReport]
     problems: tuple[Problem, ...] = ()
     duplicates: tuple[tuple[str, ...], ...] = ()
+    left_out: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     packed: str | None = None

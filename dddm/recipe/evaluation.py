@@ -27,7 +27,7 @@ from dddm.recipe.source import (
     shipped_folder,
 )
 from dddm.registry.catalogue import Catalogue
-from dddm.support.files import path_exists
+from dddm.support.files import is_file
 
 _KEYS: Final = ("features", "scores", "baselines", "protocol")
 _PRESET_KEYS: Final = ("format", "summary", "evaluate")
@@ -187,7 +187,7 @@ def _find_preset(reader: Reader, named: Node) -> FilePath | None:
         if name in preset_names():
             return _preset_file(name)
         file = (FilePath.cwd() if source is None else source.file.parent) / name
-        if name.endswith(".toml") and path_exists(file) and file.is_file():
+        if name.endswith(".toml") and is_file(file):
             return file
     reader.add_problem(
         f"there is no preset {name!r}, neither one that comes with dddm nor a file of that name",

@@ -27,7 +27,7 @@ from dddm.recipe.source import (
     shipped_names,
     shortened,
 )
-from dddm.support.files import path_exists
+from dddm.support.files import is_file, path_exists
 
 _FEATURES: Final = ("evaluate", "features")
 """Here a name alone is short for a table with `use`."""
@@ -150,8 +150,7 @@ def _base_of(sources: Sequence[Source]) -> Source:
     if not isinstance(base, str):
         refuse([Problem(what="extends must be the path of a recipe, as text", origin=origin)])
     beside = extending.file.parent / base
-    is_file = path_exists(beside) and beside.is_file()
-    file = beside if is_file else shipped_file(base) or beside
+    file = beside if is_file(beside) else shipped_file(base) or beside
     if not path_exists(file):
         what = f"there is no recipe {base} next to this file, and none comes with dddm"
         remedy = "paths in `extends` are relative to the file that they are written in"

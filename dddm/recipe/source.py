@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 
 from dddm.errors import PluginError, RecipeError
 from dddm.recipe.locate import Path, Place, line_and_column, locate
-from dddm.support.files import path_exists, read_file
+from dddm.support.files import is_folder, read_file
 
 _CLEARLY: Final = 0.1
 """A second suggestion that is less similar than the first by more than this is not shown."""
@@ -174,7 +174,7 @@ def _label(file: FilePath) -> str:
 
 
 def _read_text(file: FilePath, label: str) -> str:
-    if path_exists(file) and file.is_dir():
+    if is_folder(file):
         raise RecipeError(f"{label} is a folder, not a recipe", remedy="name a .toml file")
     try:
         # With the mark that some editors put before UTF-8 text, or without.

@@ -52,6 +52,24 @@ def path_exists(path: Path) -> bool:
         return False
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file; like `path_exists`."""
+    return path_exists(path) and path.is_file()
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; like `path_exists`."""
+    return path_exists(path) and path.is_dir()
+
+
+def user_path(text: str) -> Path:
+    """An absolute path that a user wrote, `~` replaced where that home is known."""
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        return Path(text).absolute()
+
+
 def _refuse_special(path: Path, info: os.stat_result) -> None:
     for test, kind in _KINDS:
         if test(info.st_mode):
@@ -74,6 +92,9 @@ def raise_on_disk_full(path: Path) -> Iterator[None]:
         elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             msg = "this place cannot be written to"
             remedy = "choose a folder that you may write to"
+        elif error.errno in {errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP}:
+            msg = f"there can be no such place: {error.strerror}"
+            remedy = "choose another name"
         else:
             raise
         raise EnvironmentProblem(msg, where=str(path), remedy=remedy) from error

@@ -17,6 +17,7 @@ from attrs import frozen
 from dddm.data.source import Chunk, DecodedImages, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.data_report import Problem
+from dddm.support.files import is_file
 from dddm_datasets.find_data import candidates, file_stamps, not_found
 from dddm_datasets.options import CIFAR10
 
@@ -48,7 +49,7 @@ class Cifar10Source(PackSource):
 
     def _folder(self) -> Path | None:
         folders = candidates(self.path, names=(FOLDER,))
-        return next((folder for folder in folders if (folder / "data_batch_1").is_file()), None)
+        return next((folder for folder in folders if is_file(folder / "data_batch_1")), None)
 
     def exists(self) -> bool:
         return self._folder() is not None
@@ -58,7 +59,7 @@ class Cifar10Source(PackSource):
         if folder is None:
             what = f"CIFAR-10 (a folder {FOLDER} with data_batch_1)"
             raise not_found(what, path=self.path, names=(FOLDER,), download=_DOWNLOAD)
-        missing = [name for name in MD5 if not (folder / name).is_file()]
+        missing = [name for name in MD5 if not is_file(folder / name)]
         if missing:
             raise DataError(
                 f"CIFAR-10 is incomplete: {', '.join(missing)} missing",

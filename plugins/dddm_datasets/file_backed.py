@@ -11,6 +11,7 @@ from dddm.data.in_memory_split import InMemorySplit
 from dddm.data.packed import PackedDataset
 from dddm.interfaces.data_report import DataReport, ProgressCallback, no_progress
 from dddm.interfaces.dataset import Dataset, Split
+from dddm.support.files import user_path
 from dddm_datasets.cifar10 import Cifar10Source
 from dddm_datasets.image_files import FolderFiles, ZipFiles
 from dddm_datasets.image_source import ImageSource
@@ -39,14 +40,12 @@ def imagenet64(options: ImageNet64Options) -> Dataset:
 
 
 def folder(options: ImageFilesOptions) -> Dataset:
-    path = Path(options.path).expanduser().absolute()
-    source = ImageSource(files=FolderFiles(path=path), options=options)
+    source = ImageSource(files=FolderFiles(path=user_path(options.path)), options=options)
     return PackedDataset(name="folder", source=source, packed=options.packed)
 
 
 def zip_archive(options: ImageFilesOptions) -> Dataset:
-    path = Path(options.path).expanduser().absolute()
-    source = ImageSource(files=ZipFiles(path=path), options=options)
+    source = ImageSource(files=ZipFiles(path=user_path(options.path)), options=options)
     return PackedDataset(name="zip", source=source, packed=options.packed)
 
 

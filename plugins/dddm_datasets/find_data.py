@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dddm.errors import DataError
+from dddm.support.files import user_path
 
 DATA_VARIABLE = "DDDM_DATA"
 """Environment variable: the folder that holds data sets."""
@@ -18,7 +19,7 @@ def candidates(path: str | None, *, names: Sequence[str]) -> list[Path]:
         names: of subfolders that are searched too.
     """
     named = path or os.environ.get(DATA_VARIABLE)
-    roots = [Path(named).expanduser().absolute()] if named else []
+    roots = [user_path(named)] if named else []
     if path is None:
         roots.append(Path("data").absolute())
     return [folder for root in roots for folder in (root, *(root / name for name in names))]

@@ -11,9 +11,12 @@ from typing import Any, Final, final
 from attrs import frozen
 
 from dddm.errors import DataError
+from dddm.support.files import is_file, is_folder, read_file
+from dddm_datasets.image_decode import ImageError
+from dddm_datasets.zip_members import read_member
 
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-_LARGEST_MEMBER_BYTES: Final = 1 << 28
+_LARGEST_BYTES: Final = 1 << 26
 _ENCRYPTED: Final = 1
 
 
@@ -33,10 +36,21 @@ class Listing:
     skipped: int
 
     @classmethod
-    def of(cls, files: Iterator[tuple[str, tuple[int, ...]]]) -> "Listing":
-        """Keep the images among `files`, given as name and stamp."""
+    def of(cls, files: Iterator[tuple[str, tuple[int, ...]]], *, where: Path) -> "Listing":
+        """Keep the images among `files`, given as name and stamp.
+
+        Raises:
+            DataError: if the name of one is not UTF-8, which neither recipes nor reports can hold.
+        """
         every = sorted(files)
         images = [file for file in every if PurePosixPath(file[0]).suffix.lower() in SUFFIXES]
+        for name, _ in images:
+            if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
+                raise DataError(
+                    "the name of an image is not UTF-8",
+                    where=str(where / name),
+                    remedy="rename the file or its folder; convmv does so for many",
+                )
         return cls(
             names=tuple(name for name, _ in images),
             stamps=tuple(stamp for _, stamp in images),
@@ -61,12 +75,18 @@ class FolderFiles:
         Raises:
             DataError: if the folder is missing, or a link leads out of it, to a folder or nowhere.
         """
-        if not self.path.is_dir():
+        if not is_folder(self.path):
             raise _missing("folder", self.path)
-        return Listing.of(_walk(self.path, self.path.resolve(), prefix=""))
+        root = Path(os.path.realpath(self.path))
+        return Listing.of(_walk(self.path, root, prefix=""), where=self.path)
 
     def read(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
+        """A file's bytes.
+
+        Raises:
+            OSError: if it cannot be read, is not a regular file, or is too large for an image.
+        """
+        return read_file(self.path / name, limit=_LARGEST_BYTES)
 
     def location(self, name: str) -> str:
         return str(self.path / name)
@@ -96,8 +116,10 @@ def _walk(folder: Path, root: Path, *, prefix: str) -> Iterator[tuple[str, tuple
 
 
 def _validate_link(link: str, root: Path) -> None:
-    target = Path(link).resolve()
-    if target.is_dir():
+    target = Path(os.path.realpath(link))
+    if target.is_symlink():
+        how = "in a circle"
+    elif target.is_dir():
         how = "to a folder"
     elif not target.is_relative_to(root):
         how = "out of the folder"
@@ -131,7 +153,7 @@ class ZipFiles:
             DataError: if it is missing, not a zip archive, encrypted, or has a member that is a
                 link or whose name leads out of it.
         """
-        return Listing.of(self._members())
+        return Listing.of(self._members(), where=self.path)
 
     def _members(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         for info in self._archive().infolist():
@@ -141,17 +163,32 @@ class ZipFiles:
                 yield info.filename, (info.CRC, info.file_size)
 
     def read(self, name: str) -> bytes:
-        """A member's bytes, checked by its CRC; at most as many as its header declares."""
-        info = self._archive().getinfo(name)
-        if info.file_size > _LARGEST_MEMBER_BYTES:
-            raise ValueError(f"it would unpack to {info.file_size:,} bytes, too many for an image")
-        return self._archive().read(info)
+        """A member's bytes, checked by its CRC; at most as many as its header declares.
+
+        Raises:
+            ImageError: if it is damaged or too large for an image.
+            OSError: if the archive cannot be read.
+        """
+        archive = self._archive()
+        try:
+            return read_member(
+                archive,
+                archive.getinfo(name),
+                archive_bytes=self._stat().st_size,
+                limit=_LARGEST_BYTES,
+            )
+        except (OSError, DataError, MemoryError):
+            raise
+        except Exception as error:  # damage leads to exceptions of many types
+            raise ImageError(
+                f"it cannot be unpacked: {str(error) or type(error).__name__}"
+            ) from error
 
     def location(self, name: str) -> str:
         return f"{self.path}, {name}"
 
     def _stat(self) -> os.stat_result:
-        if not self.path.is_file():
+        if not is_file(self.path):
             raise _missing("zip archive", self.path)
         return self.path.stat()
 
@@ -159,7 +196,9 @@ class ZipFiles:
         info = self._stat()
         try:
             return _open_archive(self.path, info.st_size, info.st_mtime_ns)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # damage leads to exceptions of many types
             raise DataError(
                 f"this zip archive cannot be read: {error}",
                 where=str(self.path),

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from dddm.data.source import Chunk, DecodedImages, PackPlan, PackSource
+from dddm.data.source import Chunk, DecodedImages, LeftOut, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.data_report import Problem
 from dddm.interfaces.info import ImageShape
+from dddm.support.files import path_exists
 from dddm_datasets.image_decode import DecodedImage, ImageError, decode, read_size
 from dddm_datasets.image_files import SUFFIXES, FolderFiles, ZipFiles
 from dddm_datasets.image_layout import lay_out
@@ -19,6 +20,7 @@ from dddm_datasets.options import ImageFilesOptions
 
 _CHUNK_IMAGES: Final = 256
 _BATCH_IMAGES: Final = 32
+_BATCH_BYTES: Final = 1 << 26
 _SAMPLED_HEADERS: Final = 64
 _NAMED_SIZES: Final = 2
 
@@ -44,7 +46,7 @@ class ImageSource(PackSource):
     options: ImageFilesOptions
 
     def exists(self) -> bool:
-        return self.files.path.exists()
+        return path_exists(self.files.path)
 
     def identity(self) -> Mapping[str, Any]:
         options = self.options
@@ -55,6 +57,8 @@ class ImageSource(PackSource):
             "held_out_images": options.held_out_images,
             "size": options.size,
             "channels": options.channels,
+            # Not in the key by default, so that what was packed before stays valid.
+            **({"damaged": options.damaged} if options.damaged != "refuse" else {}),
         }
 
     def provenance(self) -> Mapping[str, Any]:
@@ -70,6 +74,7 @@ class ImageSource(PackSource):
             "path": str(self.files.path),
             "conversion": f"by Pillow: rotated as EXIF says, transparency over white, {channels}, "
             f"{resized}",
+            "damaged": self.options.damaged,
         }
 
     def plan(self) -> PackPlan:
@@ -111,16 +116,19 @@ class ImageSource(PackSource):
             notes={note: count for note, count in notes.items() if count},
         )
 
-    def decode(self, chunk: Chunk) -> Iterator[DecodedImages | Problem]:
+    def decode(self, chunk: Chunk) -> Iterator[DecodedImages | Problem | LeftOut]:
         files: _Files = chunk.payload
-        for first in range(0, len(files.names), _BATCH_IMAGES):
+        at_once = max(1, min(_BATCH_IMAGES, _BATCH_BYTES // files.shape.values))
+        for first in range(0, len(files.names), at_once):
             rows: list[int] = []
             images: list[npt.NDArray[np.uint8]] = []
             notes: Counter[str] = Counter()
-            for k in range(first, min(first + _BATCH_IMAGES, len(files.names))):
+            for k in range(first, min(first + at_once, len(files.names))):
                 image = self._decode(files.names[k], shape=files.shape)
                 if isinstance(image, Problem):
-                    yield image
+                    skipped = image.damaged and self.options.damaged == "skip"
+                    row = files.first + k
+                    yield LeftOut(split=files.split, row=row, problem=image) if skipped else image
                     continue
                 rows.append(k)
                 images.append(image.pixels)
@@ -139,10 +147,10 @@ class ImageSource(PackSource):
         try:
             data = self.files.read(name)
             image = decode(data, grey=shape.channels == 1, size=self.options.size)
-        except (ImageError, OSError, ValueError) as error:
-            return Problem(what=str(error), where=where)
-        except Exception as error:  # noqa: BLE001 - a damaged archive raises errors of many types
-            return Problem(what=f"it cannot be read: {error}", where=where)
+        except ImageError as error:
+            return Problem(what=str(error), where=where, damaged=True)
+        except OSError as error:  # perhaps for now only, so that it is never left out
+            return Problem(what=f"it cannot be read: {error.strerror or error}", where=where)
         _, height, width = image.pixels.shape
         if (height, width) != (shape.height, shape.width):
             return Problem(
@@ -167,7 +175,9 @@ class ImageSource(PackSource):
             return DataError(
                 f"an image cannot be used: {problem.what}",
                 where=problem.where,
-                remedy="replace or remove it; `dddm data check RECIPE` lists all such files",
+                remedy="replace or remove it"
+                + (', or set data.damaged = "skip" to leave it out' if problem.damaged else "")
+                + "; `dddm data check RECIPE` lists all such files",
             )
         sizes = self._sizes([name for chunk in plan.chunks for name in chunk.payload.names])
         common = sorted(sizes.items(), key=lambda size: -len(size[1]))
@@ -206,6 +216,6 @@ class ImageSource(PackSource):
         for name in names:
             try:
                 sizes.setdefault(read_size(self.files.read(name)), []).append(name)
-            except (ImageError, OSError, ValueError):
+            except (ImageError, OSError):
                 continue
         return sizes

@@ -14,8 +14,9 @@ from attrs import frozen
 from dddm.data.source import Chunk, DecodedImages, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.data_report import Problem
+from dddm.support.files import is_file
 from dddm_datasets.find_data import candidates, file_stamps, not_found
-from dddm_datasets.npz_arrays import read_blocks, read_headers, read_labels
+from dddm_datasets.npz_arrays import read_blocks, read_headers, read_labels, refuse_oversized
 from dddm_datasets.options import IMAGENET64
 
 TRAIN: Final = tuple(f"train_data_batch_{k}.npz" for k in range(1, 11))
@@ -51,9 +52,9 @@ class ImageNet64Source(PackSource):
     def _found(self) -> dict[str, Path]:
         folders = candidates(self.path, names=FOLDERS)
         return {
-            name: next(folder / name for folder in folders if (folder / name).is_file())
+            name: next(folder / name for folder in folders if is_file(folder / name))
             for name in (*TRAIN, HELD_OUT)
-            if any((folder / name).is_file() for folder in folders)
+            if any(is_file(folder / name) for folder in folders)
         }
 
     def exists(self) -> bool:
@@ -138,4 +139,5 @@ def _count_images(path: Path) -> int:
             where=str(path),
             remedy=f"use the batches of 64×64 images; {_DOWNLOAD}",
         )
+    refuse_oversized(data, path=path, name="data")
     return data.shape[0]

@@ -15,9 +15,10 @@ from dddm.data.source import Chunk, DecodedImages, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.data_report import Problem
 from dddm.interfaces.info import ImageShape
+from dddm.support.files import is_file, user_path
 from dddm.support.splits import hold_out_evenly
 from dddm_datasets.find_data import file_stamps
-from dddm_datasets.npz_arrays import read_blocks, read_headers, read_labels
+from dddm_datasets.npz_arrays import read_blocks, read_headers, read_labels, refuse_oversized
 from dddm_datasets.options import NpzOptions
 
 IMAGES: Final = ("images", "arr_0")
@@ -57,14 +58,14 @@ class NpzSource(PackSource):
     @property
     def _paths(self) -> tuple[Path, ...]:
         named = (self.options.path, self.options.held_out_path)
-        return tuple(Path(name).expanduser().absolute() for name in named if name is not None)
+        return tuple(user_path(name) for name in named if name is not None)
 
     def exists(self) -> bool:
-        return self._paths[0].is_file()
+        return is_file(self._paths[0])
 
     def identity(self) -> Mapping[str, Any]:
         for path in self._paths:
-            if not path.is_file():
+            if not is_file(path):
                 raise DataError(
                     f"there is no file {path.name}",
                     where=str(path),
@@ -146,6 +147,7 @@ class NpzSource(PackSource):
                 where=str(path),
                 remedy="save values 0…255 as uint8 with four axes",
             )
+        refuse_oversized(header, path=path, name=name)
         _, a, b, c = header.shape
         shapes = {
             "nhwc": ImageShape(channels=c, height=a, width=b) if c in _CHANNELS else None,

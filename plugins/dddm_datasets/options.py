@@ -3,7 +3,6 @@
 Imports no torch and no numpy.
 """
 
-from pathlib import Path
 from typing import Final, Literal, final
 
 import attrs
@@ -13,6 +12,7 @@ from dddm.data.packed_format import read_manifest
 from dddm.errors import DataError
 from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.interfaces.plugin import NoOptions, option
+from dddm.support.files import user_path
 
 PACKED_HELP = (
     "Folder of the packed array, made if it does not exist.  Default: a folder in the cache "
@@ -110,6 +110,11 @@ class ImageFilesOptions:
         help="Crop each image to its central square and resize it to this many pixels (Lanczos, "
         "antialiased).  By default nothing is resized, and all images must have the same size.",
     )
+    damaged: Literal["refuse", "skip"] = option(
+        "refuse",
+        help="What happens to images that are damaged: refuse stops and names them; skip leaves "
+        "them out and counts them.",
+    )
     channels: Literal["rgb", "grey"] = option(
         "rgb", help="Color mode that images are converted to; transparency becomes white."
     )
@@ -139,7 +144,7 @@ def describe_packed(options: ImageFilesOptions | NpzOptions) -> DatasetInfo | No
     if options.packed is None:
         return None
     try:
-        packed = read_manifest(Path(options.packed).expanduser())
+        packed = read_manifest(user_path(options.packed))
     except DataError:
         return None
     return DatasetInfo(

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,53 @@ def test_packing_resumes_after_sigterm(tmp_path: Path) -> None:
         )
     for path in (tmp_path / "whole").iterdir():
         assert (tmp_path / "stopped" / path.name).read_bytes() == path.read_bytes()
+
+
+def zip_with_a_changed_byte(place: Path) -> Path:
+    """The archive's middle image has one wrong byte."""
+    root = images(place / "images")
+    names = sorted(str(path.relative_to(root)) for path in root.rglob("*.png"))
+    with zipfile.ZipFile(place / "a.zip", "w") as archive:
+        for name in names:
+            archive.write(root / name, name)
+        at = archive.getinfo("dog/003.png").header_offset + 200
+    data = bytearray((place / "a.zip").read_bytes())
+    data[at] ^= 1
+    (place / "a.zip").write_bytes(data)
+    return recipe(place, "zip", path="a.zip", packed="packed")
+
+
+@pytest.mark.parametrize("words", [("data", "pack"), ("data", "check"), ("run",)])
+def test_a_damaged_image_of_an_archive_is_named(tmp_path: Path, words: tuple[str, ...]) -> None:
+    named = zip_with_a_changed_byte(tmp_path)
+    refused(call(*words, named, cwd=tmp_path), "a.zip, dog/003.png", "CRC")
+
+
+def test_damaged_images_are_left_out_on_request(tmp_path: Path) -> None:
+    """Both commands count them, and one lists them."""
+    named = zip_with_a_changed_byte(tmp_path)
+    skip = ("--set", "data.damaged=skip")
+    done = call("data", "pack", named, *skip, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "1 damaged image left out" in done.stderr
+    printed = succeeded(call("data", "check", named, *skip, cwd=tmp_path))
+    assert "train: 7 images; cat 4, dog 3" in printed
+    assert "1 damaged image left out:\n" in printed
+    assert "a.zip, dog/003.png: it cannot be unpacked: Bad CRC-32" in printed
+    assert "no problems" in printed
+    report = json.loads(succeeded(call("data", "check", named, *skip, "--json", cwd=tmp_path)))
+    assert [one["where"] for one in report["left_out"]] == [f"{tmp_path}/a.zip, dog/003.png"]
+
+
+def test_names_do_not_command_the_terminal(tmp_path: Path) -> None:
+    """Those of images and classes, in a report and in an error."""
+    root = images(tmp_path / "images")
+    (root / "cat").rename(root / "c\x1b[31mat")
+    (root / "c\x1b[31mat" / "e\x07.png").write_bytes(b"broken")
+    (root / "dog" / "equal\x9b.png").write_bytes((root / "dog" / "001.png").read_bytes())
+    done = call("data", "check", recipe(tmp_path, "folder", path="images"), cwd=tmp_path)
+    assert done.returncode == 7
+    for text in (done.stdout, done.stderr):
+        assert "c\\u001b[31mat" in text
+        assert not {"\x1b", "\x07", "\x9b"} & set(text)
+    assert "equal\\u009b.png" in done.stdout

@@ -10,10 +10,14 @@ import torch
 from PIL import Image
 
 from dddm.data.examine import examine_dataset
+from dddm.data.pack import identity_key
+from dddm.data.packed_format import count_left_out
 from dddm.errors import DataError
 from dddm.interfaces.data_report import no_progress
 from dddm.interfaces.dataset import Dataset
 from dddm_datasets.file_backed import folder, zip_archive
+from dddm_datasets.image_files import FolderFiles
+from dddm_datasets.image_source import ImageSource
 from dddm_datasets.options import ImageFilesOptions
 
 
@@ -153,3 +157,135 @@ def test_many_images_are_shared_by_processes(
         data.prepare(workers=workers)
         manifests.add(data.splits()["train"].manifest)
     assert len(manifests) == 1
+
+
+def damage(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).write_bytes((root / name).read_bytes()[:60])
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_damaged_images_can_be_left_out(
+    tmp_path: Path, kind: str, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is packed is what a folder without them gives; they are counted and listed."""
+    monkeypatch.setattr("dddm_datasets.image_source._CHUNK_IMAGES", 1)
+    names = [f"{animal}/{k}.png" for animal in ("cat", "dog") for k in range(8)]
+    broken = ["cat/2.png", "cat/7.png", "dog/0.png"]
+    whole = write(tmp_path / "whole", *names)
+    clean = write(tmp_path / "clean", *(name for name in names if name not in broken))
+    damage(whole, *broken)
+    place, kinds = whole, folder
+    if kind == "zip":
+        place, kinds = tmp_path / "a.zip", zip_archive
+        with zipfile.ZipFile(place, "w") as archive:
+            for name in names:
+                archive.write(whole / name, name)
+    options: dict[str, Any] = {"path": str(place), "packed": str(tmp_path / "packed")}
+    data = kinds(ImageFilesOptions(**options, damaged="skip"))
+    data.prepare(workers=workers)
+    expected = dataset(clean).splits()["train"]
+    found = data.splits()["train"]
+    assert found.manifest == expected.manifest
+    index = torch.arange(len(expected))
+    assert torch.equal(found.images(index), expected.images(index))
+    report = examine_dataset(data, workers=workers)
+    assert not report.problems
+    assert [problem.where[-9:] for problem in report.left_out] == broken
+    assert report.splits["train"].classes == {"cat": 6, "dog": 7}
+    text = (tmp_path / "packed" / "manifest.json").read_text()
+    assert '"damaged": "skip"' in text
+    assert text.count("it cannot be decoded") == 3
+    with pytest.raises(DataError, match="with other options"):
+        kinds(ImageFilesOptions(**options)).splits()
+
+
+def test_a_default_does_not_change_the_key(tmp_path: Path) -> None:
+    """What was packed before the option existed is not packed again; leaving out is another key."""
+    root = write(tmp_path, *NAMES)
+    keys = [
+        identity_key(ImageSource(files=FolderFiles(path=root), options=options))
+        for options in (
+            ImageFilesOptions(path=str(root)),
+            ImageFilesOptions(path=str(root), damaged="refuse"),
+            ImageFilesOptions(path=str(root), damaged="skip"),
+        )
+    ]
+    assert keys[0] == keys[1] != keys[2]
+    source = ImageSource(files=FolderFiles(path=root), options=ImageFilesOptions(path=str(root)))
+    assert "damaged" not in source.identity()
+
+
+def test_a_split_and_a_class_keep_an_image(tmp_path: Path) -> None:
+    """Otherwise training would find a class without images."""
+    root = write(tmp_path / "root", *NAMES)
+    damage(root, *(name for name in NAMES if name.startswith("dog")))
+    with pytest.raises(DataError, match="all images of the class dog of the split train"):
+        dataset(root, damaged="skip").splits()
+    report = examine_dataset(dataset(root, damaged="skip"))
+    assert [problem.what for problem in report.problems] == [
+        "all images of the class dog of the split train are damaged"
+    ]
+    held_out = write(tmp_path / "held", "train/a/0.png", "val/a/0.png")
+    damage(held_out, "val/a/0.png")
+    with pytest.raises(DataError, match="all images of the split held-out"):
+        dataset(held_out, damaged="skip").splits()
+
+
+def test_leaving_out_survives_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every renaming and chunk: what is packed in the end is always the same."""
+    monkeypatch.setattr("dddm_datasets.image_source._CHUNK_IMAGES", 2)
+    root = write(tmp_path / "root", *NAMES)
+    damage(root, "cat/1.png", "dog/3.png")
+    expected = dataset(root, damaged="skip", held_out_images=2).splits()
+    wanted = {name: split.manifest for name, split in expected.items()}
+    calls, last = 0, 0
+
+    original = Path.replace
+
+    def replace(self: Path, to: Path) -> Path:
+        nonlocal calls
+        calls += 1
+        if calls == last:
+            raise KeyboardInterrupt
+        return original(self, to)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    for last in range(1, 12):
+        calls = 0
+        packed = tmp_path / f"packed{last}"
+        data = dataset(root, damaged="skip", held_out_images=2, packed=str(packed))
+        interrupted = False
+        try:
+            data.prepare(workers=1)
+        except KeyboardInterrupt:
+            interrupted = True
+        calls = 100
+        assert {name: split.manifest for name, split in data.splits().items()} == wanted
+        if not interrupted:
+            break
+    assert last == 3
+
+
+def test_what_is_left_out_is_remembered_when_packing_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some images are left out before the interruption and some after it."""
+    monkeypatch.setattr("dddm_datasets.image_source._CHUNK_IMAGES", 2)
+    root = write(tmp_path / "root", *NAMES)
+    damage(root, "cat/1.png", "dog/3.png")
+    wanted = dataset(root, damaged="skip").splits()["train"].manifest
+    data = dataset(root, damaged="skip", packed=str(tmp_path / "packed"))
+
+    def stop(what: str, done: int, total: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        data.prepare(progress=stop, workers=1)
+    assert "cat/1.png" in (tmp_path / ".packed.part" / "finished.jsonl").read_text()
+    assert data.splits()["train"].manifest == wanted
+    assert count_left_out(tmp_path / "packed") == 2
