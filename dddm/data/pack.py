@@ -137,7 +137,7 @@ def _exclusive(folder: Path, *, progress: ProgressCallback) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _as_tuples(lines: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+def _as_tuples(lines: Sequence[Sequence[Any]]) -> Sequence[tuple[Any, ...]]:
     return tuple(map(tuple, lines))
 
 
@@ -152,7 +152,7 @@ class _Written:
     """
 
     notes: Mapping[str, int]
-    left_out: Sequence[Sequence[Any]] = field(converter=_as_tuples)  # JSON makes lists of them
+    left_out: Sequence[tuple[Any, ...]] = field(converter=_as_tuples)  # JSON makes lists of them
 
 
 def _without(left_out: Sequence[Sequence[Any]], *, part: Path, plan: PackPlan) -> Mapping[str, int]:

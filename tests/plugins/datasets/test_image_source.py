@@ -281,7 +281,7 @@ def test_what_is_left_out_is_remembered_when_packing_resumes(
     data = dataset(root, damaged="skip", packed=str(tmp_path / "packed"))
 
     def stop(what: str, done: int, total: int) -> None:
-        if done == 5:
+        if done == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
