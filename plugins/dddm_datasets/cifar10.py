@@ -1,13 +1,11 @@
 """CIFAR-10 (Krizhevsky 2009) from its canonical python batches.  Imports no torch.
 
 The batches are pickles, and a pickle can run any code when it is read: a file is read only if its
-MD5 is the published one, and then by an unpickler that can build plain values and arrays only.
+MD5 is the published one, and then without running anything (`cifar10_pickle`).
 """
 
 import hashlib
-import io
-import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -17,7 +15,8 @@ from attrs import frozen
 from dddm.data.source import Chunk, DecodedImages, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.data_report import Problem
-from dddm.support.files import is_file
+from dddm.support.files import is_file, read_file
+from dddm_datasets.cifar10_pickle import read_values
 from dddm_datasets.find_data import candidates, file_stamps, not_found
 from dddm_datasets.options import CIFAR10
 
@@ -32,9 +31,10 @@ MD5: Final = {
     "test_batch": "40351d587109b95175f43aff81a1287e",
     META: "5ff9c542aee3614f3951f8cda6e48888",
 }
-"""Published with the data set.  MD5 detects damage; against malice there is the unpickler."""
+"""Published with the data set.  MD5 detects damage; against malice nothing is run."""
 
 _BATCH_IMAGES: Final = 10_000
+_LARGEST_BYTES: Final = 1 << 25
 _DOWNLOAD: Final = (
     "the archive cifar-10-python.tar.gz is at https://www.cs.toronto.edu/~kriz/cifar.html"
 )
@@ -111,7 +111,11 @@ class Cifar10Source(PackSource):
 
 
 def _load(name: str, path: Path) -> Any:
-    data = path.read_bytes()  # once, so that the bytes that are checked are those that are used
+    try:  # once, so that the bytes that are checked are those that are used
+        data = read_file(path, limit=_LARGEST_BYTES)
+    except OSError as error:
+        what = f"{name} cannot be read: {error.strerror}"
+        raise DataError(what, where=str(path), remedy="unpack the archive again") from error
     found = hashlib.md5(data, usedforsecurity=False).hexdigest()
     if found != MD5[name]:
         raise DataError(
@@ -119,54 +123,4 @@ def _load(name: str, path: Path) -> Any:
             where=str(path),
             remedy="unpack the archive cifar-10-python.tar.gz again",
         )
-    return load_restricted(data, where=str(path))
-
-
-_REBUILD: Final[Callable[..., Any]] = np.empty(0).__reduce__()[0]  # type: ignore[assignment]  # declared as str | tuple
-"""numpy's function that rebuilds arrays; its module was renamed since the batches were written."""
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """How a pickle of protocol 2 stores bytes: its only use of `_codecs.encode`."""
-    if encoding != "latin1":
-        raise ValueError(encoding)
-    return text.encode("latin1")
-
-
-_ALLOWED: Final[dict[tuple[str, str], Any]] = {
-    ("numpy.core.multiarray", "_reconstruct"): _REBUILD,
-    ("numpy._core.multiarray", "_reconstruct"): _REBUILD,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _encode,
-}
-
-
-@final
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise _ForbiddenError(f"{module}.{name}")
-        return _ALLOWED[module, name]
-
-
-@final
-class _ForbiddenError(Exception):
-    """Names the global that a pickle asks for."""
-
-
-def load_restricted(data: bytes, *, where: str) -> Any:
-    """Unpickle plain values and arrays, with Python 2's strings read as Latin-1.
-
-    Raises:
-        DataError: if it is damaged, or asks for anything else; nothing of it is called.
-    """
-    remedy = "get the file from its publisher"
-    try:
-        return _Unpickler(io.BytesIO(data), encoding="latin1").load()
-    except _ForbiddenError as error:
-        what = f"this pickle asks to run {error}, which no image file needs; nothing was run"
-        raise DataError(what, where=where, remedy=remedy) from None
-    except Exception as error:
-        what = f"this pickle cannot be read: {error!r}"
-        raise DataError(what, where=where, remedy=remedy) from error
+    return read_values(data, where=str(path))
