@@ -5,6 +5,7 @@ Legend: N images of a set.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any, Final, final
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from dddm.errors import DataError, PluginError, RecipeError
 from dddm.evaluate.baselines import applies, baseline_images
+from dddm.evaluate.circular import relations
 from dddm.evaluate.extract import (
     MAX_KEPT,
     EvaluationContext,
@@ -22,19 +24,21 @@ from dddm.evaluate.extract import (
     real_features,
 )
 from dddm.evaluate.record import ScoreRecord, mean_over_seeds
+from dddm.interfaces.data_report import no_progress
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.features import Extraction, Features
 from dddm.interfaces.info import ImageShape, Measure
 from dddm.interfaces.measurement import Baseline, Floor, Measurement
-from dddm.interfaces.metric import Metric
 from dddm.interfaces.observer import DataProgress, ScoreMeasured
-from dddm.interfaces.plugin import Kind
 from dddm.interfaces.score import Reference, Score
 from dddm.recipe.model import ComponentConfig, Evaluation, Recipe, plain, score_info
 from dddm.recipe.protocol import score_name
 from dddm.train.versions import machine, versions
 
 _SECONDS_BETWEEN_REPORTS: Final = 1.0
+_FLIPS: Final = False
+"""Features that learn do it without mirrored images, whatever training does: all runs on the same
+images are scored in the same features."""
 
 
 @final
@@ -101,14 +105,41 @@ def validate_features(
             )
 
 
-def build_features(evaluation: Evaluation, *, shape: ImageShape) -> tuple[Features, ...]:
-    """The features of an evaluation, validated; errors as in `validate_features`."""
+def build_features(evaluation: Evaluation, *, images: Split) -> tuple[Features, ...]:
+    """The features of an evaluation, validated; errors as in `validate_features`.
+
+    Args:
+        images: real images that samples are compared with; features may learn from them.
+    """
     built = []
     for config in evaluation.features:
         features: Features = config.instantiate()
-        validate_features(config, features, evaluation, shape=shape)
+        features.identify(images, flips=_FLIPS)
+        validate_features(config, features, evaluation, shape=images.shape)
         built.append(features)
     return tuple(built)
+
+
+def prepare_features(features: Features, images: Split, *, context: EvaluationContext) -> None:
+    """Let features learn, if they do: in the first process, then in the others.
+
+    Args:
+        images: as in `build_features`.
+
+    Raises:
+        StoppedEarly: when asked to stop; what was learned is resumed.
+    """
+
+    def progress(what: str, done: int, total: int) -> None:
+        context.events.emit(DataProgress, what=what, done=done, total=total)
+        context.stop.raise_if_requested(where=f"{what}: {done:,} of {total:,} images")
+
+    prepare = partial(features.prepare, images=images, flips=_FLIPS, device=context.device)
+    sentence = context.processes.from_main(lambda: prepare(progress=progress))
+    if not context.processes.main:
+        prepare(progress=no_progress)
+    if sentence is not None:
+        context.events.notice(sentence)
 
 
 def score_sets(
@@ -136,7 +167,7 @@ def score_sets(
         StoppedEarly: when asked to stop.
     """
     _check_sets(sets, evaluation, real)
-    built = build_features(evaluation, shape=real.train.shape)
+    built = build_features(evaluation, images=real.train)
     records: list[ScoreRecord] = []
     announced: set[str] = set()
     for config, features in zip(evaluation.features, built, strict=True):
@@ -244,9 +275,10 @@ class Evaluator:
     ) -> None:
         self._config, self._features, self._evaluation = config, features, evaluation
         self._context, self._announced = context, announced
-        self._warnings = () if recipe is None else tuple(_circular(recipe, config, features))
+        found = () if recipe is None else relations(recipe, config, features, images=real.train)
+        self._warnings = tuple(relation.sentence for relation in found)
         self._announce(self._warnings)
-        features.to(context.device)
+        prepare_features(features, real.train, context=context)
         train = self._real_features(real.train, "training images")
         held_out = None
         if real.held_out is not None:
@@ -291,6 +323,7 @@ class Evaluator:
                 "objective": recipe.objective.identity,
                 "metric": None if recipe.metric is None else recipe.metric.identity,
             },
+            "trained_the_loss": any(relation.trained_the_loss for relation in found),
             "versions": versions(used),
             "machine": machine(context.device),
             "processes": context.processes.count,
@@ -448,36 +481,6 @@ class Evaluator:
             if text not in self._announced:
                 self._announced.add(text)
                 self._context.events.notice(text)
-
-
-def _circular(recipe: Recipe, config: ComponentConfig, features: Features) -> Iterator[str]:
-    """Warnings if training may fit what the features measure."""
-    name = config.component.name
-    inside = [one for one in recipe.objective.nested if one.component.kind is Kind.FEATURES]
-    used = [*(() if recipe.metric is None else (recipe.metric,)), *inside]
-    for one in used:
-        title = f"the {one.component.kind.value} {one.component.name}"
-        if one.component == config.component:
-            yield (
-                f"the loss was computed in {title}, so training fits what the score measures; "
-                "score in other features"
-            )
-            continue
-        if features.trained_on is None:
-            continue
-        try:
-            trained: Metric | Features = one.instantiate()
-        except DataError as error:  # scoring does not need the weights of the loss
-            yield (
-                f"it is unknown whether {title} was trained on {features.trained_on}, "
-                f"like the features {name}: {error.what.partition(':')[0]}"
-            )
-            continue
-        if features.trained_on == trained.trained_on:
-            yield (
-                f"the features {name} and {title} were both trained on {features.trained_on}, so "
-                "training may fit what the score measures; score in other features too"
-            )
 
 
 @final

@@ -76,6 +76,11 @@ class ScoreRecord:
         return tuple(map(str, found)) if isinstance(found, list) else ()
 
     @property
+    def trained_the_loss(self) -> bool:
+        """Whether the loss was computed in its features, so that it is shown and never ranked."""
+        return self.provenance.get("trained_the_loss") is True
+
+    @property
     def deviation(self) -> float | None:
         """Standard deviation over seeds; None for a single set of samples."""
         return self.details.get(DEVIATION)

@@ -12,7 +12,9 @@ from attrs import field, frozen
 from torch import Tensor
 
 from dddm.errors import UsageError
-from dddm.interfaces.info import ImageShape
+from dddm.interfaces.data_report import ProgressCallback
+from dddm.interfaces.dataset import Split
+from dddm.interfaces.info import DatasetInfo, ImageShape
 
 Computed = TypeVar("Computed")
 
@@ -67,6 +69,55 @@ class Features(ABC):
     def trained_on(self) -> str | None:
         """The data set that the features were trained on; None for untrained features."""
         return None
+
+    def identify(self, images: Split, *, flips: bool) -> None:  # noqa: B027 - to do nothing is right
+        """Tell which images are there to learn from; features that do not learn ignore them.
+
+        From then on `trained_on` and `has_logits` are those of what `prepare` will learn, and
+        `fingerprint` tells it from what is learned otherwise.  It takes no longer than to open a
+        data set.
+
+        Args:
+            images: the training images of a run, or those that samples are compared with.
+            flips: whether training mirrors images.
+
+        Raises:
+            DataError: if nothing can be learned from them.
+        """
+
+    def prepare(
+        self, *, images: Split, flips: bool, device: torch.device, progress: ProgressCallback
+    ) -> str | None:
+        """Do what is needed once before the first image, such as learning; by default nothing.
+
+        Afterwards the features are on `device`.  Keep what takes long in `dddm.support.cache`.
+        Where there are several processes, the first one is called first, with the cache to itself;
+        then the others, which find what it has put there.
+
+        Args:
+            images: as in `identify`.
+            flips: as in `identify`.
+            device: of `extract`, `embed` and `maps`.
+            progress: called with the number of images done; may raise to stop the work.
+
+        Returns:
+            a sentence for the log and the user; None for nothing to say.
+
+        Raises:
+            DataError: as in `identify`.
+        """
+        self.identify(images, flips=flips)
+        self.to(device)
+        return None
+
+    def prepare_shapes(self, images: DatasetInfo) -> None:  # noqa: B027 - to do nothing is right
+        """Stand in for `prepare` where operations are only counted, as for `dddm run --dry-run`.
+
+        Called after `to`, with the meta device, whose tensors have shapes and no values.
+
+        Args:
+            images: what is known of those that `identify` would get.
+        """
 
     @abstractmethod
     def check_shape(self, shape: ImageShape) -> None:

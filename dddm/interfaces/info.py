@@ -201,11 +201,12 @@ class FeaturesInfo:
 
     Attributes:
         gradient: whether `Features.embed` returns features with gradient.
-        logits: whether `Features.extract_with_logits` returns class logits.
+        logits: whether `Features.extract_with_logits` returns class logits; None where it does if
+            the images that they learn from have classes.
     """
 
     gradient: bool = False
-    logits: bool = False
+    logits: bool | None = False
 
 
 Better = Literal["less", "more", "neither"]

@@ -30,13 +30,15 @@ registration gives as examples: `conformance=Conformance(examples=({"eps": 1e-2}
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import Any, Final, final
+from typing import Any, Final, TypeVar, final
 
 import attrs
 import pluggy
 
 from dddm.interfaces.info import ComponentInfo, DatasetInfo, ImageShape
 from dddm.support.weights import WeightFile as WeightFile  # noqa: PLC0414 - part of this interface
+
+Info = TypeVar("Info")
 
 API_VERSION: Final = 1
 """The version of this interface.  It rises when a plugin for the previous one could break."""
@@ -108,6 +110,14 @@ class NestedComponent(ABC):
 
         Raises:
             PluginError: if it cannot be imported.
+        """
+
+    @abstractmethod
+    def info(self, of: type[Info]) -> Info | None:
+        """Its info, of its kind's class in `dddm.interfaces.info`; None if it says nothing.
+
+        Raises:
+            PluginError: if its registration's `describe` fails.
         """
 
 

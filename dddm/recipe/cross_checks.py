@@ -12,13 +12,12 @@ from dddm.interfaces.info import (
     ScheduleInfo,
     ScoreInfo,
 )
-from dddm.interfaces.plugin import Kind, RecipeContext
+from dddm.interfaces.plugin import Info, Kind, RecipeContext
 from dddm.recipe.layout import DURATIONS
 from dddm.recipe.locate import Path
 from dddm.recipe.model import (
     ComponentConfig,
     Evaluation,
-    Info,
     SampleSettings,
     TrainSettings,
     batches_per_epoch,
@@ -60,7 +59,7 @@ def check_together(
         if train.score_every_epochs is not None:
             found += _scores_during_training(reader, train, evaluate, tables=tables)
     if evaluate is not None:
-        found += _scores(reader, evaluate, sample=sample)
+        found += _scores(reader, evaluate, images=images, sample=sample)
     if objective is not None and needs is not None:
         found += _objective(reader, objective, needs, train=train)
         found += _samplers(reader, objective, needs, sample, train=train)
@@ -176,7 +175,9 @@ def _scores_during_training(
     yield from _enough_images(info, name, train.score_images, ("train", "score_images"))
 
 
-def _scores(reader: Reader, evaluate: Evaluation, *, sample: Samples) -> Iterator[Finding]:
+def _scores(
+    reader: Reader, evaluate: Evaluation, *, images: DatasetInfo | None, sample: Samples
+) -> Iterator[Finding]:
     """Each measure comes from one score, features give what scores need, images are enough."""
     measured_by: dict[str, str] = {}
     for index, score in enumerate(evaluate.scores):
@@ -191,12 +192,28 @@ def _scores(reader: Reader, evaluate: Evaluation, *, sample: Samples) -> Iterato
             measured_by[measure] = score.component.id
         for features in evaluate.features if info.logits else ():
             known = reader.ask(path, features.info, FeaturesInfo)
-            if known is not None and not known.logits:
+            if known is not None and not _has_logits(reader, features, known, path, images=images):
                 what = f"the features {features.component.name} have no class logits, which the "
                 what += f'score "{name}" needs'
                 yield path, what, f'remove "{name}", or use other features'
         for at, (_, settings) in enumerate(sample):
             yield from _enough_images(info, name, settings.images, ("sample", at, "images"))
+
+
+def _has_logits(
+    reader: Reader,
+    features: ComponentConfig,
+    info: FeaturesInfo,
+    path: Path,
+    *,
+    images: DatasetInfo | None,
+) -> bool:
+    """Whether they do, or may: what is learned has logits where the images have classes."""
+    if info.logits is not None:
+        return info.logits
+    own = next((one for one in features.nested if one.component.kind is Kind.DATASET), None)
+    learned_on = images if own is None else reader.ask(path, own.info, DatasetInfo)
+    return learned_on is None or len(learned_on.classes) > 1
 
 
 def _enough_images(info: ScoreInfo, score: str, images: int, path: Path) -> Iterator[Finding]:

@@ -2,19 +2,17 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Literal, TypeVar, final
+from typing import Any, Final, Literal, final
 
 from attrs import asdict, field, fields, frozen
 
 from dddm.errors import PluginError, UsageError
 from dddm.interfaces.info import ObjectiveInfo, ScoreInfo
 from dddm.interfaces.measurement import BASELINES
-from dddm.interfaces.plugin import NestedComponent, option
+from dddm.interfaces.plugin import Info, NestedComponent, option
 from dddm.recipe.layout import COMPONENT_TABLES
 from dddm.recipe.protocol import Protocol
 from dddm.registry.component import Component
-
-Info = TypeVar("Info")
 
 BLOCK_IMAGES: Final = 64
 """Images that are computed together.  Another number changes the last bits of a sample."""

@@ -11,7 +11,7 @@ from typing import final
 from attrs import evolve
 from torch import Tensor
 
-from dddm.evaluate.evaluator import build_features, measure
+from dddm.evaluate.evaluator import build_features, measure, prepare_features
 from dddm.evaluate.extract import EvaluationContext, extract, real_features
 from dddm.generate.generator import LATEST, Generator, no_class_of
 from dddm.generate.sample import evaluations_at, generate_images
@@ -138,11 +138,11 @@ class Progress:
         if self._scored_in is None:
             assert self._recipe.evaluate is not None
             split, use = training.parts.split, self._recipe.evaluate.features[0]
-            features, *_ = build_features(self._recipe.evaluate, shape=split.shape)
+            features, *_ = build_features(self._recipe.evaluate, images=split)
             # The other processes wait for this one.
             run = training.context
             alone = EvaluationContext(events=run.events, device=run.device, stop=run.stop)
-            features.to(alone.device)
+            prepare_features(features, split, context=alone)
             real = real_features(features, split, identity=use.identity, context=alone)
             reference = Reference(
                 train=real.kept.features,

@@ -128,7 +128,7 @@ def _train(
     processes.from_main(lambda: _prepare_data(context))
     parts = build_for_training(context)
     if recipe.evaluate is not None:  # a mistake in it is found before training, not after
-        build_features(recipe.evaluate, shape=parts.split.shape)
+        build_features(recipe.evaluate, images=parts.split)
     for spec in recipe.sample:  # likewise
         spec.sampler.instantiate()
     if processes.main:

@@ -12,7 +12,9 @@ from dddm_features.options import (
     INCEPTION_WEIGHTS,
     RESNET20_SHAPE,
     RESNET20_WEIGHTS,
+    LearnedOptions,
     WeightsOptions,
+    check_learned,
     check_of,
     needs,
 )
@@ -52,6 +54,16 @@ def dddm_register(registrar: Registrar) -> None:
         summary="64 activations of a small classifier of 8×8 digits; weights included.",
         check=check_of("digits-classifier"),
         conformance=Conformance(shapes=(DIGITS_SHAPE,)),
+    )
+    registrar.add(
+        Kind.FEATURES,
+        "learned",
+        target="dddm_features.learned:Learned",
+        options=LearnedOptions,
+        describe=_always(FeaturesInfo(gradient=True, logits=None)),
+        summary="128 features of a small network that is learned on your images, in some minutes.",
+        check=check_learned,
+        conformance=Conformance(examples=({"epochs": 1},)),
     )
     any_shape, cifar10 = Conformance(), Conformance(shapes=(RESNET20_SHAPE,))
     for name, target, file, facts, conformance, summary in (

@@ -10,8 +10,16 @@ from typing import Any, Final, final
 from attrs import frozen
 
 from dddm.errors import DataError
-from dddm.interfaces.info import ImageShape
-from dddm.interfaces.plugin import Issue, RecipeContext, WeightFile, option
+from dddm.interfaces.info import DatasetInfo, ImageShape
+from dddm.interfaces.plugin import (
+    Issue,
+    Kind,
+    NestedComponent,
+    RecipeContext,
+    WeightFile,
+    nested_component,
+    option,
+)
 from dddm.support.files import sha256_of
 from dddm.support.weights import find_weights, verify_hash
 
@@ -66,6 +74,27 @@ class WeightsOptions:
     )
 
 
+_SMALLEST_SIDE: Final = 8
+"""Pixels below which there is no feature map to speak of."""
+_FEWEST_IMAGES: Final = 10
+"""To learn from: below that none would be held out."""
+
+
+@final
+@frozen(kw_only=True)
+class LearnedOptions:
+    """Options of `learned`."""
+
+    epochs: int = option(
+        50, at_least=1, help="Passes over the images by which features are learned."
+    )
+    images: NestedComponent | None = nested_component(
+        Kind.DATASET,
+        optional=True,
+        help="Data set on whose training images features are learned; by default the run's.",
+    )
+
+
 def shape_error(name: str, shape: ImageShape) -> str | None:
     """Why the features do not accept images of `shape`; None if they do."""
     only = {"digits-classifier": DIGITS_SHAPE, "resnet20": RESNET20_SHAPE}.get(name)
@@ -73,7 +102,22 @@ def shape_error(name: str, shape: ImageShape) -> str | None:
         return f"{name} accepts images of {only} (channels×height×width), not {shape}"
     if only is None and shape.channels not in {1, 3}:
         return f"{name} accepts images of 1 or 3 channels, not {shape}"
+    if name == "learned" and min(shape.height, shape.width) < _SMALLEST_SIDE:
+        return f"{name} accepts images of {_SMALLEST_SIDE} pixels or more at each side, not {shape}"
     return None
+
+
+def learning_error(shape: ImageShape, *, images: int, of_run: ImageShape | None) -> str | None:
+    """Why nothing can be learned on so many images of `shape`; None if it can.
+
+    Args:
+        of_run: shape of the images that features are extracted of; None if unknown.
+    """
+    if of_run is not None and of_run != shape:
+        return f"features are learned on images of {shape}, and those of the run are {of_run}"
+    if images < _FEWEST_IMAGES:
+        return f"features are learned on {_FEWEST_IMAGES} images or more, and there are {images}"
+    return shape_error("learned", shape)
 
 
 def require_shape(name: str, shape: ImageShape) -> None:
@@ -87,6 +131,37 @@ def require_shape(name: str, shape: ImageShape) -> None:
         raise DataError(problem, where="evaluate.features", remedy=_ANY_SHAPE)
 
 
+def require_learnable(shape: ImageShape, *, images: int, of_run: ImageShape) -> None:
+    """Check that features can be learned; arguments as in `learning_error`.
+
+    Raises:
+        DataError: if not.
+    """
+    problem = learning_error(shape, images=images, of_run=of_run)
+    if problem is not None:
+        raise DataError(problem, where="the features learned", remedy=_OTHERS)
+
+
+def check_learned(options: LearnedOptions, context: RecipeContext) -> Iterator[Issue]:
+    """The images can be learned from, as far as is known before they are read."""
+    run, own = context.data, options.images
+    learned_on = run if own is None else own.info(DatasetInfo)
+    shapes = [one.shape for one in (run, learned_on) if one is not None]
+    problem = next((e for s in shapes if (e := shape_error("learned", s)) is not None), None)
+    if problem is not None:
+        yield Issue(option="use", what=problem, remedy=_ANY_SHAPE)
+    elif learned_on is not None:
+        problem = learning_error(
+            learned_on.shape,
+            images=learned_on.train_images,
+            of_run=None if run is None else run.shape,
+        )
+        if problem is not None:
+            option_name = "use" if own is None else "images"
+            yield Issue(option=option_name, what=problem, remedy=_OTHERS)
+
+
+_OTHERS: Final = "learn them on other images, or use other features"
 _ANY_SHAPE: Final = 'use features = "pixels", which accept any shape'
 
 

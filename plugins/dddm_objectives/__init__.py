@@ -124,7 +124,7 @@ def dddm_register(registrar: Registrar) -> None:
                     "places": 3,
                     "features": {"use": "pixels-8x8"},
                 },
-                {"rows": 4, "real": 6, "learned": 1.0, "learned_epochs": 1},
+                {"rows": 4, "real": 6, "features": {"use": "learned", "epochs": 1}},
             )
         ),
     )

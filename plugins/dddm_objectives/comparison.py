@@ -36,7 +36,6 @@ from dddm.support.images import from_uint8
 from dddm.support.noise import generator_for
 from dddm_objectives import kernels
 from dddm_objectives.kernels import Groups
-from dddm_objectives.learned import LearnedFeatures
 from dddm_objectives.set_options import ComparisonOptions
 
 _SMALLEST: Final = 1e-6
@@ -70,7 +69,6 @@ class Comparison:
         self._temperatures = options.temperatures
         self._places = options.places
         self._features: Features | None = None
-        self._learned: LearnedFeatures | None = None
         every = [
             Kind(groups=kernels.pixels(options.pixel_windows), weight=options.pixels),
             Kind(groups=kernels.patches(options.patch_sizes), weight=options.patches),
@@ -82,30 +80,25 @@ class Comparison:
             self._features = options.features.instantiate()
             groups = kernels.of_features(self._features)
             every.append(Kind(groups=groups, weight=options.features_weight, network=True))
-        if options.learned > 0:
-            self._learned = LearnedFeatures(epochs=options.learned_epochs)
-            groups = kernels.of_network(self._learned.maps)
-            every.append(Kind(groups=groups, weight=options.learned, network=True))
         self._kinds = [kind for kind in every if kind.weight > 0]
         self._kept: dict[Groups, list[Tensor]] = {}
 
     def to(self, device: torch.device) -> None:
-        """Move the networks to `device`."""
-        for features in (self._features, self._learned):
-            if features is not None:
-                features.to(device)
+        """Move the network of `features` to `device`."""
+        if self._features is not None:
+            self._features.to(device)
 
     def prepare(
         self, *, images: Split, flips: bool, device: torch.device, progress: ProgressCallback
     ) -> str | None:
-        """Learn the features of these training images, if the options ask for it; see `Objective`.
+        """Prepare the features, which may learn from these images; see `Objective`.
 
         Returns:
             what was learned, for the log.
         """
         sentence = None
-        if self._learned is not None:
-            sentence = self._learned.learn(
+        if self._features is not None:
+            sentence = self._features.prepare(
                 images=images, flips=flips, device=device, progress=progress
             )
         for kind in self._kinds:
@@ -115,8 +108,8 @@ class Comparison:
 
     def prepare_shapes(self, images: DatasetInfo) -> None:
         """The shapes of what `prepare` makes, on the meta device; see `Objective`."""
-        if self._learned is not None:
-            self._learned.build(channels=images.shape.channels, classes=len(images.classes))
+        if self._features is not None:
+            self._features.prepare_shapes(images)
         one_1CHW = torch.empty(1, *images.shape.as_tuple, device="meta")
         for kind in self._kinds:
             if kind.network:

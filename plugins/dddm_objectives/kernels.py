@@ -10,7 +10,6 @@ for the whole of it (P = 1), D features that are compared by themselves.
     statistics   mean, deviation, differences of neighbours and share of bright pixels of the whole
                  image: ink and contrast, to which the others are hardly sensitive
     features     maps of a trained network, or its one vector where it has no maps
-    learned      maps of a network that was trained on the training images themselves
 
 Of a map of C channels there are three groups, as in Deng et al. (2026):
 
@@ -145,11 +144,6 @@ def of_features(features: Features) -> Groups:
         return groups_of(maps) if maps else [features.embed(image_BCHW)[:, None]]
 
     return groups
-
-
-def of_network(maps: Callable[[Tensor], Sequence[Tensor]]) -> Groups:
-    """The groups of each map that a network makes of images."""
-    return lambda image_BCHW: groups_of(maps(image_BCHW))
 
 
 def groups_of(maps: Sequence[Tensor]) -> list[Tensor]:

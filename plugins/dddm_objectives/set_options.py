@@ -1,7 +1,7 @@
 """Options of objectives that compare sets of images, and their checks.  Imports no torch."""
 
 from collections.abc import Iterator
-from typing import Final, final
+from typing import final
 
 from attrs import frozen
 
@@ -14,9 +14,6 @@ from dddm.interfaces.plugin import (
     nested_component,
     option,
 )
-
-_SMALLEST_LEARNED: Final = 8
-"""Pixels of a side below which there is no feature map to speak of."""
 
 
 @frozen(kw_only=True)
@@ -54,17 +51,10 @@ class ComparisonOptions:
     features: NestedComponent | None = nested_component(
         Kind.FEATURES,
         optional=True,
-        help="A trained network in which images are compared too; do not score the samples in it.",
+        help="A network in which images are compared too, such as `learned`, which is trained on "
+        "the training images first; do not score the samples in it.",
     )
     features_weight: float = option(1.0, at_least=0, help="Weight of `features`.")
-    learned: float = option(
-        0.0,
-        at_least=0,
-        help="Weight of features that are learned on the training images before training.",
-    )
-    learned_epochs: int = option(
-        50, at_least=1, help="Passes over the training images by which features are learned."
-    )
     places: int = option(
         16,
         at_least=1,
@@ -140,7 +130,7 @@ def check_comparison(options: ComparisonOptions, context: RecipeContext) -> Iter
     """Something is compared, and windows and patches fit into the images."""
     features = options.features_weight if options.features is not None else 0.0
     weights = (options.pixels, options.patches, options.contrast, options.random,
-               options.statistics, options.learned, features)  # fmt: skip
+               options.statistics, features)  # fmt: skip
     if not any(weights):
         yield Issue(option="pixels", what="every weight is 0, so that nothing is compared",
                     remedy="write, for instance, pixels = 1.0")  # fmt: skip
@@ -160,13 +150,6 @@ def check_comparison(options: ComparisonOptions, context: RecipeContext) -> Iter
             shape = context.data.shape
             what = f"{max(sizes)} pixels do not fit into images of {shape.height}×{shape.width}"
             yield Issue(option=name, what=what, remedy=f"use {side} or less")
-    if options.learned > 0 and side is not None and side < _SMALLEST_LEARNED:
-        yield Issue(
-            option="learned",
-            what=f"features are learned of images of {_SMALLEST_LEARNED} pixels or more, not "
-            f"{side}",
-            remedy="write learned = 0.0",
-        )
 
 
 def check_sets(context: RecipeContext, *, rows: int, real: int) -> Iterator[Issue]:

@@ -86,6 +86,7 @@ PACKAGES = {
             "digits-classifier",
             "dinov2-vit-b-14",
             "inception",
+            "learned",
             "pixels",
             "pixels-8x8",
             "resnet20",
@@ -159,6 +160,9 @@ class Held(NestedComponent):
 
     def instantiate(self, **more: Any) -> object:
         return object()
+
+    def info(self, of: type[Any]) -> None:
+        return None
 
 
 VALUES: dict[Any, Any] = {float: 0.01, str: "somewhere"}

@@ -45,7 +45,7 @@ _NO_METRIC: Final = frozenset({"flowing", "sets", "chain", "features"})
 _DROPS_LABELS: Final = frozenset({"twice"})
 _MORE: Final = {
     "digits_directly_drifting": ("objective.rows=10",),
-    "digits_drifting": ("objective.learned=1.0", "objective.learned_epochs=1"),
+    "digits_drifting": ('objective.features={use="learned", epochs=1}',),
 }
 _OPTIONS: Final = {"features": 'features = { use = "pixels-8x8" }'}
 

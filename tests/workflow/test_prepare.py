@@ -17,11 +17,10 @@ from dddm.train.event_log import read_events
 from dddm.train.events import Subscriber
 from dddm.train.run_folder import RunFolder, prepare_folder
 from dddm.workflow.run import run
-from dddm_objectives import learned
+from dddm_features import learned
 
 OVERRIDES = (
-    "objective.learned=1.0",
-    "objective.learned_epochs=2",
+    'objective.features={use="learned", epochs=2}',
     "backbone.channels=8",
     "train.batch_images=500",
     "train.epochs=1",
@@ -75,7 +74,7 @@ def test_it_is_stopped_resumed_and_read(
     seen: list[DataProgress] = []
     alone = run_in(tmp_path / "alone", Subscriber(title="a test", make=lambda: _Sees(seen)))
     (said,) = (event["text"] for event in read_events(alone.events, event="notice"))
-    assert "features were learned on 1,500 training images" in said
+    assert "features were learned on 1,500 images" in said
     assert [one.done for one in seen if one.what == "learning features"] == [0, 1350, 2700]
     shutil.rmtree(cache)
     stopping = Subscriber(title="a test", make=_StopsAtLearning)

@@ -4,14 +4,18 @@ Legend: B images, C channels, H rows, W columns; D features, K logits.
 """
 
 import re
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
 import torch
 from torch import Tensor
 
+from dddm.data.in_memory_split import InMemorySplit
 from dddm.errors import DataError
+from dddm.interfaces.data_report import no_progress
 from dddm.interfaces.features import Features
 from dddm.interfaces.info import FeaturesInfo, ImageShape
 from dddm.support.images import from_uint8
@@ -22,6 +26,7 @@ from dddm.testing.tensors import (
     assert_close,
     assert_equal,
     assert_tensor,
+    cache_in,
     gpus,
     pixels,
     torch_unchanged,
@@ -30,12 +35,50 @@ from dddm.testing.tensors import (
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _MAP_DIMENSIONS: Final = 4
 _ODD: Final = ImageShape(channels=2, height=3, width=5)
+_LEARNED_ON: Final = 24
+"""Images, for features that learn."""
 
 
 def _each_shape(subject: Subject) -> Iterator[tuple[Features, Tensor]]:
     """The features, and images (5, C, H, W), uint8, of each shape."""
     for shape in subject.shapes:
-        yield subject.made, pixels(5, shape)
+        yield _prepared(subject.made, subject, shape), pixels(5, shape)
+
+
+def _first_shape(subject: Subject) -> Iterator[tuple[Features, Features, FeaturesInfo | None]]:
+    """The features twice, and what is said of them."""
+    made, other = (
+        _prepared(features, subject, subject.shapes[0])
+        for features in (subject.made, subject.make())
+    )
+    yield made, other, subject.facts(FeaturesInfo)
+
+
+def _prepared(
+    features: Features,
+    subject: Subject,
+    shape: ImageShape,
+    *,
+    images: int = _LEARNED_ON,
+    cache: Path | None = None,
+) -> Features:
+    """The features, once they have learned from a few images, if they do."""
+    with cache_in(cache):
+        features.prepare(
+            images=_split(subject, shape, images=images),
+            flips=False,
+            device=torch.device("cpu"),
+            progress=no_progress,
+        )
+    return features
+
+
+def _split(subject: Subject, shape: ImageShape, *, images: int) -> InMemorySplit:
+    return InMemorySplit(
+        all_images=pixels(images, shape),
+        all_labels=torch.arange(images) % subject.classes,
+        class_names=tuple(map(str, range(subject.classes))),
+    )
 
 
 def _with_gradient(subject: Subject) -> Iterator[tuple[Features, Tensor]]:
@@ -82,9 +125,9 @@ def dimensions(features: Features, images: Tensor) -> None:
     assert said in {None, length}, f"it says {said}, but vectors are {length} long"
 
 
-@FEATURES.check(cases=lambda subject: [(subject.made, subject.make())])
-def fingerprint(features: Features, other: Features) -> None:
-    """`fingerprint` is a SHA-256 in hexadecimal that depends only on the options."""
+@FEATURES.check(cases=_first_shape)
+def fingerprint(features: Features, other: Features, _: FeaturesInfo | None) -> None:
+    """`fingerprint` is a SHA-256 in hexadecimal that depends only on options and images."""
     said = features.fingerprint
     assert isinstance(said, str) and _SHA256.fullmatch(said), f"it is {said!r}"
     assert other.fingerprint == said, f"a second time it is {other.fingerprint!r}, not {said!r}"
@@ -135,12 +178,12 @@ def logits(features: Features, images: Tensor) -> None:
         assert not found.logits.requires_grad, "logits carry a gradient"
 
 
-@FEATURES.check(cases=lambda subject: [(subject.made, subject.facts(FeaturesInfo))])
-def facts(features: Features, said: FeaturesInfo | None) -> None:
+@FEATURES.check(cases=_first_shape)
+def facts(features: Features, _: Features, said: FeaturesInfo | None) -> None:
     """Its info, if it has any, states whether it has logits and a gradient."""
     if said is None:
         pytest.skip("its registration does not describe it")
-    assert said.logits == features.has_logits, (
+    assert said.logits in {None, features.has_logits}, (
         f"logits is {said.logits}, but has_logits is {features.has_logits}"
     )
     overridden = type(features).embed is not Features.embed
@@ -204,6 +247,36 @@ def inputs_unchanged(features: Features, images: Tensor) -> None:
     assert_close(features.extract(other), first, "channels last give other vectors")
 
 
+@FEATURES.check(cases=lambda subject: [(subject,)])
+def prepares_once(subject: Subject) -> None:
+    """`prepare` in the same cache, as in another process, changes no vector and no fingerprint."""
+    for shape in subject.shapes:
+        with tempfile.TemporaryDirectory() as folder:
+            first, second = (
+                _prepared(subject.make(), subject, shape, cache=Path(folder)) for _ in range(2)
+            )
+        images = pixels(3, shape)
+        message = "vectors differ: read what was prepared before from the cache"
+        assert_equal(second.extract(images), first.extract(images), message)
+        assert second.fingerprint == first.fingerprint, "the fingerprint differs the second time"
+
+
+@FEATURES.check(cases=lambda subject: [(subject,)])
+def learns_what_it_says(subject: Subject) -> None:
+    """`identify` tells by `trained_on` and `fingerprint` which images are learned from."""
+    shape = subject.shapes[0]
+    before, other = subject.make(), subject.make()
+    before.identify(_split(subject, shape, images=_LEARNED_ON), flips=False)
+    other.identify(_split(subject, shape, images=_LEARNED_ON + 1), flips=False)
+    told_apart = before.fingerprint != other.fingerprint
+    assert told_apart == (before.trained_on != other.trained_on), "one tells them apart, one not"
+    trained_on = before.trained_on
+    assert _prepared(before, subject, shape).trained_on == trained_on, "`prepare` changes it"
+    if told_apart:
+        _prepared(other, subject, shape, images=_LEARNED_ON + 1)
+        assert before.fingerprint != other.fingerprint, "once learned they cannot be told apart"
+
+
 @FEATURES.check(cases=lambda subject: [(subject.made, subject.shapes)])
 def shapes(features: Features, promised: tuple[ImageShape, ...]) -> None:
     """`check_shape` accepts supported shapes and raises a DataError for others."""
@@ -252,8 +325,12 @@ def devices(subject: Subject) -> None:
     """On a GPU, vectors equal those on the CPU, to 1e-3, and are returned on the CPU."""
     for device in gpus():
         images = pixels(3, subject.shapes[0])
-        expected = subject.made.extract(images)
-        features: Features = subject.make()
+        with tempfile.TemporaryDirectory() as folder:
+            made, features = (
+                _prepared(subject.make(), subject, subject.shapes[0], cache=Path(folder))
+                for _ in range(2)
+            )
+        expected = made.extract(images)
         features.to(device)
         for given in (images, images.to(device)):
             found = features.extract(given)

@@ -196,8 +196,6 @@ def issues(*, side: int = 8, images: int = 1000, classes: bool = False, **option
         ({"pixel_windows": (), "pixels": 0.0}, set()),
         ({**OFF}, {"pixels"}),
         ({**OFF, "statistics": 0.1}, set()),
-        ({"learned": 1.0}, set()),
-        ({"learned": 1.0, "side": 7, "patch_sizes": (5,)}, {"learned"}),
         ({"images": 130}, set()),
         ({"images": 129}, {"real"}),
         ({"images": 5 * 130, "classes": True}, set()),
@@ -214,6 +212,11 @@ def refusals() -> Iterator[tuple[str, str, str]]:
     yield "objective.rows=1", "not at least 2", "a whole number"
     yield "objective.real=500", "the smallest class has at most 150", "use smaller sets"
     yield 'objective.features.use="resnet20"', "accepts images of 3×32×32", "pixels"
+    yield (
+        'objective.features={use="learned", images={use="cifar10"}}',
+        "learned on images of 3×32×32, and those of the run are 1×8×8",
+        "learn them on other images",
+    )
     yield 'objective.features.use="inception"', "features with gradient", "pixels"
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dddm.errors import DataError
+from dddm.interfaces.dataset import Split
 from dddm.interfaces.features import Extraction, Features
 from dddm.interfaces.info import Better, FeaturesInfo, ImageShape, Measure, ScoreInfo
 from dddm.interfaces.measurement import Floor, Measurement
@@ -64,6 +65,18 @@ def value_error(self: object, shape: ImageShape) -> None:
         raise ValueError("two channels")
 
 
+def learned_from(self: Any, images: Split, *, flips: bool) -> None:
+    self.fingerprint = self.trained_on = images.manifest
+
+
+def learned_in_secret(self: Any, images: Split, *, flips: bool) -> None:
+    self.fingerprint = images.manifest
+
+
+def learned_anew(self: Any, **_: Any) -> None:
+    self.scale = 1 + float(torch.rand(()))
+
+
 GRADIENT: Final = {"describe": lambda _options: FeaturesInfo(gradient=True)}
 MIXTURE: Final = torch.tensor([[1.0, 0.5, 0.1], [0.3, 1, 0], [0.1, 0, 1]])
 features = Planter(Kind.FEATURES, Thirds)
@@ -71,6 +84,9 @@ FEATURES: Final[list[Bug]] = [
     features("right"),
     features("right-gradient", embed=embed, register=GRADIENT,
              extract=lambda self, images: embed(self, from_uint8(images.cpu()))),
+    features("right-learned", identify=learned_from, trained_on=None),
+    features("learns-anew", "prepares-once", prepare=learned_anew),
+    features("learns-in-secret", "learns-what-it-says", identify=learned_in_secret),
     features("embeds-another", "embed-equals-extract", embed=embed, register=GRADIENT),
     features("embeds-without-gradient", "embed-has-a-gradient", register=GRADIENT,
              embed=lambda self, images: self.extract(to_uint8(images.detach()))),

@@ -1,26 +1,29 @@
-"""Features that are learned on the training images before training, in some minutes.
+"""Features that are learned on images, in some minutes: those of a run, or others.
 
 A convolution of 32 channels, then two stages of 64 and 128, each of half the size and with a
-residual block; the maps after each of the three are compared (`kernels`).  It is trained
+residual block.  Objectives compare the maps after each of the three, scores the mean of the last
+map over its places.  It is trained
 
     with classes       to name the class of shifted images, by cross-entropy
     without classes    to find the other view of an image among those of a batch (SimCLR, Chen et
                        al. 2020, arXiv 2002.05709), by cross-entropy over cosine similarities / τ
 
-A view is a random part of the image, of other size, brightness and colour.  SimCLR, because it has
-one number to set (τ), no second network and no state beside the weights, so that it can be stopped
-anywhere, and because it trains in the same minutes as the classifier.
+One class is as none.  A view is a random part of the image, of other size, brightness and colour.
+SimCLR, because it has one number to set (τ), no second network and no state beside the weights, so
+that it can be stopped anywhere, and because it trains in the same minutes as the classifier.
 
 A tenth of the images is held out to measure how good the features are.  The result is kept in the
 cache folder with its provenance, complete or absent; a finished epoch is not repeated.
 It belongs to the images, not to the run: another seed of the run uses the same.
 
-Legend: B images, C channels, H rows, W columns, K classes, E width of a projection.
+Legend: B images, C channels, H rows, W columns, K classes, D = 128 features, E width of a
+projection.
 """
 
 import json
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, final
@@ -31,10 +34,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dddm.interfaces.data_report import ProgressCallback
-from dddm.interfaces.dataset import Split
+from dddm.interfaces.dataset import Dataset, Split
+from dddm.interfaces.features import Extraction, Features
+from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.support.cache import cache_folder, key_of
 from dddm.support.checked_tensors import load_checked, save_checked
-from dddm.support.files import atomic_write_text
+from dddm.support.files import atomic_write_text, sha256_of
 from dddm.support.images import from_uint8
 from dddm.support.noise import generator_for, seed_for
 from dddm.support.optimizer_state import (
@@ -42,8 +47,10 @@ from dddm.support.optimizer_state import (
     optimizer_state,
     set_learning_rate,
 )
+from dddm_features.options import LearnedOptions, require_learnable, require_shape
+from dddm_features.precision import full_float32
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 """Rises when a change here changes what is learned."""
 _WIDTHS: Final = (32, 64, 128)
 _BATCH_IMAGES: Final = 128
@@ -69,17 +76,22 @@ class Network(nn.Module):
             self.stages.append(nn.Sequential(_convolution(inputs, width, stride=2), Block(width)))
         self.head = nn.Linear(_WIDTHS[-1], outputs)
 
-    def maps(self, image_BCHW: Tensor) -> list[Tensor]:
+    def maps(self, image_BCHW: Tensor) -> tuple[Tensor, ...]:
         """Of full, half and a quarter of the size."""
         found, h_BCHW = [], image_BCHW
         for stage in self.stages:
             h_BCHW = stage(h_BCHW)
             found.append(h_BCHW)
-        return found
+        return tuple(found)
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
-        output_BE: Tensor = self.head(self.maps(image_BCHW)[-1].mean(dim=(2, 3)))
+        output_BE: Tensor = self.head(pooled(self.maps(image_BCHW)))
         return output_BE
+
+
+def pooled(maps: Sequence[Tensor]) -> Tensor:
+    """Means over places of the last map, (B, D)."""
+    return maps[-1].mean(dim=(2, 3))
 
 
 def _convolution(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
@@ -118,7 +130,7 @@ class _Images:
         every = torch.arange(len(split))
         order = torch.randperm(len(split), generator=generator_for("learned features held out"))
         held_out = min(len(split) // 10, _MOST_HELD_OUT)
-        label_N = split.labels(every)
+        label_N = split.labels(every) if _classes_of(split) else None
         return cls(
             image_NCHW=split.images(every).to(device),
             label_N=None if label_N is None else label_N.to(device),
@@ -131,54 +143,84 @@ class _Images:
 
 
 @final
-class LearnedFeatures:
-    """Maps of a network that `learn` trains or finds in the cache."""
+class Learned(Features):
+    """Vectors (B, 128), at least 0, of a network that `prepare` trains or finds in the cache."""
 
-    def __init__(self, *, epochs: int) -> None:
-        self._epochs = epochs
+    def __init__(self, options: LearnedOptions) -> None:
+        self._epochs, self._own = options.epochs, options.images
+        self._images: Split | None = None
+        self._flips = False
         self._device = torch.device("cpu")
         self._network: Network | None = None
+        self._weights_sha256: str | None = None
+
+    @property
+    def dimensions(self) -> int | None:
+        return _WIDTHS[-1]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what is learned, from which images; once it is, also of the weights.
+
+        They differ from device to device, and what was extracted by others must not be used.
+        """
+        return key_of({**self._identity, "weights": self._weights_sha256})
+
+    @property
+    def trained_on(self) -> str | None:
+        images = self._images
+        return None if images is None else f"{len(images):,} images {images.manifest[:12]}"
+
+    @property
+    def has_logits(self) -> bool:
+        return self._images is not None and bool(_classes_of(self._images))
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "version": _VERSION,
+            "package": version("dddm"),
+            "images": None if self._images is None else self._images.manifest,
+            "epochs": self._epochs,
+            "flips": self._flips,
+        }
+
+    def identify(self, images: Split, *, flips: bool) -> None:
+        learned_on = images if self._own is None else self._own_images
+        require_learnable(learned_on.shape, images=len(learned_on), of_run=images.shape)
+        self._images, self._flips = learned_on, flips
+
+    @cached_property
+    def _own_images(self) -> Split:
+        assert self._own is not None
+        dataset: Dataset = self._own.instantiate()
+        return dataset.splits()["train"]
+
+    def check_shape(self, shape: ImageShape) -> None:
+        require_shape("learned", shape)
 
     def to(self, device: torch.device) -> None:
         self._device = device
         if self._network is not None:
             self._network.to(device)
 
-    def maps(self, images: Tensor) -> Sequence[Tensor]:
-        """Three maps (B, C, h, w), with gradient, of images (B, C, H, W) in [-1, 1].
-
-        Raises:
-            RuntimeError: before `learn`.
-        """
-        if self._network is None:
-            raise RuntimeError("the features were not learned yet: call `prepare` first")
-        return self._network.maps(images)
-
-    def build(self, *, channels: int, classes: int) -> None:
-        """A network that was not trained, where its maps are only counted."""
-        network = _new_network(channels=channels, classes=classes).to(self._device)
-        self._network = network.eval().requires_grad_(requires_grad=False)
-
-    def learn(
+    def prepare(
         self, *, images: Split, flips: bool, device: torch.device, progress: ProgressCallback
     ) -> str | None:
-        """Train the network on these images, or read it from the cache; see `Objective.prepare`.
+        """Train the network, or read it from the cache; see `Features`.
 
         Returns:
             what was learned, for the log; None if it was read.
         """
-        identity = {
-            "version": _VERSION,
-            "package": version("dddm"),
-            "images": images.manifest,
-            "epochs": self._epochs,
-            "flips": flips,
-        }
-        folder = cache_folder() / "learned-features"
-        path = folder / f"{key_of(identity)}.safetensors"
+        self.identify(images, flips=flips)
+        assert self._images is not None
+        images = self._images
+        path = cache_folder() / "learned-features" / f"{key_of(self._identity)}.safetensors"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for("learned features"))
-            network = _new_network(channels=images.shape.channels, classes=len(images.classes))
+            network = Network(
+                channels=images.shape.channels, outputs=len(_classes_of(images)) or _PROJECTION
+            )
         sentence, found = None, load_checked(path)
         if found is None:
             began = time.perf_counter()
@@ -193,7 +235,9 @@ class LearnedFeatures:
             )
             quality = _quality(network, on_device)
             sentence = _sentence(quality, images=images, seconds=time.perf_counter() - began)
-            provenance = {**identity, **quality, "torch": torch.__version__, "device": str(device)}
+            provenance = {
+                **self._identity, **quality, "torch": torch.__version__, "device": str(device),
+            }  # fmt: skip
             # First, so that weights never lie there without what they were made from.
             atomic_write_text(path.with_suffix(".json"), json.dumps(provenance, indent=2) + "\n")
             save_checked(path, _on_cpu(network.state_dict()))
@@ -201,13 +245,53 @@ class LearnedFeatures:
             found = load_checked(path)
             assert found is not None, "it was just written"
         network.load_state_dict(found)
-        self._network = network.to(device).eval().requires_grad_(requires_grad=False)
-        self._device = device
+        self._use(network.to(device))
+        self._device, self._weights_sha256 = device, sha256_of(path)
         return sentence
 
+    def prepare_shapes(self, images: DatasetInfo) -> None:
+        self._use(Network(channels=images.shape.channels, outputs=1).to(self._device))
 
-def _new_network(*, channels: int, classes: int) -> Network:
-    return Network(channels=channels, outputs=classes or _PROJECTION)
+    def _use(self, network: Network) -> None:
+        self._network = network.eval().requires_grad_(requires_grad=False)
+
+    @property
+    def _ready(self) -> Network:
+        if self._network is None:
+            raise RuntimeError("the features were not learned yet: call `prepare` first")
+        return self._network
+
+    def extract(self, images: Tensor) -> Tensor:
+        return self.extract_with_logits(images).features
+
+    @torch.no_grad()
+    def extract_with_logits(self, images: Tensor) -> Extraction:
+        """Features, and logits of the classes that were learned, if there were any."""
+        with full_float32(self._device):
+            feature_BD = torch.cat(
+                [
+                    self.embed(from_uint8(batch_BCHW.to(self._device)))
+                    for batch_BCHW in torch.split(images, _AT_A_TIME)
+                ]
+            )
+            logits = self._ready.head(feature_BD).cpu() if self.has_logits else None
+        return Extraction(features=feature_BD.cpu(), logits=logits)
+
+    def embed(self, images: Tensor) -> Tensor:
+        return pooled(self.maps(images))
+
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Of the full, half and a quarter of the size.
+
+        Raises:
+            RuntimeError: before `prepare`.
+        """
+        return self._ready.maps(images)
+
+
+def _classes_of(images: Split) -> tuple[str, ...]:
+    """What there is to tell apart: one class is none."""
+    return images.classes if len(images.classes) > 1 else ()
 
 
 def _on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -349,8 +433,8 @@ def _quality(network: Network, images: _Images) -> dict[str, float]:
 
 
 def _sentence(quality: Mapping[str, float], *, images: Split, seconds: float) -> str:
-    what = "named the class of" if images.classes else "found the other view of"
-    said = f"features were learned on {len(images):,} training images in {seconds:.0f} s"
+    what = "named the class of" if _classes_of(images) else "found the other view of"
+    said = f"features were learned on {len(images):,} images in {seconds:.0f} s"
     if not quality:
         return said
     return (
