@@ -68,6 +68,7 @@ def rich_table(table: "SweepTable") -> "Table":
 def _cell(column: "Column", row: int) -> "Text":
     from rich.text import Text
 
+    from dddm.report.sweep_results import UNRANKED
     from dddm.report.wording import number, spread
 
     score, deviation = column.scores[row], column.deviations[row]
@@ -77,4 +78,6 @@ def _cell(column: "Column", row: int) -> "Text":
     more = "" if deviation is None else f" ± {spread(deviation)}"
     if score.seeds_counted:
         more += f" ({score.seeds_counted})"
+    if not score.ranks:
+        more += f" {UNRANKED}"
     return Text.assemble(shown, more) if more else shown

@@ -78,8 +78,8 @@ class ScoreTable:
 
     @property
     def best(self) -> float | None:
-        """The best of several values; None where there is none."""
-        values = [score.value for score in self.scores]
+        """The best of several values; None where there is none, or they are not to be ranked."""
+        values = [score.value for score in self.scores if not score.trained_the_loss]
         return self.measure.best(values) if len(values) > 1 else None
 
     @property

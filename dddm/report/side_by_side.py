@@ -12,7 +12,7 @@ from dddm.generate.storage import load_samples
 from dddm.interfaces.measurement import CLASS_GAUSSIAN
 from dddm.report.charts import COLOURS, Chart, Line, line_chart
 from dddm.report.scores import RESAMPLE, leading_measure
-from dddm.report.sweep_results import EntryResult, EntryScore, SweepTable
+from dddm.report.sweep_results import UNRANKED, EntryResult, EntryScore, SweepTable
 from dddm.report.wording import number, spread
 from dddm.support.images import grid
 from dddm.support.quantities import counted_steps
@@ -43,8 +43,9 @@ class EvaluationTable:
     Attributes:
         name: of the score, in full.
         evaluations: the columns.
-        rows: entry, sampler and a score for each column, in the order of the first one of each.
-        best: of each column; None where one entry alone has a score.
+        rows: entry, sampler and a score for each column, in the order of the first one of each;
+            last those whose first score does not rank.
+        best: of each column; None where fewer than two scores rank.
     """
 
     name: str
@@ -88,14 +89,18 @@ def _evaluation_table(
         by_count = {one.first.evaluations: one for one in scores}
         rows.append((entry, sampler, tuple(by_count.get(count) for count in columns)))
 
-    def rank(row: tuple[str, str, tuple[EntryScore | None, ...]]) -> tuple[int, float]:
+    def rank(row: tuple[str, str, tuple[EntryScore | None, ...]]) -> tuple[bool, int, float]:
         first = next(k for k, score in enumerate(row[2]) if score is not None)
         score = row[2][first]
         assert score is not None
-        return first, -score.value if measure.better == "more" else score.value
+        value = -score.value if measure.better == "more" else score.value
+        return not score.ranks, first, value
 
     by_column = [[row[2][k] for row in rows] for k in range(len(columns))]
-    values = [[score.value for score in column if score is not None] for column in by_column]
+    values = [
+        [score.value for score in column if score is not None and score.ranks]
+        for column in by_column
+    ]
     return EvaluationTable(
         name=name,
         evaluations=tuple(columns),
@@ -114,7 +119,8 @@ def evaluation_charts(table: SweepTable) -> list[Chart]:
         samplers = dict(reversed(by_line))  # the first sampler of each entry
         lines = [
             Line(
-                name=entry if samplers[entry] == sampler else f"{entry}, {sampler}",
+                name=(entry if samplers[entry] == sampler else f"{entry}, {sampler}")
+                + ("" if all(one.ranks for one in scores) else f" {UNRANKED}"),
                 points=[(one.first.evaluations, one.value) for one in scores],
                 deviations={
                     one.first.evaluations: one.deviation
@@ -162,18 +168,12 @@ def _floors(records: Sequence[ScoreRecord]) -> dict[str, float]:
 def strips(table: SweepTable) -> list[Strip]:
     """Of each entry its samples at the fewest evaluations and the best ones at more.
 
-    Entries are in the order of their scores at the fewest.  Images of one column started from the
-    same noise, where samplers and shapes are alike.
+    Entries are in the order of their scores at the fewest, those that do not rank last.  Images of
+    one column started from the same noise, where samplers and shapes are alike.
     """
-    found: list[tuple[float, list[Strip]]] = []
+    found: list[tuple[bool, float, list[Strip]]] = []
     for row in table.rows:
-        scores = [
-            score
-            for by_line in leading_scores(table).values()
-            for (entry, _), every in by_line.items()
-            for score in every
-            if entry == row.name
-        ]
+        scores = _scores_for_order(table, row)
         if not scores:
             continue
         fewest = min(scores, key=lambda one: one.first.evaluations)
@@ -182,9 +182,21 @@ def strips(table: SweepTable) -> list[Strip]:
         chosen = [fewest] if best is fewest else [fewest, best]
         made = [strip for score in chosen if (strip := _strip(row, score)) is not None]
         if made:
-            found.append((-fewest.value if better == "more" else fewest.value, made))
-    found.sort(key=lambda each: each[0])
-    return [strip for _, made in found for strip in made]
+            value = -fewest.value if better == "more" else fewest.value
+            found.append((not fewest.ranks, value, made))
+    found.sort(key=lambda each: each[:2])
+    return [strip for *_, made in found for strip in made]
+
+
+def _scores_for_order(table: SweepTable, row: EntryResult) -> list[EntryScore]:
+    """Leading scores of an entry, all of one name; of one that ranks entries, if there is one."""
+    by_name = [
+        [(entry, score) for (entry, _), every in by_line.items() for score in every]
+        for by_line in leading_scores(table).values()
+    ]
+    by_name.sort(key=lambda pairs: not any(score.ranks for _, score in pairs))
+    of_row = ([score for entry, score in pairs if entry == row.name] for pairs in by_name)
+    return next((scores for scores in of_row if scores), [])
 
 
 def _strip(row: EntryResult, score: EntryScore) -> Strip | None:
@@ -198,6 +210,7 @@ def _strip(row: EntryResult, score: EntryScore) -> Strip | None:
     shown = number(score.value)
     if score.deviation is not None:
         shown += f" ± {spread(score.deviation)}"
+    shown += "" if score.ranks else f" {UNRANKED}"
     steps = counted_steps(record.steps, record.evaluations)
     return Strip(
         name=row.name,

@@ -10,7 +10,7 @@ from dddm.recipe.write import changes_to_lines
 from dddm.report.charts import bar_chart
 from dddm.report.html import render
 from dddm.report.side_by_side import evaluation_charts, evaluation_tables, strips
-from dddm.report.sweep_results import Column, EntryResult, SweepTable
+from dddm.report.sweep_results import UNRANKED, Column, EntryResult, SweepTable
 from dddm.report.wording import duration, number, spread
 from dddm.support.quantities import counted, flops
 
@@ -64,7 +64,7 @@ def explanation(table: SweepTable) -> list[str]:
         sentences.append(
             "±: standard deviation over sets of samples with other seeds; the score is their mean."
         )
-    return sentences
+    return [*sentences, *table.unranked]
 
 
 def comparison(table: SweepTable) -> list[str]:
@@ -84,6 +84,8 @@ def _cell(column: Column, row: int) -> str:
         shown += f" ± {spread(deviation)}"
     if score.seeds_counted:
         shown += f" ({score.seeds_counted})"
+    if not score.ranks:
+        shown += f" {UNRANKED}"
     return f"{shown} (paper {column.reported[row]})" if column.reported[row] else shown
 
 
@@ -96,6 +98,7 @@ def sweep_page(table: SweepTable) -> str:
     return render(
         "sweep_page.html.j2",
         table=table,
+        unranked=UNRANKED,
         explanation=explanation(table),
         comparison=comparison(table),
         bars=bar_charts(table),

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median, stdev
-from typing import Any, final
+from typing import Any, Final, final
 
 from attrs import frozen
 
@@ -33,6 +33,9 @@ from dddm.support.files import sha256_of
 from dddm.support.quantities import counted, counted_steps
 from dddm.train import checkpoint as checkpoints
 from dddm.train.run_folder import RunFolder
+
+UNRANKED: Final = "†"
+"""Mark of a score in features that trained the loss of its entry."""
 
 
 @final
@@ -81,7 +84,9 @@ class RunResult:
 
 def _score_to_json(score: ScoreRecord, **values: object) -> dict[str, Any]:
     """What the same score of several trainings shares, with their value or values."""
-    names = ("sampler", "steps", "evaluations", "images", "reference_images")
+    names = (
+        "sampler", "steps", "evaluations", "images", "reference_images", "trained_the_loss",
+    )  # fmt: skip
     shared = {name: getattr(score, name) for name in names}
     return {"measure": score.measure.name, "name": score.name, **values, **shared}
 
@@ -122,6 +127,11 @@ class EntryScore:
         if None in self.by_seed:
             return self.first.deviation
         return stdev(self.values) if len(self.values) > 1 else None
+
+    @property
+    def ranks(self) -> bool:
+        """Whether it is compared with other entries': not in features that trained the loss."""
+        return not any(record.trained_the_loss for record in self.by_seed.values())
 
     @property
     def seeds_counted(self) -> str:
@@ -261,8 +271,8 @@ class Column:
 
     @property
     def best(self) -> float | None:
-        """The best value, where two entries or more have one and one is better than another."""
-        values = [score.value for score in self.scores if score is not None]
+        """The best value that ranks, where two entries or more have one and they differ."""
+        values = [score.value for score in self.scores if score is not None and score.ranks]
         return self.measure.best(values) if len(values) > 1 else None
 
     @property
@@ -275,7 +285,9 @@ class Column:
     def is_best(self, row: int) -> bool:
         """Whether an entry has the best score, or one that is shown by the same figures."""
         score, best = self.scores[row], self.best
-        return score is not None and best is not None and number(score.value) == number(best)
+        if score is None or best is None or not score.ranks:
+            return False
+        return number(score.value) == number(best)
 
 
 @final
@@ -320,6 +332,20 @@ class SweepTable:
         return tuple((", ".join(every), sentence) for sentence, every in names.items())
 
     @property
+    def unranked(self) -> tuple[str, ...]:
+        """What is marked by `UNRANKED` and why, a sentence for each kind of features."""
+        names: dict[str, dict[str, None]] = {}
+        for row in self.rows:
+            for score in row.scores:
+                if not score.ranks:
+                    names.setdefault(score.first.features, {})[row.name] = None
+        return tuple(
+            f"{UNRANKED}: not ranked: the loss of {', '.join(entries)} was computed in the "
+            f"features {features}, so that training fits what these scores measure."
+            for features, entries in names.items()
+        )
+
+    @property
     def ranking(self) -> tuple[str, ...]:
         """Entries in the order of the leading measure: `fd-pixels@70, steps, 1 step: a < b`.
 
@@ -338,7 +364,7 @@ class SweepTable:
         found = [
             (score.value, score.deviation, row.name)
             for row, score in zip(self.rows, column.scores, strict=True)
-            if score is not None
+            if score is not None and score.ranks
         ]
         found.sort(key=lambda each: each[0], reverse=more)
         words = [f"{found[0][2]} {number(found[0][0])}"]
