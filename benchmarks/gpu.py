@@ -2,13 +2,23 @@
 
     python benchmarks/gpu.py [--out gpu.json] [--minutes 8] [--only stores,rates] [--device cuda]
 
-Correctness: every store, the objective's step beside the CPU, samples within the bound that the
-documentation promises, two equal runs, a run that is stopped and resumed, autocast, export.
-Speed: the chip's matrix rate and bandwidth, training steps of cifar10 and imagenet64 in the
-recipe's form and in faster ones, host synchronisations by line, kernels by kind, sampling.
+Sections run in this order, or in that of --only; an error in one ends that section alone:
 
-LPIPS runs with random weights in VGG16, so that no file is needed: its time is the same.  On a
-machine without a GPU everything runs in a reduced form, which proves the script and nothing else.
+    machine      the card's matrix rates and bandwidth
+    objectives   every built-in objective's step: loss and gradient beside the CPU's
+    stores       every place and precision
+    samples      within the bound to the CPU's that the documentation promises
+    rates        training steps of cifar10 and imagenet64, as in the recipe and as by --preset gpu;
+                 synchronisations, kernels by kind
+    commands     runs, stops, resumes, one process of DDP, samples and exports as users do
+    sampling     what 50,000 images take
+    perceptual   LPIPS: time, and what a precision does to small distances
+    steps        two equal runs
+
+What `rates` and `sampling` compile is compiled from the beginning in processes of its own, which
+share a cache with this one.  LPIPS runs with random weights in VGG16, so that no file is needed:
+its time is the same.  On a machine without a GPU everything runs in a reduced form, which proves
+the script and nothing else.
 """
 
 import contextlib
@@ -21,6 +31,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import warnings
@@ -35,9 +46,11 @@ from attrs import define, field
 from torch import Tensor, nn
 
 from dddm.core.denoiser import ScheduledDenoiser
-from dddm.core.draws import draw
+from dddm.core.draws import Draws, draw
 from dddm.core.ema import MovingAverage
+from dddm.core.output_checks import CheckedMetric
 from dddm.core.step import StepParts, make_step, refuse_not_finite
+from dddm.interfaces.data_report import no_progress
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.objective import Batch, TrainingProgress
 from dddm.interfaces.shards import Shards
@@ -47,10 +60,13 @@ from dddm.registry.loader import load_catalogue
 from dddm.support.images import to_uint8
 from dddm.support.noise import generator_for, noise_by_index
 from dddm.support.torchvision_operators import import_torchvision
-from dddm.train.build import build_metric
-from dddm.train.device import choose_device
+from dddm.train.build import build_for_training, build_metric
+from dddm.train.context import RunContext
+from dddm.train.device import choose_device, float32_products
 from dddm.train.network import build_objective, build_parametrization, build_schedule
 from dddm.train.optimizer import build_optimizer
+from dddm.train.run_folder import prepare_folder
+from dddm.train.training import Training
 
 HUBER: Final = 'metric={use="pseudo-huber",c=0.03}'
 PROMISED: Final = 1e-4
@@ -70,6 +86,7 @@ class Check:
     work: Path
     out: Path
     ends: float
+    precompiled: "Precompiled | None" = None
     rows: list[dict[str, Any]] = field(factory=list)
 
     def row(
@@ -78,7 +95,7 @@ class Check:
         """Print a row of the table and write everything found so far."""
         shown = f"{value:.4g}" if isinstance(value, float) else str(value)
         mark = {True: "ok", False: "FAIL", None: ""}[ok]
-        print(f"{mark:4} {section:8} {name[:70]:70} {shown:>12} {unit}", flush=True)
+        print(f"{mark:4} {section:10} {name[:70]:70} {shown:>12} {unit}", flush=True)
         self.rows.append({"section": section, "name": name, "value": value, "unit": unit, "ok": ok})
         self.out.write_text(json.dumps(self.rows, indent=1, default=str) + "\n", encoding="utf-8")
 
@@ -282,6 +299,9 @@ class RandomVgg:
         network: Any = PerceptualNetwork(model, size=size, bfloat16=bfloat16)
         self.network: Any = network.to(device, memory_format=form)
 
+    def distances(self, *, estimate: Tensor, targets: Any) -> tuple[Tensor, ...]:
+        return tuple(self.distance(estimate=estimate, target=target) for target in targets)
+
     def distance(self, *, estimate: Tensor, target: Tensor) -> Tensor:
         from dddm_metrics.perceptual import pseudo_lpips
 
@@ -308,7 +328,7 @@ class Step:
         compiled: bool = False,
         metric: Any = None,
         synchronise: bool = True,
-        fused: bool = False,
+        tf32: bool = False,
         device: torch.device | None = None,
     ) -> None:
         self.device = check.device if device is None else device
@@ -324,7 +344,9 @@ class Step:
                 if not parameter.any():
                     parameter.normal_(0, 0.02)
         self.network.to(self.device).train()
+        self.tf32 = tf32
         self.schedule = build_schedule(self.recipe)
+        own = metric or build_metric(self.recipe, device=self.device)
         self.parts = StepParts(
             objective=build_objective(self.recipe, device=self.device),
             denoiser=ScheduledDenoiser(
@@ -335,13 +357,12 @@ class Step:
                 compiled=compiled,
             ),
             average=None,
-            metric=metric or build_metric(self.recipe, device=self.device),
+            metric=None if own is None else CheckedMetric(own, compiled=compiled),
+            compiled=compiled and self.recipe.needs.traceable,
         )
         parameters = list(self.network.parameters())
-        self.optimizer = (
-            torch.optim.Adam(parameters, lr=2e-4, fused=True)
-            if fused
-            else build_optimizer(self.recipe.optimizer, parameters=parameters, learning_rate=2e-4)
+        self.optimizer = build_optimizer(
+            self.recipe.optimizer, parameters=parameters, learning_rate=2e-4
         )
         self.average = MovingAverage(self.network, decay=0.9999, warmup=False)
         self.synchronise = synchronise
@@ -386,12 +407,13 @@ class Step:
         return float(outcome.loss) if self.synchronise else 0.0
 
     def __call__(self, step: int = 0) -> None:
-        self.gradient(step)
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), float("inf"))
-        if self.synchronise:
-            float(norm)
-        self.optimizer.step()
-        self.average.update(self.network, update=step)
+        with float32_products(tf32=self.tf32):
+            self.gradient(step)
+            norm = nn.utils.clip_grad_norm_(self.network.parameters(), float("inf"))
+            if self.synchronise:
+                float(norm)
+            self.optimizer.step()
+            self.average.update(self.network, update=step)
 
     def flops(self) -> float:
         """Of one image: forward and backward of the network."""
@@ -404,29 +426,94 @@ class Step:
         return 3.0 * count_flops(network, shape=self.shape).forward
 
 
+OBJECTIVES: Final = (
+    "digits",
+    "digits_denoising",
+    "digits_flow_matching",
+    "digits_consistency",
+    "digits_mean_flow",
+    "digits_energy_score",
+    "digits_drifting",
+    "digits_directly_drifting",
+)
+"""A recipe of every built-in objective, on real images."""
+
+
+def gradient_of(
+    check: Check, name: str, device: torch.device, *overrides: str
+) -> tuple[float, Tensor]:
+    """Loss and gradient of a recipe's first step, of weights and draws that are the CPU's."""
+    recipe = check.recipe(name, "train.batch_images=40", *overrides)
+    with tempfile.TemporaryDirectory(dir=check.work) as folder:
+        context = RunContext(
+            recipe=recipe, folder=prepare_folder(recipe, Path(folder) / "run"), device=device
+        )
+        parts = build_for_training(context)
+        training = Training(context=context, parts=parts, log=None)
+        parts.objective.prepare(
+            images=parts.split, flips=False, device=device, progress=no_progress
+        )
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():  # layers that begin at zero would hide what stands before them
+            for parameter in parts.backbone.parameters():
+                if not parameter.any():
+                    parameter.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
+        parts.backbone.train()
+        parts.memory.begin_epoch(0)
+        progress = TrainingProgress(step=0, total_steps=1000, epoch=0)
+        batch = training.reader.read(parts.plan.rows_of_epoch(0, part=training.process_slice)(0))
+        drawn = draw(
+            parts.objective,
+            count=recipe.train.batch_images,
+            shape=parts.split.shape,
+            schedule=parts.schedule,
+            progress=progress,
+            generator=generator,
+            flips=False,
+        )
+        on_device = {n: t.to(device) for n, t in drawn.values.items()}
+        outcome = make_step(
+            training.steps,
+            batch=batch,
+            draws=Draws(values=on_device, flipped=None),
+            memory=parts.memory.read(batch.rows),
+            progress=progress,
+        )
+        outcome.loss.backward()  # type: ignore[no-untyped-call]
+        training.reader.close()
+        training.saver.close()
+        parts.memory.close()
+    gradients = [p.grad.flatten().cpu() for p in parts.backbone.parameters() if p.grad is not None]
+    return float(outcome.loss.detach()), torch.cat(gradients)
+
+
+@section
+def objectives(check: Check) -> None:
+    """Every built-in objective's loss and gradient beside the CPU's, in float32 and bfloat16."""
+    cpu = torch.device("cpu")
+    for name in OBJECTIVES:
+        try:
+            loss, exact = gradient_of(check, name, cpu)
+            found, gradient = gradient_of(check, name, check.device)
+            off = float((gradient - exact).norm() / exact.norm())
+            close = abs(found - loss) <= 1e-4 * abs(loss)
+            note = f"relative; loss {found:.7g}, {loss:.7g}"
+            title = f"{name}: gradient beside the CPU's"
+            check.row("objectives", title, off, note, ok=off <= 1e-4 and close)
+            if name == "digits_mean_flow":  # its derivatives are float32 alone
+                continue
+            lower = 'train.precision="bfloat16"'
+            found, gradient = gradient_of(check, name, check.device, lower)
+            off = float((gradient - exact).norm() / exact.norm())
+            check.row("objectives", "  in bfloat16", off, f"relative; loss {found:.7g}")
+        except Exception as error:  # noqa: BLE001 - the next objective is tried all the same
+            check.row("objectives", name, type(error).__name__, str(error)[:200], ok=False)
+
+
 @section
 def steps(check: Check) -> None:
-    """The objective's step and gradient beside the CPU's; bits that repeat."""
+    """Bits that repeat."""
     batch = 4 if check.reduced else 16
-    here = Step(check, "cifar10", "backbone.dropout=0", batch=batch)
-    cpu = Step(check, "cifar10", "backbone.dropout=0", batch=batch, device=torch.device("cpu"))
-    cpu.network.load_state_dict({n: t.cpu() for n, t in here.network.state_dict().items()})
-    loss = cpu.gradient(draws_on=torch.device("cpu"))
-    exact = torch.cat([p.grad.flatten() for p in cpu.network.parameters() if p.grad is not None])
-    for kind, bound in (("ieee", 1e-4), ("default", 5e-3), ("tf32", 2e-2)):
-        with fp32_as(kind):
-            found = here.gradient(draws_on=torch.device("cpu"))
-        gradient = torch.cat(
-            [p.grad.flatten().cpu() for p in here.network.parameters() if p.grad is not None]
-        )
-        off = float((gradient - exact).norm() / exact.norm())
-        check.row(
-            "steps",
-            f"float32 as {kind}: gradient beside the CPU's, relative",
-            off,
-            f"loss {found:.7g}, {loss:.7g}",
-            ok=off <= bound,
-        )
     ends = []
     for _ in range(2):
         step = Step(check, "cifar10", batch=batch)
@@ -493,108 +580,171 @@ def samples(check: Check) -> None:
 # --------------------------------------------------------------------------- training rates
 
 
+@final
+@define(kw_only=True)
+class Form:
+    """A form of the training step that is timed.
+
+    Attributes:
+        lpips: Pseudo-LPIPS at 224 pixels, whose trunk is in this precision; None for Pseudo-Huber.
+        gib: of the device's memory, about, while it is compiled.
+        cudnn_benchmark: whether cuDNN tries its convolutions and takes the fastest.
+        kernels: whether its kernels are counted too.
+    """
+
+    recipe: str
+    title: str
+    batch: int
+    preset: bool
+    channels_last: bool = False
+    lpips: str | None = None
+    gib: int = 10
+    cudnn_benchmark: bool = False
+    kernels: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.recipe}, {self.title}, batch {self.batch}"
+
+    def step(self, check: Check) -> Step:
+        metric = None
+        if self.lpips is not None:
+            metric = RandomVgg(
+                size=32 if check.reduced else 224,
+                bfloat16=self.lpips == "bfloat16",
+                device=check.device,
+                channels_last=self.lpips == "bfloat16",
+            )
+        last = ("backbone.channels_last=true",) if self.channels_last else ()
+        return Step(
+            check,
+            self.recipe,
+            *last,
+            batch=2 if check.reduced else self.batch,
+            precision=torch.bfloat16 if self.preset else torch.float32,
+            compiled=self.preset and not check.reduced,
+            tf32=self.preset,
+            synchronise=not self.preset,
+            metric=metric,
+        )
+
+
+LPIPS_32: Final = "Pseudo-LPIPS, trunk in TF32"
+LPIPS_16: Final = "Pseudo-LPIPS, trunk in bfloat16"
+FORMS: Final = (
+    Form(recipe="cifar10", title="recipe", batch=256, preset=False, gib=20, kernels=True),
+    Form(recipe="cifar10", title="preset", batch=1024, preset=True, channels_last=True, gib=32,
+         kernels=True),
+    Form(recipe="cifar10", title="preset", batch=256, preset=True, channels_last=True),
+    Form(recipe="cifar10", title="preset, cuDNN's search", batch=1024, preset=True,
+         channels_last=True, gib=32, cudnn_benchmark=True),
+    Form(recipe="cifar10", title="preset without channels last", batch=1024, preset=True, gib=32,
+         kernels=True),
+    Form(recipe="imagenet64", title="preset", batch=128, preset=True, channels_last=True, gib=28,
+         kernels=True),
+    Form(recipe="imagenet64", title="recipe", batch=32, preset=False, gib=17),
+    Form(recipe="cifar10", title="recipe, Pseudo-LPIPS", batch=64, preset=False, lpips="float32"),
+    Form(recipe="cifar10", title=f"preset, {LPIPS_32}", batch=64, preset=True, channels_last=True,
+         lpips="float32", gib=16),
+    Form(recipe="cifar10", title=f"preset, {LPIPS_16}", batch=256, preset=True, channels_last=True,
+         lpips="bfloat16", gib=40, kernels=True),
+)  # fmt: skip
+_FREE_GIB: Final = 66
+"""Of an H100's 80; the sections that run meanwhile need the rest."""
+
+
+@final
+class Precompiled:
+    """Compiles forms in processes of their own, as many at a time as the memory has room for."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._done: dict[str, float] = {}
+        self._failed: dict[str, str] = {}
+        self._began = time.monotonic()
+        self._running: dict[str, tuple[subprocess.Popen[bytes], int]] = {}
+        self._thread: threading.Thread | None = None
+
+    def start(self, forms: list[Form]) -> None:
+        self._thread = threading.Thread(target=self._work, args=(forms,), daemon=True)
+        self._thread.start()
+
+    def _work(self, waiting: list[Form]) -> None:
+        waiting = list(waiting)
+        while waiting or self._running:
+            used = sum(gib for _, gib in self._running.values())
+            fits = next((form for form in waiting if used + form.gib <= _FREE_GIB), None)
+            if fits is not None:
+                waiting.remove(fits)
+                log = (self._check.work / f"compile-{FORMS.index(fits)}.log").open("wb")
+                command = [sys.executable, __file__, "--compile", str(FORMS.index(fits))]
+                process = subprocess.Popen(command, stdout=log, stderr=log)
+                self._running[fits.name] = process, fits.gib
+                continue
+            for name, (process, _) in list(self._running.items()):
+                if process.poll() is not None:
+                    del self._running[name]
+                    self._done[name] = time.monotonic() - self._began
+            time.sleep(0.2)
+
+    def wait(self, form: Form) -> str:
+        """Until it is compiled, or nearly no time is left; in words when that was."""
+        while self._thread is not None and self._thread.is_alive() and form.name not in self._done:
+            if self._check.seconds_left < 30:
+                return "not compiled in time"
+            time.sleep(0.2)
+        return f"compiled after {self._done.get(form.name, 0.0):.0f} s"
+
+    def stop(self) -> None:
+        for process, _ in list(self._running.values()):
+            process.kill()
+
+
 @section
 def rates(check: Check) -> None:
-    """Training steps in the recipe's form and in faster ones."""
-    bf16 = torch.bfloat16
-    last = "backbone.channels_last=true"
+    """Training steps in the recipe's form and in that of the preset."""
     peak = next((r["value"] for r in check.rows if r["name"] == "matrix product, bfloat16"), None)
-    plan: list[tuple[str, str, tuple[str, ...], dict[str, Any]]] = [
-        ("cifar10", "recipe: float32", (), {"batch": 256}),
-        ("cifar10", "bfloat16", (), {"batch": 256, "precision": bf16}),
-        ("cifar10", "bfloat16, channels last", (last,), {"batch": 256, "precision": bf16}),
-        (
-            "cifar10",
-            "bfloat16, channels last, no waiting, fused",
-            (last,),
-            {"batch": 256, "precision": bf16, "synchronise": False, "fused": True},
-        ),
-        (
-            "cifar10",
-            "bfloat16, channels last, no waiting, fused, compiled",
-            (last,),
-            {
-                "batch": 256,
-                "precision": bf16,
-                "synchronise": False,
-                "fused": True,
-                "compiled": True,
-            },
-        ),
-        (
-            "cifar10",
-            "the same, 1,024 images",
-            (last,),
-            {
-                "batch": 1024,
-                "precision": bf16,
-                "synchronise": False,
-                "fused": True,
-                "compiled": True,
-            },
-        ),
-        ("cifar10", "recipe: Pseudo-LPIPS at 224, float32", (), {"batch": 64, "lpips": False}),
-        (
-            "cifar10",
-            "Pseudo-LPIPS at 224, all bfloat16, channels last",
-            (last,),
-            {"batch": 64, "lpips": True, "precision": bf16},
-        ),
-        ("imagenet64", "recipe: float32, Pseudo-Huber", (), {"batch": 32}),
-        ("imagenet64", "bfloat16, channels last", (last,), {"batch": 128, "precision": bf16}),
-    ]
-    for name, title, overrides, how in plan:
-        if check.reduced and how.get("compiled"):
+    # What needs no compilation first, in the time in which the rest is compiled.
+    for form in sorted(FORMS, key=lambda form: form.preset):
+        if check.seconds_left < 25 and not check.reduced:
+            check.row("rates", form.name, "skipped", "no time left")
             continue
-        if check.seconds_left < (150 if how.get("compiled") else 20):
-            check.row("rates", f"{name}, {title}", "skipped", "no time left")
-            continue
+        torch.backends.cudnn.benchmark = form.cudnn_benchmark
         try:
-            rate_of(check, name, title, overrides, dict(how), peak)
-        except torch.cuda.OutOfMemoryError as error:
-            check.row("rates", f"{name}, {title}", "out of memory", str(error)[:120])
+            compiled = check.precompiled.wait(form) if form.preset and check.precompiled else ""
+            if compiled.startswith("not"):
+                check.row("rates", form.name, "skipped", compiled)
+                continue
+            rate_of(check, form, peak, compiled)
+        except Exception as error:  # noqa: BLE001 - the next form is tried all the same
+            check.row("rates", form.name, type(error).__name__, str(error)[:200], ok=False)
+        finally:
+            torch.backends.cudnn.benchmark = False
         if check.cuda:
             torch.cuda.empty_cache()
         torch._dynamo.reset()
 
 
-def rate_of(
-    check: Check,
-    name: str,
-    title: str,
-    overrides: tuple[str, ...],
-    how: dict[str, Any],
-    peak: float | None,
-) -> None:
-    if check.reduced:
-        how["batch"] = 2
-    if "lpips" in how:
-        bfloat16 = how.pop("lpips")
-        how["metric"] = RandomVgg(
-            size=32 if check.reduced else 224,
-            bfloat16=bfloat16,
-            device=check.device,
-            channels_last=bfloat16,
-        )
+def rate_of(check: Check, form: Form, peak: float | None, compiled: str) -> None:
     if check.cuda:
         torch.cuda.reset_peak_memory_stats()
     began = time.perf_counter()
-    step = Step(check, name, *overrides, **how)
+    step = form.step(check)
     step()
     check.wait()
     first = time.perf_counter() - began
-    seconds = check.seconds(step, repeat=8, warm=2)
+    seconds = check.seconds(step, repeat=8, warm=3)
     rate = step.flops() * step.batch / seconds / 1e12
-    share = f", {100 * rate / peak:.0f} % of a bf16 product" if peak and check.cuda else ""
+    share = f", {100 * rate / peak:.1f} % of a bf16 product" if peak and check.cuda else ""
     memory = f", {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if check.cuda else ""
     check.row(
         "rates",
-        f"{name}, {title}, batch {step.batch}",
+        form.name,
         1e3 * seconds,
         f"ms; {step.batch / seconds:.0f} images/s; network {rate:.0f} TFLOP/s{share}{memory}; "
-        f"first {first:.0f} s",
+        f"first {first:.0f} s; {compiled}",
     )
-    if check.cuda and title == "bfloat16, channels last" and name == "cifar10":
+    if check.cuda and form.kernels:
         synchronisations(check, step)
         kernels(check, step)
 
@@ -620,6 +770,8 @@ def synchronisations(check: Check, step: Step) -> None:
 
 
 KINDS: Final = (
+    ("fused reductions", "^triton_(red|per)"),
+    ("fused elementwise", "^triton_"),
     ("matrix and convolution", r"gemm|conv|xmma|cutlass|wgrad|dgrad|nvjet|sm90"),
     ("layout", "nchw|nhwc|transpose"),
     ("group norm", "group|rowwise|norm"),
@@ -638,12 +790,14 @@ def kernels(check: Check, step: Step) -> None:
         step(2)
         check.wait()
     spent: Counter[str] = Counter()
+    by_name: Counter[str] = Counter()
     count = 0
     for event in profiled.events() or ():
         if event.device_type.name == "CUDA":
             name = event.name.lower()
             kind = next((k for k, pattern in KINDS if re.search(pattern, name)), "other")
             spent[kind] += event.device_time
+            by_name[event.name[:64]] += event.device_time
             count += 1
     busy = sum(spent.values())
     check.row("rates", "  kernels in that step", count, f"{busy / 1e3:.1f} ms busy")
@@ -651,6 +805,8 @@ def kernels(check: Check, step: Step) -> None:
         check.row(
             "rates", f"    {kind}", microseconds / 1e3, f"ms, {100 * microseconds / busy:.0f} %"
         )
+    for name, microseconds in by_name.most_common(12):
+        check.row("rates", f"      {name}", microseconds / 1e3, "ms")
 
 
 # --------------------------------------------------------------------------- LPIPS
@@ -869,7 +1025,7 @@ def commands(check: Check) -> None:
         "backbone.checkpointing=true",
     )
     if not check.reduced:
-        trained("compiled", "f", s, "train.compile=true")
+        trained("--preset gpu", "f", "--preset", "gpu")
     trained("one process of DDP (NCCL)", "g", "--nproc", 1)
     check.row("commands", "  DDP of one beside none: largest difference", apart(check, "a", "g"))
     trained(
@@ -898,6 +1054,22 @@ def commands(check: Check) -> None:
             f"samples-{where}",
         )
     tried(check, "export as a torch program", "export", "a", "--format", "torch", "--out", "a.pt2")
+    exported(check, check.work / "a.pt2")
+
+
+def exported(check: Check, path: Path) -> None:
+    """The exported generator's images on the device beside the CPU's."""
+    from torch.export.passes import move_to_device_pass
+
+    given = (*(torch.randn(8, 1, 8, 8) for _ in range(2)), torch.arange(8))
+    with torch.no_grad():
+        on_cpu: Any = torch.export.load(path).module()
+        exact = on_cpu(*given)
+        moved: Any = move_to_device_pass(torch.export.load(path), str(check.device)).module()
+        found = moved(*(tensor.to(check.device) for tensor in given)).cpu()
+    gap = float((found - exact).abs().max())
+    title = "  the exported program on the device: largest difference to the CPU"
+    check.row("commands", title, gap, ok=gap <= PROMISED)
 
 
 def stopped(check: Check, folder: str, command: list[object]) -> None:
@@ -930,6 +1102,19 @@ def stopped(check: Check, folder: str, command: list[object]) -> None:
     )
 
 
+ORDER: Final = (
+    "machine",
+    "objectives",
+    "stores",
+    "samples",
+    "rates",
+    "commands",
+    "sampling",
+    "perceptual",
+    "steps",
+)
+
+
 @click.command()
 @click.option("--device", default="auto", show_default=True, help="auto, cuda or cpu.")
 @click.option(
@@ -944,12 +1129,21 @@ def stopped(check: Check, folder: str, command: list[object]) -> None:
 )
 @click.option("--only", default="", help="Names of sections, separated by commas.")
 @click.option("--reduced", is_flag=True, help="Small networks and few steps, as on a CPU.")
-def main(device: str, out: Path, minutes: float, only: str, reduced: bool) -> None:  # noqa: FBT001
+@click.option("--compile", "form", type=int, hidden=True, help="Compile one of the forms and stop.")
+def main(
+    device: str,
+    out: Path,
+    minutes: float,
+    only: str,
+    reduced: bool,  # noqa: FBT001
+    form: int | None,
+) -> None:
     """Print a table, write it as JSON; the exit code is the number of rows that failed."""
     warnings.filterwarnings("ignore")
     cuda = torch.cuda.is_available() and device != "cpu"
     with tempfile.TemporaryDirectory() as work:
         os.environ.setdefault("DDDM_CACHE", str(Path(work) / "cache"))
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(work) / "inductor"))
         check = Check(
             device=choose_device("cuda" if cuda else "cpu"),  # as commands do, with its settings
             reduced=reduced or not cuda,
@@ -957,9 +1151,14 @@ def main(device: str, out: Path, minutes: float, only: str, reduced: bool) -> No
             out=out.absolute(),
             ends=time.monotonic() + 60 * minutes,
         )
-        chosen = (
-            only.split(",") if only else [name for name in SECTIONS if name != "rates"] + ["rates"]
-        )
+        if form is not None:
+            FORMS[form].step(check)()
+            check.wait()
+            return
+        chosen = only.split(",") if only else list(ORDER)
+        if check.cuda and not check.reduced and "rates" in chosen:
+            check.precompiled = Precompiled(check)
+            check.precompiled.start([one for one in FORMS if one.preset])
         for name in chosen:
             if check.seconds_left < 15 and not check.reduced:
                 check.row(name, "skipped", "", "no time left")
@@ -979,6 +1178,8 @@ def main(device: str, out: Path, minutes: float, only: str, reduced: bool) -> No
             check.row(name, "section took", time.monotonic() - began, "s")
             if check.cuda:
                 torch.cuda.empty_cache()
+        if check.precompiled is not None:
+            check.precompiled.stop()
         failed = sum(row["ok"] is False for row in check.rows)
         check.row("all", "rows that failed", failed)
     sys.exit(min(failed, 99))

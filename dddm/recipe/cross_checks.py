@@ -273,6 +273,10 @@ def _objective(
     if train is not None and needs.derivatives > 0 and train.compile:
         what = f"compile: the forward-mode derivatives of {name} cannot be compiled"
         yield ("train", "compile"), what, "write compile = false"
+    if train is not None and needs.derivatives > 0 and train.precision != "float32":
+        # torch's autocast casts the weights of a convolution there, and not its input.
+        what = f"precision: the forward-mode derivatives of {name} need float32"
+        yield ("train", "precision"), what, 'write precision = "float32"'
 
 
 def _times(

@@ -6,7 +6,7 @@
     channels last    where the network has the option
     on the device    training images and target store
 
-An objective that needs forward-mode derivatives can have neither of `compile` and `channels last`.
+An objective that needs forward-mode derivatives can have only the second and the last of them.
 So its results are another rounding of the recipe's, and another dropout.
 """
 
@@ -32,10 +32,10 @@ def with_gpu_preset(
 
 
 def _overrides(recipe: Recipe) -> Iterator[str]:
-    yield 'train.precision="bfloat16"'
     yield "train.tf32=true"
     yield "train.data_on_device=true"
     if recipe.needs.derivatives == 0:
+        yield 'train.precision="bfloat16"'
         yield "train.compile=true"
         if hasattr(recipe.backbone.options, "channels_last"):
             yield "backbone.channels_last=true"

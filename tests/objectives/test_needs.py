@@ -80,6 +80,13 @@ class Unmet(NamedTuple):
             "write compile = false",
         ),
         Unmet(
+            "flowing",
+            ("[train]\n", '[train]\nprecision = "bfloat16"\n'),
+            '"bfloat16"',
+            "the forward-mode derivatives of the objective flowing need float32",
+            'write precision = "float32"',
+        ),
+        Unmet(
             "plain",
             ('estimate = "none"', 'estimate = "attention"'),
             "[backbone]",

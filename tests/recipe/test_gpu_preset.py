@@ -47,6 +47,7 @@ def test_any_recipe_can_take_it(name: str) -> None:
     """Forward-mode derivatives cannot be compiled, and an objective may have no store."""
     found = with_preset(name)
     assert found.train.compile == (name != "digits_mean_flow")
+    assert found.train.precision == ("bfloat16" if found.train.compile else "float32")
 
 
 def test_tf32_is_allowed_within_a_step_alone() -> None:
