@@ -1,6 +1,7 @@
 """`dddm sample`: generates samples from a trained run."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 from click.shell_completion import CompletionItem
@@ -98,6 +99,16 @@ def _complete_sampler(
     show_default=True,
     help="Images computed together.  Another size changes images by rounding errors.",
 )
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Precision of the network.  bfloat16 changes images by more than another device does.",
+)
+@click.option(
+    "--compile/--no-compile", "compiled", help="Compile the network first: a minute or more."
+)
 @nproc_option
 @device_option
 @json_option
@@ -118,6 +129,8 @@ def sample(  # noqa: PLR0917 - click passes them by name
     best: bool,  # noqa: FBT001 - click passes it by name
     out: Path | None,
     block_images: int,
+    precision: Literal["float32", "bfloat16"],
+    compiled: bool,  # noqa: FBT001 - click passes it by name
     nproc: int | None,
     device: str,
     as_json: bool,  # noqa: FBT001 - click passes it by name
@@ -137,6 +150,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
       dddm sample --sampler annealed --steps 10 --guidance 2
       dddm sample --steps 1000 --tolerance 1e-4
       dddm sample --images 50000 --steps 1 --steps 2 --steps 1000 --nproc 8
+      dddm sample --images 50000 --steps 1000 --precision bfloat16 --compile --block 512
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.train.stopping import stop_on_signals
 
@@ -158,6 +172,8 @@ def sample(  # noqa: PLR0917 - click passes them by name
             labels=None if labels is None else tuple(labels.split(",")),
             separate=True,
             block_images=block_images,
+            precision=precision,
+            compile=compiled,
         )
         if nproc is None or is_worker():
             from dddm.generate.generate import generate_from_run

@@ -52,6 +52,12 @@ class ScheduledDenoiser(Denoiser):
         compiled: bool = False,
         takes_latent: bool = False,
     ) -> None:
+        self._given: dict[str, Any] = {
+            "schedule": schedule,
+            "backbone": backbone,
+            "parametrization": parametrization,
+            "takes_latent": takes_latent,
+        }
         self._schedule = schedule
         self._takes_latent = takes_latent
         self._parametrization = schedule if parametrization is None else parametrization
@@ -70,6 +76,10 @@ class ScheduledDenoiser(Denoiser):
     @property
     def takes_latent(self) -> bool:
         return self._takes_latent
+
+    def computed(self, *, precision: torch.dtype, compiled: bool) -> "ScheduledDenoiser":
+        """The same network in another precision, or compiled."""
+        return ScheduledDenoiser(**self._given, precision=precision, compiled=compiled)
 
     def begin(
         self, *, x_t: Tensor, t: Tensor, label: Tensor | None, second_time: Tensor | None = None

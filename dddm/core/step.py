@@ -143,6 +143,15 @@ def _frozen_pass(state: Tensor, *, device: torch.device) -> Iterator[None]:
         yield
 
 
+def finite_rows(outcome: Outcome, *, rows: int) -> Tensor:
+    """Whose loss and new memory are finite, (B,), bool, on the device."""
+    finite_B = outcome.loss.detach().isfinite().expand(rows)
+    for values in (outcome.loss_B, *outcome.memory.values()):
+        if values is not None:
+            finite_B = finite_B & values.detach().reshape(rows, -1).isfinite().all(1)
+    return finite_B
+
+
 def refuse_not_finite(
     outcome: Outcome,
     *,
@@ -160,10 +169,7 @@ def refuse_not_finite(
     Raises:
         TrainingFailed: with the step, the images and the terms.
     """
-    finite_B = outcome.loss.detach().isfinite().expand(len(batch.index))
-    for rows in (outcome.loss_B, *outcome.memory.values()):
-        if rows is not None:
-            finite_B = finite_B & rows.detach().reshape(len(rows), -1).isfinite().all(1)
+    finite_B = finite_rows(outcome, rows=len(batch.index))
     if bool(finite_B.all()):
         return
     bad = (~finite_B).nonzero().flatten().cpu()

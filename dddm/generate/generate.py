@@ -304,6 +304,9 @@ def _identity(spec: SampleSpec, *, steps: int, generator: Generator) -> dict[str
         "weights": generator.weights,
         "checkpoint": {"step": generator.step, "sha256": generator.checkpoint_sha256},
         "block_images": spec.block_images,
+        # None, which older manifests lack too, for what is usual.
+        "precision": None if spec.precision == "float32" else spec.precision,
+        "compiled": spec.compile or None,
     }
 
 

@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from typing import Final, final
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 
 from dddm.core.denoiser import ScheduledDenoiser
 from dddm.errors import DataError, UsageError
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.sampler import Denoiser
-from dddm.recipe.model import ComponentConfig, Recipe
+from dddm.recipe.model import ComponentConfig, Recipe, SampleSpec
 from dddm.train import checkpoint as checkpoints
 from dddm.train.context import RunContext
+from dddm.train.device import refuse_without_compiler
 from dddm.train.network import build_parametrization, build_schedule, instantiate_backbone
-from dddm.train.training import ema_group
+from dddm.train.training import PRECISIONS, ema_group
 from dddm.train.versions import mismatch_remedy
 
 
@@ -45,6 +46,16 @@ class Generator:
     weights: str
     objective: ComponentConfig | None = None
     no_class: int | None = None
+
+    def computing(self, spec: SampleSpec) -> "Generator":
+        """The same, whose network computes as `spec` says."""
+        if spec.precision == "float32" and not spec.compile:
+            return self
+        assert isinstance(self.model, ScheduledDenoiser)
+        if spec.compile:
+            refuse_without_compiler(self.device, where="compile")
+        precision = PRECISIONS[spec.precision]
+        return evolve(self, model=self.model.computed(precision=precision, compiled=spec.compile))
 
 
 @final

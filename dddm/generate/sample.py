@@ -24,6 +24,7 @@ from dddm.recipe.model import Guidance, SampleSpec
 from dddm.recipe.sampler_fit import misfits
 from dddm.support.images import to_uint8
 from dddm.support.noise import noise_by_index
+from dddm.support.single_thread_executor import single_thread_executor
 
 NOISE_OF_X_T: Final = "sample x_T"
 """What the noise in x_T is for, in `noise_by_index`."""
@@ -234,16 +235,34 @@ def generate_blocks(
         ValueError: if the schedule has fewer times than there are steps.
     """
     each = evaluations_per_image(spec, sampler=sampler)
-    for done, number in enumerate(range(spec.blocks) if numbers is None else numbers):
+    generator = generator.computing(spec)
+    wanted = list(range(spec.blocks) if numbers is None else numbers)
+    # While one block is computed, a thread draws what the next begins with.
+    thread = single_thread_executor("dddm-noise")
+    try:
+        ahead = [thread.submit(_first_noise, number, spec, generator) for number in wanted[:1]]
+        for done, number in enumerate(wanted):
 
-        def within_block(evaluations: int, done: int = done) -> None:
-            progress(done, done * each + evaluations)
+            def within_block(evaluations: int, done: int = done) -> None:
+                progress(done, done * each + evaluations)
 
-        block = _generate_block(
-            number, spec=spec, generator=generator, sampler=sampler, progress=within_block
-        )
-        progress(done + 1, (done + 1) * each)
-        yield block
+            noise = ahead.pop().result()
+            ahead += [
+                thread.submit(_first_noise, following, spec, generator)
+                for following in wanted[done + 1 : done + 2]
+            ]
+            block = _generate_block(
+                number,
+                noise,
+                spec=spec,
+                generator=generator,
+                sampler=sampler,
+                progress=within_block,
+            )
+            progress(done + 1, (done + 1) * each)
+            yield block
+    finally:
+        thread.shutdown(wait=True, cancel_futures=True)
 
 
 def generate_images(
@@ -261,24 +280,39 @@ def generate_images(
     }
 
 
+def _images_of(number: int, spec: SampleSpec) -> Tensor:
+    """Numbers of the images of a block, (B,)."""
+    first = number * spec.block_images
+    return torch.arange(first, first + spec.block_images)
+
+
+def _noise_for(purpose: str, index_B: Tensor, spec: SampleSpec, generator: Generator) -> Tensor:
+    shape = generator.shape.as_tuple
+    return noise_by_index(seed=spec.seed, purpose=purpose, index=index_B, shape=shape)
+
+
+def _first_noise(number: int, spec: SampleSpec, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Of x_T, and the first estimate, (B, C, H, W) each, on the CPU."""
+    index_B = _images_of(number, spec)
+    x_T_BCHW, estimate_BCHW = (
+        _noise_for(purpose, index_B, spec, generator)
+        for purpose in (NOISE_OF_X_T, "sample estimate")
+    )
+    return x_T_BCHW, estimate_BCHW
+
+
 def _generate_block(
     number: int,
+    noise: tuple[Tensor, Tensor],
     *,
     spec: SampleSpec,
     generator: Generator,
     sampler: Sampler,
     progress: Callable[[int], None],
 ) -> Block:
-    first = number * spec.block_images
-    index_B = torch.arange(first, first + spec.block_images)
-
-    def noise_for(purpose: str) -> Tensor:
-        shape = generator.shape.as_tuple
-        noise_BCHW = noise_by_index(seed=spec.seed, purpose=purpose, index=index_B, shape=shape)
-        return noise_BCHW.to(generator.device)
-
-    x_T_BCHW = generator.model.schedule.prior(noise=noise_for(NOISE_OF_X_T))
-    estimate_BCHW = noise_for("sample estimate")
+    index_B = _images_of(number, spec)
+    x_T_BCHW, estimate_BCHW = (tensor.to(generator.device) for tensor in noise)
+    x_T_BCHW = generator.model.schedule.prior(noise=x_T_BCHW)
     label_B = labels_of(spec, index_B, classes=generator.classes)
     images: dict[int, Tensor] = {}
     change: dict[int, Tensor] = {}
@@ -298,7 +332,9 @@ def _generate_block(
             first_estimate=estimate_BCHW,
             label=None if label_B is None else label_B.to(generator.device),
             steps=steps,
-            noise=lambda step: noise_for(f"sample step {step}"),
+            noise=lambda step: _noise_for(f"sample step {step}", index_B, spec, generator).to(
+                generator.device
+            ),
         )
         for step, now_BCHW in enumerate(estimates, start=1):
             if step in recorded:

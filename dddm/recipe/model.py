@@ -245,6 +245,20 @@ class SampleSettings:
         help="Two noise levels s/a: samples are guided above the first and up to the second.  "
         "Without it they are guided at every time.",
     )
+    precision: Literal["float32", "bfloat16"] = option(
+        "float32",
+        help="Precision of the network; everything else of a sample is float32.  Samples in "
+        "bfloat16 differ from those in float32 by more than devices do.",
+    )
+    compile: bool = option(
+        default=False, help="Compile the network with torch.compile, which takes a minute or more."
+    )
+    block_images: int = option(
+        BLOCK_IMAGES,
+        at_least=1,
+        help="Images computed together; a GPU wants some hundreds.  Another number changes images "
+        "by rounding errors.",
+    )
 
 
 @final
@@ -333,6 +347,8 @@ class SampleSpec:
         labels: names or numbers of classes that images take in turn; None takes all in turn.
         separate: whether each image is also written as a PNG of its own.
         block_images: how many images are computed together.
+        precision: of the network, `float32` or `bfloat16`.
+        compile: whether to torch.compile it.
 
     Raises:
         UsageError: for a number that is too small.
@@ -346,6 +362,8 @@ class SampleSpec:
     labels: tuple[str, ...] | None = None
     separate: bool = False
     block_images: int = BLOCK_IMAGES
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
 
     def __attrs_post_init__(self) -> None:
         for name, value, least in (

@@ -133,6 +133,9 @@ def _check(reader: Reader) -> Recipe | None:
                     images=table.images,
                     seed=seed,
                     guidance=Guidance.make(table.guidance, table.guidance_interval),
+                    block_images=table.block_images,
+                    precision=table.precision,
+                    compile=table.compile,
                 )
                 for sampler, table in sample
                 for seed in range(table.seed, table.seed + table.seeds)

@@ -72,8 +72,8 @@ def float32_products(*, tf32: bool) -> Iterator[None]:
         _allow_tf32(allowed=before)
 
 
-def refuse_without_compiler(device: torch.device) -> None:
-    """Refuse `train.compile` where torch.compile could only fail, in the first step and at length.
+def refuse_without_compiler(device: torch.device, *, where: str = "train.compile") -> None:
+    """Refuse `compile` where torch.compile could only fail, at the first call and at length.
 
     Raises:
         EnvironmentProblem: on a CPU without a C++ compiler, on a GPU without triton.
@@ -89,6 +89,6 @@ def refuse_without_compiler(device: torch.device) -> None:
         return
     raise EnvironmentProblem(
         f"torch.compile needs {missing} on this machine",
-        where="train.compile",
+        where=where,
         remedy=f"{remedy}, or write compile = false",
     )

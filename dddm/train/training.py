@@ -129,6 +129,14 @@ class Training:
         )
 
     @property
+    def reads_late(self) -> bool:
+        """Whether the host reads the numbers of a step when the device has been given the next.
+
+        Not under float16, whose loss scale depends on them.
+        """
+        return self.context.device.type == "cuda" and not self.scaler.is_enabled()
+
+    @property
     def process_slice(self) -> slice:
         """Which rows of each batch are this process's."""
         processes = self.context.processes

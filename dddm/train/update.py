@@ -3,6 +3,7 @@
 from typing import Final
 
 import torch
+from torch import Tensor
 
 from dddm.errors import TrainingFailed
 from dddm.interfaces.objective import Batch, Outcome
@@ -22,13 +23,8 @@ def update_weights(training: Training) -> float:
         TrainingFailed: if the norm is not finite, before the optimizer sees it; under float16,
             only if that happens many times in a row.
     """
-    limit = training.context.recipe.train.gradient_clip
     training.scaler.unscale_(training.parts.optimizer)
-    norm = float(
-        torch.nn.utils.clip_grad_norm_(
-            training.parts.backbone.parameters(), float("inf") if limit is None else limit
-        )
-    )
+    norm = float(_clip(training))
     overflowed = not norm < float("inf")
     if overflowed:
         _count_overflow(training, norm)
@@ -36,20 +32,47 @@ def update_weights(training: Training) -> float:
     training.scaler.update()
     if not overflowed:
         training.position.overflows = 0
-        for average in (training.ema, *training.extra_emas.values()):
-            average.update(training.parts.backbone, update=training.position.step)
+        _update_averages(training)
     return norm
+
+
+def update_weights_unread(training: Training) -> Tensor:
+    """The same without float16, and without waiting for the device, where the norm stays."""
+    norm = _clip(training)
+    training.parts.optimizer.step()
+    _update_averages(training)
+    return norm
+
+
+def refuse_norm(training: Training, norm: float, *, where: str) -> None:
+    """Refuse a gradient whose norm is not finite.
+
+    Raises:
+        TrainingFailed: if it is not.
+    """
+    if not norm < float("inf"):
+        raise TrainingFailed(
+            f"the gradient's norm is {norm}", where=where, remedy=remedy_for_gradient(training)
+        )
+
+
+def _clip(training: Training) -> Tensor:
+    limit = training.context.recipe.train.gradient_clip
+    return torch.nn.utils.clip_grad_norm_(
+        training.parts.backbone.parameters(), float("inf") if limit is None else limit
+    )
+
+
+def _update_averages(training: Training) -> None:
+    for average in (training.ema, *training.extra_emas.values()):
+        average.update(training.parts.backbone, update=training.position.step)
 
 
 def _count_overflow(training: Training, norm: float) -> None:
     position = training.position
     where = f"step {position.step + 1}, epoch {position.epoch}"
     if not training.scaler.is_enabled():
-        raise TrainingFailed(
-            f"the gradient's norm is {norm}",
-            where=where,
-            remedy=remedy_for_gradient(training),
-        )
+        refuse_norm(training, norm, where=where)
     position.overflows += 1
     if position.overflows >= _MOST_OVERFLOWS:
         raise TrainingFailed(

@@ -71,7 +71,8 @@ class Progress:
             objective=self._recipe.objective,
             no_class=no_class_of(self._recipe, classes=parts.split.classes),
         )
-        spec = evolve(self._spec, steps=tuple(steps), images=images)
+        # Not compiled: that takes longer than these few images.
+        spec = evolve(self._spec, steps=tuple(steps), images=images, compile=False)
         return generate_images(spec, generator=generator, sampler=self._sampler)
 
     def _draw_grid(self, training: Training) -> None:

@@ -17,7 +17,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from dddm.core.flops import Flops
 from dddm.errors import RecipeError
 from dddm.interfaces.info import DatasetInfo, ImageShape
-from dddm.interfaces.objective import Outcome
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.train import loop
@@ -61,7 +60,7 @@ def counted_in_training(
     found: list[float] = []
     original = loop._forward_and_backward
 
-    def count(*args: Any, **more: Any) -> Outcome:
+    def count(*args: Any, **more: Any) -> Any:
         distances = _Distances()
         with FlopCounterMode(display=False) as counter, distances:
             outcome = original(*args, **more)

@@ -26,6 +26,6 @@ def test_only_what_all_processes_know_of_counts(*, before: bool, after: bool) ->
     training: Any = SimpleNamespace(
         context=SimpleNamespace(stop=stop, processes=SimpleNamespace(count=2, sums=sums))
     )
-    loss, _, stopping = train._share(training, Outcome(loss=torch.tensor(3.0)))
+    loss, _, stopping = train._share(training, Outcome(loss=torch.tensor(3.0)), own=[3.0])
     assert loss == 3
     assert stopping is before
