@@ -3,6 +3,7 @@
 import click
 
 from dddm.cli.options import catalogue_of, json_option, overrides_option, recipe_argument, show_json
+from dddm.errors import printable
 
 
 @click.command()
@@ -30,7 +31,7 @@ def check(ctx: click.Context, recipe: str, overrides: tuple[str, ...], as_json: 
         show_json({**facts, "entries": sums} if sums else facts)
     elif entries:
         for warning in read.warnings if isinstance(read, Sweep) else ():
-            click.echo(f"warning: {warning}", err=True)
+            click.echo(printable(f"warning: {warning}"), err=True)
         names = ", ".join(entry.name for entry in entries)
         seeds = ", ".join(map(str, read.training_seeds)) if isinstance(read, Sweep) else ""
         each = f"; each with the training seeds {seeds}" if seeds else ""

@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Raises:
         SystemExit: always, with the exit code.
     """
+    _open_closed_streams()
     try:
         code = _run(arguments)
     except KeyboardInterrupt:
@@ -35,6 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
         record_exit_code(code)
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """After `>&-` the first file that is opened would be standard output, and be printed into."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, mode))
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.shell_completion import CompletionItem
 
-from dddm.errors import StoppedEarly, UsageError
+from dddm.errors import StoppedEarly, UsageError, printable
 
 if TYPE_CHECKING:
     from dddm.interfaces.plugin import Kind
@@ -124,7 +124,7 @@ def run_workers(ctx: click.Context, *, processes: int) -> int:
 
 def show_json(value: Any) -> None:
     """Print a value as JSON on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    click.echo(printable(json.dumps(value, indent=2, ensure_ascii=False, default=str)))
 
 
 def find_trained(ctx: click.Context, run: Path | None) -> "tuple[RunFolder, Recipe]":

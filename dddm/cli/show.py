@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dddm.cli.options import catalogue_of, json_option, overrides_option, recipe_argument, show_json
+from dddm.errors import printable
 
 if TYPE_CHECKING:
     from dddm.recipe.sweep import Entry
@@ -56,9 +57,10 @@ def show(  # noqa: PLR0917 - click passes them by name
         show_json(facts | of_sweep)
     elif origin:
         for line in (*to_lines(read), *sweep_to_lines(entries, training_seeds=seeds)):
-            click.echo(line)
+            click.echo(printable(line))
     else:
-        click.echo(to_toml(read, entries=entries, training_seeds=seeds), nl=False)
+        text = to_toml(read, entries=entries, training_seeds=seeds)
+        click.echo(printable(text), nl=False)
 
 
 def _facts(entry: "Entry") -> dict[str, Any]:

@@ -38,6 +38,7 @@ from dddm.interfaces.data_report import Problem, ProgressCallback
 from dddm.support.cache import key_of
 from dddm.support.files import (
     atomic_write_text,
+    is_file,
     path_exists,
     raise_on_disk_full,
     sync_file,
@@ -227,11 +228,11 @@ def _resume(part: Path, plan: PackPlan, *, key: str) -> dict[int, _Written]:
         if header != _progress_header(plan, key):
             return {}
         for file, dtype, shape in _array_files(part, plan):
-            array = np.load(file, mmap_mode="r", allow_pickle=False)
+            array = np.lib.format.open_memmap(file, mode="r")
             if (array.dtype, array.shape) != (np.dtype(dtype), shape):
                 return {}
         written = {line.pop("chunk"): _Written(**line) for line in finished}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
     atomic_write_text(path, text + "\n")
     return written
@@ -395,6 +396,10 @@ def verify_packed(folder: Path, *, key: str | None, progress: ProgressCallback) 
 
     for name, known in packed.splits.items():
         shape = (known.images, *packed.shape.as_tuple)
+        absent = [file for file in known.files if not is_file(folder / file)]
+        if absent:
+            problems += [damaged(file, "cannot be read") for file in absent]
+            continue
         try:
             found = _checksum_split(folder, name, shape, packed.classes, counter=counter)
         except OSError as error:

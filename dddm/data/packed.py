@@ -5,9 +5,10 @@ Shapes: N images, B of them in a batch, R = C·H·W bytes in an image.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from attrs import evolve
 from torch import Tensor
@@ -103,7 +104,7 @@ class PackedSplit(Split):
         """Map the images and read the labels.
 
         Raises:
-            DataError: if a file's size differs from the manifest's.
+            DataError: if a file differs in size or shape from the manifest, or a label is no class.
         """
         info = packed.splits[name]
         for file, known in info.files.items():
@@ -111,13 +112,16 @@ class PackedSplit(Split):
         self._shape = packed.shape
         self._classes = packed.classes
         self._manifest = info.manifest
-        # "c", copy on write: torch warns about read-only memory, and the file must not change.
-        images = np.load(folder / images_file(name), mmap_mode="c", allow_pickle=False)
-        self._rows_NR = torch.from_numpy(np.asarray(images)).view(info.images, packed.shape.values)
+        shape = (info.images, *packed.shape.as_tuple)
+        images = _map(folder / images_file(name), dtype="|u1", shape=shape)
+        self._rows_NR = torch.from_numpy(images).view(info.images, packed.shape.values)
         self._labels_N: Tensor | None = None
         if packed.classes:
-            labels = np.load(folder / labels_file(name), allow_pickle=False)
-            self._labels_N = torch.from_numpy(labels.astype(np.int64))
+            path = folder / labels_file(name)
+            labels = _map(path, dtype="<i8", shape=shape[:1]).astype(np.int64)
+            if labels.min() < 0 or labels.max() >= len(packed.classes):
+                raise _damaged(path, f"has labels outside 0…{len(packed.classes) - 1}")
+            self._labels_N = torch.from_numpy(labels)
 
     def __len__(self) -> int:
         return len(self._rows_NR)
@@ -157,8 +161,26 @@ def _check_size(path: Path, known: int) -> None:
     found = path.stat().st_size if path.is_file() else None
     if found != known:
         state = "is missing" if found is None else f"has {found:,} bytes instead of {known:,}"
-        raise DataError(
-            f"the packed images are damaged: {path.name} {state}",
-            where=str(path),
-            remedy=f"remove {path.parent}; the same command packs the images again",
-        )
+        raise _damaged(path, state)
+
+
+def _map(path: Path, *, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Map an array, compared with what it must be before it is used.
+
+    Copy on write: torch warns about read-only memory, and the file must not change.
+    """
+    try:
+        array = np.lib.format.open_memmap(path, mode="c")
+    except Exception as error:  # damage leads to exceptions of many types
+        raise _damaged(path, f"cannot be read: {error}") from error
+    if (array.dtype, array.shape, array.flags.c_contiguous) != (np.dtype(dtype), shape, True):
+        raise _damaged(path, f"is {array.dtype} {array.shape} instead of {dtype} {shape}")
+    return np.asarray(array)
+
+
+def _damaged(path: Path, state: str) -> DataError:
+    return DataError(
+        f"the packed images are damaged: {path.name} {state}",
+        where=str(path),
+        remedy=f"remove {path.parent}; the same command packs the images again",
+    )

@@ -19,8 +19,10 @@ from attrs import frozen
 
 from dddm.errors import DataError
 from dddm.interfaces.info import ImageShape
+from dddm.support.files import read_file
 
 FORMAT: Final = 1
+_LARGEST_BYTES: Final = 1 << 28
 MANIFEST: Final = "manifest.json"
 
 
@@ -78,6 +80,32 @@ class PackedManifest:
         return json.dumps(attrs.asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
+def _of(kind: type[Any], value: Any) -> Any:
+    if type(value) is not kind:
+        raise TypeError(f"{type(value).__name__} in place of {kind.__name__}")
+    return value
+
+
+def _count(value: Any) -> int:
+    if _of(int, value) <= 0:
+        raise ValueError(f"a number of {value}")
+    return int(value)
+
+
+def _split(name: str, split: Any, *, labels: bool) -> PackedSplitInfo:
+    files = {images_file(name), *([labels_file(name)] if labels else [])}
+    if "/" in name or files != set(split["files"]):
+        raise ValueError(f"the files of a split {name[:50]!r}")
+    return PackedSplitInfo(
+        images=_count(split["images"]),
+        manifest=_of(str, split["manifest"]),
+        files={
+            file: PackedFile(bytes=_count(info["bytes"]), sha256=_of(str, info["sha256"]))
+            for file, info in split["files"].items()
+        },
+    )
+
+
 def count_left_out(folder: Path) -> int:
     """How many damaged images were left out; 0 for a folder in another format."""
     try:
@@ -95,8 +123,8 @@ def read_manifest(folder: Path) -> PackedManifest:
     path = folder / MANIFEST
     remedy = f"remove {folder}; the same command packs the images again"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["format"] != FORMAT:
+        found = json.loads(read_file(path, limit=_LARGEST_BYTES))
+        if found["format"] != FORMAT or isinstance(found["format"], bool):
             raise DataError(
                 f"the packed images have format {found['format']}; this version of dddm reads "
                 f"format {FORMAT}",
@@ -104,21 +132,17 @@ def read_manifest(folder: Path) -> PackedManifest:
                 remedy=remedy,
             )
         return PackedManifest(
-            format=found["format"],
-            key=found["key"],
-            shape=ImageShape(**found["shape"]),
-            classes=tuple(found["classes"]),
+            format=FORMAT,
+            key=_of(str, found["key"]),
+            shape=ImageShape(**{name: _count(size) for name, size in found["shape"].items()}),
+            classes=tuple(_of(str, name) for name in _of(list, found["classes"])),
             splits={
-                name: PackedSplitInfo(
-                    images=split["images"],
-                    manifest=split["manifest"],
-                    files={file: PackedFile(**info) for file, info in split["files"].items()},
-                )
-                for name, split in found["splits"].items()
+                name: _split(name, found["splits"][name], labels=bool(found["classes"]))
+                for name in ("train", *found["splits"])
             },
-            source=found["source"],
+            source=_of(dict, found["source"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"the manifest of the packed images cannot be read: {error!r}",
             where=str(path),

@@ -2,14 +2,16 @@
 
 import errno
 import os
+import shlex
 import subprocess
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
 import torch
-from command_line import command, dddm, environment
+from command_line import call, command, dddm, environment, succeeded, write_tiny
 
 from dddm import __version__
 from dddm.cli import commands
@@ -197,3 +199,33 @@ def test_dddm_alone_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> No
         main([])
     assert leaving.value.code in {0, 2}  # older releases of click say 0
     assert "Commands:" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_closed_streams_are_no_error(tmp_path: Path, closed: str) -> None:
+    """And what is opened meanwhile does not take their place."""
+    write_tiny(tmp_path)
+    words = shlex.join(command("show", "tiny.toml"))
+    done = subprocess.run(
+        ["bash", "-c", f"{words} {closed}"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert bool(done.stdout) == (">&-" not in closed.replace("2>&-", ""))
+
+
+def test_a_recipe_shown_does_not_command_the_terminal(tmp_path: Path) -> None:
+    """And reads back as it was."""
+    text = 'use = "folder"\npath = "a\\u009b31m\\u202eb"'
+    write_tiny(tmp_path, ('use = "digits"', text))
+    shown = succeeded(call("show", "tiny.toml", cwd=tmp_path))
+    assert "a\\u009b31m\\u202eb" in shown
+    assert tomllib.loads(shown)["data"]["path"] == "a\x9b31m\u202eb"
+    for more in ("--json", "--origin"):
+        printed = succeeded(call("show", "tiny.toml", more, cwd=tmp_path))
+        assert not {"\x9b", "\u202e"} & set(printed)

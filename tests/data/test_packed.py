@@ -1,13 +1,17 @@
 """Packed splits and data sets: reading by index, refusing damage, never using stale files."""
 
+import io
 import json
+import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from pack_sources import SHAPE, ToySource
 
-from dddm.data.pack import pack
+from dddm.data.pack import pack, verify_packed
 from dddm.data.packed import PackedDataset, open_packed
 from dddm.errors import DataError
 from dddm.interfaces.data_report import no_progress
@@ -138,3 +142,76 @@ def test_check_finds_a_changed_byte_and_a_missing_file(tmp_path: Path) -> None:
     path.unlink()
     (problem,) = data.check().problems
     assert "cannot be read" in problem.what
+
+
+def change_manifest(folder: Path, *path: str, value: Any) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    table = manifest
+    for key in path[:-1]:
+        table = table[key]
+    table[path[-1]] = value
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("value", [-1, 0, 2**62, "8", None, [], {}, True, 1.5, 7])
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("splits", "train", "images"), ("splits", "train"), ("splits",), ("shape", "height"),
+        ("shape",), ("classes",), ("key",), ("source",), ("splits", "train", "files"),
+        ("splits", "train", "files", "train.images.npy"), ("format",),
+        ("splits", "train", "files", "train.images.npy", "bytes"),
+    ],
+)  # fmt: skip
+def test_any_wrong_value_of_the_manifest_is_refused(
+    folder: Path, path: tuple[str, ...], value: Any
+) -> None:
+    """Wrong types, numbers that no array has, and those that this one has not."""
+    change_manifest(folder, *path, value=value)
+    if (path, value) in [(("source",), {}), (("key",), "8")]:  # nothing that it is compared with
+        return
+    with pytest.raises(DataError):
+        open_packed(folder)
+
+
+def header(shape: tuple[int, ...], descr: str = "|u1") -> bytes:
+    data = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        data, {"descr": descr, "fortran_order": False, "shape": shape}
+    )
+    return data.getvalue()
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        header((2**62, 3, 2, 5)), header((-1, 3, 2, 5)), header((2**40, 3, 2, 5)),
+        header((10, 3, 5, 2)), header((10, 3, 2, 5), "|i1"), header((10, 3, 2, 5), "|O"),
+        b"PK\x03\x04", b"\x80\x04", b"\x93NUMPY\x02\x00\xff\xff\xff\xff",
+    ],
+)  # fmt: skip
+def test_any_wrong_header_is_refused(folder: Path, start: bytes) -> None:
+    """The file has the right size, so that only its header shows it."""
+    with (folder / "train.images.npy").open("r+b") as file:
+        file.write(start)
+    with pytest.raises(DataError, match=r"train\.images\.npy"):
+        open_packed(folder)
+
+
+def test_labels_must_be_classes(folder: Path) -> None:
+    """A label that no class has would end in the network."""
+    labels = np.load(folder / "train.labels.npy", mmap_mode="r+")
+    labels[3] = 2
+    labels.flush()
+    with pytest.raises(DataError, match="labels outside 0…1"):
+        open_packed(folder)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "train.images.npy", "train.labels.npy"])
+def test_pipes_are_not_waited_for(folder: Path, name: str) -> None:
+    """Neither in training nor by checking."""
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(DataError):
+        open_packed(folder)
+    assert verify_packed(folder, key=None, progress=no_progress)
