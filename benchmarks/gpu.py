@@ -8,6 +8,7 @@ Sections run in this order, or in that of --only; an error in one ends that sect
     objectives   every built-in objective's step: loss and gradient beside the CPU's
     stores       every place and precision
     samples      within the bound to the CPU's that the documentation promises
+    waiting      where a step of the training loop waits for the device
     commands     runs, stops, resumes, one process of DDP, samples and exports as users do
     rates        training steps of cifar10 and imagenet64, as in the recipe and as by --preset gpu;
                  synchronisations, kernels by kind
@@ -63,6 +64,7 @@ from dddm.support.torchvision_operators import import_torchvision
 from dddm.train.build import build_for_training, build_metric
 from dddm.train.context import RunContext
 from dddm.train.device import choose_device, float32_products
+from dddm.train.loop import _Steps
 from dddm.train.network import build_objective, build_parametrization, build_schedule
 from dddm.train.optimizer import build_optimizer
 from dddm.train.run_folder import prepare_folder
@@ -511,6 +513,35 @@ def objectives(check: Check) -> None:
 
 
 @section
+def waiting(check: Check) -> None:
+    """Where the training loop waits for the device, with data and store on it."""
+    recipe = check.recipe(
+        "digits",
+        'targets={use="device"}',
+        "train.data_on_device=true",
+        "objective.estimate_dropout=0",
+        "train.batch_images=500",
+    )
+    folder = prepare_folder(recipe, check.work / "waiting")
+    context = RunContext(recipe=recipe, folder=folder, device=check.device)
+    training = Training(context=context, parts=build_for_training(context), log=None)
+    steps = _Steps(training)
+    for epoch in range(2):  # in the first one the store's rows are still noise, from the host
+        rows = training.parts.plan.rows_of_epoch(epoch, part=training.process_slice)
+        training.position.batch = 0
+        training.position.epoch = epoch
+        for _ in range(training.parts.plan.batches_per_epoch - (1 if epoch else 0)):
+            steps.make(rows)
+        if epoch == 0:
+            steps.read_last()
+    synchronisations(check, lambda: steps.make(rows), title="waits in a step of the loop")
+    steps.read_last()
+    training.reader.close()
+    training.saver.close()
+    training.parts.memory.close()
+
+
+@section
 def steps(check: Check) -> None:
     """Bits that repeat."""
     batch = 4 if check.reduced else 16
@@ -776,13 +807,18 @@ def rate_of(check: Check, form: Form, peak: float | None, compiled: str) -> None
         kernels(check, step)
 
 
-def synchronisations(check: Check, step: Step) -> None:
+def synchronisations(
+    check: Check, step: Callable[[], object], *, title: str = "  synchronisations in that step"
+) -> None:
     """Where a step makes the host wait for the device."""
+    if not check.cuda:
+        step()
+        return
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         torch.cuda.set_sync_debug_mode("warn")
         try:
-            step(1)
+            step()
         finally:
             torch.cuda.set_sync_debug_mode("default")
     where = Counter(
@@ -790,7 +826,7 @@ def synchronisations(check: Check, step: Step) -> None:
     )
     check.row(
         "rates",
-        "  synchronisations in that step",
+        title,
         sum(where.values()),
         " ".join(f"{k}×{n}" for k, n in where.items())[:300],
     )
@@ -1134,6 +1170,7 @@ ORDER: Final = (
     "objectives",
     "stores",
     "samples",
+    "waiting",
     "commands",
     "rates",
     "sampling",

@@ -50,6 +50,8 @@ def choose_device(name: str, *, local_rank: int | None = None) -> torch.device:
             remedy="use --device cpu, or install a build of torch for this device",
         ) from error
     if device.type == "cuda":
+        if device.index is not None:  # for code that says .cuda()
+            torch.cuda.set_device(device)
         # torch lets cuDNN round the inputs of float32 convolutions to TF32, 10 bits, by default:
         # measured on an H200, samples then differ from a CPU's by 1.6e-3 instead of 4e-6.
         _allow_tf32(allowed=False)

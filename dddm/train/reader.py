@@ -112,7 +112,9 @@ class ResidentSplit(Split):
         return self._split.manifest
 
     def images(self, index: Tensor) -> Tensor:
-        return self._image_NCHW[index.to(self._image_NCHW.device)]
+        return self._image_NCHW[index.to(self._image_NCHW.device, non_blocking=True)]
 
     def labels(self, index: Tensor) -> Tensor | None:
-        return None if self._label_N is None else self._label_N[index.to(self._label_N.device)]
+        if self._label_N is None:
+            return None
+        return self._label_N[index.to(self._label_N.device, non_blocking=True)]

@@ -202,11 +202,11 @@ class MemoryStorage(Storage):
             first += shards.size(shard)
 
     def read(self, part: RowLocation) -> Tensor:
-        row_B = part.row.to(self._rows_nR.device)
+        row_B = part.row.to(self._rows_nR.device, non_blocking=True)
         return self._rows_nR.index_select(0, row_B).view(torch.uint8)
 
     def write(self, where: RowLocation, *, rows: Tensor) -> None:
-        row_B = where.row.to(self._rows_nR.device)
+        row_B = where.row.to(self._rows_nR.device, non_blocking=True)
         given_BR = rows.to(self._rows_nR.device).view(self._rows_nR.dtype)
         self._rows_nR.index_copy_(0, row_B, given_BR)
 
