@@ -37,11 +37,23 @@ def relations(
         config: of `features`, which were told their images and have not learned from them yet.
         images: the training images.
     """
-    inside = [one for one in recipe.objective.nested if one.component.kind is Kind.FEATURES]
-    used = [*(() if recipe.metric is None else (recipe.metric,)), *inside]
     return tuple(
-        relation for one in used for relation in _relation(one, recipe, config, features, images)
+        relation
+        for one in _networks_of_the_loss(recipe)
+        for relation in _relation(one, recipe, config, features, images)
     )
+
+
+def _networks_of_the_loss(recipe: Recipe) -> Iterator[ComponentConfig]:
+    """The features that metric and objective use, and the metric where it brings its own."""
+    of_metric, of_objective = (
+        [] if user is None else [one for one in user.nested if one.component.kind is Kind.FEATURES]
+        for user in (recipe.metric, recipe.objective)
+    )
+    if recipe.metric is not None and not of_metric:
+        yield recipe.metric
+    yield from of_metric
+    yield from of_objective
 
 
 def _relation(

@@ -63,6 +63,8 @@ def check_together(
     if objective is not None and needs is not None:
         found += _objective(reader, objective, needs, train=train)
         found += _samplers(reader, objective, needs, sample, train=train)
+    if ("metric",) in components:
+        found += _with_gradient(reader, components["metric",])
     if train is not None:
         found += _guidance(reader, train, sample, images=images, needs=needs)
     for path, what, remedy in found:
@@ -263,13 +265,8 @@ def _objective(
                 yield ("backbone",), what, remedy
     if schedule is not None:
         yield from _times(reader, name, needs, schedule)
-    for features in objective.nested if needs.gradient_features else ():
-        if features.component.kind is Kind.FEATURES:
-            path = next(path for path, one in reader.components if one is features)
-            known = reader.ask(path, _info, features, FeaturesInfo)
-            if known is not None and not known.gradient:
-                what = f"{name} needs features with gradient, which {features.component.name} lack"
-                yield path, what, 'use features that have it, such as "pixels"'
+    if needs.gradient_features:
+        yield from _with_gradient(reader, objective)
     if train is not None and needs.derivatives > 0 and train.compile:
         what = f"compile: the forward-mode derivatives of {name} cannot be compiled"
         yield ("train", "compile"), what, "write compile = false"
@@ -277,6 +274,21 @@ def _objective(
         # torch's autocast casts the weights of a convolution there, and not its input.
         what = f"precision: the forward-mode derivatives of {name} need float32"
         yield ("train", "precision"), what, 'write precision = "float32"'
+
+
+def _with_gradient(reader: Reader, user: ComponentConfig) -> Iterator[Finding]:
+    """The features that an objective or a metric compares images in have a gradient."""
+    name = f"the {user.component.kind.value} {user.component.name}"
+    for features in user.nested:
+        if features.component.kind is Kind.FEATURES:
+            path = next(path for path, one in reader.components if one is features)
+            known = reader.ask(path, _info, features, FeaturesInfo)
+            if known is not None and not known.gradient:
+                what = f"{name} needs features with gradient, which {features.component.name} lack"
+                yield path, what, 'use features that have it, such as "pixels"'
+            elif known is not None and known.logits is None and user.component.kind is Kind.METRIC:
+                what = f"{name} has no time to learn features, as {features.component.name} must"
+                yield path, what, 'use features that are there already, such as "pixels"'
 
 
 def _times(

@@ -3,6 +3,7 @@
 from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
 from dddm_metrics.options import (
     TRUNKS,
+    FeaturesOptions,
     LpipsOptions,
     PseudoHuberElementwiseOptions,
     PseudoHuberOptions,
@@ -64,5 +65,15 @@ def dddm_register(registrar: Registrar) -> None:
         summary="√(LPIPS + c²) − c, the paper's best.",
         conformance=Conformance(
             examples=tuple({"size": 32, "form": form} for form in ("pseudo", "sqrt", "plain"))
+        ),
+    )
+    registrar.add(
+        Kind.METRIC,
+        "features",
+        target="dddm_metrics.features:InFeatures",
+        options=FeaturesOptions,
+        summary="√(L + c²) − c, L the distance in the features of any network with a gradient.",
+        conformance=Conformance(
+            examples=tuple({"features": {"use": name}} for name in ("pixels", "pixels-8x8"))
         ),
     )

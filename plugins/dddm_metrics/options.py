@@ -7,7 +7,15 @@ from typing import Final, Literal, final
 from attrs import frozen
 
 from dddm.interfaces.info import ImageShape
-from dddm.interfaces.plugin import Issue, RecipeContext, WeightFile, option
+from dddm.interfaces.plugin import (
+    Issue,
+    Kind,
+    NestedComponent,
+    RecipeContext,
+    WeightFile,
+    nested_component,
+    option,
+)
 
 
 @final
@@ -29,6 +37,23 @@ class PseudoHuberElementwiseOptions:
 
     c: float = option(
         1.4e-4, above=0, help="Difference at which the square turns into the absolute value."
+    )
+
+
+@final
+@frozen(kw_only=True)
+class FeaturesOptions:
+    """Options of `features`."""
+
+    features: NestedComponent = nested_component(
+        Kind.FEATURES,
+        help="A network in which images are compared, at the places of its maps where it has some; "
+        "do not score the samples in it.",
+    )
+    c: float = option(
+        6.9e-5,
+        at_least=1e-9,
+        help="√L at which the square turns into the norm; 6.9e-5 is the paper's for LPIPS.",
     )
 
 

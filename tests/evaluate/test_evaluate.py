@@ -223,25 +223,34 @@ def test_related_features_are_warned_of(folder: RunFolder, splits: dict[str, Spl
 
 
 @pytest.mark.parametrize(
-    ("inside", "words"),
+    ("of", "inside", "words"),
     [
-        ("digits-classifier", ["the loss was computed in the features digits-classifier"]),
-        ("pixels", []),
-        (None, []),
+        ("objective", "digits-classifier",
+         ["the loss was computed in the features digits-classifier"]),
+        ("objective", "pixels", []),
+        ("objective", None, []),
+        ("metric", "digits-classifier",
+         ["the loss was computed in the features digits-classifier"]),
+        ("metric", "pixels", []),
     ],
-)
+)  # fmt: skip
 def test_the_loss_s_own_features_are_warned_of(
-    folder: RunFolder, splits: dict[str, Split], inside: str | None, words: list[str]
+    folder: RunFolder, splits: dict[str, Split], of: str, inside: str | None, words: list[str]
 ) -> None:
-    """Where the objective compared images in what the samples are scored in."""
+    """Where objective or metric compared images in what the samples are scored in."""
     put_samples(folder, images_of(splits["train"], 20))
     options = [] if inside is None else [f"features={{use={inside!r}}}"]
-    objective = read_component(Kind.OBJECTIVE, "drifting", options=options, catalogue=CATALOGUE)
+    kind, name = {
+        "objective": (Kind.OBJECTIVE, "drifting"), "metric": (Kind.METRIC, "features"),
+    }[of]  # fmt: skip
+    comparing = read_component(kind, name, options=options, catalogue=CATALOGUE)
     features = read_component(Kind.FEATURES, "digits-classifier", catalogue=CATALOGUE)
     score = read_component(Kind.SCORE, "nearest", catalogue=CATALOGUE)
+    plain = make_recipe()
     recipe = evolve(
-        make_recipe(),
-        objective=objective,
+        plain,
+        objective=comparing if of == "objective" else plain.objective,
+        metric=comparing if of == "metric" else plain.metric,
         evaluate=Evaluation(features=(features,), scores=(score,)),
     )
     (scored,), _ = score_all(recipe, folder)

@@ -43,6 +43,7 @@ PACKAGES = {
         Kind.METRIC,
         Metric,
         [
+            "features",
             "l1",
             "l2",
             "lpips",
