@@ -28,7 +28,7 @@ from dddm.core.draws import Draws, draw
 from dddm.core.ema import MovingAverage
 from dddm.core.flops import Flops, count_flops
 from dddm.core.step import StepParts, make_step
-from dddm.errors import RecipeError
+from dddm.errors import DataError, RecipeError
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.info import DatasetInfo, ImageShape, ObjectiveInfo
@@ -219,7 +219,7 @@ def _distances_flops(recipe: Recipe, *, shape: ImageShape) -> int | None:
             estimate = images.clone().requires_grad_()
             found = metric.distances(estimate=estimate, targets=(images,) * recipe.needs.targets)
             torch.autograd.grad(torch.stack(found).sum(), estimate)
-    except (NotImplementedError, RuntimeError):
+    except (NotImplementedError, RuntimeError, DataError):  # or its weights are not here
         return None
     return int(counter.get_total_flops())
 
@@ -259,9 +259,9 @@ def steps_of(recipe: Recipe, *, batches_per_epoch: int, cost: TrainingCost | Non
     step = cost.flops * train.batch_images
     if train.training_flops < step:
         raise RecipeError(
-            f"a budget of {flops(train.training_flops)} is too small for one step, which takes "
-            f"{flops(step)}",
-            where="train.training_flops",
+            f"training_flops: a budget of {flops(train.training_flops)} is too small for one step, "
+            f"which takes {flops(step)}",
+            where=recipe.origins.get("train.training_flops", "train.training_flops"),
             remedy="use a larger budget, or a smaller batch or network",
         )
     return round(train.training_flops / step)

@@ -196,6 +196,31 @@ sample = [{ use = "fixed-time", steps = [1], images = 70 }]
     done = CliRunner().invoke(run, [*words, "--set", "sweep.2.train.epochs=2"], obj={})
     assert "The budgets differ: " in done.stdout.splitlines()[-1]
     message = refused("tiny.toml", "--set", "sweep.2.train.training_flops=1e6", kind=RecipeError)
-    assert "is too small for one step" in message
-    assert "at: entry two, train.training_flops" in message
+    assert "training_flops: a budget of 1.00 MFLOP is too small for one step, which" in message
+    assert "at: entry two, --set sweep.2.train.training_flops=1e6" in message
     assert not (tmp_path / "runs").exists()
+
+
+def test_an_entry_that_cannot_be_trained_or_sampled_is_refused_by_name_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before any entry is trained, whichever it is and also where another one is asked for."""
+    monkeypatch.chdir(tmp_path)
+    write_sweep(tmp_path)
+    fine = (tmp_path / "tiny.toml").read_text()
+    for entry, words in (
+        ("train = { training_flops = 1e6 }", "training_flops: a budget of 1.00 MFLOP is too small"),
+        (
+            'objective = { use = "energy-score" }\nbackbone = { estimate = "concatenation" }',
+            "entry bad: steps: the sampler fixed-time refines x̂, but the objective energy-score",
+        ),
+    ):
+        text = f'{fine}\n[[sweep]]\nname = "bad"\n{entry}\n'
+        (tmp_path / "tiny.toml").write_text(text, encoding="utf-8")
+        message = refused("tiny.toml", kind=RecipeError)
+        assert words in message
+        assert "bad" in message
+        line = message.partition("tiny.toml:")[2].partition(":")[0].split()[0].rstrip(",;:")
+        shown = text.splitlines()[int(line) - 1]
+        assert "training_flops = 1e6" in shown or "steps" in shown
+        assert not (tmp_path / "runs").exists()
