@@ -7,6 +7,7 @@ command line is a bug in a plugin or in dddm, and is shown with a traceback.
 import errno
 import re
 import sys
+from pathlib import Path
 from typing import ClassVar, Final, final
 
 _UNPRINTABLE: Final = re.compile(
@@ -105,13 +106,26 @@ class StoppedEarly(DddmError):
     exit_code = 75
 
 
+def _is_somewhere() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def environment_problem(error: BaseException) -> EnvironmentProblem | None:
-    """A full disk or lack of memory as an error with a remedy; None for any other error."""
+    """What the machine lacks, such as space, as an error with a remedy; None for other errors."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return EnvironmentProblem(
             "no space left on the device",
             where=str(error.filename or "standard output"),
             remedy="free some space; files that were already written are complete",
+        )
+    if isinstance(error, FileNotFoundError) and not _is_somewhere():
+        return EnvironmentProblem(
+            "the working directory does not exist any more",
+            remedy="change to a folder that exists, and give the command again",
         )
     torch = sys.modules.get("torch")  # importing it would take a second
     if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):

@@ -62,6 +62,15 @@ def is_folder(path: Path) -> bool:
     return path_exists(path) and path.is_dir()
 
 
+def is_utf_8(name: Path | str) -> bool:
+    """Whether files, events and reports can hold a name; a system may have others."""
+    try:
+        str(name).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def user_path(text: str) -> Path:
     """An absolute path that a user wrote, `~` replaced where that home is known."""
     try:

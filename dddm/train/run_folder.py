@@ -13,7 +13,13 @@ from dddm.errors import DataError, EnvironmentProblem, RecipeError, UsageError
 from dddm.recipe.layout import COMPONENT_TABLES
 from dddm.recipe.model import Recipe
 from dddm.recipe.write import difference, to_toml
-from dddm.support.files import atomic_write_text, raise_on_disk_full
+from dddm.support.files import (
+    atomic_write_text,
+    is_file,
+    is_utf_8,
+    path_exists,
+    raise_on_disk_full,
+)
 
 
 @final
@@ -72,17 +78,20 @@ def prepare_folder(recipe: Recipe, path: Path) -> RunFolder:
 
     Raises:
         RecipeError: if the folder's run was trained by another recipe, with the difference.
-        UsageError: if the folder holds something else.
+        UsageError: if the folder holds something else, or its name is not UTF-8.
         EnvironmentProblem: if it cannot be made.
     """
     folder = RunFolder(path)
-    if path.exists() and not path.is_dir():
+    if not is_utf_8(path.absolute()):
+        remedy = "choose another place with --folder: events and reports hold its name"
+        raise UsageError("the name of the run folder is not UTF-8", where=str(path), remedy=remedy)
+    if path_exists(path) and not path.is_dir():
         raise UsageError(
             f"{path} is a file, not a folder", remedy="choose another place with --folder"
         )
-    if folder.recipe.exists():
+    if path_exists(folder.recipe):
         _refuse_other_recipe(recipe, folder)
-    elif path.exists() and any(path.iterdir()):
+    elif path_exists(path) and any(path.iterdir()):
         raise UsageError(
             f"{path} is not empty and is not a run folder: it has no recipe.toml",
             remedy="choose another place with --folder",
@@ -161,7 +170,7 @@ def find_run(path: str | None) -> RunFolder:
 
 def is_run(folder: RunFolder) -> bool:
     """Whether a folder is a run's."""
-    return folder.recipe.is_file() and folder.about.is_file()
+    return is_file(folder.recipe) and is_file(folder.about)
 
 
 def _runs() -> list[RunFolder]:
@@ -173,7 +182,7 @@ def _runs() -> list[RunFolder]:
 
 
 def _why_not(folder: RunFolder) -> str:
-    if not folder.path.exists():
+    if not path_exists(folder.path):
         return f"there is no run folder {folder.path}"
     if not folder.path.is_dir():
         return f"{folder.path} is a file, not a run folder"
