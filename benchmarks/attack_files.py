@@ -195,7 +195,7 @@ def attack(numbers: range, place: Path) -> Findings:
     """Damage and read the files of these numbers, of each kind in turn."""
     findings, kinds = Findings(), list(ATTACKS)
     with progress(len(numbers)) as shown:
-        for number in numbers:
+        for k, number in enumerate(numbers, 1):
             kind = kinds[number % len(kinds)]
             aside = place / "try"
             shutil.rmtree(aside, ignore_errors=True)
@@ -205,7 +205,7 @@ def attack(numbers: range, place: Path) -> Findings:
                 f"file {number} ({kind})",
                 lambda: f"{kind}: {ATTACKS[kind](chance, aside)}",
             )
-            shown(number + 1)
+            shown(k)
     return findings
 
 

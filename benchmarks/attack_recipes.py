@@ -100,7 +100,7 @@ def attack(numbers: range, folder: Path, catalogue: Catalogue) -> Findings:
     """Read the recipes of these numbers."""
     findings, file = Findings(), folder / "any.toml"
     with progress(len(numbers)) as shown:
-        for number in numbers:
+        for k, number in enumerate(numbers, 1):
             text, overrides = recipe(number)
             file.write_bytes(text.encode("utf-8", "surrogatepass"))
 
@@ -109,7 +109,7 @@ def attack(numbers: range, folder: Path, catalogue: Catalogue) -> Findings:
                 return "read: a sweep" if isinstance(found, Sweep) else "read"
 
             findings.try_one(f"recipe {number}", read)
-            shown(number + 1)
+            shown(k)
     return findings
 
 

@@ -17,6 +17,7 @@ from dddm_datasets.zip_members import read_member
 
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 _LARGEST_BYTES: Final = 1 << 26
+_DEEPEST: Final = 64
 _ENCRYPTED: Final = 1
 
 
@@ -73,12 +74,20 @@ class FolderFiles:
         """List the images by their path in the folder.
 
         Raises:
-            DataError: if the folder is missing, or a link leads out of it, to a folder or nowhere.
+            DataError: if the folder is missing, cannot be listed or is nested too deeply, or a link
+                leads out of it, to a folder, in a circle or nowhere.
         """
         if not is_folder(self.path):
             raise _missing("folder", self.path)
         root = Path(os.path.realpath(self.path))
-        return Listing.of(_walk(self.path, root, prefix=""), where=self.path)
+        try:
+            return Listing.of(_walk(self.path, root, prefix=""), where=self.path)
+        except OSError as error:
+            raise DataError(
+                f"it cannot be listed: {error.strerror}",
+                where=str(error.filename or self.path),
+                remedy="check its permissions, and that nothing changes it meanwhile",
+            ) from error
 
     def read(self, name: str) -> bytes:
         """A file's bytes.
@@ -102,6 +111,9 @@ def _missing(kind: str, path: Path) -> DataError:
 
 def _walk(folder: Path, root: Path, *, prefix: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Names and stamps of all files; links are followed to files within the root only."""
+    if prefix.count("/") > _DEEPEST:
+        what = f"folders are nested more than {_DEEPEST} deep"
+        raise DataError(what, where=str(folder), remedy="move the images up")
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):

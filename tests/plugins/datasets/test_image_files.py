@@ -1,6 +1,8 @@
 """Folders and zip archives list their images, and lead nobody astray."""
 
+import errno
 import os
+import shutil
 import stat
 import zipfile
 from collections.abc import Callable
@@ -114,3 +116,26 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"nonsense")
     with pytest.raises(DataError, match="this zip archive cannot be read"):
         ZipFiles(path=tmp_path / "a.zip").listing()
+
+
+def test_a_folder_that_cannot_be_listed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without permission, or if it vanishes; and one that is nested without end."""
+    files = folder(tmp_path)
+    deep = files.path / "/".join(["d"] * 80)
+    deep.mkdir(parents=True)
+    with pytest.raises(DataError, match="nested more than 64 deep"):
+        files.listing()
+    shutil.rmtree(files.path / "d")
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path).name == "deep":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match="cannot be listed: Permission denied") as refused:
+        files.listing()
+    assert refused.value.where == str(files.path / "a" / "deep")
