@@ -61,7 +61,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_features.learned:Learned",
         options=LearnedOptions,
         describe=_always(FeaturesInfo(gradient=True, logits=None)),
-        summary="128 features of a small network that is learned on your images, in some minutes.",
+        summary="Features of a small network that is learned on your images, in some minutes.",
         check=check_learned,
         conformance=Conformance(examples=({"epochs": 1},)),
     )

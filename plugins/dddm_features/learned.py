@@ -1,8 +1,8 @@
 """Features that are learned on images, in some minutes: those of a run, or others.
 
-A convolution of 32 channels, then two stages of 64 and 128, each of half the size and with a
-residual block.  Objectives compare the maps after each of the three, scores the mean of the last
-map over its places.  It is trained
+A convolution of 32 channels, or as many as are asked for, then two stages of twice and four times
+as many, each of half the size and with a residual block.  Objectives compare the maps after each of
+the three, scores the mean of the last map over its places.  It is trained
 
     with classes       to name the class of shifted images, by cross-entropy
     without classes    to find the other view of an image among those of a batch (SimCLR, Chen et
@@ -16,13 +16,16 @@ A tenth of the images is held out to measure how good the features are.  The res
 cache folder with its provenance, complete or absent; a finished epoch is not repeated.
 It belongs to the images, not to the run: another seed of the run uses the same.
 
-Legend: B images, C channels, H rows, W columns, K classes, D = 128 features, E width of a
+Legend: B images, C channels, H rows, W columns, K classes, D features, E width of a
 projection.
 """
 
+import fcntl
+import itertools
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -52,7 +55,8 @@ from dddm_features.precision import full_float32
 
 _VERSION: Final = 2
 """Rises when a change here changes what is learned."""
-_WIDTHS: Final = (32, 64, 128)
+_WIDTHS: Final = (1, 2, 4)
+"""Of the maps, as multiples of the first."""
 _BATCH_IMAGES: Final = 128
 _LEARNING_RATE: Final = 3e-3
 _WEIGHT_DECAY: Final = 0.05
@@ -68,13 +72,13 @@ _AT_A_TIME: Final = 100
 class Network(nn.Module):
     """The three maps, and a head: logits of classes, or projections."""
 
-    def __init__(self, *, channels: int, outputs: int) -> None:
+    def __init__(self, *, channels: int, width: int, outputs: int) -> None:
         super().__init__()
-        first, *others = _WIDTHS
-        self.stages = nn.ModuleList([_convolution(channels, first)])
-        for inputs, width in zip(_WIDTHS, others, strict=False):
-            self.stages.append(nn.Sequential(_convolution(inputs, width, stride=2), Block(width)))
-        self.head = nn.Linear(_WIDTHS[-1], outputs)
+        widths = [width * each for each in _WIDTHS]
+        self.stages = nn.ModuleList([_convolution(channels, width)])
+        for inputs, outs in itertools.pairwise(widths):
+            self.stages.append(nn.Sequential(_convolution(inputs, outs, stride=2), Block(outs)))
+        self.head = nn.Linear(widths[-1], outputs)
 
     def maps(self, image_BCHW: Tensor) -> tuple[Tensor, ...]:
         """Of full, half and a quarter of the size."""
@@ -144,10 +148,10 @@ class _Images:
 
 @final
 class Learned(Features):
-    """Vectors (B, 128), at least 0, of a network that `prepare` trains or finds in the cache."""
+    """Vectors (B, D), at least 0, of a network that `prepare` trains or finds in the cache."""
 
     def __init__(self, options: LearnedOptions) -> None:
-        self._epochs, self._own = options.epochs, options.images
+        self._options, self._own = options, options.images
         self._images: Split | None = None
         self._flips = False
         self._device = torch.device("cpu")
@@ -156,7 +160,7 @@ class Learned(Features):
 
     @property
     def dimensions(self) -> int | None:
-        return _WIDTHS[-1]
+        return _WIDTHS[-1] * self._options.channels
 
     @property
     def fingerprint(self) -> str:
@@ -181,7 +185,8 @@ class Learned(Features):
             "version": _VERSION,
             "package": version("dddm"),
             "images": None if self._images is None else self._images.manifest,
-            "epochs": self._epochs,
+            "epochs": self._options.epochs,
+            "channels": self._options.channels,
             "flips": self._flips,
         }
 
@@ -216,41 +221,56 @@ class Learned(Features):
         assert self._images is not None
         images = self._images
         path = cache_folder() / "learned-features" / f"{key_of(self._identity)}.safetensors"
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_for("learned features"))
-            network = Network(
-                channels=images.shape.channels, outputs=len(_classes_of(images)) or _PROJECTION
-            )
         sentence, found = None, load_checked(path)
         if found is None:
-            began = time.perf_counter()
-            on_device = _Images.of(images, device=device)
-            _train(
-                network.to(device),
-                on_device,
-                epochs=self._epochs,
-                flips=flips,
-                partial=path.with_suffix(".partial.safetensors"),
-                progress=progress,
-            )
-            quality = _quality(network, on_device)
-            sentence = _sentence(quality, images=images, seconds=time.perf_counter() - began)
-            provenance = {
-                **self._identity, **quality, "torch": torch.__version__, "device": str(device),
-            }  # fmt: skip
-            # First, so that weights never lie there without what they were made from.
-            atomic_write_text(path.with_suffix(".json"), json.dumps(provenance, indent=2) + "\n")
-            save_checked(path, _on_cpu(network.state_dict()))
-            path.with_suffix(".partial.safetensors").unlink(missing_ok=True)
-            found = load_checked(path)
-            assert found is not None, "it was just written"
+            with _one_process_at_a_time(path):
+                found = load_checked(path)  # another process may have learned it meanwhile
+                if found is None:
+                    sentence = self._learn(path, images=images, device=device, progress=progress)
+                    found = load_checked(path)
+                    assert found is not None, "it was just written"
+        network = self._new_network(images)
         network.load_state_dict(found)
         self._use(network.to(device))
         self._device, self._weights_sha256 = device, sha256_of(path)
         return sentence
 
+    def _new_network(self, images: Split) -> Network:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_for("learned features"))
+            return Network(
+                channels=images.shape.channels,
+                width=self._options.channels,
+                outputs=len(_classes_of(images)) or _PROJECTION,
+            )
+
+    def _learn(
+        self, path: Path, *, images: Split, device: torch.device, progress: ProgressCallback
+    ) -> str:
+        began = time.perf_counter()
+        network, on_device = self._new_network(images), _Images.of(images, device=device)
+        _train(
+            network.to(device),
+            on_device,
+            epochs=self._options.epochs,
+            flips=self._flips,
+            partial=path.with_suffix(".partial.safetensors"),
+            progress=progress,
+        )
+        quality = _quality(network, on_device)
+        provenance = {
+            **self._identity, **quality, "torch": torch.__version__, "device": str(device),
+        }  # fmt: skip
+        # First, so that weights never lie there without what they were made from.
+        atomic_write_text(path.with_suffix(".json"), json.dumps(provenance, indent=2) + "\n")
+        save_checked(path, _on_cpu(network.state_dict()))
+        path.with_suffix(".partial.safetensors").unlink(missing_ok=True)
+        return _sentence(quality, images=images, seconds=time.perf_counter() - began)
+
     def prepare_shapes(self, images: DatasetInfo) -> None:
-        self._use(Network(channels=images.shape.channels, outputs=1).to(self._device))
+        width = self._options.channels
+        network = Network(channels=images.shape.channels, width=width, outputs=1)
+        self._use(network.to(self._device))
 
     def _use(self, network: Network) -> None:
         self._network = network.eval().requires_grad_(requires_grad=False)
@@ -287,6 +307,15 @@ class Learned(Features):
             RuntimeError: before `prepare`.
         """
         return self._ready.maps(images)
+
+
+@contextmanager
+def _one_process_at_a_time(path: Path) -> Iterator[None]:
+    """Runs of a sweep share what is learned: on a GPU each would learn slightly other weights."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
 
 
 def _classes_of(images: Split) -> tuple[str, ...]:

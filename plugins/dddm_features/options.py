@@ -88,6 +88,12 @@ class LearnedOptions:
     epochs: int = option(
         50, at_least=1, help="Passes over the images by which features are learned."
     )
+    channels: int = option(
+        32,
+        at_least=4,
+        help="Channels of the network's first map; the next have twice and four times as many, "
+        "and there are as many features as the last has channels.",
+    )
     images: NestedComponent | None = nested_component(
         Kind.DATASET,
         optional=True,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -53,10 +54,11 @@ def learn(
     split: Split,
     *,
     epochs: int,
+    channels: int = 32,
     flips: bool = False,
     progress: Callable[[str, int, int], None] = no_progress,
 ) -> tuple[Learned, str | None]:
-    features = Learned(LearnedOptions(epochs=epochs))
+    features = Learned(LearnedOptions(epochs=epochs, channels=channels))
     return features, features.prepare(images=split, flips=flips, device=CPU, progress=progress)
 
 
@@ -74,6 +76,11 @@ def npz(path: Path, split: InMemorySplit) -> str:
     assert split.all_labels is not None
     np.savez(path, arr_0=images_NHWC, arr_1=split.all_labels.numpy())
     return f'{{use="npz", path="{path}"}}'
+
+
+def kept_in(cache: Path) -> list[Path]:
+    """The files but for locks, which stay and hold nothing."""
+    return [path for path in cache.iterdir() if path.suffix != ".lock"]
 
 
 def refuse_to_train(*_: object, **__: object) -> None:
@@ -97,7 +104,26 @@ def test_classes_are_learned(digits: Split, cache: Path) -> None:
     assert float(str(said["chance"])) < 0.2
     assert sentence is not None
     assert "named the class of 9" in sentence
-    assert sorted(path.suffix for path in cache.iterdir()) == [".json", ".safetensors"]
+    assert sorted(path.suffix for path in kept_in(cache)) == [".json", ".safetensors"]
+
+
+def test_of_two_runs_at_a_time_one_learns(digits: Split, cache: Path) -> None:
+    """The other waits and reads, or their scores could not be compared."""
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: learn(some(digits, 200), epochs=1), range(2)))
+    assert sum(sentence is not None for _, sentence in found) == 1
+    assert found[0][0].fingerprint == found[1][0].fingerprint
+    assert len(kept_in(cache)) == 2
+
+
+def test_a_wider_network_is_another(digits: Split, cache: Path) -> None:
+    images = some(digits, 200)
+    narrow, _ = learn(images, epochs=1)
+    wide, sentence = learn(images, epochs=1, channels=8)
+    assert (narrow.dimensions, wide.dimensions) == (128, 32)
+    assert sentence is not None
+    assert wide.fingerprint != narrow.fingerprint
+    assert [one.shape[1] for one in wide.maps(torch.zeros(1, 1, 8, 8))] == [8, 16, 32]
 
 
 def test_without_classes_views_are_found(digits: Split, cache: Path) -> None:
@@ -149,7 +175,7 @@ def test_stopped_and_resumed_is_the_same(digits: Split, cache: Path, *, classes:
     """After any pass, bit for bit; what was done is not done again."""
     few, images = some(digits, 200, classes=classes), torch.rand(3, 1, 8, 8)
     expected, _ = learn(few, epochs=3)
-    for path in cache.iterdir():
+    for path in kept_in(cache):
         path.unlink()
     seen = []
     for at in (1, 2):
@@ -161,7 +187,7 @@ def test_stopped_and_resumed_is_the_same(digits: Split, cache: Path, *, classes:
 
         with pytest.raises(Stopped):
             learn(few, epochs=3, progress=progress)
-        assert [path.name.split(".", 1)[1] for path in cache.iterdir()] == ["partial.safetensors"]
+        assert [path.name.split(".", 1)[1] for path in kept_in(cache)] == ["partial.safetensors"]
     found, _ = learn(few, epochs=3)
     assert [done for _, done, _ in seen] == [0, 180, 180, 360]
     assert {(what, total) for what, _, total in seen} == {("learning features", 540)}
