@@ -51,6 +51,9 @@ def page() -> str:
 
 
 def _row(name: str, recipes: list[Recipe], *, swept: bool) -> str:
+    name_cell = f"[{name}](#{name.lower()})" + (f", {len(recipes)} runs" if swept else "")
+    if recipes[0].data.component.name == "folder":
+        return f"| {name_cell} | your own | | | | | |"
     estimate = estimate_cost(recipes[0])
     epochs = sorted(
         {
@@ -60,7 +63,7 @@ def _row(name: str, recipes: list[Recipe], *, swept: bool) -> str:
     )
     shape = estimate.facts.shape
     cells = [
-        f"[{name}](#{name.lower()})" + (f", {len(recipes)} runs" if swept else ""),
+        name_cell,
         f"{estimate.facts.train_images:,} of {shape}",
         f"{estimate.cost.parameters / 1e6:,.1f}M",
         f"{estimate.cost.network.forward / 1e9:,.2f}",
