@@ -51,13 +51,13 @@ NOT_HERE = {"predictor-corrector", "rk45", "stochastic"}
 
 
 @cache
-def own_images() -> tuple[str, ...]:
-    """Overrides that put images of MNIST's size where a recipe has those of its user."""
-    images = Path(tempfile.mkdtemp()) / "own.npz"
-    shape = (1_200, 1, 28, 28)
-    np.savez(images, images=np.zeros(shape, dtype=np.uint8), labels=np.arange(1_200) % 10)
-    atexit.register(shutil.rmtree, images.parent)
-    return (f'data={{use="npz",path="{images}"}}',)
+def own_images(channels: int, size: int) -> tuple[str, ...]:
+    """Overrides that put made images where a recipe has those of its user."""
+    path = Path(tempfile.mkdtemp()) / "own.npz"
+    atexit.register(shutil.rmtree, path.parent)
+    images = np.zeros((1_200, channels, size, size), dtype=np.uint8)
+    np.savez(path, images=images, labels=np.arange(1_200) % 10)
+    return (f'data={{use="npz",path="{path}"}}',)
 
 
 def every() -> Iterator[Recipe]:
@@ -67,7 +67,9 @@ def every() -> Iterator[Recipe]:
         read = read_recipe_or_sweep(name, catalogue=catalogue)
         base = read.base if isinstance(read, Sweep) else read
         if base.data.component.name == "folder":
-            read = read_recipe_or_sweep(name, catalogue=catalogue, overrides=own_images())
+            options = base.data.options
+            own = own_images(1 if options.channels == "grey" else 3, options.size or 28)
+            read = read_recipe_or_sweep(name, catalogue=catalogue, overrides=own)
         if isinstance(read, Sweep):
             yield from (entry.recipe for entry in read.entries)
         else:
