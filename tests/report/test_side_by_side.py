@@ -9,8 +9,9 @@ import torch
 from sample_folders import write_samples
 from sweep_folders import finish, make_sweep
 
-from dddm.evaluate.record import Baseline, scores_to_text
+from dddm.evaluate.record import scores_to_text
 from dddm.generate.storage import Samples
+from dddm.interfaces.measurement import Baseline
 from dddm.report.charts import Line, line_chart
 from dddm.report.scores import load_scores
 from dddm.report.side_by_side import evaluation_charts, evaluation_tables, strips
