@@ -142,6 +142,12 @@ def read_manifest(folder: Path) -> PackedManifest:
             },
             source=_of(dict, found["source"]),
         )
+    except (FileNotFoundError, NotADirectoryError) as error:  # it may be anything of the user's
+        raise DataError(
+            "there are no packed images here",
+            where=str(folder),
+            remedy="name a folder for `packed` that does not exist yet, or that holds them",
+        ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"the manifest of the packed images cannot be read: {error!r}",

@@ -101,7 +101,7 @@ def raise_on_disk_full(path: Path) -> Iterator[None]:
         elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             msg = "this place cannot be written to"
             remedy = "choose a folder that you may write to"
-        elif error.errno in {errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP}:
+        elif error.errno in {errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP, errno.EEXIST}:
             msg = f"there can be no such place: {error.strerror}"
             remedy = "choose another name"
         else:

@@ -237,3 +237,23 @@ def test_names_do_not_command_the_terminal(tmp_path: Path) -> None:
         assert "c\\u001b[31mat" in text
         assert not {"\x1b", "\x07", "\x9b"} & set(text)
     assert "equal\\u009b.png" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("packed", "code", "says"),
+    [
+        ("images/cat/000.png", 7, "there are no packed images here"),
+        ("images", 7, "there are no packed images here"),
+        ("images/cat/000.png/x", 6, "there can be no such place"),
+        ("p" * 300, 6, "there can be no such place: File name too long"),
+    ],
+)
+def test_a_place_that_cannot_hold_packed_images(
+    tmp_path: Path, packed: str, code: int, says: str
+) -> None:
+    """And nobody is told to remove what else is there."""
+    images(tmp_path / "images")
+    named = recipe(tmp_path, "folder", path="images", packed=packed)
+    done = call("data", "pack", named, cwd=tmp_path)
+    refused(done, says, code=code)
+    assert "remove" not in done.stderr
