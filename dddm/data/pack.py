@@ -410,6 +410,8 @@ def verify_packed(folder: Path, *, key: str | None, progress: ProgressCallback) 
             for file, info in known.files.items()
             if found.files[file] != info
         ]
+        if found.manifest != known.manifest and not problems:
+            problems.append(damaged(MANIFEST, f"does not describe the images of the split {name}"))
     if key is not None and packed.key != key:
         problems.append(
             Problem(

@@ -219,7 +219,9 @@ class ZipFiles:
 
     def _validate(self, info: zipfile.ZipInfo) -> None:
         parts = PurePosixPath(info.filename.replace("\\", "/")).parts
-        if ".." in parts or info.filename.startswith(("/", "\\")) or ":" in (parts or ("",))[0]:
+        if not parts:
+            what = "a name in this archive is empty"
+        elif ".." in parts or info.filename.startswith(("/", "\\")) or ":" in parts[0]:
             what = "a name in this archive leads out of it"
         elif info.flag_bits & _ENCRYPTED:
             what = "this archive is encrypted"

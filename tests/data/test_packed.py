@@ -215,3 +215,11 @@ def test_pipes_are_not_waited_for(folder: Path, name: str) -> None:
     with pytest.raises(DataError):
         open_packed(folder)
     assert verify_packed(folder, key=None, progress=no_progress)
+
+
+def test_checking_compares_the_manifest_with_the_images(folder: Path) -> None:
+    """Another shape of as many bytes, which no checksum of a file shows."""
+    change_manifest(folder, "shape", "height", value=SHAPE.width)
+    change_manifest(folder, "shape", "width", value=SHAPE.height)
+    (problem, *_) = verify_packed(folder, key=None, progress=no_progress)
+    assert "manifest.json does not describe the images of the split train" in problem.what
