@@ -5,9 +5,9 @@ command line is a bug in a plugin or in dddm, and is shown with a traceback.
 """
 
 import errno
+import os
 import re
 import sys
-from pathlib import Path
 from typing import ClassVar, Final, final
 
 _UNPRINTABLE: Final = re.compile(
@@ -106,26 +106,13 @@ class StoppedEarly(DddmError):
     exit_code = 75
 
 
-def _is_somewhere() -> bool:
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        return False
-    return True
-
-
 def environment_problem(error: BaseException) -> EnvironmentProblem | None:
-    """What the machine lacks, such as space, as an error with a remedy; None for other errors."""
+    """A full disk or lack of memory as an error with a remedy; None for any other error."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return EnvironmentProblem(
             "no space left on the device",
             where=str(error.filename or "standard output"),
             remedy="free some space; files that were already written are complete",
-        )
-    if isinstance(error, FileNotFoundError) and not _is_somewhere():
-        return EnvironmentProblem(
-            "the working directory does not exist any more",
-            remedy="change to a folder that exists, and give the command again",
         )
     torch = sys.modules.get("torch")  # importing it would take a second
     if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
@@ -134,3 +121,18 @@ def environment_problem(error: BaseException) -> EnvironmentProblem | None:
             remedy="use a smaller batch or network, or a device with more memory",
         )
     return None
+
+
+def file_problem(error: BaseException) -> EnvironmentProblem | None:
+    """What the operating system refused to do with a file that it names; None for other errors."""
+    if not isinstance(error, OSError) or error.errno is None or error.filename is None:
+        return None
+    place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None
+    if place is None:
+        return None
+    return EnvironmentProblem(
+        f"the operating system says: {(error.strerror or str(error)).lower()}",
+        where=place,
+        remedy="see what is at this place, whether you may use it and whether its disk is well; "
+        "if something removed it meanwhile, give the same command again",
+    )

@@ -3,11 +3,18 @@
 import os
 import time
 import traceback
+from contextlib import suppress
 from typing import Final
 
 import click
 
-from dddm.errors import DddmError, StoppedEarly, environment_problem
+from dddm.errors import (
+    DddmError,
+    EnvironmentProblem,
+    StoppedEarly,
+    environment_problem,
+    file_problem,
+)
 from dddm.registry.component import attribute_error
 from dddm.train.launch import LAUNCHER, is_worker, rank_here, record_error
 
@@ -23,13 +30,16 @@ def show_failure(error: Exception) -> int:
     known = error if isinstance(error, DddmError) else environment_problem(error)
     if isinstance(known, StoppedEarly):
         if rank_here() == 0:
-            click.echo(str(known), err=True)
+            with suppress(OSError):  # the terminal may be closed, which is why the run stops
+                click.echo(str(known), err=True)
         return known.exit_code
     trace = ""
     if known is None:
         known = attribute_error(error)
-        limit = None if known is None else _PLUGIN_FRAMES
-        trace = "".join(traceback.format_exception(error, limit=limit))
+        if known is None and (known := file_problem(error)) is None:
+            trace = "".join(traceback.format_exception(error))
+        elif not isinstance(known, EnvironmentProblem):
+            trace = "".join(traceback.format_exception(error, limit=_PLUGIN_FRAMES))
     message = "this is a bug in dddm" if known is None else str(known)
     if known is None:
         message += "\n  try: report it with the traceback and the output of `dddm doctor`"

@@ -13,11 +13,38 @@ from attrs import evolve, field, frozen
 from dddm.errors import DataError
 from dddm.interfaces.info import Better, Detail, Measure
 from dddm.interfaces.measurement import Baseline, Floor
+from dddm.support.json_files import (
+    LIST,
+    NUMBER,
+    OBJECT,
+    OPTIONAL,
+    TEXT,
+    WHOLE,
+    check_object,
+    check_type,
+    read_json,
+)
 
 FROM_RECIPE: Final = "recipe"
 """`requested_by` of scores that the recipe's own table `[evaluate]` requests."""
 DEVIATION: Final = "deviation_over_seeds"
 """Key in `details`: standard deviation of the value over seeds, with divisor n − 1."""
+
+
+_RECORD: Final = {
+    "measure": OBJECT, "name": TEXT, "value": NUMBER, "sampler": TEXT, "steps": WHOLE,
+    "images": WHOLE, "reference_images": WHOLE, "floors": LIST, "baselines": LIST,
+    "details": OBJECT, "provenance": OBJECT, "evaluations": WHOLE,
+}  # fmt: skip
+_MEASURE: Final = {
+    "name": TEXT, "words": TEXT, "better": TEXT, "explained": TEXT, "heading": (*TEXT, *OPTIONAL),
+    "times": NUMBER, "published": (*TEXT, *OPTIONAL), "details": LIST, "fidelity": (bool,),
+}  # fmt: skip
+_DETAIL: Final = {"name": TEXT, "words": TEXT, "explained": TEXT, "percent": (bool,)}
+_REAL: Final = {
+    "name": TEXT, "words": TEXT, "value": NUMBER, "images": WHOLE,
+    "generated_value": (*NUMBER, *OPTIONAL),
+}  # fmt: skip
 
 
 @final
@@ -116,15 +143,22 @@ class ScoreRecord:
         )
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "ScoreRecord":
+    def from_json(cls, values: Any) -> "ScoreRecord":
         """The inverse of `to_json`.
 
         Raises:
             TypeError: if a field is missing or unknown.
-            ValueError: if `better` is none of its values.
+            ValueError: if one has the wrong type, or `better` is none of its values.
         """
-        measure = dict(values["measure"])
-        measure["details"] = tuple(Detail(**detail) for detail in measure.get("details", ()))
+        check_object(values, _RECORD, required=("measure", "value"))
+        for name, number in values.get("details", {}).items():
+            check_type(number, NUMBER, name=name)
+        for one in (*values.get("floors", ()), *values.get("baselines", ())):
+            check_object(one, _REAL)
+        measure = dict(check_object(values["measure"], _MEASURE, required=("better",)))
+        measure["details"] = tuple(
+            Detail(**check_object(detail, _DETAIL)) for detail in measure.get("details", ())
+        )
         if measure["better"] not in get_args(Better):
             allowed = " or ".join(get_args(Better))
             raise ValueError(f"better is {measure['better']!r}, not {allowed}")
@@ -146,12 +180,12 @@ def read_scores(path: Path) -> tuple[ScoreRecord, ...]:
     Raises:
         DataError: if the file is damaged.
     """
-    if not path.exists():
-        return ()
     try:
-        return tuple(
-            ScoreRecord.from_json(values) for values in json.loads(path.read_text(encoding="utf-8"))
-        )
+        entries = read_json(path)
+        check_type(entries, LIST, name="the whole")
+        return tuple(ScoreRecord.from_json(entry) for entry in entries)
+    except FileNotFoundError:
+        return ()
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise DataError(
             f"the scores cannot be read: {error}",

@@ -12,6 +12,7 @@ from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.sampler import Denoiser
 from dddm.recipe.model import ComponentConfig, Recipe, SampleSpec
+from dddm.support.state_dict import one_line
 from dddm.train import checkpoint as checkpoints
 from dddm.train.context import RunContext
 from dddm.train.device import refuse_without_compiler
@@ -106,7 +107,7 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
     try:
         shape = ImageShape(**about["image_shape"])
         classes = tuple(about["classes"])
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise DataError(
             f"run.json lacks the shape or classes of the training images ({error!r})",
             where=str(folder.about),
@@ -114,12 +115,15 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
         ) from error
     backbone = instantiate_backbone(recipe, shape=shape, classes=len(classes))
     try:
-        backbone.load_state_dict(found.checkpoint.load(weights.group))
-    except (KeyError, RuntimeError) as error:
+        like = backbone.state_dict()
+        backbone.load_state_dict(found.checkpoint.load(weights.group, like=like))
+    except (KeyError, RuntimeError, ValueError) as error:
         # Checkpoints of the best weights have no versions of their own.
-        before = found.checkpoint.state.get("versions", about.get("versions", {}))
+        before = found.checkpoint.state.get("versions")
+        if not isinstance(before, dict):
+            before = about.get("versions", {})
         raise DataError(
-            f"the checkpoint does not fit the recipe's network: {error}",
+            f"the checkpoint does not fit the recipe's network: {one_line(error)}",
             where=str(found.checkpoint.folder),
             remedy=mismatch_remedy(before, recipe.components),
         ) from error

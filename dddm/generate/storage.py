@@ -21,6 +21,7 @@ Legend: N images, C channels, H rows, W columns.
 
 import io
 import json
+import math
 import os
 import shutil
 import struct
@@ -39,12 +40,38 @@ from torch import Tensor
 from dddm.errors import DataError
 from dddm.generate.sample import Block
 from dddm.interfaces.info import ImageShape
-from dddm.support.files import atomic_write_text, raise_on_disk_full, sync_file, sync_folder
+from dddm.support.files import (
+    atomic_write_text,
+    open_file,
+    raise_on_disk_full,
+    read_file,
+    sync_file,
+    sync_folder,
+)
 from dddm.support.images import grid, picture, png_bytes
+from dddm.support.json_files import (
+    LIST,
+    OBJECT,
+    OPTIONAL,
+    TEXT,
+    WHOLE,
+    check_object,
+    read_json,
+)
 
 ARRAYS: Final = "samples.npz"
 _MANIFEST: Final = "manifest.json"
-_REQUIRED: Final = {"sampler": str, "steps": int, "evaluations": int, "images": int}
+_REQUIRED: Final = {"sampler": TEXT, "steps": WHOLE, "evaluations": WHOLE, "images": WHOLE}
+_OPTIONAL: Final = {
+    "sampler_options": OBJECT,
+    "guidance": (*OBJECT, *OPTIONAL),
+    "seed": WHOLE,
+    "labels": (*LIST, *OPTIONAL),
+    "classes": LIST,
+    "weights": TEXT,
+    "checkpoint": OBJECT,
+    "saved": (*OBJECT, *OPTIONAL),
+}
 _GRID_IMAGES: Final = 100
 _READ_BYTES: Final = 1 << 20
 _LOCAL_HEADER: Final = struct.Struct("<26xHH")
@@ -93,7 +120,7 @@ class UnfinishedSamples:
         Blocks of another order are removed.
         """
         order = self._folder / "order.json"
-        if not order.exists() or order.read_text(encoding="utf-8") != self._order:
+        if not _holds(order, self._order):
             shutil.rmtree(self._folder, ignore_errors=True)
             atomic_write_text(order, self._order)
         with raise_on_disk_full(self._folder):
@@ -222,6 +249,13 @@ class UnfinishedSamples:
         return True
 
 
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return read_file(path, limit=len(text.encode())).decode("utf-8") == text
+    except (OSError, ValueError):
+        return False
+
+
 def _array_entry() -> zipfile.ZipInfo:
     """The first array of an archive: not compressed, and undated so that equal files result."""
     entry = zipfile.ZipInfo("arr_0.npy", date_time=(1980, 1, 1, 0, 0, 0))
@@ -285,13 +319,12 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         DataError: if it cannot be read.
     """
     path = folder / _MANIFEST
-    if not path.exists():
-        return None
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return check_object(read_json(path), {**_REQUIRED, **_OPTIONAL})
+    except FileNotFoundError:
+        return None
     except ValueError as error:
-        raise _damaged(path, f"it is not valid JSON: {error}") from error
-    return manifest
+        raise _damaged(path, f"it cannot be read: {error}") from error
 
 
 def load_samples(folder: Path) -> Samples:
@@ -300,12 +333,12 @@ def load_samples(folder: Path) -> Samples:
     Raises:
         DataError: if images or manifest are missing, damaged or contradict each other.
     """
-    manifest: Any = read_manifest(folder)
+    manifest = read_manifest(folder)
     if manifest is None:
         raise _damaged(folder / _MANIFEST, "it is missing")
-    for name, kind in _REQUIRED.items():
-        if not isinstance(manifest, dict) or type(manifest.get(name)) is not kind:
-            raise _damaged(folder / _MANIFEST, f"{name!r} is missing or has the wrong type")
+    for name in _REQUIRED:
+        if name not in manifest:
+            raise _damaged(folder / _MANIFEST, f"{name!r} is missing")
     arrays = _read_arrays(folder / ARRAYS)
     images_NHWC, label_N = arrays["arr_0"], arrays.get("arr_1")
     _check_arrays(folder / ARRAYS, images_NHWC, label_N, images=manifest["images"])
@@ -318,7 +351,7 @@ def load_samples(folder: Path) -> Samples:
 
 def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             arrays = {
                 info.filename.removesuffix(".npy"): _read_array(path, file, archive, info)
                 for info in archive.infolist()
@@ -335,11 +368,9 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 def _read_array(
     path: Path, file: IO[bytes], archive: zipfile.ZipFile, info: zipfile.ZipInfo
 ) -> npt.NDArray[Any]:
-    """One array; mapped from the file unless it is compressed."""
+    """One array, mapped from the file."""
     if info.compress_type != zipfile.ZIP_STORED:
-        with archive.open(info) as member:
-            loaded: npt.NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
-        return loaded
+        raise ValueError(f"{info.filename} is compressed, which samples are not")
     with archive.open(info) as member:
         while member.read(_READ_BYTES):
             pass  # zipfile compares the checksum at the end
@@ -352,8 +383,8 @@ def _read_array(
     shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
     if dtype.hasobject:
         raise ValueError("it has pickled Python objects, which are not loaded")
-    if 0 in shape:
-        return np.empty(shape, dtype)
+    if min(shape, default=1) < 1 or math.prod(shape) * dtype.itemsize > info.file_size:
+        raise ValueError(f"{info.filename} has {info.file_size} bytes for an array {shape}")
     order: Any = "F" if fortran_order else "C"
     # Mode "c" copies on write; torch warns of an array that cannot be written to.
     return np.memmap(path, dtype, "c", offset=file.tell(), shape=shape, order=order)

@@ -4,6 +4,7 @@ Images are not picked for quality.  Where they have classes, a row is a class, a
 stand in the same order.
 """
 
+import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ from dddm.report.image_rows import (
     image_rows,
     nearest_in,
 )
+from dddm.support.files import read_file
 from dddm.support.images import grid
 from dddm.train.run_folder import RunFolder
 
@@ -35,6 +37,7 @@ MOST_CLASS_ROWS: Final = 16
 MOST_PROGRESS: Final = 8
 """More grids than these from during training are not shown."""
 
+_LARGEST_GRID_BYTES: Final = 64 << 20
 _ROWS_OF_MANY: Final = 10
 _COLUMNS: Final = 10
 _FEWEST_COLUMNS: Final = 4
@@ -115,7 +118,7 @@ def gather_progress(folder: RunFolder) -> tuple[list[tuple[int, Image.Image]], i
     for k, (epochs, path) in enumerate(found):
         if k in kept:
             try:
-                with Image.open(path) as picture:
+                with Image.open(io.BytesIO(read_file(path, limit=_LARGEST_GRID_BYTES))) as picture:
                     picture.load()
             except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
                 continue

@@ -8,15 +8,36 @@ import math
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Final, Literal, final
 
 from attrs import define, field, frozen
 
+from dddm.errors import DataError
 from dddm.generate.generate import planned_sample_folders
 from dddm.recipe.model import Recipe
+from dddm.support.json_files import NUMBER, OBJECT, OPTIONAL, TEXT, WHOLE, check_object
 from dddm.support.quantities import counted
-from dddm.train.event_log import read_events
+from dddm.train.event_log import numbered_events
 from dddm.train.run_folder import RunFolder
+
+_FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
+    "step-done": {"step": WHOLE, "loss": NUMBER, "learning_rate": NUMBER},
+    "epoch-done": {"epoch": WHOLE},
+    "score-measured": {"steps": WHOLE, "value": NUMBER},
+}
+"""What is shown of events, by their names."""
+_OPTIONAL_FIELDS: Final = {
+    "step": WHOLE,
+    "epoch": (*WHOLE, *OPTIONAL),
+    "images_per_second": (*NUMBER, *OPTIONAL),
+    "diagnosis": (*OBJECT, *OPTIONAL),
+    "reason": TEXT,
+    "message": TEXT,
+    "device": TEXT,
+    "parameters": WHOLE,
+    "total_steps": WHOLE,
+    "total_epochs": WHOLE,
+}
 
 
 @final
@@ -32,7 +53,7 @@ class History:
         epochs: the last `epoch-done` of each epoch, by epoch from 0, ascending.
         scores: scores during training: by step count of the sampler, by epochs done.
         last: the last event.
-        damage: one sentence, where the log cannot be read to its end.
+        damage: one sentence, where lines of the log cannot be read.
     """
 
     start: dict[str, Any] = field(factory=dict)
@@ -45,22 +66,28 @@ class History:
     damage: str | None = None
 
     def add(self, event: dict[str, Any]) -> None:
-        """Take up an event; a step or epoch that a resumed run repeats replaces the earlier one."""
+        """Take up an event; a step or epoch that a resumed run repeats replaces the earlier one.
+
+        Raises:
+            ValueError: if a field that is shown is missing or has another type.
+        """
+        required = _FIELDS.get(event["event"], {})
+        check_object(event, {**_OPTIONAL_FIELDS, **required}, required=required)
         self.last = event
         match event["event"]:
             case "run-started":
                 self.start = event
             case "step-done":
-                step = int(event["step"])
+                step = event["step"]
                 self.losses[step] = float(event["loss"])
                 self.learning_rates[step] = float(event["learning_rate"])
                 if event.get("images_per_second") is not None:
                     self.speeds.append(float(event["images_per_second"]))
             case "epoch-done":
-                self.epochs[int(event["epoch"])] = event
+                self.epochs[event["epoch"]] = event
             case "score-measured" if event.get("epoch") is not None:
-                line = self.scores.setdefault(int(event["steps"]), {})
-                line[int(event["epoch"]) + 1] = float(event["value"])
+                line = self.scores.setdefault(event["steps"], {})
+                line[event["epoch"] + 1] = float(event["value"])
 
     def whole(self, name: str) -> int | None:
         """A whole number of `run-started`, such as `parameters`; None where it is not there."""
@@ -75,7 +102,7 @@ class History:
     @property
     def steps_done(self) -> int:
         """Optimizer steps."""
-        return max([*self.losses, *(int(one.get("step", 0)) for one in self.epochs.values())],
+        return max([*self.losses, *(one.get("step", 0) for one in self.epochs.values())],
                    default=0)  # fmt: skip
 
     @property
@@ -95,21 +122,32 @@ class History:
         found = {}
         for epoch, event in self.epochs.items():
             diagnosis = event.get("diagnosis")
-            if isinstance(diagnosis, dict) and diagnosis:
-                numbers = {str(name): float(value) for name, value in diagnosis.items()}
-                if all(map(math.isfinite, numbers.values())):
-                    found[epoch + 1] = numbers
+            if diagnosis and all(map(_is_finite, diagnosis.values())):
+                found[epoch + 1] = {name: float(value) for name, value in diagnosis.items()}
         return found
 
 
+def _is_finite(value: object) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
+
+
 def read_history(path: Path) -> History:
-    """The history in an event log as far as it can be read; an empty one where there is no log."""
+    """The history in an event log but for damaged lines; an empty one where there is no log."""
     history = History()
-    try:
-        for event in read_events(path):
+    damaged: list[tuple[int, ValueError]] = []
+    for number, event in numbered_events(path):
+        if isinstance(event, ValueError):
+            damaged.append((number, event))
+            continue
+        try:
             history.add(event)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        history.damage = f"{path.name} cannot be read to its end: {error}"
+        except ValueError as error:
+            damaged.append((number, error))
+    if damaged:
+        number, first = damaged[0]
+        more = f", and {counted(len(damaged) - 1, 'more line')}" if len(damaged) > 1 else ""
+        place = f"line {number} of {path.name} is damaged" if number else f"{path.name} is damaged"
+        history.damage = f"{place}{more}: {first}"
     history.losses = dict(sorted(history.losses.items()))
     history.learning_rates = dict(sorted(history.learning_rates.items()))
     history.epochs = dict(sorted(history.epochs.items()))
@@ -120,7 +158,7 @@ def read_history(path: Path) -> History:
 @final
 @frozen(kw_only=True)
 class RunInfo:
-    """What `run.json` says; empty where it says nothing, or something of another type.
+    """What `run.json` says; empty where it is damaged or says nothing.
 
     Attributes:
         created: such as `5 January 2026, 14:03 UTC`.
@@ -139,30 +177,19 @@ class RunInfo:
 
 def read_run_info(folder: RunFolder) -> RunInfo:
     """What `run.json` says."""
-    contents: Any = {}
+    contents: dict[str, Any] = {}
     damage = None
     try:
         contents = folder.read_about()
-    except (OSError, ValueError) as error:
-        damage = f"{folder.about.name} cannot be read: {error}"
-    if not isinstance(contents, dict):
-        contents, damage = {}, f"{folder.about.name} cannot be read: it does not hold an object"
-
-    def table(name: str) -> dict[str, Any]:
-        found = contents.get(name)
-        return found if isinstance(found, dict) else {}
-
-    shape = tuple(table("image_shape").get(name) for name in ("channels", "height", "width"))
+    except DataError as error:
+        damage = f"{error.what}."
+    shape = contents.get("image_shape")
     return RunInfo(
         created=_date(contents.get("created")),
-        seconds={
-            name: float(value)
-            for name, value in table("seconds").items()
-            if isinstance(value, int | float)
-        },
-        versions={name: str(value) for name, value in table("versions").items()},
-        machine={name: str(value) for name, value in table("machine").items()},
-        image_shape=shape if all(isinstance(size, int) for size in shape) else None,  # type: ignore[arg-type]  # mypy does not narrow through all()
+        seconds=contents.get("seconds", {}),
+        versions={name: str(value) for name, value in contents.get("versions", {}).items()},
+        machine={name: str(value) for name, value in contents.get("machine", {}).items()},
+        image_shape=None if shape is None else (shape["channels"], shape["height"], shape["width"]),
         damage=damage,
     )
 

@@ -15,6 +15,7 @@ from typing import Any, Final, final
 
 from attrs import frozen
 
+from dddm.errors import DataError
 from dddm.evaluate.record import ScoreRecord
 from dddm.interfaces.info import Measure
 from dddm.recipe.model import ReportedResult
@@ -416,10 +417,10 @@ def _result(run: EntryRun, folder: RunFolder, *, failure: str | None) -> RunResu
     if not folder.about.is_file():
         return result("not started") if failure is None else result("failed", failure)
     try:
-        about: Any = folder.read_about()
-    except (OSError, ValueError):
-        about = None
-    if not isinstance(about, dict) or about.get("recipe_sha256") != run.recipe.fingerprint:
+        about = folder.read_about()
+    except DataError as error:
+        return result("failed", f"{error.what}.")
+    if about.get("recipe_sha256") != run.recipe.fingerprint:
         return result(
             "outdated", "its folder was made by another version of the recipe; run it again"
         )

@@ -8,7 +8,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from dddm.errors import EnvironmentProblem
 
@@ -21,8 +21,31 @@ _KINDS: Final = (
 )
 
 
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular file to read it; a pipe would never end, and neither would some devices.
+
+    Args:
+        path: links are followed.
+
+    Raises:
+        OSError: if it cannot be opened, or is not a regular file; `strerror` says why.
+    """
+    try:
+        refuse_special(path)  # before it is opened: opening may have effects
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # NUL, or what the file system's encoding lacks
+        raise OSError(errno.EINVAL, f"no file has such a name: {error}", str(path)) from error
+    file = os.fdopen(descriptor, "rb")
+    try:
+        _refuse_special(path, os.fstat(descriptor))
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
 def read_file(path: Path, *, limit: int) -> bytes:
-    """The contents of a regular file; a pipe would never end, and neither would some devices.
+    """The contents of a regular file.
 
     Args:
         path: links are followed.
@@ -31,13 +54,7 @@ def read_file(path: Path, *, limit: int) -> bytes:
     Raises:
         OSError: if it cannot be read, is not a regular file, or is larger; `strerror` says why.
     """
-    try:
-        _refuse_special(path, path.stat())  # before it is opened: opening may have effects
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except ValueError as error:  # NUL, or what the file system's encoding lacks
-        raise OSError(errno.EINVAL, f"no file has such a name: {error}", str(path)) from error
-    with os.fdopen(descriptor, "rb") as file:
-        _refuse_special(path, os.fstat(descriptor))
+    with open_file(path) as file:
         data = file.read(limit + 1)
     if len(data) > limit:
         raise OSError(errno.EINVAL, f"it is larger than {limit:,} bytes", str(path))
@@ -62,21 +79,21 @@ def is_folder(path: Path) -> bool:
     return path_exists(path) and path.is_dir()
 
 
-def is_utf_8(name: Path | str) -> bool:
-    """Whether files, events and reports can hold a name; a system may have others."""
-    try:
-        str(name).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def user_path(text: str) -> Path:
     """An absolute path that a user wrote, `~` replaced where that home is known."""
     try:
         return Path(text).expanduser().absolute()
     except RuntimeError:
         return Path(text).absolute()
+
+
+def refuse_special(path: Path) -> None:
+    """Refuse what is there but not a regular file; links are followed.
+
+    Raises:
+        OSError: for a folder, pipe, socket or device, or if there is nothing.
+    """
+    _refuse_special(path, path.stat())
 
 
 def _refuse_special(path: Path, info: os.stat_result) -> None:

@@ -79,7 +79,7 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, T
         digits, _, marked = key.partition(".")
         name, _, mark = marked.partition(_MARK)
         number = int(digits)
-        if number >= len(parameters):
+        if not 0 <= number < len(parameters):
             raise ValueError(f"there is no parameter {number} for the optimizer's state")
         value = _from_tensor(tensor, mark=mark, like=parameters[number])
         if value is _MISFIT:

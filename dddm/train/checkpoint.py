@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
 
+import torch
 from attrs import frozen
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -30,7 +31,9 @@ from dddm.support.files import (
     sync_file,
     temporary_path,
 )
+from dddm.support.json_files import check_object, read_json
 from dddm.support.single_thread_executor import single_thread_executor
+from dddm.support.state_dict import first_mismatch, one_line
 from dddm.train.processes import ALONE, Processes
 
 Groups = Mapping[str, Mapping[str, Tensor]]
@@ -58,9 +61,30 @@ class Checkpoint:
     state: Mapping[str, Any]
     sha256: str
 
-    def load(self, group: str) -> dict[str, Tensor]:
-        """The tensors of a group, from the disk."""
-        tensors: dict[str, Tensor] = load_file(self.files[group])
+    def load(self, group: str, *, like: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """The tensors of a group, from the disk.
+
+        Args:
+            like: what they are loaded into: the same names, shapes and types, and finite numbers.
+
+        Raises:
+            DataError: if the file is missing or damaged.
+            ValueError: if the tensors are not like those.
+        """
+        if group not in self.files:
+            raise damaged(self.folder / f"{group}.safetensors", "it is missing")
+        path = self.files[group]
+        try:
+            tensors: dict[str, Tensor] = load_file(path)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise damaged(path, f"it cannot be read: {one_line(error)}") from error
+        if like is not None:
+            mismatch = first_mismatch(tensors, like, dtypes=True)
+            if mismatch is not None:
+                raise ValueError(f"in {path.name} {mismatch}")
+            for name, tensor in tensors.items():
+                if not bool(torch.isfinite(tensor).all()):
+                    raise damaged(path, f"numbers of {name} are infinite or not a number")
         return tensors
 
 
@@ -187,15 +211,19 @@ def read(path: Path, *, verify: bool = True) -> Checkpoint:
     manifest = _read_json(path / _MANIFEST)
     for name, facts in manifest.items():
         if Path(name).name != name or not isinstance(facts, dict):
-            raise _damaged(path / _MANIFEST, f"it names {name!r}, which leads elsewhere")
+            raise damaged(path / _MANIFEST, f"it names {name!r}, which leads elsewhere")
         if verify:
             _verify_file(path / name, size=facts.get("bytes"), sha256=facts.get("sha256"))
+    if _STATE not in manifest:
+        raise damaged(path / _MANIFEST, f"it does not name {_STATE}")
     state = _read_json(path / _STATE)
     if state.get("format") != _FORMAT:
-        raise _damaged(path / _STATE, f"its format is {state.get('format')!r}, not {_FORMAT}")
+        raise damaged(path / _STATE, f"its format is {state.get('format')!r}, not {_FORMAT}")
+    if state.get("step") != step_of(path):
+        raise damaged(path / _STATE, f"its step is {state.get('step')!r}")
     return Checkpoint(
         folder=path,
-        step=state["step"],
+        step=step_of(path),
         files={Path(name).stem: path / name for name in manifest if name.endswith(".safetensors")},
         state=state,
         sha256=sha256_of(path / _MANIFEST),
@@ -204,54 +232,63 @@ def read(path: Path, *, verify: bool = True) -> Checkpoint:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        contents = json.loads(path.read_text(encoding="utf-8"))
+        return check_object(read_json(path), {})
     except FileNotFoundError:
-        raise _damaged(path, "it is missing") from None
+        raise damaged(path, "it is missing") from None
     except ValueError as error:
-        raise _damaged(path, f"it cannot be read: {error}") from error
-    if not isinstance(contents, dict):
-        raise _damaged(path, "it holds no table")
-    return contents
+        raise damaged(path, f"it cannot be read: {error}") from error
 
 
 def _verify_file(path: Path, *, size: object, sha256: object) -> None:
     if path.is_symlink() or not path.is_file():
-        raise _damaged(path, "it is missing")
+        raise damaged(path, "it is missing")
     if path.stat().st_size != size:
-        raise _damaged(path, f"it has {path.stat().st_size} bytes instead of {size}")
+        raise damaged(path, f"it has {path.stat().st_size} bytes instead of {size}")
     if sha256_of(path) != sha256:
-        raise _damaged(path, "its SHA-256 is not the one that was saved")
+        raise damaged(path, "its SHA-256 is not the one that was saved")
 
 
-def _damaged(path: Path, how: str) -> DataError:
+def damaged(path: Path, how: str) -> DataError:
+    """The error for a file of a checkpoint."""
     return DataError(
-        f"{path.name} of checkpoint {path.parent.name} is damaged: {how}", where=str(path)
+        f"{path.name} of checkpoint {path.parent.name} is damaged: {how}",
+        where=str(path),
+        remedy=f"restore it from a copy, or remove the folder {path.parent}: the checkpoint before "
+        "it is then used, and `dddm run` trains what is missing again",
     )
 
 
-def find_newest(folder: Path, *, lost: Mapping[int, str] | None = None) -> LatestCheckpoint:
+def find_newest(
+    folder: Path,
+    *,
+    lost: Mapping[int, str] | None = None,
+    check: Callable[[Checkpoint], None] = lambda _checkpoint: None,
+) -> LatestCheckpoint:
     """The newest checkpoint that is whole; damaged ones are passed over, and named.
 
     Args:
         folder: of the checkpoints.
         lost: why those of some steps cannot be resumed from although they are whole.
+        check: raises a DataError for a checkpoint whose state is not as it should be.
 
     Raises:
         DataError: if there are checkpoints and none of them is whole.
     """
     lost = lost or {}
-    damaged: list[str] = []
+    unusable: list[str] = []
     for path in list_checkpoints(folder):
         if step_of(path) in lost:
-            damaged.append(f"checkpoint {path.name} lacks its estimates: {lost[step_of(path)]}")
+            unusable.append(f"checkpoint {path.name} lacks its estimates: {lost[step_of(path)]}")
             continue
         try:
-            return LatestCheckpoint(checkpoint=read(path), damaged=tuple(damaged))
+            found = read(path)
+            check(found)
+            return LatestCheckpoint(checkpoint=found, damaged=tuple(unusable))
         except DataError as error:
-            damaged.append(error.what)
-    if damaged:
+            unusable.append(error.what)
+    if unusable:
         raise DataError(
-            "no checkpoint of this run can be resumed from: " + "; ".join(damaged),
+            "no checkpoint of this run can be resumed from: " + "; ".join(unusable),
             where=str(folder),
             remedy="restore the folder from a copy, or train again in another one with --folder",
         )

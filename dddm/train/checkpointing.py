@@ -1,15 +1,19 @@
 """Saving a training run, and resuming it from its newest checkpoint whose rows are there too."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
+from safetensors import SafetensorError
 
 from dddm.errors import DataError, EstimatesLost
 from dddm.interfaces.observer import CheckpointSaved, DataProgress
+from dddm.support.json_files import NUMBER, OBJECT, OPTIONAL, TEXT, WHOLE, check_object
 from dddm.support.optimizer_state import load_optimizer_state, optimizer_state
 from dddm.support.quantities import counted
+from dddm.support.state_dict import one_line
 from dddm.train import checkpoint as checkpoints
 from dddm.train.checkpoint import Checkpoint, Groups, LatestCheckpoint, Saved
 from dddm.train.context import RunContext
@@ -166,37 +170,79 @@ def restore(training: Training, found: Checkpoint) -> None:
     parts = training.parts
     try:
         parts.memory.restore(found.files)
-        parts.backbone.load_state_dict(found.load("model"))
-        training.ema.backbone.load_state_dict(found.load("ema"))
-        for name, ema in training.extra_emas.items():
-            ema.backbone.load_state_dict(found.load(name))
+        averages = {"ema": training.ema, **training.extra_emas}
+        for name, backbone in {
+            "model": parts.backbone,
+            **{name: ema.backbone for name, ema in averages.items()},
+        }.items():
+            backbone.load_state_dict(found.load(name, like=backbone.state_dict()))
         load_optimizer_state(parts.optimizer, found.load("optimizer"))
         parts.objective.restore(found.load("objective") if "objective" in found.files else {})
         position: Mapping[str, Any] = found.state["position"]
-        training.position = Position(
-            step=found.step,
-            epoch=position["epoch"],
-            batch=position["batch"],
-            loss_sum=float.fromhex(position["loss_sum"]),
-            train_seconds=position["train_seconds"],
-            overflows=position["overflows"],
-        )
+        loss_sum = float.fromhex(position["loss_sum"])
+        training.position = Position(**{**position, "step": found.step, "loss_sum": loss_sum})
         if training.scaler.is_enabled():
             training.scaler.load_state_dict(found.state["scaler"])
         best: Mapping[str, Any] | None = found.state["best"]
         training.best = None if best is None else Best(**best)
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (LookupError, RuntimeError, TypeError, ValueError, SafetensorError) as error:
         raise DataError(
-            f"this checkpoint does not fit what the recipe builds: {error}",
+            f"this checkpoint does not fit what the recipe builds: {one_line(error)}",
             where=str(found.folder),
             remedy=mismatch_remedy(found.state["versions"], training.context.recipe.components),
         ) from error
 
 
+_STATE: Final = {
+    "position": OBJECT,
+    "total_steps": WHOLE,
+    "scaler": OBJECT,
+    "best": (*OBJECT, *OPTIONAL),
+    "log_bytes": WHOLE,
+    "processes": WHOLE,
+    "recipe": TEXT,
+    "components": OBJECT,
+    "versions": OBJECT,
+    "machine": OBJECT,
+}
+_POSITION: Final = {
+    "epoch": WHOLE,
+    "batch": WHOLE,
+    "loss_sum": TEXT,
+    "train_seconds": NUMBER,
+    "overflows": WHOLE,
+}
+_BEST: Final = {"value": NUMBER, "epoch": WHOLE, "step": WHOLE}
+
+
+def _check_state(found: Checkpoint) -> None:
+    """Refuse a checkpoint whose state is not what `save` writes."""
+    try:
+        state = check_object(found.state, _STATE, required=_STATE)
+        position = check_object(state["position"], _POSITION, required=_POSITION)
+        best = {} if state["best"] is None else check_object(state["best"], _BEST, required=_BEST)
+        loss_sum = float.fromhex(position["loss_sum"])
+    except (ValueError, OverflowError) as error:
+        raise checkpoints.damaged(found.folder / "state.json", str(error)) from error
+    surplus = {*position, *best} - {*_POSITION, *_BEST}
+    counts = [position["epoch"], position["batch"], position["overflows"], state["log_bytes"]]
+    wrong = None
+    if not math.isfinite(loss_sum):
+        wrong = f"'loss_sum' is {loss_sum}"
+    elif surplus:
+        wrong = f"{min(surplus)!r} is unexpected"
+    elif min(*counts, state["processes"] - 1) < 0:
+        wrong = "a count is negative"
+    if wrong is not None:
+        raise checkpoints.damaged(found.folder / "state.json", wrong)
+
+
 def find_latest(context: RunContext, *, lost: Mapping[int, str] | None = None) -> LatestCheckpoint:
     """The newest whole checkpoint, which the first process looks for."""
     processes, folder = context.processes, context.folder.checkpoints
-    found = processes.from_main(lambda: checkpoints.find_newest(folder, lost=lost))
+    found = processes.from_main(
+        lambda: checkpoints.find_newest(folder, lost=lost, check=_check_state)
+    )
     if processes.main or found.checkpoint is None:
         return found
     mine = checkpoints.read(found.checkpoint.folder, verify=False)

@@ -13,12 +13,17 @@ from dddm.errors import DataError, EnvironmentProblem, RecipeError, UsageError
 from dddm.recipe.layout import COMPONENT_TABLES
 from dddm.recipe.model import Recipe
 from dddm.recipe.write import difference, to_toml
-from dddm.support.files import (
-    atomic_write_text,
-    is_file,
-    is_utf_8,
-    path_exists,
-    raise_on_disk_full,
+from dddm.support.files import atomic_write_text, raise_on_disk_full, read_file
+from dddm.support.json_files import (
+    LIST,
+    NUMBER,
+    OBJECT,
+    OPTIONAL,
+    TEXT,
+    WHOLE,
+    check_object,
+    check_type,
+    read_json,
 )
 
 
@@ -57,17 +62,68 @@ class RunFolder:
         self.output = path / "output.log"
 
     def read_about(self) -> dict[str, Any]:
-        """The contents of `run.json`; empty where there is none."""
-        if not self.about.exists():
+        """The contents of `run.json`; empty where there is none.
+
+        Raises:
+            DataError: if it is damaged.
+        """
+        try:
+            contents = check_object(read_json(self.about), _ABOUT)
+            for name, seconds in contents.get("seconds", {}).items():
+                check_type(seconds, NUMBER, name=name)
+            if "image_shape" in contents:
+                _check_shape(contents["image_shape"])
+            for name in contents.get("classes", ()):
+                check_type(name, TEXT, name="classes")
+        except FileNotFoundError:
             return {}
-        contents: dict[str, Any] = json.loads(self.about.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(
+                f"run.json is damaged: {error}",
+                where=str(self.about),
+                remedy="restore it from a copy; or remove it and give the run's `dddm run` command "
+                "again, which writes what it needs",
+            ) from error
         return contents
 
     def note_about(self, **facts: Any) -> None:
-        """Add facts to `run.json`."""
+        """Add facts to `run.json`.
+
+        Raises:
+            DataError: if it is damaged.
+            EnvironmentProblem: if it cannot be written.
+        """
         text = json.dumps({**self.read_about(), **facts}, indent=2, ensure_ascii=False)
         atomic_write_text(self.about, text + "\n")
 
+
+_ABOUT: Final = {
+    "name": TEXT,
+    "recipe_sha256": TEXT,
+    "created": TEXT,
+    "image_shape": OBJECT,
+    "classes": LIST,
+    "data_manifest": TEXT,
+    "versions": OBJECT,
+    "machine": OBJECT,
+    "processes": WHOLE,
+    "seconds": OBJECT,
+    "scored": (*OBJECT, *OPTIONAL),
+}
+"""What `run.json` may hold."""
+
+
+def _check_shape(shape: dict[str, Any]) -> None:
+    sides = ("channels", "height", "width")
+    if set(shape) != set(sides):
+        raise ValueError(f"'image_shape' has the entries {', '.join(shape)}")
+    for name in sides:
+        check_type(shape[name], WHOLE, name=name)
+        if not 1 <= shape[name] <= _LARGEST_SIDE:
+            raise ValueError(f"{name!r} of 'image_shape' is {shape[name]}")
+
+
+_LARGEST_SIDE: Final = 1 << 16
 
 TRAINING_TABLES: Final = ("seed", *COMPONENT_TABLES, "train")
 """What decides the weights.  Samples and scores of a trained run may change."""
@@ -78,20 +134,17 @@ def prepare_folder(recipe: Recipe, path: Path) -> RunFolder:
 
     Raises:
         RecipeError: if the folder's run was trained by another recipe, with the difference.
-        UsageError: if the folder holds something else, or its name is not UTF-8.
+        UsageError: if the folder holds something else.
         EnvironmentProblem: if it cannot be made.
     """
     folder = RunFolder(path)
-    if not is_utf_8(path.absolute()):
-        remedy = "choose another place with --folder: events and reports hold its name"
-        raise UsageError("the name of the run folder is not UTF-8", where=str(path), remedy=remedy)
-    if path_exists(path) and not path.is_dir():
+    if path.exists() and not path.is_dir():
         raise UsageError(
             f"{path} is a file, not a folder", remedy="choose another place with --folder"
         )
-    if path_exists(folder.recipe):
+    if folder.recipe.exists():
         _refuse_other_recipe(recipe, folder)
-    elif path_exists(path) and any(path.iterdir()):
+    elif path.exists() and any(path.iterdir()):
         raise UsageError(
             f"{path} is not empty and is not a run folder: it has no recipe.toml",
             remedy="choose another place with --folder",
@@ -109,8 +162,9 @@ def prepare_folder(recipe: Recipe, path: Path) -> RunFolder:
 
 def _refuse_other_recipe(recipe: Recipe, folder: RunFolder) -> None:
     try:
-        saved = tomllib.loads(folder.recipe.read_text(encoding="utf-8"))
-    except ValueError as error:
+        text = read_file(folder.recipe, limit=_LARGEST_RECIPE_BYTES).decode("utf-8")
+        saved = tomllib.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(
             f"the run's saved recipe cannot be read: {error}",
             where=str(folder.recipe),
@@ -142,6 +196,7 @@ def _training(tables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _PARENT = Path("runs")
+_LARGEST_RECIPE_BYTES: Final = 16 << 20
 
 
 def find_run(path: str | None) -> RunFolder:
@@ -156,7 +211,10 @@ def find_run(path: str | None) -> RunFolder:
     if path is not None:
         folder = RunFolder(Path(path))
         if not is_run(folder):
-            raise UsageError(_why_not(folder), where=path, remedy=_known_runs())
+            remedy = _known_runs()
+            if folder.recipe.is_file():
+                remedy = f"write run.json again: dddm run {folder.recipe} --folder {path}"
+            raise UsageError(_why_not(folder), where=path, remedy=remedy)
         return folder
     runs = _runs()
     if not runs:
@@ -170,7 +228,7 @@ def find_run(path: str | None) -> RunFolder:
 
 def is_run(folder: RunFolder) -> bool:
     """Whether a folder is a run's."""
-    return is_file(folder.recipe) and is_file(folder.about)
+    return folder.recipe.is_file() and folder.about.is_file()
 
 
 def _runs() -> list[RunFolder]:
@@ -182,7 +240,7 @@ def _runs() -> list[RunFolder]:
 
 
 def _why_not(folder: RunFolder) -> str:
-    if not path_exists(folder.path):
+    if not folder.path.exists():
         return f"there is no run folder {folder.path}"
     if not folder.path.is_dir():
         return f"{folder.path} is a file, not a run folder"

@@ -4,19 +4,20 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from dddm.errors import DddmError, StoppedEarly
 from dddm.evaluate.evaluator import build_features
 from dddm.generate.generate import generate, planned_sample_folders
 from dddm.generate.generator import load_generator
 from dddm.interfaces.data_report import no_progress
-from dddm.interfaces.dataset import Dataset
+from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.observer import DataProgress, RunStopped
 from dddm.recipe.model import Recipe
 from dddm.registry.catalogue import Catalogue
 from dddm.report.run_page import write_report
 from dddm.train import checkpoint as checkpoints
-from dddm.train.build import TrainingParts, build_for_training
+from dddm.train.build import TrainingParts, build_for_training, build_split
 from dddm.train.checkpointing import fallback_notice, find_latest, resume
 from dddm.train.context import RunContext, open_run
 from dddm.train.device import refuse_without_compiler
@@ -122,6 +123,8 @@ def _train(
     """Train what is left of the run."""
     recipe, folder, processes = context.recipe, context.folder, context.processes
     if _trained(found):
+        if processes.main and not {"image_shape", "classes"} <= folder.read_about().keys():
+            _note_again(context, found)
         return
     if recipe.train.compile:
         refuse_without_compiler(context.device)
@@ -132,7 +135,13 @@ def _train(
     for spec in recipe.sample:  # likewise
         spec.sampler.instantiate()
     if processes.main:
-        _note_parts(context, parts)
+        _note_parts(
+            context,
+            parts.split,
+            versions=versions(recipe.components),
+            machine=machine(context.device),
+            processes=processes.count,
+        )
     _prepare_objective(context, parts)
     training = Training(context=context, parts=parts, log=log)
     try:
@@ -146,16 +155,22 @@ def _train(
         _note_seconds(folder, train=training.position.train_seconds)
 
 
-def _note_parts(context: RunContext, parts: TrainingParts) -> None:
-    shape = parts.split.shape
+def _note_parts(context: RunContext, split: Split, **facts: Any) -> None:
+    shape = split.shape
     context.folder.note_about(
         image_shape={"channels": shape.channels, "height": shape.height, "width": shape.width},
-        classes=list(parts.split.classes),
-        data_manifest=parts.split.manifest,
-        versions=versions(context.recipe.components),
-        machine=machine(context.device),
-        processes=context.processes.count,
+        classes=list(split.classes),
+        data_manifest=split.manifest,
+        **facts,
     )
+
+
+def _note_again(context: RunContext, found: checkpoints.LatestCheckpoint) -> None:
+    """What `run.json` lacks, which was removed after training; the rest is in the checkpoint."""
+    assert found.checkpoint is not None
+    names = ("versions", "machine", "processes")
+    facts = {name: found.checkpoint.state[name] for name in names}
+    _note_parts(context, build_split(context.recipe), **facts)
 
 
 def _prepare_data(context: RunContext) -> None:
