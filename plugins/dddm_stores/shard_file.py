@@ -24,7 +24,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ from torch import Tensor
 
 from dddm.errors import EstimatesLost
 from dddm.support.files import atomic_write_text, raise_on_disk_full
+from dddm.support.json_files import LIST, check_object, read_json
 from dddm.support.quantities import counted
 from dddm_stores.storage import word_of
 
@@ -89,6 +90,7 @@ class ShardFile:
         self.at_n: Rows = np.full(rows, _NOWHERE, np.int32)
         self.sum_n: Sums = np.zeros(rows, np.uint32)
         self.held_kn: list[Rows] = []
+        self._whole: set[str] = set()
         self._open()
         self._find_free()
         self._unsynced = False
@@ -208,6 +210,7 @@ class ShardFile:
         """Hold on to the rows as they are, and let go of the oldest snapshot."""
         at_n = self.at_n.copy()
         self.held_kn = [*self.held_kn, at_n][-self._kept :]
+        self._whole.add(name_of(at_n))
         self._find_free()
         self._note_held()
         self._was_whole = True
@@ -215,13 +218,20 @@ class ShardFile:
 
     def _note_held(self) -> None:
         # Before any other is overwritten.
-        atomic_write_text(
-            self._note, json.dumps({"can_return_to": [name_of(at) for at in self.held_kn]}) + "\n"
-        )
+        names = [name for at_n in self.held_kn if (name := name_of(at_n)) in self._whole]
+        atomic_write_text(self._note, json.dumps({"can_return_to": names}) + "\n")
 
     @property
     def _note(self) -> Path:
         return self.path.with_suffix(".json")
+
+    def _named(self) -> set[str]:
+        """Names of the snapshots that are whole, as far as the note can be read."""
+        try:
+            noted = check_object(read_json(self._note), {"can_return_to": LIST})
+        except (FileNotFoundError, ValueError):
+            return set()
+        return {name for name in noted.get("can_return_to", ()) if isinstance(name, str)}
 
     def restore(self, snapshot: Snapshot) -> None:
         """Return to a snapshot.
@@ -229,8 +239,7 @@ class ShardFile:
         Raises:
             EstimatesLost: if the file no longer holds its rows.
         """
-        known: Any = json.loads(self._note.read_text("utf-8")) if self._note.exists() else {}
-        names = known.get("can_return_to", ())
+        names = self._named()
         if (snapshot.at_n >= 0).any():
             if not self._was_whole:
                 raise EstimatesLost(
@@ -242,8 +251,10 @@ class ShardFile:
                     where=str(self.path),
                 )
         self.at_n, self.sum_n = snapshot.at_n.copy(), snapshot.sum_n.copy()
-        # Those before it may have been overwritten since by a run that had gone further.
-        self.held_kn = [row.copy() for row in snapshot.held_kn if name_of(row) in names]
+        # Those before it may have been overwritten since by a run that had gone further.  Their
+        # places stay taken, so that rows go where they went in that run: the files end equal.
+        self.held_kn = [row.copy() for row in snapshot.held_kn]
+        self._whole = names
         self._find_free()
         self._note_held()
 

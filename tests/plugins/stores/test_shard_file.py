@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dddm.errors import EnvironmentProblem, EstimatesLost
-from dddm_stores.shard_file import Rows, ShardFile
+from dddm_stores.shard_file import Rows, ShardFile, Snapshot
 
 ROWS: Final = 40
 ROW_BYTES: Final = 24
@@ -81,6 +81,51 @@ def test_what_came_before_a_restored_snapshot_may_be_gone(tmp_path: Path) -> Non
     file.restore(snapshots[1])
     with pytest.raises(EstimatesLost, match="no longer holds"):
         file.restore(snapshots[0])
+
+
+@pytest.mark.parametrize("lost_snapshots", [0, 1, 2])
+def test_a_run_that_was_killed_leaves_an_equal_file(tmp_path: Path, lost_snapshots: int) -> None:
+    """Going back, also behind snapshots whose checkpoints were not finished, changes no place."""
+    order = [torch.randperm(ROWS, generator=torch.Generator().manual_seed(k)) for k in range(12)]
+
+    def epochs(file: ShardFile, numbers: range) -> list[Snapshot]:
+        found = []
+        for epoch in numbers:
+            for batch in torch.split(order[epoch][:30], 7):
+                file.write(batch, rows=some_rows(epoch)[batch].contiguous())
+            found.append(file.snapshot())
+        return found
+
+    (tmp_path / "undisturbed").mkdir()
+    undisturbed = opened(tmp_path / "undisturbed")
+    epochs(undisturbed, range(12))
+    file = opened(tmp_path)
+    last = epochs(file, range(6))[5 - min(lost_snapshots, 1)]
+    for batch in torch.split(order[6][: 7 * lost_snapshots + 7], 7):
+        file.write(batch, rows=some_rows(6)[batch].contiguous())
+    file.close()
+    again = opened(tmp_path)
+    again.restore(last)
+    epochs(again, range(6 - min(lost_snapshots, 1), 12))
+    for name in ("shard-0000.rows", "shard-0000.json"):
+        mine, whole = tmp_path / name, tmp_path / "undisturbed" / name
+        assert mine.read_bytes() == whole.read_bytes(), name
+
+
+def test_the_name_of_an_overwritten_snapshot_does_not_come_back(tmp_path: Path) -> None:
+    """Its places are still taken after a restore; it cannot be returned to all the same."""
+    file = opened(tmp_path)
+    snapshots = []
+    for epoch in range(3):
+        file.write(EVERY, rows=some_rows(epoch))
+        snapshots.append(file.snapshot())
+    file.close()
+    again = opened(tmp_path)
+    again.restore(snapshots[1])
+    assert len(again.held_kn) == 2
+    again.close()
+    with pytest.raises(EstimatesLost, match="no longer holds"):
+        opened(tmp_path).restore(snapshots[0])
 
 
 @pytest.mark.parametrize("how", ["missing", "short"])
