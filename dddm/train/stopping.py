@@ -1,25 +1,32 @@
-"""Requests to save and stop: from Ctrl-C, SIGTERM or an observer.
+"""Requests to save and stop: from Ctrl-C, SIGTERM, a closed terminal (SIGHUP) or an observer.
 
-A second signal ends the process at once.  A scheduler that signals every process of a job, and an
-agent that passes its own signal on to its workers, deliver one request twice; so a second signal
-counts only some time after the first.
+The first signal is answered at once on stderr, and obeyed where the run can save.  A second one
+ends the process at once.  A scheduler that signals every process of a job, and an agent that passes
+its own signal on to its workers, deliver one request twice; so a second signal counts only some
+time after the first.  Ctrl-C in a run of one process comes from a person, who may soon repeat it.
 """
 
 import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Final, final
 
 from dddm.errors import StoppedEarly
+from dddm.train.launch import is_worker, rank_here
 
 if TYPE_CHECKING:
     # It imports torch, for which the command line must not wait.
     from dddm.train.processes import Processes
 
 _SAME_REQUEST_SECONDS: Final = 2.0
+_SAME_KEY_SECONDS: Final = 0.3
+_STDERR: Final = 2
+_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 @final
@@ -59,10 +66,15 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_signals(
-    *, same_request_seconds: float = _SAME_REQUEST_SECONDS
-) -> Iterator[StopRequest]:
-    """Turn SIGINT and SIGTERM into a stop request within the block."""
+def stop_on_signals(*, same_request_seconds: float | None = None) -> Iterator[StopRequest]:
+    """Turn SIGINT, SIGTERM and SIGHUP into a stop request within the block.
+
+    A signal that the process was started to ignore, as `nohup` does with SIGHUP, stays ignored.
+
+    Args:
+        same_request_seconds: a second signal within them is the first one again; None for a time
+            that fits the signal.
+    """
     stop = StopRequest()
     first: float | None = None
 
@@ -71,15 +83,39 @@ def stop_on_signals(
         if first is None:
             first = time.monotonic()
             stop.request(signal.Signals(number).name)
-        elif time.monotonic() - first >= same_request_seconds:
+            _answer(number)
+        elif time.monotonic() - first >= _window(number, same_request_seconds):
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
     before = {
-        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, on_signal)
+        for number in _SIGNALS
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _window(number: int, given: float | None) -> float:
+    if given is not None:
+        return given
+    alone = number == signal.SIGINT and not is_worker()
+    return _SAME_KEY_SECONDS if alone else _SAME_REQUEST_SECONDS
+
+
+def _answer(number: int) -> None:
+    """Say on stderr what happens next; by one system call: a print may have been interrupted."""
+    if rank_here() != 0:
+        return
+    again = "Ctrl-C again" if number == signal.SIGINT else f"{signal.Signals(number).name} again"
+    line_end = "\n" if os.isatty(_STDERR) else ""  # a bar may be drawn in the present one
+    told = (
+        f"{line_end}{signal.Signals(number).name}: finishing this step, then saving; "
+        f"{again} stops at once and loses what was done since the last save\n"
+    )
+    with suppress(OSError):  # the terminal may be closed
+        os.write(_STDERR, told.encode())

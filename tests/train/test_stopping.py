@@ -11,7 +11,7 @@ from dddm.errors import StoppedEarly
 from dddm.train.stopping import stop_on_signals
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_only_asks(number: signal.Signals) -> None:
     """A signal is noted, obeyed where the run looks, and the handlers return afterwards."""
     before = signal.getsignal(number)
@@ -27,7 +27,7 @@ def test_the_first_signal_only_asks(number: signal.Signals) -> None:
     assert signal.getsignal(number) is before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_second_signal_ends_the_process(number: signal.Signals) -> None:
     """Who asks twice does not want to wait for the saving: the process dies of the signal."""
     code = (
@@ -50,6 +50,63 @@ def test_one_request_that_comes_twice_is_one() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)
         assert stop.requested_by == "SIGTERM"
+
+
+def signalled(*numbers: signal.Signals, pause: float, **variables: str) -> tuple[int, str]:
+    """Exit code and stderr of a process that gets these signals, one after the other."""
+    code = (
+        "import os, sys, time\n"
+        "from dddm.train.stopping import stop_on_signals\n"
+        "with stop_on_signals() as stop:\n"
+        f"    for number in {[int(number) for number in numbers]}:\n"
+        "        os.kill(os.getpid(), number)\n"
+        "        print('alive', file=sys.stderr, flush=True)\n"
+        f"        time.sleep({pause})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **variables},
+    )
+    return done.returncode, done.stderr
+
+
+def test_a_request_is_answered_before_it_is_obeyed() -> None:
+    """A step may take long: what happens next is said at once, with what a second signal does."""
+    code, told = signalled(signal.SIGINT, pause=0)
+    assert code == 0
+    assert told.startswith("SIGINT: finishing this step, then saving; Ctrl-C again stops at once")
+    assert told.endswith("alive\n")
+
+
+def test_the_first_process_alone_answers() -> None:
+    """Eight processes get the signal; a person reads the sentence once."""
+    first = signalled(signal.SIGTERM, pause=0, RANK="0", WORLD_SIZE="2")[1]
+    assert first.startswith("SIGTERM: finishing this step")
+    assert signalled(signal.SIGTERM, pause=0, RANK="1", WORLD_SIZE="2")[1] == "alive\n"
+
+
+def test_who_presses_ctrl_c_again_after_a_moment_is_obeyed() -> None:
+    """In a run of one process nobody but a person sends it; a worker may get one request twice."""
+    assert signalled(signal.SIGINT, signal.SIGINT, pause=0.5)[0] == -signal.SIGINT
+    alone = signalled(signal.SIGINT, signal.SIGINT, pause=0.0)
+    worker = signalled(signal.SIGINT, signal.SIGINT, pause=0.5, RANK="0", WORLD_SIZE="2")
+    assert alone[0] == worker[0] == 0
+
+
+def test_nohup_is_respected() -> None:
+    """A run that was started to outlive its terminal does."""
+    code = (
+        "import os, signal\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "from dddm.train.stopping import stop_on_signals\n"
+        "with stop_on_signals() as stop:\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    assert not stop.requested\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_signal_after_another_request_only_asks() -> None:
