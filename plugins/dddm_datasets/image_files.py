@@ -11,7 +11,7 @@ from typing import Any, Final, final
 from attrs import frozen
 
 from dddm.errors import DataError
-from dddm.support.files import is_file, is_folder, is_utf_8, read_file
+from dddm.support.files import is_file, is_folder, read_file
 from dddm_datasets.image_decode import ImageError
 from dddm_datasets.zip_members import read_member
 
@@ -46,7 +46,7 @@ class Listing:
         every = sorted(files)
         images = [file for file in every if PurePosixPath(file[0]).suffix.lower() in SUFFIXES]
         for name, _ in images:
-            if not is_utf_8(name):
+            if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
                 raise DataError(
                     "the name of an image is not UTF-8",
                     where=str(where / name),

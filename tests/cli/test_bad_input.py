@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -266,36 +265,3 @@ def test_ctrl_c_before_anything_is_there(tmp_path: Path) -> None:
     assert process.returncode == 75
     assert "Traceback" not in error
     assert "same command" in error
-
-
-@pytest.mark.parametrize(
-    ("folder", "code", "says"),
-    [
-        ("r\udcff", 2, "the name of the run folder is not UTF-8"),
-        ("r" * 300, 6, "there can be no such place: File name too long"),
-        ("tiny.toml/run", 6, "there can be no such place: Not a directory"),
-    ],
-)
-def test_a_run_folder_that_cannot_be(tmp_path: Path, folder: str, code: int, says: str) -> None:
-    """It is refused before training, not by whatever writes into it first."""
-    write_tiny(tmp_path)
-    refused(call("run", "tiny.toml", "--folder", folder, cwd=tmp_path), says, code=code)
-    if code == 6:
-        refused(call("sample", folder, cwd=tmp_path), "run", code=2)
-
-
-def test_a_working_directory_that_was_removed(tmp_path: Path) -> None:
-    """Whose recipe is somewhere else."""
-    write_tiny(tmp_path)
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    words = shlex.join(command("check", tmp_path / "tiny.toml"))
-    done = subprocess.run(
-        ["bash", "-c", f"rmdir {gone} && {words}"],
-        cwd=gone,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    refused(done, "the working directory does not exist any more", code=6)

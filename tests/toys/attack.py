@@ -59,7 +59,6 @@ class Findings:
         except Exception as error:  # noqa: BLE001 - what the attack looks for
             outcome = f"{type(error).__name__} that is not an error of dddm"
             self.found.append(f"{name}\n{traceback.format_exc(limit=-4)}")
-            click.echo(self.found[-1], err=True)  # a long run may be stopped
         seconds = time.process_time() - start
         faulthandler.cancel_dump_traceback_later()
         if seconds > self.slowest:
