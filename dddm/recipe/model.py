@@ -14,6 +14,9 @@ from dddm.recipe.layout import COMPONENT_TABLES
 from dddm.recipe.protocol import Protocol
 from dddm.registry.component import Component
 
+_MOST_NAMED: Final = 1024
+"""The largest number that a remedy offers."""
+
 BLOCK_IMAGES: Final = 64
 """Images that are computed together.  Another number changes the last bits of a sample."""
 
@@ -541,7 +544,9 @@ def check_processes(processes: int, *, batch_images: int, shards: int | None) ->
     """
     shards = shards or default_shards(batch_images)
     if shards % processes:
-        fit = ", ".join(str(count) for count in range(1, shards + 1) if shards % count == 0)
+        fit = ", ".join(
+            str(count) for count in range(1, min(shards, _MOST_NAMED) + 1) if shards % count == 0
+        )
         raise UsageError(
             f"{processes} processes cannot share {shards} shards of the images equally",
             where="--nproc",

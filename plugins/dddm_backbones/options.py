@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Iterator
-from typing import Literal, final
+from typing import Final, Literal, final
 
 from attrs import frozen
 
 from dddm.interfaces.info import BackboneInfo, DatasetInfo, ImageShape
 from dddm.interfaces.plugin import Issue, RecipeContext, option
+
+_MOST_NAMED: Final = 1024
+"""The largest number that a remedy offers."""
 
 
 @final
@@ -198,7 +201,8 @@ def issues(options: AdmOptions, data: DatasetInfo | None) -> Iterator[Issue]:
 def _check_heads(options: AdmOptions) -> Iterator[Issue]:
     name = "head_width" if options.heads is None else "heads"
     shared = math.gcd(*options.attended_widths)
-    fitting = [str(number) for number in range(1, shared + 1) if shared % number == 0]
+    most = min(shared, _MOST_NAMED)  # a recipe may ask for any number of channels
+    fitting = [str(number) for number in range(1, most + 1) if shared % number == 0]
     for channels in options.attended_widths:
         heads = options.heads_at(channels)
         if channels % heads:

@@ -7,6 +7,7 @@ raised, a try that takes longer than two seconds of a processor, and memory abov
 import faulthandler
 import random
 import resource
+import signal
 import time
 import traceback
 import warnings
@@ -23,12 +24,17 @@ from dddm.errors import DddmError
 MOST_SECONDS: Final = 2.0
 MOST_MEGABYTES: Final = 1024
 _HANGS_AFTER: Final = 300
+_ENDED_AFTER: Final = 10
 _SHOWN: Final = 20
 
 
 def megabytes() -> float:
     """The most memory that this process has had."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _end(*_: object) -> None:
+    raise TimeoutError(f"it takes more than {_ENDED_AFTER} s")
 
 
 @final
@@ -47,7 +53,9 @@ class Findings:
 
     def try_one(self, name: str, read: Callable[[], str]) -> None:
         """Let `read` say what it read, or be refused."""
-        faulthandler.dump_traceback_later(_HANGS_AFTER, exit=True)
+        faulthandler.dump_traceback_later(_HANGS_AFTER, exit=True)  # outside of Python
+        signal.signal(signal.SIGVTALRM, _end)
+        signal.setitimer(signal.ITIMER_VIRTUAL, _ENDED_AFTER)
         start = time.process_time()
         try:
             with warnings.catch_warnings():
@@ -60,6 +68,7 @@ class Findings:
             outcome = f"{type(error).__name__} that is not an error of dddm"
             self.found.append(f"{name}\n{traceback.format_exc(limit=-4)}")
         seconds = time.process_time() - start
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         faulthandler.cancel_dump_traceback_later()
         if seconds > self.slowest:
             self.slowest, self.slowest_try = seconds, name

@@ -1,5 +1,6 @@
 """What the check of ADM's options refuses, and that the constructor refuses the same."""
 
+import time
 from typing import Any
 
 import pytest
@@ -219,3 +220,12 @@ def test_the_check_and_the_network_agree(
             Adm(of, shape=data.shape, classes=3)
     else:
         Adm(of, shape=data.shape, classes=3)
+
+
+def test_any_number_of_channels_is_checked_at_once() -> None:
+    """The remedy names the first divisors, and does not try a trillion."""
+    start = time.monotonic()
+    large = options(channels=10**12, multipliers=(1,), attention=(8,), head_width=None, heads=7)
+    (issue, *_) = issues(large, None)
+    assert time.monotonic() - start < 1
+    assert "use heads = 1 or 2 or 4 or 5" in str(issue.remedy)

@@ -191,6 +191,14 @@ def claimed(rows: int) -> Callable[[Path], NpzSource]:
     return lambda folder: npz(folder, {"images.npy": (npy_header((rows, 2, 2, 1)), 40)})
 
 
+def impossible_size(folder: Path) -> NpzSource:
+    """Header and directory agree on 201 MB, of which the archive has 40 bytes."""
+    shape = (1 << 20, 8, 8, 3)
+    source = npz(folder, {"images.npy": (npy_header(shape), 40)})
+    change_directory(folder / "a.npz", name="images.npy", size=128 + (192 << 20))
+    return source
+
+
 def deep_header(folder: Path) -> NpzSource:
     text = b"(" * 9000 + b"\n"
     return npz(folder, {"images.npy": (b"\x93NUMPY\x01\x00" + struct.pack("<H", 9001) + text, 4)})
@@ -213,6 +221,7 @@ ATTACKS: dict[str, tuple[Callable[[Path], ImageSource | NpzSource], str]] = {
     "2^62": (claimed(2**62), "is declared as"),
     "-1": (claimed(-1), "negative"),
     "0": (claimed(0), "is declared as"),
+    "impossible": (impossible_size, "more than the archive can hold of it"),
     "deep": (deep_header, "cannot be read"),
 }
 
