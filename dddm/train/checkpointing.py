@@ -31,6 +31,8 @@ def save(training: Training) -> None:
     """
     began = time.perf_counter()
     context, memory = training.context, training.parts.memory
+    if context.processes.main:
+        context.folder.refuse_removed()
     processes, folder = context.processes, context.folder.checkpoints
     announce_saved(training, training.saver.wait())
     # In this order: a snapshot names rows, which must outlive a crash before the checkpoint does.

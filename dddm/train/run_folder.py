@@ -43,6 +43,7 @@ class RunFolder:
     | `samples/fixed-time-100/` | `samples.npz`, `grid.png` and `manifest.json` of one sampler
       at one number of steps |
     | `scores.json` | a list of scores, each with what is needed to repeat it |
+    | `observers/tensorboard/` | what an observer writes, one folder for each |
     | `report.html` | the HTML report |
     | `output.log` | what the run printed, where it is one of several at a time |
     """
@@ -58,8 +59,23 @@ class RunFolder:
         self.progress = path / "progress"
         self.samples = path / "samples"
         self.scores = path / "scores.json"
+        self.observers = path / "observers"
         self.report = path / "report.html"
         self.output = path / "output.log"
+
+    def refuse_removed(self) -> None:
+        """Refuse to go on in a folder that was removed or moved away: a stump would be left.
+
+        Raises:
+            EnvironmentProblem: if it has gone.
+        """
+        if not self.recipe.exists():
+            raise EnvironmentProblem(
+                "the run folder was removed or moved while the run was at work",
+                where=str(self.path),
+                remedy="move it back, or remove what is left of it; then give the same command "
+                "again, which resumes or starts from the beginning",
+            )
 
     def read_about(self) -> dict[str, Any]:
         """The contents of `run.json`; empty where there is none.
@@ -145,9 +161,12 @@ def prepare_folder(recipe: Recipe, path: Path) -> RunFolder:
     if folder.recipe.exists():
         _refuse_other_recipe(recipe, folder)
     elif path.exists() and any(path.iterdir()):
+        left = {each.name for each in path.iterdir()} <= {".lock", *_names(folder)}
         raise UsageError(
             f"{path} is not empty and is not a run folder: it has no recipe.toml",
-            remedy="choose another place with --folder",
+            remedy=f"remove {path}, which seems to be left of a run that was removed"
+            if left
+            else "choose another place with --folder",
         )
     else:
         with raise_on_disk_full(path):
@@ -158,6 +177,10 @@ def prepare_folder(recipe: Recipe, path: Path) -> RunFolder:
         facts["created"] = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     folder.note_about(**facts)
     return folder
+
+
+def _names(folder: RunFolder) -> set[str]:
+    return {path.name for path in vars(folder).values() if path != folder.path}
 
 
 def _refuse_other_recipe(recipe: Recipe, folder: RunFolder) -> None:

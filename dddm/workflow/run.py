@@ -72,6 +72,7 @@ def run(context: RunContext, *, observers: Sequence[Subscriber] = ()) -> Path:
             events.notice(fallback_notice(sentence))
         _work(context, found, log=log)
         context.stop.raise_if_requested(where="after the scores")
+        folder.refuse_removed()
         page = write_report(context.recipe, folder=folder)
     except BaseException as error:
         message = _in_words(error)
@@ -94,7 +95,12 @@ def _work(
     _train(context, found, log=log)
     context.stop.synchronize(context.processes)
     context.stop.raise_if_requested(where="after training")
-    _evaluate(context, changed=_sample(context))
+    if context.processes.main:
+        context.folder.refuse_removed()
+    changed = _sample(context)
+    if context.processes.main:
+        context.folder.refuse_removed()
+    _evaluate(context, changed=changed)
 
 
 def _in_words(error: BaseException) -> str:
