@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 
 import attrs
 
@@ -21,7 +22,11 @@ def to_line(event: Event) -> str:
     fields = attrs.asdict(event)
     for name in [name for name, value in fields.items() if _is_absent(name, value)]:
         del fields[name]
-    return json.dumps({"event": event_name(event), **fields}, default=str, ensure_ascii=False)
+    return json.dumps({"event": event_name(event), **fields}, default=_plain, ensure_ascii=False)
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else str(value)
 
 
 def _is_absent(name: str, value: object) -> bool:

@@ -3,9 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import final
 
 from attrs import field, frozen
+from attrs.converters import optional
+
+
+def _read_only(numbers: Mapping[str, float]) -> Mapping[str, float]:
+    """A copy that no observer can change for those after it."""
+    return MappingProxyType(dict(numbers))
 
 
 @frozen(kw_only=True)
@@ -68,7 +75,7 @@ class StepDone(Event):
     gradient_norm: float | None
     images_per_second: float | None
     seconds_left: float | None
-    numbers: Mapping[str, float] = field(factory=dict)
+    numbers: Mapping[str, float] = field(factory=dict, converter=_read_only)
 
 
 @final
@@ -85,7 +92,7 @@ class EpochDone(Event):
     epoch: int
     step: int
     loss: float
-    diagnosis: Mapping[str, float] | None
+    diagnosis: Mapping[str, float] | None = field(converter=optional(_read_only))
 
 
 @final
@@ -208,7 +215,11 @@ class Observer(ABC):
     Any event may come first, as when samples are drawn without training.  Ignore events of unknown
     classes: a later version may add some.  Stdout is for results, so write to stderr or to files.
 
-    A target of kind `observer` is called as `target(options, folder=the run's folder)`.
+    A target of kind `observer` is called as `target(options, folder=its own folder)`: one within
+    the run folder, which exists, and is removed after the run where it is empty.  The rest of the
+    run folder is there to be read.  An exception in a thread that the observer started is reported
+    like one of its own; what a `Future` holds is not, so ask for its result in `on_event` or
+    `close`.
     """
 
     @abstractmethod

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from dddm.support.files import read_file
 
-MOST_BYTES: Final = 256 << 20
-MOST_LEVELS: Final = 64
+_MOST_BYTES: Final = 256 << 20
+_MOST_LEVELS: Final = 64
 
 
 def read_json(path: Path) -> Any:
@@ -20,7 +20,7 @@ def read_json(path: Path) -> Any:
         ValueError: in words, if it cannot be read: not a file, too large or deep, not JSON.
     """
     try:
-        text = read_file(path, limit=MOST_BYTES).decode("utf-8")
+        text = read_file(path, limit=_MOST_BYTES).decode("utf-8")
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -37,10 +37,10 @@ def parse_json(text: str) -> Any:
     try:
         value = json.loads(text)
     except RecursionError:
-        raise ValueError(f"it is nested deeper than {MOST_LEVELS} levels") from None
+        raise ValueError(f"it is nested deeper than {_MOST_LEVELS} levels") from None
     # Python's own limit depends on its caller: what is read here may be written by another.
-    if text.count("[") + text.count("{") > MOST_LEVELS and _levels(value) > MOST_LEVELS:
-        raise ValueError(f"it is nested deeper than {MOST_LEVELS} levels")
+    if text.count("[") + text.count("{") > _MOST_LEVELS and _levels(value) > _MOST_LEVELS:
+        raise ValueError(f"it is nested deeper than {_MOST_LEVELS} levels")
     if "\\ud" in text.lower():
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # UnicodeEncodeError
     return value

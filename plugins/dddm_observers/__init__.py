@@ -29,5 +29,5 @@ def dddm_register(registrar: Registrar) -> None:
         "tensorboard",
         target="dddm_observers.tensorboard:TensorBoard",
         options=TensorBoardOptions,
-        summary="Curves, sample grids and scores for TensorBoard, in the run folder.",
+        summary="Curves, sample grids and scores for TensorBoard, in its own folder.",
     )

@@ -33,13 +33,12 @@ from dddm_observers.options import TensorBoardOptions
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-_FOLDER: Final = "tensorboard"
 _RECIPE: Final = "recipe.toml"
 
 
 @final
 class TensorBoard(Observer):
-    """Writes event files into `tensorboard` in the run folder.
+    """Writes event files into its own folder, `observers/tensorboard` in the run folder.
 
     A resumed run repeats the steps that its last checkpoint did not hold.  Its first event tells
     TensorBoard to drop these from what the run wrote before, so that no step is there twice.
@@ -52,8 +51,7 @@ class TensorBoard(Observer):
             EnvironmentProblem: if TensorBoard is not installed, or the folder cannot be made.
         """
         self._make_writer = _writer_class()
-        self._run = folder
-        self._folder = _make_folder(folder / _FOLDER)
+        self._folder = _make_folder(folder)
         self._flush_seconds = options.flush_seconds
         self._writer: SummaryWriter | None = None
         self._step = 0
@@ -85,7 +83,7 @@ class TensorBoard(Observer):
         self.close()
         self._step, self._last_step = event.first_step, event.total_steps
         self._open(purge_step=event.first_step + 1)
-        recipe = self._run / _RECIPE
+        recipe = event.folder / _RECIPE
         if recipe.exists():
             self._text("recipe", recipe.read_text(encoding="utf-8"), step=event.first_step)
 

@@ -1,14 +1,21 @@
 """Observers are told, cannot end a run by failing, and can ask it to end."""
 
 import signal
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import final
 
 import pytest
+from command_line import write_tiny
 
 from dddm.errors import EnvironmentProblem, StoppedEarly
-from dddm.interfaces.observer import Event, Notice, Observer, RunStopped
-from dddm.train.events import EventBus, Subscriber
+from dddm.interfaces.event_lines import to_line
+from dddm.interfaces.observer import EpochDone, Event, Notice, Observer, RunStopped
+from dddm.recipe.read import read_recipe
+from dddm.registry.loader import load_catalogue
+from dddm.train.events import EventBus, Subscriber, subscribers_for
+from dddm.train.run_folder import RunFolder
 from dddm.train.stopping import StopRequest, stop_on_signals
 
 
@@ -172,3 +179,79 @@ def test_notices_alone_can_be_followed() -> None:
     events.notice("a damaged checkpoint is passed over")
     events.emit(RunStopped, reason="finished", step=1, message="")
     assert texts == ["a damaged checkpoint is passed over"]
+
+
+@final
+class Threaded(Observer):
+    """Does its work in a thread, which fails."""
+
+    def on_event(self, event: Event) -> None:
+        del event
+        thread = threading.Thread(target=self._work)
+        thread.start()
+        thread.join()
+
+    def _work(self) -> None:
+        raise ConnectionError("the tracker has gone")
+
+    def close(self) -> None:
+        self.on_event(Notice(seconds=0, text=""))
+
+
+def test_a_failure_in_a_thread_of_an_observer_is_reported(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Once at once, all counted; no traceback, and the hook before is back afterwards."""
+    hook, good = threading.excepthook, Listening()
+    events = EventBus([subscriber(good), subscriber(Threaded())])
+    events.notice("one")
+    events.notice("two")
+    events.report_failures()
+    told = [text for text in good.texts if text.startswith("observer")]
+    assert "failed when a thread of its own was at work: ConnectionError: the tracker" in told[0]
+    assert "test_events.py:" in told[0]
+    assert "failed at" in told[-1]
+    events.close()
+    assert threading.excepthook is hook
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_failure_in_another_thread_is_not_an_observers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is shown as it would be without a run."""
+    good, shown = Listening(), list[threading.ExceptHookArgs]()
+    monkeypatch.setattr(threading, "excepthook", shown.append)
+    events = EventBus([subscriber(good)])
+    thread = threading.Thread(target=int, args=["x"])
+    thread.start()
+    thread.join()
+    events.notice("one")
+    events.close()
+    assert good.texts == ["one"]
+    assert [one.exc_type for one in shown] == [ValueError]
+
+
+def test_events_cannot_be_changed() -> None:
+    """An observer that edits what it is told does not lie to those after it, nor to the log."""
+    given = {"noise": 0.5}
+    event = EpochDone(seconds=1.0, epoch=0, step=1, loss=1.0, diagnosis=given)
+    given["noise"] = 0.7
+    with pytest.raises(TypeError):
+        event.diagnosis["noise"] = 0.0  # type: ignore[index]
+    assert '"diagnosis": {"noise": 0.5}' in to_line(event)
+
+
+def test_observers_have_folders_of_their_own(tmp_path: Path) -> None:
+    """One for each, also of those of one kind; empty ones do not stay."""
+    text = '[[observe]]\nuse = "json-lines"\npath = "-"\n'
+    path = write_tiny(tmp_path, ('[evaluate]\nfeatures = "pixels"\n', text * 2))
+    catalogue = load_catalogue()
+    recipe = read_recipe(str(path), catalogue=catalogue)
+    folder = RunFolder(tmp_path / "run")
+    subscribers = subscribers_for(recipe, catalogue=catalogue, folder=folder)
+    places = [one.folder for one in subscribers]
+    assert places == [folder.observers / "json-lines", folder.observers / "json-lines-2"]
+    events = EventBus(subscribers)
+    assert all(place is not None and place.is_dir() for place in places)
+    (folder.observers / "json-lines" / "kept").touch()
+    events.close()
+    assert [each.name for each in folder.observers.iterdir()] == ["json-lines"]

@@ -29,6 +29,7 @@ from dddm.interfaces.observer import (
     StepDone,
 )
 from dddm.testing.check import Suite
+from dddm.testing.offline import offline
 from dddm.testing.subject import Subject
 
 _DESCRIPTORS: Final = Path("/proc/self/fd")
@@ -125,12 +126,19 @@ class _Run:
     observers: list[Observer] = field(factory=list)
 
     @property
+    def own(self) -> Path:
+        """The observer's own folder."""
+        made = self.folder / "observers" / "this"
+        made.mkdir(parents=True, exist_ok=True)
+        return made
+
+    @property
     def events(self) -> tuple[Event, ...]:
         return every_event(self.folder)
 
     def follow(self, *events: Event) -> None:
         """Give events to a new observer, and close it."""
-        observer: Observer = self.subject.make(folder=self.folder)
+        observer: Observer = self.subject.make(folder=self.own)
         self.observers.append(observer)
         for event in events:
             observer.on_event(event)
@@ -138,13 +146,14 @@ class _Run:
 
 
 def _runs(subject: Subject) -> Iterator[tuple[_Run]]:
-    """In a folder that is removed; stderr is not shown."""
+    """In a folder that is removed, without network; stderr is not shown."""
     out = io.StringIO()
     with (
         tempfile.TemporaryDirectory() as folder,
         contextlib.chdir(folder),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(io.StringIO()),
+        offline(Path(folder)),
     ):
         run = _Run(subject=subject, folder=Path(folder), out=out)
         try:
@@ -219,7 +228,7 @@ def _open_files() -> set[str]:
 @OBSERVER.check()
 def quick(run: _Run) -> None:
     """`on_event` usually returns from a step within 50 ms."""
-    observer: Observer = run.subject.make(folder=run.folder)
+    observer: Observer = run.subject.make(folder=run.own)
     run.observers.append(observer)
     observer.on_event(run.events[1])
     seconds = []
