@@ -12,9 +12,9 @@ from pathlib import Path
 from markupsafe import escape
 from panels import sheet
 
-import dddm.report.charts as charts
 from dddm.recipe.sweep import Sweep, read_recipe_or_sweep
 from dddm.registry.loader import load_catalogue
+from dddm.report import charts
 from dddm.report.side_by_side import evaluation_charts, strips
 from dddm.report.sweep_results import gather_sweep
 

@@ -188,7 +188,7 @@ def test_events_without_numbers_leave_no_file(tmp_path: Path) -> None:
 def test_a_place_where_no_folder_can_be_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     """A file of that name is found before the run starts, as the user's to mend."""
     (tmp_path / "tensorboard").touch()
-    with pytest.raises(EnvironmentProblem, match="cannot be written|no such place") as caught:
+    with pytest.raises(EnvironmentProblem, match=r"cannot be written|no such place") as caught:
         TensorBoard(TensorBoardOptions(), folder=tmp_path / "tensorboard")
     assert str(tmp_path / "tensorboard") in str(caught.value.where)
 
