@@ -13,6 +13,7 @@ from pack_sources import SHAPE, ToySource
 
 from dddm.data.pack import pack, verify_packed
 from dddm.data.packed import PackedDataset, open_packed
+from dddm.data.packed_format import read_manifest
 from dddm.errors import DataError
 from dddm.interfaces.data_report import no_progress
 
@@ -223,3 +224,11 @@ def test_checking_compares_the_manifest_with_the_images(folder: Path) -> None:
     change_manifest(folder, "shape", "width", value=SHAPE.height)
     (problem, *_) = verify_packed(folder, key=None, progress=no_progress)
     assert "manifest.json does not describe the images of the split train" in problem.what
+
+
+@pytest.mark.parametrize("value", [-1, 0])
+def test_a_manifest_alone_shows_impossible_numbers(folder: Path, value: int) -> None:
+    """`dddm check` reads no more of a packed folder."""
+    change_manifest(folder, "splits", "train", "images", value=value)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_manifest(folder)

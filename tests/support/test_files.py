@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from dddm.support.files import (
     atomic_write,
     atomic_write_text,
     raise_on_disk_full,
+    read_file,
 )
 
 REFUSALS = [
@@ -114,3 +116,39 @@ def test_a_failed_write_changes_nothing(
         half_then_fail(aside / "one", error)
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
+    """Whatever its size is said to be: no more than the limit and one byte is asked for."""
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    assert read_file(path, limit=5) == b"12345"
+    with pytest.raises(OSError, match="larger than 4 bytes"):
+        read_file(path, limit=4)
+    source = Path("/proc/self/maps")
+    if source.exists():  # a regular file of no bytes, they say
+        assert source.stat().st_size == 0
+        with pytest.raises(OSError, match="larger than 10 bytes"):
+            read_file(source, limit=10)
+
+
+def test_large_files_are_not_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+    tracemalloc.start()
+    try:
+        with pytest.raises(OSError, match="larger than"):
+            read_file(path, limit=1 << 16)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_devices_are_not_even_opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Opening one may rewind a tape."""
+    monkeypatch.setattr(os, "open", lambda *_: pytest.fail("it was opened"))
+    os.mkfifo(tmp_path / "pipe")
+    for path, kind in ((Path("/dev/zero"), "a device"), (tmp_path / "pipe", "a named pipe")):
+        with pytest.raises(OSError, match=f"it is {kind}, not a file"):
+            read_file(path, limit=1)
