@@ -171,7 +171,10 @@ def test_a_terminal_without_greek(tmp_path: Path) -> None:
         ("ch", ["check"]),
         ("check digits_d", ["digits_denoising", "digits_directly_drifting", "digits_drifting"]),
         ("plugins show ad", ["adm", "adam", "adamw"]),
-        ("plugins show dddm:l", ["dddm:l1", "dddm:l2", "dddm:lpips", "dddm:linear"]),
+        (
+            "plugins show dddm:l",
+            ["dddm:learned", "dddm:l1", "dddm:l2", "dddm:lpips", "dddm:linear"],
+        ),
         ("sample --sampler a", ["accelerated", "annealed"]),
         ("plugins sh", ["show"]),
         ("weights fetch vg", ["vgg16-397923af.pth"]),
