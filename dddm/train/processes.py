@@ -216,23 +216,27 @@ class _Watch:
         self._group = group
         rank, count = dist.get_rank(), dist.get_world_size()
         self._next, self._previous = (rank + 1) % count, (rank - 1) % count
-        self._thread = threading.Thread(target=self._wait, name="dddm-watch", daemon=True)
+        self._leaving = False
+        self._thread: threading.Thread | None = None
         if count > 1:
+            self._thread = threading.Thread(target=self._wait, name="dddm-watch", daemon=True)
             self._thread.start()
 
     def _wait(self) -> None:
         try:
             dist.recv(torch.empty(1), src=self._next, group=self._group)
         except RuntimeError:
-            time.sleep(_GRACE_SECONDS)
-            os._exit(1)
+            if not self._leaving:
+                time.sleep(_GRACE_SECONDS)
+                os._exit(1)
 
     def close(self) -> None:
-        """All processes leave."""
-        if self._thread.is_alive():
-            with suppress(RuntimeError):
+        """Take leave, and wait for the next process: the first one may still write its report."""
+        if self._thread is not None:
+            self._leaving = True
+            with suppress(RuntimeError):  # it may have failed since
                 dist.send(torch.zeros(1), dst=self._previous, group=self._group)
-            self._thread.join(_GRACE_SECONDS)
+            self._thread.join()
 
 
 def _timed_out(error: BaseException) -> bool:

@@ -65,6 +65,17 @@ def test_processes_leave_in_peace() -> None:
         assert "left in peace" in told
 
 
+@pytest.mark.parametrize("last", [0, 1])
+def test_a_process_waits_for_one_that_leaves_later_no_longer_than_that(last: int) -> None:
+    """The first process writes the report when the others are done."""
+    body = f"time.sleep(3 * (processes.rank == {last})); began = time.monotonic()"
+    ended = two(f"{body}\nprint(f'{{time.monotonic() - began:.1f}} s to leave')")
+    assert [code for code, *_ in ended] == [0, 0]
+    waited = [float(told.split(" s to leave")[0].split()[-1]) for _, told, _ in ended]
+    assert waited[last] < 2
+    assert waited[1 - last] < 6
+
+
 @pytest.mark.parametrize("gone", [0, 1])
 def test_a_process_that_ends_is_noticed_while_the_other_waits_elsewhere(gone: int) -> None:
     """As in a CUDA kernel that waits for a peer: no message of gloo is on its way."""
