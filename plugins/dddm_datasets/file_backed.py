@@ -9,6 +9,8 @@ from torch import Tensor
 
 from dddm.data.in_memory_split import InMemorySplit
 from dddm.data.packed import PackedDataset
+from dddm.data.source import PackSource
+from dddm.errors import DataError
 from dddm.interfaces.data_report import DataReport, ProgressCallback, no_progress
 from dddm.interfaces.dataset import Dataset, Split
 from dddm.support.files import user_path
@@ -28,9 +30,7 @@ from dddm_datasets.options import (
 def cifar10(options: Cifar10Options) -> Dataset:
     """`train` has 50,000 images, or the first of them; `held-out` the 10,000 test images."""
     source = Cifar10Source(path=options.path)
-    whole = PackedDataset(name="cifar10", source=source, packed=options.packed)
-    count = options.train_images
-    return whole if count is None else FirstImages(whole, count=count)
+    return _packed("cifar10", source, options)
 
 
 def imagenet64(options: ImageNet64Options) -> Dataset:
@@ -41,21 +41,29 @@ def imagenet64(options: ImageNet64Options) -> Dataset:
 
 def folder(options: ImageFilesOptions) -> Dataset:
     source = ImageSource(files=FolderFiles(path=user_path(options.path)), options=options)
-    return PackedDataset(name="folder", source=source, packed=options.packed)
+    return _packed("folder", source, options)
 
 
 def zip_archive(options: ImageFilesOptions) -> Dataset:
     source = ImageSource(files=ZipFiles(path=user_path(options.path)), options=options)
-    return PackedDataset(name="zip", source=source, packed=options.packed)
+    return _packed("zip", source, options)
 
 
 def npz(options: NpzOptions) -> Dataset:
-    return PackedDataset(name="npz", source=NpzSource(options=options), packed=options.packed)
+    return _packed("npz", NpzSource(options=options), options)
+
+
+def _packed(
+    name: str, source: PackSource, options: Cifar10Options | ImageFilesOptions | NpzOptions
+) -> Dataset:
+    whole = PackedDataset(name=name, source=source, packed=options.packed)
+    count = options.train_images
+    return whole if count is None else FirstImages(whole, count=count)
 
 
 @final
 class FirstImages(Dataset):
-    """A data set with classes whose `train` is cut to its first images, in equal class shares."""
+    """A data set whose `train` is cut to its first images, in equal shares of its classes."""
 
     def __init__(self, whole: Dataset, *, count: int) -> None:
         self._whole = whole
@@ -73,16 +81,28 @@ class FirstImages(Dataset):
         return self._whole.check(progress=progress, workers=workers)
 
     def splits(self) -> Mapping[str, Split]:
-        """The splits; the remaining images of `train` are copied into memory once."""
+        """The splits; the remaining images of `train` are copied into memory once.
+
+        Raises:
+            DataError: if there are fewer images than asked for.
+        """
         if self._splits is None:
             splits = self._whole.splits()
             train = splits["train"]
+            if self._count > len(train):
+                raise DataError(
+                    f"there are {len(train):,} training images, fewer than {self._count:,}",
+                    where="data.train_images",
+                    remedy=f"use {len(train)} or fewer, or leave train_images out for all",
+                )
             labels_N = train.labels(torch.arange(len(train)))
-            assert labels_N is not None, "only data sets with classes are cut"
-            index = first_of_each_class(labels_N, count=self._count)
+            one_class = torch.zeros(len(train), dtype=torch.int64)
+            index = first_of_each_class(
+                one_class if labels_N is None else labels_N, count=self._count
+            )
             cut = InMemorySplit(
                 all_images=train.images(index),
-                all_labels=labels_N[index],
+                all_labels=None if labels_N is None else labels_N[index],
                 class_names=train.classes,
             )
             self._splits = {**splits, "train": cut}

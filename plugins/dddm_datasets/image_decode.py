@@ -1,16 +1,16 @@
 """Decode one image file to uint8 (C, H, W), with notes on every conversion.  Imports no torch.
 
-Images are rotated as their EXIF says, composed over white where they are transparent, converted to
-RGB or grey (ITU-R 601 luma), cropped to their central square and resized by Pillow's Lanczos
-filter, whose support grows with the reduction, so that nothing aliases.  Only usual formats are
-opened, and nothing of more than 67 million pixels, whatever its file's header says.
+Images are rotated as their EXIF says, composed over white or black where they are transparent,
+converted to RGB or grey (ITU-R 601 luma), cropped to their central square and resized by Pillow's
+Lanczos filter, whose support grows with the reduction, so that nothing aliases.  Only usual formats
+are opened, and nothing of more than 67 million pixels, whatever its file's header says.
 """
 
 import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, final
+from typing import Final, Literal, final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ _ALPHA: Final = ("RGBA", "LA", "PA", "RGBa", "La")
 _SIXTEEN_BIT: Final = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _ORIENTATION: Final = 0x0112
 _HIGHEST: Final = 65_535
+_OPAQUE: Final = 255
+_CHOOSE_ALPHA: Final = 'set data.alpha = "white" or "black", or replace it'
 _MOST_PIXELS: Final = 1 << 26
 _TOO_LARGE: Final = f"it would unpack to more pixels than the limit of {_MOST_PIXELS:,}"
 _BAND_PIXELS: Final = 1 << 20
@@ -33,7 +35,20 @@ _MOST_SCANS: Final = 100
 
 @final
 class ImageError(Exception):
-    """An image that is damaged or of an unsupported kind; the message says why."""
+    """An image that is damaged or of an unsupported kind; the message says why.
+
+    Args:
+        what: the message.
+        remedy: what to do, where the image is intact and the options refuse it.
+    """
+
+    def __init__(self, what: str, *, remedy: str | None = None) -> None:
+        super().__init__(what)
+        self.remedy = remedy
+
+
+Alpha = Literal["white", "black", "refuse"]
+"""What transparent pixels are put on; `refuse` for images without any."""
 
 
 @final
@@ -86,12 +101,13 @@ def read_size(data: bytes) -> tuple[int, int]:
         return (width, height) if rotated else (height, width)
 
 
-def decode(data: bytes, *, grey: bool, size: int | None) -> DecodedImage:
+def decode(data: bytes, *, grey: bool, size: int | None, alpha: Alpha = "white") -> DecodedImage:
     """Decode a file's bytes.
 
     Args:
         grey: convert to one channel; otherwise to RGB.
         size: height and width to crop and resize to; None keeps the image's size.
+        alpha: what transparent pixels are put on.
 
     Raises:
         ImageError: if it is damaged, too large, or of an unsupported kind.
@@ -110,8 +126,8 @@ def decode(data: bytes, *, grey: bool, size: int | None) -> DecodedImage:
         if image.mode == "P":
             notes.append("palette → colors")
         if image.mode in _ALPHA or "transparency" in image.info:
-            notes.append("transparency → white")
-            image = _over_white(image)  # noqa: PLW2901
+            image, transparent = _without_alpha(image, alpha=alpha)  # noqa: PLW2901
+            notes.append(f"transparency → {alpha}" if transparent else "opaque alpha left out")
         image = _convert_colors(image, grey=grey, notes=notes)  # noqa: PLW2901
         if size is not None:
             image = _resize(image, size=size, notes=notes)  # noqa: PLW2901
@@ -120,16 +136,25 @@ def decode(data: bytes, *, grey: bool, size: int | None) -> DecodedImage:
     return DecodedImage(pixels=np.ascontiguousarray(pixels), notes=tuple(notes))
 
 
-def _over_white(image: Image.Image) -> Image.Image:
-    """In bands, as four copies of a large image would take a gigabyte."""
+def _without_alpha(image: Image.Image, *, alpha: Alpha) -> tuple[Image.Image, bool]:
+    """The image on white or black, and whether a pixel was transparent.
+
+    In bands, as four copies of a large image would take a gigabyte.
+    """
+    transparent = False
     whole = Image.new("RGB", image.size)
     rows = max(1, _BAND_PIXELS // image.width)
     for top in range(0, image.height, rows):
         box = (0, top, image.width, min(top + rows, image.height))
         rgba = image.crop(box).convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        whole.paste(Image.alpha_composite(white, rgba).convert("RGB"), box)
-    return whole
+        if rgba.getextrema()[-1] != (_OPAQUE, _OPAQUE):
+            transparent = True
+            if alpha == "refuse":
+                raise ImageError("it has transparent pixels", remedy=_CHOOSE_ALPHA)
+            below = Image.new("RGBA", rgba.size, alpha)
+            rgba = Image.alpha_composite(below, rgba)
+        whole.paste(rgba.convert("RGB"), box)
+    return whole, transparent
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:

@@ -23,6 +23,11 @@ _BATCH_IMAGES: Final = 32
 _BATCH_BYTES: Final = 1 << 26
 _SAMPLED_HEADERS: Final = 64
 _NAMED_SIZES: Final = 2
+_ON: Final = {
+    "white": "transparency over white",
+    "black": "transparency over black",
+    "refuse": "transparency refused",
+}
 
 
 @final
@@ -59,6 +64,7 @@ class ImageSource(PackSource):
             "channels": options.channels,
             # Not in the key by default, so that what was packed before stays valid.
             **({"damaged": options.damaged} if options.damaged != "refuse" else {}),
+            **({"alpha": options.alpha} if options.alpha != "white" else {}),
         }
 
     def provenance(self) -> Mapping[str, Any]:
@@ -72,8 +78,8 @@ class ImageSource(PackSource):
         return {
             "kind": type(self.files).__name__,
             "path": str(self.files.path),
-            "conversion": f"by Pillow: rotated as EXIF says, transparency over white, {channels}, "
-            f"{resized}",
+            "conversion": f"by Pillow: rotated as EXIF says, {_ON[self.options.alpha]}, "
+            f"{channels}, {resized}",
             "damaged": self.options.damaged,
         }
 
@@ -146,9 +152,15 @@ class ImageSource(PackSource):
         where = self.files.location(name)
         try:
             data = self.files.read(name)
-            image = decode(data, grey=shape.channels == 1, size=self.options.size)
+            image = decode(
+                data,
+                grey=shape.channels == 1,
+                size=self.options.size,
+                alpha=self.options.alpha,
+            )
         except ImageError as error:
-            return Problem(what=str(error), where=where, damaged=True)
+            remedy = error.remedy
+            return Problem(what=str(error), where=where, remedy=remedy, damaged=remedy is None)
         except OSError as error:  # perhaps for now only, so that it is never left out
             return Problem(what=f"it cannot be read: {error.strerror or error}", where=where)
         _, height, width = image.pixels.shape
@@ -175,7 +187,7 @@ class ImageSource(PackSource):
             return DataError(
                 f"an image cannot be used: {problem.what}",
                 where=problem.where,
-                remedy="replace or remove it"
+                remedy=(problem.remedy or "replace or remove it")
                 + (', or set data.damaged = "skip" to leave it out' if problem.damaged else "")
                 + "; `dddm data check RECIPE` lists all such files",
             )

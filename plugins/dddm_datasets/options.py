@@ -19,6 +19,10 @@ PACKED_HELP = (
     "($DDDM_CACHE, else ~/.cache/dddm) whose name changes with the files and the options."
 )
 HELD_OUT_HELP = "Number of images to hold out, spread evenly over classes and file order."
+TRAIN_HELP = (
+    "Train on this many images only, the first of each class in equal shares; samples are then "
+    "compared with these.  Default: all."
+)
 
 CIFAR10: Final = DatasetInfo(
     shape=ImageShape(channels=3, height=32, width=32),
@@ -88,6 +92,7 @@ class NpzOptions:
         "labels", help="none: ignore the labels, if the file has any."
     )
     held_out_images: int = option(0, at_least=0, help=HELD_OUT_HELP)
+    train_images: int | None = option(None, at_least=1, help=TRAIN_HELP)
 
 
 @final
@@ -104,6 +109,7 @@ class ImageFilesOptions:
         "folders", help="Whether the top folders are classes; none: no classes."
     )
     held_out_images: int = option(0, at_least=0, help=HELD_OUT_HELP)
+    train_images: int | None = option(None, at_least=1, help=TRAIN_HELP)
     size: int | None = option(
         None,
         at_least=1,
@@ -116,7 +122,11 @@ class ImageFilesOptions:
         "them out and counts them.",
     )
     channels: Literal["rgb", "grey"] = option(
-        "rgb", help="Color mode that images are converted to; transparency becomes white."
+        "rgb", help="Color mode that images are converted to."
+    )
+    alpha: Literal["white", "black", "refuse"] = option(
+        "white",
+        help="What transparent pixels are put on; refuse stops at the first image that has any.",
     )
 
 
@@ -147,6 +157,7 @@ def describe_packed(options: ImageFilesOptions | NpzOptions) -> DatasetInfo | No
         packed = read_manifest(user_path(options.packed))
     except DataError:
         return None
-    return DatasetInfo(
-        shape=packed.shape, train_images=packed.splits["train"].images, classes=packed.classes
-    )
+    images = packed.splits["train"].images
+    if options.train_images is not None:
+        images = min(images, options.train_images)
+    return DatasetInfo(shape=packed.shape, train_images=images, classes=packed.classes)

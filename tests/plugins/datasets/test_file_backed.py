@@ -2,18 +2,21 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from dddm.errors import DataError
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.plugin import NoOptions
 from dddm_datasets.digits import Digits
-from dddm_datasets.file_backed import FirstImages, cifar10, first_of_each_class
-from dddm_datasets.options import Cifar10Options, describe_cifar10
+from dddm_datasets.file_backed import FirstImages, cifar10, first_of_each_class, npz
+from dddm_datasets.options import Cifar10Options, NpzOptions, describe_cifar10
 
 
 def labels_of(split: Split) -> Tensor:
@@ -67,6 +70,27 @@ def test_cifar10_can_be_cut(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setenv("DDDM_DATA", str(tmp_path))
     assert isinstance(cifar10(Cifar10Options(train_images=3200)), FirstImages)
     assert not isinstance(cifar10(Cifar10Options()), FirstImages)
+
+
+@pytest.mark.parametrize("labels", [None, [0, 0, 0, 1, 1, 1]])
+def test_your_own_images_can_be_cut(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, labels: list[int] | None
+) -> None:
+    """The first of each class, or of all without classes; more than there are is an error."""
+    monkeypatch.setenv("DDDM_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "six.npz"
+    images = np.arange(6 * 16, dtype=np.uint8).reshape(6, 4, 4, 1)
+    arrays: dict[str, Any] = {"images": images}
+    if labels is not None:
+        arrays["labels"] = labels
+    np.savez(path, **arrays)
+    cut = npz(NpzOptions(path=str(path), train_images=3)).splits()["train"]
+    first = [0, 1, 2] if labels is None else [0, 1, 3]
+    assert torch.equal(
+        cut.images(torch.arange(3)).flatten(1), torch.from_numpy(images[first]).flatten(1)
+    )
+    with pytest.raises(DataError, match="6 training images, fewer than 7"):
+        npz(NpzOptions(path=str(path), train_images=7)).splits()
 
 
 @pytest.mark.skipif("DDDM_DATA" not in os.environ, reason="DDDM_DATA names no folder of CIFAR-10")

@@ -80,6 +80,22 @@ def test_transparency_becomes_white() -> None:
     assert np.abs(grey - (GREY * share[..., 0] + 255 * (1 - share[..., 0]))).max() <= 1
 
 
+def test_transparency_may_become_black_or_be_refused() -> None:
+    """Black shows as nothing added; refused is only what is really transparent somewhere."""
+    alpha = np.tile(np.array([0, 128, 255, 255], np.uint8), (6, 2))
+    data = encoded(Image.fromarray(np.dstack([RGB, alpha])))
+    found = decode(data, grey=False, size=None, alpha="black")
+    assert np.abs(found.pixels.transpose(1, 2, 0) - RGB * (alpha[..., None] / 255)).max() <= 1
+    assert found.notes == ("transparency → black",)
+    with pytest.raises(ImageError, match="transparent pixels") as refused:
+        decode(data, grey=False, size=None, alpha="refuse")
+    assert "data.alpha" in str(refused.value.remedy)
+    opaque = encoded(Image.fromarray(np.dstack([RGB, np.full((6, 8), 255, np.uint8)])))
+    kept = decode(opaque, grey=False, size=None, alpha="refuse")
+    assert np.array_equal(kept.pixels, RGB.transpose(2, 0, 1))
+    assert kept.notes == ("opaque alpha left out",)
+
+
 def test_palettes_become_their_colours() -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 50])
