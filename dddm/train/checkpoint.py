@@ -302,8 +302,13 @@ def prune_checkpoints(folder: Path, *, count: int, every_steps: int | None = Non
             if every_steps is not None and step_of(path) % every_steps == 0:
                 continue
             remove(path)
-        for leaving in folder.glob(".step-*.leaving"):
-            shutil.rmtree(leaving, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a process that was killed left of checkpoints that it made or removed."""
+    for pattern in (".step-*.leaving", ".step-*.part"):
+        for left in folder.glob(pattern):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def remove(path: Path) -> None:

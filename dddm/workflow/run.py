@@ -60,6 +60,9 @@ def run(context: RunContext, *, observers: Sequence[Subscriber] = ()) -> Path:
         DddmError: for whatever goes wrong; StoppedEarly when asked to stop.
     """
     folder, events = context.folder, context.events
+    if context.processes.main:
+        for place in (folder.checkpoints, folder.best):
+            checkpoints.remove_leftovers(place)
     found = find_latest(context)
     if not context.processes.main:
         _work(context, found, log=None)

@@ -231,6 +231,19 @@ def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path: Path, uninterrupte
     assert_equal_runs(tmp_path / "run", uninterrupted)
 
 
+def test_what_a_killed_process_left_of_checkpoints_is_removed(
+    tmp_path: Path, uninterrupted: Path
+) -> None:
+    """Also where nothing is left to train, and so no checkpoint is saved or removed any more."""
+    write_tiny(tmp_path, *UNSCORED)
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    kept = sorted((tmp_path / "run" / "checkpoints").iterdir())
+    for name in (".step-00000006.leaving", ".step-00000018.part"):
+        shutil.copytree(kept[-1], tmp_path / "run" / "checkpoints" / name)
+    succeeded(run(tmp_path))
+    assert sorted((tmp_path / "run" / "checkpoints").iterdir()) == kept
+
+
 def test_a_finished_run_is_not_done_again(tmp_path: Path, uninterrupted: Path) -> None:
     """The same command on a finished run trains and draws nothing, and says where its page is."""
     write_tiny(tmp_path, *UNSCORED)
