@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NoReturn, final
 
@@ -64,6 +65,16 @@ _OBJECTIVES: Final = {
     "digits_flow_matching": ("sample.1.images=40", "sample.1.steps=[2]"),
     "digits_mean_flow": (),
 }
+_PACK: Final = """
+[data]
+use = "folder"
+path = "images"
+size = 8
+packed = "packed"
+
+[evaluate]
+features = "pixels"
+"""
 _SWEEP: Final = """
 [[sweep]]
 name = "slow"
@@ -137,8 +148,7 @@ def prepare(folder: Path) -> None:
         pixels = chance.integers(0, 256, (_SIDE, _SIDE, 3), np.uint8)
         Image.fromarray(pixels).save(place / f"{number:04d}.png")
     extends = f"extends = {json.dumps(str(_RECIPES / 'digits.toml'))}\nformat = 2\n"
-    data = '[data]\nuse = "folder"\npath = "images"\nsize = 8\npacked = "packed"\n'
-    (folder / "pack.toml").write_text(f'{extends}name = "pack"\n{data}', "utf-8")
+    (folder / "pack.toml").write_text(f'{extends}name = "pack"\n{_PACK}', "utf-8")
     (folder / "sweep.toml").write_text(f'{extends}name = "sweep"\n{_SWEEP}', "utf-8")
 
 
@@ -168,8 +178,8 @@ def _free_port() -> str:
 
 def give(setting: Setting, folder: Path, *, kill_after: float | None) -> bool:
     """Give the command once; whether it got to its end."""
-    codes, killed = _wait(
-        _fork(setting, folder), seconds=_LONGEST_SECONDS if kill_after is None else kill_after
+    codes, killed = wait(
+        fork(setting, folder), seconds=_LONGEST_SECONDS if kill_after is None else kill_after
     )
     if killed and kill_after is None:
         raise SystemExit(f"{setting}: not done after {_LONGEST_SECONDS} s, see {folder}")
@@ -182,8 +192,8 @@ def give(setting: Setting, folder: Path, *, kill_after: float | None) -> bool:
     raise SystemExit(f"{setting}: exit codes {sorted(codes)}")
 
 
-def _fork(setting: Setting, folder: Path) -> list[int]:
-    """The processes of the command."""
+def fork(setting: Setting, folder: Path, *, before: Callable[[], None] = lambda: None) -> list[int]:
+    """The processes of the command, each of which calls `before` first."""
     place = {"MASTER_ADDR": "localhost", "MASTER_PORT": _free_port()}
     children = []
     sys.stdout.flush()
@@ -194,12 +204,13 @@ def _fork(setting: Setting, folder: Path) -> list[int]:
             mine = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
         child = os.fork()
         if child == 0:
+            before()
             _child(setting.words, folder, {**place, **mine})
         children.append(child)
     return children
 
 
-def _wait(children: list[int], *, seconds: float) -> tuple[set[int], bool]:
+def wait(children: list[int], *, seconds: float) -> tuple[set[int], bool]:
     """Exit codes of processes, and whether those that were left after a time were killed."""
     codes: dict[int, int] = {}
     killed, deadline = False, time.monotonic() + seconds
@@ -257,7 +268,7 @@ def _numbers(scores: Any) -> Any:
     return [[one.get("name"), one.get("value"), one.get("steps")] for one in scores or ()]
 
 
-def _start(setting: Setting, folder: Path, ready: dict[tuple[str, ...], Path]) -> None:
+def start(setting: Setting, folder: Path, ready: dict[tuple[str, ...], Path]) -> None:
     """A folder in which the setting's first command has ended."""
     if setting.first not in ready:
         place = Path(tempfile.mkdtemp(dir=folder.parent, prefix="ready-"))
@@ -284,7 +295,7 @@ def trial(
     raise SystemExit(f"{setting}: it does not come to an end, see {folder}")
 
 
-def _import_everything() -> None:
+def import_everything() -> None:
     """What commands would import, so that their copies of this process have it."""
     import importlib
 
@@ -305,7 +316,7 @@ def _import_everything() -> None:
 def main(kills: int, seconds: float | None, seed: int, only: str) -> None:
     """Kill, resume, compare, and print what was found."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    _import_everything()
+    import_everything()
     chance = random.Random(seed)  # noqa: S311 - no secret
     counted: Counter[str] = Counter()
     trials: Counter[str] = Counter()
@@ -323,12 +334,12 @@ def main(kills: int, seconds: float | None, seed: int, only: str) -> None:
             folder = base / "at-work"
             shutil.rmtree(folder, ignore_errors=True)
             if setting not in expected:
-                _start(setting, folder, ready)
+                start(setting, folder, ready)
                 began = time.monotonic()
                 assert give(setting, folder, kill_after=None)
                 expected[setting] = (fingerprint(folder), time.monotonic() - began)
                 shutil.rmtree(folder)
-            _start(setting, folder, ready)
+            start(setting, folder, ready)
             undisturbed, took = expected[setting]
             killed, found = trial(setting, folder, seconds=took, chance=chance)
             counted[str(setting)] += killed
