@@ -58,14 +58,15 @@ def main(name: str, folder: Path) -> None:
     read = read_recipe_or_sweep(name, catalogue=load_catalogue())
     assert isinstance(read, Sweep)
     table = gather_sweep(read, folder=folder)
-    (chart,) = evaluation_charts(table)[:1]
-    (HERE / f"{Path(name).stem}.svg").write_text(with_legend(chart), encoding="utf-8")
-    # The font has no letter é.
+    for chart in evaluation_charts(table)[:1]:
+        (HERE / f"{name}.svg").write_text(with_legend(chart), encoding="utf-8")
+    # The font has neither é nor †.
     captions = [
-        f"{one.name}, {one.caption}".replace("Fréchet distance", "fd") for one in strips(table)
+        f"{one.name}, {one.caption}".replace("Fréchet distance", "fd").replace("†", "*")
+        for one in strips(table)
     ]
     panels = {caption: one.picture for caption, one in zip(captions, strips(table), strict=True)}
-    sheet(panels, columns=1).save(HERE / f"{Path(name).stem}.png", optimize=True)
+    sheet(panels, columns=1).save(HERE / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":
