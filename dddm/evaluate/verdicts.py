@@ -26,56 +26,78 @@ def verdicts(scores: Iterable[ScoreRecord]) -> Iterator[str]:
         for score in same_name:
             one_set = sets.setdefault((_set_of(score), score.features, score.images), {})
             one_set[score.measure.name] = score
+    # What is found of several sets is one sentence, with the numbers of each.
+    sentences: dict[tuple[str, str], list[str]] = {}
     for (title, features, _), found in sets.items():
-        for sentence in (*_collapse(found), *_too_alike(found), *_copies(found)):
-            yield f"{title}, in {features}: {sentence}"
+        for what, numbers in (
+            *_collapse(found),
+            *_repeats(found),
+            *_too_alike(found),
+            *_copies(found),
+        ):
+            sentences.setdefault((features, what), []).append(f"{numbers} ({title})")
+    for (features, what), of_sets in sentences.items():
+        yield f"in {features}, {what} {'; '.join(of_sets)}"
 
 
-def _collapse(found: Mapping[str, ScoreRecord]) -> Iterator[str]:
+def _collapse(found: Mapping[str, ScoreRecord]) -> Iterator[tuple[str, str]]:
     """Samples like training images, but like few of them."""
     precision, recall = found.get("precision"), found.get("recall")
-    if precision is not None and recall is not None:
-        real_precision, real_recall = precision.floor(HELD_OUT), recall.floor(HELD_OUT)
-        if (
-            real_precision is not None
-            and real_recall is not None
-            and precision.value >= _NEARLY * real_precision.value
-            and recall.value <= _LITTLE * real_recall.value
-        ):
-            yield (
-                f"the samples look like training images, but like few of them (collapse): "
-                f"precision {precision.value:.2f} with recall {recall.value:.2f}; "
-                f"held-out images have {real_precision.value:.2f} and {real_recall.value:.2f}"
-            )
+    if precision is None or recall is None:
+        return
+    real_precision, real_recall = precision.floor(HELD_OUT), recall.floor(HELD_OUT)
+    if (
+        real_precision is not None
+        and real_recall is not None
+        and precision.value >= _NEARLY * real_precision.value
+        and recall.value <= _LITTLE * real_recall.value
+    ):
+        yield (
+            (
+                "samples look like training images, but like few of them (collapse; precision "
+                f"and recall of held-out images {real_precision.value:.2f} and "
+                f"{real_recall.value:.2f}):"
+            ),
+            f"precision {precision.value:.2f} with recall {recall.value:.2f}",
+        )
+
+
+def _repeats(found: Mapping[str, ScoreRecord]) -> Iterator[tuple[str, str]]:
     distinct = found.get("distinct-nearest")
     real = None if distinct is None else distinct.floor(HELD_OUT)
-    if distinct is not None and real is not None:
-        value = distinct.value if real.generated_value is None else real.generated_value
-        if value <= _HALF * real.value:
-            yield (
-                f"the samples repeat themselves: {real.images:,} of them are nearest to "
-                f"{round(value * real.images):,} distinct training images, as many held-out images "
-                f"to {round(real.value * real.images):,}"
-            )
+    if distinct is None or real is None:
+        return
+    value = distinct.value if real.generated_value is None else real.generated_value
+    if value <= _HALF * real.value:
+        yield (
+            (
+                f"samples repeat themselves: {real.images:,} held-out images are nearest to "
+                f"{round(real.value * real.images):,} distinct training images, as many samples to"
+            ),
+            f"{round(value * real.images):,}",
+        )
 
 
-def _too_alike(found: Mapping[str, ScoreRecord]) -> Iterator[str]:
+def _too_alike(found: Mapping[str, ScoreRecord]) -> Iterator[tuple[str, str]]:
     alike = [
         f"{score.measure.words.lower()} {score.value:.2f}"
         for name, score in found.items()
         if (name == "diversity" or name.endswith("-spread")) and score.value <= _HALF
     ]
     if alike:
-        yield f"samples of a class differ less than half as much as real ones: {', '.join(alike)}"
+        yield "samples of a class differ less than half as much as real ones:", ", ".join(alike)
 
 
-def _copies(found: Mapping[str, ScoreRecord]) -> Iterator[str]:
+def _copies(found: Mapping[str, ScoreRecord]) -> Iterator[tuple[str, str]]:
     nearest = found.get("nearest")
     real = None if nearest is None else nearest.floor(HELD_OUT)
     if nearest is not None and real is not None and nearest.value <= _HALF * real.value:
         yield (
-            f"the samples are near copies of training images: the nearest is at "
-            f"{nearest.value:.3g} (median), and at {real.value:.3g} from held-out images"
+            (
+                "samples are near copies of training images: the nearest of these is at "
+                f"{real.value:.3g} from held-out images (median), and from samples at"
+            ),
+            f"{nearest.value:.3g}",
         )
 
 

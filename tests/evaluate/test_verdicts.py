@@ -109,8 +109,10 @@ def test_high_precision_with_little_recall(precision: float, recall: float, *, s
     found = list(verdicts(scores))
     assert bool(found) == said
     if said:
-        assert "annealed, 2 steps, in pixels: the samples look like training images" in found[0]
-        assert f"precision {precision:.2f} with recall {recall:.2f}" in found[0]
+        assert found[0].startswith("in pixels, samples look like training images")
+        assert "held-out images 0.70 and 0.60)" in found[0]
+        said_of_set = f"precision {precision:.2f} with recall {recall:.2f} (annealed, 2 steps)"
+        assert found[0].endswith(f": {said_of_set}")
     other_set = [scores[0], attrs.evolve(scores[1], steps=3)]
     assert not list(verdicts(other_set))
 
@@ -122,8 +124,8 @@ def test_few_distinct_images(share: float, *, said: bool) -> None:
     found = list(verdicts([score("distinct-nearest", 0.01, floors=(floor,))]))
     assert bool(found) == said
     if said:
-        assert f"nearest to {round(100 * share)} distinct training images" in found[0]
-        assert found[0].endswith("to 80")
+        assert "100 held-out images are nearest to 80 distinct training images" in found[0]
+        assert found[0].endswith(f"as many samples to {round(100 * share)} (annealed, 2 steps)")
 
 
 @pytest.mark.parametrize(("value", "said"), [(1.0, True), (1.01, False), (9.0, False)])
@@ -136,4 +138,14 @@ def test_samples_of_a_class_that_are_too_alike() -> None:
     """Those that are at most half as much apart as real ones, in one sentence."""
     values = {"diversity": 0.4, "mean-spread": 0.5, "edges-spread": 0.51}
     (sentence,) = verdicts([score(name, value) for name, value in values.items()])
-    assert sentence.endswith("as real ones: diversity 0.40, spread of brightness 0.50")
+    said = "as real ones: diversity 0.40, spread of brightness 0.50 (annealed, 2 steps)"
+    assert sentence.endswith(said)
+
+
+def test_sets_in_which_the_same_is_found_share_a_sentence() -> None:
+    few, many = (score("diversity", 0.1 * k, steps=k, evaluations=k) for k in (1, 3))
+    (sentence,) = verdicts([few, many])
+    assert sentence.endswith(
+        "diversity 0.10 (annealed, 1 step); diversity 0.30 (annealed, 3 steps)"
+    )
+    assert len(list(verdicts([few, attrs.evolve(many, images=50)]))) == 1
