@@ -3,10 +3,9 @@
 Every number shown is one of `scores.json`.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from attrs import evolve, frozen
 
@@ -180,40 +179,12 @@ def load_scores(path: Path) -> tuple[tuple[ScoreRecord, ...], str]:
     """The scores in a file, and a sentence where they cannot be used; then there are none."""
     try:
         scores = read_scores(path)
-        _validate(scores, path=path)
     except DataError as error:
         sentences = (error.what, error.remedy or "")
         return (), "  ".join(f"{one[:1].upper()}{one[1:]}." for one in sentences if one)
     except OSError as error:
         return (), f"The scores cannot be read: {error}."
     return scores, ""
-
-
-def _validate(scores: Iterable[ScoreRecord], *, path: Path) -> None:
-    """Refuse what is of a wrong type, as after editing the file by hand."""
-    for score in scores:
-        measure, floors = score.measure, score.floors
-        texts = [score.name, score.sampler, measure.name, measure.words, measure.explained]
-        counts = [score.steps, score.evaluations, score.images, score.reference_images]
-        numbers: list[Any] = [score.value, *score.details.values()]
-        for floor in floors:
-            texts.append(floor.name)
-            counts.append(floor.images)
-            numbers += [floor.value, floor.generated_value or 0.0]
-        for baseline in score.baselines:
-            texts += [baseline.name, baseline.words]
-            counts.append(baseline.images)
-            numbers.append(baseline.value)
-        if not (
-            all(type(text) is str for text in texts)
-            and all(type(count) is int for count in counts)
-            and all(type(one) in {int, float} and math.isfinite(one) for one in numbers)
-        ):
-            raise DataError(
-                f"the score {score.name!r} of {score.sampler!r} holds a value of the wrong type",
-                where=str(path),
-                remedy="measure the scores again with `dddm evaluate`",
-            )
 
 
 def compare_with_paper(
