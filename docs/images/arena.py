@@ -21,6 +21,7 @@ from dddm.report.sweep_results import gather_sweep
 HERE = Path(__file__).parent
 STYLE = Path(charts.__file__).with_name("style.css")
 LEGEND_WIDTH, LINE = 300, 19
+MOST_IN_A_COLUMN = 8
 
 
 def with_legend(chart: charts.Chart) -> str:
@@ -66,7 +67,7 @@ def main(name: str, folder: Path) -> None:
         for one in strips(table)
     ]
     panels = {caption: one.picture for caption, one in zip(captions, strips(table), strict=True)}
-    sheet(panels, columns=1).save(HERE / f"{name}.png", optimize=True)
+    sheet(panels, columns=1 if len(panels) <= MOST_IN_A_COLUMN else 2).save(HERE / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":
