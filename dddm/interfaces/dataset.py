@@ -32,7 +32,7 @@ class Split(ABC):
     def manifest(self) -> str:
         """Hexadecimal SHA-256 of images and labels: equal exactly if the data are.
 
-        `dddm.support.manifest.manifest_of` computes it.
+        It is what `dddm.support.manifest.manifest_of` gives for all of them.
         """
 
     @abstractmethod

@@ -1,6 +1,8 @@
 """What an exception says, in one line, and where in a package's code it was raised."""
 
+import inspect
 import traceback
+from collections.abc import Iterable
 
 
 def summarize(error: BaseException) -> str:
@@ -24,6 +26,19 @@ def line_in_package(error: BaseException, package: str | None) -> str | None:
         if name == package or (package is None and name != "dddm"):
             found = f"{frame.f_code.co_filename}:{line}"
     return found
+
+
+def line_of_method(cls: object, names: Iterable[str]) -> str | None:
+    """`file:line` of the first of these methods that a class defines, or else of the class."""
+    own = [found for name in names if (found := inspect.getattr_static(cls, name, None))]
+    for found in (*own, cls):
+        bare = getattr(found, "fget", None) or getattr(found, "__func__", found)
+        try:
+            source = inspect.unwrap(bare)
+            return f"{inspect.getsourcefile(source)}:{inspect.getsourcelines(source)[1]}"
+        except (OSError, TypeError):
+            continue
+    return None
 
 
 def top_package(name: str) -> str:

@@ -1,8 +1,10 @@
 """The checks as tests of pytest, and pytest run on them."""
 
 import contextlib
+import inspect
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +19,7 @@ from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
 from dddm.registry.loader import load_catalogue
 from dddm.registry.registrar import namespace_of
-from dddm.registry.tracebacks import line_in_package, top_package
+from dddm.registry.tracebacks import line_in_package, line_of_method, top_package
 from dddm.testing.check import Check
 from dddm.testing.subject import Subject
 from dddm.testing.suites import SUITES, capabilities_of, checks_of
@@ -209,7 +211,9 @@ class Result:
         example: the options as text.
         outcome: passed, failed, skipped or xfailed (failed as expected), as in pytest.
         detail: the failure, or the reason for skipping or expecting it; empty if it passed.
-        where: file and line in the component's package where an error was raised, if any.
+        where: file and line in the component's package where an error was raised; otherwise of the
+            method that the promise is about, or of the component's class; None where that is not
+            known.
         lacks: the optional capability that is checked, if any.
     """
 
@@ -279,9 +283,11 @@ def _result(trial: Trial, report: pytest.TestReport, call: pytest.CallInfo[None]
     elif report.failed and error is None:
         detail = f"{report.longrepr}: it passed, so remove it from expected_failures"
     elif report.failed and error is not None:
-        said = error.what if isinstance(error, DddmError) else str(error)
+        said = str(error)
+        if isinstance(error, DddmError):
+            said = error.what if error.remedy is None else f"{error.what}: {error.remedy}"
         detail = said if isinstance(error, AssertionError) else f"{type(error).__name__}: {said}"
-        where = line_in_package(error, top_package(component.target))
+        where = line_in_package(error, top_package(component.target)) or _place_of(trial)
     return Result(
         component=component.id,
         kind=component.kind.value,
@@ -293,3 +299,23 @@ def _result(trial: Trial, report: pytest.TestReport, call: pytest.CallInfo[None]
         where=where,
         lacks=trial.check.capability,
     )
+
+
+def _place_of(trial: Trial) -> str | None:
+    """The method that a promise names, or else the only one that its interface asks for."""
+    try:
+        cls = trial.subject.component.load()
+    except Exception:  # noqa: BLE001 - the component may raise anything
+        return None
+    interface = trial.subject.interface
+    named = re.findall(r"`(\w+)", trial.check.promise)
+    if trial.check in SUITES[trial.subject.component.kind].checks:
+        wanted: frozenset[str] = getattr(interface, "__abstractmethods__", frozenset())
+        named += wanted if len(wanted) == 1 else ()
+    own = [name for name in named if _overrides(cls, interface, name)]
+    return line_of_method(cls, own)
+
+
+def _overrides(cls: object, interface: type[Any], name: str) -> bool:
+    inherited = inspect.getattr_static(interface, name, None)
+    return inherited is not None and inspect.getattr_static(cls, name, None) is not inherited

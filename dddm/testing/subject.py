@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import Any, Literal, TypeVar, final, get_args, get_origin, get_type_hints
 
+import attrs
 import pytest
 
 from dddm.errors import DataError, EnvironmentProblem
@@ -115,6 +116,26 @@ class Subject:
                     return file.name
         return None
 
+    def variations(self) -> Iterator["Subject"]:
+        """The same with one option changed, for each option and each value that is accepted."""
+        options = self.use.options
+        for field in attrs.fields(type(options)):
+            for value in _other_values(
+                get_type_hints(type(options))[field.name], getattr(options, field.name)
+            ):
+                other = Subject(
+                    self.component,
+                    interface=self.interface,
+                    catalogue=self.catalogue,
+                    table={**self.table, field.name: value},
+                )
+                try:
+                    other.read(other.table)
+                except ValueError:
+                    continue
+                if not any(other.issues(shape) for shape in self.shapes):
+                    yield other
+
     def build(
         self,
         *,
@@ -177,6 +198,19 @@ class Subject:
     def made(self) -> Any:
         """The component, built once and shared by checks that do not modify it."""
         return _made(self)
+
+
+def _other_values(hint: Any, value: Any) -> list[Any]:
+    """Values of an option beside its own; none for text, files and nested components."""
+    if get_origin(hint) is Literal:
+        return [one for one in get_args(hint) if one != value]
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        return [value + 1, value - 1, 2 * value]
+    if isinstance(value, float):
+        return [0.5 * value, 2 * value, value + 0.25]
+    return []
 
 
 # One at a time: the network of a perceptual metric takes half a gigabyte.

@@ -1,11 +1,13 @@
 """Made-up images and noise, comparisons of tensors, the state of torch, and an empty cache."""
 
+import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -117,6 +119,28 @@ def torch_unchanged(during: str) -> Iterator[None]:
     assert not changed, (
         f"after {during}, torch's {'; '.join(changed)}: set it only around your own work"
     )
+
+
+@contextmanager
+def generators_unchanged(during: str) -> Iterator[None]:
+    """Require that what happens inside neither draws from the global generators nor seeds them."""
+    # Away from the beginning of any seed, to which seeding would lead back unseen.
+    torch.rand(1), np.random.rand(), random.random()  # noqa: NPY002, S311
+    before = _random_states()
+    yield
+    moved = [name for name, state in _random_states().items() if state != before[name]]
+    assert not moved, (
+        f"{during} moved the global generator of {' and of '.join(moved)}, from which the rest of "
+        "the run draws: draw from dddm.support.noise.generator_for, and seed nothing"
+    )
+
+
+def _random_states() -> dict[str, object]:
+    return {
+        "torch": torch.get_rng_state().numpy().tobytes(),
+        "numpy": [np.asarray(part).tobytes() for part in np.random.get_state()],  # noqa: NPY002
+        "Python": random.getstate(),
+    }
 
 
 @contextmanager

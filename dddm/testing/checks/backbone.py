@@ -36,6 +36,8 @@ _UNSEEN: Final = 1e-5
 _IN_BFLOAT16: Final = 0.1
 _STEP: Final = 1e-2
 _DERIVATIVE: Final = 0.05
+_PARTS: Final = (0.1, 0.4)
+"""Of a unit of time; rounded up, down or to the nearest integer they are one time."""
 _EACH_BY_ITSELF: Final = "normalise each image by itself, as GroupNorm does"
 
 
@@ -289,6 +291,47 @@ def everything_given_matters(
         remedy = f": let {remedies[name]} be False" if name in remedies else ""
         assert (changed - out).abs().max() > _ROUNDING * out.abs().max(), (
             f"F is the same with another {name}{remedy}"
+        )
+
+
+@BACKBONE.check(cases=_with_subject)
+@torch.no_grad()
+def real_times(network: Backbone, batch: Inputs, subject: Subject, _: ImageShape) -> None:
+    """F is different at times between the same two integers."""
+    facts = subject.facts(BackboneInfo) or BackboneInfo()
+    for name in ("t", "second_time"):
+        value = batch.given.get(name)
+        if value is None or (name == "t" and not facts.time):
+            continue
+        one, other = (
+            evolve(batch, **{name: value.floor() + part}).through(network) for part in _PARTS
+        )
+        assert (one - other).abs().max() > _ROUNDING * one.abs().max(), (
+            f"F is the same at {_PARTS[0]} and {_PARTS[1]} past a whole {name}: do not round "
+            "times, which are real numbers, as by .long() for a table of embeddings"
+        )
+
+
+@BACKBONE.check(cases=lambda subject: [(subject, subject.shapes[0])])
+@torch.no_grad()
+def tells_classes_apart(subject: Subject, shape: ImageShape) -> None:
+    """Where it uses labels, F of an image is different for every class."""
+    network = _network(subject, shape)
+    if not network.uses_labels:
+        pytest.skip("it uses no labels")
+    one = _inputs(subject, network, shape, count=1)
+    every = evolve(
+        one.rows(torch.zeros(subject.classes, dtype=torch.int64)),
+        label=torch.arange(subject.classes),
+    )
+    out = every.through(network).flatten(1)
+    size = out.abs().max()
+    for label in range(1, subject.classes):
+        apart = (out[:label] - out[label]).abs().amax(1)
+        same = (apart <= _ROUNDING * size).nonzero().flatten().tolist()
+        assert not same, (
+            f"F is the same for the classes {same[0]} and {label}: give each of the `classes` an "
+            "embedding of its own"
         )
 
 

@@ -3,6 +3,7 @@
 Legend: N images of a split, B of a batch, C channels, H rows, W columns.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 from dddm.data.examine import examine_dataset
 from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.info import DatasetInfo
+from dddm.support.manifest import manifest_of
 from dddm.testing.check import Suite
 from dddm.testing.subject import Subject
 from dddm.testing.tensors import BATCHES, assert_equal, assert_tensor
@@ -23,6 +25,10 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _COMPARED: Final = 64
 """Images of a split that are compared one by one."""
 _FEW: Final = 10_000
+_MANY: Final = 100_000
+_AT_ONCE: Final = 1000
+_LEAK: Final = 0.05
+"""Share of held-out images that may happen to be training images too."""
 
 
 def _splits_of(subject: Subject, dataset: Dataset) -> Mapping[str, Split]:
@@ -110,6 +116,45 @@ def labels(name: str, split: Split) -> None:
         )
 
 
+@DATASET.check(cases=_whole)
+def every_class_has_images(_: Subject, found: Mapping[str, Split]) -> None:
+    """Each class has a training image."""
+    train = found["train"]
+    if not train.classes:
+        pytest.skip("it has no classes")
+    labels = train.labels(torch.arange(len(train)))
+    assert labels is not None
+    missing = sorted(set(range(len(train.classes))) - set(labels.tolist()))
+    assert not missing, (
+        f"{len(missing)} of {len(train.classes)} classes have no training image, such as class "
+        f"{missing[0]}, {train.classes[missing[0]]!r}: leave out its name, or correct the labels"
+    )
+
+
+@DATASET.check(cases=_whole)
+def holds_images_out(_: Subject, found: Mapping[str, Split]) -> None:
+    """At most 5% of the held-out images are among the training images."""
+    if "held-out" not in found:
+        pytest.skip("it holds no images out")
+    train, held_out = found["train"], found["held-out"]
+    if len(train) > _MANY:
+        pytest.skip(f"there are more than {_MANY:,} training images to look at")
+    known = set(_digests(train, torch.arange(len(train))))
+    some = torch.linspace(0, len(held_out) - 1, min(len(held_out), _FEW)).round().long()
+    again = sum(digest in known for digest in _digests(held_out, some))
+    assert again <= _LEAK * len(some), (
+        f"{again} of {len(some)} held-out images are training images: a floor or a score on them "
+        "would be that of memory; split the images before anything is drawn from them"
+    )
+
+
+def _digests(split: Split, index: Tensor) -> Iterator[bytes]:
+    """One for each image."""
+    for part in torch.split(index, _AT_ONCE):
+        for image in split.images(part):
+            yield hashlib.blake2b(image.contiguous().numpy().tobytes(), digest_size=16).digest()
+
+
 @DATASET.check()
 def own_tensors(name: str, split: Split) -> None:
     """Images that are read share no memory with the data set."""
@@ -126,7 +171,7 @@ def own_tensors(name: str, split: Split) -> None:
 
 @DATASET.check(cases=_whole)
 def manifest(_: Subject, found: Mapping[str, Split]) -> None:
-    """The manifest of a split is a SHA-256 in hexadecimal, different for each split."""
+    """The manifest of a split is that of `manifest_of`, of all images and labels in their order."""
     manifests = {name: split.manifest for name, split in found.items()}
     for name, said in manifests.items():
         assert isinstance(said, str) and _SHA256.fullmatch(said), (
@@ -134,6 +179,14 @@ def manifest(_: Subject, found: Mapping[str, Split]) -> None:
         )
     distinct = len(set(manifests.values())) == len(manifests)
     assert distinct, "different splits have the same: make it of all images and labels"
+    for name, split in found.items():
+        if len(split) <= _FEW:
+            index = torch.arange(len(split))
+            expected = manifest_of(images=split.images(index), labels=split.labels(index))
+            assert manifests[name] == expected, (
+                f"that of {name} is not the one of its images and labels: other labels must give "
+                "another one; use dddm.support.manifest.manifest_of(images=, labels=)"
+            )
 
 
 @DATASET.check(cases=_whole)

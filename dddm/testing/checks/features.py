@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dddm.data.in_memory_split import InMemorySplit
-from dddm.errors import DataError
+from dddm.errors import DataError, EnvironmentProblem
 from dddm.interfaces.data_report import no_progress
 from dddm.interfaces.features import Features
 from dddm.interfaces.info import FeaturesInfo, ImageShape
@@ -27,6 +27,7 @@ from dddm.testing.tensors import (
     assert_equal,
     assert_tensor,
     cache_in,
+    generators_unchanged,
     gpus,
     pixels,
     torch_unchanged,
@@ -131,6 +132,34 @@ def fingerprint(features: Features, other: Features, _: FeaturesInfo | None) -> 
     said = features.fingerprint
     assert isinstance(said, str) and _SHA256.fullmatch(said), f"it is {said!r}"
     assert other.fingerprint == said, f"a second time it is {other.fingerprint!r}, not {said!r}"
+
+
+@FEATURES.check(cases=lambda subject: [(subject,)])
+def fingerprint_of_the_options(subject: Subject) -> None:
+    """`fingerprint` differs between options that give different vectors."""
+    shape = subject.shapes[0]
+    images = pixels(3, shape)
+    mine = _prepared(subject.make(), subject, shape)
+    for other in subject.variations():
+        try:
+            features = _prepared(other.make(), other, shape)
+            if features.fingerprint != mine.fingerprint:
+                continue
+            found, expected = features.extract(images), mine.extract(images)
+        except (DataError, EnvironmentProblem):  # such as weights that are not here
+            continue
+        assert found.shape == expected.shape and torch.equal(found, expected), (
+            f"with {other.example} vectors differ from those with {subject.example}, and the "
+            "fingerprint is the same: compute it of every option too, or features are mixed up "
+            "that were cached with others"
+        )
+
+
+@FEATURES.check()
+def generators_unchanged_(features: Features, images: Tensor) -> None:
+    """`extract` neither draws from a global generator nor seeds it."""
+    with generators_unchanged("extracting"):
+        features.extract(images[:1])
 
 
 @FEATURES.check()

@@ -6,6 +6,7 @@ Legend: B images, C channels, H rows, W columns.
 from collections.abc import Iterator
 from typing import Final
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from dddm.testing.tensors import (
     assert_close,
     assert_equal,
     assert_tensor,
+    generators_unchanged,
     gpus,
     pictures,
 )
@@ -24,6 +26,10 @@ from dddm.testing.tensors import (
 _NEARLY_ZERO: Final = 1e-6
 """As a share of the distance between two random images."""
 _FAR_OUT: Final = 20.0
+_STEP: Final = 1e-3
+"""By which share of itself a step along the gradient is to change the distance."""
+_SLOPE: Final = 0.1
+_BLIND: Final = 1e-4
 
 
 def _pairs(subject: Subject) -> Iterator[tuple[Metric, Tensor, Tensor]]:
@@ -39,6 +45,7 @@ METRIC: Final = Suite(
     capabilities={
         "symmetric": "d(a, b) = d(b, a)",
         "telling": "two images that differ in every pixel have a distance above 0",
+        "colours": "it sees every channel by itself, not a mixture of them",
         "devices": "it measures on a GPU what it measures on the CPU",
     },
 )
@@ -110,6 +117,13 @@ def always_the_same(metric: Metric, a: Tensor, b: Tensor) -> None:
 
 
 @METRIC.check()
+def generators_unchanged_(metric: Metric, a: Tensor, b: Tensor) -> None:
+    """`distance` neither draws from a global generator nor seeds it."""
+    with generators_unchanged("measuring"):
+        metric.distance(estimate=a, target=b)
+
+
+@METRIC.check()
 def inputs_unchanged(metric: Metric, a: Tensor, b: Tensor) -> None:
     """It does not modify the images."""
     kept_a, kept_b = a.clone(), b.clone()
@@ -130,6 +144,42 @@ def gradient(metric: Metric, a: Tensor, b: Tensor) -> None:
         assert slope[image].any(), "the gradient of the estimate is 0 everywhere"
         slope[image] = 0
         assert not slope.any(), "the gradient of one image's distance reaches another image"
+
+
+@METRIC.check()
+def gradient_is_the_slope(metric: Metric, a: Tensor, b: Tensor) -> None:
+    """A step along the gradient changes the distance as the gradient says, to 10%."""
+    estimate = a.requires_grad_()
+    found = metric.distance(estimate=estimate, target=b)
+    (slope,) = torch.autograd.grad(found.sum(), estimate)
+    square = slope.flatten(1).square().sum(1)
+    if not square.all():
+        pytest.skip("an image has no gradient: see metric.gradient")
+    with torch.no_grad():
+        size = _STEP * found / square
+        ahead, behind = (
+            metric.distance(estimate=a + way * size.reshape(-1, 1, 1, 1) * slope, target=b)
+            for way in (1, -1)
+        )
+    shares = ((ahead.double() - behind) / (2 * size.double() * square)).tolist()
+    assert all(abs(share - 1) <= _SLOPE for share in shares), (
+        f"the distance changes by {[round(share, 3) for share in shares]} times what its gradient "
+        "says: -1 is a reversed gradient; let autograd differentiate what `distance` returns"
+    )
+
+
+@METRIC.check(capability="colours")
+def every_channel_counts(metric: Metric, a: Tensor, b: Tensor) -> None:
+    """Its gradients by the channels are independent: it does not measure a mixture of channels."""
+    channels = a.shape[1]
+    estimate = a.requires_grad_()
+    (slope,) = torch.autograd.grad(metric.distance(estimate=estimate, target=b).sum(), estimate)
+    sizes = torch.linalg.svdvals(slope.transpose(0, 1).flatten(1).double())
+    seen = int((sizes > _BLIND * sizes[0]).sum())
+    assert seen == channels, (
+        f"of {channels} channels it sees {seen}: another colour of the same grey costs nothing; "
+        "compare each channel with its own, and average the results"
+    )
 
 
 @METRIC.check()

@@ -370,6 +370,50 @@ def gives_what_it_says(prepare: Prepare) -> None:
 
 
 @OBJECTIVE.check()
+def every_class(prepare: Prepare) -> None:
+    """The network gets the labels of the batch, each class as it is."""
+    setup = prepare()
+    setup.step()
+    assert setup.batch.label is not None
+    wanted = set(setup.batch.label.tolist())
+    given = {
+        int(label)
+        for call in setup.denoiser.calls
+        if call.cache.label is not None
+        for label in call.cache.label
+    }
+    assert given >= wanted, (
+        f"of the classes {sorted(wanted)} the network got {sorted(given)}: pass on the labels of "
+        "the batch"
+    )
+
+
+@OBJECTIVE.check()
+def compares_with_the_images(prepare: Prepare) -> None:
+    """The loss depends on x_0, or on the real sets, beside what the network sees of them."""
+    # A denoiser that sees nothing can still be told good from bad by the images.  One that learns
+    # from its own estimates alone, as consistency training does, sees the images in x_t.
+    facts = prepare().facts
+    learns_from_itself = facts.average or facts.evaluations_without_gradient > 0
+    function = None if learns_from_itself else _sees_nothing
+    first, second = prepare(function=function), prepare(function=function)
+    other = pictures(second.rows, second.shape, seed=7)
+    sets = second.batch.sets
+    if sets is not None:
+        real = pictures(sets.index.numel(), second.shape, seed=8)
+        sets = evolve(sets, x_0=real.reshape(sets.x_0.shape))
+    second = evolve(second, batch=evolve(second.batch, x_0=other, sets=sets))
+    assert float(first.step().loss.detach()) != float(second.step().loss.detach()), (
+        "other images give the same loss: compare the estimate with batch.x_0, or with the real "
+        "images of batch.sets"
+    )
+
+
+def _sees_nothing(*, x_t: Tensor, **_: object) -> Tensor:
+    return torch.full_like(x_t, 0.1)
+
+
+@OBJECTIVE.check()
 def inputs_unchanged(prepare: Prepare) -> None:
     """A step does not modify images, draws or memory."""
     setup = prepare()
@@ -420,7 +464,10 @@ def diagnoses(prepare: Prepare) -> None:
 
 @OBJECTIVE.check(capability="optimum")
 def optimum(prepare: Prepare) -> None:
-    """At the best denoiser of x_0 ~ N(0, 1/4) the expected gradient is zero, to 4 deviations."""
+    """At the best denoiser of x_0 ~ N(0, 1/4) the expected gradient is zero, to 4 deviations.
+
+    At a denoiser that is too large it points back.
+    """
     setup = prepare()
     schedule = setup.denoiser.schedule
     best = setup.objective.optimum(variance=_VARIANCE, schedule=schedule)
@@ -442,6 +489,10 @@ def optimum(prepare: Prepare) -> None:
             f"its gradient is too noisy to tell: {mean:.4g} with a deviation of {deviation:.2g} "
             f"for a denoiser that is {_WRONG_SCALE} times too large; few times may weigh too much"
         )
+    assert mean > 0, (
+        f"for a denoiser that is {_WRONG_SCALE} times too large the gradient is {mean:.4g}: "
+        "training would make it larger still; correct the sign of the loss"
+    )
 
 
 def _expected_gradient(

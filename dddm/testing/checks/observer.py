@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import shutil
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import Final, final
 
 import pytest
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from PIL import Image
 
 from dddm.interfaces.observer import (
@@ -118,7 +120,7 @@ def every_event(folder: Path) -> tuple[Event, ...]:
 @final
 @frozen(kw_only=True)
 class _Run:
-    """A run's folder, also the current one, and what is written to stdout there."""
+    """A run's folder, and what is written to stdout while the current folder is another one."""
 
     subject: Subject
     folder: Path
@@ -150,12 +152,13 @@ def _runs(subject: Subject) -> Iterator[tuple[_Run]]:
     out = io.StringIO()
     with (
         tempfile.TemporaryDirectory() as folder,
-        contextlib.chdir(folder),
+        _current_folder(Path(folder)),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(io.StringIO()),
         offline(Path(folder)),
     ):
-        run = _Run(subject=subject, folder=Path(folder), out=out)
+        run = _Run(subject=subject, folder=Path(folder) / "run", out=out)
+        run.folder.mkdir()
         try:
             yield (run,)
         finally:
@@ -165,7 +168,23 @@ def _runs(subject: Subject) -> Iterator[tuple[_Run]]:
                     observer.close()
 
 
-OBSERVER: Final = Suite("observer", interface=Observer, cases=_runs)
+@contextlib.contextmanager
+def _current_folder(within: Path) -> Iterator[None]:
+    here = within / "here"
+    here.mkdir()
+    with contextlib.chdir(here):
+        yield
+
+
+OBSERVER: Final = Suite(
+    "observer",
+    interface=Observer,
+    cases=_runs,
+    capabilities={
+        "keeps-history": "what it wrote about a run stays when the run is resumed",
+        "reports-failures": "it does not hide that it cannot write",
+    },
+)
 
 
 @OBSERVER.check()
@@ -199,6 +218,80 @@ def passes_over_the_unknown(run: _Run) -> None:
 def closes_without_a_run(run: _Run) -> None:
     """It can be closed without any event."""
     run.follow()
+
+
+@OBSERVER.check()
+def writes_into_its_folder(run: _Run) -> None:
+    """It makes, changes and removes files in its own folder alone."""
+    events = run.events  # which draw a grid
+    for name in ("recipe.toml", "run.json", "events.jsonl", "scores.json", "report.html"):
+        (run.folder / name).write_text(f"{name} of the run\n", encoding="utf-8")
+    own = run.own
+    before = _files_outside(own, within=run.folder)
+    run.follow(*events)
+    after = _files_outside(own, within=run.folder)
+    touched = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    assert not touched, (
+        f"it wrote, changed or removed {', '.join(touched[:5])} in the run folder: write into "
+        "`folder`, which is the observer's own"
+    )
+
+
+def _files_outside(own: Path, *, within: Path) -> dict[str, bytes]:
+    """Contents of all files within a folder but those of an observer."""
+    return {
+        str(path.relative_to(within)): path.read_bytes()
+        for path in within.rglob("*")
+        if path.is_file() and own not in path.parents
+    }
+
+
+@OBSERVER.check(capability="keeps-history")
+def keeps_what_it_wrote(run: _Run) -> None:
+    """When a run is resumed, no file of its folder is removed or becomes shorter."""
+    _, started, *rest = run.events
+    assert isinstance(started, RunStarted)
+    run.follow(*run.events)
+    before = {path: path.stat().st_size for path in run.own.rglob("*") if path.is_file()}
+    run.follow(evolve(started, first_step=4), rest[-1])
+    for path, size in before.items():
+        name = path.relative_to(run.own)
+        assert path.is_file(), f"{name} is gone after the run was resumed: add to what is there"
+        now = path.stat().st_size
+        assert now >= size, (
+            f"{name} had {size} bytes, and {now} after the run was resumed: open it to append, or "
+            "give each start a file of its own"
+        )
+
+
+@OBSERVER.check(capability="reports-failures")
+def reports_failures(run: _Run) -> None:
+    """If it cannot write, it raises, in a method or in its thread; it does not go on in silence."""
+    run.follow(*run.events)
+    if not any(path.is_file() for path in run.own.rglob("*")):
+        pytest.skip("it writes no files")
+    shutil.rmtree(run.own)
+    own = run.folder / "observers" / "this"
+    own.touch()  # a file where its folder should be
+    raised: list[object] = []
+    usual, threading.excepthook = threading.excepthook, raised.append
+    observer: Observer | None = None
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "unraisablehook", raised.append)
+            observer = run.subject.use.instantiate(folder=own)
+            run.observers.append(observer)
+            for event in run.events:
+                observer.on_event(event)
+            observer.close()
+    except Exception as error:  # noqa: BLE001 - the observer may raise anything
+        raised.append(error)
+    finally:
+        threading.excepthook = usual
+    assert raised, (
+        "its folder could not be written to, and nobody was told: let exceptions leave `on_event`, "
+        "`close` and the thread; ask a Future for its result"
+    )
 
 
 @OBSERVER.check()

@@ -9,6 +9,7 @@ Legend: B images, C channels, H rows, W columns; T the last time, F the network'
 from collections.abc import Iterator
 from typing import Final
 
+import torch
 from torch import Tensor
 
 from dddm.errors import RecipeError
@@ -20,6 +21,7 @@ from dddm.testing.checks.schedule import (
     assert_estimate,
     assert_input,
     assert_listens,
+    assert_target,
     noisy,
     three_times,
 )
@@ -83,6 +85,34 @@ def estimate_listens(
     """At T the estimate depends on F; its gradient by F is finite at every time."""
     t = _every_time(path)
     assert_listens(made, x_t=noisy(path, t, shape), t=t, where=where)
+
+
+@PARAMETRIZATION.check()
+def target_of_unit_size(
+    made: Parametrization, path: ToySchedule, shape: ImageShape, where: str
+) -> None:
+    """From the middle time to T, the F that gives x_0 is neither below 1/10 nor above 10 |x_t|."""
+    times = _every_time(path)
+    t = three_times(times[len(times) // 2 :])
+    assert_target(made, path=path, t=t, shape=shape, where=where)
+
+
+@PARAMETRIZATION.check()
+def real_times(made: Parametrization, path: ToySchedule, shape: ImageShape, where: str) -> None:
+    """Where times are real numbers, the estimate and the input are not those of rounded times."""
+    if path.discrete:
+        return
+    t = _every_time(path)
+    x_t, raw = (noise(1, *shape.as_tuple, seed=k).expand(len(t), -1, -1, -1) for k in (1, 2))
+    for what, found in (
+        ("estimate", made.estimate(x_t=x_t, raw=raw, t=t)),
+        ("network's input", made.network_input(x_t=x_t, t=t)),
+    ):
+        distinct = len(torch.unique(found.flatten(1), dim=0))
+        assert distinct == 1 or distinct >= len(t) / 4, (
+            f"at {len(t)} times{where} the {what} takes {distinct} values: times are real numbers; "
+            "do not round them, as by t.long()"
+        )
 
 
 @PARAMETRIZATION.check()

@@ -30,9 +30,14 @@ _DRAWS_PER_TIME: Final = 20
 _BINS: Final = 10
 _UNEVEN: Final = 1.5
 """How much more often than on average a tenth of the range is drawn in an even distribution."""
+_NEIGHBOURS: Final = 25
+"""Draws on each side of an interval, whose spacing it is compared with."""
+_GAP: Final = 150.0
+_DRAWN_OFTEN: Final = 10
 _SPREAD: Final = 0.5
 """About the standard deviation of images in [-1, 1]."""
 _UNIT_SIZE: Final = (0.25, 4.0)
+_TARGET_SIZE: Final = (0.1, 10.0)
 _LEFT_AT_THE_END: Final = 0.1
 _EXACTLY: Final = 1e-12
 
@@ -85,9 +90,9 @@ def last_time(schedule: Schedule, _: ImageShape) -> None:
 
 @SCHEDULE.check()
 def draws_within_range(schedule: Schedule, _: ImageShape) -> None:
-    """Times are int64 in 1…T or float64 in (0, T]; a uniform distribution covers the whole range.
+    """Times are int64 in 1…T or float64 in (0, T], without gaps; uniform ones cover all of it.
 
-    Other distributions may omit times, as a log-normal one omits large noise.
+    Other distributions may omit times at both ends, as a log-normal one omits large noise.
     """
     last, discrete = schedule.last_time, _is_discrete(schedule)
     count = max(1000, _DRAWS_PER_TIME * min(int(last), _MOST_TIMES) if discrete else 10_000)
@@ -98,6 +103,11 @@ def draws_within_range(schedule: Schedule, _: ImageShape) -> None:
     message = f"{count} times were drawn between {least:g} and {most:g}, and T is {last:g}"
     assert least > 0 and most <= last, f"{message}: draw from 1…T inclusive"
     assert least < most, message
+    gap = _gap(drawn)
+    assert gap is None, (
+        f"no time between {gap[0]:g} and {gap[1]:g} came in {count} draws, though those beside it "
+        "did often: the network would be asked at times that it never saw"
+    )
     if not _drawn_evenly(drawn):
         return
     if discrete and last <= _MOST_TIMES:
@@ -108,6 +118,23 @@ def draws_within_range(schedule: Schedule, _: ImageShape) -> None:
         )
     else:
         assert least < last / 100 and most > last * 0.99, message
+
+
+def _gap(drawn: Tensor) -> tuple[float, float] | None:
+    """Ends of an interval within the drawn times in which there is none, if they are frequent."""
+    times, counts = torch.unique(drawn.double(), return_counts=True)
+    spaces = times.diff()
+    if not drawn.is_floating_point():
+        often = torch.minimum(counts[:-1], counts[1:]) >= _DRAWN_OFTEN
+        holes = ((spaces > 1) & often).nonzero().flatten()
+    elif len(spaces) <= 4 * _NEIGHBOURS:
+        return None  # a table of real times, which has spaces of its own
+    else:
+        # Where the density is smooth, a space is an exponential variable of its neighbours' mean.
+        around = spaces.unfold(0, 2 * _NEIGHBOURS + 1, 1).median(1).values
+        holes = (spaces[_NEIGHBOURS:-_NEIGHBOURS] > _GAP * around).nonzero().flatten()
+        holes = holes + _NEIGHBOURS
+    return None if not len(holes) else (float(times[holes[0]]), float(times[holes[0] + 1]))
 
 
 def _drawn_evenly(drawn: Tensor) -> bool:
@@ -226,6 +253,29 @@ def assert_listens(of: Schedule | Parametrization, *, x_t: Tensor, t: Tensor, wh
     assert slope[-1].all(), f"at T{where} the estimate does not depend on the network's output"
 
 
+def assert_target(
+    of: Schedule | Parametrization, *, path: Schedule, t: Tensor, shape: ImageShape, where: str
+) -> None:
+    """Require that the F that gives x_0 is of about unit size, or at most of that of x_t."""
+    x_0, eps = (_SPREAD * noise(len(t), *shape.as_tuple), noise(len(t), *shape.as_tuple, seed=1))
+    x_t = path.diffuse(x_0=x_0, t=t, noise=eps)
+    # D is c_skip x_t + c_out F.
+    skipped, at_1, at_2 = (
+        of.estimate(x_t=x_t, raw=torch.full_like(x_t, raw), t=t).double() for raw in (0, 1, 2)
+    )
+    if not torch.allclose(at_2 - at_1, at_1 - skipped, rtol=1e-3, atol=1e-3):
+        pytest.skip("its estimate is not linear in F")
+    target = (x_0 - skipped) / (at_1 - skipped)
+    sizes = target.square().mean(dim=(1, 2, 3)).sqrt()
+    low, high = _TARGET_SIZE
+    largest = high * x_t.double().square().mean(dim=(1, 2, 3)).sqrt().clamp(min=1)
+    assert ((sizes >= low) & (sizes <= largest)).all(), (
+        f"to give x_0, the network's output must have a root mean square of "
+        f"{[float(f'{size:.3g}') for size in sizes.tolist()]}{where}, from the middle time to T: "
+        "look for c_skip and c_out exchanged, or scale F by c_out"
+    )
+
+
 def assert_input(of: Schedule | Parametrization, *, x_t: Tensor, t: Tensor, where: str) -> None:
     """Require a network input of about unit size for each image."""
     kept = x_t.clone()
@@ -263,6 +313,14 @@ def estimate_listens(schedule: Schedule, shape: ImageShape) -> None:
     """At T the estimate depends on F; at every time its gradient by F is finite."""
     t = three_times(_times(schedule)[1:])
     assert_listens(schedule, x_t=noise(3, *shape.as_tuple), t=t, where="")
+
+
+@SCHEDULE.check()
+def target_of_unit_size(schedule: Schedule, shape: ImageShape) -> None:
+    """From the middle time to T, the F that gives x_0 is neither below 1/10 nor above 10 |x_t|."""
+    times = _times(schedule)
+    t = three_times(times[len(times) // 2 :])
+    assert_target(schedule, path=schedule, t=t, shape=shape, where="")
 
 
 @SCHEDULE.check()

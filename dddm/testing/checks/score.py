@@ -23,7 +23,7 @@ from dddm.interfaces.score import Reference, Score
 from dddm.support.image_statistics import IMAGE_STATISTICS
 from dddm.testing.check import Suite
 from dddm.testing.subject import Subject
-from dddm.testing.tensors import assert_equal, noise, torch_unchanged
+from dddm.testing.tensors import assert_equal, generators_unchanged, noise, torch_unchanged
 
 _DIMENSIONS: Final = 6
 _CLASSES: Final = 4
@@ -280,4 +280,11 @@ def floors(of: _Measured) -> None:
 def torch_unchanged_(of: _Measured) -> None:
     """Measuring leaves torch's global settings unchanged."""
     with torch_unchanged("measuring"):
+        of.measure(of.generated)
+
+
+@SCORE.check()
+def generators_unchanged_(of: _Measured) -> None:
+    """`measure` neither draws from a global generator nor seeds it."""
+    with generators_unchanged("measuring"):
         of.measure(of.generated)

@@ -114,6 +114,15 @@ DATASETS: Final[list[Bug]] = [
     dataset("labels-out-of-order", "order",
             rows=rows(labels=lambda self, index: torch.arange(len(index)) % 2)),
     dataset("labels-from-one", "labels", rows=rows(labels=then(lambda labels: labels + 1))),
+    dataset("collapsed-labels", "every-class-has-images",
+            rows=rows(labels=then(torch.zeros_like))),
+    dataset("holds-out-training-images", "holds-images-out", splits=lambda self: (
+        {"train": self.rows(20, seed=1), "held-out": self.rows(7, seed=1)})),
+    dataset("manifest-without-labels", "manifest",
+            rows=rows(manifest=property(lambda self: manifest_of(images=self.all, labels=None)))),
+    dataset("manifest-of-sorted-labels", "manifest", rows=rows(manifest=property(
+        lambda self: manifest_of(
+            images=self.all, labels=(torch.arange(len(self.all)) % 2).sort().values)))),
     dataset("shares-its-memory", "own-tensors", rows=rows(images=whole_split), setup=keep_splits),
     dataset("manifest-of-the-name", "manifest", rows=rows(manifest="rows")),
     dataset("constant-manifest", "manifest", rows=rows(manifest="0" * 64)),

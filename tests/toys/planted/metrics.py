@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final, final
 
 import attrs
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,7 +12,7 @@ from dddm.errors import DataError
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.plugin import Conformance, Issue, Kind, RecipeContext, WeightFile, option
 from dddm.support.weights import find_weights
-from planted.bug import Bug, Planter, given, then
+from planted.bug import Bug, Planter, first, given, then
 
 
 class Charbonnier(Metric):
@@ -74,6 +75,19 @@ METRICS: Final[list[Bug]] = [
            pixels=lambda self, away: 0 * away),
     metric("drawing", "always-the-same",
            pixels=lambda self, away: away.square() * (torch.rand(away.shape[1:]) > 0.5)),
+    metric("reseeding", "generators-unchanged",
+           distance=first(lambda *_, **__: torch.manual_seed(0))),
+    metric("drawing-in-numpy", "generators-unchanged",
+           distance=first(lambda *_, **__: np.random.rand())),  # noqa: NPY002
+    metric("reversed-gradient", "gradient-is-the-slope",
+           distance=then(lambda d: 2 * d.detach() - d)),
+    metric("half-a-gradient", "gradient-is-the-slope",
+           distance=then(lambda d: d / 2 + d.detach() / 2)),
+    metric("grey", "every-channel-counts", distance=given(
+        estimate=lambda images: images.mean(1, keepdim=True),
+        target=lambda images: images.mean(1, keepdim=True))),
+    metric("first-channels", "every-channel-counts", pixels=lambda self, away: (
+        Charbonnier.pixels(self, away[:, :2]))),
     metric("writing-in-place", "inputs-unchanged",
            distance=given(target=lambda target: target.clamp_(-0.9, 0.9))),
     metric("without-gradient", "gradient", distance=given(estimate=Tensor.detach)),

@@ -109,6 +109,17 @@ SCHEDULES: Final[list[Bug]] = [
         (1.2 * normal(count, generator) + 1.2).exp())),
     drawing("half-of-the-times", OUTSIDE, draw_times=then(lambda t: t / 2)),
     drawing("one-time", OUTSIDE, draw_times=then(lambda t: 0 * t + LAST)),
+    drawing("never-in-an-interval", OUTSIDE, draw_times=then(
+        lambda t: torch.where((t > 8) & (t < 9), t - 2, t))),
+    drawing("log-normal-with-a-gap", OUTSIDE, draw_times=lambda self, *, count, generator: (
+        (t := (1.2 * normal(count, generator) - 1.2).exp().clamp(max=LAST))
+        + 0.05 * (t > 0.3).double()).clamp(max=LAST)),
+    schedule("never-in-the-middle", OUTSIDE, draw_times=then(
+        lambda t: torch.where((t > 5) & (t < 15), 1, t))),
+    schedule("swapped-coefficients", "target-of-unit-size",
+             estimate=lambda self, *, x_t, raw, t: (
+                 expand_B111(self.noise(t)).float() * x_t
+                 - expand_B111(self.signal(t)).float() * raw)),
     schedule("undeclared-real-times", "described", base=RealTimes),
     schedule("another-last-time", "described", base=RealTimes,
              register=facts(continuous=True, last_time=1.0)),
@@ -164,6 +175,19 @@ class FlowNetwork(Parametrization):
         return (1 / (a + s)).float() * x_t - (s / (a + s)).float() * raw
 
 
+class Karras(FlowNetwork):
+    """D = c_skip x_t/a + c_out F of σ = s/a and images of deviation 1/2, written in a and s."""
+
+    def coefficients(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        a, s = self.path(t)
+        square = s.square() + a.square() / 4
+        return a / 4 / square, s / 2 * torch.rsqrt(square)
+
+    def estimate(self, *, x_t: Tensor, raw: Tensor, t: Tensor) -> Tensor:
+        skip, out = self.coefficients(t)
+        return skip.float() * x_t + out.float() * raw
+
+
 def refusing(self: Any) -> None:
     if not float(self.schedule.signal(self.schedule.grid(steps=1))):
         raise RecipeError("this path ends in noise alone", where="parametrization.use")
@@ -198,6 +222,13 @@ PARAMETRIZATIONS: Final[list[Bug]] = [
     parametrization("ignores-f-at-t", "estimate-listens", estimate=lambda self, *, x_t, raw, t: (
         FlowNetwork.estimate(
             self, x_t=x_t, raw=raw * expand_B111(t < self.schedule.last_time), t=t))),
+    parametrization("karras", base=Karras),
+    parametrization("swapped-coefficients", "target-of-unit-size", base=Karras,
+                    coefficients=then(lambda found: found[::-1])),
+    parametrization("whole-times", "real-times", base=Karras,
+                    coefficients=given(t=lambda t: t.long())),
+    parametrization("nearest-times-in", "real-times",
+                    network_input=given(t=torch.round)),
     parametrization("unscaled-input", "network-input", network_input=lambda self, *, x_t, t: x_t),
     parametrization("logarithm-of-zero", "network-time",
                     network_time=lambda self, t: t.double().log().float()),

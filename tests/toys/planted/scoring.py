@@ -1,9 +1,11 @@
 """Features and scores with planted mistakes."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import torch
+from attrs import frozen
 from torch import Tensor
 
 from dddm.errors import DataError
@@ -11,7 +13,7 @@ from dddm.interfaces.dataset import Split
 from dddm.interfaces.features import Extraction, Features
 from dddm.interfaces.info import Better, FeaturesInfo, ImageShape, Measure, ScoreInfo
 from dddm.interfaces.measurement import Floor, Measurement
-from dddm.interfaces.plugin import Kind, NoOptions
+from dddm.interfaces.plugin import Kind, NoOptions, option
 from dddm.interfaces.score import Reference, Score
 from dddm.support.images import from_uint8, to_uint8
 from planted.bug import Bug, Planter, first, given, then
@@ -77,6 +79,18 @@ def learned_anew(self: Any, **_: Any) -> None:
     self.scale = 1 + float(torch.rand(()))
 
 
+@frozen(kw_only=True)
+class ScaleOptions:
+    scale: float = option(1.0, above=0, help="Factor of the pixels.")
+
+
+class Scaled(Thirds):
+    def __init__(self, options: Any) -> None:
+        self.options = options
+        self.scale = options.scale
+
+
+SCALED: Final = {"options": ScaleOptions}
 GRADIENT: Final = {"describe": lambda _options: FeaturesInfo(gradient=True)}
 MIXTURE: Final = torch.tensor([[1.0, 0.5, 0.1], [0.3, 1, 0], [0.1, 0, 1]])
 features = Planter(Kind.FEATURES, Thirds)
@@ -106,6 +120,11 @@ FEATURES: Final[list[Bug]] = [
     features("random-crop", "always-the-same",
              values=then(lambda v: v[:, int(torch.randint(0, 9, ())) :])),
     features("whitened", "images-on-their-own", extract=then(lambda v: v - v.mean(0) + 1)),
+    features("fingerprint-without-options", "fingerprint-of-the-options", base=Scaled,
+             register=SCALED),
+    features("right-options", base=Scaled, register=SCALED, fingerprint=property(
+        lambda self: hashlib.sha256(f"{self.options}".encode()).hexdigest())),
+    features("reseeding", "generators-unchanged", extract=first(lambda *_: torch.manual_seed(0))),
     features("all-alike", "tells-images-apart", extract=then(lambda v: v * 0 + 1)),
     features("missing-logits", "logits", has_logits=True),
     features("other-features-with-logits", "logits", extract_with_logits=lambda self, images: (
@@ -176,6 +195,7 @@ SCORES: Final[list[Bug]] = [
     score("first-and-last", "order-of-images", value=first_and_last),
     score("centres-in-place", "inputs-unchanged", value=first(
         lambda self, generated, reference: generated.features.sub_(reference.train.mean(0)))),
+    score("reseeding", "generators-unchanged", value=first(lambda *_: torch.manual_seed(0))),
     score("requires-logits", "logits-only-where-said",
           value=first(lambda self, generated, _: generated.logits.sum())),
     score("floor-of-another", "floors", floors=lambda self, *, generated, reference: (

@@ -7,6 +7,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -227,6 +228,15 @@ OBJECTIVES: Final[list[Bug]] = [
     objective("evaluates-twice", "evaluations", step=first(lambda self, step: self.estimate(step))),
     objective("forgets-the-estimate", "gives-what-it-says", remembered=lambda self, step: None),
     objective("forgets-the-labels", "gives-what-it-says", label=lambda self, step: None),
+    objective("collapses-classes", "every-class",
+              label=lambda self, step: step.batch.label.clamp(max=1)),
+    objective("ignores-the-images", "compares-with-the-images",
+              target=lambda self, x_0: torch.zeros_like(x_0), optimum=lambda self, **_: None),
+    objective("ignores-the-real-images", "compares-with-the-images",
+              base=ComparingSets, register=SETS, step=lambda self, given: (
+                  Outcome(loss=self.generated(given).square().mean()))),
+    objective("reversed-loss", "optimum", step=then(
+        lambda o: replace(o, loss=-o.loss, loss_B=-o.loss_B))),
     objective("writes-into-images", "inputs-unchanged", x_t=write_into_images),
     objective("forgets-its-state", "state-round-trip",
               state=lambda self: {}, restore=lambda self, state: None),
@@ -351,6 +361,33 @@ class Notes(Observer):
         self.file.close()
 
 
+class InAThread(Observer):
+    """The same by a thread of its own."""
+
+    def __init__(self, options: NoOptions, *, folder: Path) -> None:
+        self.folder = folder
+        self.pool = ThreadPoolExecutor(1)
+        self.pending: list[Any] = []
+
+    def on_event(self, event: Event) -> None:
+        self.pending.append(self.pool.submit(self.write, event))
+
+    def write(self, event: Event) -> None:
+        try:
+            with (self.folder / "notes.txt").open("a", encoding="utf-8") as file:
+                file.write(f"{event}\n")
+        except OSError as error:
+            self.failed(error)
+
+    def failed(self, error: OSError) -> None:
+        raise error
+
+    def close(self) -> None:
+        self.pool.shutdown()
+        for future in self.pending:
+            future.result()
+
+
 class OpensLate(Notes):
     def __init__(self, options: NoOptions, *, folder: Path) -> None:
         self.folder = folder
@@ -382,6 +419,21 @@ def make_a_folder(_: Any, event: Event) -> None:
         event.folder.parent.parent.joinpath("seen").mkdir()
 
 
+def overwrite_scores(self: Any, event: Event) -> None:
+    if isinstance(event, RunStopped):
+        (self.folder.parent.parent / "scores.json").write_text("{}", encoding="utf-8")
+
+
+def remove_the_report(self: Any, event: Event) -> None:
+    if isinstance(event, RunStopped):
+        (self.folder.parent.parent / "report.html").unlink(missing_ok=True)
+
+
+def begin_again(self: Any) -> None:
+    self.file.close()
+    self.file = (self.folder / "notes.txt").open("w", encoding="utf-8")
+
+
 def know_all_events(_: Any, event: Event) -> None:
     if not type(event).__module__.startswith("dddm.interfaces"):
         raise TypeError("unknown event")
@@ -404,6 +456,14 @@ OBSERVERS: Final[list[Bug]] = [
     observer("needs-the-start", "takes-any-event-first", on_event=first(need_the_start)),
     observer("once-in-a-folder", "takes-a-resumed-run", on_event=first(make_a_folder)),
     observer("knows-all-events", "passes-over-the-unknown", on_event=first(know_all_events)),
+    observer("writes-into-the-run", "writes-into-its-folder", on_event=first(overwrite_scores)),
+    observer("removes-from-the-run", "writes-into-its-folder", on_event=first(remove_the_report)),
+    observer("begins-again", "keeps-what-it-wrote", setup=begin_again),
+    observer("in-a-thread", base=InAThread),
+    observer("swallows-in-its-thread", "reports-failures", base=InAThread,
+             failed=lambda self, error: None),
+    observer("forgets-its-future", "reports-failures", base=InAThread,
+             close=lambda self: self.pool.shutdown()),
     observer("opens-late", "closes-without-a-run", base=OpensLate),
     observer("keeps-its-file", "lets-go", close=lambda self: KEPT.append(self.file)),
     observer("keeps-its-thread", "lets-go", setup=start_a_thread),
