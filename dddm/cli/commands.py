@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 COMMANDS: Final = {
+    "init": "Look at images and write a recipe for them.",
     "run": "Train, sample, evaluate and report a recipe.",
     "sample": "Generate samples from a trained run.",
     "evaluate": "Score the samples of a run, or any images.",
@@ -110,6 +111,7 @@ def dddm(ctx: click.Context, disabled: tuple[str, ...]) -> None:
     \b
     Examples:
       dddm run digits                 train on real digits, in minutes on a CPU
+      dddm init my-images             write a recipe for a folder of images
       dddm sample --steps 100         generate samples from the newest run
       dddm check my-recipe.toml       list all errors, with line and column
       dddm plugins show adm           show a component's options
