@@ -69,6 +69,7 @@ from dddm.train.network import build_objective, build_parametrization, build_sch
 from dddm.train.optimizer import build_optimizer
 from dddm.train.run_folder import prepare_folder
 from dddm.train.training import Training
+from dddm_backbones.layers import GroupNorm
 
 HUBER: Final = 'metric={use="pseudo-huber",c=0.03}'
 PROMISED: Final = 1e-4
@@ -611,7 +612,7 @@ def samples(check: Check) -> None:
 # --------------------------------------------------------------------------- training rates
 
 
-GROUP_NORM: Final = nn.GroupNorm.forward
+GROUP_NORM: Final = GroupNorm.forward
 
 
 @final
@@ -622,7 +623,7 @@ class Form:
     Attributes:
         lpips: Pseudo-LPIPS at 224 pixels, whose trunk is in this precision; None for Pseudo-Huber.
         gib: of the device's memory, about, while it is compiled.
-        moments: whether group norm is computed by `norm_by_moments`.
+        torch_norm: whether group norm is torch's, instead of `norm_by_moments`.
         cudnn_search: whether cuDNN tries its convolutions and takes the fastest.
         kernels: whether its kernels are counted too.
     """
@@ -634,7 +635,7 @@ class Form:
     channels_last: bool = True
     lpips: str | None = None
     gib: int = 10
-    moments: bool = False
+    torch_norm: bool = False
     cudnn_search: bool = False
     kernels: bool = False
 
@@ -653,8 +654,8 @@ class Form:
             )
         preset_last = self.preset and self.channels_last
         last = ("backbone.channels_last=true",) if preset_last else ()
-        chosen: Any = norm_by_moments if self.moments else GROUP_NORM
-        nn.GroupNorm.forward = chosen  # type: ignore[method-assign]
+        chosen: Any = nn.GroupNorm.forward if self.torch_norm else GROUP_NORM
+        GroupNorm.forward = chosen  # type: ignore[method-assign]
         return Step(
             check,
             self.recipe,
@@ -668,12 +669,13 @@ class Form:
         )
 
 
+TORCH_NORM: Final = "preset, torch's group norm"
 LPIPS_32: Final = "preset, Pseudo-LPIPS in TF32"
 LPIPS_16: Final = "preset, Pseudo-LPIPS in bfloat16"
 FORMS: Final = (
     Form(recipe="cifar10", title="preset", batch=1024, gib=32, kernels=True),
     Form(recipe="cifar10", title="preset", batch=256, kernels=True),
-    Form(recipe="cifar10", title="preset, norm by moments", batch=256, moments=True, kernels=True),
+    Form(recipe="cifar10", title=TORCH_NORM, batch=256, torch_norm=True, kernels=True),
     Form(
         recipe="cifar10",
         title="preset, channels first",
@@ -692,22 +694,6 @@ FORMS: Final = (
 )
 _FREE_GIB: Final = 68
 """Of an H100's 80; the sections that run meanwhile need the rest."""
-
-
-def norm_by_moments(norm: nn.GroupNorm, x_BCHW: Tensor) -> Tensor:
-    """Group norm from each channel's first two moments, which reads either layout in its order.
-
-    Compiled, it is one reduction, and one expression that is fused with what follows.
-    """
-    x_BCHW = x_BCHW.float()
-    moments_2BC = torch.stack([x_BCHW.mean((2, 3)), x_BCHW.square().mean((2, 3))])
-    channels = norm.num_channels // norm.num_groups
-    mean_BG, square_BG = moments_2BC.reshape(2, -1, norm.num_groups, channels).mean(3)
-    scale_BG = torch.rsqrt(square_BG - mean_BG.square() + norm.eps)
-    mean_BC, scale_BC = (one.repeat_interleave(channels, dim=1) for one in (mean_BG, scale_BG))
-    gain_BC = scale_BC * norm.weight
-    shift_BC = norm.bias - mean_BC * gain_BC
-    return x_BCHW * gain_BC[:, :, None, None] + shift_BC[:, :, None, None]
 
 
 @final
@@ -777,7 +763,7 @@ def rates(check: Check) -> None:
             check.row("rates", form.name, type(error).__name__, str(error)[:200], ok=False)
         finally:
             torch.backends.cudnn.benchmark = False
-            nn.GroupNorm.forward = GROUP_NORM  # type: ignore[method-assign]
+            GroupNorm.forward = GROUP_NORM  # type: ignore[method-assign]
         if check.cuda:
             torch.cuda.empty_cache()
         torch._dynamo.reset()

@@ -21,7 +21,52 @@ def group_norm(channels: int, *, epsilon: float = 1e-5) -> nn.GroupNorm:
     # had added to it.
     most = max(1, min(_MOST_GROUPS, channels // _CHANNELS_IN_A_GROUP))
     groups = next(n for n in range(most, 0, -1) if channels % n == 0)
-    return nn.GroupNorm(groups, channels, eps=epsilon)
+    return GroupNorm(groups, channels, eps=epsilon)
+
+
+@final
+class GroupNorm(nn.GroupNorm):
+    """torch's, with its parameters, in the form that suits the device."""
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return normed(x_BCHW, self.num_groups, self.weight, self.bias, self.eps)
+
+
+def normed(x_BCHW: Tensor, groups: int, weight_C: Tensor, bias_C: Tensor, epsilon: float) -> Tensor:
+    """What `functional.group_norm` computes."""
+    if _is_compiled_for_gpu(x_BCHW):
+        return norm_by_moments(x_BCHW, groups, weight_C, bias_C, epsilon)
+    return functional.group_norm(x_BCHW, groups, weight_C, bias_C, epsilon)
+
+
+def _is_compiled_for_gpu(x: Tensor) -> bool:
+    return torch.compiler.is_compiling() and x.is_cuda
+
+
+def norm_by_moments(
+    x_BCHW: Tensor, groups: int, weight_C: Tensor, bias_C: Tensor, epsilon: float
+) -> Tensor:
+    """Group norm from each channel's first two moments, which reads either layout in its order.
+
+    On a GPU torch's own first copies what has its channels last.  Compiled, this is one reduction
+    and one expression that is fused with what follows: on an H200 a step of the CIFAR-10 network
+    in bfloat16 took 48 ms instead of 67, before the moments were taken from an origin.
+    """
+    x_BCHW = x_BCHW.to(torch.promote_types(x_BCHW.dtype, torch.float32))
+    # E d² − (E d)² would lose all digits where a mean is large beside its deviation.  Of n values
+    # none is further from the mean than √n deviations, so the distances d to one of them do not.
+    # The norm does not depend on it, nor does the gradient.
+    channels = len(weight_C) // groups
+    origin_BG = x_BCHW.detach()[:, ::channels, 0, 0]
+    d_BCHW = x_BCHW - origin_BG.repeat_interleave(channels, dim=1)[:, :, None, None]
+    moments_2BC = torch.stack([d_BCHW.mean((2, 3)), d_BCHW.square().mean((2, 3))])
+    mean_BG, square_BG = moments_2BC.reshape(2, -1, groups, channels).mean(3)
+    scale_BG = torch.rsqrt(square_BG - mean_BG.square() + epsilon)
+    mean_BC, scale_BC = (one.repeat_interleave(channels, dim=1) for one in (mean_BG, scale_BG))
+    gain_BC = scale_BC * weight_C
+    shift_BC = bias_C - mean_BC * gain_BC
+    normed_BCHW = d_BCHW * gain_BC[:, :, None, None] + shift_BC[:, :, None, None]
+    return normed_BCHW.to(weight_C.dtype)
 
 
 def convolution(inputs: int, outputs: int, *, stride: int = 1) -> nn.Conv2d:
@@ -252,9 +297,7 @@ class ResidualBlock(nn.Module):
         norm, end = self.first_norm, begin + x_BCHW.shape[1]
         groups = x_BCHW.shape[1] * norm.num_groups // norm.num_channels
         return functional.silu(
-            functional.group_norm(
-                x_BCHW, groups, norm.weight[begin:end], norm.bias[begin:end], norm.eps
-            )
+            normed(x_BCHW, groups, norm.weight[begin:end], norm.bias[begin:end], norm.eps)
         )
 
     def _after_first(self, h_BCHW: Tensor, short_BCHW: Tensor, embedding_BE: Tensor) -> Tensor:

@@ -9,8 +9,10 @@ import pytest
 import torch
 from perturbing import noise, perturb
 from torch import Tensor, nn
+from torch._dynamo.backends.registry import lookup_backend
 
 from dddm.interfaces.info import ImageShape
+from dddm_backbones import layers
 from dddm_backbones.adm import Adm
 from dddm_backbones.options import AdmOptions
 
@@ -123,3 +125,61 @@ def test_compiled_begin_and_refine_give_the_same(options: dict[str, Any]) -> Non
     torch.testing.assert_close(raw, expected, atol=1e-5, rtol=1e-5)
     gradient, expected_gradient = gradient_of(adm, raw), gradient_of(adm, expected)
     assert difference(gradient, expected_gradient) < 1e-5
+
+
+def block_and_inputs() -> tuple[layers.ResidualBlock, Tensor, Tensor]:
+    """A block of two norms, a feature map with its channels last, and an embedding."""
+    block = layers.ResidualBlock(8, 12, embedding=5, dropout=0.0, scale_shift_norm=True)
+    perturb(block, size=0.2)
+    block.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's
+    x_BCHW = noise(2, 8, 6, 6, seed=2).to(memory_format=torch.channels_last)
+    return block, x_BCHW.requires_grad_(), noise(2, 5, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("precision", "within"),
+    [
+        pytest.param(torch.float32, 1e-5, id="float32"),
+        pytest.param(torch.bfloat16, 0.02, id="bf16"),
+    ],
+)
+def test_compiled_as_for_a_gpu_the_norms_give_the_same(
+    precision: torch.dtype, within: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block and the gradients of its input and weights, with every norm by moments."""
+    torch.compiler.reset()
+    block, x_BCHW, embedding_BE = block_and_inputs()
+    expected = block(x_BCHW, embedding_BE)
+    monkeypatch.setattr(layers, "_is_compiled_for_gpu", lambda _: torch.compiler.is_compiling())
+    graphs: list[torch.fx.GraphModule] = []
+
+    def keep(graph: torch.fx.GraphModule, examples: list[Any]) -> Any:
+        graphs.append(graph)
+        return lookup_backend("aot_eager")(graph, examples)
+
+    with torch.autocast("cpu", dtype=precision, enabled=precision != torch.float32):
+        found = torch.compile(block, backend=keep, fullgraph=True)(x_BCHW, embedding_BE)
+    assert difference(found.detach().float(), expected.detach()) < within
+    both = [
+        torch.autograd.grad(
+            (y.float() * noise(*y.shape, seed=4)).sum(), [x_BCHW, *block.parameters()]
+        )
+        for y in (found, expected)
+    ]
+    for one, other in zip(*both, strict=True):
+        assert difference(one, other) < 2.5 * within
+    (graph,) = graphs
+    called = [str(node.target) for node in graph.graph.nodes]
+    assert sum("rsqrt" in name for name in called) == 2
+    assert not any("group_norm" in name for name in called)
+
+
+def test_no_norm_is_by_moments_where_nothing_is_compiled_for_a_gpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither as written, nor compiled for a CPU, whose numbers are recorded."""
+    torch.compiler.reset()
+    block, *given = block_and_inputs()
+    monkeypatch.setattr(layers, "norm_by_moments", None)  # which nothing can call
+    block(*given)
+    torch.compile(block, backend="eager", fullgraph=True)(*given)

@@ -4,6 +4,7 @@ Legend: B images, C channels, H rows, W columns, E width of the embedding.
 """
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from dddm_backbones.layers import (
     Upsample,
     convolve_upsampled,
     group_norm,
+    norm_by_moments,
     sinusoids,
     zero_init,
 )
@@ -33,6 +35,45 @@ from dddm_backbones.layers import (
 def test_group_norm_takes_the_most_groups_up_to_32(channels: int, groups: int) -> None:
     """The groups are the largest divisor of the channels that leaves each 4 channels or more."""
     assert group_norm(channels).num_groups == groups
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize(
+    ("dtype", "within"), [(torch.float64, 1e-11), (torch.float32, 2e-5), (torch.bfloat16, 2e-5)]
+)
+def test_a_norm_by_moments_is_group_norm(
+    layout: torch.memory_format, dtype: torch.dtype, within: float
+) -> None:
+    """Values and gradients of input, weight and bias, where a group's mean is 0, and ±100."""
+    for mean in (0.0, 100.0):
+        x = noise(2, 12, 5, 4, seed=1) + mean * torch.tensor([1.0, -1.0]).view(2, 1, 1, 1)
+        x = x.to(dtype)
+        weight, bias = noise(12, seed=2), noise(12, seed=3)
+        found = _with_gradients(norm_by_moments, x.to(memory_format=layout), weight, bias)
+        # Contiguous: with the channels last a CPU's own norm loses digits to a large mean.
+        exact = (one.double() for one in (x, weight, bias))
+        expected = _with_gradients(functional.group_norm, *exact)
+        for one, other in zip(found, expected, strict=True):
+            # The gradient of the input has the input's precision.
+            rounding = torch.finfo(one.dtype).eps if one.dtype == torch.bfloat16 else 0.0
+            torch.testing.assert_close(one.double(), other, atol=within, rtol=within + rounding)
+
+
+def _with_gradients(norm: Callable[..., Tensor], *given: Tensor) -> list[Tensor]:
+    """What a norm of three groups gives, and the gradients of its arguments."""
+    x, *parameters = (one.detach().clone().requires_grad_() for one in given)
+    if x.dtype == torch.float64:
+        parameters = [one.detach().double().requires_grad_() for one in parameters]
+    y = norm(x, 3, *parameters, 1e-5)
+    scalar = (y * noise(*y.shape, seed=4).to(y.dtype)).sum()
+    return [y.detach(), *torch.autograd.grad(scalar, [x, *parameters])]
+
+
+def test_a_norm_by_moments_of_equal_values_is_its_bias() -> None:
+    """Rounding could make the variance negative, and the norm not a number."""
+    x = torch.full((1, 4, 8, 8), 1234.567)
+    found = norm_by_moments(x, 1, torch.ones(4), torch.arange(4.0), 1e-5)
+    assert torch.equal(found, torch.arange(4.0)[None, :, None, None].expand(1, 4, 8, 8))
 
 
 def test_zero_init_leaves_parameters_trainable() -> None:
