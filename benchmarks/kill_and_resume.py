@@ -297,6 +297,7 @@ def trial(
 
 def import_everything() -> None:
     """What commands would import, so that their copies of this process have it."""
+    os.environ["DDDM_RECIPES"] = str(_RECIPES)  # which those of a trial extend
     import importlib
 
     for name in (

@@ -69,7 +69,7 @@ class RunFolder:
         Raises:
             EnvironmentProblem: if it has gone.
         """
-        if not self.recipe.exists():
+        if not self.path.is_dir():
             raise EnvironmentProblem(
                 "the run folder was removed or moved while the run was at work",
                 where=str(self.path),
