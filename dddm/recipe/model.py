@@ -10,7 +10,7 @@ from dddm.errors import PluginError, UsageError
 from dddm.interfaces.info import ObjectiveInfo, ScoreInfo
 from dddm.interfaces.measurement import BASELINES
 from dddm.interfaces.plugin import Info, NestedComponent, option
-from dddm.recipe.layout import COMPONENT_TABLES
+from dddm.recipe.layout import COMPONENT_TABLES, DURATIONS
 from dddm.recipe.protocol import Protocol
 from dddm.registry.component import Component
 
@@ -129,6 +129,11 @@ class TrainSettings:
         help="Floating point operations of the whole run; the number of steps follows from the "
         "cost of one, which `dddm run --dry-run` shows.",
     )
+    start_from: str | None = option(
+        None,
+        help="Folder of another run, whose newest weights and averages training begins with, as "
+        "far as they fit by name and shape; a relative path starts from the working directory.",
+    )
     batch_images: int = option(at_least=1, help="Images in one optimizer step.")
     accumulation_steps: int = option(
         1,
@@ -217,6 +222,12 @@ class TrainSettings:
         1, at_least=1, help="Epochs between diagnoses of the objective."
     )
     log_every_steps: int = option(1, at_least=1, help="Steps between entries of the log.")
+
+    @property
+    def duration(self) -> dict[str, float]:
+        """Which of the first four keys says how long training takes, and its value."""
+        values = {name: getattr(self, name) for name in DURATIONS}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @final

@@ -111,6 +111,7 @@ def _state(training: Training) -> dict[str, Any]:
             "overflows": position.overflows,
         },
         "total_steps": training.total_steps,
+        "duration": recipe.train.duration,
         "scaler": training.scaler.state_dict(),
         "best": None if training.best is None else attrs.asdict(training.best),
         "log_bytes": 0 if training.log is None else training.log.position(),
@@ -207,6 +208,8 @@ _STATE: Final = {
     "versions": OBJECT,
     "machine": OBJECT,
 }
+_ALSO: Final = {"duration": OBJECT}
+"""What older checkpoints lack."""
 _POSITION: Final = {
     "epoch": WHOLE,
     "batch": WHOLE,
@@ -220,7 +223,7 @@ _BEST: Final = {"value": NUMBER, "epoch": WHOLE, "step": WHOLE}
 def _check_state(found: Checkpoint) -> None:
     """Refuse a checkpoint whose state is not what `save` writes."""
     try:
-        state = check_object(found.state, _STATE, required=_STATE)
+        state = check_object(found.state, {**_STATE, **_ALSO}, required=_STATE)
         position = check_object(state["position"], _POSITION, required=_POSITION)
         best = {} if state["best"] is None else check_object(state["best"], _BEST, required=_BEST)
         loss_sum = float.fromhex(position["loss_sum"])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from dddm.errors import DataError, EnvironmentProblem, RecipeError, UsageError
-from dddm.recipe.layout import COMPONENT_TABLES
+from dddm.recipe.layout import COMPONENT_TABLES, DURATIONS
 from dddm.recipe.model import Recipe
 from dddm.recipe.write import difference, to_toml
 from dddm.support.files import atomic_write_text, raise_on_disk_full, read_file
@@ -34,7 +34,8 @@ class RunFolder:
     | Name | Holds |
     | --- | --- |
     | `recipe.toml` | the checked recipe with every default filled in |
-    | `run.json` | name, recipe's fingerprint, versions, and seconds taken by each task |
+    | `run.json` | name, recipe's fingerprint, versions, seconds taken by each task, what the run
+      started from, and what was changed on the way |
     | `events.jsonl` | one event a line, as in `dddm.interfaces.observer` |
     | `checkpoints/step-00000900/` | one checkpoint each |
     | `best/step-00000900/` | the averaged weights that scored best during training |
@@ -125,6 +126,8 @@ _ABOUT: Final = {
     "processes": WHOLE,
     "seconds": OBJECT,
     "scored": (*OBJECT, *OPTIONAL),
+    "started_from": OBJECT,
+    "changed": LIST,
 }
 """What `run.json` may hold."""
 
@@ -145,11 +148,23 @@ TRAINING_TABLES: Final = ("seed", *COMPONENT_TABLES, "train")
 """What decides the weights.  Samples and scores of a trained run may change."""
 
 
+MAY_CHANGE: Final = frozenset(
+    (*DURATIONS, "checkpoint_every_epochs", "keep_checkpoints", "keep_every_epochs",
+     "sample_every_epochs", "score_every_epochs", "diagnose_every_epochs", "log_every_steps")
+)  # fmt: skip
+"""Keys of `[train]` that a run that was begun may go on with other values of; as may the whole
+table `[learning_rate]`."""
+
+
 def prepare_folder(recipe: Recipe, path: Path) -> RunFolder:
     """The run folder `path` for `recipe`: a new one, or the one that this recipe began.
 
+    What may change on the way is noted in `run.json`, with the step after which it did.
+
     Raises:
-        RecipeError: if the folder's run was trained by another recipe, with the difference.
+        RecipeError: if the folder's run was trained by another recipe, with the difference, or has
+            made more steps than this one asks for.
+        EnvironmentProblem: if it is to change while it is running.
         UsageError: if the folder holds something else.
         EnvironmentProblem: if it cannot be made.
     """
@@ -158,8 +173,9 @@ def prepare_folder(recipe: Recipe, path: Path) -> RunFolder:
         raise UsageError(
             f"{path} is a file, not a folder", remedy="choose another place with --folder"
         )
+    changes: list[str] = []
     if folder.recipe.exists():
-        _refuse_other_recipe(recipe, folder)
+        changes = _allowed_changes(recipe, folder)
     elif path.exists() and any(path.iterdir()):
         left = {each.name for each in path.iterdir()} <= {".lock", *_names(folder)}
         raise UsageError(
@@ -171,10 +187,19 @@ def prepare_folder(recipe: Recipe, path: Path) -> RunFolder:
     else:
         with raise_on_disk_full(path):
             path.mkdir(parents=True, exist_ok=True)
+    if changes:
+        with locked(path):  # another process may be running it
+            pass
     atomic_write_text(folder.recipe, to_toml(recipe))
     facts: dict[str, Any] = {"name": recipe.name, "recipe_sha256": recipe.fingerprint}
-    if "created" not in folder.read_about():
-        facts["created"] = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    about = folder.read_about()
+    if "created" not in about:
+        facts["created"] = now
+    if changes:
+        step = 0 if (newest := _newest(folder)) is None else int(newest.name.removeprefix("step-"))
+        entry = {"at": now, "step": step, "changes": changes}
+        facts["changed"] = [*about.get("changed", ()), entry]
     folder.note_about(**facts)
     return folder
 
@@ -183,7 +208,12 @@ def _names(folder: RunFolder) -> set[str]:
     return {path.name for path in vars(folder).values() if path != folder.path}
 
 
-def _refuse_other_recipe(recipe: Recipe, folder: RunFolder) -> None:
+def _allowed_changes(recipe: Recipe, folder: RunFolder) -> list[str]:
+    """How `recipe` differs from the one that the run was begun with, a line each.
+
+    Raises:
+        RecipeError: if it may not.
+    """
     try:
         text = read_file(folder.recipe, limit=_LARGEST_RECIPE_BYTES).decode("utf-8")
         saved = tomllib.loads(text)
@@ -194,7 +224,8 @@ def _refuse_other_recipe(recipe: Recipe, folder: RunFolder) -> None:
             remedy="restore it from a copy, or choose another folder with --folder",
         ) from error
     current = tomllib.loads(to_toml(recipe))
-    changes = difference(_training(saved), _training(current))
+    before, after = _training(saved), _training(current)
+    changes = difference(_without_what_may_change(before), _without_what_may_change(after))
     if changes:
         raise RecipeError(
             "this run folder belongs to another recipe:\n"
@@ -202,6 +233,53 @@ def _refuse_other_recipe(recipe: Recipe, folder: RunFolder) -> None:
             where=str(folder.recipe),
             remedy=_ways_out(folder),
         )
+    _refuse_too_late(before, after, folder=folder)
+    return difference(before, after)
+
+
+def _refuse_too_late(
+    before: Mapping[str, Any], after: Mapping[str, Any], *, folder: RunFolder
+) -> None:
+    """Refuse an end that the run has gone past, and another learning rate for no more steps."""
+    newest = _newest(folder)
+    if newest is None:
+        return
+    try:
+        state = check_object(read_json(newest / "state.json"), {})
+        step, total = int(state["step"]), int(state["total_steps"])
+        was, new = before["train"], after["train"]
+        key = next((name for name in DURATIONS if name in was and name in new), None)
+        asked = total if key is None else total * new[key] / was[key]
+    except (OSError, ArithmeticError, LookupError, TypeError, ValueError):
+        return  # what is wrong with it is said when it is resumed from
+    what = None
+    if asked < step:
+        what = f"this run has made {step:,} steps already, more than {key} = {new[key]} makes"
+    elif (
+        step >= total
+        and all(was.get(name) == new.get(name) for name in DURATIONS)
+        and before.get("learning_rate") != after.get("learning_rate")
+    ):
+        what = "this run is finished, and another learning rate would have no step to act on"
+    if what is not None:
+        raise RecipeError(
+            what,
+            where=str(folder.recipe),
+            remedy=f"let it go on for longer, such as --set train.steps={2 * step}; or "
+            + _ways_out(folder),
+        )
+
+
+def _newest(folder: RunFolder) -> Path | None:
+    """The folder of the newest checkpoint; found here, as reading one would import torch."""
+    return max(folder.checkpoints.glob("step-" + "[0-9]" * 8), default=None)
+
+
+def _without_what_may_change(tables: Mapping[str, Any]) -> dict[str, Any]:
+    written = tables.get("train")
+    train = dict(written) if isinstance(written, Mapping) else {}
+    train = {key: value for key, value in train.items() if key not in MAY_CHANGE}
+    return {**tables, "train": train, "learning_rate": {}}
 
 
 def _ways_out(folder: RunFolder) -> str:

@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dddm.errors import DddmError, StoppedEarly
+import attrs
+
+from dddm.errors import DddmError, RecipeError, StoppedEarly
 from dddm.evaluate.evaluator import build_features
 from dddm.generate.generate import generate, planned_sample_folders
 from dddm.generate.generator import load_generator
@@ -26,6 +28,7 @@ from dddm.train.events import Subscriber, subscribers_for
 from dddm.train.loop import train
 from dddm.train.processes import caused_by_peer
 from dddm.train.run_folder import RunFolder
+from dddm.train.start_from import start_from
 from dddm.train.stopping import StopRequest
 from dddm.train.training import Training
 from dddm.train.versions import machine, versions
@@ -68,11 +71,14 @@ def run(context: RunContext, *, observers: Sequence[Subscriber] = ()) -> Path:
         _work(context, found, log=None)
         return folder.report
     log_bytes = 0 if found.checkpoint is None else found.checkpoint.state["log_bytes"]
-    log = EventLog(folder.events, keep_bytes=None if _trained(found) else log_bytes)
+    trained = _trained(context.recipe, found)
+    log = EventLog(folder.events, keep_bytes=None if trained else log_bytes)
     try:
         events.subscribe([Subscriber(title="the event log", make=lambda: log), *observers])
         for sentence in found.damaged:
             events.notice(fallback_notice(sentence))
+        if not trained:
+            _say_what_changed(context, found)
         _work(context, found, log=log)
         context.stop.raise_if_requested(where="after the scores")
         folder.refuse_removed()
@@ -118,12 +124,22 @@ def _saved_step(folder: RunFolder) -> int:
     return checkpoints.step_of(saved[0]) if saved else 0
 
 
-def _trained(found: checkpoints.LatestCheckpoint) -> bool:
-    """Whether the newest checkpoint is that of the last step."""
+def _trained(recipe: Recipe, found: checkpoints.LatestCheckpoint) -> bool:
+    """Whether the newest checkpoint is that of the last step that the recipe asks for."""
     if found.checkpoint is None:
         return False
-    steps: int = found.checkpoint.state["total_steps"]
-    return found.checkpoint.step >= steps
+    state, asked = found.checkpoint.state, recipe.train.duration
+    steps: int = state["total_steps"]
+    return found.checkpoint.step >= steps and bool(state.get("duration", asked) == asked)
+
+
+def _say_what_changed(context: RunContext, found: checkpoints.LatestCheckpoint) -> None:
+    """Say that the run goes on otherwise than it began, once: after the step where it changed."""
+    step = None if found.checkpoint is None else found.checkpoint.step
+    for entry in context.folder.read_about().get("changed", ()):
+        if step is not None and entry.get("step") == step:
+            changes = "; ".join(map(str, entry.get("changes", ())))
+            context.events.notice(f"going on after step {step:,}, with changes: {changes}")
 
 
 def _train(
@@ -131,7 +147,7 @@ def _train(
 ) -> None:
     """Train what is left of the run."""
     recipe, folder, processes = context.recipe, context.folder, context.processes
-    if _trained(found):
+    if _trained(recipe, found):
         if processes.main and not {"image_shape", "classes"} <= folder.read_about().keys():
             _note_again(context, found)
         return
@@ -139,6 +155,13 @@ def _train(
         refuse_without_compiler(context.device)
     processes.from_main(lambda: _prepare_data(context))
     parts = build_for_training(context)
+    if found.checkpoint is not None and parts.total_steps < found.checkpoint.step:
+        raise RecipeError(
+            f"this run has made {found.checkpoint.step:,} steps already, and the recipe asks for "
+            f"{parts.total_steps:,}",
+            where=str(folder.recipe),
+            remedy="let it go on for longer, or choose another folder with --folder",
+        )
     if recipe.evaluate is not None:  # a mistake in it is found before training, not after
         build_features(recipe.evaluate, images=parts.split)
     for spec in recipe.sample:  # likewise
@@ -154,6 +177,8 @@ def _train(
     _prepare_objective(context, parts)
     training = Training(context=context, parts=parts, log=log)
     try:
+        if found.checkpoint is None and recipe.train.start_from is not None:
+            _start_from(training, recipe.train.start_from)
         resume(training, found)
         train(training, after_epoch=Progress(recipe).after_epoch)
     finally:
@@ -162,6 +187,13 @@ def _train(
         parts.memory.close()
     if processes.main:
         _note_seconds(folder, train=training.position.train_seconds)
+
+
+def _start_from(training: Training, other: str) -> None:
+    started = start_from(training, other)
+    if training.context.processes.main:
+        training.context.folder.note_about(started_from=attrs.asdict(started))
+        training.context.events.notice(started.in_words)
 
 
 def _note_parts(context: RunContext, split: Split, **facts: Any) -> None:

@@ -67,7 +67,9 @@ def main(name: str, folder: Path) -> None:
         for one in strips(table)
     ]
     panels = {caption: one.picture for caption, one in zip(captions, strips(table), strict=True)}
-    sheet(panels, columns=1 if len(panels) <= MOST_IN_A_COLUMN else 2).save(HERE / f"{name}.png", optimize=True)
+    sheet(panels, columns=1 if len(panels) <= MOST_IN_A_COLUMN else 2).save(
+        HERE / f"{name}.png", optimize=True
+    )
 
 
 if __name__ == "__main__":
