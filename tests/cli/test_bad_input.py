@@ -115,8 +115,8 @@ def copy(trained: Path, tmp_path: Path) -> Path:
 def test_a_run_folder_of_another_recipe(copy: Path) -> None:
     """It is refused with the difference and with two ways out, and nothing in it changes."""
     before = (copy / "runs/tiny/recipe.toml").read_bytes()
-    done = call("run", "tiny.toml", "--set", "train.epochs=4", cwd=copy)
-    refused(done, "train.epochs: 2 → 4", "--folder", "runs/tiny/recipe.toml", code=3)
+    done = call("run", "tiny.toml", "--set", "train.batch_images=125", cwd=copy)
+    refused(done, "train.batch_images: 250 → 125", "--folder", "runs/tiny/recipe.toml", code=3)
     assert "nothing was trained" not in done.stderr
     assert (copy / "runs/tiny/recipe.toml").read_bytes() == before
 
@@ -134,7 +134,7 @@ def test_a_checkpoint_of_another_network(copy: Path) -> None:
 def test_a_run_folder_of_a_recipe_that_trained_nothing(copy: Path) -> None:
     """A run that failed before its first checkpoint may be removed for the recipe put right."""
     shutil.rmtree(copy / "runs/tiny/checkpoints")
-    done = call("run", "tiny.toml", "--set", "train.epochs=4", cwd=copy)
+    done = call("run", "tiny.toml", "--set", "train.batch_images=125", cwd=copy)
     refused(done, "nothing was trained there yet: remove", "runs/tiny", code=3)
     assert (copy / "runs/tiny/recipe.toml").exists()
 
