@@ -148,7 +148,8 @@ def test_all_of_them_run_together(plugins: NewPlugins) -> None:
     (plugins.folder / "together.toml").write_text(TOGETHER)
     plugins.dddm("run", "together.toml", cwd=plugins.folder)
     run = plugins.folder / "runs" / "together"
-    assert len((run / "losses.csv").read_text().splitlines()) == 1 + 2
+    (losses,) = (run / "observers").glob("*/losses.csv")
+    assert len(losses.read_text().splitlines()) == 1 + 2
     kept: dict[str, Any] = tomllib.loads((run / "recipe.toml").read_text())
     assert kept["metric"] == {"use": "new-metric:new-metric", "eps": 1e-3}
     assert (run / "report.html").exists()
