@@ -2,9 +2,10 @@
 
 python docs/reference.py
 
-`plugins.md` has the hook and the registrar, `interfaces.md` what components implement, `recipe.md`
-every table and option, and `public-names.txt` the signature of every name that the promise of
-docs/plugin-api.md covers.  Sources are parsed, not imported, and torch is not needed.
+`plugins.md` has the hook and the registrar, `interfaces.md` what components implement, `support.md`
+what they may use, `recipe.md` every table and option, and `public-names.txt` the signature of every
+name that the promise of docs/plugin-api.md covers.  Sources are parsed, not imported, and torch is
+not needed.
 """
 
 import ast
@@ -37,6 +38,9 @@ EXPORTS: Final = "testing"
 
 LONG: Final = 88
 """A declaration of more letters is broken at its arguments."""
+
+UNCALLED: Final = ("__attrs_post_init__", "__repr__", "__str__", "__hash__", "__eq__", "__reduce__")
+"""Special methods that say nothing that a caller does not know."""
 
 HOOKS: Final = "dddm/registry/hookspec.py"
 INTERFACES: Final = (
@@ -74,7 +78,7 @@ def names_of(file: Path) -> Iterator[Name]:
 
 def _names(body: list[ast.stmt], *, prefix: str, within: str) -> Iterator[Name]:
     for node, following in zip(body, [*body[1:], None], strict=True):
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+        if isinstance(node, ast.FunctionDef) and _is_public(node.name):
             doc = ast.get_docstring(node) or ""
             yield _name(node, prefix, line=_signature(node), doc=doc, kind="function")
         elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
@@ -89,6 +93,11 @@ def _names(body: list[ast.stmt], *, prefix: str, within: str) -> Iterator[Name]:
                 doc=_text(following),
                 kind=within,
             )
+
+
+def _is_public(name: str) -> bool:
+    """Whether callers use a function: by its name, or as a constructor or by an operator."""
+    return not name.startswith("_") or (name.endswith("__") and name not in UNCALLED)
 
 
 def _name(
@@ -274,6 +283,21 @@ def interfaces_page() -> str:
     return "\n".join(parts)
 
 
+def support_page() -> str:
+    """What components may use beside the interfaces."""
+    head = (
+        "# Errors and support\n\nWhat a component may use beside the interfaces: the errors that "
+        f"dddm shows in one line, and `dddm.support`, file by file. {WRITTEN}"
+    )
+    parts = [head]
+    for module, file in _files():
+        if not module.startswith(("dddm.errors", "dddm.support.")):
+            continue
+        doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+        parts.append(f"## {module}\n\n{_markdown(doc)}\n\n{_module(file)}")
+    return "\n".join(parts)
+
+
 def _options_table(options: type[Any]) -> str:
     """Rows of name, type, default, bounds and help."""
     facts = describe_options(options)
@@ -357,6 +381,7 @@ def pages() -> dict[str, str]:
     return {
         "plugins.md": plugins_page(),
         "interfaces.md": interfaces_page(),
+        "support.md": support_page(),
         "recipe.md": recipe_page(built_in),
         "public-names.txt": public_names(),
     }

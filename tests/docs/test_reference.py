@@ -1,6 +1,7 @@
 """The reference is what the code says: generated, whole and up to date."""
 
 import inspect
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -67,14 +68,33 @@ def test_every_method_of_an_interface_stands_in_the_page(interface: type[Any]) -
     own = {
         name: member
         for name, member in vars(interface).items()
-        if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, property))
+        if (not name.startswith("_") or name in {"__init__", "__len__"})
+        and (inspect.isfunction(member) or isinstance(member, property))
     }
     assert own
+    assert set(interface.__abstractmethods__) <= {*own, *dir(interface.__base__)}
     for name, member in own.items():
         section = text.partition(f"#### `{interface.__name__}.{name}`\n")[2].partition("\n###")[0]
         assert f"def {name}(" in section, name
         if inspect.isfunction(member):
             assert all(argument in section for argument in inspect.signature(member).parameters)
+
+
+def test_every_pinned_name_of_support_stands_in_its_page() -> None:
+    """Functions and classes with their arguments, constructors too."""
+    text = page("support.md")
+    pinned = [
+        line.split("  ", 1)
+        for line in page("public-names.txt").splitlines()
+        if line.startswith(("dddm.errors  ", "dddm.support."))
+    ]
+    assert len(pinned) > 100
+    assert any(line.startswith("DddmError.__init__(") for _, line in pinned)
+    for module, line in pinned:
+        name = re.sub(r"^(@\w+ )*(class )?", "", line)
+        name = re.match(r"[\w.]+", name)[0]  # type: ignore[index]
+        section = text.partition(f"## {module}\n")[2].partition("\n## ")[0]
+        assert name.rpartition(".")[2] in section, f"{module} {name}"
 
 
 def test_every_option_stands_in_the_page() -> None:
