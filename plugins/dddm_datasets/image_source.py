@@ -65,21 +65,24 @@ class ImageSource(PackSource):
             # Not in the key by default, so that what was packed before stays valid.
             **({"damaged": options.damaged} if options.damaged != "refuse" else {}),
             **({"alpha": options.alpha} if options.alpha != "white" else {}),
+            **({"resize": options.resize} if options.resize != "lanczos" else {}),
         }
 
     def provenance(self) -> Mapping[str, Any]:
         size = self.options.size
         channels = "RGB" if self.options.channels == "rgb" else "grey (ITU-R 601 luma)"
+        adm = self.options.resize == "adm"
+        how = "as by ADM, by boxes and bicubically" if adm else "by Lanczos"
         resized = (
             "neither cropped nor resized"
             if size is None
-            else f"cropped to the central square and resized to {size}×{size} by Lanczos"
+            else f"cropped to the central square and resized to {size}×{size} {how}"
         )
+        upright = "not rotated" if adm else "rotated as EXIF says"
         return {
             "kind": type(self.files).__name__,
             "path": str(self.files.path),
-            "conversion": f"by Pillow: rotated as EXIF says, {_ON[self.options.alpha]}, "
-            f"{channels}, {resized}",
+            "conversion": f"by Pillow: {upright}, {_ON[self.options.alpha]}, {channels}, {resized}",
             "damaged": self.options.damaged,
         }
 
@@ -157,6 +160,7 @@ class ImageSource(PackSource):
                 grey=shape.channels == 1,
                 size=self.options.size,
                 alpha=self.options.alpha,
+                resize=self.options.resize,
             )
         except ImageError as error:
             remedy = error.remedy

@@ -113,8 +113,14 @@ class ImageFilesOptions:
     size: int | None = option(
         None,
         at_least=1,
-        help="Crop each image to its central square and resize it to this many pixels (Lanczos, "
-        "antialiased).  By default nothing is resized, and all images must have the same size.",
+        help="Crop each image to its central square and resize it to this many pixels.  By "
+        "default nothing is resized, and all images must have the same size.",
+    )
+    resize: Literal["lanczos", "adm"] = option(
+        "lanczos",
+        help="How to resize: lanczos crops, then resizes (antialiased); adm halves by boxes while "
+        "it can, resizes bicubically, then crops, and ignores EXIF, as the code of ADM, with whose "
+        "ImageNet 64×64 published FID is taken.",
     )
     damaged: Literal["refuse", "skip"] = option(
         "refuse",

@@ -171,3 +171,72 @@ def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for read in (lambda data: decode(data, grey=False, size=2), read_size):
         with pytest.raises(ImageError, match="more pixels"):
             read(encoded(Image.fromarray(RGB)))
+
+
+def adm_by_loops(image_HWC: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+    """Box halvings by plain means; Pillow's bicubic filter, as a matrix of its definition; a crop.
+
+    The bicubic kernel with a = -1/2 is widened by the reduction; between its two passes Pillow
+    rounds to 8 bits.
+    """
+
+    def rounded(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.clip(np.floor(values + 0.5), 0, 255)
+
+    def kernel(x: float) -> float:
+        x = abs(x)
+        if x < 1:
+            return 1.5 * x**3 - 2.5 * x**2 + 1
+        return -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2 if x < 2 else 0.0
+
+    def filter_of(before: int, after: int) -> np.ndarray[Any, Any]:
+        scale = before / after
+        wide = max(scale, 1.0)
+        rows = []
+        for k in range(after):
+            centre = (k + 0.5) * scale
+            low, high = (
+                max(int(centre - 2 * wide + 0.5), 0),
+                min(int(centre + 2 * wide + 0.5), before),
+            )
+            row = [
+                kernel((j + 0.5 - centre) / wide) if low <= j < high else 0.0 for j in range(before)
+            ]
+            rows.append(np.array(row) / sum(row))
+        return np.stack(rows)
+
+    x = image_HWC.astype(float)
+    while min(x.shape[:2]) >= 2 * size:
+        height, width = x.shape[0] // 2 * 2, x.shape[1] // 2 * 2
+        assert x.shape[:2] == (height, width)
+        across = rounded((x[:, 0::2] + x[:, 1::2]) / 2)
+        x = rounded((across[0::2] + across[1::2]) / 2)
+    scale = size / min(x.shape[:2])
+    height, width = (round(side * scale) for side in x.shape[:2])
+    if (height, width) != x.shape[:2]:
+        x = rounded(np.einsum("wv,hvc->hwc", filter_of(x.shape[1], width), x))
+        x = rounded(np.einsum("hg,gwc->hwc", filter_of(x.shape[0], height), x))
+    top, left = (height - size) // 2, (width - size) // 2
+    return x[top : top + size, left : left + size].transpose(2, 0, 1)
+
+
+@pytest.mark.parametrize("shape", [(96, 132), (132, 96), (64, 64), (40, 52), (20, 24), (16, 17)])
+def test_adm_crops_and_resizes_as_its_code(shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    data = encoded(Image.fromarray(image))
+    found = decode(data, grey=False, size=16, resize="adm")
+    assert np.abs(found.pixels - adm_by_loops(image, 16)).max() <= 1
+    assert found.pixels.shape == (3, 16, 16)
+    if min(shape) != 16:
+        other = decode(data, grey=False, size=16).pixels
+        assert np.abs(found.pixels.astype(int) - other).mean() > 1
+
+
+def test_adm_does_not_rotate() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    turned = encoded(Image.fromarray(RGB[:, :6]), exif=exif)
+    found = decode(turned, grey=False, size=6, resize="adm")
+    assert np.array_equal(found.pixels, RGB[:, :6].transpose(2, 0, 1))
+    assert found.notes == ()
+    assert decode(turned, grey=False, size=6).notes == ("rotated as EXIF says",)
