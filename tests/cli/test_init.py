@@ -1,17 +1,21 @@
 """`dddm init` writes recipes that run as they stand, for whatever images there are."""
 
+import importlib
 import tomllib
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from click.testing import CliRunner
 from command_line import call, invoke, refused
 from PIL import Image
 
+from dddm.cli.init import init
 from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
@@ -106,6 +110,19 @@ def test_transparency_is_asked_about(tmp_path: Path) -> None:
     assert written("holes", "--alpha", "black", cwd=tmp_path)["data"]["alpha"] == "black"
     done = call("init", "holes", "--alpha", "refuse", "-o", "no.toml", cwd=tmp_path)
     refused(done, "transparent", code=7)
+
+
+def test_a_terminal_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer is what the recipe says."""
+    holes = np.stack([np.dstack([one] * 4) for one in spots(24)])
+    save(tmp_path / "holes", holes)
+    monkeypatch.chdir(tmp_path)
+    terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(importlib.import_module("dddm.cli.init"), "sys", terminal)
+    done = CliRunner().invoke(init, ["holes"], input="black\n", obj={})
+    assert done.exit_code == 0, done.output
+    assert "24 of 24 images have transparent pixels" in done.output
+    assert tomllib.loads(Path("holes.toml").read_text())["data"]["alpha"] == "black"
 
 
 def test_archives_arrays_and_data_sets(tmp_path: Path) -> None:
