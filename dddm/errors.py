@@ -118,7 +118,10 @@ def environment_problem(error: BaseException) -> EnvironmentProblem | None:
     if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
         return EnvironmentProblem(
             f"out of memory: {error}".rstrip(": "),
-            remedy="use a smaller batch or network, or a device with more memory",
+            remedy="to train, use a larger train.accumulation_steps, backbone.checkpointing = true "
+            'where the network has it, or train.precision = "bfloat16" on a GPU; '
+            "`dddm run RECIPE --dry-run --memory 80GB` counts how many images fit. Elsewhere, use "
+            "fewer images at a time",
         )
     return None
 

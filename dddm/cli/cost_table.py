@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from dddm.workflow.dry_run import CostEstimate
 
 
-def show_cost(recipe: "Recipe", estimate: "CostEstimate") -> None:
-    """Print what a recipe will take."""
+def show_cost(recipe: "Recipe", estimate: "CostEstimate", *, memory: int | None) -> None:
+    """Print what a recipe will take, and of how many images at a time in `memory` bytes."""
     click.echo(f"{recipe.name}, without running it")
     rows = {
         "images": _images(estimate),
         "network": _network(recipe, estimate),
         "training": _training(recipe, estimate),
-        "memory": _memory(recipe, estimate),
+        "memory": _memory(recipe, estimate, memory),
         "samples": _samples(estimate),
     }
     for name, lines in rows.items():
@@ -72,7 +72,7 @@ def _training(recipe: "Recipe", estimate: "CostEstimate") -> Iterator[str]:
         yield f"{stale} of each epoch in no batch, as the last one would not be full"
 
 
-def _memory(recipe: "Recipe", estimate: "CostEstimate") -> Iterator[str]:
+def _memory(recipe: "Recipe", estimate: "CostEstimate", memory: int | None) -> Iterator[str]:
     held = {
         "weights": estimate.weights_bytes,
         "gradient": estimate.gradient_bytes,
@@ -88,7 +88,31 @@ def _memory(recipe: "Recipe", estimate: "CostEstimate") -> Iterator[str]:
             yield f"its rows on disk, with the versions in checkpoints: at most {size(store.disk)}"
         if store.device:
             yield f"{size(store.device)} of it in device memory"
-    yield "and activations, which a larger train.accumulation_steps reduces"
+    yield from _activations(recipe, estimate, memory)
+
+
+def _activations(recipe: "Recipe", estimate: "CostEstimate", memory: int | None) -> Iterator[str]:
+    each = estimate.cost.activation_bytes
+    if each is None:
+        yield "and activations, not counted, which a larger train.accumulation_steps reduces"
+        return
+    images = estimate.batch_images // recipe.train.accumulation_steps
+    lower = recipe.train.precision != "float32" or recipe.train.compile
+    yield (
+        f"{size(int(each * images))} activations of {counted(images, 'image')} at a time, "
+        f"{size(int(each))} each{', if float32 and not compiled' if lower else ''}"
+    )
+    if memory is None:
+        return
+    fit = estimate.fit(memory)
+    assert fit is not None, "activations are counted"
+    if fit.accumulation_steps is None:
+        yield f"not even the smallest micro-batch fits in {size(memory)}"
+    else:
+        yield (
+            f"in {size(memory)}: {counted(fit.images, 'image')} at a time, "
+            f"train.accumulation_steps = {fit.accumulation_steps}"
+        )
 
 
 def _samples(estimate: "CostEstimate") -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -14,7 +15,12 @@ from packaging.requirements import Requirement
 from dddm.cli.options import catalogue_of, json_option, show_json
 from dddm.registry.catalogue import Catalogue
 
-_VARIABLES: Final = ("DDDM_", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_", "PYTORCH_", "RANK")
+_VARIABLES: Final = (
+    "DDDM_", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_", "NVIDIA_", "PYTORCH_", "TORCH", "NCCL_",
+    "GLOO_", "SLURM_", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_",
+)  # fmt: skip
+"""How the names of environment variables begin."""
+_DRIVER: Final = Path("/proc/driver/nvidia/version")
 
 
 @click.command()
@@ -91,16 +97,50 @@ def _torch() -> dict[str, Any]:
     devices = [f"cpu: {platform.processor() or platform.machine()}"]
     for number in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(number)
-        devices.append(f"cuda:{number}: {facts.name}, {facts.total_memory / 2**30:.0f} GiB")
+        devices.append(
+            f"cuda:{number}: {facts.name}, {facts.total_memory / 2**30:.0f} GiB, capability "
+            f"{facts.major}.{facts.minor}"
+        )
     if torch.backends.mps.is_available():
         devices.append("mps")
     return {
         "version": torch.__version__,
         "built for CUDA": torch.version.cuda or "no",
+        "driver": _driver(),
+        "cuDNN": str(torch.backends.cudnn.version() or "none"),  # type: ignore[no-untyped-call]
+        "NCCL": _nccl(),
+        "triton": _version("triton"),
         "devices": devices,
+        "bfloat16 on CUDA": _yes(torch.cuda.is_available() and torch.cuda.is_bf16_supported()),
+        # As torch has it; dddm says for itself what a run does, by `train.tf32`.
+        "TF32 in torch": f"convolutions {_yes(torch.backends.cudnn.allow_tf32)}, "
+        f"products {_yes(torch.backends.cuda.matmul.allow_tf32)}",
         "threads": torch.get_num_threads(),
         "processors": os.cpu_count(),
     }
+
+
+def _yes(answer: bool) -> str:  # noqa: FBT001 - the word for it
+    return "yes" if answer else "no"
+
+
+def _driver() -> str:
+    """NVIDIA's, as the kernel has loaded it."""
+    try:
+        text = _DRIVER.read_text("utf-8", errors="replace")
+    except OSError:
+        return "none"
+    found = re.search(r"\b\d+\.\d+(\.\d+)?\b", text)
+    return found[0] if found else "unknown"
+
+
+def _nccl() -> str:
+    import torch
+    from torch.cuda import nccl
+
+    if not (torch.distributed.is_available() and torch.distributed.is_nccl_available()):
+        return "none"
+    return ".".join(map(str, nccl.version()))  # type: ignore[no-untyped-call]
 
 
 def _memory() -> dict[str, str]:

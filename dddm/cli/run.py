@@ -1,5 +1,6 @@
 """`dddm run`: trains, samples, evaluates and reports."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,18 @@ if TYPE_CHECKING:
     from dddm.workflow.parallel import Jobs
 
 
+def _bytes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    """A number of bytes with its unit."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d*)?) ?([kMGT])(i?)B", value)
+    unit = (1024 if found[3] else 1000) ** " kMGT".index(found[2]) if found else 0
+    size = round(float(found[1]) * unit) if found else 0
+    if not size:
+        raise click.BadParameter(f"{value!r} is no size; write, for instance, 80GB or 24GiB")
+    return size
+
+
 @click.command()
 @recipe_argument
 @overrides_option
@@ -52,6 +65,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Print what the run would take (steps, FLOPs, memory) and stop.",
 )
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    callback=_bytes,
+    help="With --dry-run: a device's memory, such as 80GB; says how many images at a time fit in "
+    "it.  [default: that of this machine's GPU]",
+)
 @json_option
 @nproc_option
 @click.option(
@@ -70,6 +90,7 @@ def run(  # noqa: PLR0917 - click passes them by name
     entry: str | None,
     device: str,
     dry_run: bool,  # noqa: FBT001 - click passes it by name
+    memory: int | None,
     as_json: bool,  # noqa: FBT001 - click passes it by name
     nproc: int | None,
     jobs: int | None,
@@ -88,7 +109,7 @@ def run(  # noqa: PLR0917 - click passes them by name
       dddm run digits
       dddm run recipes/digits.toml --folder runs/first
       dddm run digits --set train.epochs=2 --set seed=1 --folder runs/short
-      dddm run imagenet64_deep --dry-run
+      dddm run imagenet64_deep --dry-run --memory 80GB
       dddm run cifar10 --nproc 8
       dddm run cifar10 --preset gpu --set train.accumulation_steps=2
       dddm run figure2a --jobs 5
@@ -111,8 +132,9 @@ def run(  # noqa: PLR0917 - click passes them by name
         else:
             path, runs = folder or Path("runs") / read.name, ()
         _check_jobs(jobs, sweep=isinstance(read, Sweep), nproc=nproc)
+        _check_memory(memory, dry_run=dry_run)
         if dry_run:
-            _show_cost(read, runs, as_json=as_json)
+            _show_cost(read, runs, memory=memory or _memory_of_gpu(), as_json=as_json)
             return
 
         def run_here(one: "Recipe", at: Path) -> Path | None:
@@ -210,22 +232,41 @@ def _jobs(
     )
 
 
-def _show_cost(read: "Recipe | Sweep", runs: "Sequence[EntryRun]", *, as_json: bool) -> None:
+def _check_memory(memory: int | None, *, dry_run: bool) -> None:
+    if memory is not None and not dry_run:
+        remedy = "add --dry-run, or leave --memory out"
+        raise UsageError("--memory asks what would fit", where="--memory", remedy=remedy)
+
+
+def _memory_of_gpu() -> int | None:
+    """Bytes of the first one's memory; None without one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    return int(torch.cuda.get_device_properties(0).total_memory)
+
+
+def _show_cost(
+    read: "Recipe | Sweep", runs: "Sequence[EntryRun]", *, memory: int | None, as_json: bool
+) -> None:
     """Of a sweep that of each entry once, as its seed changes no cost, then all side by side."""
     from dddm.cli.cost_table import show_budgets
     from dddm.recipe.sweep import Sweep
 
     if not isinstance(read, Sweep):
-        _show_costs([read], as_json=as_json)
+        _show_costs([read], memory=memory, as_json=as_json)
         return
     entries = read.entries_of(runs)
-    estimates = _show_costs([entry.recipe for entry in entries], as_json=as_json)
+    estimates = _show_costs([entry.recipe for entry in entries], memory=memory, as_json=as_json)
     if len(entries) > 1 and not as_json:
         named = {entry.name: each for entry, each in zip(entries, estimates, strict=True)}
         show_budgets(named, seeds=len(read.training_seeds))
 
 
-def _show_costs(recipes: "Sequence[Recipe]", *, as_json: bool) -> "list[CostEstimate]":
+def _show_costs(
+    recipes: "Sequence[Recipe]", *, memory: int | None, as_json: bool
+) -> "list[CostEstimate]":
     from dddm.cli.cost_table import show_cost
     from dddm.workflow.dry_run import estimate_cost
 
@@ -233,14 +274,27 @@ def _show_costs(recipes: "Sequence[Recipe]", *, as_json: bool) -> "list[CostEsti
     for recipe in recipes:
         estimates.append(estimate_cost(recipe))
         if not as_json:
-            show_cost(recipe, estimates[-1])
+            show_cost(recipe, estimates[-1], memory=memory)
     if as_json:
         costs = [
-            {"recipe": recipe.name, **estimate.as_table}
+            {"recipe": recipe.name, **estimate.as_table, **_fit(estimate, memory)}
             for recipe, estimate in zip(recipes, estimates, strict=True)
         ]
         show_json(costs[0] if len(costs) == 1 else {"entries": costs})
     return estimates
+
+
+def _fit(estimate: "CostEstimate", memory: int | None) -> dict[str, object]:
+    fit = None if memory is None else estimate.fit(memory)
+    if fit is None:
+        return {}
+    return {
+        "fits": {
+            "memory": memory,
+            "images": fit.images,
+            "accumulation_steps": fit.accumulation_steps,
+        }
+    }
 
 
 def _run_sweep(

@@ -5,10 +5,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import torch
 
 from dddm.errors import EnvironmentProblem, UsageError
+
+_ELASTIC: Final = "TORCHELASTIC_RUN_ID"
+"""In the environment of torchrun's workers, and `--nproc`'s."""
 
 
 def choose_device(name: str, *, local_rank: int | None = None) -> torch.device:
@@ -31,7 +35,7 @@ def choose_device(name: str, *, local_rank: int | None = None) -> torch.device:
                 where="--device",
                 remedy="use --device cuda, and choose GPUs with CUDA_VISIBLE_DEVICES",
             )
-        name = f"cuda:{local_rank}"
+        name = "cuda:0" if _is_shown_one_gpu() else f"cuda:{local_rank}"
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -56,6 +60,14 @@ def choose_device(name: str, *, local_rank: int | None = None) -> torch.device:
         # measured on an H200, samples then differ from a CPU's by 1.6e-3 instead of 4e-6.
         _allow_tf32(allowed=False)
     return device
+
+
+def _is_shown_one_gpu() -> bool:
+    """Whether a launcher, such as `srun --gpus-per-task=1`, shows each process a GPU of its own.
+
+    torchrun and `--nproc` show all processes the same, so that a single one there is too few.
+    """
+    return torch.cuda.device_count() == 1 and _ELASTIC not in os.environ
 
 
 def _allow_tf32(*, allowed: bool) -> None:

@@ -17,10 +17,15 @@ counted.
 """
 
 import math
-from typing import Any, Final, final
+from contextlib import nullcontext
+from typing import Any, Final, NamedTuple, Self, final
 
 import torch
 from attrs import frozen
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from dddm.core.denoiser import ScheduledDenoiser
@@ -77,6 +82,8 @@ class TrainingCost:
         network_flops: of all that the objective asks of the network, by the formula.
         metric_flops: of all distances that it takes; None where the metric cannot be counted.
         step_flops: of a whole step, counted; None where it cannot be.
+        activation_bytes: what a step keeps for its backward pass, in float32 and as written;
+            None where it cannot be counted, as of forward-mode derivatives.
     """
 
     parameters: int
@@ -84,6 +91,7 @@ class TrainingCost:
     network_flops: float
     metric_flops: float | None
     step_flops: float | None = None
+    activation_bytes: float | None = None
 
     @property
     def flops(self) -> float:
@@ -110,17 +118,68 @@ def training_cost(recipe: Recipe, *, facts: DatasetInfo) -> TrainingCost:
         + _PASSES_OF_DERIVATIVE * needs.derivatives
     )
     distances = _distances_flops(recipe, shape=facts.shape)
+    counted = _counted_step(recipe, facts=facts, backbone=backbone)
     return TrainingCost(
         parameters=sum(parameter.numel() for parameter in backbone.parameters()),
         network=network,
         network_flops=passes * network.forward,
         metric_flops=None if distances is None else needs.evaluations * distances,
-        step_flops=_step_flops(recipe, facts=facts, backbone=backbone),
+        step_flops=None if counted is None else counted.flops,
+        activation_bytes=None if counted is None else counted.saved_bytes,
     )
 
 
-def _step_flops(recipe: Recipe, *, facts: DatasetInfo, backbone: Backbone) -> float | None:
-    """Of one image in a step with its gradient; None where meta tensors will not do.
+@final
+class _Counted(NamedTuple):
+    """Of one image in a step."""
+
+    flops: float
+    saved_bytes: float | None
+
+
+@final
+class _Saved(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not type it
+    """Counts the memory that tensors made within it keep until a backward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._made: set[int] = set()
+        self._saved: dict[int, torch.UntypedStorage] = {}
+        self._hooks = saved_tensors_hooks(self._save, lambda tensor: tensor)
+
+    @property
+    def bytes(self) -> int:
+        return sum(storage.nbytes() for storage in self._saved.values())
+
+    def __enter__(self) -> Self:
+        self._hooks.__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._hooks.__exit__(*error)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        given = {_place(one) for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)}
+        made = {_place(one) for one in tree_leaves(found) if isinstance(one, Tensor)}
+        self._made |= made - given
+        return found
+
+    def _save(self, tensor: Tensor) -> Tensor:
+        # Weights and images are there anyway, and a view takes nothing of its own.
+        if _place(tensor) in self._made:
+            self._saved[_place(tensor)] = tensor.untyped_storage()
+        return tensor
+
+
+def _place(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)  # noqa: SLF001 - meta tensors have no address
+
+
+def _counted_step(recipe: Recipe, *, facts: DatasetInfo, backbone: Backbone) -> _Counted | None:
+    """One image of a step with its gradient; None where meta tensors will not do.
 
     A step is a sum over images, or over sets of images, so that one of them tells all.
     """
@@ -147,19 +206,22 @@ def _step_flops(recipe: Recipe, *, facts: DatasetInfo, backbone: Backbone) -> fl
         }
         backbone.train()
         with FlopCounterMode(display=False, custom_mapping=_ALSO_COUNTED) as counter:
-            outcome = make_step(
-                parts,
-                batch=batch,
-                draws=Draws(values=on_meta, flipped=None),
-                memory=memory,
-                progress=progress,
-            )
+            # torch cannot watch what forward-mode derivatives save.
+            with nullcontext() if needs.derivatives else _Saved() as saved:
+                outcome = make_step(
+                    parts,
+                    batch=batch,
+                    draws=Draws(values=on_meta, flipped=None),
+                    memory=memory,
+                    progress=progress,
+                )
+            kept = None if saved is None else saved.bytes / rows
             outcome.loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
     # A component that needs values, or weights that are not here, may fail in any way; training
     # will show an error that is its own.
     except Exception:  # noqa: BLE001
         return None
-    return float(counter.get_total_flops()) / rows
+    return _Counted(flops=float(counter.get_total_flops()) / rows, saved_bytes=kept)
 
 
 def _meta_parts(recipe: Recipe, *, facts: DatasetInfo, backbone: Backbone) -> StepParts:

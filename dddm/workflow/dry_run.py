@@ -20,6 +20,8 @@ from dddm.train.optimizer import state_bytes
 from dddm.train.training_cost import TrainingCost, facts_of, meta_backbone, steps_of, training_cost
 
 _FLOAT32_BYTES: Final = 4
+_USED: Final = 0.9
+"""Of a device's memory, for what is counted here."""
 
 
 @final
@@ -41,6 +43,20 @@ class SampleCost:
 
 @final
 @frozen(kw_only=True)
+class Fit:
+    """A micro-batch that fits in some memory.
+
+    Attributes:
+        images: in it; 0 where not even the smallest fits.
+        accumulation_steps: how many of them a batch is cut into; None where none fits.
+    """
+
+    images: int
+    accumulation_steps: int | None
+
+
+@final
+@frozen(kw_only=True)
 class CostEstimate:
     """What a recipe will take.
 
@@ -57,6 +73,8 @@ class CostEstimate:
         store: the target stores with every row in them, in all processes together; None for an
             objective without memory.
         image_bytes: the training images as uint8.
+        resident_bytes: of them and the stores, what is in the device's memory.
+        units: of a batch, that micro-batches share: images, or sets of images.
         samples: what each `[[sample]]` asks for.
     """
 
@@ -72,7 +90,33 @@ class CostEstimate:
     ema_bytes: int
     store: MemoryUsage | None
     image_bytes: int
+    resident_bytes: int
+    units: int
     samples: tuple[SampleCost, ...]
+
+    @property
+    def constant_bytes(self) -> int:
+        """Of device memory, whatever the size of a micro-batch."""
+        held = self.weights_bytes + self.gradient_bytes + self.optimizer_bytes + self.ema_bytes
+        return held + self.resident_bytes
+
+    def fit(self, memory: int) -> Fit | None:
+        """The largest micro-batch that a device of `memory` bytes holds, of a single process.
+
+        A backward pass takes more than it finds: gradients of feature maps and what kernels work
+        in, for which a tenth is left.  None where activations cannot be counted.
+        """
+        if self.cost.activation_bytes is None:
+            return None
+        each = max(self.cost.activation_bytes * self.batch_images / self.units, 1.0)
+        most = min(int((_USED * memory - self.constant_bytes) / each), self.units)
+        units = next((n for n in range(most, 0, -1) if self.units % n == 0), None)
+        if units is None:
+            return Fit(images=0, accumulation_steps=None)
+        return Fit(
+            images=units * self.batch_images // self.units,
+            accumulation_steps=self.units // units,
+        )
 
     @property
     def step_flops(self) -> float:
@@ -122,6 +166,8 @@ class CostEstimate:
                 "gradient": self.gradient_bytes,
                 "optimizer": self.optimizer_bytes,
                 "ema": self.ema_bytes,
+                "activations_of_image": self.cost.activation_bytes,
+                "constant_on_device": self.constant_bytes,
                 **self._store_bytes,
             },
             "sampling": {
@@ -150,6 +196,16 @@ def estimate_cost(recipe: Recipe) -> CostEstimate:
     each = cost.parameters * _FLOAT32_BYTES
     per_epoch = _batches_per_epoch(recipe, facts)
     rows = facts.train_images if needs.memory_rows is None else needs.memory_rows
+    store = None
+    if needs.memory:
+        store = memory_usage_of(
+            recipe.targets,
+            fields=needs.memory,
+            rows=rows,
+            image=facts.shape,
+            keep_checkpoints=train.keep_checkpoints,
+        )
+    image_bytes = facts.train_images * facts.shape.values
     return CostEstimate(
         facts=facts,
         cost=cost,
@@ -163,16 +219,11 @@ def estimate_cost(recipe: Recipe) -> CostEstimate:
             recipe.optimizer, parameters=list(meta_backbone(recipe, facts=facts).parameters())
         ),
         ema_bytes=(1 + len(train.extra_ema_decays)) * each,
-        store=memory_usage_of(
-            recipe.targets,
-            fields=needs.memory,
-            rows=rows,
-            image=facts.shape,
-            keep_checkpoints=train.keep_checkpoints,
-        )
-        if needs.memory
-        else None,
-        image_bytes=facts.train_images * facts.shape.values,
+        store=store,
+        image_bytes=image_bytes,
+        resident_bytes=(image_bytes if train.data_on_device else 0)
+        + (0 if store is None else store.device),
+        units=recipe.batch_units,
         samples=tuple(map(_sample_cost, recipe.sample)),
     )
 

@@ -17,6 +17,24 @@ def test_a_name_is_a_device() -> None:
         choose_device("coprocessor")
 
 
+@pytest.mark.parametrize(
+    ("gpus", "elastic", "chosen"), [(8, "run", 3), (8, "", 3), (1, "", 0), (1, "run", 3)]
+)
+def test_a_process_takes_the_gpu_that_it_is_shown(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, elastic: str, chosen: int
+) -> None:
+    """Of several that of its rank; of one that one, but not where all processes share it."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    if elastic:
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", elastic)
+    asked: list[torch.device] = []
+    monkeypatch.setattr(torch, "empty", lambda *_, device: asked.append(device))
+    monkeypatch.setattr(torch.cuda, "set_device", asked.append)
+    assert choose_device("cuda", local_rank=3) == torch.device("cuda", chosen)
+    assert asked == [torch.device("cuda", chosen)] * 2
+
+
 def test_compiling_needs_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without one on the path the run is refused before anything is trained."""
     monkeypatch.setenv("PATH", str(tmp_path))

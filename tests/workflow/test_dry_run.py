@@ -5,13 +5,20 @@ import re
 from pathlib import Path
 
 import pytest
-from command_line import invoke, write_tiny
+import torch
+from command_line import call, invoke, refused, write_tiny
+from torch import Tensor
+from torch.nn import functional
 from training_runs import UNSCORED, losses_of, run_tiny
 
+from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.train.event_log import read_events
+from dddm.train.network import instantiate_backbone
+from dddm.train.training_cost import training_cost
 from dddm.workflow.dry_run import estimate_cost
+from dddm_backbones import layers
 
 
 def test_what_is_foreseen_is_what_happens(tmp_path: Path) -> None:
@@ -117,6 +124,83 @@ def test_what_the_optimizer_keeps_is_counted(tmp_path: Path) -> None:
             "bytes"
         ]
         assert sizes["optimizer"] == numbers * sizes["weights"]
+
+
+@pytest.mark.parametrize("checkpointing", ["false", "true"])
+def test_activations_are_those_that_a_step_saves(
+    checkpointing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What autograd keeps of the network on a CPU, image by image, is what the dry run counts."""
+    words = (
+        'metric={use="l2"}',
+        "backbone.classes=false",
+        f"backbone.checkpointing={checkpointing}",
+    )
+    recipe = read_recipe("digits", catalogue=load_catalogue(), overrides=words)
+    facts = DatasetInfo(shape=ImageShape(channels=1, height=8, width=8), train_images=1500)
+    backbone = instantiate_backbone(recipe, shape=facts.shape, classes=0)
+
+    def upsampled(x_BCHW: Tensor, weight_OC33: Tensor, bias_O: Tensor | None) -> Tensor:
+        """As on other devices: a CPU has a short cut."""
+        twice_BCHW = functional.interpolate(x_BCHW, scale_factor=2, mode="nearest")
+        return functional.conv2d(twice_BCHW, weight_OC33, bias_O, padding=1)
+
+    monkeypatch.setattr(layers, "convolve_upsampled", upsampled)
+
+    def saved(count: int) -> int:
+        kept: dict[int, int] = {}
+        alive: list[Tensor] = []
+
+        def keep(tensor: Tensor) -> Tensor:
+            alive.append(tensor)
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        x_BCHW = torch.randn(count, *facts.shape.as_tuple)
+        with (
+            torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+            torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
+        ):
+            backbone(x_t=x_BCHW, estimate=x_BCHW, t=torch.ones(count), label=None)
+        return sum(kept.values())
+
+    each = (saved(6) - saved(2)) / 4
+    cost = training_cost(recipe, facts=facts)
+    # The loss keeps a few numbers of an image too.
+    assert cost.activation_bytes == pytest.approx(each, rel=0.01)
+
+
+def test_what_fits_in_some_memory(tmp_path: Path) -> None:
+    """The most images of which a whole number makes up the batch; weights and store come first."""
+    path = write_tiny(tmp_path)
+    words = ("run", path, "--dry-run", "--set", "targets.use=device")
+    sizes = json.loads(invoke(*words, "--json", cwd=tmp_path))["bytes"]
+    each, constant = sizes["activations_of_image"], sizes["constant_on_device"]
+    assert constant == sum(
+        sizes[name] for name in ("weights", "gradient", "optimizer", "ema", "target_store_device")
+    )
+    for room, images in ((49.9, 25), (50.1, 50), (1e9, 250), (0.9, 0)):
+        memory = round((constant + room * each) / 0.9)
+        found = invoke(*words, "--json", "--memory", f"{memory / 1000!r}kB", cwd=tmp_path)
+        assert json.loads(found)["fits"] == {
+            "memory": memory,
+            "images": images,
+            "accumulation_steps": 250 // images if images else None,
+        }
+    text = invoke(*words, "--memory", "1TiB", cwd=tmp_path)
+    assert "in 1.1 TB: 250 images at a time, train.accumulation_steps = 1" in text
+    assert re.search(r"[kM]B activations of 250 images at a time, [\d.]+ kB each\n", text)
+    lower = invoke(*words, "--set", "train.precision=bfloat16", "--memory", "1 kB", cwd=tmp_path)
+    assert "each, if float32 and not compiled" in lower
+    assert "not even the smallest micro-batch fits in 1.0 kB" in lower
+
+
+@pytest.mark.parametrize("memory", ["80", "80 gigabytes", "1.2.3GB", "0GB", "-1GB"])
+def test_a_memory_without_sense_is_refused(tmp_path: Path, memory: str) -> None:
+    """So is one where nothing asks for it."""
+    path = write_tiny(tmp_path)
+    refused(call("run", path, "--dry-run", "--memory", memory, cwd=tmp_path), "is no size", code=2)
+    refused(call("run", path, "--memory", "80GB", cwd=tmp_path), "add --dry-run", code=2)
 
 
 def test_of_the_papers_row_the_metric_costs_most(tmp_path: Path) -> None:
