@@ -102,7 +102,8 @@ def test_it_is_built_without_memory(name: str) -> None:
     """On the meta device: parameters, operations and bytes at its real size."""
     estimate = cost_of(name)
     assert estimate.steps > 0
-    each = 2 if name.startswith(("imagenet64", "table2", "figure5_imagenet64")) else 4  # the size that the paper names
+    in_16_bits = name.startswith(("imagenet64", "table2", "figure5_imagenet64"))
+    each = 2 if in_16_bits else 4  # the size that the paper names
     recipe = RECIPES[name]
     if recipe.targets is not None and recipe.needs.memory_rows is None:
         assert estimate.store is not None
