@@ -31,6 +31,7 @@ NEEDS_BUILT_INS: Final = {
     "cli/test_bad_input.py": "test_a_damaged_newest_checkpoint",
     "cli/test_data.py": "test_an_npz_without_labels_is_no_data_for_classes",
     "cli/test_evaluate.py": IMPORT,
+    "cli/test_init.py": "test_a_folder_of_images_is_learned_from",
     "cli/test_main.py": "test_a_terminal_without_greek",
     "cli/test_plugin.py": "test_a_built_in_on_the_real_command_line",
     "cli/test_report.py": "test_it_writes_the_page_and_prints_its_path",
@@ -51,7 +52,11 @@ NEEDS_BUILT_INS: Final = {
     # Packages that are written, in runs on digits.
     "scaffold/test_installed.py": "test_its_recipe_runs",
     # Whole runs on digits.
-    "workflow/test_dry_run.py": "test_what_is_foreseen_is_what_happens",
+    "workflow/test_dry_run.py": IMPORT,
+    "workflow/test_learned_scores.py": IMPORT,
+    "evaluate/test_circular.py": IMPORT,
+    "generate/test_precision.py": IMPORT,
+    "train/test_read_late.py": IMPORT,
     "evaluate/test_evaluate.py": IMPORT,
     "evaluate/test_evaluations.py": "test_a_second_order_sampler_is_counted_as_it_is",
     "generate/test_export.py": IMPORT,
@@ -80,6 +85,15 @@ NEEDS_BUILT_INS: Final = {
     "workflow/test_sweep.py": "test_an_entry_that_fails_does_not_stop_the_others",
     "generate/test_trained.py": "test_a_mistake_is_named",
     "workflow/test_two_machines.py": "test_two_machines_are_one",
+    "generate/test_damaged_run.py": "test_a_run_json_that_was_removed_is_written_again",
+    "recipe/test_gpu_preset.py": "test_any_recipe_can_take_it",
+    "train/test_closed_terminal.py": "test_a_closed_terminal_loses_nothing",
+    "train/test_compile.py": "test_no_graph_breaks_and_none_is_compiled_twice",
+    "train/test_continue.py": "test_a_finished_run_goes_on",
+    "train/test_events.py": "test_observers_have_folders_of_their_own",
+    "train/test_hung_process.py": "test_a_run_of_which_one_process_hangs_ends_with_an_error",
+    "train/test_removed_folder.py": "test_the_run_ends_with_an_error_whose_remedy_works",
+    "train/test_start_from.py": "test_training_goes_on_from_there",
     # The conformance kit, on every built-in.
     "testing/test_built_ins.py": IMPORT,
 }
