@@ -104,7 +104,7 @@ def test_samples_of_another_checkpoint_or_seed_have_a_panel_of_their_own(
     folder = begin_run(tmp_path, recipe)
     for steps in (1, 10, 20):
         put_samples(folder, split, sampler="fixed-time", steps=steps)
-    for steps, fact in ((10, {"checkpoint": {"step": 99}}), (20, {"seed": ["no", "number"]})):
+    for steps, fact in ((10, {"checkpoint": {"step": 99}}), (20, {"seed": 8})):
         manifest = folder.samples / f"fixed-time-{steps}" / "manifest.json"
         facts = json.loads(manifest.read_text(encoding="utf-8"))
         manifest.write_text(json.dumps(facts | fact), encoding="utf-8")

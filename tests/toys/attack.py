@@ -6,7 +6,6 @@ raised, a try that takes longer than two seconds of a processor, and memory abov
 
 import faulthandler
 import random
-import resource
 import signal
 import time
 import traceback
@@ -14,6 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, final
 
 import click
@@ -30,7 +30,15 @@ _SHOWN: Final = 20
 
 def megabytes() -> float:
     """The most memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # ru_maxrss would be that of the process that started this one, if that is larger.
+    return (
+        max(
+            int(line.split()[1])
+            for line in Path("/proc/self/status").read_text().splitlines()
+            if line.startswith("VmHWM")
+        )
+        / 1024
+    )
 
 
 def _end(*_: object) -> None:

@@ -10,8 +10,14 @@ import pytest
 from dddm.errors import StoppedEarly
 from dddm.train.stopping import stop_on_signals
 
+SIGNALS = [
+    number
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    if signal.getsignal(number) is not signal.SIG_IGN  # as under nohup, which runs respect
+]
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_only_asks(number: signal.Signals) -> None:
     """A signal is noted, obeyed where the run looks, and the handlers return afterwards."""
     before = signal.getsignal(number)
@@ -27,7 +33,7 @@ def test_the_first_signal_only_asks(number: signal.Signals) -> None:
     assert signal.getsignal(number) is before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_the_second_signal_ends_the_process(number: signal.Signals) -> None:
     """Who asks twice does not want to wait for the saving: the process dies of the signal."""
     code = (
