@@ -1,13 +1,13 @@
 """Write a recipe for images that were looked at: the second half of `dddm init`.
 
-What it chooses was measured on digits, photographs and faces (docs/objectives.md), on networks that
-train in an hour on one core:
+Settings are those of the recipes `arena_…`, of networks that train in an hour on one core;
+docs/objectives.md says which of them were measured, and on what:
 
 | Goal | Objective |
 | --- | --- |
 | speed | drifting, one step; from 16 pixels on with features that are learned first |
 | quality | flow matching, ten steps of Heun's method and more |
-| paper | directly denoising as printed: no classes, a constant rate, algorithm 2 |
+| paper | directly denoising as printed, with Pseudo-Huber, which needs no file, for Pseudo-LPIPS |
 """
 
 import math
@@ -239,8 +239,7 @@ def _drifting(images: OwnImages) -> dict[str, Any]:
     sets = {"use": "drifting", "rows": rows, "real": real}
     if side < _MEDIUM:
         return sets
-    passes = max(5, min(30, _LEARNED_IMAGES // images.facts.train_images))
-    learned = {"features": {"use": "learned", "epochs": passes}}
+    learned = {"features": _learned(images)}
     if shape.channels == 1:
         kernels = {"pixels": 0.2, "pixel_windows": [2], "patches": 0.1, "patch_sizes": [5],
                    "random": 0.0, "statistics": 0.2, "features_weight": 0.5}  # fmt: skip
@@ -308,6 +307,11 @@ def _features(images: OwnImages, catalogue: Catalogue) -> Any:
         return "resnet20"
     if min(shape.height, shape.width) < 8:  # noqa: PLR2004 - what `learned` accepts
         return "pixels"
+    return _learned(images)
+
+
+def _learned(images: OwnImages) -> dict[str, Any]:
+    """Features that are learned on these images; fewer images are seen more often."""
     passes = max(5, min(30, _LEARNED_IMAGES // images.facts.train_images))
     return {"use": "learned", "epochs": passes}
 

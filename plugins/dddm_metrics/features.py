@@ -22,6 +22,7 @@ from torch import Tensor
 from dddm.interfaces.features import Features
 from dddm.interfaces.metric import Metric
 from dddm_metrics.options import FeaturesOptions
+from dddm_metrics.shapes import require_same_shape
 
 _SMALLEST_SQUARE: Final = 1e-10
 """Added to a squared length, so that the gradient is finite where all channels are 0."""
@@ -48,11 +49,7 @@ class InFeatures(Metric):
     def distances(self, *, estimate: Tensor, targets: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """One for each target, each (B,), float32; features of the estimate are computed once."""
         for target in targets:
-            if target.shape != estimate.shape:
-                raise ValueError(
-                    f"the estimate has shape {tuple(estimate.shape)}, "
-                    f"the target {tuple(target.shape)}"
-                )
+            require_same_shape(estimate=estimate, target=target)
         seen, distances = self._seen(estimate), []
         for target in targets:
             with torch.no_grad():

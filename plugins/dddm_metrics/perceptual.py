@@ -25,6 +25,7 @@ from torch import Tensor
 from dddm.interfaces.metric import Metric
 from dddm_metrics.lpips_network import make_network
 from dddm_metrics.options import PerceptualOptions, PseudoLpipsOptions
+from dddm_metrics.shapes import require_same_shape
 
 FLOOR = 1e-10
 """L below which the form sqrt is linear, so that its slope is at most 1e5."""
@@ -59,11 +60,7 @@ class _Perceptual(Metric, ABC):
     def distances(self, *, estimate: Tensor, targets: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """One for each target, each (B,), float32; features of the estimate are computed once."""
         for target in targets:
-            if target.shape != estimate.shape:
-                raise ValueError(
-                    f"the estimate has shape {tuple(estimate.shape)}, "
-                    f"the target {tuple(target.shape)}"
-                )
+            require_same_shape(estimate=estimate, target=target)
         features, distances = self.network.features(estimate), []
         for target in targets:
             with torch.no_grad():

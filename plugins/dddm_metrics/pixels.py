@@ -21,6 +21,7 @@ from torch import Tensor
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.plugin import NoOptions
 from dddm_metrics.options import PseudoHuberElementwiseOptions, PseudoHuberOptions
+from dddm_metrics.shapes import require_same_shape
 
 
 def difference(*, estimate: Tensor, target: Tensor) -> Tensor:
@@ -29,10 +30,7 @@ def difference(*, estimate: Tensor, target: Tensor) -> Tensor:
     Raises:
         ValueError: if the shapes differ: broadcasting would compare the wrong images.
     """
-    if estimate.shape != target.shape:
-        raise ValueError(
-            f"the estimate has shape {tuple(estimate.shape)}, the target {tuple(target.shape)}"
-        )
+    require_same_shape(estimate=estimate, target=target)
     precision = torch.promote_types(estimate.dtype, target.dtype)
     precision = torch.promote_types(precision, torch.float32)
     return estimate.to(precision) - target.to(precision)
