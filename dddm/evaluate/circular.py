@@ -21,7 +21,7 @@ class Relation:
     Attributes:
         sentence: for the reader.
         trained_the_loss: whether the loss was computed in them, or in features that are learned
-            from the same images in the same way: the score says nothing and is not ranked.
+            from the same images, in however many passes: the score says nothing and is not ranked.
     """
 
     sentence: str
