@@ -27,10 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _run(arguments)
     except KeyboardInterrupt:
         code = _interrupted(sys.argv[1:] if arguments is None else arguments)
-    except BrokenPipeError:
-        # As after `| head`.  Python would complain when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # as after `| head`
         code = 0
+    _give_up_closed_streams()
     if "RANK" in os.environ:
         from dddm.train.launch import record_exit_code
 
@@ -47,6 +46,15 @@ def _open_closed_streams() -> None:
             os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(descriptor, mode))
+
+
+def _give_up_closed_streams() -> None:
+    """Python would end with 120, not our exit code, if it could not flush them at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # a closed pipe or terminal
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run(arguments: Sequence[str] | None) -> int:

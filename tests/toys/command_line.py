@@ -77,7 +77,9 @@ def command(*words: str | Path) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", **more}
+    # Unbuffered streams would hide what is lost, or fails, where Python flushes them at its end.
+    ours = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return {**ours, "OMP_NUM_THREADS": "1", **more}
 
 
 def dddm(

@@ -2,10 +2,10 @@
 
 import os
 import pty
+import select
 import signal
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,15 +23,20 @@ def run_in_terminal(folder: Path, *words: str, until_step: int) -> int:
         os.chdir(folder)
         os.execve(sys.executable, command(*words), environment())  # noqa: S606 - no shell is meant
 
+    closing = threading.Event()
+
     def read() -> None:
-        with suppress(OSError):
-            while os.read(terminal, 4096):
-                pass
+        # A read under way would keep the terminal open beyond its close.
+        while not closing.is_set():
+            if select.select([terminal], [], [], 0.05)[0]:
+                os.read(terminal, 4096)
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
         wait_until(lambda: len(steps_of(folder / "run")) >= until_step)
+        closing.set()
+        reader.join()
         os.close(terminal)
         ended = os.waitpid(process, 0)[1]
     except BaseException:
