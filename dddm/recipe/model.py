@@ -1,10 +1,10 @@
 """A checked recipe: frozen, typed objects.  After this no string chooses behaviour."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, final
 
-from attrs import asdict, field, fields, frozen
+from attrs import NOTHING, asdict, field, fields, frozen
 
 from dddm.errors import PluginError, UsageError
 from dddm.interfaces.info import ObjectiveInfo, ScoreInfo
@@ -89,6 +89,29 @@ def plain(options: Any) -> dict[str, Any]:
 def config_table(use: ComponentConfig) -> dict[str, Any]:
     """A component with its options, as a recipe's table holds it."""
     return {"use": use.component.id, **plain(use.options)}
+
+
+def with_defaults(table: Mapping[str, Any], options: Any) -> dict[str, Any]:
+    """A stored table with the defaults of options that are newer than it, nested ones too.
+
+    Args:
+        table: as `plain` or `config_table` made it.
+        options: an instance of the options class that it is a table of now.
+    """
+    values = asdict(options, recurse=False)
+    new = {each.name: each.default for each in fields(type(options)) if each.name not in table}
+    filled = {name: _plain_value(value) for name, value in new.items() if _is_default(value)}
+    for name, value in table.items():
+        inner = values.get(name)
+        if isinstance(inner, ComponentConfig) and isinstance(value, Mapping):
+            filled[name] = with_defaults(value, inner.options)
+        else:
+            filled[name] = value
+    return filled
+
+
+def _is_default(value: Any) -> bool:
+    return value is not None and value is not NOTHING
 
 
 def _plain_value(value: Any) -> Any:

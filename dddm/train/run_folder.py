@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from dddm.errors import DataError, EnvironmentProblem, RecipeError, UsageError
-from dddm.recipe.layout import COMPONENT_TABLES, DURATIONS
-from dddm.recipe.model import Recipe
+from dddm.recipe.layout import COMPONENT_TABLES, DEFAULTS, DURATIONS
+from dddm.recipe.model import Recipe, config_table, with_defaults
 from dddm.recipe.write import difference, to_toml
 from dddm.support.files import atomic_write_text, raise_on_disk_full, read_file
 from dddm.support.json_files import (
@@ -224,7 +224,7 @@ def _allowed_changes(recipe: Recipe, folder: RunFolder) -> list[str]:
             remedy="restore it from a copy, or choose another folder with --folder",
         ) from error
     current = tomllib.loads(to_toml(recipe))
-    before, after = _training(saved), _training(current)
+    before, after = _as_read_now(_training(saved), recipe), _training(current)
     changes = difference(_without_what_may_change(before), _without_what_may_change(after))
     if changes:
         raise RecipeError(
@@ -235,6 +235,22 @@ def _allowed_changes(recipe: Recipe, folder: RunFolder) -> list[str]:
         )
     _refuse_too_late(before, after, folder=folder)
     return difference(before, after)
+
+
+def _as_read_now(tables: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """Stored tables with the defaults of options and tables that came after they were stored."""
+    filled = dict(tables)
+    for name in COMPONENT_TABLES:
+        config, table = getattr(recipe, name), tables.get(name)
+        if config is None:
+            continue
+        if table is None and config.component.id == DEFAULTS.get(name) and config.all_defaults:
+            filled[name] = config_table(config)
+        if isinstance(table, Mapping) and table.get("use") == config.component.id:
+            filled[name] = with_defaults(table, config.options)
+    if isinstance(tables.get("train"), Mapping):
+        filled["train"] = with_defaults(tables["train"], recipe.train)
+    return filled
 
 
 def _refuse_too_late(

@@ -1,13 +1,17 @@
 """A run goes on for longer than it was meant to, and says so; what decides its weights stays."""
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
+import tomli_w
 from command_line import call, invoke, refused, succeeded, write_tiny
 from equal_runs import assert_equal_runs, steps_of
 
-from dddm.recipe.read import read_recipe
+from dddm.interfaces.plugin import Kind
+from dddm.recipe.model import config_table, with_defaults
+from dddm.recipe.read import read_component, read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.train.run_folder import MAY_CHANGE, prepare_folder
 
@@ -89,3 +93,56 @@ def test_the_page_on_training_names_what_may_change() -> None:
     text = (Path(__file__).parents[2] / "docs/training.md").read_text(encoding="utf-8")
     section = text.partition("## Go on with a run")[2].partition("\n## ")[0]
     assert [key for key in sorted(MAY_CHANGE) if f"`{key}`" not in section] == []
+
+
+def store_less(folder: Path, *removed: tuple[str, str | None]) -> None:
+    """The run's stored recipe as a version before these options, or whole tables, wrote it."""
+    file = folder / "run/recipe.toml"
+    tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    for table, key in removed:
+        del (tables if key is None else tables[table])[table if key is None else key]
+    file.write_text(tomli_w.dumps(tables), encoding="utf-8")
+
+
+def test_options_that_came_after_a_run_was_stored_have_their_defaults(finished: Path) -> None:
+    """Of `[train]`, of a component and of a whole table; nothing is said to have changed."""
+    before = (finished / "run/recipe.toml").read_text()
+    store_less(finished, ("train", "tf32"), ("backbone", "dropout"), ("optimizer", None))
+    again = call(*go_on(finished), cwd=finished)
+    assert "going on" not in succeeded(again) + again.stderr
+    assert "changed" not in json.loads((finished / "run/run.json").read_text())
+    assert (finished / "run/recipe.toml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("removed", "change"),
+    [
+        (("train", "tf32"), "train.tf32=true"),
+        (("backbone", "dropout"), "backbone.dropout=0.5"),
+        (("optimizer", None), "optimizer.eps=1e-3"),
+        (("train", "ema_warmup"), "train.ema_warmup=true"),
+    ],
+)
+def test_a_newer_option_that_is_no_default_is_a_change(
+    finished: Path, removed: tuple[str, str | None], change: str
+) -> None:
+    """A run from before the option had its default, and cannot go on with another value."""
+    store_less(finished, removed)
+    done = call(*go_on(finished, change), cwd=finished)
+    refused(done, "another recipe", removed[1] or removed[0], code=3)
+
+
+def test_a_component_within_another_has_its_newer_defaults_too() -> None:
+    """Only what is absent: what was stored stays."""
+    drifting = read_component(
+        Kind.OBJECTIVE,
+        "drifting",
+        options=["rows=4", 'features={use="learned",epochs=3}'],
+        catalogue=load_catalogue(),
+    )
+    now = config_table(drifting)
+    assert len(now["features"]) > 2
+    stored = {key: value for key, value in now.items() if key not in {"rows", "statistics"}}
+    stored["features"] = {"use": "dddm:learned", "epochs": 5}
+    features = now["features"] | {"epochs": 5}
+    assert with_defaults(stored, drifting.options) == now | {"rows": 10, "features": features}
