@@ -37,6 +37,7 @@ from dddm.support.state_dict import first_mismatch, one_line
 from dddm.train.processes import ALONE, Processes
 
 Groups = Mapping[str, Mapping[str, Tensor]]
+Manifest = dict[str, dict[str, Any]]
 
 _FORMAT = 3
 _STATE = "state.json"
@@ -131,15 +132,20 @@ def save(
             stack.enter_context(atomic_directory(path)) if processes.main else temporary_path(path)
         )
         processes.barrier()
+        written: Manifest = {}
         for name, tensors in [*(own or {}).items(), *(groups.items() if processes.main else ())]:
             file = aside / f"{name}.safetensors"
             with raise_on_disk_full(file):
                 _save_group(file, tensors)
                 sync_file(file)
-        processes.barrier()
+            written |= _facts(file)
+        # Each hashes what it wrote: the first one would read the estimates of all others again.
+        manifests = processes.gather(written)
         if processes.main:
             _write_json(aside / _STATE, {"format": _FORMAT, "step": step, **state})
-            _write_json(aside / _MANIFEST, _manifest(aside))
+            manifests.append(_facts(aside / _STATE))
+            files = {name: facts for each in manifests for name, facts in each.items()}
+            _write_json(aside / _MANIFEST, dict(sorted(files.items())))
     processes.barrier()
     return path
 
@@ -172,11 +178,8 @@ def _write_json(path: Path, contents: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
 
 
-def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
-    return {
-        path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
-        for path in sorted(folder.iterdir())
-    }
+def _facts(path: Path) -> Manifest:
+    return {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}}
 
 
 def size_bytes(checkpoint: Path) -> int:

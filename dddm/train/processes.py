@@ -285,6 +285,7 @@ class ParallelStep:
             # Otherwise gradients are summed in another order after the first step than in it, and
             # a resumed run differs in its last bits; two numbers have but one order.
             find_unused_parameters=device.type == "cpu" and processes.count > 2,  # noqa: PLR2004
+            gradient_as_bucket_view=True,  # no second copy of the gradients
         )
 
     def __call__(self, make: MakeStep) -> Outcome:
