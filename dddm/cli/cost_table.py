@@ -5,15 +5,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dddm.support.quantities import counted, flops, size
+from dddm.support.quantities import counted, duration, flops, size
 
 if TYPE_CHECKING:
     from dddm.recipe.model import Recipe
     from dddm.workflow.dry_run import CostEstimate
 
 
-def show_cost(recipe: "Recipe", estimate: "CostEstimate", *, memory: int | None) -> None:
-    """Print what a recipe will take, and of how many images at a time in `memory` bytes."""
+def show_cost(
+    recipe: "Recipe",
+    estimate: "CostEstimate",
+    *,
+    memory: int | None,
+    seconds: tuple[float, float] | None,
+) -> None:
+    """Print what a recipe will take.
+
+    Args:
+        memory: bytes, for which it says how many images at a time fit.
+        seconds: of training and of samples, if they were measured.
+    """
     click.echo(f"{recipe.name}, without running it")
     rows = {
         "images": _images(estimate),
@@ -21,6 +32,7 @@ def show_cost(recipe: "Recipe", estimate: "CostEstimate", *, memory: int | None)
         "training": _training(recipe, estimate),
         "memory": _memory(recipe, estimate, memory),
         "samples": _samples(estimate),
+        "time": _time(seconds),
     }
     for name, lines in rows.items():
         for k, line in enumerate(lines):
@@ -124,6 +136,14 @@ def _samples(estimate: "CostEstimate") -> Iterator[str]:
         each = f"{job.images:,} images × {counted(job.evaluations_of_image, 'evaluation')}"
         noun = "step" if job.steps == (1,) else "steps"
         yield f"{job.sampler} at {steps} {noun}: {each}"
+
+
+def _time(seconds: tuple[float, float] | None) -> Iterator[str]:
+    if seconds is None:
+        return
+    training, samples = map(duration, seconds)
+    yield f"about {training} of training and {samples} of samples, in float32 and not compiled;"
+    yield "scores and whatever is learned first come on top"
 
 
 def show_budgets(estimates: "Mapping[str, CostEstimate]", *, seeds: int) -> None:

@@ -72,6 +72,12 @@ def _bytes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
     help="With --dry-run: a device's memory, such as 80GB; says how many images at a time fit in "
     "it.  [default: that of this machine's GPU]",
 )
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="With --dry-run: run the network on --device for some seconds, and say how long training "
+    "and samples would take.",
+)
 @json_option
 @nproc_option
 @click.option(
@@ -91,6 +97,7 @@ def run(  # noqa: PLR0917 - click passes them by name
     device: str,
     dry_run: bool,  # noqa: FBT001 - click passes it by name
     memory: int | None,
+    measure: bool,  # noqa: FBT001 - click passes it by name
     as_json: bool,  # noqa: FBT001 - click passes it by name
     nproc: int | None,
     jobs: int | None,
@@ -110,6 +117,7 @@ def run(  # noqa: PLR0917 - click passes them by name
       dddm run recipes/digits.toml --folder runs/first
       dddm run digits --set train.epochs=2 --set seed=1 --folder runs/short
       dddm run imagenet64_deep --dry-run --memory 80GB
+      dddm run digits --dry-run --measure
       dddm run cifar10 --nproc 8
       dddm run cifar10 --preset gpu --set train.accumulation_steps=2
       dddm run figure2a --jobs 5
@@ -132,9 +140,11 @@ def run(  # noqa: PLR0917 - click passes them by name
         else:
             path, runs = folder or Path("runs") / read.name, ()
         _check_jobs(jobs, sweep=isinstance(read, Sweep), nproc=nproc)
-        _check_memory(memory, dry_run=dry_run)
+        _check_asked(memory, measure=measure, dry_run=dry_run)
         if dry_run:
-            _show_cost(read, runs, memory=memory or _memory_of_gpu(), as_json=as_json)
+            memory = memory or _memory_of_gpu()
+            on = device if measure else None
+            _show_cost(read, runs, memory=memory, measured_on=on, as_json=as_json)
             return
 
         def run_here(one: "Recipe", at: Path) -> Path | None:
@@ -232,10 +242,13 @@ def _jobs(
     )
 
 
-def _check_memory(memory: int | None, *, dry_run: bool) -> None:
+def _check_asked(memory: int | None, *, measure: bool, dry_run: bool) -> None:
     if memory is not None and not dry_run:
         remedy = "add --dry-run, or leave --memory out"
         raise UsageError("--memory asks what would fit", where="--memory", remedy=remedy)
+    if measure and not dry_run:
+        remedy = "add --dry-run, or leave --measure out"
+        raise UsageError("--measure asks how long it would take", where="--measure", remedy=remedy)
 
 
 def _memory_of_gpu() -> int | None:
@@ -248,38 +261,58 @@ def _memory_of_gpu() -> int | None:
 
 
 def _show_cost(
-    read: "Recipe | Sweep", runs: "Sequence[EntryRun]", *, memory: int | None, as_json: bool
+    read: "Recipe | Sweep",
+    runs: "Sequence[EntryRun]",
+    *,
+    memory: int | None,
+    measured_on: str | None,
+    as_json: bool,
 ) -> None:
     """Of a sweep that of each entry once, as its seed changes no cost, then all side by side."""
     from dddm.cli.cost_table import show_budgets
     from dddm.recipe.sweep import Sweep
 
     if not isinstance(read, Sweep):
-        _show_costs([read], memory=memory, as_json=as_json)
+        _show_costs([read], memory=memory, measured_on=measured_on, as_json=as_json)
         return
     entries = read.entries_of(runs)
-    estimates = _show_costs([entry.recipe for entry in entries], memory=memory, as_json=as_json)
+    recipes = [entry.recipe for entry in entries]
+    estimates = _show_costs(recipes, memory=memory, measured_on=measured_on, as_json=as_json)
     if len(entries) > 1 and not as_json:
         named = {entry.name: each for entry, each in zip(entries, estimates, strict=True)}
         show_budgets(named, seeds=len(read.training_seeds))
 
 
 def _show_costs(
-    recipes: "Sequence[Recipe]", *, memory: int | None, as_json: bool
+    recipes: "Sequence[Recipe]", *, memory: int | None, measured_on: str | None, as_json: bool
 ) -> "list[CostEstimate]":
     from dddm.cli.cost_table import show_cost
+    from dddm.train.device import choose_device
+    from dddm.train.speed import network_speed
     from dddm.workflow.dry_run import estimate_cost
 
-    estimates = []
+    estimates: list[CostEstimate] = []
+    costs: list[dict[str, object]] = []
     for recipe in recipes:
-        estimates.append(estimate_cost(recipe))
+        estimate = estimate_cost(recipe)
+        estimates.append(estimate)
+        seconds = None
+        if measured_on is not None:
+            device = choose_device(measured_on)
+            speed = network_speed(recipe, facts=estimate.facts, device=device)
+            seconds = estimate.seconds(speed)
         if not as_json:
-            show_cost(recipe, estimates[-1], memory=memory)
+            show_cost(recipe, estimate, memory=memory, seconds=seconds)
+        timed = dict(zip(("training", "samples"), seconds, strict=True)) if seconds else None
+        costs.append(
+            {
+                "recipe": recipe.name,
+                **estimate.as_table,
+                **_fit(estimate, memory),
+                **({} if timed is None else {"seconds": timed}),
+            }
+        )
     if as_json:
-        costs = [
-            {"recipe": recipe.name, **estimate.as_table, **_fit(estimate, memory)}
-            for recipe, estimate in zip(recipes, estimates, strict=True)
-        ]
         show_json(costs[0] if len(costs) == 1 else {"entries": costs})
     return estimates
 

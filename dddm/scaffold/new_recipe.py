@@ -12,7 +12,6 @@ docs/objectives.md says which of them were measured, and on what:
 
 import math
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal, final
@@ -21,7 +20,6 @@ import torch
 from attrs import evolve, frozen
 
 from dddm.errors import DataError, UsageError
-from dddm.interfaces.backbone import second_time_argument
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_component, read_recipe
@@ -31,8 +29,8 @@ from dddm.scaffold.own_images import OwnImages
 from dddm.support.files import atomic_write_text
 from dddm.support.quantities import counted
 from dddm.support.weights import find_weights
-from dddm.train.network import instantiate_backbone
 from dddm.train.resources import free_memory
+from dddm.train.speed import network_speed, training_seconds
 from dddm.train.training_cost import training_cost
 
 Goal = Literal["speed", "quality", "paper"]
@@ -46,10 +44,7 @@ _MOST_REAL: Final = 128
 _MOST_BATCH: Final = 64
 _LEARNED_IMAGES: Final = 250_000
 """Images that features are learned on, in all passes together."""
-_TIMED_STEPS: Final = 2
 _FEWEST_STEPS: Final = 20
-_OTHER_SECONDS: Final = 1.2
-"""A step takes this much more than its counted operations: the optimizer, averages and reading."""
 
 
 @final
@@ -106,38 +101,15 @@ def write_recipe(
 
 
 def _budget(recipe: Recipe, images: OwnImages, *, minutes: float, device: torch.device) -> Budget:
-    each = _seconds_of_step(recipe, images, device=device)
+    facts = images.facts if images.uses_classes else evolve(images.facts, classes=())
+    cost = training_cost(recipe, facts=facts)
+    flops = cost.flops * recipe.train.batch_images
+    each = training_seconds(flops, speed=network_speed(recipe, facts=facts, device=device))
     steps = max(_FEWEST_STEPS, round(60 * minutes / each))
     if steps > 1000:  # noqa: PLR2004 - a round number is easier to change
         steps = steps // 100 * 100
     epochs = steps * recipe.train.batch_images / images.facts.train_images
     return Budget(steps=steps, every_epochs=max(1, round(epochs / 10)), seconds=steps * each)
-
-
-def _seconds_of_step(recipe: Recipe, images: OwnImages, *, device: torch.device) -> float:
-    """Of one optimizer step, from its operations and the network's speed on this device."""
-    facts = images.facts
-    if not images.uses_classes:
-        facts = evolve(facts, classes=())
-    cost = training_cost(recipe, facts=facts)
-    backbone = instantiate_backbone(recipe, shape=facts.shape, classes=len(facts.classes))
-    backbone.to(device).train()
-    batch = min(recipe.train.batch_images, _MOST_BATCH)
-    x_BCHW = torch.randn(batch, *facts.shape.as_tuple, device=device)
-    t_B = torch.ones(batch, device=device)
-    label_B = torch.zeros(batch, dtype=torch.int64, device=device) if backbone.uses_labels else None
-    more = second_time_argument(backbone, t=t_B, second_time=None)
-    seconds = []
-    for _ in range(1 + _TIMED_STEPS):
-        began = time.perf_counter()
-        cache = backbone.begin(x_t=x_BCHW, t=t_B, label=label_B, **more)
-        out = backbone.refine(cache, estimate=x_BCHW if backbone.takes_estimate else None)
-        loss = out.square().mean()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
-        loss.item()
-        seconds.append(time.perf_counter() - began)
-    per_second = 3 * cost.network.forward * batch / min(seconds[1:])
-    return _OTHER_SECONDS * cost.flops * recipe.train.batch_images / per_second
 
 
 def recipe_lines(

@@ -17,6 +17,7 @@ from dddm.support.quantities import flops
 from dddm.train.build import build_split
 from dddm.train.memory import memory_usage_of
 from dddm.train.optimizer import state_bytes
+from dddm.train.speed import training_seconds
 from dddm.train.training_cost import TrainingCost, facts_of, meta_backbone, steps_of, training_cost
 
 _FLOAT32_BYTES: Final = 4
@@ -127,6 +128,11 @@ class CostEstimate:
     def training_flops(self) -> float:
         """Of the whole run: network, metric, and whatever else the objective computes."""
         return self.step_flops * self.steps
+
+    def seconds(self, speed: float) -> tuple[float, float]:
+        """About what training and samples take, at a `network_speed`."""
+        sampling = self.evaluations * self.cost.network.forward / speed
+        return training_seconds(self.training_flops, speed=speed), sampling
 
     @property
     def evaluations(self) -> int:

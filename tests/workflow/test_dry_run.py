@@ -203,6 +203,26 @@ def test_a_memory_without_sense_is_refused(tmp_path: Path, memory: str) -> None:
     refused(call("run", path, "--memory", "80GB", cwd=tmp_path), "add --dry-run", code=2)
 
 
+def test_the_time_that_a_run_takes_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From operations and the network's speed; a network of 1 TFLOP/s would take this long."""
+    path = write_tiny(tmp_path)
+    refused(call("run", path, "--measure", cwd=tmp_path), "add --dry-run", code=2)
+    words = ("run", path, "--dry-run", "--measure", "--device", "cpu")
+    measured = json.loads(invoke(*words, "--json", cwd=tmp_path))
+    monkeypatch.setattr("dddm.train.speed.network_speed", lambda *_, **__: 1e12)
+    found = json.loads(invoke(*words, "--json", cwd=tmp_path))
+    assert found["seconds"]["training"] == pytest.approx(1.2e-12 * found["training"]["flops"])
+    forward = found["network"]["flops_forward"]
+    assert found["seconds"]["samples"] == pytest.approx(1e-12 * 70 * 2 * forward)
+    ratio = measured["seconds"]["training"] / measured["seconds"]["samples"]
+    assert ratio == pytest.approx(found["seconds"]["training"] / found["seconds"]["samples"])
+    assert 1e8 < measured["training"]["flops"] / measured["seconds"]["training"] < 1e13
+    text = invoke(*words, cwd=tmp_path)
+    assert re.search(r"time +about .* of training and .* of samples, in float32", text)
+
+
 def test_of_the_papers_row_the_metric_costs_most(tmp_path: Path) -> None:
     """CIFAR-10: 7.1 EFLOP, of which Pseudo-LPIPS at 224 pixels, with its gradient, takes 64 %."""
     text = invoke("run", "cifar10", "--dry-run", cwd=tmp_path)
