@@ -4,6 +4,7 @@ Tables merge deeply.  A table whose `use` changes is replaced, and so is `[evalu
 `preset` changes; arrays are replaced whole.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -77,6 +78,17 @@ class Node:
             value = [cls.from_words(item, words) for item in value]
         return cls(value, Origin(words=words))
 
+    @classmethod
+    def from_tables(cls, value: Any, path: Path = ()) -> "Node":
+        """Values of Python, each with its dotted key as its origin."""
+        if isinstance(value, Mapping):
+            value = {key: cls.from_tables(item, (*path, key)) for key, item in value.items()}
+        elif isinstance(value, list | tuple):
+            value = [cls.from_tables(item, (*path, index)) for index, item in enumerate(value)]
+        elif isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        return cls(value, Origin(words=".".join(map(str, path))))
+
     @property
     def table(self) -> dict[str, "Node"]:
         """The nodes of a table; empty if this is not a table."""
@@ -140,6 +152,31 @@ def merge_files(recipe: str | FilePath) -> Node:
         # Scores reported for one recipe do not hold for those that extend it.
         merged = merge(merged.without("reported"), Node.from_file(source))
     return merged.without("extends")
+
+
+def merge_tables(tables: Mapping[str, Any]) -> Node:
+    """Tables of Python, merged with the recipe that `extends` names, a path or a recipe of dddm.
+
+    Raises:
+        RecipeError: if they nest too deeply, a key is not text, or that recipe cannot be read.
+    """
+    if not depth_is_sane(tables):
+        raise RecipeError("the tables of the recipe are nested too deeply")
+    root = Node.from_tables(tables)
+    _refuse_keys(root)
+    base = root.table.get("extends")
+    if base is None:
+        return root
+    if not isinstance(base.value, str):
+        refuse([Problem(what="extends must be the path or name of a recipe", origin=base.origin)])
+    return merge(merge_files(base.value).without("reported"), root).without("extends")
+
+
+def _refuse_keys(node: Node) -> None:
+    for key, inner in node.table.items():
+        if not isinstance(key, str):
+            refuse([Problem(what=f"the key {key!r} is not text", origin=node.origin)])
+        _refuse_keys(inner)
 
 
 def _base_of(sources: Sequence[Source]) -> Source:
@@ -211,15 +248,49 @@ def _without_rivals(under: Mapping[str, Node], over: Iterable[str], path: Path) 
     return {key: node for key, node in under.items() if key not in dropped}
 
 
-def apply_overrides(root: Node, overrides: Iterable[str]) -> tuple[Node, list[Problem]]:
-    """Apply each KEY=VALUE, as after `--set`; the result, and what is wrong with them."""
+@final
+@frozen
+class Override:
+    """A change of a recipe: KEY=VALUE, as after `--set`, or a value of Python by its dotted key.
+
+    Attributes:
+        value: as text, which TOML reads, or as a node.
+        words: as it was written, for messages.
+    """
+
+    key: str
+    value: str | Node | None
+    words: str
+
+
+Overrides = Sequence[str] | Sequence[Override] | Mapping[str, Any]
+"""KEY=VALUE, as after `--set`, or values of Python by their dotted keys."""
+
+
+def as_overrides(given: Overrides) -> list[Override]:
+    """Each change of `given`."""
+    if isinstance(given, Mapping):
+        return [
+            Override(str(key), Node.from_tables(value, (str(key),)), f"{key} = {value!r}")
+            for key, value in given.items()
+        ]
+    return [one if isinstance(one, Override) else _written(one) for one in given]
+
+
+def _written(words: str) -> Override:
+    key, equals, text = words.partition("=")
+    return Override(key.strip(), text.strip() if equals else None, f"--set {words}")
+
+
+def apply_overrides(root: Node, overrides: Overrides) -> tuple[Node, list[Problem]]:
+    """Apply each change; the result, and what is wrong with them."""
     problems = []
-    for words in overrides:
+    for override in as_overrides(overrides):
         try:
-            root = _apply(root, words)
+            root = _apply(root, override)
         except _OverrideError as error:
             what, remedy = error.args
-            origin = Origin(words=f"--set {words}")
+            origin = Origin(words=override.words)
             problems.append(Problem(what=what, remedy=remedy, origin=origin))
     return root, problems
 
@@ -229,26 +300,26 @@ class _OverrideError(Exception):
     """What is wrong with an override, and the remedy."""
 
 
-def _apply(root: Node, words: str) -> Node:
-    key, equals, text = words.partition("=")
-    parts = [part.strip() for part in key.split(".")]
-    if not equals or not all(parts) or len(parts) > _DEEPEST_KEY:
+def _apply(root: Node, override: Override) -> Node:
+    parts = [part.strip() for part in override.key.split(".")]
+    value = override.value
+    if value is None or not all(parts) or len(parts) > _DEEPEST_KEY:
         raise _OverrideError(
             "this is not written KEY=VALUE", "write, for instance, --set train.epochs=2"
         )
-    try:
-        value = Node.from_words(parse_value(text.strip()), f"--set {words}")
-        value = evolve(value, words=text.strip())
-    except ValueError as error:
-        raise _OverrideError(
-            str(error), "write numbers plainly, text in quotes, lists in [ ]"
-        ) from error
+    if isinstance(value, str):
+        try:
+            value = evolve(Node.from_words(parse_value(value), override.words), words=value)
+        except ValueError as error:
+            raise _OverrideError(
+                str(error), "write numbers plainly, text in quotes, lists in [ ]"
+            ) from error
     path: Path = tuple(int(part) if _NUMBER.fullmatch(part) else part for part in parts)
     try:
         return _put(root, path, value)
     except LookupError as error:
         raise _OverrideError(
-            f"the recipe has no place {key.strip()}",
+            f"the recipe has no place {override.key}",
             "items of an array are counted from 0, as in sample.0.steps=[1]",
         ) from error
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, Literal, final
 
 from attrs import NOTHING, asdict, field, fields, frozen
@@ -483,9 +484,9 @@ class ReportedResult:
 
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Recipe:
-    """All that decides a run's result.
+    """All that decides a run's result; made by `from_file` or `from_dict`.
 
     Attributes:
         tables: the merged tables as plain values with every default filled in; what `dddm show`
@@ -520,6 +521,52 @@ class Recipe:
     tables: dict[str, Any]
     fingerprint: str
     origins: dict[str, str] = field(factory=dict, eq=False)
+
+    @classmethod
+    def from_file(
+        cls,
+        recipe: str | Path,
+        *,
+        overrides: Mapping[str, Any] | None = None,
+        entry: str | None = None,
+    ) -> "Recipe":
+        """Read and check a recipe.
+
+        Args:
+            recipe: a path, or the name of a recipe that comes with dddm, such as `digits`.
+            overrides: values by dotted key, as `--set` has them: `{"train.epochs": 2}`.
+            entry: of a recipe with a sweep: `l1`, or `l1/seed-0` with training seeds.
+
+        Raises:
+            RecipeError: with everything that is wrong, each with file, line and column.
+            UsageError: if there is no such entry, or a sweep and no entry is named.
+            PluginError: if plugins alone are at fault.
+        """
+        from dddm.recipe import sweep  # here, because reading makes recipes
+
+        return sweep.read_one(recipe, overrides=overrides or {}, entry=entry)
+
+    @classmethod
+    def from_dict(cls, tables: Mapping[str, Any], *, entry: str | None = None) -> "Recipe":
+        """Check a recipe of Python values, as `tomllib` reads them from a file.
+
+        Args:
+            tables: may extend a recipe: `{"extends": "digits", "train": {"epochs": 2}}`.
+            entry: as in `from_file`.
+
+        Raises:
+            RecipeError: with everything that is wrong, each with its dotted key.
+            UsageError: as `from_file`.
+            PluginError: if plugins alone are at fault.
+        """
+        from dddm.recipe import merge, sweep
+
+        return sweep.read_one(merge.merge_tables(tables), entry=entry)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Recipe {self.name}: {self.objective.component.name} on {self.data.component.name}>"
+        )
 
     @property
     def needs(self) -> ObjectiveInfo:

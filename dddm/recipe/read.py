@@ -32,7 +32,7 @@ from dddm.recipe.layout import (
     may_name_a_folder,
 )
 from dddm.recipe.locate import Path
-from dddm.recipe.merge import Node, apply_overrides, merge_files
+from dddm.recipe.merge import Node, Overrides, apply_overrides, merge_files
 from dddm.recipe.model import (
     ComponentConfig,
     Evaluation,
@@ -384,9 +384,9 @@ def _is_tables(value: Any) -> bool:
 
 
 def read_component(
-    kind: Kind, name: str, *, options: Sequence[str] = (), catalogue: Catalogue
+    kind: Kind, name: str, *, options: Overrides = (), catalogue: Catalogue
 ) -> ComponentConfig:
-    """A component by name, with options written KEY=VALUE on the command line.
+    """A component by name, with options written KEY=VALUE on the command line, or of Python.
 
     Raises:
         PluginError: if there is no such component.

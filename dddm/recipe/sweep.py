@@ -21,11 +21,20 @@ from attrs import Factory, evolve, frozen
 
 from dddm.errors import UsageError
 from dddm.recipe.layout import SEEDS, SWEEP_KEYS, may_name_a_folder
-from dddm.recipe.merge import Node, apply_overrides, merge, merge_files
+from dddm.recipe.merge import (
+    Node,
+    Override,
+    Overrides,
+    apply_overrides,
+    as_overrides,
+    merge,
+    merge_files,
+)
 from dddm.recipe.model import Recipe
 from dddm.recipe.read import check
 from dddm.recipe.source import Origin, Problem, nearest, refuse
 from dddm.registry.catalogue import Catalogue
+from dddm.registry.loader import load_catalogue
 
 _KEY: Final = "sweep"
 _TRAINING_SEEDS: Final = "training_seeds"
@@ -106,23 +115,25 @@ class Sweep:
 
 
 def read_recipe_or_sweep(
-    recipe: str | FilePath, *, overrides: Sequence[str] = (), catalogue: Catalogue
+    recipe: str | FilePath | Node, *, overrides: Overrides = (), catalogue: Catalogue
 ) -> Recipe | Sweep:
     """Read, merge and check a recipe with every entry of its sweep, if it has one.
 
     Args:
-        recipe: a path, or the name of a recipe that comes with dddm.
-        overrides: KEY=VALUE, as after `--set`; they hold for every entry, except those that
-            change one of them, such as `sweep.0.metric.c=0.1`.
+        recipe: a path, the name of a recipe that comes with dddm, or merged tables.
+        overrides: they hold for every entry, except those that change one of them, such as
+            `sweep.0.metric.c=0.1`.
         catalogue: the components that it may use.
 
     Raises:
         RecipeError: with everything that is wrong, each with its position.
         PluginError: if plugins alone are at fault.
     """
-    to_sweep = [words for words in overrides if _changes_sweep(words)]
-    to_all = [words for words in overrides if not _changes_sweep(words)]
-    whole, problems = apply_overrides(merge_files(recipe), to_sweep)
+    written = as_overrides(overrides)
+    to_sweep = [one for one in written if _changes_sweep(one)]
+    to_all = [one for one in written if not _changes_sweep(one)]
+    merged = recipe if isinstance(recipe, Node) else merge_files(recipe)
+    whole, problems = apply_overrides(merged, to_sweep)
     base, more = apply_overrides(whole.without(*SWEEP_KEYS), to_all)
     if problems or more:
         refuse([*problems, *more])
@@ -160,6 +171,26 @@ def read_recipe_or_sweep(
     )
 
 
+def read_one(
+    recipe: str | FilePath | Node, *, overrides: Overrides = (), entry: str | None = None
+) -> Recipe:
+    """A recipe without a sweep, or one entry of a sweep; see `Recipe.from_file`."""
+    read = read_recipe_or_sweep(recipe, overrides=overrides, catalogue=load_catalogue())
+    if isinstance(read, Recipe) and entry is None:
+        return read
+    runs = (
+        read.runs if isinstance(read, Sweep) and entry is None else choose_runs(read, entry or "")
+    )
+    if entry is None or len(runs) > 1:
+        names = ", ".join(run.name for run in runs)
+        raise UsageError(
+            "this is a sweep, and one recipe is wanted",
+            where="entry",
+            remedy=f'choose a run of it, such as entry="{runs[0].name}"; there are {names}',
+        )
+    return runs[0].recipe
+
+
 def choose_runs(read: Recipe | Sweep, name: str) -> tuple[EntryRun, ...]:
     """The runs of the entry `l1`, or the one run `l1/seed-0`.
 
@@ -190,8 +221,8 @@ def choose_entry(read: Recipe | Sweep, name: str) -> Entry:
     return by_name[name]
 
 
-def _changes_sweep(words: str) -> bool:
-    return words.partition("=")[0].split(".")[0].strip() in SWEEP_KEYS
+def _changes_sweep(override: Override) -> bool:
+    return override.key.split(".")[0].strip() in SWEEP_KEYS
 
 
 def _seeds_without_sweep(node: Node) -> Problem:
@@ -219,23 +250,23 @@ def _training_seeds(whole: Node) -> tuple[list[Node], list[Problem]]:
     return [], [Problem(what=what, remedy=remedy, origin=node.origin, at_value=True)]
 
 
-def _overridden_seeds(overrides: Sequence[str]) -> list[Problem]:
+def _overridden_seeds(overrides: Sequence[Override]) -> list[Problem]:
     """A problem for each `--set seed=…`, which would make all training seeds one."""
     return [
         Problem(
             what="the sweep's training_seeds decide the seed",
             remedy="write --set training_seeds=[…]",
-            origin=Origin(words=f"--set {words}"),
+            origin=Origin(words=one.words),
         )
-        for words in overrides
-        if words.partition("=")[0].strip() == "seed"
+        for one in overrides
+        if one.key == "seed"
     ]
 
 
 def _read_entries(
     whole: Node,
     *,
-    overrides: Sequence[str],
+    overrides: Sequence[Override],
     catalogue: Catalogue,
     known: Sequence[Problem],
     seeds: Sequence[Node],
