@@ -16,7 +16,6 @@ from torch import Tensor
 
 import dddm
 from dddm.generate.sample import recorded_steps
-from dddm.generate.trained import Trained
 from dddm.interfaces.sampler import Sampler
 from dddm.support.noise import noise_by_index
 from dddm_samplers.accelerated import Accelerated
@@ -26,7 +25,9 @@ from dddm_samplers.options import AcceleratedOptions, FixedTimeOptions
 TOLERANCES: Final = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4)
 
 
-def path_of(trained: Trained, sampler: Sampler, *, images: int, steps: int) -> dict[int, Tensor]:
+def path_of(
+    trained: dddm.Generator, sampler: Sampler, *, images: int, steps: int
+) -> dict[int, Tensor]:
     """The estimates at round steps."""
     index = torch.arange(images)
     shape = trained.shape.as_tuple
@@ -89,7 +90,7 @@ def main(run: Path, images: int, steps: int) -> None:
 class counted_evaluations:  # noqa: N801 - a context manager that reads as a function
     """How many images the network is evaluated on within the block."""
 
-    def __init__(self, trained: Trained) -> None:
+    def __init__(self, trained: dddm.Generator) -> None:
         self._model = trained.denoiser
         self._count = [0]
 

@@ -1,41 +1,78 @@
 """Directly denoising diffusion models: training, sampling, evaluation, plugins.
 
-`import dddm` does not import torch.  `load` opens a trained run:
-
     import dddm
 
+    run = dddm.train("digits")
     images = dddm.load("runs/digits").sample(images=16, steps=2, seed=0)
+
+`import dddm` does not import torch: names are imported when they are first used.
 """
 
+from importlib import import_module as _import_module
 from importlib.metadata import version as _version
-from pathlib import Path as _Path
+from types import ModuleType as _ModuleType
 from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+from typing import final as _final
 
 if _TYPE_CHECKING:
-    from dddm.generate.trained import Trained
+    from dddm.generate.trained import Generator, Images, load
+    from dddm.recipe.build import build
+    from dddm.recipe.model import Recipe
+    from dddm.train.loss import Loss
+    from dddm.workflow.in_process import Run, Score, train
 
-__all__ = ["__version__", "load"]
+__all__ = [
+    "Generator",
+    "Images",
+    "Loss",
+    "Recipe",
+    "Run",
+    "Score",
+    "__version__",
+    "build",
+    "load",
+    "train",
+]
 __version__ = _version("dddm")
 
+_MODULES = {
+    "Generator": "dddm.generate.trained",
+    "Images": "dddm.generate.trained",
+    "Loss": "dddm.train.loss",
+    "Recipe": "dddm.recipe.model",
+    "Run": "dddm.workflow.in_process",
+    "Score": "dddm.workflow.in_process",
+    "build": "dddm.recipe.build",
+    "load": "dddm.generate.trained",
+}
 
-def load(
-    run: str | _Path | None = None,
-    *,
-    device: str = "auto",
-    ema: float | None = None,
-    best: bool = False,
-) -> "Trained":
-    """Load the averaged weights of a run's latest checkpoint, ready to sample from.
 
-    Args:
-        run: the run's folder; None for the newest under `./runs`.
-        device: `auto`, `cpu`, `cuda` or `cuda:1`.
-        ema: decay of one of the recipe's `train.extra_ema_decays`, in place of `train.ema`.
-        best: use the weights that scored best during training.
+@_final
+class _CallablePackage(_ModuleType):
+    """`dddm.train`, the package of the training loop, called as the function of that name."""
 
-    Raises:
-        DddmError: if there is no such run, or it has no complete checkpoint.
-    """
-    from dddm.generate import trained  # here, so that `import dddm` does not wait for torch
+    def __call__(self, *args: _Any, **kwargs: _Any) -> _Any:
+        return self._function(*args, **kwargs)
 
-    return trained.load(run, device=device, ema=ema, best=best)
+    @property
+    def _function(self) -> _Any:
+        return _import_module("dddm.workflow.in_process").train
+
+    @property
+    def __signature__(self) -> _Any:
+        from inspect import signature
+
+        return signature(self._function)
+
+
+def __getattr__(name: str) -> _Any:
+    if name == "train":
+        return _import_module("dddm.train")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'dddm' has no attribute {name!r}")
+    return getattr(_import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,9 +3,9 @@
 python docs/reference.py
 
 `plugins.md` has the hook and the registrar, `interfaces.md` what components implement, `support.md`
-what they may use, `recipe.md` every table and option, and `public-names.txt` the signature of every
-name that the promise of docs/plugin-api.md covers.  Sources are parsed, not imported, and torch is
-not needed.
+what they may use, `python.md` the names of `dddm` itself, `recipe.md` every table and option, and
+`public-names.txt` the signature of every name that the promise of docs/plugin-api.md covers.
+Sources are parsed, not imported, and torch is not needed.
 """
 
 import ast
@@ -33,13 +33,20 @@ WRITTEN: Final = "This page is written by `python docs/reference.py`.\n"
 PROMISED: Final = ("__init__", "errors", "interfaces", "support")
 """Files and folders of `dddm/` whose public names plugins may use."""
 
-EXPORTS: Final = "testing"
-"""A folder of which they may use what its `__init__.py` imports, whichever file that is from."""
+EXPORTS: Final = ("dddm", "dddm.testing")
+"""Packages of which they may use what the `__init__.py` imports, whichever file that is from."""
+
+RECIPE: Final = ("Recipe", "Recipe.from_file", "Recipe.from_dict", "Recipe.name", "Recipe.seed",
+                 "Recipe.tables", "Recipe.fingerprint")  # fmt: skip
+"""What is promised of recipes: the objects that they hold are not."""
 
 LONG: Final = 88
 """A declaration of more letters is broken at its arguments."""
 
-UNCALLED: Final = ("__attrs_post_init__", "__repr__", "__str__", "__hash__", "__eq__", "__reduce__")
+UNCALLED: Final = (
+    "__attrs_post_init__", "__repr__", "__str__", "__hash__", "__eq__", "__reduce__",
+    "__getattr__", "__dir__",
+)  # fmt: skip
 """Special methods that say nothing that a caller does not know."""
 
 HOOKS: Final = "dddm/registry/hookspec.py"
@@ -151,22 +158,27 @@ def _files() -> Iterator[tuple[str, Path]]:
                 yield ".".join(part for part in parts if part != "__init__"), file
 
 
-def _exported() -> Iterator[tuple[str, Name]]:
-    """What `dddm.testing` offers under its own name, with the members of its classes."""
-    package = ROOT / "dddm" / EXPORTS / "__init__.py"
-    for node in ast.parse(package.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and node.module is not None:
-            wanted = {alias.name for alias in node.names}
-            for name in names_of(ROOT.joinpath(*node.module.split(".")).with_suffix(".py")):
-                if name.path.partition(".")[0] in wanted:
-                    yield f"dddm.{EXPORTS}", name
+def _exported(package: str) -> Iterator[Name]:
+    """What a package offers under its own name, with the members of its classes."""
+    folder = ROOT.joinpath(*package.split("."))
+    body = ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body
+    # Also under TYPE_CHECKING, for what is imported when it is first used.
+    for node in [*body, *(inner for one in body if isinstance(one, ast.If) for inner in one.body)]:
+        if not isinstance(node, ast.ImportFrom) or not str(node.module).startswith("dddm."):
+            continue
+        wanted = {alias.name for alias in node.names}
+        for name in names_of(ROOT.joinpath(*str(node.module).split(".")).with_suffix(".py")):
+            top = name.path.partition(".")[0]
+            if top in wanted and (top != "Recipe" or name.path in RECIPE):
+                yield name
 
 
 def public_names() -> str:
     """One line for each public name: `module  Class.method(arguments) -> type`."""
     promised = [(module, name) for module, file in _files() for name in names_of(file)]
+    exported = [(package, name) for package in EXPORTS for name in _exported(package)]
     lines = []
-    for module, name in [*promised, *_exported()]:
+    for module, name in [*promised, *exported]:
         owner = name.path.rpartition(".")[0]
         # Behind the decorators.
         line = re.sub(r"^((?:@\w+ )*)", rf"\1{owner}.", name.line) if owner else name.line
@@ -238,6 +250,11 @@ def _fields(names: list[Name]) -> str:
 def _module(file: Path, *, level: int = 3, without: tuple[str, ...] = ()) -> str:
     """The classes and functions of a module, and its constants."""
     names = [name for name in names_of(file) if name.path not in without]
+    return _names_page(names, level=level)
+
+
+def _names_page(names: list[Name], *, level: int) -> str:
+    """A section for each, but for fields, which stand with their class."""
     sections = []
     for name in names:
         if name.kind == "field":
@@ -265,6 +282,15 @@ that implements the hook below. This is version {API_VERSION} of the plugin inte
     registering = _module(ROOT / "dddm" / "interfaces" / "plugin.py", level=3)
     said = "## Registering\n\nFrom `dddm.interfaces.plugin`."
     return f"{head}\n## Hooks\n\n{hooks}\n{said}\n\n{registering}"
+
+
+def python_page() -> str:
+    """The names of `dddm` itself."""
+    head = (
+        "# Python reference\n\nThe names of `dddm`; [Python](../python.md) shows them at work. "
+        f"{WRITTEN}"
+    )
+    return f"{head}\n{_names_page(list(_exported('dddm')), level=2)}"
 
 
 def interfaces_page() -> str:
@@ -380,6 +406,7 @@ def pages() -> dict[str, str]:
     built_in = Catalogue([one for one in ours.components() if one.package == "dddm"])
     return {
         "plugins.md": plugins_page(),
+        "python.md": python_page(),
         "interfaces.md": interfaces_page(),
         "support.md": support_page(),
         "recipe.md": recipe_page(built_in),

@@ -86,7 +86,8 @@ def loose_classes(source: str) -> list[str]:
 
 
 def _is_final(node: ast.ClassDef) -> bool:
-    return any(isinstance(mark, ast.Name) and mark.id == "final" for mark in node.decorator_list)
+    names = {mark.id for mark in node.decorator_list if isinstance(mark, ast.Name)}
+    return not names.isdisjoint({"final", "_final"})  # the latter where names are public
 
 
 def _is_abstract(node: ast.ClassDef) -> bool:

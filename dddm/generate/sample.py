@@ -17,7 +17,7 @@ from torch import Tensor
 from dddm.core.guidance import GuidedDenoiser
 from dddm.errors import UsageError
 from dddm.generate.generator import Generator
-from dddm.interfaces.info import ObjectiveInfo, SamplerInfo
+from dddm.interfaces.info import ImageShape, ObjectiveInfo, SamplerInfo
 from dddm.interfaces.sampler import Denoiser, Sampler
 from dddm.interfaces.schedule import Schedule
 from dddm.recipe.model import Guidance, SampleSpec
@@ -28,6 +28,18 @@ from dddm.support.single_thread_executor import single_thread_executor
 
 NOISE_OF_X_T: Final = "sample x_T"
 """What the noise in x_T is for, in `noise_by_index`."""
+
+RowNoise = Callable[[str, Tensor], Tensor]
+"""N(0, I) noise by what it is for and the images' numbers (B,): (B, C, H, W), float32, CPU."""
+
+
+def row_noise(*, seed: int, shape: ImageShape) -> RowNoise:
+    """That of a seed."""
+
+    def rows(purpose: str, index_B: Tensor) -> Tensor:
+        return noise_by_index(seed=seed, purpose=purpose, index=index_B, shape=shape.as_tuple)
+
+    return rows
 
 
 @final
@@ -178,9 +190,11 @@ def choose_labels(
     """
     if labels is None:
         return None
+    if not labels:
+        raise UsageError("labels is empty", where="labels", remedy="name a class, or leave it out")
     if not classes:
         raise UsageError(
-            "this network was trained without classes", where="--labels", remedy="leave it out"
+            "this network was trained without classes", where="labels", remedy="leave it out"
         )
     return tuple(_class_number(word.strip(), classes) for word in labels)
 
@@ -193,7 +207,7 @@ def _class_number(word: str, classes: Sequence[str]) -> int:
     known = ", ".join(classes[:20]) + (", …" if len(classes) > 20 else "")  # noqa: PLR2004
     raise UsageError(
         f"there is no class {word!r}",
-        where="--labels",
+        where="labels",
         remedy=f"use one of {known}, or a number from 0 to {len(classes) - 1}",
     )
 
@@ -219,6 +233,7 @@ def generate_blocks(
     *,
     generator: Generator,
     sampler: Sampler,
+    noise: RowNoise | None = None,
     numbers: Sequence[int] | None = None,
     progress: Callable[[int, int], None] = lambda _blocks, _evaluations: None,
 ) -> Iterator[Block]:
@@ -226,6 +241,7 @@ def generate_blocks(
 
     Args:
         sampler: that of `spec`, or one that it is compared with.
+        noise: None for that of the spec's seed.
         numbers: of the wanted blocks; None for all.
         progress: called after each step with the numbers of finished blocks and of network
             evaluations (of one image in each block); an exception that it raises ends the work.
@@ -236,24 +252,26 @@ def generate_blocks(
     """
     each = evaluations_per_image(spec, sampler=sampler)
     generator = generator.computing(spec)
+    noise = noise or row_noise(seed=spec.seed, shape=generator.shape)
     wanted = list(range(spec.blocks) if numbers is None else numbers)
     # While one block is computed, a thread draws what the next begins with.
     thread = single_thread_executor("dddm-noise")
     try:
-        ahead = [thread.submit(_first_noise, number, spec, generator) for number in wanted[:1]]
+        ahead = [thread.submit(_first_noise, number, spec, noise) for number in wanted[:1]]
         for done, number in enumerate(wanted):
 
             def within_block(evaluations: int, done: int = done) -> None:
                 progress(done, done * each + evaluations)
 
-            noise = ahead.pop().result()
+            first = ahead.pop().result()
             ahead += [
-                thread.submit(_first_noise, following, spec, generator)
+                thread.submit(_first_noise, following, spec, noise)
                 for following in wanted[done + 1 : done + 2]
             ]
             block = _generate_block(
                 number,
-                noise,
+                first,
+                noise=noise,
                 spec=spec,
                 generator=generator,
                 sampler=sampler,
@@ -266,14 +284,15 @@ def generate_blocks(
 
 
 def generate_images(
-    spec: SampleSpec, *, generator: Generator, sampler: Sampler
+    spec: SampleSpec, *, generator: Generator, sampler: Sampler, noise: RowNoise | None = None
 ) -> dict[int, Tensor]:
     """All images of `spec`, (N, C, H, W), uint8, CPU, by step count; for numbers that fit memory.
 
     Args:
         sampler: that of `spec`.
+        noise: None for that of the spec's seed.
     """
-    blocks = list(generate_blocks(spec, generator=generator, sampler=sampler))
+    blocks = list(generate_blocks(spec, generator=generator, sampler=sampler, noise=noise))
     return {
         steps: torch.cat([block.images[steps] for block in blocks])[: spec.images]
         for steps in spec.steps
@@ -286,32 +305,24 @@ def _images_of(number: int, spec: SampleSpec) -> Tensor:
     return torch.arange(first, first + spec.block_images)
 
 
-def _noise_for(purpose: str, index_B: Tensor, spec: SampleSpec, generator: Generator) -> Tensor:
-    shape = generator.shape.as_tuple
-    return noise_by_index(seed=spec.seed, purpose=purpose, index=index_B, shape=shape)
-
-
-def _first_noise(number: int, spec: SampleSpec, generator: Generator) -> tuple[Tensor, Tensor]:
+def _first_noise(number: int, spec: SampleSpec, noise: RowNoise) -> tuple[Tensor, Tensor]:
     """Of x_T, and the first estimate, (B, C, H, W) each, on the CPU."""
     index_B = _images_of(number, spec)
-    x_T_BCHW, estimate_BCHW = (
-        _noise_for(purpose, index_B, spec, generator)
-        for purpose in (NOISE_OF_X_T, "sample estimate")
-    )
-    return x_T_BCHW, estimate_BCHW
+    return noise(NOISE_OF_X_T, index_B), noise("sample estimate", index_B)
 
 
 def _generate_block(
     number: int,
-    noise: tuple[Tensor, Tensor],
+    first: tuple[Tensor, Tensor],
     *,
+    noise: RowNoise,
     spec: SampleSpec,
     generator: Generator,
     sampler: Sampler,
     progress: Callable[[int], None],
 ) -> Block:
     index_B = _images_of(number, spec)
-    x_T_BCHW, estimate_BCHW = (tensor.to(generator.device) for tensor in noise)
+    x_T_BCHW, estimate_BCHW = (tensor.to(generator.device) for tensor in first)
     x_T_BCHW = generator.model.schedule.prior(noise=x_T_BCHW)
     label_B = labels_of(spec, index_B, classes=generator.classes)
     images: dict[int, Tensor] = {}
@@ -332,9 +343,7 @@ def _generate_block(
             first_estimate=estimate_BCHW,
             label=None if label_B is None else label_B.to(generator.device),
             steps=steps,
-            noise=lambda step: _noise_for(f"sample step {step}", index_B, spec, generator).to(
-                generator.device
-            ),
+            noise=lambda step: noise(f"sample step {step}", index_B).to(generator.device),
         )
         for step, now_BCHW in enumerate(estimates, start=1):
             if step in recorded:

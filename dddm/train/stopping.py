@@ -66,7 +66,9 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_signals(*, same_request_seconds: float | None = None) -> Iterator[StopRequest]:
+def stop_on_signals(
+    *, same_request_seconds: float | None = None, exit_at_second: bool = True
+) -> Iterator[StopRequest]:
     """Turn SIGINT, SIGTERM and SIGHUP into a stop request within the block.
 
     A signal that the process was started to ignore, as `nohup` does with SIGHUP, stays ignored.
@@ -74,6 +76,8 @@ def stop_on_signals(*, same_request_seconds: float | None = None) -> Iterator[St
     Args:
         same_request_seconds: a second signal within them is the first one again; None for a time
             that fits the signal.
+        exit_at_second: whether a second signal ends the process; otherwise it does what it would
+            have done before the block: Ctrl-C raises KeyboardInterrupt.
     """
     stop = StopRequest()
     first: float | None = None
@@ -85,7 +89,7 @@ def stop_on_signals(*, same_request_seconds: float | None = None) -> Iterator[St
             stop.request(signal.Signals(number).name)
             _answer(number)
         elif time.monotonic() - first >= _window(number, same_request_seconds):
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, signal.SIG_DFL if exit_at_second else before[number])
             os.kill(os.getpid(), number)
 
     before = {

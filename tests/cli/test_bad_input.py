@@ -162,7 +162,7 @@ def test_a_device_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (["--labels", "10"], 2, ("--labels", "0, 1, 2", "from 0 to 9")),
+        (["--labels", "10"], 2, ("at: labels", "0, 1, 2", "from 0 to 9")),
         (["--labels", "cat"], 2, ("'cat'", "use one of")),
         (["--sampler", "anealed"], 4, ("did you mean annealed",)),
         (["--sampler", "annealed", "--steps", "51"], 2, ("51 steps", "1…50", "fewer steps")),

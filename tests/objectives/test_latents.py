@@ -27,7 +27,9 @@ def test_a_trained_network_says_that_it_takes_a_latent(tmp_path: Path) -> None:
     run(context)
     loaded = dddm.load(folder, device="cpu")
     assert loaded.denoiser.takes_latent
-    several = [loaded.sample(images=2, steps=3, sampler=name) for name in ("ddim", "consistency")]
+    several = [
+        loaded.sample(images=2, steps=3, sampler=name).tensor for name in ("ddim", "consistency")
+    ]
     assert not torch.equal(*several)
     with pytest.raises(UsageError, match="a fresh latent there"):
         loaded.sample(images=2, steps=3)
