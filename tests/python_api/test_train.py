@@ -199,7 +199,7 @@ def test_observers_of_the_recipe_follow_the_run(
     observe = '[[observe]]\nuse = "json-lines"\n\n[[sample]]'
     file = write_tiny(tmp_path, FEW, ("[[sample]]", observe))
     run = dddm.train(file, folder=tmp_path / "run")
-    printed = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    printed = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     assert printed[0]["event"] == "run-started"
     assert [one["loss"] for one in printed if one["event"] == "step-done"] == [*run.losses.values()]
 
