@@ -11,6 +11,7 @@ from unittest import mock
 _SWITCHES: Final = {
     "WANDB_MODE": "offline",
     "WANDB_SILENT": "true",
+    "MLFLOW_ALLOW_FILE_STORE": "true",
     "COMET_START_ONLINE": "0",
     "COMET_MODE": "offline",
     "NEPTUNE_MODE": "offline",

@@ -22,6 +22,7 @@ from dddm.recipe.write import inline
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
 from dddm.support.weights import find_weights
+from dddm.testing.offline import offline
 from dddm.testing.toys import PATHS, parameters_of_every_shape
 
 Facts = TypeVar("Facts")
@@ -166,11 +167,11 @@ class Subject:
 
     @contextmanager
     def built(self) -> Iterator[Any]:
-        """The built component; an observer in a temporary folder, and closed afterwards."""
+        """The built component; an observer in a temporary folder, offline, and closed."""
         if self.component.kind is not Kind.OBSERVER:
             yield self.build()
             return
-        with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        with tempfile.TemporaryDirectory() as folder, chdir(folder), offline(Path(folder)):
             observer = self.build(folder=Path(folder))
             try:
                 yield observer

@@ -1,7 +1,14 @@
 """Built-in observers."""
 
 from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
-from dddm_observers.options import JsonLinesOptions, TensorBoardOptions, TerminalOptions
+from dddm_observers.options import (
+    JsonLinesOptions,
+    MlflowOptions,
+    TensorBoardOptions,
+    TerminalOptions,
+    TrackioOptions,
+    WandbOptions,
+)
 
 
 @hookimpl
@@ -30,4 +37,25 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_observers.tensorboard:TensorBoard",
         options=TensorBoardOptions,
         summary="Curves, sample grids and scores for TensorBoard, in its own folder.",
+    )
+    registrar.add(
+        Kind.OBSERVER,
+        "wandb",
+        target="dddm_observers.wandb:Wandb",
+        options=WandbOptions,
+        summary="Recipe, curves, sample grids and scores in Weights & Biases.",
+    )
+    registrar.add(
+        Kind.OBSERVER,
+        "trackio",
+        target="dddm_observers.wandb:Trackio",
+        options=TrackioOptions,
+        summary="Recipe, curves, sample grids and scores in trackio, here or in a Space.",
+    )
+    registrar.add(
+        Kind.OBSERVER,
+        "mlflow",
+        target="dddm_observers.mlflow:Mlflow",
+        options=MlflowOptions,
+        summary="Recipe, curves, sample grids and scores in MLflow.",
     )

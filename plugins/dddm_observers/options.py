@@ -38,3 +38,40 @@ class TensorBoardOptions:
     flush_seconds: int = option(
         30, at_least=1, help="Seconds after which buffered events are written to disk."
     )
+
+
+@final
+@frozen(kw_only=True)
+class WandbOptions:
+    """Options of `wandb`."""
+
+    project: str = option("dddm", help="The project that the run belongs to.")
+    entity: str | None = option(
+        None, help="The user or team that the project belongs to; by default your own."
+    )
+
+
+@final
+@frozen(kw_only=True)
+class TrackioOptions:
+    """Options of `trackio`."""
+
+    project: str = option("dddm", help="The project that the run belongs to.")
+    space: str | None = option(
+        None,
+        help="A Hugging Face Space to send the run to, as user/name; by default it stays here.",
+    )
+
+
+@final
+@frozen(kw_only=True)
+class MlflowOptions:
+    """Options of `mlflow`."""
+
+    experiment: str = option("dddm", help="The experiment that the run belongs to.")
+    tracking_uri: str | None = option(
+        None, help="The server or database; by default MLFLOW_TRACKING_URI, or MLflow's own."
+    )
+    send_seconds: float = option(
+        5.0, at_least=0, help="Seconds between two times that numbers are sent."
+    )

@@ -1,43 +1,22 @@
-"""A run in TensorBoard: `tensorboard --logdir RUN/tensorboard`, while it goes on or afterwards.
+"""A run in TensorBoard: `tensorboard --logdir RUN/observers/tensorboard`, at any time.
 
-What is drawn over training has the training step as its step.  What is drawn over the number of
-sampling steps, as in the paper's figure 5, has that number as its step.
-
-| Tag | Over |
-| --- | --- |
-| `train/loss`, `train/learning-rate`, `train/gradient-norm`, `train/images-per-second` | training |
-| `epoch/loss`; `diagnosis/given-store` and what else the objective measures | training |
-| `scores-in-training/METRIC/SAMPLER-STEPS`, `samples-in-training/SAMPLER-STEPS` | training |
-| `scores/METRIC/SAMPLER`, `samples/SAMPLER` | sampling steps |
-| `recipe`, the checked recipe as text | training; once for each start |
+Tags are those of `tracker`, but that results of the finished run are curves over the number of
+sampling steps, as in the paper's figure 5: `scores/SCORE/SAMPLER` and `samples/SAMPLER`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, final
 
-from dddm.errors import EnvironmentProblem
-from dddm.interfaces.observer import (
-    CheckpointSaved,
-    EpochDone,
-    Event,
-    Observer,
-    RunStarted,
-    RunStopped,
-    SamplesDrawn,
-    ScoreMeasured,
-    StepDone,
-)
-from dddm.support.files import raise_on_disk_full
 from dddm_observers.options import TensorBoardOptions
+from dddm_observers.tracker import Tracker, import_tracker, make_folder
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-_RECIPE: Final = "recipe.toml"
-
 
 @final
-class TensorBoard(Observer):
+class TensorBoard(Tracker):
     """Writes event files into its own folder, `observers/tensorboard` in the run folder.
 
     A resumed run repeats the steps that its last checkpoint did not hold.  Its first event tells
@@ -50,85 +29,25 @@ class TensorBoard(Observer):
         Raises:
             EnvironmentProblem: if TensorBoard is not installed, or the folder cannot be made.
         """
-        self._make_writer = _writer_class()
-        self._folder = _make_folder(folder)
+        super().__init__()
+        self._torch = import_tracker("torch.utils.tensorboard", extra="tensorboard")
+        self._folder = make_folder(folder, tracker="tensorboard")
         self._flush_seconds = options.flush_seconds
         self._writer: SummaryWriter | None = None
-        self._step = 0
-        self._last_step: int | None = None  # of the training that goes on; None where none does
 
-    def on_event(self, event: Event) -> None:
-        match event:
-            case RunStarted():
-                self._start(event)
-            case StepDone():
-                self._after_step(event)
-            case EpochDone():
-                self._after_epoch(event)
-            case CheckpointSaved() if event.step == self._last_step:
-                self._last_step = None  # samples and scores from here on are the finished run's
-            case SamplesDrawn():
-                self._samples(event)
-            case ScoreMeasured():
-                self._score(event)
-            case RunStopped() if self._writer is not None:
-                self._writer.flush()
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-
-    def _start(self, event: RunStarted) -> None:
+    def start(self, *, first_step: int, recipe: str | None) -> None:
         self.close()
-        self._step, self._last_step = event.first_step, event.total_steps
-        self._open(purge_step=event.first_step + 1)
-        recipe = event.folder / _RECIPE
-        if recipe.exists():
-            self._text("recipe", recipe.read_text(encoding="utf-8"), step=event.first_step)
+        writer = self._open(purge_step=first_step + 1)
+        if recipe is not None:
+            # Shown as Markdown, in which four spaces make a block that is shown as it is.
+            text = "".join(f"    {line}\n" for line in recipe.splitlines())
+            writer.add_text("recipe", text, first_step)
 
-    def _after_step(self, event: StepDone) -> None:
-        self._step = event.step
-        numbers = {
-            "loss": event.loss,
-            "learning-rate": event.learning_rate,
-            "gradient-norm": event.gradient_norm,
-            "images-per-second": event.images_per_second,
-            **{name.replace("_", "-"): number for name, number in event.numbers.items()},
-        }
-        for name, number in numbers.items():
-            if number is not None:
-                self._number(f"train/{name}", number, step=event.step)
+    def numbers(self, numbers: Mapping[str, float], *, step: int | None) -> None:
+        for tag, number in numbers.items():
+            self._open().add_scalar(tag, number, step)
 
-    def _after_epoch(self, event: EpochDone) -> None:
-        self._step = event.step
-        self._number("epoch/loss", event.loss, step=event.step)
-        for name, number in (event.diagnosis or {}).items():
-            self._number(f"diagnosis/{name.replace('_', '-')}", number, step=event.step)
-
-    def _samples(self, event: SamplesDrawn) -> None:
-        if self._last_step is None:
-            self._picture(f"samples/{event.sampler}", event.grid, step=event.steps)
-        else:
-            tag = f"samples-in-training/{event.sampler}-{event.steps}"
-            self._picture(tag, event.grid, step=self._step)
-
-    def _score(self, event: ScoreMeasured) -> None:
-        if event.epoch is None:
-            tag = f"scores/{event.score}/{event.sampler}"
-            self._number(tag, event.value, step=event.steps)
-        else:
-            tag = f"scores-in-training/{event.score}/{event.sampler}-{event.steps}"
-            self._number(tag, event.value, step=self._step)
-
-    def _number(self, tag: str, number: float, *, step: int) -> None:
-        self._open().add_scalar(tag, number, step)
-
-    def _text(self, tag: str, text: str, *, step: int) -> None:
-        # TensorBoard shows Markdown, in which four spaces make a block that is shown as it is.
-        self._open().add_text(tag, "".join(f"    {line}\n" for line in text.splitlines()), step)
-
-    def _picture(self, tag: str, path: Path, *, step: int) -> None:
+    def picture(self, tag: str, path: Path, *, step: int | None) -> None:
         import numpy as np
         from PIL import Image
 
@@ -136,34 +55,22 @@ class TensorBoard(Observer):
             pixels_HWC = np.asarray(drawn.convert("RGB"))
         self._open().add_image(tag, pixels_HWC, step, dataformats="HWC")
 
+    def place_of_result(self, tag: str, steps: int) -> tuple[str, int | None]:
+        return tag, steps
+
+    def stop(self, reason: str) -> None:
+        del reason
+        if self._writer is not None:
+            self._writer.flush()
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
     def _open(self, *, purge_step: int | None = None) -> "SummaryWriter":
         if self._writer is None:
-            self._writer = self._make_writer(
+            self._writer = self._torch.SummaryWriter(
                 log_dir=str(self._folder), purge_step=purge_step, flush_secs=self._flush_seconds
             )
         return self._writer
-
-
-def _writer_class() -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise EnvironmentProblem(
-            f"the observer tensorboard cannot be used: {error}",
-            where="[[observe]]",
-            remedy="pip install 'dddm[tensorboard]', or leave it out of the recipe",
-        ) from error
-    return SummaryWriter
-
-
-def _make_folder(path: Path) -> Path:
-    try:
-        with raise_on_disk_full(path):
-            path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentProblem(
-            f"TensorBoard's files cannot be written to this place: {error.strerror}",
-            where=str(path),
-            remedy="remove what stands there, or leave the observer tensorboard out of the recipe",
-        ) from error
-    return path

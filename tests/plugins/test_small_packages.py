@@ -10,7 +10,7 @@ import attrs
 import pytest
 import torch
 
-from dddm.errors import DataError
+from dddm.errors import DataError, EnvironmentProblem
 from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.features import Features
 from dddm.interfaces.learning_rate import LearningRate
@@ -33,6 +33,12 @@ from dddm.interfaces.sampler import Sampler
 from dddm.interfaces.schedule import Schedule
 from dddm.interfaces.target_store import TargetStore
 
+TRACKERS = {
+    "dddm_observers.wandb:Wandb": "wandb",
+    "dddm_observers.wandb:Trackio": "trackio",
+    "dddm_observers.mlflow:Mlflow": "mlflow",
+}
+"""Targets that need packages of others."""
 PACKAGES = {
     "dddm_schedules": (
         Kind.SCHEDULE,
@@ -117,7 +123,11 @@ PACKAGES = {
         torch.optim.Optimizer,
         ["adam", "adamw", "muon", "radam", "sgd"],
     ),
-    "dddm_observers": (Kind.OBSERVER, Observer, ["json-lines", "tensorboard", "terminal"]),
+    "dddm_observers": (
+        Kind.OBSERVER,
+        Observer,
+        ["json-lines", "mlflow", "tensorboard", "terminal", "trackio", "wandb"],
+    ),
 }
 every_package = pytest.mark.parametrize("package", PACKAGES)
 
@@ -204,7 +214,7 @@ def test_a_target_makes_its_component(
 ) -> None:
     """Each target, called as its interface says, gives such a component.
 
-    One that needs weights reports that they are missing.
+    One that needs weights or a package of others reports that they are missing.
     """
     monkeypatch.setenv("DDDM_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
@@ -220,6 +230,11 @@ def test_a_target_makes_its_component(
             weight = torch.nn.Parameter(torch.zeros(2, 2))
             arguments = {"parameters": [weight], "learning_rate": 1e-3}
         target = getattr(importlib.import_module(module), name)
+        if needed := TRACKERS.get(entry["target"]):
+            monkeypatch.setitem(sys.modules, needed, None)
+            with pytest.raises(EnvironmentProblem, match="cannot be used"):
+                target(options, **arguments)
+            continue
         if entry["weights"]:
             with pytest.raises(DataError, match="not found"):
                 target(options, **arguments)

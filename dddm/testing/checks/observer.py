@@ -225,7 +225,8 @@ def writes_into_its_folder(run: _Run) -> None:
     """It makes, changes and removes files in its own folder alone."""
     events = run.events  # which draw a grid
     for name in ("recipe.toml", "run.json", "events.jsonl", "scores.json", "report.html"):
-        (run.folder / name).write_text(f"{name} of the run\n", encoding="utf-8")
+        text = 'name = "a-run"\n' if name == "recipe.toml" else "{}\n"
+        (run.folder / name).write_text(text, encoding="utf-8")
     own = run.own
     before = _files_outside(own, within=run.folder)
     run.follow(*events)
