@@ -11,7 +11,7 @@
 
 import importlib
 import secrets
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +33,7 @@ from dddm.support.files import raise_on_disk_full
 _RECIPE: Final = "recipe.toml"
 
 
-class Tracker(Observer):
+class Tracker(Observer, ABC):
     """Passes events on as numbers, pictures and one text.
 
     The tracker is opened by the first of them, as any event may be the first: `dddm evaluate` adds

@@ -7,7 +7,7 @@ to, is decided by the package and its environment variables, such as `WANDB_MODE
 import contextlib
 import sys
 import tomllib
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
@@ -17,7 +17,7 @@ from dddm_observers.options import TrackioOptions, WandbOptions
 from dddm_observers.tracker import Tracker, import_tracker, make_folder, run_id
 
 
-class _Logger(Tracker):
+class _Logger(Tracker, ABC):
     """Follows a run under one id, kept in its own folder, so that a resumed run is the same run.
 
     It repeats the steps that its last checkpoint did not hold.
