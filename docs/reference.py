@@ -367,6 +367,9 @@ def recipe_page(catalogue: Catalogue) -> str:
 Every table and option of a recipe, with the built-in components. `dddm plugins show NAME` shows
 the same for one component, built in or not. A float may be written as an integer; nothing else is
 converted. An option whose default is "left out" is off, or follows from others as its text says.
+Every table but `[data]` may be left out, or hold only what differs from
+[what is chosen](../own-images.md#or-a-recipe-of-a-few-lines); *required* is an
+option only beside `use`.
 {WRITTEN}
 ## Keys at the top
 

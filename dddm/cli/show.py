@@ -28,6 +28,9 @@ def show(  # noqa: PLR0917 - click passes them by name
 ) -> None:
     """Show RECIPE with every default filled in, as an equivalent recipe.
 
+    What was chosen for its images and its objective, because the recipe leaves it out, has a
+    comment that says why.
+
     With --origin, each value is a line that --set accepts, with its origin: `default`, a file and
     line, or --set.
 
@@ -41,7 +44,7 @@ def show(  # noqa: PLR0917 - click passes them by name
       dddm show my-sweep.toml --entry l1
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.recipe.sweep import Sweep, choose_entry, choose_runs, read_recipe_or_sweep
-    from dddm.recipe.write import sweep_to_lines, to_lines, to_toml
+    from dddm.recipe.write import sweep_to_lines, to_lines, to_toml, with_reasons
 
     found = read_recipe_or_sweep(recipe, overrides=overrides, catalogue=catalogue_of(ctx))
     if entry is not None:
@@ -59,7 +62,7 @@ def show(  # noqa: PLR0917 - click passes them by name
         for line in (*to_lines(read), *sweep_to_lines(entries, training_seeds=seeds)):
             click.echo(printable(line))
     else:
-        text = to_toml(read, entries=entries, training_seeds=seeds)
+        text = with_reasons(to_toml(read, entries=entries, training_seeds=seeds), read)
         click.echo(printable(text), nl=False)
 
 

@@ -15,7 +15,13 @@ from torch import Tensor
 
 from dddm.data.examine import examine_source, examine_splits
 from dddm.data.pack import identity_key, pack, verify_packed
-from dddm.data.packed_format import PackedManifest, images_file, labels_file, read_manifest
+from dddm.data.packed_format import (
+    PackedManifest,
+    images_file,
+    labels_file,
+    read_manifest,
+    refuse_other_images,
+)
 from dddm.data.source import PackSource
 from dddm.data.workers import usable_cores
 from dddm.errors import DataError
@@ -56,13 +62,8 @@ class PackedDataset(Dataset):
             assert key is not None
             workers = workers or usable_cores()
             pack(self._source, folder=folder, key=key, workers=workers, progress=progress)
-        elif key is not None and read_manifest(folder).key != key:
-            raise DataError(
-                "the packed images were made from other files, or with other options, than those "
-                "that the recipe names",
-                where=str(folder),
-                remedy="remove that folder, choose another one for `packed`, or leave `packed` out",
-            )
+        elif key is not None:
+            refuse_other_images(folder, key=key)
         return folder
 
     def _folder_and_key(self) -> tuple[Path, str | None]:

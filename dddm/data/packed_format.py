@@ -154,3 +154,18 @@ def read_manifest(folder: Path) -> PackedManifest:
             where=str(path),
             remedy=remedy,
         ) from error
+
+
+def refuse_other_images(folder: Path, *, key: str) -> None:
+    """Refuse a packed folder that is not of the source with that key.
+
+    Raises:
+        DataError: if it holds other images, or its manifest is damaged.
+    """
+    if read_manifest(folder).key != key:
+        raise DataError(
+            "the packed images were made from other files, or with other options, than those "
+            "that the recipe names",
+            where=str(folder),
+            remedy="remove that folder, choose another one for data.packed, or leave it out",
+        )

@@ -39,6 +39,7 @@ class PackPlan:
     Attributes:
         classes: names in the order of their labels; empty if there are no classes.
         splits: number of images of each split by name; always includes `train`.
+        class_images: training images of each class; empty if there are none, or it is not known.
         chunks: together hold every image once.
         notes: counts of observations, such as files that are not images.
     """
@@ -48,6 +49,7 @@ class PackPlan:
     splits: Mapping[str, int]
     chunks: Sequence[Chunk] = field(repr=False)
     notes: Mapping[str, int] = field(factory=dict)
+    class_images: tuple[int, ...] = ()
 
 
 @final
@@ -126,6 +128,11 @@ class PackSource(ABC):
         Raises:
             DataError: if nothing of the chunk can be used.
         """
+
+    def look(self, plan: PackPlan) -> Iterator[Problem]:
+        """What a look at some of the planned images finds, in a second; by default nothing."""
+        del plan
+        return iter(())
 
     def image_name(self, plan: PackPlan, *, split: str, row: int) -> str:
         """How reports name an image: by default its split and index."""

@@ -4,10 +4,10 @@ A registration's `describe` returns them, so that `dddm check` and the dry run c
 components of a recipe fit together.  A component without `describe` has the defaults of its kind.
 """
 
-from collections.abc import Iterable
-from typing import Literal, final
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, final
 
-from attrs import frozen
+from attrs import field, frozen
 
 
 @final
@@ -42,11 +42,14 @@ class DatasetInfo:
         shape: of all images.
         train_images: number of images in the training split.
         classes: names in the order of their labels; empty if there are none.
+        class_images: number of training images of each class; empty if there are no classes, or
+            it is not known.
     """
 
     shape: ImageShape
     train_images: int
     classes: tuple[str, ...] = ()
+    class_images: tuple[int, ...] = ()
 
 
 @final
@@ -124,6 +127,9 @@ class ObjectiveInfo:
         traceable: whether torch.compile can make one graph of its whole step, which must not use
             `frozen_pass`, `jvp` or how far training has come.  Otherwise network evaluations and
             the metric are compiled, each by itself.
+        usual: tables that go with it, by name and as in a recipe, with full ids: what a recipe
+            gets that leaves out its own.  `schedule`, `parametrization`, `metric` and `sample` are
+            taken whole, of `backbone` and `train` single options.
     """
 
     memory: tuple[MemoryField, ...] = ()
@@ -143,6 +149,7 @@ class ObjectiveInfo:
     estimate: Literal["estimate", "latent", "none"] = "none"
     diagnosis: DiagnosisInfo | None = None
     traceable: bool = False
+    usual: Mapping[str, Any] = field(factory=dict, hash=False)
 
 
 @final

@@ -95,6 +95,22 @@ class Issue:
     remedy: str | None = None
 
 
+@final
+@attrs.frozen(kw_only=True)
+class DataSurvey:
+    """What a quick look at the files of a data set finds, without decoding every image.
+
+    Attributes:
+        info: None if the files cannot be used.
+        looked_at: what was read, as `listed 3,200 images, read the headers of 256`.
+        issues: what is wrong with the files, each with the option to change.
+    """
+
+    info: DatasetInfo | None
+    looked_at: str
+    issues: tuple[Issue, ...] = ()
+
+
 class NestedComponent(ABC):
     """A component used by another one: the value of an option made with `nested_component`.
 
@@ -128,6 +144,9 @@ Describe = Callable[[Any], ComponentInfo | None]
 """Returns the info of a component with the given options, of its kind's class in
 `dddm.interfaces.info`; None if unknown, as for a data set whose files must be read first.
 """
+
+Survey = Callable[[Any], DataSurvey]
+"""Looks at the files that a data set with the given options reads, in a second or two."""
 
 Needs = Callable[[Any], Iterable[WeightFile]]
 """Returns the weight files that a component needs with the given options."""
@@ -188,6 +207,7 @@ class Registrar(ABC):
         describe: Describe | None = None,
         weights: Iterable[WeightFile] = (),
         needs: Needs | None = None,
+        survey: Survey | None = None,
         default: bool = False,
         conformance: Conformance = DEFAULT_CONFORMANCE,
     ) -> None:
@@ -204,6 +224,8 @@ class Registrar(ABC):
             describe: returns its info for given options, without torch or reading images.
             weights: all weight files that it may need.
             needs: which of these it needs with given options; all of them by default.
+            survey: for data sets of files: looks at these, without torch; modules that it needs are
+                imported when it is called.
             default: for observers: whether it is used in runs whose recipe names no observer; for
                 scores: whether it is used if `[evaluate]` names no scores.
             conformance: how it is tested.

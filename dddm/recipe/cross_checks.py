@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dddm.errors import DataError, EnvironmentProblem
 from dddm.interfaces.info import (
     BackboneInfo,
     DatasetInfo,
@@ -14,6 +15,7 @@ from dddm.interfaces.info import (
 )
 from dddm.interfaces.plugin import Info, Kind, RecipeContext
 from dddm.recipe.layout import DURATIONS
+from dddm.recipe.left_out import info_of
 from dddm.recipe.locate import Path
 from dddm.recipe.model import (
     ComponentConfig,
@@ -26,6 +28,7 @@ from dddm.recipe.model import (
 )
 from dddm.recipe.reader import Reader
 from dddm.recipe.sampler_fit import misfits
+from dddm.support.weights import find_weights
 
 Finding = tuple[Path, str, str]
 """The path of a value, what is wrong with it, and what to do."""
@@ -50,7 +53,9 @@ def check_together(
     """
     components = dict(reader.components)
     data, objective = components.get(("data",)), components.get(("objective",))
-    images = None if data is None else reader.ask(("data",), data.info, DatasetInfo)
+    images = None if data is None else info_of(reader, ("data",), data)
+    if reader.surveys.every:
+        _look_at_files(reader)
     needs = None if objective is None else needs_of(reader, objective)
     rows = 1 if needs is None or needs.sets is None else needs.sets.rows
     found: list[Finding] = []
@@ -72,6 +77,25 @@ def check_together(
     context = RecipeContext(data=images, tables=tables)
     for path, component in reader.components:
         _check_component(reader, component, path=path, context=context)
+
+
+def _look_at_files(reader: Reader) -> None:
+    """Add a problem for each further data set that cannot be read, and for absent weights."""
+    for path, component in reader.components:
+        if component.component.kind is Kind.DATASET and path != ("data",):
+            info_of(reader, path, component)
+        files = reader.ask(path, component.component.weights_for, component.options) or ()
+        for file in files:
+            try:
+                find_weights(file, by_size=True)
+            except (DataError, EnvironmentProblem) as error:
+                reader.add_problem(
+                    error.what,
+                    path=(*path, "use"),
+                    remedy=error.remedy,
+                    of_data=True,
+                    at_value=True,
+                )
 
 
 def needs_of(reader: Reader, objective: ComponentConfig) -> ObjectiveInfo | None:
@@ -111,9 +135,6 @@ def _train(train: TrainSettings, *, images: int | None, rows: int) -> Iterator[F
     """`[train]` by itself and with the data: `rows` images form a set that is not divided."""
     batch, parts = train.batch_images, train.accumulation_steps
     set_durations = [name for name in DURATIONS if getattr(train, name) is not None]
-    if not set_durations:
-        remedy = "write one of epochs, steps, images and training_flops"
-        yield ("train",), "[train] does not say how long to train", remedy
     if len(set_durations) > 1:
         first, second = set_durations[:2]
         what = f"{second}: [train] already says how long to train, by {first}"
@@ -200,6 +221,11 @@ def _scores(
                 yield path, what, f'remove "{name}", or use other features'
         for at, (_, settings) in enumerate(sample):
             yield from _enough_images(info, name, settings.images, ("sample", at, "images"))
+        if images is not None and images.train_images < info.fewest_images:
+            what = (
+                f'the score "{name}" compares with {info.fewest_images} training images or more, '
+            )
+            yield path, f"{what}and there are {images.train_images}", f'remove "{name}"'
 
 
 def _has_logits(
@@ -214,7 +240,7 @@ def _has_logits(
     if info.logits is not None:
         return info.logits
     own = next((one for one in features.nested if one.component.kind is Kind.DATASET), None)
-    learned_on = images if own is None else reader.ask(path, own.info, DatasetInfo)
+    learned_on = images if own is None else info_of(reader, path, own)
     return learned_on is None or len(learned_on.classes) > 1
 
 

@@ -31,6 +31,7 @@ from dddm.recipe.layout import (
     SWEEP_KEYS,
     may_name_a_folder,
 )
+from dddm.recipe.left_out import LeftOut, with_name
 from dddm.recipe.locate import Path
 from dddm.recipe.merge import Node, Overrides, apply_overrides, merge_files
 from dddm.recipe.model import (
@@ -46,6 +47,7 @@ from dddm.recipe.model import (
 )
 from dddm.recipe.reader import Reader
 from dddm.recipe.source import Origin, Problem, nearest, refuse
+from dddm.recipe.surveys import Surveys
 from dddm.registry.catalogue import Catalogue
 
 _NAMES: Final = (("evaluate", "features"), ("evaluate", "scores"))
@@ -88,9 +90,15 @@ def read_recipe(
     return checked
 
 
-def check(root: Node, catalogue: Catalogue) -> tuple[Recipe | None, list[Problem]]:
-    """The recipe that tables describe, and everything that is wrong; None only with problems."""
-    reader = Reader(root, catalogue)
+def check(
+    root: Node, catalogue: Catalogue, surveys: Surveys | None = None
+) -> tuple[Recipe | None, list[Problem]]:
+    """The recipe that tables describe, and everything that is wrong; None only with problems.
+
+    Args:
+        surveys: of the files of data sets, shared between the recipes of a sweep.
+    """
+    reader = Reader(with_name(root), catalogue, surveys)
     checked = _check(reader)
     return (None if reader.problems else checked), reader.problems
 
@@ -99,9 +107,13 @@ def _check(reader: Reader) -> Recipe | None:
     _check_top(reader)
     single = _single_components(reader)
     train: TrainSettings | None = None
-    train_table = reader.table("train")
+    absent = reader.incomplete and "train" not in reader.tables
+    train_table = None if absent else reader.table("train")
     if train_table is not None:
-        train = reader.options(TrainSettings, train_table, path=("train",), title="[train]")
+        unchosen = reader.incomplete and "batch_images" not in train_table
+        given = {"batch_images": 1, **train_table} if unchosen else train_table
+        train = reader.options(TrainSettings, given, path=("train",), title="[train]")
+        train = None if unchosen else train
     sample = _sample_tables(reader)
     evaluate = evaluation_of(reader)
     observe = _observers(reader)
@@ -222,15 +234,25 @@ def _check_requirements(reader: Reader) -> None:
 
 def _single_components(reader: Reader) -> dict[str, Any]:
     """The component of each table that holds one, its default if left out; None for none."""
+    data = _single(reader, "data")
+    left_out = LeftOut(reader, data)
+    left_out.fill_objective()
     objective = _single(reader, "objective")
     needs = None if objective is None else needs_of(reader, objective)
+    if needs is not None and objective is not None:
+        left_out.fill(needs, objective=objective.component.name)
+    else:
+        reader.incomplete = True
     if needs is not None:
         unused = set(_unused(reader, needs))
     else:  # it cannot be known which of these tables it would use
         unused = {"targets", "metric"} - reader.tables.keys()
-    others = [name for name in COMPONENT_TABLES if name != "objective"]
+    if reader.incomplete:
+        unused |= COMPONENT_TABLES.keys() - reader.tables.keys()
+    others = [name for name in COMPONENT_TABLES if name not in {"data", "objective"}]
     return {
         "objective": objective,
+        "data": data,
         **{name: None if name in unused else _single(reader, name) for name in others},
     }
 

@@ -11,6 +11,7 @@ from dddm.recipe.locate import Path
 from dddm.recipe.merge import Node
 from dddm.recipe.model import ComponentConfig
 from dddm.recipe.source import Problem, nearest
+from dddm.recipe.surveys import Surveys
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.option_types import check_bounds, convert, describe_type, not_none
 
@@ -26,15 +27,19 @@ class Reader:
         tables: as plain values.
         problems: found so far.
         components: read so far, with the paths of their tables.
+        surveys: of the files of data sets.
         missing: normalised names of required packages that are not installed.
+        incomplete: whether tables may be missing that could not be chosen because of a problem.
     """
 
-    def __init__(self, root: Node, catalogue: Catalogue) -> None:
+    def __init__(self, root: Node, catalogue: Catalogue, surveys: Surveys | None = None) -> None:
         self.replace(root)
         self.catalogue = catalogue
+        self.surveys = surveys or Surveys()
         self.problems: list[Problem] = []
         self.components: list[tuple[Path, ComponentConfig]] = []
         self.missing: set[str] = set()
+        self.incomplete = False
 
     def replace(self, root: Node) -> None:
         """Continue with other tables: those that a preset is merged into."""
@@ -48,6 +53,7 @@ class Reader:
         path: Path,
         remedy: str | None = None,
         of_plugin: bool = False,
+        of_data: bool = False,
         at_value: bool = False,
     ) -> None:
         """Add a problem with what is at `path`, or with the table around it if nothing is."""
@@ -58,6 +64,7 @@ class Reader:
                 remedy=remedy,
                 origin=node.origin,
                 of_plugin=of_plugin,
+                of_data=of_data,
                 at_value=at_value and (found or not isinstance(node.value, dict)),
             )
         )

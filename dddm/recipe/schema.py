@@ -81,7 +81,7 @@ class _Builder:
         keys: Schema = {
             "format": {"description": "The format of recipes.", "const": FORMAT},
             "name": {
-                "description": "Also the name of the run's folder.",
+                "description": "Also the name of the run's folder; by default that of the file.",
                 "type": "string",
                 "examples": ["my-digits"],
                 "pattern": _NAME,
@@ -192,9 +192,11 @@ class _Builder:
 
     def _required_tables(self) -> Schema:
         """What a recipe must contain that extends no other."""
-        required = [name for name in COMPONENT_TABLES if name not in {*DEFAULTS, *OPTIONAL}]
+        # What else is left out is chosen, which needs no `use`.
         tables: Schema = {
-            name: self._needs(COMPONENT_TABLES[name]) for name in (*required, *DEFAULTS)
+            name: self._needs(kind, use=name == "data")
+            for name, kind in COMPONENT_TABLES.items()
+            if name not in OPTIONAL
         }
         for name, default in DEFAULTS.items():
             # Without `use`, the options are those of the default component.
@@ -205,20 +207,12 @@ class _Builder:
                 cases = [*cases, {"if": {"not": {"required": ["use"]}}, "then": own}]
             tables[name] = {"allOf": cases} if cases else {}
         return {
-            # Some objectives use no metric: `dddm check` knows which.
-            "required": [
-                "format", "name", *(name for name in required if name != "metric"), "train",
-            ],
+            "required": ["format", "data"],
             "properties": {
                 **tables,
-                "train": {
-                    "required": _required(TrainSettings),
-                    "anyOf": [{"required": [name]} for name in DURATIONS],
-                },
                 "evaluate": {
                     "if": {"not": {"required": ["preset"]}},
                     "then": {
-                        "required": ["features"],
                         "properties": {
                             "features": {
                                 "if": {"type": "object"},
@@ -229,16 +223,17 @@ class _Builder:
                     },
                 },
             },
-        }  # fmt: skip
+        }
 
-    def _needs(self, kind: Kind) -> Schema:
+    def _needs(self, kind: Kind, *, use: bool = True) -> Schema:
         """`use`, and the required options of the component that is used."""
         cases = [
             {"if": self._uses(one), "then": {"required": _required(one.options)}}
             for one in self.catalogue.components(kind)
             if _required(one.options)
         ]
-        return {"required": ["use"], **({"allOf": cases} if cases else {})}
+        required = {"required": ["use"]} if use else {}
+        return {**required, **({"allOf": cases} if cases else {})}
 
     def _names_or_tables(self, kind: Kind) -> Schema:
         return {

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn, final
 
 from attrs import define, field, frozen
 
-from dddm.errors import PluginError, RecipeError
+from dddm.errors import DataError, PluginError, RecipeError
 from dddm.recipe.locate import Path, Place, line_and_column, locate
 from dddm.support.files import is_folder, read_file
 
@@ -235,6 +235,7 @@ class Problem:
 
     Attributes:
         of_plugin: whether a plugin is missing or broken, rather than the recipe.
+        of_data: whether images or weights are missing or wrong, rather than the recipe.
         at_value: whether the value is wrong rather than the key.
     """
 
@@ -242,6 +243,7 @@ class Problem:
     remedy: str | None = None
     origin: Origin
     of_plugin: bool = False
+    of_data: bool = False
     at_value: bool = False
 
     @property
@@ -274,6 +276,7 @@ def refuse(problems: Sequence[Problem]) -> NoReturn:
 
     Raises:
         PluginError: if plugins alone are at fault.
+        DataError: if images or weights alone are.
         RecipeError: otherwise.
     """
     in_order = sorted(problems, key=lambda problem: problem.position or (0, 0))
@@ -282,7 +285,11 @@ def refuse(problems: Sequence[Problem]) -> NoReturn:
     if count_more := len(in_order) - len(shown):
         shown.append(f"and {count_more:,} more")
     message = f"the recipe has {count}\n\n" + "\n\n".join(shown)
-    raise (PluginError if all(one.of_plugin for one in problems) else RecipeError)(message)
+    if all(one.of_plugin for one in problems):
+        raise PluginError(message)
+    if all(one.of_data for one in problems):
+        raise DataError(message)
+    raise RecipeError(message)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

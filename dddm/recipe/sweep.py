@@ -21,6 +21,7 @@ from attrs import Factory, evolve, frozen
 
 from dddm.errors import UsageError
 from dddm.recipe.layout import SEEDS, SWEEP_KEYS, may_name_a_folder
+from dddm.recipe.left_out import with_name
 from dddm.recipe.merge import (
     Node,
     Override,
@@ -33,6 +34,7 @@ from dddm.recipe.merge import (
 from dddm.recipe.model import Recipe
 from dddm.recipe.read import check
 from dddm.recipe.source import Origin, Problem, nearest, refuse
+from dddm.recipe.surveys import Surveys
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
 
@@ -115,7 +117,11 @@ class Sweep:
 
 
 def read_recipe_or_sweep(
-    recipe: str | FilePath | Node, *, overrides: Overrides = (), catalogue: Catalogue
+    recipe: str | FilePath | Node,
+    *,
+    overrides: Overrides = (),
+    catalogue: Catalogue,
+    surveys: Surveys | None = None,
 ) -> Recipe | Sweep:
     """Read, merge and check a recipe with every entry of its sweep, if it has one.
 
@@ -124,20 +130,24 @@ def read_recipe_or_sweep(
         overrides: they hold for every entry, except those that change one of them, such as
             `sweep.0.metric.c=0.1`.
         catalogue: the components that it may use.
+        surveys: what looks at the files of data sets; by default only where it must.
 
     Raises:
         RecipeError: with everything that is wrong, each with its position.
         PluginError: if plugins alone are at fault.
+        DataError: if images or weights alone are.
     """
     written = as_overrides(overrides)
     to_sweep = [one for one in written if _changes_sweep(one)]
     to_all = [one for one in written if not _changes_sweep(one)]
     merged = recipe if isinstance(recipe, Node) else merge_files(recipe)
     whole, problems = apply_overrides(merged, to_sweep)
+    whole = with_name(whole)
     base, more = apply_overrides(whole.without(*SWEEP_KEYS), to_all)
     if problems or more:
         refuse([*problems, *more])
-    checked, problems = check(base, catalogue)
+    surveys = surveys or Surveys()
+    checked, problems = check(base, catalogue, surveys)
     sweep = whole.table.get(_KEY)
     if sweep is None or sweep.value == []:
         if sweep is None and _TRAINING_SEEDS in whole.table:
@@ -155,7 +165,12 @@ def read_recipe_or_sweep(
     if seeds:
         problems += _overridden_seeds(to_all)
     found, entries = _read_entries(
-        whole, overrides=to_all, catalogue=catalogue, known=problems, seeds=seeds
+        whole,
+        overrides=to_all,
+        catalogue=catalogue,
+        known=problems,
+        seeds=seeds,
+        surveys=surveys,
     )
     problems += found
     if problems or checked is None:
@@ -270,6 +285,7 @@ def _read_entries(
     catalogue: Catalogue,
     known: Sequence[Problem],
     seeds: Sequence[Node],
+    surveys: Surveys,
 ) -> tuple[list[Problem], tuple[Entry, ...]]:
     """All entries, and what is wrong with them except for the known problems of the base."""
     sweep = whole.table[_KEY]
@@ -293,7 +309,7 @@ def _read_entries(
         merged = evolve(merge(base, changes), origin=base.origin)
         merged, found = apply_overrides(merged, overrides)
         merged = _extend_name(merged, name, origin=node.table.get("name", node).origin)
-        recipe, found = (None, found) if found else check(merged, catalogue)
+        recipe, found = (None, found) if found else check(merged, catalogue, surveys)
         for problem in found:
             if problem not in known:
                 names_by_problem.setdefault(problem, []).append(name)
@@ -302,7 +318,8 @@ def _read_entries(
         entry = Entry(name=name, changes=changes.plain(), recipe=recipe)
         if seeds:
             entry = evolve(
-                entry, runs=tuple(_with_seed(merged, seed, name, catalogue) for seed in seeds)
+                entry,
+                runs=tuple(_with_seed(merged, seed, name, catalogue, surveys) for seed in seeds),
             )
         entries.append(entry)
     for problem, names in names_by_problem.items():
@@ -354,11 +371,15 @@ def _extend_name(recipe: Node, name: str, *, origin: Origin) -> Node:
     return evolve(recipe, value={**recipe.table, "name": Node(f"{before}-{name}", origin)})
 
 
-def _with_seed(entry: Node, seed: Node, name: str, catalogue: Catalogue) -> EntryRun:
+def _with_seed(
+    entry: Node, seed: Node, name: str, catalogue: Catalogue, surveys: Surveys
+) -> EntryRun:
     """A run of a valid entry with a valid seed."""
     folder = f"seed-{seed.value}"
     seeded = _extend_name(entry, folder, origin=seed.origin)
-    recipe, problems = check(evolve(seeded, value={**seeded.table, "seed": seed}), catalogue)
+    recipe, problems = check(
+        evolve(seeded, value={**seeded.table, "seed": seed}), catalogue, surveys
+    )
     if recipe is None:
         refuse(problems)
     return EntryRun(name=f"{name}/{folder}", recipe=recipe, seed=seed.value)

@@ -5,6 +5,7 @@ from typing import Any
 
 import tomli_w
 
+from dddm.recipe.locate import locate
 from dddm.recipe.model import Recipe
 from dddm.recipe.sweep import Entry
 
@@ -26,6 +27,17 @@ def to_toml(
             **({"sweep": sweep} if sweep else {}),
         }
     )
+
+
+def with_reasons(text: str, recipe: Recipe) -> str:
+    """The text of `to_toml`, with a comment at each value that was chosen, which says why."""
+    lines = text.split("\n")
+    for path, place in locate(text).items():
+        origin = recipe.origins.get(".".join(map(str, path)), "default")
+        line = text.count("\n", 0, place.key_start)
+        if origin.startswith("default") and origin != "default" and "  # " not in lines[line]:
+            lines[line] += f"  # {origin}"
+    return "\n".join(lines)
 
 
 def sweep_to_lines(

@@ -16,9 +16,11 @@ from dddm.interfaces.plugin import (
     DEFAULT_CONFORMANCE,
     Check,
     Conformance,
+    DataSurvey,
     Describe,
     Kind,
     Needs,
+    Survey,
     WeightFile,
 )
 from dddm.registry.tracebacks import line_in_package, summarize, top_package
@@ -55,6 +57,7 @@ class Component:
     describe: Describe | None = None
     weights: tuple[WeightFile, ...] = ()
     needs: Needs | None = None
+    survey: Survey | None = None
     default: bool = False
     conformance: Conformance = field(default=DEFAULT_CONFORMANCE, eq=False)
 
@@ -118,6 +121,22 @@ class Component:
                 remedy=f"report this to the authors of {self.package}",
             )
         return said
+
+    def look(self, options: Any) -> DataSurvey | None:
+        """What its `survey` finds; None where it has none.
+
+        Raises:
+            PluginError: if `survey` fails.
+        """
+        if self.survey is None:
+            return None
+        try:
+            return self.survey(options)
+        except Exception as error:
+            raise PluginError(
+                f"{self.id} failed to look at its files: {summarize(error)}",
+                remedy=f"report this to the authors of {self.package}",
+            ) from error
 
     def load(self) -> Any:
         """Import and return the component's class.

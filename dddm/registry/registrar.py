@@ -20,6 +20,7 @@ from dddm.interfaces.plugin import (
     NestedComponent,
     NoOptions,
     Registrar,
+    Survey,
     WeightFile,
 )
 from dddm.registry.component import Component
@@ -60,6 +61,7 @@ class PluginRegistrar(Registrar):
         describe: Describe | None = None,
         weights: Iterable[WeightFile] = (),
         needs: Needs | None = None,
+        survey: Survey | None = None,
         default: bool = False,
         conformance: Conformance = DEFAULT_CONFORMANCE,
     ) -> None:
@@ -78,7 +80,9 @@ class PluginRegistrar(Registrar):
             raise self._malformed(
                 f"the summary of {name} is not one line of text", "describe it in one line"
             )
-        for called, word in ((check, "check"), (describe, "describe"), (needs, "needs")):
+        for called, word in (
+            (check, "check"), (describe, "describe"), (needs, "needs"), (survey, "survey"),
+        ):  # fmt: skip
             if called is not None and not callable(called):
                 raise self._malformed(
                     f"the {word} of {name} is {called!r}, not a function",
@@ -117,6 +121,7 @@ class PluginRegistrar(Registrar):
                 describe=describe,
                 weights=weights,
                 needs=needs,
+                survey=survey,
                 default=default,
                 conformance=conformance,
             )

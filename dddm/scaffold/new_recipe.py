@@ -1,7 +1,7 @@
 """Write a recipe for images that were looked at: the second half of `dddm init`.
 
-Settings are those of the recipes `arena_…`, of networks that train in an hour on one core;
-docs/objectives.md says which of them were measured, and on what:
+Settings are those of `dddm.recipe.choices`, which a recipe that leaves tables out gets too, here
+with the width and the length that this machine allows:
 
 | Goal | Objective |
 | --- | --- |
@@ -10,9 +10,8 @@ docs/objectives.md says which of them were measured, and on what:
 | paper | directly denoising as printed, with Pseudo-Huber, which needs no file, for Pseudo-LPIPS |
 """
 
-import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, final
 
@@ -20,7 +19,10 @@ import torch
 from attrs import evolve, frozen
 
 from dddm.errors import DataError, UsageError
+from dddm.interfaces.info import ObjectiveInfo
 from dddm.interfaces.plugin import Kind
+from dddm.recipe import choices
+from dddm.recipe.choices import Images
 from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_component, read_recipe
 from dddm.recipe.write import inline
@@ -37,13 +39,8 @@ Goal = Literal["speed", "quality", "paper"]
 
 _GIB: Final = 1 << 30
 _LITTLE_MEMORY: Final = 2 * _GIB
-_LARGE: Final = 32
-_MEDIUM: Final = 16
-_SETS_OF_IMAGES: Final = 128
-_MOST_REAL: Final = 128
-_MOST_BATCH: Final = 64
-_LEARNED_IMAGES: Final = 250_000
-"""Images that features are learned on, in all passes together."""
+_PATH: Final = ("schedule", "parametrization")
+_PRINTED_SAMPLES: Final = [{"use": "fixed-time", "steps": [1, 2, 10, 100], "images": 500}]
 _FEWEST_STEPS: Final = 20
 
 
@@ -125,24 +122,27 @@ def recipe_lines(
     Raises:
         DataError: if the images are too small for a network that halves them.
     """
-    side = min(images.facts.shape.height, images.facts.shape.width)
-    rate = 1e-3 if side >= _LARGE or goal == "paper" else 2e-3
     wants = {
         "speed": "images in one step",
         "quality": "the best images, in ten steps or more",
         "paper": "DDDM as printed",
     }[goal]
-    falling = {"use": "steps", "rate": rate, "drops": [0.7], "factor": 0.25}
-    train, objective = _train(images, goal=goal, budget=budget)
+    method = _objective(images.chosen, goal)
+    needs = _needs_of(method, catalogue)
+    rate = {"rate": 1e-3} if goal == "paper" else choices.learning_rate(images.chosen)
     top: dict[str, Any] = {
         "format": 2,
         "name": images.name,
-        **objective,
-        "backbone": _backbone(images, goal=goal, device=device),
-        "learning_rate": {"rate": rate} if goal == "paper" else falling,
-        "sample": [_sampler(goal)],
+        "objective": method,
+        "schedule": {"use": "vp", "timesteps": 1000},
+        **{name: needs.usual[name] for name in _PATH if name in needs.usual},
+        **({"metric": choices.pseudo_huber(images.chosen)} if needs.metric else {}),
+        "backbone": _backbone(images, goal=goal, needs=needs, device=device),
+        "learning_rate": rate,
+        "sample": _PRINTED_SAMPLES if goal == "paper" else needs.usual["sample"],
         "evaluate": {"scores": ["fd", "nearest"], "features": _features(images, catalogue)},
     }
+    train = _train(images.chosen, goal=goal, needs=needs, budget=budget)
     return [
         f"# {'; '.join(images.remarks)}.  For {wants}.",
         *_keys({name: (value, "") for name, value in top.items()}),
@@ -157,135 +157,54 @@ def recipe_lines(
 
 def _keys(values: Any) -> Iterator[str]:
     for name, (value, comment) in values.items():
-        line = f"{name} = {inline(value)}"
+        line = f"{name} = {inline(value)}".replace('"dddm:', '"')
         yield f"{line.ljust(23)} # {comment}" if comment else line
 
 
-def _train(
-    images: OwnImages, *, goal: Goal, budget: Budget
-) -> tuple[dict[str, tuple[Any, str]], dict[str, Any]]:
-    """`[train]`, and the tables of the objective and its path, whose sets the batch must fit."""
-    facts = images.facts
-    lasts = f"about {budget.in_words} on this machine; more steps are better"
+def _objective(images: Images, goal: Goal) -> dict[str, Any]:
     if goal == "speed":
-        objective = _drifting(images)
-        rows = objective["rows"]
-        batch = rows * max(1, min(_SETS_OF_IMAGES, facts.train_images) // rows)
-        tables = {
-            "objective": objective,
-            "schedule": {"use": "vp", "timesteps": 1000},
-            "parametrization": {"use": "v-prediction"},
-        }
-    else:
-        batch = 1 << (min(_MOST_BATCH, facts.train_images).bit_length() - 1)
-        c = float(f"{0.00054 * math.sqrt(facts.shape.values):.2g}")
-        tables = (
-            {"objective": {"use": "flow-matching"}, "schedule": {"use": "linear"}}
-            if goal == "quality"
-            else {
-                "objective": {"use": "directly-denoising"},
-                "schedule": {"use": "vp", "timesteps": 1000},
-                "metric": {"use": "pseudo-huber", "c": c},
-            }
-        )
-    clip = {} if goal == "paper" else {"gradient_clip": (5.0, "")}
-    return {
-        "steps": (budget.steps, lasts),
-        "batch_images": (batch, ""),
-        **clip,
-        "ema_warmup": (True, "the average forgets the first weights"),
-        "checkpoint_every_epochs": (budget.every_epochs, ""),
-        "sample_every_epochs": (budget.every_epochs, ""),
-        "diagnose_every_epochs": (budget.every_epochs, ""),
-    }, tables
+        return choices.drifting(images)
+    return {"use": "flow-matching" if goal == "quality" else "directly-denoising"}
 
 
-def _drifting(images: OwnImages) -> dict[str, Any]:
-    """Sets as large as the smallest class allows; kernels by the size of images."""
-    rows = 1 << (
-        max(2, min(64 if not images.uses_classes else 32, images.fewest // 4)).bit_length() - 1
-    )
-    real = min(_MOST_REAL, images.fewest - rows)
-    shape = images.facts.shape
-    side = min(shape.height, shape.width)
-    sets = {"use": "drifting", "rows": rows, "real": real}
-    if side < _MEDIUM:
-        return sets
-    learned = {"features": _learned(images)}
-    if shape.channels == 1:
-        kernels = {"pixels": 0.2, "pixel_windows": [2], "patches": 0.1, "patch_sizes": [5],
-                   "random": 0.0, "statistics": 0.2, "features_weight": 0.5}  # fmt: skip
-    else:
-        kernels = {"temperatures": [0.02, 0.05, 0.2], "pixels": 0.1, "pixel_windows": [4],
-                   "patches": 0.05, "random": 0.0, "statistics": 0.1,
-                   "features_weight": 0.75}  # fmt: skip
-    return {**sets, **kernels, **learned}
+def _needs_of(objective: Mapping[str, Any], catalogue: Catalogue) -> ObjectiveInfo:
+    options = [f"{key}={inline(value)}" for key, value in objective.items() if key != "use"]
+    config = read_component(Kind.OBJECTIVE, objective["use"], options=options, catalogue=catalogue)
+    return config.info(ObjectiveInfo) or ObjectiveInfo()
 
 
-def _backbone(images: OwnImages, *, goal: Goal, device: torch.device) -> dict[str, Any]:
-    """A U-Net whose lowest maps are a few pixels wide, as wide as this machine allows."""
-    shape = images.facts.shape
-    side = min(shape.height, shape.width)
-    halvings = min((n & -n).bit_length() - 1 for n in (shape.height, shape.width))
-    if side >= _LARGE:
-        channels, multipliers = 32, [1, 2, 2, 2]
-    elif side >= _MEDIUM:
-        channels, multipliers = (16 if shape.channels == 1 else 32), [1, 2, 4]
-    else:
-        channels, multipliers = 32, [1, 2]
-    multipliers = multipliers[: halvings + 1]
-    heights = [shape.height >> stage for stage in range(len(multipliers))]
-    attention = [height for height in heights[1:] if height <= _MEDIUM][-2:] or heights[-1:]
-    if side >= _MEDIUM and heights[-1] > _MEDIUM:
-        raise DataError(
-            f"images of {shape.height}×{shape.width} pixels cannot be halved often enough",
-            where="the size of the images",
-            remedy="use --size 32, or crop them to a multiple of 8 where they are in an .npz file",
-        )
+def _train(
+    images: Images, *, goal: Goal, needs: ObjectiveInfo, budget: Budget
+) -> dict[str, tuple[Any, str]]:
+    table = choices.train(images, needs=needs, steps=budget.steps)
+    if goal == "paper":
+        del table["gradient_clip"]
+    comments = {
+        "steps": f"about {budget.in_words} on this machine; more steps are better",
+        "ema_warmup": "the average forgets the first weights",
+    }
+    return {key: (value, comments.get(key, "")) for key, value in table.items()}
+
+
+def _backbone(
+    images: OwnImages, *, goal: Goal, needs: ObjectiveInfo, device: torch.device
+) -> dict[str, Any]:
+    """As wide as this machine allows."""
+    chosen = images.chosen if goal != "paper" else evolve(images.chosen, uses_classes=False)
+    table = choices.backbone(chosen, needs=needs)
     memory = free_memory()
     if device.type == "cuda":
-        channels *= 2
+        table["channels"] *= 2
     elif memory is not None and memory < _LITTLE_MEMORY:
-        channels = 16
-    table = {
-        "use": "adm",
-        "channels": channels,
-        "multipliers": multipliers,
-        "blocks": 1,
-        "attention": attention,
-    }
-    if goal != "paper":
-        table |= {"estimate": "none"}
-        if images.uses_classes:
-            table |= {"classes": True}
+        table["channels"] = 16
     return table
-
-
-def _sampler(goal: Goal) -> dict[str, Any]:
-    name, steps = {
-        "speed": ("fixed-time", [1]),
-        "quality": ("heun", [5, 10]),
-        "paper": ("fixed-time", [1, 2, 10, 100]),
-    }[goal]
-    return {"use": name, "steps": steps, "images": 500}
 
 
 def _features(images: OwnImages, catalogue: Catalogue) -> Any:
     """What scores compare in: a published network only where it fits and its file is here."""
-    shape = images.facts.shape
-    if images.options["use"][0] == "digits":
-        return "digits-classifier"
-    if shape.as_tuple == (3, 32, 32) and _has_weights("resnet20", catalogue):
+    if images.facts.shape.as_tuple == (3, 32, 32) and _has_weights("resnet20", catalogue):
         return "resnet20"
-    if min(shape.height, shape.width) < 8:  # noqa: PLR2004 - what `learned` accepts
-        return "pixels"
-    return _learned(images)
-
-
-def _learned(images: OwnImages) -> dict[str, Any]:
-    """Features that are learned on these images; fewer images are seen more often."""
-    passes = max(5, min(30, _LEARNED_IMAGES // images.facts.train_images))
-    return {"use": "learned", "epochs": passes}
+    return choices.features(images.chosen, data={"use": images.options["use"][0]})
 
 
 def _has_weights(name: str, catalogue: Catalogue) -> bool:

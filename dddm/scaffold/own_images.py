@@ -19,15 +19,13 @@ from dddm.interfaces.data_report import DataReport, ProgressCallback
 from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.interfaces.plugin import Kind
+from dddm.recipe.choices import FEWEST_IMAGES, Images, usable_classes
+from dddm.recipe.left_out import folder_name
 from dddm.recipe.read import read_component
 from dddm.recipe.write import inline
 from dddm.registry.catalogue import Catalogue
 from dddm.support.quantities import counted
 
-FEWEST_IMAGES: Final = 20
-"""From fewer nothing is learned, and nothing could be held out."""
-_FEWEST_OF_CLASS: Final = 20
-_MOST_CLASSES: Final = 1000
 _SIZES: Final = (8, 16, 24, 28, 32, 48, 64, 96, 128)
 """Sides that a network can halve."""
 _HALVED: Final = 4
@@ -62,6 +60,11 @@ class OwnImages:
     fewest: int
     uses_classes: bool
     remarks: tuple[str, ...]
+
+    @property
+    def chosen(self) -> Images:
+        """As what a recipe says depends on them."""
+        return Images(info=self.facts, fewest=self.fewest, uses_classes=self.uses_classes)
 
 
 def look_at(
@@ -117,7 +120,7 @@ def _installed(source: str, *, catalogue: Catalogue, progress: ShowProgress) -> 
         else dict(zip(split.classes, torch.bincount(labels_N).tolist(), strict=False))
     )
     facts = DatasetInfo(shape=split.shape, train_images=len(split), classes=split.classes)
-    uses = usable_classes(counts)
+    uses = usable_classes([*counts.values()])
     return OwnImages(
         name=f"my-{source}",
         options={"use": (source, "")},
@@ -126,11 +129,6 @@ def _installed(source: str, *, catalogue: Catalogue, progress: ShowProgress) -> 
         uses_classes=uses,
         remarks=(f"{len(split):,} images of {split.shape} (channels×height×width)",),
     )
-
-
-def usable_classes(counts: Mapping[str, int]) -> bool:
-    """Whether classes can be learned: there are several, and each has enough images."""
-    return 1 < len(counts) <= _MOST_CLASSES and min(counts.values()) >= _FEWEST_OF_CLASS
 
 
 @final
@@ -231,7 +229,7 @@ class _Looker:
     def _held_out(self, report: DataReport, *, remarks: list[str]) -> OwnImages:
         train = report.splits["train"]
         counts = dict(train.classes)
-        uses = usable_classes(counts)
+        uses = usable_classes([*counts.values()])
         if counts and not uses and "classes" not in self._options:
             why = counted(len(counts), "class", "classes")
             why += f", the smallest of {min(counts.values()):,}"
@@ -253,7 +251,7 @@ class _Looker:
             least = min(counts.values())
             fewest = least - -(-held_out * least // train.images)
         return OwnImages(
-            name=_name(self._where),
+            name=folder_name(Path(self._where).expanduser().resolve().stem),
             options=self._options,
             facts=DatasetInfo(
                 shape=shape,
@@ -264,12 +262,6 @@ class _Looker:
             uses_classes=uses,
             remarks=tuple(remarks),
         )
-
-
-def _name(path: str) -> str:
-    stem = Path(path).expanduser().resolve().stem
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem)
-    return kept.strip("._-")[:100] or "images"
 
 
 def _noted(report: DataReport, note: str) -> int:

@@ -10,6 +10,7 @@ from dddm_datasets.options import (
     describe_digits,
     describe_imagenet64,
     describe_packed,
+    survey_of,
 )
 
 
@@ -28,6 +29,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_datasets.file_backed:cifar10",
         options=Cifar10Options,
         summary="CIFAR-10's 60,000 photographs, 32×32, from its canonical python batches.",
+        survey=survey_of("cifar10"),
         describe=describe_cifar10,
     )
     registrar.add(
@@ -37,6 +39,7 @@ def dddm_register(registrar: Registrar) -> None:
         options=ImageNet64Options,
         summary="ImageNet 64×64, 1,281,167 photographs of 1000 classes, from its official npz "
         "batches.",
+        survey=survey_of("imagenet64"),
         describe=describe_imagenet64,
     )
     registrar.add(
@@ -45,6 +48,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_datasets.file_backed:folder",
         options=ImageFilesOptions,
         summary="A folder of images (png, jpeg, webp, bmp, gif, tiff); classes from its folders.",
+        survey=survey_of("folder"),
         describe=describe_packed,
         conformance=Conformance(examples=({"path": "images"},)),
     )
@@ -54,6 +58,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_datasets.file_backed:zip_archive",
         options=ImageFilesOptions,
         summary="Images in a zip archive, read without unpacking.",
+        survey=survey_of("zip"),
         describe=describe_packed,
         conformance=Conformance(examples=({"path": "images.zip"},)),
     )
@@ -63,6 +68,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_datasets.file_backed:npz",
         options=NpzOptions,
         summary="An .npz file of uint8 images, with labels or without.",
+        survey=survey_of("npz"),
         describe=describe_packed,
         conformance=Conformance(examples=({"path": "images.npz"},)),
     )

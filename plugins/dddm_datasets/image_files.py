@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from posixpath import splitext
 from typing import Any, Final, final
 
 from attrs import frozen
@@ -44,7 +45,7 @@ class Listing:
             DataError: if the name of one is not UTF-8, which neither recipes nor reports can hold.
         """
         every = sorted(files)
-        images = [file for file in every if PurePosixPath(file[0]).suffix.lower() in SUFFIXES]
+        images = [file for file in every if splitext(file[0])[1].lower() in SUFFIXES]
         for name, _ in images:
             if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
                 raise DataError(

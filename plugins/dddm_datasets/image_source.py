@@ -123,7 +123,28 @@ class ImageSource(PackSource):
             splits={split: len(files.names) for split, files in layout.splits.items()},
             chunks=chunks,
             notes={note: count for note, count in notes.items() if count},
+            class_images=tuple(
+                np.bincount(layout.splits["train"].labels, minlength=len(layout.classes)).tolist()
+            )
+            if layout.classes
+            else (),
         )
+
+    def look(self, plan: PackPlan) -> Iterator[Problem]:
+        """Sizes that differ, where nothing is resized, by the headers of some images."""
+        names = [name for chunk in plan.chunks for name in chunk.payload.names]
+        sizes = self._sizes(names[:: max(1, len(names) // _SAMPLED_HEADERS)])
+        if not sizes:
+            yield Problem(
+                what=f"none of {len(names):,} images can be read, for example {names[0]}",
+                where=str(self.files.path),
+                remedy="correct data.path, or get the images again",
+            )
+        if len(sizes) > 1 and self.options.size is None:
+            error = self._sizes_differ(sizes, plan)
+            yield Problem(
+                what=error.what, where=str(error.where), remedy=error.remedy, wrong_size=True
+            )
 
     def decode(self, chunk: Chunk) -> Iterator[DecodedImages | Problem | LeftOut]:
         files: _Files = chunk.payload
@@ -196,6 +217,11 @@ class ImageSource(PackSource):
                 + "; `dddm data check RECIPE` lists all such files",
             )
         sizes = self._sizes([name for chunk in plan.chunks for name in chunk.payload.names])
+        return self._sizes_differ(sizes, plan)
+
+    def _sizes_differ(
+        self, sizes: Mapping[tuple[int, int], Sequence[str]], plan: PackPlan
+    ) -> DataError:
         common = sorted(sizes.items(), key=lambda size: -len(size[1]))
         examples = "; ".join(
             f"{len(names):,} of {height}×{width}, such as {names[0]}"

@@ -108,7 +108,17 @@ class NpzSource(PackSource):
             chunks.append(Chunk(images=held_out.images, payload=(held_out, rows)))
             splits["held-out"] = held_out.images
         classes = tuple(str(k) for k in range(highest + 1))
-        return PackPlan(shape=train.shape, classes=classes, splits=splits, chunks=chunks)
+        label_N = labels[0]
+        counts = (
+            () if label_N is None else np.bincount(label_N[index["train"]], minlength=len(classes))
+        )
+        return PackPlan(
+            shape=train.shape,
+            classes=classes,
+            splits=splits,
+            chunks=chunks,
+            class_images=tuple(map(int, counts)),
+        )
 
     def decode(self, chunk: Chunk) -> Iterator[DecodedImages | Problem]:
         array, index_by_split = chunk.payload

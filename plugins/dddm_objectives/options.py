@@ -149,6 +149,12 @@ def describe_directly_denoising(options: DirectlyDenoisingOptions) -> ObjectiveI
         estimate="estimate",
         targets=2 if options.guided_mix else 1,
         diagnosis=LEAK,
+        usual={
+            "sample": [
+                {"use": "dddm:fixed-time", "steps": [1, 2, 10], "images": 500},
+                {"use": "dddm:annealed", "steps": [10], "images": 500},
+            ]
+        },
         traceable=not options.guided_mix,  # whose weights are other numbers in every epoch
     )
 
@@ -160,11 +166,24 @@ def _self_conditioned(share: float, **facts: Any) -> ObjectiveInfo:
 
 
 def describe_denoising(options: DenoisingOptions) -> ObjectiveInfo:
-    return _self_conditioned(options.self_conditioning)
+    sigma = options.sigma_data
+    return _self_conditioned(
+        options.self_conditioning,
+        usual={
+            "schedule": {"use": "dddm:karras"},
+            "parametrization": {"use": "dddm:edm", "sigma_data": sigma, "network_time": "arctan"},
+            "metric": {"use": "dddm:l2"},
+            "sample": [{"use": "dddm:heun", "steps": [6, 10], "images": 500}],
+        },
+    )
 
 
 def describe_flow_matching(options: FlowMatchingOptions) -> ObjectiveInfo:
-    return _self_conditioned(options.self_conditioning, metric=False)
+    usual = {
+        "schedule": {"use": "dddm:linear"},
+        "sample": [{"use": "dddm:heun", "steps": [5, 10], "images": 500}],
+    }
+    return _self_conditioned(options.self_conditioning, metric=False, usual=usual)
 
 
 def describe_consistency(options: ConsistencyOptions) -> ObjectiveInfo:
@@ -174,17 +193,44 @@ def describe_consistency(options: ConsistencyOptions) -> ObjectiveInfo:
         average=options.averaged_teacher,
         continuous_time=not grid,
         fewest_times=options.last_steps + 1 if grid else 1,
+        usual={
+            "schedule": {"use": "dddm:karras"},
+            "parametrization": {"use": "dddm:consistency", "network_time": "arctan"},
+            "sample": [
+                {"use": "dddm:consistency", "times": [0.821], "steps": [1, 2], "images": 500}
+            ],
+        },
     )
 
 
 def describe_mean_flow(options: MeanFlowOptions) -> ObjectiveInfo:
     del options
-    return ObjectiveInfo(metric=False, second_time=True, continuous_time=True, derivatives=1.0)
+    return ObjectiveInfo(
+        metric=False,
+        second_time=True,
+        continuous_time=True,
+        derivatives=1.0,
+        usual={
+            "schedule": {"use": "dddm:linear", "times": "logit-normal", "mean": -0.4},
+            # A derivative along 1000 t is a thousand times as large.
+            "parametrization": {"use": "dddm:velocity", "network_time": "unit"},
+            "train": {"gradient_clip": 1.0},
+            "sample": [{"use": "dddm:jump", "steps": [1, 2, 10], "images": 500}],
+        },
+    )
 
 
 def describe_energy_score(options: EnergyScoreOptions) -> ObjectiveInfo:
     return ObjectiveInfo(
-        metric=False, evaluations=float(options.latents), estimate="latent", traceable=True
+        metric=False,
+        evaluations=float(options.latents),
+        estimate="latent",
+        traceable=True,
+        usual={
+            "schedule": {"use": "dddm:karras", "log_mean": 0.0, "log_std": 1.6},
+            "parametrization": {"use": "dddm:edm", "network_time": "arctan"},
+            "sample": [{"use": "dddm:ddim", "steps": [1, 2, 10], "images": 500}],
+        },
     )
 
 

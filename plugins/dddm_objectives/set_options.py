@@ -97,6 +97,10 @@ def describe_drifting(options: DriftingOptions) -> ObjectiveInfo:
         metric=False,
         gradient_features=options.features is not None,
         times="last",
+        usual={
+            "parametrization": {"use": "dddm:v-prediction"},
+            "sample": [{"use": "dddm:fixed-time", "steps": [1], "images": 500}],
+        },
     )
 
 
@@ -116,6 +120,11 @@ def describe_directly_drifting(options: DirectlyDriftingOptions) -> ObjectiveInf
         estimate="estimate",
         gradient_features=options.features is not None,
         times="last",
+        usual={
+            "parametrization": {"use": "dddm:v-prediction"},
+            "backbone": {"estimate": "concatenation"},
+            "sample": [{"use": "dddm:fixed-time", "steps": [1, 2, 10], "images": 500}],
+        },
     )
 
 
@@ -153,15 +162,20 @@ def check_comparison(options: ComparisonOptions, context: RecipeContext) -> Iter
 
 
 def check_sets(context: RecipeContext, *, rows: int, real: int) -> Iterator[Issue]:
-    """There are enough images for a set; which class has how many, only the data themselves say."""
+    """There are enough images for a set, of every class as far as that is known."""
     if context.data is None:
         return
     backbone = context.tables.get("backbone")
     by_class = isinstance(backbone, dict) and backbone.get("classes") is True
-    classes = max(len(context.data.classes), 1) if by_class else 1
-    most = context.data.train_images // classes
+    data = context.data
+    most, which = data.train_images, "the data set has"
+    if by_class and data.class_images:
+        most = min(data.class_images)
+        which = f"the class {data.classes[data.class_images.index(most)]} has"
+    elif by_class and len(data.classes) > 1:
+        most //= len(data.classes)
+        which = "the smallest class has at most"
     if rows + real > most:
-        which = "the smallest class has at most" if classes > 1 else "the data set has"
         yield Issue(
             option="real",
             what=f"sets of {rows} images are compared with {real} others, and {which} {most}",

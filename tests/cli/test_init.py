@@ -17,10 +17,11 @@ from PIL import Image
 
 from dddm.cli.init import init
 from dddm.interfaces.info import DatasetInfo, ImageShape
+from dddm.recipe.choices import usable_classes
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.scaffold.new_recipe import Budget, Goal, recipe_lines
-from dddm.scaffold.own_images import OwnImages, usable_classes
+from dddm.scaffold.own_images import OwnImages
 from dddm.train.build import build_backbone, build_split, plan_batches
 from dddm.train.class_sets import SetPlan
 
@@ -177,7 +178,7 @@ def test_every_choice_fits_the_images(
 ) -> None:
     """The recipe is valid, its network takes images of that size, its sets fit each class."""
     classes = dict(zip("abc", counts, strict=False))
-    uses = usable_classes(classes)
+    uses = usable_classes(counts)
     shape = ImageShape(channels=channels, height=side, width=side)
     array = np.zeros((sum(counts), channels, side, side), np.uint8)
     labels = np.repeat(np.arange(len(counts)), counts)

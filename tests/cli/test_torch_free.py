@@ -29,7 +29,7 @@ def modules_of(*words: str) -> set[str]:
 @pytest.mark.parametrize(
     "words",
     [
-        ["check", "cifar10"],
+        ["check", "cifar10", "--no-data"],
         ["show", "digits", "--origin"],
         ["schema"],
         ["plugins", "show", "adm"],

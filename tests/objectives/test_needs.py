@@ -158,14 +158,6 @@ def test_a_need_that_is_not_met_is_named_with_its_place(
     assert unmet.remedy in message
 
 
-def test_an_objective_that_needs_a_metric_gets_none_by_itself(
-    tmp_path: Path, catalogue: Catalogue
-) -> None:
-    """A recipe without `[metric]` for an objective that uses one is incomplete."""
-    text = recipe_text("plain").replace('[metric]\nuse = "l2"\n', "")
-    assert "the table [metric] is missing" in refused(tmp_path, text, catalogue)
-
-
 def test_features_with_gradient_reach_the_objective(tmp_path: Path, catalogue: Catalogue) -> None:
     """A recipe whose needs are met is read, and trains."""
     folder = run_toy(tmp_path, "features", catalogue=catalogue, steps=2)

@@ -27,6 +27,7 @@ from dddm.interfaces.plugin import (
     NestedComponent,
     NoOptions,
     Registrar,
+    Survey,
     WeightFile,
 )
 from dddm.interfaces.sampler import Sampler
@@ -152,6 +153,7 @@ class Recorder(Registrar):
         describe: Describe | None = None,
         weights: Iterable[WeightFile] = (),
         needs: Needs | None = None,
+        survey: Survey | None = None,
         default: bool = False,
         conformance: Conformance = DEFAULT_CONFORMANCE,
     ) -> None:

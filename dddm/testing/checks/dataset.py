@@ -221,6 +221,13 @@ def described(subject: Subject, found: Mapping[str, Split]) -> None:
         ("classes", tuple(said.classes), tuple(train.classes)),
     ):
         assert described == read, f"describe says {what} {described}, but it is {read}"
+    if said.class_images:
+        every = train.labels(torch.arange(len(train)))
+        assert every is not None, "describe counts images of classes, and there are no labels"
+        counts = torch.bincount(every, minlength=len(train.classes)).tolist()
+        assert list(said.class_images) == counts, (
+            f"describe says class_images {said.class_images}, but they are {counts}"
+        )
 
 
 @DATASET.check(cases=lambda subject: [(subject, subject.make())])
