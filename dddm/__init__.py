@@ -67,8 +67,8 @@ class _CallablePackage(_ModuleType):
 
 
 def __getattr__(name: str) -> _Any:
-    if name == "train":
-        return _import_module("dddm.train")
+    if name in {"errors", "train"}:
+        return _import_module(f"dddm.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module 'dddm' has no attribute {name!r}")
     return getattr(_import_module(_MODULES[name]), name)

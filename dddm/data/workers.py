@@ -7,10 +7,13 @@ work needs.
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, Final, TypeVar, final
 
 from attrs import define
@@ -78,7 +81,8 @@ def map_chunks(
         initargs=(done, stop),
     )
     try:
-        running = {pool.submit(_run_in_worker, work, chunk): n for n, chunk in chunks.items()}
+        with _main_hidden(from_work=work):
+            running = {pool.submit(_run_in_worker, work, chunk): n for n, chunk in chunks.items()}
         while running:
             finished, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
             counter.set(done_before + done.value)
@@ -88,12 +92,27 @@ def map_chunks(
         raise EnvironmentProblem(
             "a worker process ended before its images were done",
             remedy="if memory ran out, use fewer workers (`dddm data pack RECIPE --workers 1`); "
-            'in your own script, call this under `if __name__ == "__main__":`; finished images '
-            "are kept",
+            "finished images are kept",
         ) from error
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _main_hidden(*, from_work: Work[Any]) -> Iterator[None]:
+    """Spawned processes would run the user's script again, from its first line to this call.
+
+    Args:
+        from_work: what they do; if the script itself defines it, they have to run it.
+    """
+    main = sys.modules["__main__"]
+    if getattr(from_work, "func", from_work).__module__ != "__main__":
+        sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 _done: Any = None

@@ -42,6 +42,27 @@ def test_a_killed_worker_is_an_error_of_the_machine() -> None:
     assert "--workers 1" in str(refused.value.remedy)
 
 
+def test_a_script_is_not_run_again_in_workers(tmp_path: Path) -> None:
+    """Also one that does not ask whether it is the main module, as scripts of users do not."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "print('began')\n"
+        "import sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parents[1] / 'toys')!r})\n"
+        "from chunk_work import process_of\n"
+        "from dddm.interfaces.data_report import no_progress\n"
+        "from dddm.data.source import Chunk\n"
+        "from dddm.data.workers import ImageCounter, map_chunks\n"
+        "chunks = {k: Chunk(images=1, payload=None) for k in range(20)}\n"
+        "counter = ImageCounter('', 20, no_progress)\n"
+        "found = dict(map_chunks(process_of, chunks, workers=2, counter=counter))\n"
+        "print(len(found), sys.modules['__main__'].__file__ == __file__)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "began\n20 True\n"
+
+
 def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(

@@ -119,6 +119,7 @@ import sys
 import dddm
 assert "Recipe" in dir(dddm) and "train" in dir(dddm)
 dddm.Recipe.from_file("digits", overrides={"train.epochs": 2})
+assert issubclass(dddm.errors.RecipeError, dddm.errors.DddmError)
 assert "torch" not in sys.modules and "numpy" not in sys.modules
 try:
     dddm.trian
