@@ -38,12 +38,13 @@ from dddm.generate.sample import (
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.parametrization import Parametrization
-from dddm.interfaces.plugin import Kind
+from dddm.interfaces.plugin import Kind, NoOptions
 from dddm.interfaces.sampler import Denoiser, Sampler
 from dddm.interfaces.schedule import Schedule
 from dddm.recipe.build import as_image_shape
-from dddm.recipe.model import Guidance, SampleSpec
+from dddm.recipe.model import ComponentConfig, Guidance, SampleSpec
 from dddm.recipe.read import read_component, read_recipe
+from dddm.registry.component import Component
 from dddm.registry.loader import load_catalogue
 from dddm.support import images as pictures
 from dddm.train.context import RunContext
@@ -179,7 +180,7 @@ class Generator:
         seed: int = 0,
         labels: Sequence[int | str] | Tensor | int | str | None = None,
         noise: Tensor | None = None,
-        sampler: str = "fixed-time",
+        sampler: str | Sampler = "fixed-time",
         options: Mapping[str, Any] | None = None,
         guidance: float | None = None,
         guidance_interval: tuple[float, float] | None = None,
@@ -195,8 +196,8 @@ class Generator:
                 classes in turn.
             noise: (N, C, H, W), N(0, I), from which x_T is made in place of the seed's; the rest,
                 such as the first x̂, stays that of the seed.  See `noise`.
-            sampler: a sampler's name; `fixed-time` is algorithm 2.
-            options: of the sampler.
+            sampler: a sampler's name, or a sampler; `fixed-time` is algorithm 2.
+            options: of the sampler of that name.
             guidance: scale of classifier-free guidance, at least 0; None for none, which is 1.
             guidance_interval: two noise levels s/a; above the first and up to the second samples
                 are guided.  None for all.
@@ -219,7 +220,8 @@ class Generator:
             guidance_interval=guidance_interval,
         )
         seeds = row_noise(seed=seed, shape=self.shape)
-        return self._generate(spec, noise=seeds if noise is None else _given(noise, others=seeds))
+        noises = seeds if noise is None else _given(noise, others=seeds)
+        return self._generate(spec, sampler, noise=noises)
 
     def interpolate(
         self,
@@ -230,7 +232,7 @@ class Generator:
         number: int = 0,
         label: int | str | None = None,
         steps: int = 1,
-        sampler: str = "fixed-time",
+        sampler: str | Sampler = "fixed-time",
         options: Mapping[str, Any] | None = None,
         guidance: float | None = None,
         guidance_interval: tuple[float, float] | None = None,
@@ -270,7 +272,7 @@ class Generator:
             first, last = (end(purpose, torch.tensor([number])) for end in ends)
             return slerp(first, last, weight=index_B.clamp(max=images - 1) / (images - 1))
 
-        return self._generate(spec, noise=noise)
+        return self._generate(spec, sampler, noise=noise)
 
     def noise(self, *, images: int = 16, seed: int = 0) -> Tensor:
         """The noise of `sample` that becomes x_T, (N, C, H, W), N(0, I), float32, on the CPU."""
@@ -283,7 +285,7 @@ class Generator:
         steps: int,
         seed: int,
         labels: Any,
-        sampler: str,
+        sampler: str | Sampler,
         options: Mapping[str, Any] | None,
         guidance: float | None,
         guidance_interval: tuple[float, float] | None,
@@ -294,7 +296,9 @@ class Generator:
         labels = labels.tolist() if hasattr(labels, "tolist") else labels
         labels = (labels,) if isinstance(labels, int | str) else labels
         return SampleSpec(
-            sampler=read_component(
+            sampler=_of_python(sampler, options)
+            if isinstance(sampler, Sampler)
+            else read_component(
                 Kind.SAMPLER, sampler, options=options or {}, catalogue=load_catalogue()
             ),
             steps=(steps,),
@@ -323,18 +327,40 @@ class Generator:
             remedy="begin with generator.noise(images=…, seed=…)",
         )
 
-    def _generate(self, spec: SampleSpec, *, noise: RowNoise) -> Images:
+    def _generate(self, spec: SampleSpec, sampler: str | Sampler, *, noise: RowNoise) -> Images:
         device = next(self._network.backbone.parameters()).device
         network = evolve(self._network, device=device)
-        sampler: Sampler = spec.sampler.instantiate()
+        built = sampler if isinstance(sampler, Sampler) else spec.sampler.instantiate()
         check_sampler(spec, generator=network)
-        check_steps(spec, sampler=sampler, schedule=network.model.schedule)
+        check_steps(spec, sampler=built, schedule=network.model.schedule)
         check_guidance(spec.guidance, generator=network)
         with _in_eval_mode(network.backbone):
-            made = generate_images(spec, generator=network, sampler=sampler, noise=noise)
+            made = generate_images(spec, generator=network, sampler=built, noise=noise)
         label_N = labels_of(spec, torch.arange(spec.images), classes=self.classes)
         labels = () if label_N is None else tuple(self.classes[k] for k in label_N.tolist())
         return Images(tensor=made[spec.steps[0]], labels=labels)
+
+
+def _of_python(sampler: Sampler, options: Mapping[str, Any] | None) -> ComponentConfig:
+    """What stands for a sampler that no recipe made."""
+    if options:
+        raise UsageError(
+            f"options are given beside a sampler, {type(sampler).__name__}",
+            where="options",
+            remedy="make it with them, or name the sampler",
+        )
+    component = Component(
+        kind=Kind.SAMPLER,
+        name=type(sampler).__name__,
+        namespace="python",
+        target=f"{type(sampler).__module__}:{type(sampler).__qualname__}",
+        options=NoOptions,
+        summary="",
+        plugin="python",
+        package="python",
+        version="",
+    )
+    return ComponentConfig(component=component, options=NoOptions())
 
 
 def slerp(first: Tensor, last: Tensor, *, weight: Tensor) -> Tensor:

@@ -113,7 +113,8 @@ class Run:
     def __repr__(self) -> str:
         saved = checkpoints.list_checkpoints(self._files.checkpoints)
         step = checkpoints.step_of(saved[0]) if saved else 0
-        return f"<Run {self.folder}: {step:,} steps, {counted(len(self.scores), 'score')}>"
+        end = "" if self.report is None else ", with report"
+        return f"<Run {self.folder}: {counted(step, 'step')}{end}>"
 
     def _repr_html_(self) -> str:
         text = html.escape(repr(self))

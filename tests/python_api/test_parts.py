@@ -66,6 +66,21 @@ def test_a_generator_follows_its_network() -> None:
     assert not torch.equal(own.sample(images=4).tensor, before)
 
 
+def test_a_sampler_of_ones_own(trained: Path) -> None:
+    """One that `dddm.build` made samples as it does by name; it has its options already."""
+    run = dddm.load(trained / "runs/tiny", device="cpu")
+    sampler = dddm.build("sampler", "ddim", {"eta": 1.0})
+    made = run.sample(images=3, steps=4, sampler=sampler).tensor
+    named = run.sample(images=3, steps=4, sampler="ddim", options={"eta": 1.0}).tensor
+    assert torch.equal(made, named)
+    ends = run.interpolate(0, 1, images=2, steps=4, sampler=sampler)
+    assert torch.equal(ends[0].tensor, made[:1])
+    with pytest.raises(UsageError, match="options are given beside a sampler, Ddim"):
+        run.sample(sampler=sampler, options={"eta": 0.0})
+    with pytest.raises(UsageError, match="visits a new time at each step"):
+        run.sample(steps=51, sampler=sampler)
+
+
 def test_the_loss_of_dddm_is_that_of_its_equations() -> None:
     """Eq. 2, 3 and 5 by hand from the same draws, and the estimate for the store."""
     network = build_network()
