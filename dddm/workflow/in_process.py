@@ -204,5 +204,6 @@ def _stop_request() -> Iterator[StopRequest]:
 @contextmanager
 def _own_random_state() -> Iterator[None]:
     """Training seeds torch's global generators at each step: the caller's go on as they were."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    used = torch.cuda.is_initialized()  # GPUs that nobody has used have no state to keep
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count() if used else 0)):
         yield

@@ -1,5 +1,6 @@
 """Parts as a library: `dddm.build`, `dddm.Loss` and generators of one's own."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,26 +8,29 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 import dddm
 from dddm.errors import DddmError, PluginError, UsageError
 from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.objective import RealSets
+from dddm.support.images import to_uint8
+from dddm.support.noise import noise_by_index
 
 SMALL = {"channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4], "classes": True}
 SHAPE = (1, 8, 8)
 CLASSES = tuple("0123456789")
 
 
-def build_network(**options: Any) -> Backbone:
+def build_network(*, std: float = 0.05, **options: Any) -> Backbone:
     torch.manual_seed(0)
     network: Backbone = dddm.build(
         "backbone", "adm", {**SMALL, **options}, shape=SHAPE, classes=len(CLASSES)
     )
     # The last layer begins at zero.
     for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.05)
+        torch.nn.init.normal_(parameter, std=std)
     return network
 
 
@@ -64,6 +68,36 @@ def test_a_generator_follows_its_network() -> None:
     before = own.sample(images=4).tensor
     torch.nn.init.normal_(next(network.parameters()), std=1.0)
     assert not torch.equal(own.sample(images=4).tensor, before)
+
+
+def test_between_two_seeds_all_noise_moves() -> None:
+    """x_T's and the first estimate's, of a network that looks at both: by hand, image by image."""
+    own = build_generator(build_network(std=0.2, estimate="concatenation"))
+    model = own.denoiser
+    made = own.interpolate(4, 9, images=5, number=6, label=2).tensor
+
+    def mixed(purpose: str, weight: float) -> Tensor:
+        a, b = (
+            noise_by_index(seed=seed, purpose=purpose, index=torch.tensor([6]), shape=SHAPE)
+            for seed in (4, 9)
+        )
+        angle = math.acos(float(functional.cosine_similarity(a.flatten(), b.flatten(), dim=0)))
+        sum_ = math.sin((1 - weight) * angle) * a + math.sin(weight * angle) * b
+        return sum_ / math.sin(angle)
+
+    def by_hand(weight: float, weight_of_estimate: float) -> Tensor:
+        estimate = model.evaluate(
+            x_t=model.schedule.prior(noise=mixed("sample x_T", weight)),
+            t=model.schedule.grid(steps=1),
+            label=torch.tensor([2]),
+            estimate=mixed("sample estimate", weight_of_estimate),
+        )
+        return to_uint8(estimate)[0].int()
+
+    for k, image in enumerate(made.int()):
+        assert (image - by_hand(k / 4, k / 4)).abs().max() <= 1
+        assert (image - by_hand(k / 4, 1 - k / 4)).abs().max() > 8 or k == 2
+        assert (image - by_hand(1 - k / 4, k / 4)).abs().max() > 8 or k == 2
 
 
 def test_a_sampler_of_ones_own(trained: Path) -> None:
