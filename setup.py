@@ -18,6 +18,6 @@ setup(
     package_data={
         "": ["py.typed", "*.toml", "*.json", "*.safetensors", "*.j2", "*.css"],
         "dddm.scaffold": ["templates/**/*.j2"],
-        "dddm_recipes": ["presets/*.toml"],
+        "dddm_recipes": ["presets/*.toml", "trained/**/*"],
     },
 )

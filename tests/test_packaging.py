@@ -34,6 +34,9 @@ def test_data_files_are_there() -> None:
     """Recipes, the classifier's weights and the report's template travel with the packages."""
     assert files("dddm_recipes").joinpath("digits.toml").is_file()
     assert files("dddm_recipes").joinpath("presets", "unbiased.toml").is_file()
+    trained = files("dddm_recipes").joinpath("trained", "digits")
+    assert trained.joinpath("manifest.json").is_file()
+    assert trained.joinpath("samples", "fixed-time-1", "grid.png").is_file()
     assert files("dddm_features").joinpath("digits.safetensors").is_file()
     page = files("dddm.report")
     assert page.joinpath("run_page.html.j2").is_file()

@@ -17,7 +17,9 @@ COMMANDS: Final = {
     "sample": "Generate samples from a trained run.",
     "evaluate": "Score the samples of a run, or any images.",
     "report": "Write the HTML report of a run.",
-    "export": "Export the one-step generator as ONNX.",
+    "export": "Export the one-step generator, or the run to share it.",
+    "push": "Share a run on the Hugging Face Hub.",
+    "verify": "Draw images of a run again, and score again.",
     "check": "List all errors of a recipe.",
     "show": "Show a recipe with every default filled in.",
     "schema": "Print the JSON schema of recipes.",
@@ -113,6 +115,7 @@ def dddm(ctx: click.Context, disabled: tuple[str, ...]) -> None:
       dddm run digits                 train on real digits, in minutes on a CPU
       dddm init my-images             write a recipe for a folder of images
       dddm sample --steps 100         generate samples from the newest run
+      dddm sample --from digits       generate samples from a run that comes with dddm
       dddm check my-recipe.toml       list all errors, with line and column
       dddm plugins show adm           show a component's options
 

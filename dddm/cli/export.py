@@ -1,29 +1,37 @@
 """`dddm export`: exports the one-step generator for other programs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dddm.cli.options import (
     best_option,
     ema_option,
-    find_trained,
+    find_shared,
     guidance_option,
     json_option,
-    run_argument,
+    precision_option,
+    shared_argument,
     show_json,
+    stored_images_option,
 )
+
+if TYPE_CHECKING:
+    # It imports torch, which help must not wait for.
+    from dddm.train.context import RunContext
 
 
 @click.command()
-@run_argument
+@shared_argument
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["onnx", "torch"]),
+    type=click.Choice(["onnx", "torch", "run"]),
     default="onnx",
     show_default=True,
-    help="onnx needs the packages of dddm[export]; torch is torch.export's format.",
+    help="onnx needs the packages of dddm[export]; torch is torch.export's format; run is a folder "
+    "to share: averaged weights, recipe, scores, samples and a model card.",
 )
 @guidance_option
 @ema_option
@@ -31,33 +39,43 @@ from dddm.cli.options import (
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="File to write.  [default: one-step.onnx or one-step.pt2 in the run folder]",
+    help="File or folder to write.  [default: one-step.onnx or one-step.pt2 in the run folder; "
+    "NAME-portable beside it]",
 )
+@precision_option
+@stored_images_option
 @json_option
 @click.pass_context
 def export(  # noqa: PLR0917 - click passes them by name
     ctx: click.Context,
-    run: Path | None,
+    run: str | None,
     kind: str,
     guidance: float | None,
     ema: float | None,
     best: bool,  # noqa: FBT001 - click passes it by name
     out: Path | None,
+    precision: str,
+    images: int | None,
     as_json: bool,  # noqa: FBT001 - click passes it by name
 ) -> None:
-    """Export RUN's one-step generator as one file; without RUN, the newest run's.
+    """Export RUN's one-step generator, or RUN itself to share it; without RUN, the newest run's.
 
     The inputs are two tensors of noise and, with classes, labels; the output is images in [-1, 1].
     The exported file is run and compared with the network; its path and the largest difference are
     printed.  A .json file beside it describes inputs and output.
 
+    With --format run the folder that `dddm push` sends is written, which --precision and --images
+    are about.
+
     \b
     Examples:
       dddm export
       dddm export runs/digits --format torch --out digits.pt2
+      dddm export runs/digits --format run --out shared/digits
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    folder, recipe = find_trained(ctx, run)
+    folder, recipe = find_shared(ctx, run, samples=kind == "run")
 
+    from dddm.errors import UsageError
     from dddm.generate.export import SUFFIXES, Format, check_packages
     from dddm.generate.export import export as export_generator
     from dddm.generate.generator import Weights, load_generator
@@ -65,19 +83,46 @@ def export(  # noqa: PLR0917 - click passes them by name
     from dddm.train.device import choose_device
     from dddm.train.events import EventBus
 
-    chosen: Format = "onnx" if kind == "onnx" else "torch"
-    check_packages(chosen)
     context = RunContext(
         recipe=recipe,
         folder=folder,
         device=choose_device("cpu"),
         events=EventBus.for_notices(lambda text: click.echo(text, err=True)),
     )
+    if kind == "run":
+        if ema is not None or best or guidance is not None:
+            raise UsageError(
+                "a portable run holds the weights that its samples and scores are of",
+                where="--format run",
+                remedy="leave --ema, --best and --guidance out",
+            )
+        _export_run(context, out, precision=precision, images=images, as_json=as_json)
+        return
+    chosen: Format = "onnx" if kind == "onnx" else "torch"
+    check_packages(chosen)
     generator = load_generator(context, weights=Weights(ema=ema, best=best))
-    path = out if out is not None else folder.path / f"one-step{SUFFIXES[chosen]}"
+    beside = Path() if folder.foreign else folder.path
+    path = out if out is not None else beside / f"one-step{SUFFIXES[chosen]}"
     difference = export_generator(generator, kind=chosen, path=path, guidance=guidance)
     if as_json:
         show_json({"file": str(path), "largest_difference": difference})
     else:
         click.echo(str(path))
         click.echo(f"largest difference to the network, in [-1, 1]: {difference:.2g}", err=True)
+
+
+def _export_run(
+    context: "RunContext", out: Path | None, *, precision: str, images: int | None, as_json: bool
+) -> None:
+    from dddm.report.portable_run import write_portable_run
+
+    folder = context.folder
+    beside = Path() if folder.foreign else folder.path.parent
+    path = out if out is not None else beside / f"{folder.path.resolve().name}-portable"
+    notes = write_portable_run(context, path, name=path.name, precision=precision, images=images)
+    for sentence in notes:
+        click.echo(sentence, err=True)
+    if as_json:
+        show_json({"folder": str(path)})
+    else:
+        click.echo(str(path))

@@ -67,6 +67,8 @@ def complete_component(
 
 recipe_argument = click.argument("recipe", shell_complete=_complete_recipe)
 run_argument = click.argument("run", required=False, type=click.Path(path_type=Path))
+shared_argument = click.argument("run", required=False)
+"""A run that may be one of the package or on the Hub; see `find_shared`."""
 overrides_option = click.option(
     "--set",
     "overrides",
@@ -87,6 +89,20 @@ guidance_option = click.option(
     metavar="SCALE",
     help="Scale of classifier-free guidance, for a network that was trained with label_dropout.  "
     "[default: 1, which is none]",
+)
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Type of the stored weights.  Half the bytes change images a little; the card says how "
+    "much.",
+)
+stored_images_option = click.option(
+    "--images",
+    type=click.IntRange(min=1),
+    help="Store so many images of each set of samples.  [default: all, or 1000 where all take "
+    "more than 34 MB]",
 )
 ema_option = click.option(
     "--ema",
@@ -138,6 +154,30 @@ def find_trained(ctx: click.Context, run: Path | None) -> "tuple[RunFolder, Reci
 
     folder = find_run(None if run is None else str(run))
     return folder, read_recipe(folder.recipe, catalogue=catalogue_of(ctx))
+
+
+def find_shared(
+    ctx: click.Context, run: str | None, *, samples: bool = False, overrides: Sequence[str] = ()
+) -> "tuple[RunFolder, Recipe]":
+    """The same of a run that may be one of the package or on the Hub: see `dddm.train.sources`.
+
+    A recipe of others chooses no observers.
+
+    Args:
+        samples: whether samples and scores are needed.
+        overrides: of the recipe, as after `--set`.
+
+    Raises:
+        DddmError: as above, or if it cannot be had.
+    """
+    from attrs import evolve
+
+    from dddm.recipe.read import read_recipe
+    from dddm.train.sources import find_source
+
+    folder = find_source(run, samples=samples)
+    recipe = read_recipe(folder.recipe, overrides=overrides, catalogue=catalogue_of(ctx))
+    return folder, evolve(recipe, observe=None) if folder.foreign else recipe
 
 
 def catalogue_of(ctx: click.Context) -> "Catalogue":

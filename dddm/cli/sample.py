@@ -12,14 +12,15 @@ from dddm.cli.options import (
     complete_component,
     device_option,
     ema_option,
-    find_trained,
+    find_shared,
     guidance_option,
     json_option,
     nproc_option,
-    run_argument,
     run_workers,
+    shared_argument,
     show_json,
 )
+from dddm.errors import UsageError
 from dddm.train.launch import is_worker
 
 
@@ -33,7 +34,14 @@ def _complete_sampler(
 
 
 @click.command()
-@run_argument
+@shared_argument
+@click.option(
+    "--from",
+    "source",
+    metavar="RUN",
+    help="The same as RUN: a folder; digits or digits-dddm, which come with dddm; or "
+    "hf://user/name[@revision] on the Hugging Face Hub.",
+)
 @click.option(
     "--steps",
     multiple=True,
@@ -89,7 +97,7 @@ def _complete_sampler(
     "--out",
     type=click.Path(path_type=Path),
     help="Output folder, with a subfolder per step count if there are several.  "
-    "[default: drawn/ in the run folder]",
+    "[default: drawn/ in the run folder; drawn/NAME here for a run that is not yours]",
 )
 @click.option(
     "--block",
@@ -115,7 +123,8 @@ def _complete_sampler(
 @click.pass_context
 def sample(  # noqa: PLR0917 - click passes them by name
     ctx: click.Context,
-    run: Path | None,
+    run: str | None,
+    source: str | None,
     steps: tuple[int, ...],
     images: int,
     seed: int,
@@ -144,6 +153,8 @@ def sample(  # noqa: PLR0917 - click passes them by name
     \b
     Examples:
       dddm sample --steps 1000
+      dddm sample --from digits --images 16
+      dddm sample --from hf://user/name --steps 1
       dddm sample runs/digits --steps 1 --steps 10 --images 16 --seed 7
       dddm sample --sampler annealed --steps 10 --labels 3,8
       dddm sample --best --steps 2
@@ -160,7 +171,13 @@ def sample(  # noqa: PLR0917 - click passes them by name
         from dddm.recipe.read import read_component
 
         catalogue = catalogue_of(ctx)
-        folder, recipe = find_trained(ctx, run)
+        if run is not None and source is not None:
+            raise UsageError(
+                "the run is named twice",
+                where=f"{run} --from {source}",
+                remedy="name it once, with or without --from",
+            )
+        folder, recipe = find_shared(ctx, run or source)
         if tolerance is not None:
             options = (*options, f"tolerance={tolerance!r}")
         spec = SampleSpec(

@@ -79,7 +79,7 @@ def _load_sets(context: RunContext) -> list[ImageSet]:
     """All samples, in the recipe's order."""
     folder = context.folder.samples
     sets = [
-        _image_set(load_samples(path), sha256=sha256_of(path / ARRAYS))
+        image_set(load_samples(path), sha256=sha256_of(path / ARRAYS))
         for path in sample_folders(folder)
     ]
     if not sets:
@@ -97,7 +97,12 @@ def _load_sets(context: RunContext) -> list[ImageSet]:
     return sorted(sets, key=place)
 
 
-def _image_set(samples: Samples, *, sha256: str) -> ImageSet:
+def image_set(samples: Samples, *, sha256: str) -> ImageSet:
+    """Samples as a set to score.
+
+    Args:
+        sha256: of their archive.
+    """
     channels, height, width = samples.images.shape[1:]
     facts = samples.facts
     return ImageSet(

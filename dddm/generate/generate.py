@@ -75,7 +75,7 @@ def generate_from_run(
         if out is not None and len(spec.steps) == 1:
             folders = {spec.steps[0]: out}
         else:
-            within = out or context.folder.path / "drawn"
+            within = out or context.folder.drawn
             suffix = "" if weights == LATEST else "-" + str(weights).replace(" ", "-")
             name = f"{spec.name}-{{}}-seed{spec.seed}{suffix}"
             folders = {steps: within / name.format(steps) for steps in spec.steps}
@@ -113,7 +113,7 @@ def generate(
     check_sampler(spec, generator=generator)
     check_steps(spec, sampler=sampler, schedule=generator.model.schedule)
     check_guidance(spec.guidance, generator=generator)
-    identity = {steps: _identity(spec, steps=steps, generator=generator) for steps in spec.steps}
+    identity = {steps: identity_of(spec, steps=steps, generator=generator) for steps in spec.steps}
     processes = context.processes
     pending = processes.from_main(
         lambda: [steps for steps in spec.steps if not _is_there(folders[steps], identity[steps])]
@@ -288,7 +288,7 @@ def _order(identity: Mapping[int, dict[str, Any]], *, device: torch.device) -> d
     return {**first, "steps": sorted(identity), "torch": torch.__version__, "device": device.type}
 
 
-def _identity(spec: SampleSpec, *, steps: int, generator: Generator) -> dict[str, Any]:
+def identity_of(spec: SampleSpec, *, steps: int, generator: Generator) -> dict[str, Any]:
     """Everything that decides the samples, as far as this machine's arithmetic allows."""
     labels = choose_labels(spec.labels, classes=generator.classes)
     return {

@@ -14,6 +14,7 @@ from dddm.interfaces.sampler import Denoiser
 from dddm.recipe.model import ComponentConfig, Recipe, SampleSpec
 from dddm.support.state_dict import one_line
 from dddm.train import checkpoint as checkpoints
+from dddm.train.checkpoint import Checkpoint
 from dddm.train.context import RunContext
 from dddm.train.device import refuse_without_compiler
 from dddm.train.network import build_parametrization, build_schedule, instantiate_backbone
@@ -113,6 +114,8 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
             where=str(folder.about),
             remedy="repeat the run's `dddm run` command, which writes the file again",
         ) from error
+    if folder.foreign:
+        _check_size(recipe, found.checkpoint, shape=shape, classes=len(classes))
     backbone = instantiate_backbone(recipe, shape=shape, classes=len(classes))
     try:
         like = backbone.state_dict()
@@ -147,6 +150,24 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
         objective=recipe.objective,
         no_class=no_class_of(recipe, classes=classes),
     )
+
+
+def _check_size(recipe: Recipe, found: Checkpoint, *, shape: ImageShape, classes: int) -> None:
+    """Refuse a stranger's recipe whose network has more numbers than its weights have bytes.
+
+    It would take memory before anything else is found to be wrong.
+    """
+    with torch.device("meta"):
+        backbone = instantiate_backbone(recipe, shape=shape, classes=classes)
+    numbers = sum(tensor.numel() for tensor in backbone.state_dict().values())
+    there = sum(path.stat().st_size for path in found.files.values())
+    if numbers > there:
+        raise DataError(
+            f"the recipe's network has {numbers:,} numbers, and the file of its weights "
+            f"{there:,} bytes",
+            where=str(found.folder),
+            remedy="do not use this run",
+        )
 
 
 def no_class_of(recipe: Recipe, *, classes: Sequence[str]) -> int | None:

@@ -50,7 +50,8 @@ from dddm.support import images as pictures
 from dddm.train.context import RunContext
 from dddm.train.device import choose_device
 from dddm.train.events import EventBus
-from dddm.train.run_folder import RunFolder, find_run
+from dddm.train.run_folder import RunFolder
+from dddm.train.sources import find_source
 
 
 @final
@@ -411,14 +412,16 @@ def load(
     """Load the averaged weights of a run's latest checkpoint, ready to sample from.
 
     Args:
-        run: the run's folder; None for the newest under `./runs`.
+        run: the run's folder; `digits` or `digits-dddm`, which come with dddm; `hf://user/name` or
+            `hf://user/name@revision` on the Hugging Face Hub; None for the newest under `./runs`.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
         ema: decay of one of the recipe's `train.extra_ema_decays`, in place of `train.ema`.
         best: use the weights that scored best during training.
 
     Raises:
         UsageError: if there is no such run, or it keeps no such weights.
-        DataError: if it has no complete checkpoint.
+        DataError: if it has no complete checkpoint, or files from the Hub are not as listed.
+        EnvironmentProblem: if the Hub cannot be reached, or its package is missing.
     """
     folder = folder_of(run)
     notices: list[str] = []
@@ -434,10 +437,6 @@ def load(
     return Generator(folder=folder.path, network=network)
 
 
-def folder_of(run: str | Path | None) -> RunFolder:
-    """The folder of what `dddm.load` is asked for.
-
-    Raises:
-        UsageError: if there is no run there.
-    """
-    return find_run(None if run is None else str(run))
+def folder_of(run: str | Path | None, *, samples: bool = False) -> RunFolder:
+    """The folder of what `dddm.load` is asked for; arguments and errors as of `find_source`."""
+    return find_source(None if run is None else str(run), samples=samples)

@@ -155,8 +155,9 @@ class TrainSettings:
     )
     start_from: str | None = option(
         None,
-        help="Folder of another run, whose newest weights and averages training begins with, as "
-        "far as they fit by name and shape; a relative path starts from the working directory.",
+        help="Another run, whose newest weights and averages training begins with, as far as they "
+        "fit by name and shape: a folder, where a relative path starts from the working directory; "
+        "hf://user/name on the Hub; or a run that comes with dddm, such as digits.",
     )
     batch_images: int = option(at_least=1, help="Images in one optimizer step.")
     accumulation_steps: int = option(

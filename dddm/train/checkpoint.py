@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 import torch
 from attrs import frozen
@@ -39,6 +39,8 @@ from dddm.train.processes import ALONE, Processes
 Groups = Mapping[str, Mapping[str, Tensor]]
 Manifest = dict[str, dict[str, Any]]
 
+HALVES: Final = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+"""Types in which `export` stores float32."""
 _FORMAT = 3
 _STATE = "state.json"
 _MANIFEST = "manifest.json"
@@ -80,6 +82,7 @@ class Checkpoint:
         except (SafetensorError, OSError, ValueError) as error:
             raise damaged(path, f"it cannot be read: {one_line(error)}") from error
         if like is not None:
+            tensors = self._widened(tensors, like)
             mismatch = first_mismatch(tensors, like, dtypes=True)
             if mismatch is not None:
                 raise ValueError(f"in {path.name} {mismatch}")
@@ -87,6 +90,22 @@ class Checkpoint:
                 if not bool(torch.isfinite(tensor).all()):
                     raise damaged(path, f"numbers of {name} are infinite or not a number")
         return tensors
+
+    @property
+    def origin(self) -> Mapping[str, Any]:
+        """What a portable run's weights are taken from: see `export`; empty in others."""
+        origin = self.state.get("exported")
+        return origin if isinstance(origin, dict) else {}
+
+    def _widened(
+        self, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Tensors that were exported in half the bytes, in the type that they are computed in."""
+        half = HALVES.get(str(self.origin.get("precision")))
+        return {
+            name: tensor.to(like[name].dtype) if name in like and tensor.dtype == half else tensor
+            for name, tensor in tensors.items()
+        }
 
 
 @final
@@ -148,6 +167,44 @@ def save(
             _write_json(aside / _MANIFEST, dict(sorted(files.items())))
     processes.barrier()
     return path
+
+
+def export(found: Checkpoint, folder: Path, *, precision: str) -> Path:
+    """Save the averaged weights of a checkpoint alone, under `folder`; the new one's folder.
+
+    Nothing can be resumed from it.  Its state says under `exported` which checkpoint it was taken
+    from, by SHA-256, and the type that numbers are stored in.
+
+    Args:
+        precision: `float32`, which is as they are, or a type of `HALVES`.
+
+    Raises:
+        DataError: if a weight is too large for that type.
+    """
+    weights = found.load("ema")
+    half = HALVES.get(precision)
+    if half is not None:
+        weights = {
+            name: tensor.to(half) if tensor.dtype == torch.float32 else tensor
+            for name, tensor in weights.items()
+        }
+        for name, tensor in weights.items():
+            if not bool(torch.isfinite(tensor).all()):
+                raise DataError(
+                    f"numbers of {name} are too large for {precision}",
+                    where=str(found.folder),
+                    remedy="export them in bfloat16 or float32",
+                )
+    origin = {"sha256": found.sha256, "precision": precision}
+    return save(
+        folder,
+        step=found.step,
+        groups={"ema": weights},
+        state={
+            "exported": {**origin, **found.origin},
+            "versions": found.state.get("versions", {}),
+        },
+    )
 
 
 def _is_whole(path: Path) -> bool:
@@ -243,7 +300,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _verify_file(path: Path, *, size: object, sha256: object) -> None:
-    if path.is_symlink() or not path.is_file():
+    if not path.is_file():  # links, as of the Hub's cache, are followed: what counts is the hash
         raise damaged(path, "it is missing")
     if path.stat().st_size != size:
         raise damaged(path, f"it has {path.stat().st_size} bytes instead of {size}")

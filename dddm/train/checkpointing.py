@@ -222,6 +222,12 @@ _BEST: Final = {"value": NUMBER, "epoch": WHOLE, "step": WHOLE}
 
 def _check_state(found: Checkpoint) -> None:
     """Refuse a checkpoint whose state is not what `save` writes."""
+    if found.origin:
+        raise DataError(
+            f"checkpoint {found.folder.name} holds averaged weights alone, as portable runs do; "
+            "another run can begin with them, by train.start_from",
+            where=str(found.folder),
+        )
     try:
         state = check_object(found.state, {**_STATE, **_ALSO}, required=_STATE)
         position = check_object(state["position"], _POSITION, required=_POSITION)

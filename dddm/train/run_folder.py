@@ -47,9 +47,13 @@ class RunFolder:
     | `observers/tensorboard/` | what an observer writes, one folder for each |
     | `report.html` | the HTML report |
     | `output.log` | what the run printed, where it is one of several at a time |
+    | `drawn/` | what `dddm sample` draws |
+
+    Args:
+        drawn: another place for samples that are drawn from the run, as where it is not the user's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, drawn: Path | None = None) -> None:
         self.path = path
         self.recipe = path / "recipe.toml"
         self.about = path / "run.json"
@@ -60,9 +64,15 @@ class RunFolder:
         self.progress = path / "progress"
         self.samples = path / "samples"
         self.scores = path / "scores.json"
-        self.observers = path / "observers"
+        self.observers = (drawn or path) / "observers"
         self.report = path / "report.html"
         self.output = path / "output.log"
+        self.drawn = drawn or path / "drawn"
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is not the user's, as of a run from the Hub: nothing is written there."""
+        return not self.drawn.is_relative_to(self.path)
 
     def refuse_removed(self) -> None:
         """Refuse to go on in a folder that was removed or moved away: a stump would be left.

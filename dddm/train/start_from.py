@@ -12,9 +12,8 @@ from attrs import frozen
 from torch import Tensor, nn
 
 from dddm.errors import DataError
-from dddm.support.files import user_path
 from dddm.train import checkpoint as checkpoints
-from dddm.train.run_folder import find_run
+from dddm.train.sources import find_source
 from dddm.train.training import Training
 
 _NAMED: Final = 3
@@ -73,14 +72,14 @@ def start_from(training: Training, other: str) -> Started:
     """Load what fits into network and averages; an average that is not there begins as `ema`.
 
     Args:
-        other: the folder of another run.
+        other: another run, as `dddm.train.sources` names it; one that holds an average alone gives
+            it to all.
 
     Raises:
         UsageError: if there is no run.
         DataError: if it has no whole checkpoint, or nothing of it fits.
     """
-    where = str(user_path(other))
-    folder = find_run(where)
+    folder, where = find_source(other), other
     found = checkpoints.find_newest(folder.checkpoints).checkpoint
     if found is None:
         raise DataError(
@@ -89,7 +88,8 @@ def start_from(training: Training, other: str) -> Started:
             remedy="train it first, or name another run in train.start_from",
         )
     backbone = training.parts.backbone
-    given, own = found.load("model"), backbone.state_dict()
+    given = found.load("ema" if found.origin else "model")
+    own = backbone.state_dict()
     fitting = _fitting(given, own)
     numbers, fitting_numbers = _numbers(own), _numbers(fitting)
     if fitting_numbers < _LEAST * numbers:  # the bias of the last layer nearly always fits

@@ -58,15 +58,16 @@ class Run:
         folder: of the run.
 
     Args:
-        folder: None for the newest under `./runs`.
+        folder: as for `dddm.load`; None for the newest under `./runs`.
 
     Raises:
         UsageError: if there is no run.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self._files = folder_of(folder)
+        self._files = folder_of(folder, samples=True)
         self.folder = self._files.path
+        self._source = self.folder if folder is None else folder
 
     @property
     def recipe(self) -> Recipe:
@@ -108,7 +109,7 @@ class Run:
         self, *, device: str = "auto", ema: float | None = None, best: bool = False
     ) -> Generator:
         """Its generator; see `dddm.load`."""
-        return load(self.folder, device=device, ema=ema, best=best)
+        return load(self._source, device=device, ema=ema, best=best)
 
     def __repr__(self) -> str:
         saved = checkpoints.list_checkpoints(self._files.checkpoints)

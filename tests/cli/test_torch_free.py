@@ -38,6 +38,10 @@ def modules_of(*words: str) -> set[str]:
         ["plugin", "new", "--help"],
         ["run", "--help"],
         ["evaluate", "--help"],
+        ["sample", "--help"],
+        ["export", "--help"],
+        ["push", "--help"],
+        ["verify", "--help"],
     ],
     ids=" ".join,
 )

@@ -67,7 +67,9 @@ def test_the_tutorial_is_executed(tmp_path: Path) -> None:
     assert len(list((tmp_path / "threes-and-eights/images").glob("*.png"))) == 20
 
 
-@pytest.mark.parametrize("page", ["stores.md", "processes.md", "plugins.md", "own-images.md"])
+@pytest.mark.parametrize(
+    "page", ["stores.md", "processes.md", "plugins.md", "own-images.md", "sharing.md"]
+)
 def test_pages_with_commands_are_executed(tmp_path: Path, page: str) -> None:
     """Their commands run in order from an empty folder, and print what they say."""
     execute(page, tmp_path)

@@ -37,6 +37,7 @@ NEEDS_BUILT_INS: Final = {
     "cli/test_report.py": "test_it_writes_the_page_and_prints_its_path",
     "cli/test_score_table.py": IMPORT,
     "cli/test_sample.py": "test_several_step_counts_and_labels",
+    "cli/test_share.py": "test_what_is_exported",
     "cli/test_third_party_plugins.py": "test_each_is_listed_with_its_reason",
     "cli/test_torch_free.py": "test_each_command_is_imported_alone",
     # Recipes that come with dddm, and parts of built-in metrics.
