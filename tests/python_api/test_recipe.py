@@ -53,7 +53,10 @@ def test_overrides_are_those_of_the_command_line(tmp_path: Path) -> None:
 
 def test_tables_extend_a_recipe() -> None:
     """One that comes with dddm, as in a file."""
-    short = dddm.Recipe.from_dict({"extends": "digits", "train": {"steps": 3}, "name": "short"})
+    sample = ({"use": "fixed-time", "steps": (4, 1)},)
+    tables = {"extends": "digits", "train": {"steps": 3}, "name": "short", "sample": sample}
+    short = dddm.Recipe.from_dict(tables)
+    assert [spec.steps for spec in short.sample] == [(1, 4)]
     whole = dddm.Recipe.from_file("digits")
     assert (short.name, short.train.steps, short.train.epochs) == ("short", 3, None)
     assert short.backbone == whole.backbone
