@@ -108,6 +108,7 @@ def image_set(samples: Samples, *, sha256: str) -> ImageSet:
     return ImageSet(
         images=samples.images,
         labels=samples.label,
+        random_classes=None if samples.label is None else bool(facts.get("random_classes")),
         shape=ImageShape(channels=channels, height=height, width=width),
         sampler=facts["sampler"],
         steps=facts["steps"],

@@ -73,6 +73,8 @@ class ImageSet:
         evaluations: network evaluations for one image; 0 if unknown.
         title: their name in messages.
         manifest: their origin, for the provenance of scores.
+        random_classes: whether their classes were drawn at random, not taken in turn; None if
+            that is unknown, or they have none.
     """
 
     images: Split | Tensor
@@ -83,6 +85,7 @@ class ImageSet:
     title: str
     manifest: dict[str, Any]
     labels: Tensor | None = None
+    random_classes: bool | None = None
 
 
 def validate_features(
@@ -296,6 +299,7 @@ class Evaluator:
             train_images=train.images,
         )
         self._train = real.train
+        self._real = real.config
         self._extracted_baselines: dict[int, list[tuple[str, str, Extraction]]] = {}
         self._scored_baselines: dict[tuple[int, str, bool], dict[str, list[Baseline]]] = {}
         used = [config, real.config, *evaluation.scores] if recipe is None else recipe.components
@@ -452,6 +456,9 @@ class Evaluator:
                 images=len(images.images),
                 training_images=self._reference.images,
                 sampled_training_images=measurement.training_images,
+                data=self._real.component.id,
+                data_options=plain(self._real.options),
+                random_classes=images.random_classes,
             )
             if deviations:
                 followed = None

@@ -300,11 +300,12 @@ def identity_of(spec: SampleSpec, *, steps: int, generator: Generator) -> dict[s
         "images": spec.images,
         "seed": spec.seed,
         "labels": None if labels is None else list(labels),
+        "random_classes": spec.random_classes or None,
         "classes": list(generator.classes),
         "weights": generator.weights,
         "checkpoint": {"step": generator.step, "sha256": generator.checkpoint_sha256},
         "block_images": spec.block_images,
-        # None, which older manifests lack too, for what is usual.
+        # None, which older manifests lack too, for what is usual; so `random_classes`.
         "precision": None if spec.precision == "float32" else spec.precision,
         "compiled": spec.compile or None,
     }

@@ -23,7 +23,7 @@ from dddm.interfaces.schedule import Schedule
 from dddm.recipe.model import Guidance, SampleSpec
 from dddm.recipe.sampler_fit import misfits
 from dddm.support.images import to_uint8
-from dddm.support.noise import noise_by_index
+from dddm.support.noise import integers_by_index, noise_by_index
 from dddm.support.single_thread_executor import single_thread_executor
 
 NOISE_OF_X_T: Final = "sample x_T"
@@ -218,6 +218,8 @@ def labels_of(spec: SampleSpec, index_B: Tensor, *, classes: Sequence[str]) -> T
     if not classes:
         return None
     turn = torch.tensor(range(len(classes)) if chosen is None else chosen)
+    if spec.random_classes:
+        index_B = integers_by_index(seed=spec.seed, purpose="class", index=index_B, below=len(turn))
     return turn[index_B % len(turn)]
 
 

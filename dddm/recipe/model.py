@@ -272,6 +272,11 @@ class SampleSettings:
         help="Number of sample sets, with the seeds seed, seed + 1, …; scores are means over them, "
         "with standard deviations.",
     )
+    classes: Literal["in-turn", "random"] | None = option(
+        None,
+        help="How images take their classes: in-turn, so that all have equally many, or each at "
+        "random by the seed, as in ADM's script.  Without it in turn.",
+    )
     guidance: float | None = option(
         None,
         at_least=0,
@@ -383,7 +388,8 @@ class SampleSpec:
         steps: step counts, ascending, each once, at least 1.
         seed: of all noise.
         guidance: None for none.
-        labels: names or numbers of classes that images take in turn; None takes all in turn.
+        labels: names or numbers of classes that images take; None for all.
+        random_classes: whether each image takes one of them at random; else they do so in turn.
         separate: whether each image is also written as a PNG of its own.
         block_images: how many images are computed together.
         precision: of the network, `float32` or `bfloat16`.
@@ -399,6 +405,7 @@ class SampleSpec:
     seed: int
     guidance: Guidance | None = None
     labels: tuple[str, ...] | None = None
+    random_classes: bool = False
     separate: bool = False
     block_images: int = BLOCK_IMAGES
     precision: Literal["float32", "bfloat16"] = "float32"

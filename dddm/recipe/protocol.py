@@ -4,7 +4,8 @@ A Fréchet distance in Inception's features is FID only over 50,000 samples agai
 training set: over fewer it is larger for the same samples.
 """
 
-from typing import final
+from collections.abc import Mapping
+from typing import Any, Literal, final
 
 from attrs import frozen
 
@@ -31,6 +32,16 @@ class Protocol:
         help="Training images for scores that can use some of them, such as precision and recall; "
         "without it all.",
     )
+    data_options: tuple[str, ...] | None = option(
+        None,
+        help='Options of the data set that they are read with, such as "resize=adm"; without it '
+        "any.",
+    )
+    classes: Literal["in-turn", "random"] | None = option(
+        None,
+        help="How generated images took their classes: as many of each, in turn, or each at "
+        "random.  Images of unknown origin are believed; without it either way.",
+    )
     published_names: bool = option(
         default=False,
         help="Use the names in publications where the protocol is followed: fid, is, kid, …",
@@ -44,6 +55,9 @@ class Protocol:
         images: int,
         training_images: int,
         sampled_training_images: int | None,
+        data: str,
+        data_options: Mapping[str, Any],
+        random_classes: bool | None,
     ) -> list[str]:
         """How a score was measured differently; empty where the protocol was followed.
 
@@ -52,23 +66,35 @@ class Protocol:
             default_options: whether all options of the features have their defaults.
             training_images: of the data set.
             sampled_training_images: those that the score used, if it can use some; else None.
+            data: full id of the data set.
+            data_options: its options.
+            random_classes: whether generated images took their classes at random; None if that is
+                unknown, or there are no classes.
         """
         found = []
         if features not in self.features:
             found.append(f"features {features}, not {' or '.join(self.features)}")
         elif not default_options:
             found.append(f"features {features} with changed options")
+        for required in self.data_options or ():
+            name, _, value = required.partition("=")
+            if str(data_options.get(name)) != value:
+                found.append(f"training images of {data} without {required}")
+        if self.classes is not None and random_classes is not None:
+            taken = "random" if random_classes else "in-turn"
+            if taken != self.classes:
+                found.append(f"classes of generated images {taken}, not {self.classes}")
         counts = [
             ("generated images", images, self.images),
             ("training images", training_images, self.training_images),
         ]
         if sampled_training_images is not None:
-            required = self.sampled_training_images or training_images
-            counts.append(("sampled training images", sampled_training_images, required))
+            wanted = self.sampled_training_images or training_images
+            counts.append(("sampled training images", sampled_training_images, wanted))
         return found + [
-            f"{actual:,} {what}, not {required:,}"
-            for what, actual, required in counts
-            if required is not None and actual != required
+            f"{actual:,} {what}, not {wanted:,}"
+            for what, actual, wanted in counts
+            if wanted is not None and actual != wanted
         ]
 
     def warning(self, deviations: list[str]) -> str:

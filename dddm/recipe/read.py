@@ -144,6 +144,7 @@ def _check(reader: Reader) -> Recipe | None:
                     steps=table.steps,
                     images=table.images,
                     seed=seed,
+                    random_classes=table.classes == "random",
                     guidance=Guidance.make(table.guidance, table.guidance_interval),
                     block_images=table.block_images,
                     precision=table.precision,

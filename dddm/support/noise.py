@@ -39,3 +39,18 @@ def noise_by_index(*, seed: int, purpose: str, index: Tensor, shape: Sequence[in
         bits = np.random.Philox(key=np.array([key, k], dtype=np.uint64))
         np.random.Generator(bits).standard_normal(dtype=np.float32, out=row)
     return torch.from_numpy(noise)
+
+
+def integers_by_index(*, seed: int, purpose: str, index: Tensor, below: int) -> Tensor:
+    """Uniform integers (B,), int64, in 0…below-1; entry b depends on (seed, purpose, index[b]).
+
+    Args:
+        seed: as in `noise_by_index`.
+        purpose: as in `noise_by_index`.
+        index: (B,), int64, at least 0.
+        below: at least 1.
+    """
+    key = seed_for("integers", seed, purpose)
+    bits = (np.random.Philox(key=np.array([key, k], dtype=np.uint64)) for k in index.tolist())
+    drawn = [int(np.random.Generator(one).integers(below)) for one in bits]
+    return torch.tensor(drawn, dtype=torch.int64)

@@ -233,6 +233,27 @@ def test_classes_are_taken_in_turn() -> None:
     assert asked.tolist() == [2, 0, 2, 0, 2]
 
 
+def test_classes_at_random() -> None:
+    """All about equally often; image k's depends on the seed and k alone, not on its block."""
+    index, classes = torch.arange(3000), ("cat", "dog", "owl")
+    random = spec(1, images=3000, random_classes=True)
+    labels = labels_of(random, index, classes=classes)
+    assert labels is not None
+    assert (torch.bincount(labels) - 1000).abs().max() < 130  # five deviations
+    assert labels.tolist() != (index % 3).tolist()
+    part = labels_of(random, index[17:30], classes=classes)
+    assert part is not None
+    assert torch.equal(part, labels[17:30])
+    other = labels_of(spec(1, images=3000, seed=1, random_classes=True), index, classes=classes)
+    assert other is not None
+    assert 0.25 < (other == labels).float().mean() < 0.42
+    asked = labels_of(
+        spec(1, images=9, labels=("owl", "0"), random_classes=True), index, classes=classes
+    )
+    assert asked is not None
+    assert set(asked.tolist()) == {0, 2}
+
+
 def test_a_second_time_comes_to_the_network() -> None:
     """Whatever stands between a sampler and the network passes it on, as it is given."""
     model = ToyDenoiser(ToySchedule(), mixing)

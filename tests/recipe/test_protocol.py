@@ -14,6 +14,8 @@ PAPER = Protocol(
     images=50_000,
     training_images=1_000_000,
     sampled_training_images=10_000,
+    data_options=("resize=adm", "size=64"),
+    classes="random",
     published_names=True,
 )
 CONDITIONS: dict[str, Any] = {
@@ -22,6 +24,9 @@ CONDITIONS: dict[str, Any] = {
     "images": 50_000,
     "training_images": 1_000_000,
     "sampled_training_images": None,
+    "data": "dddm:folder",
+    "data_options": {"resize": "adm", "size": 64, "path": "images"},
+    "random_classes": True,
 }
 SAMPLED = {**CONDITIONS, "sampled_training_images": 10_000}
 
@@ -42,6 +47,9 @@ def test_names(measure: str, published: str) -> None:
 def test_where_it_is_followed() -> None:
     assert PAPER.deviations(**CONDITIONS) == []
     assert PAPER.deviations(**SAMPLED) == []
+    assert PAPER.deviations(**{**CONDITIONS, "random_classes": None}) == []
+    anything = evolve(PAPER, data_options=None, classes=None)
+    assert anything.deviations(**{**CONDITIONS, "data_options": {}, "random_classes": False}) == []
 
 
 @pytest.mark.parametrize(
@@ -52,6 +60,11 @@ def test_where_it_is_followed() -> None:
         ({"sampled_training_images": 50_000}, "50,000 sampled training images, not 10,000"),
         ({"features": "other:inception"}, "features other:inception, not dddm:inception"),
         ({"default_options": False}, "features dddm:inception with changed options"),
+        (
+            {"data": "dddm:zip", "data_options": {"size": 64}},
+            "training images of dddm:zip without resize=adm",
+        ),
+        ({"random_classes": False}, "classes of generated images in-turn, not random"),
     ],
 )
 def test_where_it_is_not(change: dict[str, Any], deviation: str) -> None:
