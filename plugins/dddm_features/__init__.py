@@ -8,6 +8,7 @@ from dddm.interfaces.plugin import Conformance, Describe, Kind, Registrar, hooki
 from dddm_features.options import (
     CLIP_WEIGHTS,
     DIGITS_SHAPE,
+    DINOV2_LARGE_WEIGHTS,
     DINOV2_WEIGHTS,
     INCEPTION_WEIGHTS,
     RESNET20_SHAPE,
@@ -98,6 +99,14 @@ def dddm_register(registrar: Registrar) -> None:
             FeaturesInfo(),
             any_shape,
             "768 numbers of DINOv2 ViT-B/14, trained on images without labels.",
+        ),
+        (
+            "dinov2-vit-l-14",
+            "vision:dinov2_vit_l_14",
+            DINOV2_LARGE_WEIGHTS,
+            FeaturesInfo(),
+            any_shape,
+            "1,024 numbers of DINOv2 ViT-L/14, those of FD-DINOv2 in publications.",
         ),
     ):
         registrar.add(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from dddm.interfaces.plugin import WeightFile
 from dddm.support.state_dict import one_line, read_state_dict, unusable_weights
 from dddm.support.torchvision_operators import import_torchvision
 from dddm_features.options import DINOV2_WEIGHTS, remedy_for
@@ -27,13 +28,16 @@ _HEAD_DIMENSIONS: Final = 64
 _EPSILON: Final = 1e-6
 
 
-def read_dinov2(path: Path) -> nn.Module:
+def read_dinov2(path: Path, file: WeightFile = DINOV2_WEIGHTS) -> nn.Module:
     """The network (B, 3, 224, 224) → (B, D), float32, in eval mode, without gradients.
+
+    Args:
+        file: the published one in whose layout `path` is, for messages.
 
     Raises:
         DataError: if the file cannot be read, or names or shapes are missing, surplus or wrong.
     """
-    remedy = remedy_for(DINOV2_WEIGHTS)
+    remedy = remedy_for(file)
     weights = read_state_dict(path, remedy=remedy)
     try:
         network = _network(weights)

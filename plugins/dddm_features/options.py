@@ -56,8 +56,14 @@ DINOV2_WEIGHTS: Final = WeightFile(
     size_bytes=346_378_731,
     sha256="0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73",
 )
-"""Without registers.  Meta publishes no hash: size and hash are those that public repositories
-agree on; they were not compared with a download."""
+DINOV2_LARGE_WEIGHTS: Final = WeightFile(
+    name="dinov2_vitl14_pretrain.pth",
+    url="https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",
+    size_bytes=1_217_586_395,
+    sha256="d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
+)
+"""Both without registers.  Meta publishes no hashes: sizes and hashes are those that public
+repositories agree on; they were not compared with downloads."""
 
 
 @final

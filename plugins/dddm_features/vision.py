@@ -18,12 +18,14 @@ from torch import Tensor, nn
 
 from dddm.interfaces.features import Features
 from dddm.interfaces.info import ImageShape
+from dddm.interfaces.plugin import WeightFile
 from dddm.support.files import sha256_of
 from dddm.support.state_dict import one_line, unusable_weights
 from dddm.support.torchvision_operators import import_torchvision
 from dddm_features.dinov2_network import read_dinov2
 from dddm_features.options import (
     CLIP_WEIGHTS,
+    DINOV2_LARGE_WEIGHTS,
     DINOV2_WEIGHTS,
     WeightsOptions,
     remedy_for,
@@ -67,10 +69,19 @@ def clip_vit_b_32(options: WeightsOptions) -> Features:
 
 def dinov2_vit_b_14(options: WeightsOptions) -> Features:
     """768 numbers: the class token of DINOv2 ViT-B/14 after its last norm."""
-    path = weights_path(options, DINOV2_WEIGHTS)
+    return _dinov2("dinov2-vit-b-14", options, DINOV2_WEIGHTS)
+
+
+def dinov2_vit_l_14(options: WeightsOptions) -> Features:
+    """1,024 numbers of the larger ViT-L/14, the features of FD-DINOv2 in publications."""
+    return _dinov2("dinov2-vit-l-14", options, DINOV2_LARGE_WEIGHTS)
+
+
+def _dinov2(name: str, options: WeightsOptions, file: WeightFile) -> Features:
+    path = weights_path(options, file)
     return Vision(
-        name="dinov2-vit-b-14",
-        network=read_dinov2(path),
+        name=name,
+        network=read_dinov2(path, file),
         colours=_OF_IMAGENET,
         sha256=sha256_of(path),
         trained_on="LVD-142M",

@@ -93,6 +93,7 @@ PACKAGES = {
             "clip-vit-b-32",
             "digits-classifier",
             "dinov2-vit-b-14",
+            "dinov2-vit-l-14",
             "inception",
             "learned",
             "pixels",
