@@ -118,8 +118,6 @@ def generate(
     pending = processes.from_main(
         lambda: [steps for steps in spec.steps if not _is_there(folders[steps], identity[steps])]
     )
-    if not pending:
-        return False
     first = folders[min(folders)]
     unfinished = UnfinishedSamples(
         first.with_name(f".{first.name}.partial"),  # `sample_folders` leaves hidden ones out
@@ -127,6 +125,10 @@ def generate(
         shape=generator.shape,
         rank=processes.rank,
     )
+    if not pending:
+        if processes.main:
+            unfinished.remove_leftover()
+        return False
     missing = processes.from_main(lambda: unfinished.missing_blocks(spec.blocks, steps=pending))
     made = _generate_missing(
         spec, sampler, missing=missing, unfinished=unfinished, context=context, generator=generator

@@ -228,6 +228,11 @@ class UnfinishedSamples:
         """Remove the folder, once all samples are finished."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def remove_leftover(self) -> None:
+        """Remove what a kill left after all samples had been moved out of the folder."""
+        if self._folder.is_dir() and not any(path.is_dir() for path in self._folder.iterdir()):
+            self.remove()
+
     def _archive(self, steps: int) -> Path:
         return self._folder / str(steps) / ARRAYS
 
