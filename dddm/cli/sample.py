@@ -64,6 +64,11 @@ def _complete_sampler(
     "[default: all]",
 )
 @click.option(
+    "--random-classes",
+    is_flag=True,
+    help="Each image takes one of the classes at random, as in ADM's script, and not in turn.",
+)
+@click.option(
     "--sampler",
     default="fixed-time",
     show_default=True,
@@ -129,6 +134,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
     images: int,
     seed: int,
     labels: str | None,
+    random_classes: bool,  # noqa: FBT001 - click passes it by name
     sampler: str,
     options: tuple[str, ...],
     tolerance: float | None,
@@ -187,6 +193,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
             seed=seed,
             guidance=Guidance.make(guidance, guidance_interval),
             labels=None if labels is None else tuple(labels.split(",")),
+            random_classes=random_classes,
             separate=True,
             block_images=block_images,
             precision=precision,

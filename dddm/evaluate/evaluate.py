@@ -105,6 +105,11 @@ def image_set(samples: Samples, *, sha256: str) -> ImageSet:
     """
     channels, height, width = samples.images.shape[1:]
     facts = samples.facts
+    of_each_class: list[int] | str | None = None
+    if samples.label is not None:
+        # At random, the numbers differ between seeds, and scores are compared and averaged anyway.
+        random = facts.get("random_classes")
+        of_each_class = "at random" if random else torch.bincount(samples.label).tolist()
     return ImageSet(
         images=samples.images,
         labels=samples.label,
@@ -118,8 +123,6 @@ def image_set(samples: Samples, *, sha256: str) -> ImageSet:
             **facts,
             "sha256": sha256,
             "rounding": "uint8, rounded",
-            "images_of_each_class": None
-            if samples.label is None
-            else torch.bincount(samples.label).tolist(),
+            "images_of_each_class": of_each_class,
         },
     )

@@ -180,6 +180,7 @@ class Generator:
         steps: int = 1,
         seed: int = 0,
         labels: Sequence[int | str] | Tensor | int | str | None = None,
+        random_classes: bool = False,
         noise: Tensor | None = None,
         sampler: str | Sampler = "fixed-time",
         options: Mapping[str, Any] | None = None,
@@ -193,8 +194,8 @@ class Generator:
                 a time.
             steps: of the sampler; algorithm 2 makes one network evaluation per image and step.
             seed: image k's noise and class depend on it and k alone.
-            labels: a class or several, by name or number, which images take in turn; None for all
-                classes in turn.
+            labels: a class or several, by name or number, which images take; None for all.
+            random_classes: whether each image takes one of them at random; else they do so in turn.
             noise: (N, C, H, W), N(0, I), from which x_T is made in place of the seed's; the rest,
                 such as the first x̂, stays that of the seed.  See `noise`.
             sampler: a sampler's name, or a sampler; `fixed-time` is algorithm 2.
@@ -215,6 +216,7 @@ class Generator:
             steps=steps,
             seed=seed,
             labels=labels,
+            random_classes=random_classes,
             sampler=sampler,
             options=options,
             guidance=guidance,
@@ -286,6 +288,7 @@ class Generator:
         steps: int,
         seed: int,
         labels: Any,
+        random_classes: bool = False,
         sampler: str | Sampler,
         options: Mapping[str, Any] | None,
         guidance: float | None,
@@ -307,6 +310,7 @@ class Generator:
             seed=seed,
             guidance=Guidance.make(guidance, guidance_interval),
             labels=None if labels is None else tuple(map(str, labels)),
+            random_classes=random_classes,
         )
 
     def _check_noise(self, noise: Tensor | None, *, images: int | None) -> int:

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from command_line import call, dddm, invoke, succeeded
 from PIL import Image
 from several import kill_all, start, wait_until
+
+from dddm import load
 
 
 def drawn(folder: Path, *words: str) -> dict[str, np.ndarray]:
@@ -46,6 +49,60 @@ def test_several_step_counts_and_labels(trained: Path) -> None:
         "fixed-time-1-seed0",
         "fixed-time-3-seed0",
     ]
+
+
+def test_classes_at_random(trained: Path) -> None:
+    """Image k's class depends on seed and k, whatever the processes, the blocks and the steps."""
+    one = drawn(trained, "--random-classes", "--steps", "2", "--images", "90", "--out", "r1")
+    two = (
+        "sample",
+        "--random-classes",
+        "--images",
+        "70",
+        "--nproc",
+        "2",
+        "--block",
+        "8",
+        "--out",
+        "r2",
+    )
+    succeeded(dddm(*two, cwd=trained))
+    with np.load(trained / "r2/samples.npz") as shared:
+        labels = shared["arr_1"]
+    assert np.array_equal(one["labels 2"][:70], labels)
+    assert 1 < np.bincount(labels, minlength=10).min() < np.bincount(labels).max() < 20
+    assert json.loads((trained / "r2/manifest.json").read_text())["random_classes"] is True
+    other = drawn(trained, "--random-classes", "--images", "70", "--seed", "1", "--out", "r3")[
+        "labels 1"
+    ]
+    assert (other == labels).mean() < 0.3
+
+
+def test_images_have_the_classes_that_are_drawn(trained: Path) -> None:
+    """Each is the image of its number and class, and not that of its class in turn."""
+    run = load(trained / "runs/tiny")
+    images = run.sample(images=40, random_classes=True)
+    found = drawn(trained, "--random-classes", "--images", "40", "--out", "r4")
+    assert np.array_equal(found["1"], images.permute(0, 2, 3, 1).numpy())
+    label = int(found["labels 1"][7])
+    assert label != 7
+    assert torch.equal(run.sample(images=8, labels=[label])[7], images[7])
+    assert not torch.equal(run.sample(images=8)[7], images[7])
+
+
+def test_a_kill_before_the_last_cleaning(trained: Path) -> None:
+    """What it left is removed by the same command; what still has images in it is kept."""
+    words = ("sample", "--images", "2", "--out", "clean/x")
+    invoke(*words, cwd=trained)
+    left = trained / "clean/.x.partial"
+    left.mkdir()
+    (left / "order.json").write_text("{}")
+    (left / "1").mkdir()
+    invoke(*words, cwd=trained)
+    assert left.exists()
+    (left / "1").rmdir()
+    invoke(*words, cwd=trained)
+    assert not left.exists()
 
 
 def test_every_form_holds_the_same_images(trained: Path) -> None:

@@ -107,7 +107,13 @@ def make_recipe(
 
 
 def put_samples(
-    folder: RunFolder, images: torch.Tensor, *, sampler: str = "fixed-time", steps: int = 1
+    folder: RunFolder,
+    images: torch.Tensor,
+    *,
+    sampler: str = "fixed-time",
+    steps: int = 1,
+    seed: int = 0,
+    random_classes: bool | None = None,
 ) -> None:
     facts = {
         "sampler": sampler,
@@ -116,12 +122,15 @@ def put_samples(
         "steps": steps,
         "evaluations": steps,
         "images": len(images),
-        "seed": 0,
+        "seed": seed,
+        "random_classes": random_classes,
         "weights": "ema",
         "checkpoint": {"step": 900, "sha256": "c" * 64},
     }
-    samples = Samples(images=images, label=torch.arange(len(images)) % 10, facts=facts)
-    write_samples(folder.samples / f"{sampler}-{steps}", samples, columns=10)
+    label = torch.arange(len(images)) % (7 + seed if random_classes else 10)
+    samples = Samples(images=images, label=label, facts=facts)
+    name = f"{sampler}-{steps}{f'-{seed}' if seed else ''}"
+    write_samples(folder.samples / name, samples, columns=10)
 
 
 @pytest.fixture
@@ -522,3 +531,25 @@ def test_a_damaged_file_of_scores(folder: RunFolder, splits: dict[str, Split]) -
     scores, events = score_all(recipe, folder)
     assert read_scores(folder.scores) == scores
     assert any(isinstance(event, Notice) and "measured again" in event.text for event in events)
+
+
+@pytest.mark.parametrize("random", [True, False])
+def test_a_protocol_of_classes_and_data(
+    folder: RunFolder,
+    splits: dict[str, Split],
+    random: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Two seeds with other numbers of each class are one score; it says what was drawn."""
+    for seed in (0, 1):
+        images = images_of(splits["held-out"], 40)
+        put_samples(folder, images, seed=seed, random_classes=random)
+    of_classes = protocol_of(make_recipe(scores=("fd",)), classes="random")
+    (score,), _ = score_all(of_classes, folder)
+    assert len(score.provenance["sets"]) == 2
+    assert score.samples["images_of_each_class"] == ("at random" if random else [4] * 10)
+    assert score.name == ("fd-digits-classifier" if random else "fd-digits-classifier@40")
+    assert ("classes of generated images in-turn, not random" in str(score.warnings)) != random
+    of_data = protocol_of(make_recipe(scores=("fd",)), data_options=("resize=adm",))
+    (score,), _ = score_all(of_data, folder)
+    assert "training images of dddm:digits without resize=adm" in str(score.warnings)
+    assert score.name == "fd-digits-classifier@40"
