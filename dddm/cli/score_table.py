@@ -100,8 +100,7 @@ def comparison_table(found: Comparison, *, names: tuple[str, str]) -> Table:
         if pair.differences:
             continue
         first, second = pair.first, pair.second
-        unranked = first.trained_the_loss or second.trained_the_loss
-        best = None if unranked else first.measure.best([first.value, second.value])
+        best = first.measure.best([first.value, second.value]) if pair.ranks else None
         cells = (
             f"[bold]{_value(score)}[/bold]"
             if first.value != second.value and score.value == best

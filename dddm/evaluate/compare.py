@@ -9,16 +9,23 @@ from typing import Any, Final, final
 from attrs import frozen
 
 from dddm.evaluate.record import ScoreRecord
+from dddm.evaluate.verdicts import misleading
 
 
 @final
 @frozen(kw_only=True)
 class ScorePair:
-    """The same score of two runs; comparable if there are no differences."""
+    """The same score of two runs; comparable if there are no differences.
+
+    Attributes:
+        ranks: whether the better one is; not in features that trained the loss, nor where
+            samples gain by collapse or copies.
+    """
 
     first: ScoreRecord
     second: ScoreRecord
     differences: tuple[str, ...]
+    ranks: bool
 
 
 @final
@@ -38,6 +45,7 @@ class Comparison:
 def compare(first: Sequence[ScoreRecord], second: Sequence[ScoreRecord]) -> Comparison:
     """Pair the scores of two runs, in the order of the first's."""
     left = list(second)
+    gained = [*misleading(first), *misleading(second)]
     pairs: list[ScorePair] = []
     unpaired: list[tuple[int, ScoreRecord]] = []
     for score in first:
@@ -47,7 +55,10 @@ def compare(first: Sequence[ScoreRecord], second: Sequence[ScoreRecord]) -> Comp
         else:
             left.remove(partner)
             differences = tuple(_differences(score, partner))
-            pairs.append(ScorePair(first=score, second=partner, differences=differences))
+            ranks = not any(one.trained_the_loss or one in gained for one in (score, partner))
+            pairs.append(
+                ScorePair(first=score, second=partner, differences=differences, ranks=ranks)
+            )
     return Comparison(pairs=tuple(pairs), unpaired=(*unpaired, *((1, score) for score in left)))
 
 

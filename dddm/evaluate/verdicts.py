@@ -12,32 +12,60 @@ _NEARLY: Final = 0.8
 _HALF: Final = 0.5
 _LITTLE: Final = 0.2
 """Shares of what held-out images reach, as limits of sentences."""
+_GAIN: Final = ("precision", "density")
+"""Measures that a collapse onto a few good images, or copies of training images, make best."""
 
 
 def verdicts(scores: Iterable[ScoreRecord]) -> Iterator[str]:
     """Sentences, without a full stop, on scores that do not show what they seem to show."""
+    scores = tuple(scores)
     by_name: dict[str, list[ScoreRecord]] = {}
     for score in scores:
         by_name.setdefault(score.name, []).append(score)
     for same_name in by_name.values():
         yield from _against_gaussian(same_name)
-    sets: dict[tuple[str, str, int], dict[str, ScoreRecord]] = {}
-    for same_name in by_name.values():
-        for score in same_name:
-            one_set = sets.setdefault((_set_of(score), score.features, score.images), {})
-            one_set[score.measure.name] = score
     # What is found of several sets is one sentence, with the numbers of each.
     sentences: dict[tuple[str, str], list[str]] = {}
-    for (title, features, _), found in sets.items():
-        for what, numbers in (
-            *_collapse(found),
-            *_repeats(found),
-            *_too_alike(found),
-            *_copies(found),
-        ):
-            sentences.setdefault((features, what), []).append(f"{numbers} ({title})")
+    for one_set in _sets(scores):
+        first = next(iter(one_set.values()))
+        for what, numbers in _found(one_set):
+            found = sentences.setdefault((first.features, what), [])
+            found.append(f"{numbers} ({_set_of(first)})")
     for (features, what), of_sets in sentences.items():
         yield f"in {features}, {what} {'; '.join(of_sets)}"
+    gained = misleading(scores)
+    if gained:
+        names = " and ".join(dict.fromkeys(score.measure.words.lower() for score in gained))
+        titles = ", ".join(dict.fromkeys(map(_set_of, gained)))
+        yield f"samples that collapse or copy gain in {names}, which is not ranked here: {titles}"
+
+
+def misleading(scores: Iterable[ScoreRecord]) -> list[ScoreRecord]:
+    """Scores that are good because samples collapse or copy, and so must not be shown as best."""
+    scores = tuple(scores)
+    suspect = [
+        _identity(next(iter(one_set.values()))) for one_set in _sets(scores) if any(_found(one_set))
+    ]
+    return [one for one in scores if one.measure.name in _GAIN and _identity(one) in suspect]
+
+
+def _identity(score: ScoreRecord) -> tuple[object, ...]:
+    """Of a set of samples, whatever the features."""
+    return (score.sampler, score.steps, score.sample_hashes)
+
+
+def _sets(scores: Iterable[ScoreRecord]) -> Iterable[Mapping[str, ScoreRecord]]:
+    """Scores of one set of samples in the same features, by measure."""
+    sets: dict[tuple[object, ...], dict[str, ScoreRecord]] = {}
+    for score in scores:
+        one_set = sets.setdefault((*_identity(score), score.features, score.images), {})
+        one_set[score.measure.name] = score
+    return sets.values()
+
+
+def _found(one_set: Mapping[str, ScoreRecord]) -> Iterator[tuple[str, str]]:
+    for kind in (_collapse, _repeats, _too_alike, _copies):
+        yield from kind(one_set)
 
 
 def _collapse(found: Mapping[str, ScoreRecord]) -> Iterator[tuple[str, str]]:
@@ -45,18 +73,14 @@ def _collapse(found: Mapping[str, ScoreRecord]) -> Iterator[tuple[str, str]]:
     precision, recall = found.get("precision"), found.get("recall")
     if precision is None or recall is None:
         return
-    real_precision, real_recall = precision.floor(HELD_OUT), recall.floor(HELD_OUT)
-    if (
-        real_precision is not None
-        and real_recall is not None
-        and precision.value >= _NEARLY * real_precision.value
-        and recall.value <= _LITTLE * real_recall.value
-    ):
+    floors = [score.floor(HELD_OUT) for score in (precision, recall)]
+    real = [1.0 if floor is None else floor.value for floor in floors]  # 1 is the most
+    if precision.value >= _NEARLY * real[0] and recall.value <= _LITTLE * real[1]:
+        of_real = f"; precision and recall of held-out images {real[0]:.2f} and {real[1]:.2f}"
         yield (
             (
-                "samples look like training images, but like few of them (collapse; precision "
-                f"and recall of held-out images {real_precision.value:.2f} and "
-                f"{real_recall.value:.2f}):"
+                "samples look like training images, but like few of them "
+                f"(collapse{'' if None in floors else of_real}):"
             ),
             f"precision {precision.value:.2f} with recall {recall.value:.2f}",
         )

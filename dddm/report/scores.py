@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 
 from dddm.errors import DataError
 from dddm.evaluate.record import ScoreRecord, read_scores
-from dddm.evaluate.verdicts import verdicts
+from dddm.evaluate.verdicts import misleading, verdicts
 from dddm.interfaces.info import Measure
 from dddm.interfaces.measurement import Baseline
 from dddm.recipe.model import Recipe, ReportedResult
@@ -47,10 +47,15 @@ class PaperComparison:
 @final
 @frozen(kw_only=True)
 class ScoreTable:
-    """Scores of one name: of one measure, in the same features, over equally many images."""
+    """Scores of one name: of one measure, in the same features, over equally many images.
+
+    Attributes:
+        misleading: those among them that samples gain by collapse or copies.
+    """
 
     name: str
     scores: tuple[ScoreRecord, ...]
+    misleading: tuple[ScoreRecord, ...] = ()
     paper: PaperComparison | None = None
 
     @property
@@ -78,8 +83,15 @@ class ScoreTable:
     @property
     def best(self) -> float | None:
         """The best of several values; None where there is none, or they are not to be ranked."""
-        values = [score.value for score in self.scores if not score.trained_the_loss]
+        values = [score.value for score in self.scores if self._ranks(score)]
         return self.measure.best(values) if len(values) > 1 else None
+
+    def is_best(self, score: ScoreRecord) -> bool:
+        """Whether one of them has the best value and ranks."""
+        return score.value == self.best and self._ranks(score)
+
+    def _ranks(self, score: ScoreRecord) -> bool:
+        return not score.trained_the_loss and score not in self.misleading
 
     @property
     def floor_names(self) -> tuple[str, ...]:
@@ -104,10 +116,15 @@ def leading_measure(scores: Iterable[ScoreRecord]) -> Measure | None:
 
 def tables_of(scores: Iterable[ScoreRecord]) -> list[ScoreTable]:
     """One table for each name, in the order in which names first occur."""
+    scores = tuple(scores)
+    gained = tuple(misleading(scores))
     by_name: dict[str, list[ScoreRecord]] = {}
     for score in scores:
         by_name.setdefault(score.name, []).append(score)
-    return [ScoreTable(name=name, scores=tuple(group)) for name, group in by_name.items()]
+    return [
+        ScoreTable(name=name, scores=tuple(group), misleading=gained)
+        for name, group in by_name.items()
+    ]
 
 
 @final

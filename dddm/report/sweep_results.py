@@ -17,6 +17,7 @@ from attrs import frozen
 
 from dddm.errors import DataError
 from dddm.evaluate.record import ScoreRecord
+from dddm.evaluate.verdicts import misleading
 from dddm.interfaces.info import Measure
 from dddm.recipe.model import ReportedResult
 from dddm.recipe.reported import in_words
@@ -36,7 +37,8 @@ from dddm.train import checkpoint as checkpoints
 from dddm.train.run_folder import RunFolder
 
 UNRANKED: Final = "†"
-"""Mark of a score in features that trained the loss of its entry."""
+"""Mark of a score that is not ranked: in features that trained the loss of its entry, or one that
+its samples gain by collapse or copies."""
 
 
 @final
@@ -100,10 +102,12 @@ class EntryScore:
     Attributes:
         by_seed: at least one, by training seed; the key is None in a sweep without.
         seeds: how many trainings the entry has.
+        misleading: whether samples of one of them gain by collapse or copies.
     """
 
     by_seed: Mapping[int | None, ScoreRecord]
     seeds: int
+    misleading: bool = False
 
     @property
     def first(self) -> ScoreRecord:
@@ -131,8 +135,13 @@ class EntryScore:
 
     @property
     def ranks(self) -> bool:
-        """Whether it is compared with other entries': not in features that trained the loss."""
-        return not any(record.trained_the_loss for record in self.by_seed.values())
+        """Whether it is compared with other entries'."""
+        return not self.misleading and not self.trained_the_loss
+
+    @property
+    def trained_the_loss(self) -> bool:
+        """Whether some of them are in features that trained the loss."""
+        return any(record.trained_the_loss for record in self.by_seed.values())
 
     @property
     def seeds_counted(self) -> str:
@@ -179,7 +188,11 @@ class EntryResult:
         for one in self.runs:
             for score in one.scores:
                 found.setdefault(_key(score), {}).setdefault(one.run.seed, score)
-        return tuple(EntryScore(by_seed=each, seeds=len(self.runs)) for each in found.values())
+        gained = {_key(score) for one in self.runs for score in misleading(one.scores)}
+        return tuple(
+            EntryScore(by_seed=each, seeds=len(self.runs), misleading=key in gained)
+            for key, each in found.items()
+        )
 
     @property
     def state(self) -> str:
@@ -336,14 +349,24 @@ class SweepTable:
     def unranked(self) -> tuple[str, ...]:
         """What is marked by `UNRANKED` and why, a sentence for each kind of features."""
         names: dict[str, dict[str, None]] = {}
+        gained: dict[str, dict[str, None]] = {}
         for row in self.rows:
             for score in row.scores:
-                if not score.ranks:
+                if score.trained_the_loss:
                     names.setdefault(score.first.features, {})[row.name] = None
-        return tuple(
-            f"{UNRANKED}: not ranked: the loss of {', '.join(entries)} was computed in the "
-            f"features {features}, so that training fits what these scores measure."
-            for features, entries in names.items()
+                if score.misleading:
+                    gained.setdefault(score.first.measure.words.lower(), {})[row.name] = None
+        return (
+            *(
+                f"{UNRANKED}: not ranked: the loss of {', '.join(entries)} was computed in the "
+                f"features {features}, so that training fits what these scores measure."
+                for features, entries in names.items()
+            ),
+            *(
+                f"{UNRANKED}: not ranked: samples of {', '.join(entries)} collapse or are copies, "
+                f"by which they gain in {words}."
+                for words, entries in gained.items()
+            ),
         )
 
     @property

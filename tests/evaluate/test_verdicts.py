@@ -7,7 +7,7 @@ import pytest
 from measures import measure_of
 
 from dddm.evaluate.record import ScoreRecord
-from dddm.evaluate.verdicts import verdicts
+from dddm.evaluate.verdicts import misleading, verdicts
 from dddm.interfaces.measurement import Baseline, Floor
 from dddm_scores import (
     AUTHENTICITY,
@@ -113,8 +113,47 @@ def test_high_precision_with_little_recall(precision: float, recall: float, *, s
         assert "held-out images 0.70 and 0.60)" in found[0]
         said_of_set = f"precision {precision:.2f} with recall {recall:.2f} (annealed, 2 steps)"
         assert found[0].endswith(f": {said_of_set}")
+        assert found[1] == (
+            "samples that collapse or copy gain in precision, which is not ranked here: "
+            "annealed, 2 steps"
+        )
+    assert misleading(scores) == scores[:1] * said
     other_set = [scores[0], attrs.evolve(scores[1], steps=3)]
     assert not list(verdicts(other_set))
+
+
+@pytest.mark.parametrize(("precision", "said"), [(0.8, True), (0.79, False)])
+def test_without_held_out_images_real_ones_are_taken_to_reach_one(
+    precision: float, *, said: bool
+) -> None:
+    found = list(verdicts([score("precision", precision), score("recall", 0.2)]))
+    assert bool(found) == said
+    if said:
+        assert "few of them (collapse): precision 0.80 with recall 0.20" in found[0]
+
+
+@pytest.mark.parametrize(
+    "shows",
+    [
+        score("nearest", 1.0, held_out=2.0),
+        score("diversity", 0.4),
+        score("distinct-nearest", 0.1, held_out=0.8),
+    ],
+)
+def test_what_is_misleading(shows: ScoreRecord) -> None:
+    """Precision and density of the same samples in any features, and nothing else."""
+    names = ("precision", "recall", "density", "coverage")
+    same = [score(name, 0.5) for name in names]
+    features = {"features": {"id": "dddm:inception"}}
+    more = [attrs.evolve(same[0], images=50), attrs.evolve(same[2], provenance=features)]
+    others = [
+        attrs.evolve(same[0], steps=3),
+        attrs.evolve(same[0], sampler="fixed-time"),
+        attrs.evolve(same[0], provenance={"samples": {"sha256": "0"}}),
+    ]
+    found = misleading([*others, *same, shows, *more])
+    assert found == [same[0], same[2], *more]
+    assert misleading([*others, *same, *more]) == []
 
 
 @pytest.mark.parametrize(("share", "said"), [(0.3, True), (0.4, True), (0.41, False)])

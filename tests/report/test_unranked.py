@@ -1,4 +1,7 @@
-"""A score in features that trained the loss is marked wherever it is shown, and never ranks."""
+"""What must not be ranked is marked wherever it is shown, and never the best.
+
+That is a score in features that trained the loss, and one that samples gain by collapse.
+"""
 
 import io
 import json
@@ -9,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from attrs import evolve
+from measures import measure_of
 from report_runs import make_scores
 from rich.console import Console
 from sample_folders import write_samples
@@ -125,3 +129,75 @@ def test_no_better_one_of_two_runs() -> None:
     marked = evolve(less, provenance={**one.provenance, "trained_the_loss": True})
     assert bold_rows([one], [less]) == [True]
     assert bold_rows([one], [marked]) == bold_rows([marked], [one]) == [False]
+
+
+def collapsed(score: ScoreRecord, *, recall: float) -> list[ScoreRecord]:
+    """Precision 1 of the same samples, and their recall."""
+    return [
+        evolve(score, measure=measure_of(name, better="more"), name=f"{name}-x@30", value=value)
+        for name, value in (("precision", 1.0), ("recall", recall))
+    ]
+
+
+def test_no_better_one_where_samples_collapse() -> None:
+    """Of precision; recall, by which the other run is better, stays in bold."""
+    one = make_scores()[0]
+    good = [evolve(score, value=0.9) for score in collapsed(one, recall=0.9)]
+    assert bold_rows(good, collapsed(one, recall=0.3)) == [True, True]
+    for first, second in ((good, bad := collapsed(one, recall=0.0)), (bad, good)):
+        assert bold_rows(first, second) == [False, True]
+
+
+def test_no_best_of_a_run_by_collapse() -> None:
+    """Of two sets that are left the better one is the best, and only it."""
+    one = make_scores()[0]
+    sets = [evolve(one, steps=steps) for steps in (1, 2, 3)]
+    scores = [
+        score
+        for a_set, recall in zip(sets, (0.0, 0.5, 0.5), strict=True)
+        for score in collapsed(a_set, recall=recall)
+    ]
+    scores[4] = evolve(scores[4], value=0.7)
+    precision, recall = tables_of(scores)
+    assert [precision.is_best(score) for score in precision.scores] == [False, True, False]
+    assert [recall.is_best(score) for score in recall.scores] == [False, True, True]
+
+
+def test_a_sweep_with_a_collapsed_entry(tmp_path: Path) -> None:
+    """Its precision is marked and explained, and the best is among the others."""
+    sweep = make_sweep(tmp_path)
+    values = {"far": (0.8, 0.5), "slow_1": (1.0, 0.0), "last": (0.9, 0.4)}
+    for entry in sweep.entries:
+        run = finish(entry, tmp_path / "run", fd={1: 1.0})
+        (record, *_) = json.loads(run.scores.read_text())
+        run.scores.write_text(
+            json.dumps(
+                [
+                    {
+                        **record,
+                        "name": f"{name}-x@30",
+                        "value": value,
+                        "measure": {
+                            **record["measure"],
+                            "name": name,
+                            "words": name,
+                            "better": "more",
+                        },
+                    }
+                    for name, value in zip(("precision", "recall"), values[entry.name], strict=True)
+                ]
+            )
+        )
+    table = gather_sweep(sweep, folder=tmp_path / "run")
+    precision, recall = table.columns
+    rows = [row.name for row in table.rows]
+    assert [rows[k] for k in range(3) if precision.is_best(k)] == ["last"]
+    assert [rows[k] for k in range(3) if recall.is_best(k)] == ["far"]
+    (line,) = (line for line in to_markdown(table).splitlines() if line.startswith("| slow_1"))
+    assert "1.00 †" in line
+    assert "**" not in line
+    assert line.count("†") == 1
+    (sentence,) = table.unranked
+    assert sentence.startswith("†: not ranked: samples of slow_1 collapse or are copies")
+    assert sentence.endswith("gain in precision.")
+    assert sentence in sweep_page(table)
