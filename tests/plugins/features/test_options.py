@@ -15,6 +15,7 @@ from dddm.support.files import sha256_of
 from dddm_features.inception import Inception
 from dddm_features.options import (
     CLIP_WEIGHTS,
+    DINOV2_LARGE_WEIGHTS,
     DINOV2_WEIGHTS,
     INCEPTION_WEIGHTS,
     RESNET20_WEIGHTS,
@@ -25,13 +26,14 @@ from dddm_features.options import (
     weights_path,
 )
 from dddm_features.resnet20 import ResNet20Features
-from dddm_features.vision import clip_vit_b_32, dinov2_vit_b_14
+from dddm_features.vision import clip_vit_b_32, dinov2_vit_b_14, dinov2_vit_l_14
 
 FILES: list[tuple[Callable[[Any], Features], WeightFile]] = [
     (ResNet20Features, RESNET20_WEIGHTS),
     (Inception, INCEPTION_WEIGHTS),
     (clip_vit_b_32, CLIP_WEIGHTS),
     (dinov2_vit_b_14, DINOV2_WEIGHTS),
+    (dinov2_vit_l_14, DINOV2_LARGE_WEIGHTS),
 ]
 REAL = Path(os.environ.get("DDDM_DATA", "data")) / "cifar10-resnet20"
 
@@ -57,6 +59,7 @@ def weights_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("inception", [shape(1, 8), shape(3, 64)], [shape(2, 8)]),
         ("clip-vit-b-32", [shape(1, 8), shape(3, 64)], [shape(2, 8)]),
         ("dinov2-vit-b-14", [shape(1, 8), shape(3, 64)], [shape(2, 8)]),
+        ("dinov2-vit-l-14", [shape(1, 8), shape(3, 64)], [shape(2, 8)]),
     ],
 )
 def test_shapes(name: str, accepted: list[ImageShape], refused: list[ImageShape]) -> None:

@@ -22,15 +22,17 @@ from dddm.support.torchvision_operators import import_torchvision
 from dddm_features.dinov2_network import read_dinov2
 from dddm_features.options import (
     CLIP_WEIGHTS,
+    DINOV2_LARGE_WEIGHTS,
     DINOV2_WEIGHTS,
     WeightsOptions,
 )
-from dddm_features.vision import clip_vit_b_32, dinov2_vit_b_14, read_clip
+from dddm_features.vision import clip_vit_b_32, dinov2_vit_b_14, dinov2_vit_l_14, read_clip
 
 Make = Callable[[WeightsOptions], Features]
 BOTH: list[tuple[Make, WeightFile]] = [
     (clip_vit_b_32, CLIP_WEIGHTS),
     (dinov2_vit_b_14, DINOV2_WEIGHTS),
+    (dinov2_vit_l_14, DINOV2_LARGE_WEIGHTS),
 ]
 
 
