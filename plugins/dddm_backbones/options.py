@@ -20,7 +20,8 @@ class AdmOptions:
 
     channels: int = option(
         at_least=2,  # one sinusoid has two
-        help="Channels of the first stage.",
+        help="Channels of the first stage.  Feature maps of fewer than 128 channels are normalised "
+        "in groups of at least 4, so in fewer than ADM's 32 groups.",
     )
     multipliers: tuple[int, ...] = option(
         at_least=1,

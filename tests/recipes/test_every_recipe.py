@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.nn import GroupNorm
 from trunks import save_trunk
 
 from dddm.recipe.model import ComponentConfig, Recipe, plain
@@ -28,6 +29,7 @@ from dddm.support.files import sha256_of
 from dddm.train.context import RunContext
 from dddm.train.event_log import read_events
 from dddm.train.run_folder import prepare_folder
+from dddm.train.training_cost import meta_backbone
 from dddm.workflow.dry_run import CostEstimate, estimate_cost
 from dddm.workflow.run import run
 from dddm_features.resnet20_network import ResNet20
@@ -114,6 +116,16 @@ def test_it_is_built_without_memory(name: str) -> None:
         assert estimate.steps == steps
         if gflops is not None:
             assert estimate.cost.network.forward / 1e9 == pytest.approx(gflops, rel=flops_near)
+
+
+@pytest.mark.parametrize("name", [*PAPERS, "cifar10_deep", "imagenet64_deep"])
+def test_group_norms_of_papers_have_32_groups(name: str) -> None:
+    """ADM's number, which narrower networks cannot have."""
+    recipe = RECIPES[name]
+    network = meta_backbone(recipe, facts=cost_of(name).facts)
+    groups = [one.num_groups for one in network.modules() if isinstance(one, GroupNorm)]
+    assert len(groups) > 20
+    assert set(groups) == {32}
 
 
 def test_deep_has_twice_the_blocks() -> None:
