@@ -23,6 +23,7 @@ _CHANGES: Final = (
     *("sample.0.steps=[1]", "sample.0.images=40", "sample.1.images=40", "sample.1.steps=[2]"),
     'evaluate={features="pixels"}',
 )
+_NUMBERS: Final = ("epochs", "megabytes", "files", "threads")
 
 
 @frozen
@@ -74,7 +75,7 @@ def growth(seen: list[Seen]) -> Seen:
     """Between the second quarter, when all that is made once is there, and the last, by medians."""
     quarter = len(seen) // 4
     early, late = (
-        [sorted(getattr(one, name) for one in part)[len(part) // 2] for name in Seen.__slots__[:4]]
+        [sorted(getattr(one, name) for one in part)[len(part) // 2] for name in _NUMBERS]
         for part in (seen[quarter : 2 * quarter], seen[-quarter:])
     )
     return Seen(*(b - a for a, b in zip(early, late, strict=True)))
