@@ -128,11 +128,15 @@ def fetch(ctx: click.Context, names: tuple[str, ...], folder: Path | None) -> No
       dddm weights fetch vgg16-397923af.pth
       dddm weights fetch vgg16-397923af.pth --to ~/weights
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
+    from dddm.errors import EnvironmentProblem
+    from dddm.support.files import user_path
     from dddm.support.weights import FOLDERS_VARIABLE, search_folders
     from dddm.train.needed_weights import weights_named
 
     needed = weights_named(catalogue_of(ctx), names)
-    to = (folder if folder is not None else search_folders()[0]).expanduser()
+    to = search_folders()[0] if folder is None else user_path(str(folder))
+    if not to.is_absolute():
+        raise EnvironmentProblem("there is no home folder", where=str(to), remedy="use --to FOLDER")
     for one in needed:
         click.echo(str(_fetch(one.file, to)))
     if to.absolute() not in [known.absolute() for known in search_folders()]:

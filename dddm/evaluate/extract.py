@@ -202,7 +202,10 @@ def _cached(
             "device": context.device.type,
         }
     )
-    path = cache_folder() / "features" / f"{key[:24]}.safetensors"
+    try:
+        path = cache_folder() / "features" / f"{key[:24]}.safetensors"
+    except EnvironmentProblem:
+        return compute()
     stored = context.processes.from_main(lambda: load_checked(path))
     if stored is not None:
         return stored

@@ -15,6 +15,7 @@ from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import ComponentConfig, Evaluation
 from dddm.recipe.read import read_component
 from dddm.registry.catalogue import Catalogue
+from dddm.support.files import user_path
 
 _DATASETS: Final = {".npz": "npz", ".zip": "zip"}
 
@@ -30,7 +31,7 @@ def images_at(path: Path, *, catalogue: Catalogue, grey: bool = False) -> Compon
     Raises:
         DataError: if there is no such folder or file.
     """
-    absolute = path.expanduser().absolute()
+    absolute = user_path(str(path))
     source = absolute / ARRAYS if (absolute / ARRAYS).is_file() else absolute
     name = "folder" if source.is_dir() else _DATASETS.get(source.suffix.lower())
     if name is None or not source.exists():

@@ -7,7 +7,6 @@ true.
 import difflib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, Final, final
 
 import torch
@@ -24,6 +23,7 @@ from dddm.recipe.left_out import folder_name
 from dddm.recipe.read import read_component
 from dddm.recipe.write import inline
 from dddm.registry.catalogue import Catalogue
+from dddm.support.files import user_path
 from dddm.support.quantities import counted
 
 _SIZES: Final = (8, 16, 24, 28, 32, 48, 64, 96, 128)
@@ -86,7 +86,7 @@ def look_at(
         UsageError: if there is no such thing.
         DataError: if it has no images to learn from.
     """
-    path = Path(source).expanduser()
+    path = user_path(source)
     use = (
         "folder" if path.is_dir() else _FORMATS.get(path.suffix.lower()) if path.exists() else None
     )
@@ -251,7 +251,7 @@ class _Looker:
             least = min(counts.values())
             fewest = least - -(-held_out * least // train.images)
         return OwnImages(
-            name=folder_name(Path(self._where).expanduser().resolve().stem),
+            name=folder_name(user_path(self._where).resolve().stem),
             options=self._options,
             facts=DatasetInfo(
                 shape=shape,

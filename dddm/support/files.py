@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from dddm.errors import EnvironmentProblem
+from dddm.support.cache import CACHE_REMEDY, is_in_cache
 
 _KINDS: Final = (
     (stat.S_ISDIR, "a folder"),
@@ -117,7 +118,7 @@ def raise_on_disk_full(path: Path) -> Iterator[None]:
             remedy = "free some space, or choose another folder; files written before are complete"
         elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             msg = "this place cannot be written to"
-            remedy = "choose a folder that you may write to"
+            remedy = CACHE_REMEDY if is_in_cache(path) else "choose a folder that you may write to"
         elif error.errno in {errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP, errno.EEXIST}:
             msg = f"there can be no such place: {error.strerror}"
             remedy = "choose another name"

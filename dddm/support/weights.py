@@ -13,7 +13,7 @@ from typing import final
 from attrs import frozen
 
 from dddm.errors import DataError, DddmError, EnvironmentProblem
-from dddm.support.files import sha256_of
+from dddm.support.files import sha256_of, user_path
 
 FOLDERS_VARIABLE = "DDDM_WEIGHTS"
 """Environment variable: one folder of weights or several, separated as in PATH."""
@@ -40,14 +40,14 @@ class WeightFile:
 def search_folders() -> tuple[Path, ...]:
     """Where weights are searched for, in order: `$DDDM_WEIGHTS`, then torch's hub cache."""
     named = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
-    return (*(Path(folder).expanduser() for folder in named if folder), _torch_hub_folder())
+    return (*(user_path(folder) for folder in named if folder), _torch_hub_folder())
 
 
 def _torch_hub_folder() -> Path:
-    """As `torch.hub` computes it, without importing torch."""
+    """As `torch.hub` computes it, without importing torch; relative if there is no home folder."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("TORCH_HOME") or str(Path(cache) / "torch")
-    return Path(home).expanduser() / "hub" / "checkpoints"
+    return Path(os.path.expanduser(home)) / "hub" / "checkpoints"  # noqa: PTH111 - never raises
 
 
 def paths_of(file: WeightFile, *, also_in: Sequence[Path] = ()) -> tuple[Path, ...]:

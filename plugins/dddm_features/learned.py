@@ -42,7 +42,7 @@ from dddm.interfaces.features import Extraction, Features
 from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.support.cache import cache_folder, key_of
 from dddm.support.checked_tensors import load_checked, save_checked
-from dddm.support.files import atomic_write_text, sha256_of
+from dddm.support.files import atomic_write_text, raise_on_disk_full, sha256_of
 from dddm.support.images import from_uint8
 from dddm.support.noise import generator_for, seed_for
 from dddm.support.optimizer_state import (
@@ -312,8 +312,10 @@ class Learned(Features):
 @contextmanager
 def _one_process_at_a_time(path: Path) -> Iterator[None]:
     """Runs of a sweep share what is learned: on a GPU each would learn slightly other weights."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as opened:
+    with raise_on_disk_full(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = path.with_suffix(".lock").open("w")
+    with opened:
         fcntl.flock(opened, fcntl.LOCK_EX)
         yield
 

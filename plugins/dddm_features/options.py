@@ -20,7 +20,7 @@ from dddm.interfaces.plugin import (
     nested_component,
     option,
 )
-from dddm.support.files import sha256_of
+from dddm.support.files import sha256_of, user_path
 from dddm.support.weights import find_weights, verify_hash
 
 DIGITS_SHAPE: Final = ImageShape(channels=1, height=8, width=8)
@@ -227,7 +227,7 @@ def weights_path(options: WeightsOptions, file: WeightFile) -> Path:
     """
     if options.weights is None:
         return find_weights(file, also_in=_data_folders(file))
-    path = Path(options.weights).expanduser()
+    path = user_path(options.weights)
     if not path.is_file():
         raise DataError(
             f"the file {options.weights} does not exist",
@@ -253,4 +253,4 @@ def _data_folders(file: WeightFile) -> tuple[Path, ...]:
     data = os.environ.get("DDDM_DATA")
     if file != RESNET20_WEIGHTS or not data:
         return ()
-    return (Path(data).expanduser() / "cifar10-resnet20",)
+    return (user_path(data) / "cifar10-resnet20",)

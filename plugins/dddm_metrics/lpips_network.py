@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from dddm.errors import DataError, EnvironmentProblem
+from dddm.support.files import user_path
 from dddm.support.state_dict import first_mismatch, read_state_dict, unusable_weights
 from dddm.support.torchvision_operators import import_torchvision
 from dddm.support.weights import find_weights, verify_hash
@@ -164,7 +165,7 @@ def trunk_path(options: PerceptualOptions) -> Path:
     """
     if options.trunk_file is None:
         return find_weights(TRUNKS[options.net])
-    path = Path(options.trunk_file).expanduser()
+    path = user_path(options.trunk_file)
     if not path.is_file():
         raise DataError(
             f"trunk_file does not exist: {options.trunk_file}",
