@@ -205,6 +205,7 @@ def _stop_request() -> Iterator[StopRequest]:
 @contextmanager
 def _own_random_state() -> Iterator[None]:
     """Training seeds torch's global generators at each step: the caller's go on as they were."""
-    used = torch.cuda.is_initialized()  # GPUs that nobody has used have no state to keep
+    # GPUs that nobody has used have no state to keep.
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch does not type it
     with torch.random.fork_rng(devices=range(torch.cuda.device_count() if used else 0)):
         yield
