@@ -271,13 +271,13 @@ def _score_images(
         return scores if processes.main else None
 
 
-def show_scores(scores: "tuple[ScoreRecord, ...]") -> None:
-    """Print the scores on stdout, one row for each set of samples."""
+def show_scores(scores: "tuple[ScoreRecord, ...]", *, to_stderr: bool = False) -> None:
+    """Print the scores, one row for each set of samples."""
     from rich.console import Console
 
     from dddm.cli.score_table import tables
 
-    console = Console()
+    console = Console(stderr=to_stderr)
     for table in tables(scores):
         console.print(table)
 

@@ -16,6 +16,7 @@ from dddm.cli.options import (
     show_json,
     stored_images_option,
 )
+from dddm.errors import printable
 
 if TYPE_CHECKING:
     # It imports torch, which help must not wait for.
@@ -100,10 +101,17 @@ def export(  # noqa: PLR0917 - click passes them by name
         return
     chosen: Format = "onnx" if kind == "onnx" else "torch"
     check_packages(chosen)
+    click.echo(printable(f"reading the weights of {folder.path}"), err=True)
     generator = load_generator(context, weights=Weights(ema=ema, best=best))
     beside = Path() if folder.foreign else folder.path
     path = out if out is not None else beside / f"one-step{SUFFIXES[chosen]}"
-    difference = export_generator(generator, kind=chosen, path=path, guidance=guidance)
+    difference = export_generator(
+        generator,
+        kind=chosen,
+        path=path,
+        guidance=guidance,
+        notify=lambda sentence: click.echo(sentence, err=True),
+    )
     if as_json:
         show_json({"file": str(path), "largest_difference": difference})
     else:

@@ -17,7 +17,7 @@ from dddm.cli.options import (
     run_workers,
     show_json,
 )
-from dddm.errors import UsageError
+from dddm.errors import UsageError, printable
 from dddm.train.launch import is_worker
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ def run(  # noqa: PLR0917 - click passes them by name
 
     RECIPE is a file, or the name of a recipe that comes with dddm.  Finished work is not repeated:
     after Ctrl-C, a crash or a power cut the same command resumes from the last checkpoint, with
-    the same result.  Prints the path of the report.
+    the same result.  Ends with the table of scores, as `dddm evaluate` shows it, one sentence on
+    them, and the path of the report.
 
     If RECIPE has a sweep, every entry is a run in its own subfolder of --folder; afterwards a table
     of all entries is printed, and the path of a page that compares them.
@@ -176,11 +177,29 @@ def run(  # noqa: PLR0917 - click passes them by name
         if nproc is None or is_worker():
             page = run_here(read, path)
             if page is not None:
-                show_json({"report": str(page)}) if as_json else click.echo(str(page))
+                _show_end(page, as_json=as_json)
             return
         check_processes(nproc, batch_images=read.batch_units, shards=read.train.shards)
     # Outside the block: the launcher passes signals on to the workers.
     ctx.exit(run_workers(ctx, processes=nproc))
+
+
+def _show_end(page: Path, *, as_json: bool) -> None:
+    """The scores and a sentence on them on stderr, and the path of the report on stdout."""
+    from dddm.cli.evaluate import show_scores
+    from dddm.evaluate.verdicts import headline
+    from dddm.report.scores import load_scores
+
+    scores, _ = load_scores(page.with_name("scores.json"))
+    verdict = headline(scores)
+    if as_json:
+        show_json({"report": str(page), "verdict": verdict})
+        return
+    if scores:
+        show_scores(scores, to_stderr=True)
+    if verdict is not None:
+        click.echo(printable(f"{verdict}."), err=True)
+    click.echo(str(page))
 
 
 def _with_preset(

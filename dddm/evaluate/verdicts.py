@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from dddm.evaluate.record import ScoreRecord
+from dddm.interfaces.info import Measure
 from dddm.interfaces.measurement import CLASS_GAUSSIAN
 from dddm.support.quantities import counted_steps
 
@@ -14,6 +15,65 @@ _LITTLE: Final = 0.2
 """Shares of what held-out images reach, as limits of sentences."""
 _GAIN: Final = ("precision", "density")
 """Measures that a collapse onto a few good images, or copies of training images, make best."""
+_REAL: Final = (
+    (HELD_OUT, "held-out images reach"),
+    ("resample", "a resample of the training images reaches"),
+    ("training", "training images reach"),
+)
+
+
+def headline(scores: Sequence[ScoreRecord]) -> str | None:
+    """The best score, what real images reach, and what speaks against it: one sentence.
+
+    It is without a full stop; None where nothing is measured that has a better value.
+    """
+    gained = misleading(scores)
+    leading = sorted(
+        (score for score in scores if _tells_of_quality(score.measure)),
+        key=lambda score: score.trained_the_loss or score in gained,
+    )
+    same_name = [score for score in leading if score.name == leading[0].name]
+    ranked = [one for one in same_name if not (one.trained_the_loss or one in gained)]
+    candidates = ranked or same_name
+    if not candidates:
+        return None
+    value = candidates[0].measure.best(score.value for score in candidates)
+    best = next(score for score in candidates if score.value == value)
+    at_best = " at best" if len(candidates) > 1 else ""
+    said = f"{best.measure.words} in {best.features}: {best.value:.3g}{at_best} ({_set_of(best)})"
+    real = ((best.floor(name), words) for name, words in _REAL)
+    for floor, words in ((floor, words) for floor, words in real if floor is not None):
+        own = floor.generated_value
+        said += f"; {words} {floor.value:.3g}"
+        said += "" if own is None else f", as many samples {own:.3g}"
+        break
+    if best.trained_the_loss:
+        said += "; training compares in these features, so that it is no measure of the samples"
+    against = list(_against(best, scores))
+    return f"{said}; the samples {', and '.join(against)}" if against else said
+
+
+def _tells_of_quality(measure: Measure) -> bool:
+    return measure.better != "neither" and measure.fidelity
+
+
+def _against(best: ScoreRecord, scores: Iterable[ScoreRecord]) -> Iterator[str]:
+    """What is wrong with the samples that have the best score, in short."""
+    gaussian = best.baseline(CLASS_GAUSSIAN)
+    if gaussian is not None and list(_against_gaussian([best])):
+        yield f"are not better than {gaussian.words}, made without a network"
+    by_features: dict[str, dict[str, ScoreRecord]] = {}
+    for score in scores:
+        if (_set_of(score), score.images) == (_set_of(best), best.images):
+            by_features.setdefault(score.features, {})[score.measure.name] = score
+    for find, words in (
+        (_collapse, "are like few of the training images (collapse)"),
+        (_repeats, "repeat themselves"),
+        (_too_alike, "are too alike within a class"),
+        (_copies, "are near copies of training images"),
+    ):
+        if any(list(find(found)) for found in by_features.values()):
+            yield words
 
 
 def verdicts(scores: Iterable[ScoreRecord]) -> Iterator[str]:

@@ -83,7 +83,12 @@ def check_packages(kind: Format) -> None:
 
 @torch.no_grad()
 def export(
-    generator: Generator, *, kind: Format, path: Path, guidance: float | None = None
+    generator: Generator,
+    *,
+    kind: Format,
+    path: Path,
+    guidance: float | None = None,
+    notify: Callable[[str], object] = str,
 ) -> float:
     """Write the one-step generator and a description of it; the largest difference found.
 
@@ -91,6 +96,7 @@ def export(
 
     Args:
         guidance: its scale, which is part of the file; None for none, which is 1.
+        notify: is told what takes time, a sentence before each; by default nobody is.
 
     Raises:
         DataError: if the written file gives other images than the network; then there is no file.
@@ -114,7 +120,9 @@ def export(
     differences: list[float] = []
 
     def write(aside: Path) -> None:
+        notify(f"tracing the network and writing {size(weight_bytes)} of weights")
         run = _traced(kind, one_step, examples[0], aside)
+        notify("running the file, and comparing its images with the network's")
         differences.extend(float((run(given) - one_step(*given)).abs().max()) for given in examples)
         if not max(differences) <= TOLERANCE:  # nor NaN
             raise DataError(

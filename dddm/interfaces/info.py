@@ -4,7 +4,7 @@ A registration's `describe` returns them, so that `dddm check` and the dry run c
 components of a recipe fit together.  A component without `describe` has the defaults of its kind.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, final
 
 from attrs import field, frozen
@@ -93,6 +93,7 @@ class DiagnosisInfo:
         curves: numbers plotted over the epochs, each with its label in the legend.
         floor: a number drawn as a horizontal line, with its label.
         explained: paragraphs of explanation.
+        judge: returns a sentence on the numbers of one diagnosis, or None.
     """
 
     title: str
@@ -100,6 +101,7 @@ class DiagnosisInfo:
     curves: tuple[tuple[str, str], ...]
     floor: tuple[str, str] | None = None
     explained: tuple[str, ...] = ()
+    judge: Callable[[Mapping[str, float]], str | None] | None = None
 
 
 @final

@@ -2,6 +2,7 @@
 
 import math
 import shlex
+from itertools import accumulate
 from pathlib import Path
 from statistics import median
 from typing import final
@@ -59,6 +60,8 @@ def run_page(recipe: Recipe, *, folder: RunFolder, real: Split | None, no_real: 
     panels, damage = gather_gallery(recipe, folder=folder, real=real)
     progress, progress_total = gather_progress(folder)
     scores = gather_scores(recipe, path=folder.scores)
+    place = {name: k for k, name in enumerate(scores.samplers)}
+    panels = sorted(panels, key=lambda panel: place.get(panel.sampler, len(place)))
     state = run_state(
         recipe,
         folder=folder,
@@ -79,6 +82,7 @@ def run_page(recipe: Recipe, *, folder: RunFolder, real: Split | None, no_real: 
         scores=scores,
         training=training_charts(recipe, history),
         diagnosis=recipe.needs.diagnosis,
+        diagnosis_verdict=diagnosis_verdict(recipe, history),
         diagnosis_chart=diagnosis_chart(recipe, history),
         progress=progress,
         progress_total=progress_total,
@@ -142,20 +146,21 @@ def training_charts(recipe: Recipe, history: History) -> list[Chart]:
 def loss_chart(recipe: Recipe, losses: dict[int, float]) -> Chart | None:
     """Losses and their running mean; those that a log axis cannot show are left out."""
     points = [(step, loss) for step, loss in losses.items() if 0 < loss < math.inf]
-    window = max(1, len(points) // 40)
+    half = len(points) // 80
+    sums = [0.0, *accumulate(loss for _, loss in points)]
     means = []
-    total = 0.0
-    for k, (step, loss) in enumerate(points):
-        total += loss - (points[k - window][1] if k >= window else 0.0)
-        means.append((step, total / min(k + 1, window)))
+    for k, (step, _) in enumerate(points):
+        # As many steps before as after, but for both ends: a mean of the past would lag behind.
+        first, end = max(0, k - half), min(len(points), k + half + 1)
+        means.append((step, (sums[end] - sums[first]) / (end - first)))
     caption = f"Loss of {recipe.objective.component.name}"
     if recipe.metric is not None:
         caption += f" with {recipe.metric.component.name}"
     caption += ", mean over each batch, on a logarithmic axis"
-    if window > 1:
-        caption += f"; strong: mean over {counted(window, 'logged step')}"
+    if half:
+        caption += f"; strong: mean over {counted(2 * half + 1, 'logged step')} around each"
     return line_chart(
-        [*([Line(points=points, faint=True)] if window > 1 else []), Line(points=means)],
+        [*([Line(points=points, faint=True)] if half else []), Line(points=means)],
         title="loss",
         x_label="steps",
         description="Loss over training steps, on a logarithmic axis",
@@ -231,6 +236,14 @@ def diagnosis_chart(recipe: Recipe, history: History) -> Chart | None:
         floor=floor,
         fewest_points=1,
     )
+
+
+def diagnosis_verdict(recipe: Recipe, history: History) -> str:
+    """What the objective makes of its last diagnosis; empty where it says nothing."""
+    facts, diagnoses = recipe.needs.diagnosis, history.diagnoses
+    if facts is None or facts.judge is None or not diagnoses:
+        return ""
+    return facts.judge(diagnoses[max(diagnoses)]) or ""
 
 
 def repeat_command(folder: RunFolder) -> str:

@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 
 from dddm.errors import DataError
 from dddm.evaluate.record import ScoreRecord, read_scores
-from dddm.evaluate.verdicts import misleading, verdicts
+from dddm.evaluate.verdicts import headline, misleading, verdicts
 from dddm.interfaces.info import Measure
 from dddm.interfaces.measurement import Baseline
 from dddm.recipe.model import Recipe, ReportedResult
@@ -137,6 +137,8 @@ class ScoreSection:
         checks: of the others, such as the distance to the nearest training image.
         absent: what is said where there are no scores.
         warnings: what readers should know, each sentence once.
+        headline: the best score in a sentence; empty where there is none.
+        samplers: names of the samplers, that with the best leading score first.
         verdicts: what the scores show beside those of real images and of baselines, sentences.
         curves: scores over network evaluations.
         unmeasured: what a paper reports that was not measured here.
@@ -146,6 +148,8 @@ class ScoreSection:
     checks: tuple[ScoreTable, ...]
     absent: str
     warnings: tuple[str, ...]
+    headline: str
+    samplers: tuple[str, ...]
     verdicts: tuple[str, ...]
     curves: tuple[Chart, ...]
     unmeasured: tuple[str, ...]
@@ -174,6 +178,8 @@ def gather_scores(recipe: Recipe, *, path: Path) -> ScoreSection:
         absent = "The recipe asks for no scores: it has no table [evaluate]."
     else:
         absent = "There are no scores yet; they are measured once the samples are drawn."
+    samplers = best_first(scores)
+    scores = tuple(sorted(scores, key=lambda one: (samplers.index(one.sampler), one.evaluations)))
     tables = tables_of(scores)
     checks = tuple(table for table in tables if table.measure.is_check)
     compared, unmeasured = compare_with_paper(
@@ -186,10 +192,35 @@ def gather_scores(recipe: Recipe, *, path: Path) -> ScoreSection:
         checks=checks,
         absent=damage or absent,
         warnings=tuple(dict.fromkeys(text for score in scores for text in score.warnings)),
+        headline=f"{said}." if (said := headline(scores)) else "",
+        samplers=samplers,
         verdicts=tuple(verdicts(scores)),
         curves=tuple(curve for curve in curves if curve is not None),
         unmeasured=tuple(unmeasured),
     )
+
+
+def best_first(scores: Sequence[ScoreRecord]) -> tuple[str, ...]:
+    """Names of samplers, by the best that each reaches of the leading measure.
+
+    Those without one, and all where nothing has a better value, stay in their order, at the end.
+    """
+    measure = leading_measure(scores)
+    names = dict.fromkeys(score.sampler for score in scores)
+    if measure is None:
+        return tuple(names)
+    features = next(score.features for score in scores if score.measure == measure)
+    reached: dict[str, float] = {}
+    for name in names:
+        best = measure.best(
+            score.value
+            for score in scores
+            if (score.sampler, score.measure, score.features) == (name, measure, features)
+        )
+        if best is not None:
+            reached[name] = best
+    ranked = sorted(reached, key=lambda name: reached[name], reverse=measure.better == "more")
+    return (*ranked, *(name for name in names if name not in reached))
 
 
 def load_scores(path: Path) -> tuple[tuple[ScoreRecord, ...], str]:

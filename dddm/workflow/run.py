@@ -18,6 +18,7 @@ from dddm.interfaces.observer import DataProgress, RunStopped
 from dddm.recipe.model import Recipe
 from dddm.registry.catalogue import Catalogue
 from dddm.report.run_page import write_report
+from dddm.report.wording import duration
 from dddm.train import checkpoint as checkpoints
 from dddm.train.build import TrainingParts, build_for_training, build_split
 from dddm.train.checkpointing import fallback_notice, find_latest, resume
@@ -91,7 +92,9 @@ def run(context: RunContext, *, observers: Sequence[Subscriber] = ()) -> Path:
         raise
     else:
         events.report_failures()
-        events.emit(RunStopped, reason="finished", step=_saved_step(folder), message=f"see {page}")
+        taken = duration(sum(folder.read_about().get("seconds", {}).values()))
+        done = f"training, samples and scores took {taken}: see {page}"
+        events.emit(RunStopped, reason="finished", step=_saved_step(folder), message=done)
         return page
     finally:
         events.close()

@@ -1,6 +1,6 @@
 """Options of the built-in objectives.  Imports no torch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, final
 
 from attrs import frozen
@@ -123,6 +123,23 @@ class EnergyScoreOptions:
     )
 
 
+_MUCH_LESS: Final = 0.5
+
+
+def _judge_leak(numbers: Mapping[str, float]) -> str | None:
+    """Whether the error is low with the store's estimate alone."""
+    try:
+        store, noise = numbers["given_store"], numbers["given_noise"]
+    except KeyError:
+        return None
+    said = (
+        f"at t = T the error is {store:.2g} given the store's estimate and {noise:.2g} given noise"
+    )
+    if store < _MUCH_LESS * noise:
+        return f"The store has leaked the answer: {said}.  The loss says little about samples."
+    return f"The store has not leaked the answer: {said}."
+
+
 LEAK: Final = DiagnosisInfo(
     title="Leak diagnostic",
     measured="mean squared error of the estimate at t = T",
@@ -140,6 +157,7 @@ LEAK: Final = DiagnosisInfo(
             "image."
         ),
     ),
+    judge=_judge_leak,
 )
 
 

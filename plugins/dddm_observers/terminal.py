@@ -184,7 +184,7 @@ def score_measured(event: ScoreMeasured) -> str:
 
 def run_stopped(event: RunStopped) -> str:
     if event.reason == "finished":
-        return f"finished in {duration(event.seconds)}: {event.message}"
+        return f"finished: {event.message}"
     if event.reason == "failed":
         # The step that failed is in the message; the event's is that of the newest checkpoint.
         saved = f"saved up to step {event.step:,}" if event.step else "nothing is saved"

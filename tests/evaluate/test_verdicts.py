@@ -7,7 +7,7 @@ import pytest
 from measures import measure_of
 
 from dddm.evaluate.record import ScoreRecord
-from dddm.evaluate.verdicts import misleading, verdicts
+from dddm.evaluate.verdicts import headline, misleading, verdicts
 from dddm.interfaces.measurement import Baseline, Floor
 from dddm_scores import (
     AUTHENTICITY,
@@ -188,3 +188,60 @@ def test_sets_in_which_the_same_is_found_share_a_sentence() -> None:
         "diversity 0.10 (annealed, 1 step); diversity 0.30 (annealed, 3 steps)"
     )
     assert len(list(verdicts([few, attrs.evolve(many, images=50)]))) == 1
+
+
+def test_the_headline_is_the_best_score_and_what_real_images_reach() -> None:
+    """In the direction of the first measure that has one; steps and sampler are named."""
+    of_fd = [
+        score("fd", value, held_out=0.74, gaussian=19.2, steps=steps, evaluations=steps)
+        for steps, value in ((1, 3.0), (2, 1.0), (10, 2.0))
+    ]
+    said = "Fréchet distance in pixels: 1 at best (annealed, 2 steps); held-out images reach 0.74"
+    assert headline([score("nearest", 5.0, held_out=2.0), *of_fd]) == said
+    assert (
+        headline(of_fd[:1])
+        == "Fréchet distance in pixels: 3 (annealed, 1 step); held-out images reach 0.74"
+    )
+    best_precision = headline([score("precision", 0.5), score("precision", 0.7, steps=9)])
+    assert best_precision is not None
+    assert best_precision.endswith(": 0.7 at best (annealed, 9 steps (2 evaluations))")
+    fewer = Floor(name="held-out", value=0.74, images=90, generated_value=1.5)
+    said = "held-out images reach 0.74, as many samples 1.5"
+    assert said in str(headline([score("fd", 1.0, floors=(fewer,))]))
+    resample = (Floor(name="resample", value=0.28, images=100),)
+    said = "a resample of the training images reaches 0.28"
+    assert said in str(headline([score("fd", 1.0, floors=resample)]))
+    assert headline([]) is None
+    assert headline([score("diversity", 0.9), score("nearest", 3.0)]) is None
+
+
+def test_the_headline_says_what_speaks_against_the_best_samples() -> None:
+    """Of the samples that have the best score alone, in whatever features it was found."""
+    best, other = score("fd", 19.3, gaussian=19.2), score("fd", 30.0, gaussian=19.2, steps=9)
+    copies = score("nearest", 0.1, held_out=2.0, provenance={"features": {"id": "dddm:other"}})
+    said = "; the samples are not better than a Gaussian for each class, made without a network"
+    assert str(headline([best, other])).endswith(said)
+    assert str(headline([best, other, copies])).endswith(
+        f"{said}, and are near copies of training images"
+    )
+    assert str(headline([best, other, attrs.evolve(copies, steps=9)])).endswith(said)
+    alike = [score("fd", 1.0), score("diversity", 0.1), score("precision", 0.7, held_out=0.7)]
+    alike.append(score("recall", 0.01, held_out=0.7))
+    said = "; the samples are like few of the training images (collapse), and are too alike within"
+    assert f"{said} a class" in str(headline(alike))
+
+
+def test_what_a_collapse_makes_good_is_no_headline() -> None:
+    """Precision of the collapsed samples is not the best one, however high."""
+    collapsed = [score("precision", 0.9, held_out=0.7), score("recall", 0.01, held_out=0.7)]
+    fair = [attrs.evolve(one, steps=9, value=0.6, floors=()) for one in collapsed]
+    assert str(headline([*collapsed, *fair])).startswith("Precision in pixels: 0.6 (")
+    assert "(collapse)" in str(headline(collapsed))
+
+
+def test_what_training_compares_in_is_no_headline() -> None:
+    """Scores in other features are; where there are none, it is said."""
+    own = score("fd", 0.1, provenance={"features": {"id": "dddm:pixels"}, "trained_the_loss": True})
+    assert "is no measure of the samples" in str(headline([own]))
+    free = attrs.evolve(score("fd", 5.0, steps=9), name="fd-other@100")
+    assert str(headline([own, free])).startswith("Fréchet distance in pixels: 5 (")

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 import pytest
 import torch
-from command_line import invoke
+from command_line import call, invoke, succeeded
 from torch import Tensor, nn
 
 from dddm.core.denoiser import ScheduledDenoiser
@@ -166,7 +166,10 @@ def test_a_network_that_onnx_cannot_hold(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_run_exported_by_the_command_gives_its_samples(tmp_path: Path, trained: Path) -> None:
     """From an image's noise onnxruntime computes what `dddm sample` does."""
     run, file, out = trained / "runs/tiny", tmp_path / "g.onnx", tmp_path / "drawn"
-    printed = json.loads(invoke("export", run, "--json", "--out", file, cwd=trained))
+    done = call("export", run, "--json", "--out", file, cwd=trained)
+    printed = json.loads(succeeded(done))
+    progress = ("reading the weights", "tracing the network and writing", "running the file")
+    assert all(words in done.stderr for words in progress)
     assert printed["file"] == str(file)
     assert printed["largest_difference"] < 1e-5
     invoke("sample", run, "--images", "12", "--out", out, cwd=trained)

@@ -65,7 +65,7 @@ def test_it_is_readable(  # noqa: PLR0917 - pytest passes them by name
     seen = look(pages[name], tmp_path, width=width, scheme=scheme)
     assert seen["width"] == width
     assert seen["page"] <= width
-    assert (seen["wide"], seen["clipped"]) == ([], [])
+    assert (seen["wide"], seen["clipped"], seen["scrolled"]) == ([], [], [])
     assert (len(seen["charts"]), len(seen["images"])) == (charts, images)
     assert all(natural > 0 and shown >= 200 for natural, shown in seen["images"])
     assert all(shown >= 300 for shown in seen["charts"])

@@ -37,6 +37,7 @@ from dddm.recipe.model import ComponentConfig, Recipe
 from dddm.report.history import read_history, read_run_info
 from dddm.report.run_page import (
     diagnosis_chart,
+    diagnosis_verdict,
     head_facts,
     loss_chart,
     repeat_command,
@@ -111,14 +112,14 @@ def test_every_chart_is_xml_with_a_description(
 def test_samples_stand_beside_as_many_real_images_of_the_same_classes(
     finished: tuple[Recipe, RunFolder, str],
 ) -> None:
-    """Two samplers give two real grids; all grids are of one size; captions say the steps."""
+    """The better sampler is first, its steps rise; all grids are of one size, with captions."""
     page = Page(finished[2])
     samples = [img for img in page.named("img") if img["alt"].startswith("Samples of")]
     real = [img for img in page.named("img") if img["alt"].startswith("Real")]
     assert [img["alt"] for img in samples] == [
+        "Samples of annealed at 10 steps",
         "Samples of fixed-time at 1 step",
         "Samples of fixed-time at 10 steps",
-        "Samples of annealed at 10 steps",
     ]
     assert len(real) == 2
     assert len({(img["width"], img["height"]) for img in samples + real}) == 1
@@ -142,6 +143,7 @@ def test_every_number_of_the_score_tables_is_one_of_the_file(
     """The tables hold the file's values exactly, each shown rounded to about three digits."""
     _, folder, html = finished
     scores = json.loads(folder.scores.read_text(encoding="utf-8"))
+    scores.sort(key=lambda score: score["sampler"])  # annealed, which has the best score, is first
     page = Page(html)
     wanted: dict[str, list[float]] = {"scores": [], "nearest": []}
     rows: dict[tuple[str, str], float] = {}
@@ -583,12 +585,41 @@ def test_losses_that_a_log_axis_cannot_show_are_left_out() -> None:
 def test_a_long_run_has_a_running_mean() -> None:
     chart = loss_chart(make_recipe(), {k: 2.0 + (-1.0) ** k for k in range(1, 4001)})
     assert chart is not None
-    assert "mean over 100 logged steps" in chart.caption
+    assert "mean over 101 logged steps around each" in chart.caption
     faint, mean = (
         {float(y) for y in re.findall(r"[\d.]+ ([\d.]+)", path)}
         for path in re.findall(r'class="line[^>]*d="M([^"]*)"', chart.svg)
     )
     assert max(mean) - min(mean) < (max(faint) - min(faint)) / 1.5
+
+
+def test_the_running_mean_does_not_lag() -> None:
+    """Of a loss that falls evenly it is the loss itself, where there are steps on both sides."""
+    chart = loss_chart(make_recipe(), {k: 5000.0 - k for k in range(4000)})
+    assert chart is not None
+    faint, mean = (
+        [float(y) for y in re.findall(r"[\d.]+ ([\d.]+)", path)]
+        for path in re.findall(r'class="line[^>]*d="M([^"]*)"', chart.svg)
+    )
+    middle = len(faint) // 2
+    assert faint[middle] == pytest.approx(mean[middle], abs=0.2)
+    assert abs(faint[middle] - faint[middle - 1]) < 10
+
+
+@pytest.mark.parametrize(("given_store", "said"), [(0.1, "has leaked"), (0.3, "has not leaked")])
+def test_a_diagnosis_is_judged(tmp_path: Path, given_store: float, said: str) -> None:
+    """By the last epoch that was diagnosed, in a sentence of the objective."""
+    recipe = make_recipe()
+    folder = begin_run(tmp_path, recipe)
+    assert diagnosis_verdict(recipe, read_history(folder.events)) == ""
+    for epoch, store in enumerate((1.0, given_store)):
+        numbers = {"given_store": store, "given_noise": 0.4, "data_variance": 0.29}
+        event = EpochDone(seconds=1.0, epoch=epoch, step=1, loss=1.0, diagnosis=numbers)
+        log_events(folder, [event])
+    sentence = diagnosis_verdict(recipe, read_history(folder.events))
+    assert said in sentence
+    assert f"{given_store:g} given the store" in sentence
+    assert sentence.split(":")[0] in html_of(recipe, folder)
 
 
 def test_points_of_a_diagnosis_that_lack_a_number_are_left_out(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from dddm.report.scores import (
     PaperComparison,
     ScoreSection,
     ScoreTable,
+    best_first,
     compare_with_paper,
     gather_scores,
     load_scores,
@@ -217,3 +218,20 @@ def test_a_curve_shows_deviations_and_what_the_paper_reports() -> None:
     assert "standard deviation" in curve.caption
     assert curve.marks == "the paper"
     assert 'class="error' in curve.svg
+
+
+def test_samplers_are_in_the_order_of_their_best_scores() -> None:
+    """Of the leading measure in its features; without one they stay in their order, at the end."""
+    (one,) = [s for s in make_scores() if s.sampler == "annealed" and s.measure.name == "fd"]
+    fd = {("a", 1): 9.0, ("b", 1): 5.0, ("a", 2): 4.0, ("c", 1): 3.0}
+    four = [
+        attrs.evolve(one, sampler=name, steps=k, value=value) for (name, k), value in fd.items()
+    ]
+    other = attrs.evolve(
+        one, sampler="d", measure=attrs.evolve(one.measure, name="nearest", better="neither")
+    )
+    assert best_first([other, *four]) == ("c", "a", "b", "d")
+    more = [attrs.evolve(score, measure=attrs.evolve(one.measure, better="more")) for score in four]
+    assert best_first(more) == ("a", "b", "c")
+    assert best_first([other]) == ("d",)
+    assert best_first([]) == ()

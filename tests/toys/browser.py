@@ -55,6 +55,8 @@ addEventListener("load", () => {
     width: innerWidth,
     page: document.documentElement.scrollWidth,
     wide: wide.map((node) => node.outerHTML.slice(0, 120)),
+    scrolled: [...document.querySelectorAll(".stack")]
+      .filter((node) => node.scrollWidth > node.clientWidth + 1).map((node) => node.outerHTML),
     clipped: clipped.map((node) => node.textContent),
     images: [...document.images].map((image) => [image.naturalWidth, image.width]),
     charts: [...document.querySelectorAll("svg")].map((chart) => chart.clientWidth),
