@@ -32,6 +32,7 @@ OPEN = {
     "Event": "the base of all events",
     "ComparisonOptions": "options that all objectives have which compare sets",
     "ComparesSets": "the base of these; it leaves open what Objective leaves open",
+    "ImageOptions": "options that all data sets have which decode images",
     "OnPath": "the base of objectives that draw t and ε; likewise",
 }
 """Classes that are derived from and leave no method open, with the reason."""

@@ -31,7 +31,13 @@ _SIZES: Final = (8, 16, 24, 28, 32, 48, 64, 96, 128)
 _HALVED: Final = 4
 _HELD_OUT: Final = 10
 _MOST_HELD_OUT: Final = 500
-_FORMATS: Final = {".zip": "zip", ".npz": "npz"}
+_FORMATS: Final = {
+    ".zip": "zip",
+    ".npz": "npz",
+    ".tar": "webdataset",
+    ".parquet": "parquet",
+    ".arrow": "parquet",
+}
 
 ShowProgress = Callable[[], AbstractContextManager[ProgressCallback]]
 """Shows progress within its block, and nothing while the user is asked."""
@@ -107,7 +113,7 @@ def _installed(source: str, *, catalogue: Catalogue, progress: ShowProgress) -> 
             if near
             else "name a folder of images; a relative path starts from the working directory",
         )
-    if source in {"folder", "zip", "npz"}:
+    if source in {"folder", *_FORMATS.values()}:
         raise UsageError(f"{source} reads files of yours: name these instead", where=source)
     dataset: Dataset = read_component(Kind.DATASET, source, catalogue=catalogue).instantiate()
     with progress() as shown:

@@ -3,9 +3,12 @@
 from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
 from dddm_datasets.options import (
     Cifar10Options,
+    HuggingFaceOptions,
     ImageFilesOptions,
     ImageNet64Options,
     NpzOptions,
+    ParquetOptions,
+    WebDatasetOptions,
     describe_cifar10,
     describe_digits,
     describe_imagenet64,
@@ -71,4 +74,31 @@ def dddm_register(registrar: Registrar) -> None:
         survey=survey_of("npz"),
         describe=describe_packed,
         conformance=Conformance(examples=({"path": "images.npz"},)),
+    )
+    registrar.add(
+        Kind.DATASET,
+        "webdataset",
+        target="dddm_datasets.file_backed:webdataset",
+        options=WebDatasetOptions,
+        summary="Images in tar archives, as WebDataset keeps them, read without unpacking.",
+        describe=describe_packed,
+        conformance=Conformance(examples=({"path": "images.tar"},)),
+    )
+    registrar.add(
+        Kind.DATASET,
+        "parquet",
+        target="dddm_datasets.file_backed:parquet",
+        options=ParquetOptions,
+        summary="Parquet or arrow files, as Hugging Face's datasets writes them.",
+        describe=describe_packed,
+        conformance=Conformance(examples=({"path": "images.parquet"},)),
+    )
+    registrar.add(
+        Kind.DATASET,
+        "hugging-face",
+        target="dddm_datasets.file_backed:hugging_face",
+        options=HuggingFaceOptions,
+        summary="A data set of the Hugging Face Hub, downloaded and packed once.",
+        describe=describe_packed,
+        conformance=Conformance(examples=({"name": "./images"},)),
     )

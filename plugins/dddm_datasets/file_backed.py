@@ -21,10 +21,16 @@ from dddm_datasets.imagenet64 import ImageNet64Source
 from dddm_datasets.npz import NpzSource
 from dddm_datasets.options import (
     Cifar10Options,
+    HuggingFaceOptions,
     ImageFilesOptions,
     ImageNet64Options,
+    ImageOptions,
     NpzOptions,
+    ParquetOptions,
+    WebDatasetOptions,
 )
+from dddm_datasets.table_files import HubTables, LocalTables
+from dddm_datasets.tar_files import TarFiles
 
 
 def cifar10(options: Cifar10Options) -> Dataset:
@@ -49,12 +55,35 @@ def zip_archive(options: ImageFilesOptions) -> Dataset:
     return _packed("zip", source, options)
 
 
+def webdataset(options: WebDatasetOptions) -> Dataset:
+    labels = options.classes == "labels"
+    files = TarFiles(path=user_path(options.path), with_classes=labels)
+    return _packed("webdataset", ImageSource(files=files, options=options), options)
+
+
+def parquet(options: ParquetOptions) -> Dataset:
+    label = options.label if options.classes == "labels" else None
+    files = LocalTables(path=user_path(options.path), image=options.image, label=label)
+    return _packed("parquet", ImageSource(files=files, options=options), options)
+
+
+def hugging_face(options: HuggingFaceOptions) -> Dataset:
+    files = HubTables(
+        name=options.name,
+        subset=options.subset,
+        revision=options.revision,
+        image=options.image,
+        label=options.label if options.classes == "labels" else None,
+    )
+    return _packed("hugging-face", ImageSource(files=files, options=options), options)
+
+
 def npz(options: NpzOptions) -> Dataset:
     return _packed("npz", NpzSource(options=options), options)
 
 
 def _packed(
-    name: str, source: PackSource, options: Cifar10Options | ImageFilesOptions | NpzOptions
+    name: str, source: PackSource, options: Cifar10Options | ImageOptions | NpzOptions
 ) -> Dataset:
     whole = PackedDataset(name=name, source=source, packed=options.packed)
     count = options.train_images

@@ -3,6 +3,7 @@
 import os
 import stat
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -12,12 +13,12 @@ from typing import Any, Final, final
 from attrs import frozen
 
 from dddm.errors import DataError
-from dddm.support.files import is_file, is_folder, read_file
+from dddm.support.files import is_file, is_folder, path_exists, read_file
 from dddm_datasets.image_decode import ImageError
 from dddm_datasets.zip_members import read_member
 
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-_LARGEST_BYTES: Final = 1 << 26
+LARGEST_BYTES: Final = 1 << 26
 _DEEPEST: Final = 64
 _ENCRYPTED: Final = 1
 
@@ -28,14 +29,16 @@ class Listing:
     """The images of a folder or archive.
 
     Attributes:
-        names: ascending, with `/` between folders.
+        names: in a fixed order, with `/` between folders.
         stamps: for each image, values that change when it does.
         skipped: number of files that are not images by their suffix.
+        classes: in the order of their labels, where the files say; otherwise that of names.
     """
 
     names: tuple[str, ...]
-    stamps: tuple[tuple[int, ...], ...]
-    skipped: int
+    stamps: tuple[tuple[int, ...], ...] = ()
+    skipped: int = 0
+    classes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, files: Iterator[tuple[str, tuple[int, ...]]], *, where: Path) -> "Listing":
@@ -60,12 +63,57 @@ class Listing:
         )
 
 
+class ImageFiles(ABC):
+    """Encoded images by name.  It is sent to other processes, so that it must be small."""
+
+    @property
+    @abstractmethod
+    def where(self) -> str:
+        """The place of all, for messages."""
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether it can be found."""
+
+    @abstractmethod
+    def identity(self) -> Mapping[str, Any]:
+        """JSON values that change whenever an image does."""
+
+    @abstractmethod
+    def listing(self) -> Listing:
+        """List the images by name: split and class are folders, as in `lay_out`.
+
+        Raises:
+            DataError: if they cannot be listed.
+        """
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """An image's bytes.
+
+        Raises:
+            ImageError: if it is damaged or too large for an image.
+            OSError: if its file cannot be read.
+        """
+
+    @abstractmethod
+    def location(self, name: str) -> str:
+        """Where an image is, for messages."""
+
+
 @final
 @frozen(kw_only=True)
-class FolderFiles:
+class FolderFiles(ImageFiles):
     """A folder with everything below it; hidden files are ignored."""
 
     path: Path
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    def exists(self) -> bool:
+        return path_exists(self.path)
 
     def identity(self) -> Mapping[str, Any]:
         listing = self.listing()
@@ -79,10 +127,9 @@ class FolderFiles:
                 leads out of it, to a folder, in a circle or nowhere.
         """
         if not is_folder(self.path):
-            raise _missing("folder", self.path)
-        root = Path(os.path.realpath(self.path))
+            raise missing("folder", self.path)
         try:
-            return Listing.of(_walk(self.path, root, prefix=""), where=self.path)
+            return Listing.of(walk(self.path), where=self.path)
         except OSError as error:
             raise DataError(
                 f"it cannot be listed: {error.strerror}",
@@ -96,13 +143,13 @@ class FolderFiles:
         Raises:
             OSError: if it cannot be read, is not a regular file, or is too large for an image.
         """
-        return read_file(self.path / name, limit=_LARGEST_BYTES)
+        return read_file(self.path / name, limit=LARGEST_BYTES)
 
     def location(self, name: str) -> str:
         return str(self.path / name)
 
 
-def _missing(kind: str, path: Path) -> DataError:
+def missing(kind: str, path: Path) -> DataError:
     return DataError(
         f"there is no such {kind}",
         where=str(path),
@@ -110,8 +157,12 @@ def _missing(kind: str, path: Path) -> DataError:
     )
 
 
+def walk(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Names and stamps of all files; links are followed to files within the folder only."""
+    return _walk(folder, Path(os.path.realpath(folder)), prefix="")
+
+
 def _walk(folder: Path, root: Path, *, prefix: str) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Names and stamps of all files; links are followed to files within the root only."""
     if prefix.count("/") > _DEEPEST:
         what = f"folders are nested more than {_DEEPEST} deep"
         raise DataError(what, where=str(folder), remedy="move the images up")
@@ -150,10 +201,17 @@ def _validate_link(link: str, root: Path) -> None:
 
 @final
 @frozen(kw_only=True)
-class ZipFiles:
+class ZipFiles(ImageFiles):
     """A zip archive."""
 
     path: Path
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    def exists(self) -> bool:
+        return path_exists(self.path)
 
     def identity(self) -> Mapping[str, Any]:
         info = self._stat()
@@ -188,7 +246,7 @@ class ZipFiles:
                 archive,
                 archive.getinfo(name),
                 archive_bytes=self._stat().st_size,
-                limit=_LARGEST_BYTES,
+                limit=LARGEST_BYTES,
             )
         except (OSError, DataError, MemoryError):
             raise
@@ -202,7 +260,7 @@ class ZipFiles:
 
     def _stat(self) -> os.stat_result:
         if not is_file(self.path):
-            raise _missing("zip archive", self.path)
+            raise missing("zip archive", self.path)
         return self.path.stat()
 
     def _archive(self) -> zipfile.ZipFile:

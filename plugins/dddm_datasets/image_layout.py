@@ -34,16 +34,23 @@ class Layout:
 
 
 def lay_out(
-    names: Sequence[str], *, with_classes: bool, held_out_images: int, where: str, archive: bool
+    names: Sequence[str],
+    *,
+    with_classes: bool,
+    held_out_images: int,
+    where: str,
+    archive: bool,
+    classes: Sequence[str] = (),
 ) -> Layout:
     """Sort files into splits and classes.
 
     Args:
-        names: ascending, with `/` between folders; at least one.
+        names: with `/` between folders; at least one.
         with_classes: whether the top folders of a split are classes.
         held_out_images: number to hold out if there is no folder of held-out images.
         where: for messages.
         archive: whether a single folder around all others, as archives often have, is ignored.
+        classes: in the order of their labels; those that are not among them follow by name.
 
     Raises:
         DataError: if an image is in no class, or no image is left to train on.
@@ -73,8 +80,10 @@ def lay_out(
                 remedy='set data.classes = "none", or move each image into the folder of its class',
             )
         files.setdefault(split, []).append((name, class_name if with_classes else ""))
-    classes = sorted({class_name for _, class_name in files["train"]})
-    unknown = sorted({c for _, c in files.get("held-out", ())} - set(classes))
+    order = {class_name: place for place, class_name in enumerate(classes)}
+    found = {class_name for _, class_name in files["train"]}
+    classes = sorted(found, key=lambda name: (order.get(name, len(order)), name))
+    unknown = sorted({c for _, c in files.get("held-out", ())} - found)
     if unknown:
         raise DataError(
             f"held-out images have classes that training lacks: {', '.join(unknown[:5])}",

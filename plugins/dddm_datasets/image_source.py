@@ -12,11 +12,15 @@ from dddm.data.source import Chunk, DecodedImages, LeftOut, PackPlan, PackSource
 from dddm.errors import DataError
 from dddm.interfaces.data_report import Problem
 from dddm.interfaces.info import ImageShape
-from dddm.support.files import path_exists
 from dddm_datasets.image_decode import DecodedImage, ImageError, decode, read_size
-from dddm_datasets.image_files import SUFFIXES, FolderFiles, ZipFiles
+from dddm_datasets.image_files import SUFFIXES, ImageFiles, ZipFiles
 from dddm_datasets.image_layout import lay_out
-from dddm_datasets.options import ImageFilesOptions
+from dddm_datasets.options import (
+    HuggingFaceOptions,
+    ImageFilesOptions,
+    ParquetOptions,
+    WebDatasetOptions,
+)
 
 _CHUNK_IMAGES: Final = 256
 _BATCH_IMAGES: Final = 32
@@ -47,11 +51,11 @@ class _Files:
 class ImageSource(PackSource):
     """The images of `files`, read as `options` say."""
 
-    files: FolderFiles | ZipFiles
-    options: ImageFilesOptions
+    files: ImageFiles
+    options: ImageFilesOptions | WebDatasetOptions | ParquetOptions | HuggingFaceOptions
 
     def exists(self) -> bool:
-        return path_exists(self.files.path)
+        return self.files.exists()
 
     def identity(self) -> Mapping[str, Any]:
         options = self.options
@@ -81,15 +85,15 @@ class ImageSource(PackSource):
         upright = "not rotated" if adm else "rotated as EXIF says"
         return {
             "kind": type(self.files).__name__,
-            "path": str(self.files.path),
+            "path": self.files.where,
             "conversion": f"by Pillow: {upright}, {_ON[self.options.alpha]}, {channels}, {resized}",
             "damaged": self.options.damaged,
         }
 
     def plan(self) -> PackPlan:
-        """Files in order of name."""
+        """Files in the order in which they are listed."""
         listing = self.files.listing()
-        where = str(self.files.path)
+        where = self.files.where
         if not listing.names:
             raise DataError(
                 f"it contains no images ({listing.skipped} other files)",
@@ -98,7 +102,8 @@ class ImageSource(PackSource):
             )
         layout = lay_out(
             listing.names,
-            with_classes=self.options.classes == "folders",
+            with_classes=self.options.classes != "none",
+            classes=listing.classes,
             held_out_images=self.options.held_out_images,
             where=where,
             archive=isinstance(self.files, ZipFiles),
@@ -137,7 +142,7 @@ class ImageSource(PackSource):
         if not sizes:
             yield Problem(
                 what=f"none of {len(names):,} images can be read, for example {names[0]}",
-                where=str(self.files.path),
+                where=self.files.where,
                 remedy="correct data.path, or get the images again",
             )
         if len(sizes) > 1 and self.options.size is None:
@@ -231,7 +236,7 @@ class ImageSource(PackSource):
         return DataError(
             f"the images differ in size (height×width): {examples}"
             + (f"; and {more} further sizes" if more > 0 else ""),
-            where=str(self.files.path),
+            where=self.files.where,
             remedy="set data.size to crop and resize all of them, for example data.size = "
             f"{min(plan.shape.height, plan.shape.width)}",
         )
@@ -246,7 +251,7 @@ class ImageSource(PackSource):
         if not sizes:
             raise DataError(
                 f"none of the {len(names):,} images can be read, for example {names[0]}",
-                where=str(self.files.path),
+                where=self.files.where,
                 remedy="correct data.path, or get the images again",
             )
         height, width = max(sizes, key=lambda size: len(sizes[size]))

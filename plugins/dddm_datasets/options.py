@@ -25,6 +25,9 @@ TRAIN_HELP = (
     "compared with these.  Default: all."
 )
 
+IMAGE_COLUMN_HELP = "The column of images: encoded, as bytes or as bytes with a path."
+LABEL_COLUMN_HELP = "The column of labels: numbers, whose names are used if known, or text."
+
 CIFAR10: Final = DatasetInfo(
     shape=ImageShape(channels=3, height=32, width=32),
     train_images=50_000,
@@ -96,19 +99,11 @@ class NpzOptions:
     train_images: int | None = option(None, at_least=1, help=TRAIN_HELP)
 
 
-@final
 @frozen(kw_only=True)
-class ImageFilesOptions:
-    """How to read a folder, or a zip archive, of images."""
+class ImageOptions:
+    """How images that are files, wherever they are kept, become arrays."""
 
-    path: str = option(
-        help="The folder or archive.  If its only top folders are train and val, test or "
-        "held-out, these are the splits; within a split, each top folder is a class."
-    )
     packed: str | None = option(None, help=PACKED_HELP)
-    classes: Literal["folders", "none"] = option(
-        "folders", help="Whether the top folders are classes; none: no classes."
-    )
     held_out_images: int = option(0, at_least=0, help=HELD_OUT_HELP)
     train_images: int | None = option(None, at_least=1, help=TRAIN_HELP)
     size: int | None = option(
@@ -137,6 +132,67 @@ class ImageFilesOptions:
     )
 
 
+@final
+@frozen(kw_only=True)
+class ImageFilesOptions(ImageOptions):
+    """How to read a folder, or a zip archive, of images."""
+
+    path: str = option(
+        help="The folder or archive.  If its only top folders are train and val, test or "
+        "held-out, these are the splits; within a split, each top folder is a class."
+    )
+    classes: Literal["folders", "none"] = option(
+        "folders", help="Whether the top folders are classes; none: no classes."
+    )
+
+
+@final
+@frozen(kw_only=True)
+class WebDatasetOptions(ImageOptions):
+    """How to read tar archives of images."""
+
+    path: str = option(
+        help="A tar archive, or a folder of them.  If the names of some begin with train and of "
+        "others with val, test or held-out, these are the splits."
+    )
+    classes: Literal["labels", "none"] = option(
+        "labels",
+        help="labels: from each sample's .cls file, or from label in its .json; where there are "
+        "none, each top folder is a class.  none: no classes.",
+    )
+
+
+@final
+@frozen(kw_only=True)
+class ParquetOptions(ImageOptions):
+    """How to read parquet and arrow files of images."""
+
+    path: str = option(
+        help="A .parquet or .arrow file, or a folder of them.  If the names of some, or of their "
+        "folders, begin with train and of others with val, test or held-out, these are the splits."
+    )
+    image: str = option("image", help=IMAGE_COLUMN_HELP)
+    label: str = option("label", help=LABEL_COLUMN_HELP)
+    classes: Literal["labels", "none"] = option("labels", help="none: ignore the labels.")
+
+
+@final
+@frozen(kw_only=True)
+class HuggingFaceOptions(ImageOptions):
+    """Which data set of the Hugging Face Hub to read."""
+
+    name: str = option(help="Its name on the Hub, as user/name, or a folder of such a data set.")
+    subset: str | None = option(None, help="Which of its configurations, where it has several.")
+    revision: str | None = option(
+        None,
+        help="A commit, tag or branch; name a commit to have the same images wherever the recipe "
+        "is run.  What is packed already is not compared with the Hub.",
+    )
+    image: str = option("image", help=IMAGE_COLUMN_HELP)
+    label: str = option("label", help=LABEL_COLUMN_HELP)
+    classes: Literal["labels", "none"] = option("labels", help="none: ignore the labels.")
+
+
 def describe_digits(options: NoOptions) -> DatasetInfo:
     del options
     return DatasetInfo(
@@ -157,7 +213,7 @@ def describe_imagenet64(options: ImageNet64Options) -> DatasetInfo | None:
     return None if options.subset else IMAGENET64
 
 
-def describe_packed(options: ImageFilesOptions | NpzOptions) -> DatasetInfo | None:
+def describe_packed(options: ImageOptions | NpzOptions) -> DatasetInfo | None:
     """The user's own files, from the manifest if the recipe names a folder that is packed."""
     if options.packed is None:
         return None

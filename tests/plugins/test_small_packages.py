@@ -84,7 +84,17 @@ PACKAGES = {
     "dddm_datasets": (
         Kind.DATASET,
         Dataset,
-        ["cifar10", "digits", "folder", "imagenet64", "npz", "zip"],
+        [
+            "cifar10",
+            "digits",
+            "folder",
+            "hugging-face",
+            "imagenet64",
+            "npz",
+            "parquet",
+            "webdataset",
+            "zip",
+        ],
     ),
     "dddm_features": (
         Kind.FEATURES,

@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import tarfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,6 +81,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with zipfile.ZipFile(place / "images.zip", "w") as archive:
         for path in sorted((place / "folder").rglob("*.png")):
             archive.write(path, path.relative_to(place / "folder"))
+    with tarfile.open(place / "images.tar", "w") as archive:
+        archive.add(place / "folder" / "train", "")
+    with suppress(ImportError):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        encoded = [path.read_bytes() for path in sorted((place / "folder").rglob("*.png"))]
+        labels = [k % 3 for k in range(len(encoded))]
+        pq.write_table(pa.table({"image": encoded, "label": labels}), place / "images.parquet")
     images = draw.integers(0, 256, (11, 5, 4, 3), dtype=np.uint8)
     np.savez(place / "images.npz", images=images, labels=np.arange(11) % 3)
     for split, count in (("train_data_batch_1", 7), ("val_data", 3)):
@@ -99,6 +110,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ("folder", {"path": "folder"}),
         ("folder", {"path": "folder", "size": 4, "channels": "grey", "classes": "none"}),
         ("zip", {"path": "images.zip"}),
+        ("webdataset", {"path": "images.tar", "held_out_images": 3}),
+        ("parquet", {"path": "images.parquet", "held_out_images": 3}),
         ("npz", {"path": "images.npz", "held_out_images": 3}),
         ("npz", {"path": "images.npz", "classes": "none"}),
         ("imagenet64", {"path": ".", "subset": True}),
@@ -108,6 +121,8 @@ def test_data_sets_of_files_keep_their_promises(
     place: Path, name: str, options: dict[str, Any]
 ) -> None:
     """On files that are here: nothing of their own kind is left out but a missing `describe`."""
+    if name == "parquet":
+        pytest.importorskip("pyarrow")
     table = {**options, "path": str(place / options["path"])}
     # Six images cannot be of a thousand classes.
     left_out = "dataset.every-class-has-images" if name == "imagenet64" else ""
