@@ -2,7 +2,8 @@
 
     image = clamp f_θ(estimate, x_T, T),   x_T from noise
 
-With guidance f_θ is D_w of `dddm.core.guidance`, for a scale w that is fixed in the file.
+and in general one step of a sampler, such as MeanFlow's jump from T to 0.  With guidance f_θ is D_w
+of `dddm.core.guidance`, for a scale w that is fixed in the file.
 
 Inputs are two tensors of N(0, 1) noise and, where there are classes, labels, for any number of
 images.  The written file is run by onnxruntime or torch and compared with the network.
@@ -23,10 +24,10 @@ from torch import Tensor, nn
 
 from dddm.errors import DataError, EnvironmentProblem, PluginError, UsageError
 from dddm.generate.generator import Generator
-from dddm.generate.sample import check_guidance, guided
+from dddm.generate.sample import check_guidance, check_sampler, guided
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.sampler import Denoiser
-from dddm.recipe.model import Guidance
+from dddm.interfaces.sampler import Denoiser, Sampler
+from dddm.recipe.model import ComponentConfig, Guidance, SampleSpec
 from dddm.support.files import atomic_write, atomic_write_text
 from dddm.support.noise import generator_for
 from dddm.support.quantities import size
@@ -47,23 +48,29 @@ _COUNTS: Final = (5, 2)
 
 @final
 class OneStep(nn.Module):
-    """One evaluation of f_θ at T, from noise to images (B, C, H, W) in [-1, 1]."""
+    """One step of a sampler, from noise to images (B, C, H, W) in [-1, 1]."""
 
-    last_time: Tensor
-
-    def __init__(self, *, model: Denoiser, backbone: Backbone) -> None:
+    def __init__(self, *, model: Denoiser, backbone: Backbone, sampler: Sampler) -> None:
         super().__init__()
         self.backbone = backbone  # registers the weights that `model` uses
         self._model = model
-        self.register_buffer("last_time", model.schedule.grid(steps=1), persistent=False)
+        self._sampler = sampler
 
     def forward(self, noise: Tensor, estimate: Tensor, label: Tensor | None = None) -> Tensor:
         """Images from two tensors of noise, (B, C, H, W), and labels (B,), int64."""
-        x_T = self._model.schedule.prior(noise=noise)
-        # `len` would fix the number of images when this is traced.
-        t_B = self.last_time.expand(noise.shape[0])
-        image = self._model.evaluate(x_t=x_T, t=t_B, label=label, estimate=estimate)
+        (image,) = self._sampler.sample(
+            model=self._model,
+            x_T=self._model.schedule.prior(noise=noise),
+            first_estimate=estimate,
+            label=label,
+            steps=1,
+            noise=_no_noise,
+        )
         return image.clamp(-1.0, 1.0)
+
+
+def _no_noise(step: int) -> Tensor:
+    raise ValueError(f"a sampler asked for the noise {step} in its only step")
 
 
 def check_packages(kind: Format) -> None:
@@ -85,6 +92,7 @@ def check_packages(kind: Format) -> None:
 def export(
     generator: Generator,
     *,
+    sampler: ComponentConfig,
     kind: Format,
     path: Path,
     guidance: float | None = None,
@@ -95,6 +103,7 @@ def export(
     The description has the same name with `.json` appended.
 
     Args:
+        sampler: whose single step it is.
         guidance: its scale, which is part of the file; None for none, which is 1.
         notify: is told what takes time, a sentence before each; by default nobody is.
 
@@ -107,6 +116,8 @@ def export(
     check_packages(kind)
     asked = Guidance.make(guidance, None)
     check_guidance(asked, generator=generator)
+    spec = SampleSpec(sampler=sampler, steps=(1,), images=1, seed=0, guidance=asked)
+    check_sampler(spec, generator=generator)
     weight_bytes = sum(tensor.nbytes for tensor in generator.backbone.state_dict().values())
     if kind == "onnx" and weight_bytes >= _LARGEST_ONNX_BYTES:
         raise UsageError(
@@ -115,7 +126,8 @@ def export(
             remedy="use --format torch",
         )
     model = guided(generator.model, guidance=asked, generator=generator)
-    one_step = OneStep(model=model, backbone=generator.backbone).cpu().eval()
+    one_step = OneStep(model=model, backbone=generator.backbone, sampler=sampler.instantiate())
+    one_step.cpu().eval()
     examples = [_example(generator, count) for count in _COUNTS]
     differences: list[float] = []
 
@@ -134,7 +146,7 @@ def export(
     atomic_write(path, write)
     atomic_write_text(
         path.with_name(f"{path.name}.json"),
-        _description(generator, kind, guidance=asked, difference=max(differences)),
+        _description(generator, kind, spec, difference=max(differences)),
     )
     return max(differences)
 
@@ -174,7 +186,7 @@ def _any_number(given: Sequence[Tensor]) -> tuple[Any, ...]:
 def _write_torch(
     one_step: OneStep, given: tuple[Tensor, ...], path: Path
 ) -> Callable[[Sequence[Tensor]], Tensor]:
-    program = torch.export.export(one_step, given, dynamic_shapes=_any_number(given))
+    program = torch.export.export(one_step, given, dynamic_shapes=_any_number(given), strict=False)
     with path.open("wb") as file:
         torch.export.save(program, file)
     with path.open("rb") as file:
@@ -213,9 +225,7 @@ def _write_onnx(
 _WRITERS: Final = {"onnx": _write_onnx, "torch": _write_torch}
 
 
-def _description(
-    generator: Generator, kind: Format, *, guidance: Guidance | None, difference: float
-) -> str:
+def _description(generator: Generator, kind: Format, spec: SampleSpec, *, difference: float) -> str:
     channels, height, width = generator.shape.as_tuple
     inputs = {
         "noise": f"float32 (images, {channels}, {height}, {width}), N(0, 1)",
@@ -229,7 +239,8 @@ def _description(
         "output": f"float32 (images, {channels}, {height}, {width}) in [-1, 1]; "
         "uint8 is round(127.5 × (image + 1))",
         "classes": list(generator.classes),
-        "guidance": None if guidance is None else guidance.scale,
+        "sampler": spec.name,
+        "guidance": None if spec.guidance is None else spec.guidance.scale,
         "weights": generator.weights,
         "checkpoint": {"step": generator.step, "sha256": generator.checkpoint_sha256},
         "largest_difference_to_the_network": difference,

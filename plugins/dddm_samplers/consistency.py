@@ -74,7 +74,7 @@ class Consistency(Sampler):
         levels = (*self._levels[: steps - 1], *(steps - 1 - len(self._levels)) * self._levels[-1:])
         later = [time_of_noise(schedule, sigma=sigma) for sigma in levels]
         t_s = torch.cat([schedule.grid(steps=1), *later])
-        return t_s.to(x_T.device)[:, None].expand(-1, len(x_T))
+        return t_s.to(x_T.device)[:, None].expand(-1, x_T.shape[0])
 
 
 def time_of_noise(schedule: Schedule, *, sigma: float) -> Tensor:

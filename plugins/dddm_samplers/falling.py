@@ -21,7 +21,7 @@ def falling_times(schedule: Schedule, *, steps: int, x_T: Tensor) -> Tensor:
     return (
         torch.cat([grid_s, torch.zeros_like(grid_s[:1])])
         .to(x_T.device)[:, None]
-        .expand(-1, len(x_T))
+        .expand(-1, x_T.shape[0])
     )
 
 

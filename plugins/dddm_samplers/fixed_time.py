@@ -49,7 +49,7 @@ class FixedTime(Sampler):
         del noise  # deterministic
         if steps < 1:
             raise ValueError(f"steps is {steps}; it must be at least 1")
-        t_B = model.schedule.grid(steps=1).to(x_T.device).expand(len(x_T))
+        t_B = model.schedule.grid(steps=1).to(x_T.device).expand(x_T.shape[0])
         cache = model.begin(x_t=x_T, t=t_B, label=label)
         if self._tolerance:
             yield from self._until_converged(model, cache, first_estimate, steps=steps)

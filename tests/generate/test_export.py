@@ -12,20 +12,28 @@ import pytest
 import torch
 from command_line import call, invoke, succeeded
 from torch import Tensor, nn
+from torch.export.passes import move_to_device_pass
 
 from dddm.core.denoiser import ScheduledDenoiser
 from dddm.errors import DataError, EnvironmentProblem, PluginError, UsageError
 from dddm.generate import export as exporting
 from dddm.generate.export import Format, export
 from dddm.generate.generator import Generator
+from dddm.generate.sample import generate_images
 from dddm.interfaces.info import ImageShape
+from dddm.interfaces.plugin import Kind
+from dddm.recipe.model import ComponentConfig, SampleSpec
+from dddm.recipe.read import read_component, read_recipe
+from dddm.registry.loader import load_catalogue
 from dddm.support.images import to_uint8
 from dddm.support.noise import noise_by_index
+from dddm.train.network import build_parametrization, build_schedule, instantiate_backbone
 from dddm_backbones.adm import Adm
 from dddm_backbones.options import AdmOptions
 from dddm_schedules.discrete import vp
 from dddm_schedules.options import VpOptions
 
+CATALOGUE = load_catalogue()
 SHAPE = ImageShape(channels=3, height=8, width=8)
 
 
@@ -53,6 +61,15 @@ def generator(*, label_dropout: bool = False, **options: Any) -> Generator:
     )
 
 
+def sampler(name: str, *options: str) -> ComponentConfig:
+    return read_component(Kind.SAMPLER, name, options=options, catalogue=CATALOGUE)
+
+
+def export_fixed(one: Generator, **more: Any) -> float:
+    """Export a step of algorithm 2."""
+    return export(one, sampler=sampler("fixed-time"), **more)
+
+
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
@@ -68,11 +85,73 @@ def test_every_network_can_be_written(
 ) -> None:
     """Every way the estimate enters, with and without classes."""
     path = tmp_path / f"g{exporting.SUFFIXES[kind]}"
-    assert export(generator(**options), kind=kind, path=path) < 1e-5
+    assert export_fixed(generator(**options), kind=kind, path=path) < 1e-5
     facts = json.loads(path.with_name(f"{path.name}.json").read_text())
     assert ("label" in facts["inputs"]) == bool(options.get("classes"))
     assert facts["checkpoint"] == {"step": 3, "sha256": "c" * 64}
     assert {file.name for file in tmp_path.iterdir()} == {path.name, f"{path.name}.json"}
+
+
+def of_recipe(name: str) -> tuple[Generator, ComponentConfig]:
+    """A small network of a recipe, untrained, and the recipe's first sampler."""
+    torch.manual_seed(0)
+    recipe = read_recipe(name, overrides=["backbone.channels=8"], catalogue=CATALOGUE)
+    classes = tuple("0123456789") if recipe.backbone.options.classes else ()
+    shape = ImageShape(channels=1, height=8, width=8)
+    backbone = instantiate_backbone(recipe, shape=shape, classes=len(classes))
+    for parameter in backbone.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.1)
+    backbone.eval().requires_grad_(requires_grad=False)
+    schedule = build_schedule(recipe)
+    model = ScheduledDenoiser(
+        schedule=schedule,
+        backbone=backbone,
+        parametrization=build_parametrization(recipe, schedule=schedule),
+        takes_latent=recipe.needs.estimate == "latent",
+    )
+    one = Generator(
+        model=model,
+        backbone=backbone,
+        device=torch.device("cpu"),
+        shape=shape,
+        classes=classes,
+        step=3,
+        checkpoint_sha256="c" * 64,
+        weights="ema",
+        objective=recipe.objective,
+    )
+    return one, recipe.sample[0].sampler
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "digits",
+        "digits_denoising",
+        "digits_flow_matching",
+        "digits_consistency",
+        "digits_mean_flow",
+        "digits_energy_score",
+        "digits_drifting",
+        "digits_directly_drifting",
+    ],
+)
+def test_a_step_of_every_objectives_sampler(tmp_path: Path, name: str) -> None:
+    """The file gives the samples of `dddm sample --steps 1`, and can be moved to any device."""
+    one, first = of_recipe(name)
+    path = tmp_path / "one.pt2"
+    assert export(one, sampler=first, kind="torch", path=path) < 1e-5
+    assert json.loads((tmp_path / "one.pt2.json").read_text())["sampler"] == first.component.name
+    program = torch.export.load(str(path))
+    spec = SampleSpec(sampler=first, steps=(1,), images=12, seed=0)
+    drawn = generate_images(spec, generator=one, sampler=first.instantiate())[1]
+    given = [own_noise("sample x_T"), own_noise("sample estimate")]
+    given += [torch.arange(12) % 10] if one.classes else []
+    apart = to_uint8(program.module()(*given)).int() - drawn.int()
+    assert int(apart.abs().max()) <= 1
+    moved = move_to_device_pass(program, "meta").module()
+    assert moved(*(tensor.to("meta") for tensor in given)).device.type == "meta"
 
 
 @pytest.mark.parametrize("kind", ["onnx", "torch"])
@@ -80,7 +159,7 @@ def test_guidance_is_part_of_the_file(tmp_path: Path, kind: Format) -> None:
     """Its images are D(∅) + w (D(y) − D(∅)), clamped; inputs and classes stay as they are."""
     one = generator(label_dropout=True, classes=True, estimate="concatenation")
     path = tmp_path / "guided"
-    assert export(one, kind=kind, path=path, guidance=2.5) < 1e-5
+    assert export_fixed(one, kind=kind, path=path, guidance=2.5) < 1e-5
     facts = json.loads((tmp_path / "guided.json").read_text())
     assert facts["guidance"] == 2.5
     assert facts["classes"] == ["a", "b", "c"]
@@ -113,7 +192,7 @@ def run_file(kind: Format, path: Path, noise: Tensor, estimate: Tensor, label: T
 @pytest.mark.parametrize("options", [{"classes": True}, {}])
 def test_a_network_that_cannot_be_guided(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="guidance needs label_dropout"):
-        export(generator(**options), kind="torch", path=tmp_path / "g.pt2", guidance=2.0)
+        export_fixed(generator(**options), kind="torch", path=tmp_path / "g.pt2", guidance=2.0)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -128,7 +207,7 @@ def test_a_file_that_gives_other_images_is_not_kept(
 
     monkeypatch.setitem(exporting._WRITERS, "torch", wrong)
     with pytest.raises(DataError, match=r"differs from the trained one by 0\.001"):
-        export(generator(), kind="torch", path=tmp_path / "g.pt2")
+        export_fixed(generator(), kind="torch", path=tmp_path / "g.pt2")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -143,7 +222,7 @@ def test_a_network_that_cannot_be_traced(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(one.backbone, "refine", branching)
     model = ScheduledDenoiser(schedule=vp(VpOptions()), backbone=one.backbone)
     with pytest.raises(PluginError, match="cannot be exported"):
-        export(attrs.evolve(one, model=model), kind="torch", path=tmp_path / "g.pt2")
+        export_fixed(attrs.evolve(one, model=model), kind="torch", path=tmp_path / "g.pt2")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -153,14 +232,14 @@ def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         importlib.util, "find_spec", lambda name: None if name == "onnxscript" else found(name)
     )
     with pytest.raises(EnvironmentProblem, match="needs onnxscript") as caught:
-        export(generator(), kind="onnx", path=tmp_path / "g.onnx")
+        export_fixed(generator(), kind="onnx", path=tmp_path / "g.onnx")
     assert "dddm[export]" in str(caught.value.remedy)
 
 
 def test_a_network_that_onnx_cannot_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "_LARGEST_ONNX_BYTES", 1000)
     with pytest.raises(UsageError, match="ONNX file holds at most"):
-        export(generator(), kind="onnx", path=tmp_path / "g.onnx")
+        export_fixed(generator(), kind="onnx", path=tmp_path / "g.onnx")
 
 
 def test_a_run_exported_by_the_command_gives_its_samples(tmp_path: Path, trained: Path) -> None:
