@@ -209,6 +209,7 @@ def _write_onnx(
             dynamic_shapes=_any_number(given),
             input_names=names,
             output_names=["image"],
+            custom_translation_table={torch.ops.aten.atan2.default: _atan2},
             verbose=False,
         )
     program.save(str(path), external_data=False)
@@ -220,6 +221,20 @@ def _write_onnx(
         return torch.from_numpy(np.asarray(image))
 
     return run
+
+
+def _atan2(y: Any, x: Any) -> Any:
+    """2 atan(y / (r + x)) in float32, r² = x² + y²: onnxruntime has no arctangent of float64.
+
+    `network_time = "arctan"` computes it there.  Right but for y = 0 > x.
+    """
+    from onnxscript import FLOAT
+    from onnxscript import opset18 as op
+
+    y32, x32 = (op.Cast(value, to=FLOAT.dtype) for value in (y, x))
+    r = op.Sqrt(op.Add(op.Mul(x32, x32), op.Mul(y32, y32)))
+    half = op.Atan(op.Div(y32, op.Add(r, x32)))
+    return op.CastLike(op.Add(half, half), y)
 
 
 _WRITERS: Final = {"onnx": _write_onnx, "torch": _write_torch}
