@@ -31,6 +31,7 @@ class Generator:
         backbone: the network of `model`.
         shape: of one image.
         classes: names of the classes that the network is conditioned on; empty for none.
+        sampler: of the recipe's first samples; None where it has none.
         no_class: the label of an image without class; None where training always showed the class.
         step: optimizer steps after which the weights were saved.
         checkpoint_sha256: of the checkpoint's manifest; None during training.
@@ -47,6 +48,7 @@ class Generator:
     checkpoint_sha256: str | None
     weights: str
     objective: ComponentConfig | None = None
+    sampler: ComponentConfig | None = None
     no_class: int | None = None
 
     def computing(self, spec: SampleSpec) -> "Generator":
@@ -148,6 +150,7 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
         checkpoint_sha256=found.checkpoint.sha256,
         weights=str(weights),
         objective=recipe.objective,
+        sampler=recipe.sample[0].sampler if recipe.sample else None,
         no_class=no_class_of(recipe, classes=classes),
     )
 

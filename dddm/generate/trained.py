@@ -31,6 +31,7 @@ from dddm.generate.sample import (
     check_guidance,
     check_sampler,
     check_steps,
+    choose_sampler,
     generate_images,
     labels_of,
     row_noise,
@@ -43,7 +44,7 @@ from dddm.interfaces.sampler import Denoiser, Sampler
 from dddm.interfaces.schedule import Schedule
 from dddm.recipe.build import as_image_shape
 from dddm.recipe.model import ComponentConfig, Guidance, SampleSpec
-from dddm.recipe.read import read_component, read_recipe
+from dddm.recipe.read import read_recipe
 from dddm.registry.component import Component
 from dddm.registry.loader import load_catalogue
 from dddm.support import images as pictures
@@ -182,7 +183,7 @@ class Generator:
         labels: Sequence[int | str] | Tensor | int | str | None = None,
         random_classes: bool = False,
         noise: Tensor | None = None,
-        sampler: str | Sampler = "fixed-time",
+        sampler: str | Sampler | None = None,
         options: Mapping[str, Any] | None = None,
         guidance: float | None = None,
         guidance_interval: tuple[float, float] | None = None,
@@ -198,7 +199,8 @@ class Generator:
             random_classes: whether each image takes one of them at random; else they do so in turn.
             noise: (N, C, H, W), N(0, I), from which x_T is made in place of the seed's; the rest,
                 such as the first x̂, stays that of the seed.  See `noise`.
-            sampler: a sampler's name, or a sampler; `fixed-time` is algorithm 2.
+            sampler: a sampler's name, or a sampler; None for that of the recipe's first samples, or
+                `fixed-time`, algorithm 2, for a network of your own.
             options: of the sampler of that name.
             guidance: scale of classifier-free guidance, at least 0; None for none, which is 1.
             guidance_interval: two noise levels s/a; above the first and up to the second samples
@@ -235,7 +237,7 @@ class Generator:
         number: int = 0,
         label: int | str | None = None,
         steps: int = 1,
-        sampler: str | Sampler = "fixed-time",
+        sampler: str | Sampler | None = None,
         options: Mapping[str, Any] | None = None,
         guidance: float | None = None,
         guidance_interval: tuple[float, float] | None = None,
@@ -289,7 +291,7 @@ class Generator:
         seed: int,
         labels: Any,
         random_classes: bool = False,
-        sampler: str | Sampler,
+        sampler: str | Sampler | None,
         options: Mapping[str, Any] | None,
         guidance: float | None,
         guidance_interval: tuple[float, float] | None,
@@ -302,8 +304,11 @@ class Generator:
         return SampleSpec(
             sampler=_of_python(sampler, options)
             if isinstance(sampler, Sampler)
-            else read_component(
-                Kind.SAMPLER, sampler, options=options or {}, catalogue=load_catalogue()
+            else choose_sampler(
+                sampler,
+                options=options or {},
+                own=self._network.sampler,
+                catalogue=load_catalogue(),
             ),
             steps=(steps,),
             images=images,
@@ -332,7 +337,9 @@ class Generator:
             remedy="begin with generator.noise(images=…, seed=…)",
         )
 
-    def _generate(self, spec: SampleSpec, sampler: str | Sampler, *, noise: RowNoise) -> Images:
+    def _generate(
+        self, spec: SampleSpec, sampler: str | Sampler | None, *, noise: RowNoise
+    ) -> Images:
         device = next(self._network.backbone.parameters()).device
         network = evolve(self._network, device=device)
         built = sampler if isinstance(sampler, Sampler) else spec.sampler.instantiate()

@@ -1,6 +1,8 @@
 """`dddm.load` in Python, and the images that its generator makes."""
 
+import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,30 @@ def test_what_a_loaded_run_offers(loaded: dddm.Generator, run: Path) -> None:
     annealed = loaded.sample(images=3, steps=4, sampler="annealed", options={"clamp": False})
     assert annealed.tensor.shape == images.tensor.shape
     assert len(loaded.sample()) == 16
+
+
+def test_the_recipes_own_sampler_is_the_default(tmp_path: Path, trained: Path) -> None:
+    """In Python, in `dddm sample` and in `dddm export`: its first one, with its options."""
+    run = tmp_path / "run"
+    shutil.copytree(trained / "runs/tiny", run)
+    words = ("--folder", run, "--set", 'sample=[{use="annealed",clamp=false,steps=[3],images=5}]')
+    invoke("run", trained / "tiny.toml", *words, cwd=tmp_path)
+    loaded = dddm.load(run, device="cpu")
+    images = loaded.sample(images=5, steps=3).numpy()
+    for words, sampler in (((), "annealed"), (("--sampler", "fixed-time"), "fixed-time")):
+        options = {"clamp": False} if sampler == "annealed" else None
+        named = loaded.sample(images=5, steps=3, sampler=sampler, options=options).numpy()
+        assert np.array_equal(images, named) == (sampler == "annealed")
+        invoke(
+            "sample", run, "--steps", "3", "--images", "5", *words, "--out", sampler, cwd=tmp_path
+        )
+        with np.load(tmp_path / sampler / "samples.npz") as contents:
+            assert np.array_equal(named, contents["arr_0"])
+        invoke("export", run, *words, "--format", "torch", "--out", "one.pt2", cwd=tmp_path)
+        assert json.loads((tmp_path / "one.pt2.json").read_text())["sampler"] == sampler
+    clamped = loaded.sample(images=5, steps=3, options={"clamp": True}).numpy()
+    annealed = loaded.sample(images=5, steps=3, sampler="annealed").numpy()
+    assert np.array_equal(clamped, annealed)
 
 
 def test_images_in_every_form(loaded: dddm.Generator) -> None:
