@@ -7,11 +7,14 @@ import click
 
 from dddm.cli.options import (
     best_option,
+    catalogue_of,
     ema_option,
     find_shared,
     guidance_option,
     json_option,
     precision_option,
+    sampler_option,
+    sampler_options_option,
     shared_argument,
     show_json,
     stored_images_option,
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     help="onnx needs the packages of dddm[export]; torch is torch.export's format; run is a folder "
     "to share: averaged weights, recipe, scores, samples and a model card.",
 )
+@sampler_option
+@sampler_options_option
 @guidance_option
 @ema_option
 @best_option
@@ -51,6 +56,8 @@ def export(  # noqa: PLR0917 - click passes them by name
     ctx: click.Context,
     run: str | None,
     kind: str,
+    sampler: str | None,
+    options: tuple[str, ...],
     guidance: float | None,
     ema: float | None,
     best: bool,  # noqa: FBT001 - click passes it by name
@@ -61,9 +68,9 @@ def export(  # noqa: PLR0917 - click passes them by name
 ) -> None:
     """Export RUN's one-step generator, or RUN itself to share it; without RUN, the newest run's.
 
-    The inputs are two tensors of noise and, with classes, labels; the output is images in [-1, 1].
-    The exported file is run and compared with the network; its path and the largest difference are
-    printed.  A .json file beside it describes inputs and output.
+    That is one step of the sampler.  The inputs are two tensors of noise and, with classes, labels;
+    the output is images in [-1, 1].  The exported file is run and compared with the network; its
+    path and the largest difference are printed.  A .json file beside it describes what goes in.
 
     With --format run the folder that `dddm push` sends is written, which --precision and --images
     are about.
@@ -80,6 +87,7 @@ def export(  # noqa: PLR0917 - click passes them by name
     from dddm.generate.export import SUFFIXES, Format, check_packages
     from dddm.generate.export import export as export_generator
     from dddm.generate.generator import Weights, load_generator
+    from dddm.recipe.read import read_sampler
     from dddm.train.context import RunContext
     from dddm.train.device import choose_device
     from dddm.train.events import EventBus
@@ -91,11 +99,11 @@ def export(  # noqa: PLR0917 - click passes them by name
         events=EventBus.for_notices(lambda text: click.echo(text, err=True)),
     )
     if kind == "run":
-        if ema is not None or best or guidance is not None:
+        if ema is not None or best or guidance is not None or sampler or options:
             raise UsageError(
                 "a portable run holds the weights that its samples and scores are of",
                 where="--format run",
-                remedy="leave --ema, --best and --guidance out",
+                remedy="leave --ema, --best, --guidance, --sampler and --option out",
             )
         _export_run(context, out, precision=precision, images=images, as_json=as_json)
         return
@@ -105,8 +113,12 @@ def export(  # noqa: PLR0917 - click passes them by name
     generator = load_generator(context, weights=Weights(ema=ema, best=best))
     beside = Path() if folder.foreign else folder.path
     path = out if out is not None else beside / f"one-step{SUFFIXES[chosen]}"
+    step_of = read_sampler(
+        sampler, options=options, own=recipe.own_sampler, catalogue=catalogue_of(ctx)
+    )
     difference = export_generator(
         generator,
+        sampler=step_of,
         kind=chosen,
         path=path,
         guidance=guidance,

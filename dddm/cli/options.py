@@ -65,6 +65,15 @@ def complete_component(
     ]
 
 
+def _complete_sampler(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    del param
+    from dddm.interfaces.plugin import Kind
+
+    return complete_component(ctx, incomplete, kind=Kind.SAMPLER)
+
+
 recipe_argument = click.argument("recipe", shell_complete=_complete_recipe)
 run_argument = click.argument("run", required=False, type=click.Path(path_type=Path))
 shared_argument = click.argument("run", required=False)
@@ -83,6 +92,19 @@ device_option = click.option(
     help="auto (a GPU if there is one), cpu, cuda, cuda:1, …",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+sampler_option = click.option(
+    "--sampler",
+    shell_complete=_complete_sampler,
+    help="Name of a sampler, as `dddm plugins` lists them.  [default: that of the recipe's first "
+    "samples]",
+)
+sampler_options_option = click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option of the sampler, such as clamp=false; the others then have their defaults.",
+)
 guidance_option = click.option(
     "--guidance",
     type=click.FloatRange(min=0),

@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import Literal
 
 import click
-from click.shell_completion import CompletionItem
 
 from dddm.cli.options import (
     best_option,
     catalogue_of,
-    complete_component,
     device_option,
     ema_option,
     find_shared,
@@ -17,20 +15,13 @@ from dddm.cli.options import (
     json_option,
     nproc_option,
     run_workers,
+    sampler_option,
+    sampler_options_option,
     shared_argument,
     show_json,
 )
 from dddm.errors import UsageError
 from dddm.train.launch import is_worker
-
-
-def _complete_sampler(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    del param
-    from dddm.interfaces.plugin import Kind
-
-    return complete_component(ctx, incomplete, kind=Kind.SAMPLER)
 
 
 @click.command()
@@ -68,20 +59,8 @@ def _complete_sampler(
     is_flag=True,
     help="Each image takes one of the classes at random, as in ADM's script, and not in turn.",
 )
-@click.option(
-    "--sampler",
-    default="fixed-time",
-    show_default=True,
-    shell_complete=_complete_sampler,
-    help="Name of a sampler, as `dddm plugins` lists them.",
-)
-@click.option(
-    "--option",
-    "options",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="An option of the sampler, such as clamp=false.",
-)
+@sampler_option
+@sampler_options_option
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
@@ -135,7 +114,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
     seed: int,
     labels: str | None,
     random_classes: bool,  # noqa: FBT001 - click passes it by name
-    sampler: str,
+    sampler: str | None,
     options: tuple[str, ...],
     tolerance: float | None,
     guidance: float | None,
@@ -172,9 +151,8 @@ def sample(  # noqa: PLR0917 - click passes them by name
     from dddm.train.stopping import stop_on_signals
 
     with stop_on_signals() as stop:
-        from dddm.interfaces.plugin import Kind
         from dddm.recipe.model import Guidance, SampleSpec
-        from dddm.recipe.read import read_component
+        from dddm.recipe.read import read_sampler
 
         catalogue = catalogue_of(ctx)
         if run is not None and source is not None:
@@ -187,7 +165,9 @@ def sample(  # noqa: PLR0917 - click passes them by name
         if tolerance is not None:
             options = (*options, f"tolerance={tolerance!r}")
         spec = SampleSpec(
-            sampler=read_component(Kind.SAMPLER, sampler, options=options, catalogue=catalogue),
+            sampler=read_sampler(
+                sampler, options=options, own=recipe.own_sampler, catalogue=catalogue
+            ),
             steps=steps,
             images=images,
             seed=seed,

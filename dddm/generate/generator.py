@@ -150,7 +150,7 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
         checkpoint_sha256=found.checkpoint.sha256,
         weights=str(weights),
         objective=recipe.objective,
-        sampler=recipe.sample[0].sampler if recipe.sample else None,
+        sampler=recipe.own_sampler,
         no_class=no_class_of(recipe, classes=classes),
     )
 

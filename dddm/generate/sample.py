@@ -7,7 +7,7 @@ equal bit for bit however many images are asked for, and whichever process compu
 Legend: B images in a block, C channels, H rows, W columns, K recorded steps.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, final
 
 import torch
@@ -18,13 +18,10 @@ from dddm.core.guidance import GuidedDenoiser
 from dddm.errors import UsageError
 from dddm.generate.generator import Generator
 from dddm.interfaces.info import ImageShape, ObjectiveInfo, SamplerInfo
-from dddm.interfaces.plugin import Kind
 from dddm.interfaces.sampler import Denoiser, Sampler
 from dddm.interfaces.schedule import Schedule
-from dddm.recipe.model import ComponentConfig, Guidance, SampleSpec
-from dddm.recipe.read import read_component
+from dddm.recipe.model import Guidance, SampleSpec
 from dddm.recipe.sampler_fit import misfits
-from dddm.registry.catalogue import Catalogue
 from dddm.support.images import to_uint8
 from dddm.support.noise import integers_by_index, noise_by_index
 from dddm.support.single_thread_executor import single_thread_executor
@@ -145,30 +142,6 @@ def check_guidance(guidance: Guidance | None, *, generator: Generator) -> None:
         where="guidance",
         remedy="train it with label_dropout = 0.1 in [train], or leave guidance out",
     )
-
-
-def choose_sampler(
-    name: str | None,
-    *,
-    options: Sequence[str] | Mapping[str, Any],
-    own: ComponentConfig | None,
-    catalogue: Catalogue,
-) -> ComponentConfig:
-    """The sampler of a name; without one, the recipe's.
-
-    Args:
-        options: of it; with any, the others have their defaults.
-        own: the sampler of the recipe's first `[[sample]]`; None for algorithm 2.
-
-    Raises:
-        UsageError: for a wrong option.
-        PluginError: if there is no such sampler.
-    """
-    if name is None and own is not None:
-        if not options:
-            return own
-        name = own.component.id
-    return read_component(Kind.SAMPLER, name or "fixed-time", options=options, catalogue=catalogue)
 
 
 def check_sampler(spec: SampleSpec, *, generator: Generator) -> None:

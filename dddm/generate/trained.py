@@ -31,7 +31,6 @@ from dddm.generate.sample import (
     check_guidance,
     check_sampler,
     check_steps,
-    choose_sampler,
     generate_images,
     labels_of,
     row_noise,
@@ -44,7 +43,7 @@ from dddm.interfaces.sampler import Denoiser, Sampler
 from dddm.interfaces.schedule import Schedule
 from dddm.recipe.build import as_image_shape
 from dddm.recipe.model import ComponentConfig, Guidance, SampleSpec
-from dddm.recipe.read import read_recipe
+from dddm.recipe.read import read_recipe, read_sampler
 from dddm.registry.component import Component
 from dddm.registry.loader import load_catalogue
 from dddm.support import images as pictures
@@ -304,7 +303,7 @@ class Generator:
         return SampleSpec(
             sampler=_of_python(sampler, options)
             if isinstance(sampler, Sampler)
-            else choose_sampler(
+            else read_sampler(
                 sampler,
                 options=options or {},
                 own=self._network.sampler,

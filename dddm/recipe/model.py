@@ -593,6 +593,11 @@ class Recipe:
         return classes + 1 if classes and self.train.label_dropout else classes
 
     @property
+    def own_sampler(self) -> ComponentConfig | None:
+        """That of the first samples; None without any."""
+        return self.sample[0].sampler if self.sample else None
+
+    @property
     def batch_units(self) -> int:
         """What shards share of a batch: its images, or its sets where the objective compares sets.
 

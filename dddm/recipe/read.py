@@ -425,3 +425,27 @@ def read_component(
         problems = reader.problems
     shown = (str(problem).replace("--set ", "--option ") for problem in problems)
     raise UsageError("\n".join(shown))
+
+
+def read_sampler(
+    name: str | None,
+    *,
+    options: Overrides,
+    own: ComponentConfig | None,
+    catalogue: Catalogue,
+) -> ComponentConfig:
+    """The sampler of a name; without one, the recipe's.
+
+    Args:
+        options: of it; with any, the others have their defaults.
+        own: the sampler of the recipe's first `[[sample]]`; None for algorithm 2.
+
+    Raises:
+        UsageError: for a wrong option.
+        PluginError: if there is no such sampler.
+    """
+    if name is None and own is not None:
+        if not options:
+            return own
+        name = own.component.id
+    return read_component(Kind.SAMPLER, name or "fixed-time", options=options, catalogue=catalogue)
