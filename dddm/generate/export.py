@@ -228,10 +228,11 @@ def _atan2(y: Any, x: Any) -> Any:
 
     `network_time = "arctan"` computes it there.  Right but for y = 0 > x.
     """
-    from onnxscript import FLOAT
-    from onnxscript import opset18 as op
+    import onnxscript
 
-    y32, x32 = (op.Cast(value, to=FLOAT.dtype) for value in (y, x))
+    float32: Any = onnxscript.FLOAT
+    op: Any = onnxscript.opset18
+    y32, x32 = (op.Cast(value, to=float32.dtype) for value in (y, x))
     r = op.Sqrt(op.Add(op.Mul(x32, x32), op.Mul(y32, y32)))
     half = op.Atan(op.Div(y32, op.Add(r, x32)))
     return op.CastLike(op.Add(half, half), y)

@@ -63,16 +63,20 @@ def test_the_recipes_own_sampler_is_the_default(tmp_path: Path, trained: Path) -
     invoke("run", trained / "tiny.toml", *words, cwd=tmp_path)
     loaded = dddm.load(run, device="cpu")
     images = loaded.sample(images=5, steps=3).numpy()
-    for words, sampler in (((), "annealed"), (("--sampler", "fixed-time"), "fixed-time")):
+    named_so: list[tuple[tuple[str, ...], str]] = [
+        ((), "annealed"),
+        (("--sampler", "fixed-time"), "fixed-time"),
+    ]
+    for more, sampler in named_so:
         options = {"clamp": False} if sampler == "annealed" else None
         named = loaded.sample(images=5, steps=3, sampler=sampler, options=options).numpy()
         assert np.array_equal(images, named) == (sampler == "annealed")
         invoke(
-            "sample", run, "--steps", "3", "--images", "5", *words, "--out", sampler, cwd=tmp_path
+            "sample", run, "--steps", "3", "--images", "5", *more, "--out", sampler, cwd=tmp_path
         )
         with np.load(tmp_path / sampler / "samples.npz") as contents:
             assert np.array_equal(named, contents["arr_0"])
-        invoke("export", run, *words, "--format", "torch", "--out", "one.pt2", cwd=tmp_path)
+        invoke("export", run, *more, "--format", "torch", "--out", "one.pt2", cwd=tmp_path)
         assert json.loads((tmp_path / "one.pt2.json").read_text())["sampler"] == sampler
     clamped = loaded.sample(images=5, steps=3, options={"clamp": True}).numpy()
     annealed = loaded.sample(images=5, steps=3, sampler="annealed").numpy()
