@@ -6,6 +6,7 @@ a packed folder, for which every image was decoded, stands in for both.  Imports
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.interfaces.plugin import DataSurvey, Issue
 from dddm.support.cache import cache_folder
 from dddm.support.files import atomic_write_text, path_exists, read_file, user_path
-from dddm.support.quantities import counted
+from dddm.support.quantities import counted, size
 
 _OPTION: Final = re.compile(r"\bdata\.(\w+)")
 _LARGEST_BYTES: Final = 1 << 22
@@ -82,9 +83,13 @@ def _whole(source: PackSource, *, name: str, packed: str | None) -> DataSurvey:
         refuse_other_images(folder, key=key)
         return _of_packed(folder)
     kept = cache_folder() / "surveys" / f"{name}-{key[:12]}.json"
-    known = _read(kept)
-    if known is not None:
-        return known
+    found = _read(kept) or _look_into(source, kept)
+    full = None if found.info is None else _too_little_space(folder, found.info)
+    return found if full is None else attrs.evolve(found, issues=(*found.issues, full))
+
+
+def _look_into(source: PackSource, kept: Path) -> DataSurvey:
+    """Plan its packing, look at some headers, and keep what was found."""
     plan = source.plan()
     found = _of_plan(plan, list(source.look(plan)))
     try:
@@ -93,6 +98,20 @@ def _whole(source: PackSource, *, name: str, packed: str | None) -> DataSurvey:
     except OSError:
         pass  # it is only faster the next time
     return found
+
+
+def _too_little_space(folder: Path, info: DatasetInfo) -> Issue | None:
+    """What is wrong if the packed images cannot be written."""
+    needed = info.train_images * info.shape.values
+    disk = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(disk).free
+    if needed <= free:
+        return None
+    return Issue(
+        option="packed",
+        what=f"the packed images take {size(needed)}, and there are {size(free)} free at {disk}",
+        remedy="set data.packed to a folder on a larger disk, or DDDM_CACHE to such a cache",
+    )
 
 
 def _of_plan(plan: PackPlan, problems: list[Problem]) -> DataSurvey:

@@ -125,6 +125,15 @@ def test_absent_images_are_an_error_of_the_data(empty: Path) -> None:
     refused(done, "mine.toml:6:8: there is no such folder", "batch_images: 0", code=3)
 
 
+def test_what_is_known_of_absent_images_is_used(empty: Path) -> None:
+    """CIFAR-10 says what it is: other errors are found although its files are not there."""
+    of_folder = 'use = "folder"\npath = "images"\nclasses = "none"\nheld_out_images = 3\n'
+    text = RECIPE_OF_IMAGES.replace(of_folder, 'use = "cifar10"\n')
+    (empty / "mine.toml").write_text(text)
+    done = call("check", "mine.toml", cwd=empty)
+    refused(done, "CIFAR-10 (a folder cifar", "no stage is 7 pixels high", code=3)
+
+
 def test_everything_is_found_at_once(empty: Path) -> None:
     """Images, network, batch, counts, features and weights; each at its line."""
     save_images(empty / "images", *[12] * 20, 10)

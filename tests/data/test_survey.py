@@ -3,6 +3,7 @@
 import os
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -201,6 +202,20 @@ def test_files_are_looked_into_once(
     os.utime(folder / "a/6-000.png", ns=(1, 1))
     assert look("folder", folder) == first
     assert len(planned) == 6
+
+
+def test_a_full_disk_is_found_before_packing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever was kept of an earlier look; no more than the images take is asked for."""
+    folder = classes(tmp_path / "images", 3, 3)
+    assert look("folder", folder).issues == ()
+    for free, full in ((6 * 3 * 36, False), (6 * 3 * 36 - 1, True)):
+        usage = SimpleNamespace(free=free)
+        monkeypatch.setattr(module.shutil, "disk_usage", lambda _, usage=usage: usage)
+        found = look("folder", folder)
+        assert [issue.option for issue in found.issues] == ["packed"] * full
+    assert f"take 648 B, and there are 647 B free at {tmp_path}" in found.issues[0].what
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, cache: Path) -> None:

@@ -123,9 +123,10 @@ def test_with_a_schedule_the_method_is_what_it_was(tmp_path: Path) -> None:
     assert recipe.learning_rate.component.name == "constant"
     assert (recipe.sample, recipe.evaluate, recipe.parametrization) == ((), None, None)
     assert recipe.tables["metric"] == {"use": "dddm:pseudo-huber", "c": 0.0043}
-    written = read(tmp_path, to_toml(recipe).replace("gradient_clip = 5.0\n", ""))
-    table = written.tables["train"]
-    assert "gradient_clip" not in table
+    assert recipe.train.gradient_clip == 5.0
+    partly = f'{DIGITS}[schedule]\nuse = "vp"\ntimesteps = 50\n[train]\nepochs = 3\n'
+    train = read(tmp_path, partly).train
+    assert (train.epochs, train.batch_images, train.gradient_clip) == (3, 64, None)
     assert read(tmp_path, f"{DIGITS}[metric]\nuse = 'l1'\n").objective == recipe.objective
 
 
@@ -160,6 +161,14 @@ def test_a_folder_is_looked_at_where_it_must_be(tmp_path: Path) -> None:
         read(tmp_path, text)
     assert "error" in str(caught.value)
     assert "missing" not in str(caught.value)
+
+
+def test_the_smallest_class_limits_sets(tmp_path: Path) -> None:
+    """A set that it cannot fill is refused by name, before anything is packed."""
+    images(tmp_path / "faces/a", 30, height=32, width=32)
+    images(tmp_path / "faces/b", 25, height=32, width=32)
+    with pytest.raises(RecipeError, match="compared with 22 others, and the class b has 25"):
+        read(tmp_path, FOLDER.format(tmp_path / "faces"), "objective.real=22")
 
 
 def test_few_images_of_a_class_are_no_class(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ NEEDS_BUILT_INS: Final = {
     # The command line, on digits.
     "cli/test_plugin_errors.py": "test_a_number_that_is_not_finite_at_first",
     "cli/test_bad_input.py": "test_a_damaged_newest_checkpoint",
+    "cli/test_check.py": "test_everything_is_found_at_once",
     "cli/test_data.py": "test_an_npz_without_labels_is_no_data_for_classes",
     "cli/test_evaluate.py": IMPORT,
     "cli/test_init.py": "test_a_folder_of_images_is_learned_from",
@@ -36,11 +37,13 @@ NEEDS_BUILT_INS: Final = {
     "cli/test_plugin.py": "test_a_built_in_on_the_real_command_line",
     "cli/test_report.py": "test_it_writes_the_page_and_prints_its_path",
     "cli/test_score_table.py": IMPORT,
+    "cli/test_run_end.py": "test_a_run_ends_with_scores_and_a_verdict",
     "cli/test_sample.py": "test_several_step_counts_and_labels",
     "cli/test_share.py": "test_what_is_exported",
     "cli/test_third_party_plugins.py": "test_each_is_listed_with_its_reason",
     "cli/test_torch_free.py": "test_each_command_is_imported_alone",
     # Recipes that come with dddm, and parts of built-in metrics.
+    "recipe/test_left_out.py": "test_a_data_set_is_enough",
     "recipe/test_guidance.py": "test_the_network_has_one_class_more",
     "recipe/test_sampler_fit.py": "test_a_recipe_is_refused_with_the_place",
     "recipe/test_sweep.py": "test_sweeps_that_come_with_dddm_can_be_compared",
