@@ -4,7 +4,6 @@ import json
 import shutil
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -20,7 +19,7 @@ from dddm.evaluate.verify import OF_IMAGES, draw_again
 from dddm.generate.generate import planned_sample_folders
 from dddm.generate.storage import ARRAYS, Samples, load_samples
 from dddm.interfaces.info import ImageShape
-from dddm.recipe.model import Recipe
+from dddm.recipe.model import Recipe, SampleSpec
 from dddm.report.history import read_history, read_run_info
 from dddm.report.html import render
 from dddm.report.run_page import head_facts
@@ -198,7 +197,8 @@ def model_card(
     history, info = read_history(folder.events), read_run_info(folder)
     scores = gather_scores(recipe, path=here.scores)
     records = [one for table in (*scores.tables, *scores.checks) for one in table.scores]
-    sampler, steps = _best(records, recipe)
+    best, steps = _best(records, recipe)
+    words = _call(best, recipe)
     return render(
         "card.md.j2",
         recipe=recipe,
@@ -206,9 +206,10 @@ def model_card(
         shape=shape,
         classes=[" ".join(one.split()) for one in about["classes"]],
         version=about.get("versions", {}).get("dddm"),
-        grids=list(_grids(recipe, here)),
+        grids=list(_grids(recipe, here, first=(best, steps))),
         name=name,
-        sampler=sampler,
+        python="".join(f", {key}={json.dumps(value)}" for key, value in words.items()),
+        shell="".join(f" --{key} {value}" for key, value in words.items()),
         steps=steps,
         train_images=history.whole("train_images")
         or next((one.reference_images for one in records), None),
@@ -228,25 +229,42 @@ def model_card(
     ).lstrip()
 
 
-def _best(records: Sequence[ScoreRecord], recipe: Recipe) -> tuple[str, int]:
-    """Sampler and steps that the leading measure likes best."""
+def _best(records: Sequence[ScoreRecord], recipe: Recipe) -> tuple[SampleSpec | None, int]:
+    """Sampler and steps that the leading measure likes best; None for a recipe without samples."""
     leading = leading_measure(records)
     ranked = [one for one in records if one.measure == leading and not one.trained_the_loss]
-    if leading is not None and ranked:
-        best = leading.best([one.value for one in ranked])
-        one = next(record for record in ranked if record.value == best)
-        return one.sampler, one.steps
-    return next(((spec.name, spec.steps[0]) for spec in recipe.sample), ("fixed-time", 1))
+    best = None if leading is None else leading.best([one.value for one in ranked])
+    for one in ranked:
+        for spec in recipe.sample:
+            if one.value == best and spec.name == one.sampler and one.steps in spec.steps:
+                return spec, one.steps
+    return next(((spec, spec.steps[0]) for spec in recipe.sample), (None, 1))
 
 
-def _grids(recipe: Recipe, here: RunFolder) -> Iterator[tuple[str, int, int, str]]:
-    shown = (
+def _call(spec: SampleSpec | None, recipe: Recipe) -> dict[str, Any]:
+    """What has to be said to sample so, beside the number of steps."""
+    if spec is None:
+        return {}
+    words: dict[str, Any] = {}
+    if spec.sampler != recipe.own_sampler:
+        words["sampler"] = spec.sampler.component.name
+    if spec.guidance is not None:
+        words["guidance"] = spec.guidance.scale
+    return words
+
+
+def _grids(
+    recipe: Recipe, here: RunFolder, *, first: tuple[SampleSpec | None, int]
+) -> Iterator[tuple[str, int, int, str]]:
+    """The first grid and few others: sampler, steps, number of images and path."""
+    there = [
         (spec, steps, path)
         for spec, folders in planned_sample_folders(recipe, here)
         for steps, path in folders.items()
         if (path / "grid.png").is_file()
-    )
-    for spec, steps, path in islice(shown, _SHOWN_GRIDS):
+    ]
+    there.sort(key=lambda one: one[:2] != first)
+    for spec, steps, path in there[:_SHOWN_GRIDS]:
         picture = (path / "grid.png").relative_to(here.path).as_posix()
         yield spec.name, steps, spec.images, picture
 
