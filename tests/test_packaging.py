@@ -1,10 +1,18 @@
 """What is installed is whole, and takes no name that is not ours."""
 
+import re
+import tomllib
+from collections.abc import Iterable
 from importlib.metadata import distribution, entry_points
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT: Final = Path(__file__).parents[1]
 
 PACKAGES = (
     "dddm",
@@ -63,3 +71,36 @@ def test_no_common_name_is_taken() -> None:
         pytest.skip("dddm runs from its checkout; only an installed wheel has a list of files")
     tops = {Path(file).parts[0] for file in installed}
     assert not tops & {"plugins", "recipes", "tests", "docs", "benchmarks"}
+
+
+def required(words: Iterable[Any], *, extra: str = "") -> set[tuple[str, str, str]]:
+    """Name, specifier and extra of requirements."""
+    parsed = [Requirement(word) for word in words if isinstance(word, str)]
+    return {(canonicalize_name(one.name), str(one.specifier), extra) for one in parsed}
+
+
+def test_the_lock_is_of_these_requirements() -> None:
+    """`uv lock` was called after they changed, and took nothing from elsewhere than PyPI."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    text = (ROOT / "uv.lock").read_text()
+    (ours,) = (one for one in tomllib.loads(text)["package"] if one["name"] == "dddm")
+    locked = {
+        (one["name"], one.get("specifier", ""), one.get("marker", "")[len("extra == '") : -1])
+        for one in ours["metadata"]["requires-dist"]
+    }
+    wanted = required(project["project"]["dependencies"])
+    for extra, words in project["project"]["optional-dependencies"].items():
+        wanted |= required(words, extra=extra)
+    assert locked == wanted, "pyproject.toml has changed: call `uv lock`"
+    for group, words in project["dependency-groups"].items():
+        included = [
+            word
+            for one in words
+            if not isinstance(one, str)
+            for word in project["dependency-groups"][one["include-group"]]
+        ]
+        of_group = ours["metadata"]["requires-dev"][group]
+        locked = {(one["name"], one.get("specifier", ""), "") for one in of_group}
+        assert locked == required([*words, *included]), "pyproject.toml has changed: call `uv lock`"
+    hosts = set(re.findall(r"https?://([^/\"]+)", text))
+    assert hosts == {"pypi.org", "files.pythonhosted.org"}
