@@ -212,7 +212,7 @@ def test_a_full_disk_is_found_before_packing(
     assert look("folder", folder).issues == ()
     for free, full in ((6 * 3 * 36, False), (6 * 3 * 36 - 1, True)):
         usage = SimpleNamespace(free=free)
-        monkeypatch.setattr(module.shutil, "disk_usage", lambda _, usage=usage: usage)
+        monkeypatch.setattr("shutil.disk_usage", lambda _, usage=usage: usage)
         found = look("folder", folder)
         assert [issue.option for issue in found.issues] == ["packed"] * full
     assert f"take 648 B, and there are 647 B free at {tmp_path}" in found.issues[0].what
