@@ -131,6 +131,8 @@ def settings() -> list[Setting]:
         words = ("evaluate", "run", "--device", "cpu")
         found.append(Setting(name="evaluate", words=words, first=trained, processes=processes))
     found.append(Setting(name="report", words=("report", "run"), first=trained))
+    words = ("export", "run", "--format", "torch")
+    found.append(Setting(name="export", words=words, first=trained))
     found.append(Setting(name="pack", words=("data", "pack", "pack.toml", "--workers", "1")))
     more = _set(*_SMALL, *_SAMPLES, _SCORES, *two)
     found.append(Setting(name="sweep", words=("run", "sweep.toml", "--folder", "sweep", *more)))

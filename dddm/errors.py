@@ -115,7 +115,11 @@ def environment_problem(error: BaseException) -> EnvironmentProblem | None:
             remedy="free some space; files that were already written are complete",
         )
     torch = sys.modules.get("torch")  # importing it would take a second
-    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
+    no_memory = isinstance(error, MemoryError) or (
+        torch is not None
+        and (isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error))
+    )
+    if no_memory:
         return EnvironmentProblem(
             f"out of memory: {error}".rstrip(": "),
             remedy="to train, use a larger train.accumulation_steps, backbone.checkpointing = true "

@@ -10,7 +10,7 @@ from typing import Any, Final, final, get_args
 import attrs
 from attrs import evolve, field, frozen
 
-from dddm.errors import DataError
+from dddm.errors import DataError, printable
 from dddm.interfaces.info import Better, Detail, Measure
 from dddm.interfaces.measurement import Baseline, Floor
 from dddm.support.json_files import (
@@ -100,7 +100,7 @@ class ScoreRecord:
     def warnings(self) -> tuple[str, ...]:
         """What readers should know, sentences."""
         found = self.provenance.get("warnings")
-        return tuple(map(str, found)) if isinstance(found, list) else ()
+        return tuple(printable(str(one)) for one in found) if isinstance(found, list) else ()
 
     @property
     def trained_the_loss(self) -> bool:
@@ -156,6 +156,10 @@ class ScoreRecord:
         for one in (*values.get("floors", ()), *values.get("baselines", ())):
             check_object(one, _REAL)
         measure = dict(check_object(values["measure"], _MEASURE, required=("better",)))
+        shown = [values, *values.get("floors", ()), *values.get("baselines", ()), measure]
+        for text in (text for one in shown for text in one.values() if isinstance(text, str)):
+            if printable(text) != text:  # the file may come from anyone
+                raise ValueError(f"{text!r} has characters that a terminal obeys")
         measure["details"] = tuple(
             Detail(**check_object(detail, _DETAIL)) for detail in measure.get("details", ())
         )

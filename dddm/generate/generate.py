@@ -82,7 +82,8 @@ def generate_from_run(
         choose_labels(spec.labels, classes=generator.classes)
         for path in folders.values():
             holds_files = path.is_dir() and any(path.iterdir())
-            if path.is_file() or (holds_files and read_manifest(path) is None):
+            other = path.exists() and not path.is_dir()
+            if other or (holds_files and read_manifest(path) is None):
                 raise UsageError(
                     f"{path} exists and does not hold samples",
                     remedy="choose another folder with --out",

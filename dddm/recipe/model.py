@@ -18,6 +18,8 @@ from dddm.registry.component import Component
 _MOST_NAMED: Final = 1024
 """The largest number that a remedy offers."""
 
+MOST_IMAGES: Final = 100_000_000
+MOST_BLOCK_IMAGES: Final = 100_000
 BLOCK_IMAGES: Final = 64
 """Images that are computed together.  Another number changes the last bits of a sample."""
 
@@ -261,7 +263,9 @@ class SampleSettings:
     """What one `[[sample]]` table says beside `use` and the sampler's own options."""
 
     steps: tuple[int, ...] = option(at_least=1, help="Step counts to sample with.")
-    images: int = option(64, at_least=1, help="Number of samples at each step count.")
+    images: int = option(
+        64, at_least=1, at_most=MOST_IMAGES, help="Number of samples at each step count."
+    )
     seed: int = option(
         0, at_least=0, help="Image k's noise and class depend only on the seed and k."
     )
@@ -300,6 +304,7 @@ class SampleSettings:
     block_images: int = option(
         BLOCK_IMAGES,
         at_least=1,
+        at_most=MOST_BLOCK_IMAGES,
         help="Images computed together; a GPU wants some hundreds.  Another number changes images "
         "by rounding errors.",
     )
@@ -396,7 +401,7 @@ class SampleSpec:
         compile: whether to torch.compile it.
 
     Raises:
-        UsageError: for a number that is too small.
+        UsageError: for a number that is too small or too large.
     """
 
     sampler: ComponentConfig
@@ -412,14 +417,16 @@ class SampleSpec:
     compile: bool = False
 
     def __attrs_post_init__(self) -> None:
-        for name, value, least in (
-            ("images", self.images, 1),
-            ("steps", self.steps[0], 1),
-            ("seed", self.seed, 0),
-            ("block_images", self.block_images, 1),
+        for name, value, least, most in (
+            ("images", self.images, 1, MOST_IMAGES),
+            ("steps", self.steps[0], 1, None),
+            ("seed", self.seed, 0, None),
+            ("block_images", self.block_images, 1, MOST_BLOCK_IMAGES),
         ):
             if value < least:
                 raise UsageError(f"{name} is {value}; it must be at least {least}", where=name)
+            if most is not None and value > most:
+                raise UsageError(f"{name} is {value}; it must be at most {most:,}", where=name)
 
     @property
     def name(self) -> str:

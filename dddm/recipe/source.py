@@ -69,6 +69,11 @@ def shipped_file(name: str) -> FilePath | None:
     return shipped_folder() / f"{stem}.toml" if stem in shipped_names() else None
 
 
+_LONG_KEY: Final = re.compile(
+    # A part of a key begins once and is never given back, so that this takes linear time.
+    rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_DEEPEST + 1}}}""",
+    re.ASCII,
+)
 _LIKE_A_RECIPE: Final = re.compile(r"^[ \t]*(?:format|extends)[ \t]*=", re.MULTILINE)
 
 
@@ -135,6 +140,9 @@ class Source:
             remedy = "name the .toml file of a recipe, whose first line is format = 2"
             refuse([Problem(what=what, remedy=remedy, origin=named_by, at_value=True)])
         source = cls(label=label, file=file, text=text, tables={})
+        # tomllib takes a time that grows with the square of a key's parts: 28 s for 20,000.
+        if _LONG_KEY.search(text):
+            raise _too_deep(label)
         try:
             source.tables = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -145,11 +153,15 @@ class Source:
                 f"{label} cannot be read: {error}", remedy="no recipe needs such a value"
             ) from error
         if not depth_is_sane(source.tables):
-            raise RecipeError(
-                f"{label} cannot be read: its tables are nested more than {_DEEPEST} deep",
-                remedy="no recipe needs so many",
-            )
+            raise _too_deep(label)
         return source
+
+
+def _too_deep(label: str) -> RecipeError:
+    return RecipeError(
+        f"{label} cannot be read: its tables are nested more than {_DEEPEST} deep",
+        remedy="no recipe needs so many",
+    )
 
 
 def depth_is_sane(value: Any) -> bool:

@@ -7,6 +7,8 @@ from typing import final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from dddm.errors import printable
+
 _COLUMNS_FOR_STATUS = 120
 
 
@@ -58,7 +60,7 @@ class Bars(Display):
         )
 
     def print_line(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def set_status(self, text: str) -> None:
         if self._console.width >= _COLUMNS_FOR_STATUS:
@@ -98,7 +100,7 @@ class Lines(Display):
         self._status = ""
 
     def print_line(self, text: str) -> None:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(printable(text) + "\n")
         sys.stderr.flush()
 
     def set_status(self, text: str) -> None:

@@ -82,6 +82,7 @@ def test_ctrl_c_outside_a_run(ending: Ending, name: str, code: int) -> None:
         (MemoryError(), "larger train.accumulation_steps, backbone.checkpointing = true where"),
         (MemoryError(), 'or train.precision = "bfloat16"'),
         (torch.OutOfMemoryError("CUDA out of memory"), "CUDA out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 1 bytes"), "out of memory"),
     ],
 )
 def test_what_the_machine_lacks_is_no_defect(ending: Ending, error: Exception, words: str) -> None:

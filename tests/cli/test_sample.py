@@ -90,6 +90,13 @@ def test_images_have_the_classes_that_are_drawn(trained: Path) -> None:
     assert not np.array_equal(run.sample(images=8).numpy()[7], images.numpy()[7])
 
 
+def test_a_device_is_no_folder(trained: Path) -> None:
+    """Nobody is told to remove /dev/null."""
+    done = dddm("sample", "--images", "2", "--out", "/dev/null", cwd=trained)
+    assert done.returncode == 2
+    assert "/dev/null exists and does not hold samples" in done.stderr
+
+
 def test_a_kill_before_the_last_cleaning(trained: Path) -> None:
     """What it left is removed by the same command; what still has images in it is kept."""
     words = ("sample", "--images", "2", "--out", "clean/x")

@@ -21,6 +21,7 @@ from dddm.evaluate.record import (
 )
 from dddm.interfaces.measurement import Floor
 
+WORDS = st.text(st.characters(categories=["L", "N", "P", "Zs"]))
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 FLOORS = st.builds(
     Floor,
@@ -32,9 +33,9 @@ FLOORS = st.builds(
 SCORES = st.builds(
     ScoreRecord,
     measure=st.sampled_from([FD, NEAREST]),
-    name=st.text(),
+    name=WORDS,
     value=NUMBERS,
-    sampler=st.text(),
+    sampler=WORDS,
     steps=st.integers(1, 1000),
     images=st.integers(1, 10**6),
     reference_images=st.integers(1, 10**6),
@@ -65,6 +66,8 @@ def test_no_file_no_scores(tmp_path: Path) -> None:
         '[{"measure": {"name": "fd"}}]',
         '[{"measure": {"better": "least"}}]',
         '[{"floors": [3]}]',
+        '[{"measure": {"better": "less"}, "value": 1, "sampler": "\\u001b[31m"}]',
+        '[{"measure": {"better": "less", "words": "\\u202e"}, "value": 1}]',
     ],
 )
 def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
@@ -210,3 +213,9 @@ def test_a_set_that_was_drawn_twice_counts_once() -> None:
     """Two sets of one seed are no sample of seeds."""
     scores = (seed_score(0, 1.0), seed_score(0, 1.0))
     assert mean_over_seeds(scores) == scores
+
+
+def test_warnings_cannot_move_the_cursor() -> None:
+    score = seed_score(0, 1.0)
+    score.provenance["warnings"] = ["\x1b[31mred"]
+    assert score.warnings == ("\\u001b[31mred",)

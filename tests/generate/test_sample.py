@@ -13,6 +13,7 @@ from toy_samplers import Heun, Jumping, Restarting
 from toys import SHAPE, ToyBackbone, ToySchedule
 
 from dddm.core.denoiser import ScheduledDenoiser
+from dddm.errors import UsageError
 from dddm.generate.generator import Generator
 from dddm.generate.sample import (
     evaluations_per_image,
@@ -265,3 +266,16 @@ def test_a_second_time_comes_to_the_network() -> None:
     seconds = [cache.second_time for cache in model.caches]
     times = [cache.t[0].item() for cache in model.caches]
     assert [None if r is None else r[0].item() for r in seconds] == [*times[1:], 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"images": 10**8 + 1}, "images is 100000001; it must be at most 100,000,000"),
+        ({"images": 0}, "images is 0; it must be at least 1"),
+        ({"block_images": 2**62}, "it must be at most 100,000"),
+    ],
+)
+def test_numbers_that_no_memory_holds(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        spec(1, **{"images": 4, **change})

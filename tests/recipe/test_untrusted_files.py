@@ -120,6 +120,11 @@ def test_chains_end(tmp_path: Path) -> None:
         (".".join(["a"] * 600) + " = 1\n", "nested more than"),
         ("a = " + "[" * 300 + "]" * 300 + "\n", "nested more than"),
         ("[" + ".".join(["a"] * 600) + "]\n", "nested more than"),
+        (".".join(["a"] * 100_000) + " = 1\n", "nested more than"),
+        ("[[" + " . ".join(['"a"', "'b'"] * 20_000) + "]]\n", "nested more than"),
+        ("a = { " + ".".join(["a"] * 100_000) + " = 1 }\n", "nested more than"),
+        ("a" * 250_000 + "\n", "invalid TOML"),
+        ('"' * 200_000 + "\n", "invalid TOML"),
     ],
 )
 def test_nesting_is_limited(tmp_path: Path, head: str, words: str) -> None:

@@ -158,3 +158,13 @@ def test_stdout_is_left_alone() -> None:
     show(display, 3)
     assert sys.stdout is stdout
     display.close()
+
+
+def test_names_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    """A text may hold the name of a file, which may come from anyone."""
+    shown_bars, screen = bars(width=100)
+    shown_bars.print_line("no run folder \x1b[31m")
+    shown_bars.close()
+    Lines(every_seconds=10).print_line("no run folder \x1b[31m")
+    for shown in (screen.getvalue(), capsys.readouterr().err):
+        assert "no run folder \\u001b[31m" in shown
