@@ -62,7 +62,7 @@ def info_of(
             reader.add_problem(
                 issue.what, path=at, remedy=issue.remedy, of_data=True, at_value=True
             )
-    return survey.info
+    return survey.info or said
 
 
 @final
