@@ -58,7 +58,7 @@ class Writes:
             setattr(os, name, self._counting(getattr(os, name)))
         self._patch_open()
         import dddm.support.checked_tensors as checked
-        from dddm.train import checkpoint
+        from dddm.training import checkpoint
 
         for module in (checked, checkpoint):
             vars(module)["save_file"] = self._saving(vars(module)["save_file"])

@@ -61,14 +61,14 @@ from dddm.registry.loader import load_catalogue
 from dddm.support.images import to_uint8
 from dddm.support.noise import generator_for, noise_by_index
 from dddm.support.torchvision_operators import import_torchvision
-from dddm.train.build import build_for_training, build_metric
-from dddm.train.context import RunContext
-from dddm.train.device import choose_device, float32_products
-from dddm.train.loop import _Steps
-from dddm.train.network import build_objective, build_parametrization, build_schedule
-from dddm.train.optimizer import build_optimizer
-from dddm.train.run_folder import prepare_folder
-from dddm.train.training import Training
+from dddm.training.build import build_for_training, build_metric
+from dddm.training.context import RunContext
+from dddm.training.device import choose_device, float32_products
+from dddm.training.loop import _Steps
+from dddm.training.network import build_objective, build_parametrization, build_schedule
+from dddm.training.optimizer import build_optimizer
+from dddm.training.run_folder import prepare_folder
+from dddm.training.training import Training
 from dddm_backbones.layers import GroupNorm
 
 HUBER: Final = 'metric={use="pseudo-huber",c=0.03}'

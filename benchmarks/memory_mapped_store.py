@@ -31,7 +31,7 @@ from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import TargetStore
 from dddm.registry.loader import load_catalogue
 from dddm.support.noise import noise_by_index
-from dddm.train.batches import BatchPlan
+from dddm.training.batches import BatchPlan
 
 SHAPE: Final = ImageShape(channels=3, height=64, width=64)
 BATCH: Final = 1024

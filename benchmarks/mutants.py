@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 HOME: Final = Path(__file__).resolve().parent.parent
 AREAS: Final = {
     "run": "tests/whole_run",
-    "batches": "tests/train/test_batches.py",
+    "batches": "tests/training/test_batches.py",
     "core": "tests/core",
     "objectives": "tests/plugins/objectives",
     "schedules": "tests/plugins/schedules",
@@ -49,8 +49,8 @@ class Mutant(NamedTuple):
 
 
 OBJECTIVE: Final = "plugins/dddm_objectives/directly_denoising.py"
-TRAIN: Final = "dddm/train/loop.py"
-UPDATE: Final = "dddm/train/update.py"
+TRAIN: Final = "dddm/training/loop.py"
+UPDATE: Final = "dddm/training/update.py"
 SAMPLE: Final = "dddm/generate/sample.py"
 DENOISER: Final = "dddm/core/denoiser.py"
 STEP: Final = "dddm/core/step.py"
@@ -103,7 +103,7 @@ MUTANTS: Final = (
     Mutant("run", "every epoch draws the same", TRAIN,
            '"train", recipe.seed, position.epoch, position.batch',
            '"train", recipe.seed, 0, position.batch'),
-    Mutant("batches", "every epoch has the same batches", "dddm/train/batches.py",
+    Mutant("batches", "every epoch has the same batches", "dddm/training/batches.py",
            'generator_for("order", self.seed, epoch, shard)',
            'generator_for("order", self.seed, 0, shard)'),
     Mutant("run", "dropout draws the same at every step", TRAIN,
@@ -150,7 +150,7 @@ MUTANTS: Final = (
     Mutant("run", "images lie in [0, 1]", "dddm/support/images.py",
            "images.to(torch.float32).div_(127.5).sub_(1.0)",
            "images.to(torch.float32).div_(255.0)"),
-    Mutant("run", "the store begins with zeros", "dddm/train/memory.py",
+    Mutant("run", "the store begins with zeros", "dddm/training/memory.py",
            "initial=field.initial,", 'initial="zeros",'),
     # Samples of a run.
     Mutant("run", "samples come from the raw weights", "dddm/generate/generator.py",

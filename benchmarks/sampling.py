@@ -24,7 +24,7 @@ from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import SampleSpec
 from dddm.recipe.read import read_component, read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.train.network import build_schedule
+from dddm.training.network import build_schedule
 from dddm_samplers.fixed_time import FixedTime
 from dddm_samplers.options import FixedTimeOptions
 

@@ -24,7 +24,7 @@ from dddm.interfaces.plugin import Kind
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import TargetStore
 from dddm.registry.loader import load_catalogue
-from dddm.train.batches import BatchPlan
+from dddm.training.batches import BatchPlan
 
 SHAPE: Final = ImageShape(channels=3, height=32, width=32)
 IMAGES: Final = 50_000

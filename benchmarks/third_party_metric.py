@@ -38,10 +38,10 @@ from dddm.interfaces.objective import Batch, TrainingProgress
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.support.images import from_uint8
-from dddm.train.build import TrainingParts, build_for_training
-from dddm.train.context import RunContext
-from dddm.train.events import EventBus
-from dddm.train.run_folder import RunFolder
+from dddm.training.build import TrainingParts, build_for_training
+from dddm.training.context import RunContext
+from dddm.training.events import EventBus
+from dddm.training.run_folder import RunFolder
 
 EPS: Final = 0.05
 PROGRESS: Final = TrainingProgress(step=0, total_steps=1, epoch=0)

@@ -30,9 +30,9 @@ from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.support.torchvision_operators import import_torchvision
-from dddm.train.build import build_metric
-from dddm.train.network import build_schedule
-from dddm.train.optimizer import build_optimizer
+from dddm.training.build import build_metric
+from dddm.training.network import build_schedule
+from dddm.training.optimizer import build_optimizer
 from dddm.workflow.dry_run import estimate_cost
 
 CPU: Final = torch.device("cpu")

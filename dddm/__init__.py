@@ -10,16 +10,14 @@
 
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
-from types import ModuleType as _ModuleType
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
-from typing import final as _final
 
 if _TYPE_CHECKING:
     from dddm.generate.trained import Generator, Images, load
     from dddm.recipe.build import build
     from dddm.recipe.model import Recipe
-    from dddm.train.loss import Loss
+    from dddm.training.loss import Loss
     from dddm.workflow.in_process import Run, Score, train
 
 __all__ = [
@@ -39,36 +37,19 @@ __version__ = _version("dddm")
 _MODULES = {
     "Generator": "dddm.generate.trained",
     "Images": "dddm.generate.trained",
-    "Loss": "dddm.train.loss",
+    "Loss": "dddm.training.loss",
     "Recipe": "dddm.recipe.model",
     "Run": "dddm.workflow.in_process",
     "Score": "dddm.workflow.in_process",
     "build": "dddm.recipe.build",
     "load": "dddm.generate.trained",
+    "train": "dddm.workflow.in_process",
 }
 
 
-@_final
-class _CallablePackage(_ModuleType):
-    """`dddm.train`, the package of the training loop, called as the function of that name."""
-
-    def __call__(self, *args: _Any, **kwargs: _Any) -> _Any:
-        return self._function(*args, **kwargs)
-
-    @property
-    def _function(self) -> _Any:
-        return _import_module("dddm.workflow.in_process").train
-
-    @property
-    def __signature__(self) -> _Any:
-        from inspect import signature
-
-        return signature(self._function)
-
-
 def __getattr__(name: str) -> _Any:
-    if name in {"errors", "train"}:
-        return _import_module(f"dddm.{name}")
+    if name == "errors":
+        return _import_module("dddm.errors")
     if name not in _MODULES:
         raise AttributeError(f"module 'dddm' has no attribute {name!r}")
     return getattr(_import_module(_MODULES[name]), name)

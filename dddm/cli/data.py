@@ -61,7 +61,7 @@ def pack(ctx: click.Context, recipe: str, overrides: tuple[str, ...], workers: i
       dddm data pack my-recipe.toml --workers 4 --set data.packed=/fast/disk/packed
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.cli.image_progress import image_progress
-    from dddm.train.stopping import stop_on_signals
+    from dddm.training.stopping import stop_on_signals
 
     with stop_on_signals() as stop:
         dataset = _dataset(ctx, recipe, overrides)

@@ -16,7 +16,7 @@ from dddm.errors import (
     file_problem,
 )
 from dddm.registry.component import attribute_error
-from dddm.train.launch import LAUNCHER, is_worker, rank_here, record_error
+from dddm.training.launch import LAUNCHER, is_worker, rank_here, record_error
 
 _BUG: Final = 1
 """The exit code of a bug in dddm."""
@@ -48,7 +48,7 @@ def show_failure(error: Exception) -> int:
         click.echo(trace, nl=False, err=True)
         show_error(message)
         return code
-    from dddm.train.processes import caused_by_peer
+    from dddm.training.processes import caused_by_peer
 
     if trace and caused_by_peer(error):
         # Another process failed first: give the launcher time to notice that one, and its reason.

@@ -15,7 +15,7 @@ from dddm.cli.options import (
     show_json,
 )
 from dddm.errors import DataError, RecipeError, UsageError
-from dddm.train.launch import is_worker, local_rank
+from dddm.training.launch import is_worker, local_rank
 
 if TYPE_CHECKING:
     # They import torch, which help must not wait for.
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from dddm.evaluate.record import ScoreRecord
     from dddm.recipe.model import Evaluation, Recipe
     from dddm.registry.catalogue import Catalogue
-    from dddm.train.context import RunContext
-    from dddm.train.run_folder import RunFolder
+    from dddm.training.context import RunContext
+    from dddm.training.run_folder import RunFolder
 
 
 @click.command()
@@ -104,8 +104,8 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
         _show_comparison(compared, as_json=as_json)
         return
     from dddm.recipe.read import read_recipe
-    from dddm.train.needed_weights import verify_weights
-    from dddm.train.run_folder import find_run
+    from dddm.training.needed_weights import verify_weights
+    from dddm.training.run_folder import find_run
 
     catalogue = catalogue_of(ctx)
     folder: RunFolder | None = None
@@ -134,8 +134,8 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
         assert recipe is not None
         assert folder is not None
         # Here: they import torch.
-        from dddm.train.context import open_trained
-        from dddm.train.stopping import StopRequest
+        from dddm.training.context import open_trained
+        from dddm.training.stopping import StopRequest
 
         stop = StopRequest()
         with open_trained(recipe, folder, catalogue=catalogue, device=device, stop=stop) as context:
@@ -204,7 +204,7 @@ def _real_images(
     """
     from dddm.recipe.evaluation import preset_names, read_evaluation
     from dddm.recipe.read import read_recipe
-    from dddm.train.run_folder import RunFolder, is_run
+    from dddm.training.run_folder import RunFolder, is_run
 
     path, recipe = Path(against), None
     folder = RunFolder(path)
@@ -236,10 +236,10 @@ def _score_images(
     from dddm.evaluate.extract import EvaluationContext
     from dddm.evaluate.score_images import images_at, open_real, score_images
     from dddm.interfaces.observer import DataProgress, Event, Notice, Observer
-    from dddm.train.device import choose_device
-    from dddm.train.events import EventBus, Subscriber
-    from dddm.train.processes import join
-    from dddm.train.stopping import stop_on_signals
+    from dddm.training.device import choose_device
+    from dddm.training.events import EventBus, Subscriber
+    from dddm.training.processes import join
+    from dddm.training.stopping import stop_on_signals
 
     chosen = choose_device(device, local_rank=local_rank())
     with stop_on_signals() as stop, join(chosen) as processes, image_progress() as progress:
@@ -325,7 +325,7 @@ def _show_comparison(runs: tuple[Path, Path], *, as_json: bool) -> None:
 
 def _scores_of(run: Path) -> "tuple[ScoreRecord, ...]":
     from dddm.evaluate.record import read_scores
-    from dddm.train.run_folder import find_run
+    from dddm.training.run_folder import find_run
 
     folder = find_run(str(run))
     scores = read_scores(folder.scores)

@@ -23,7 +23,7 @@ from dddm.errors import printable
 
 if TYPE_CHECKING:
     # It imports torch, which help must not wait for.
-    from dddm.train.context import RunContext
+    from dddm.training.context import RunContext
 
 
 @click.command()
@@ -88,9 +88,9 @@ def export(  # noqa: PLR0917 - click passes them by name
     from dddm.generate.export import export as export_generator
     from dddm.generate.generator import Weights, load_generator
     from dddm.recipe.read import read_sampler
-    from dddm.train.context import RunContext
-    from dddm.train.device import choose_device
-    from dddm.train.events import EventBus
+    from dddm.training.context import RunContext
+    from dddm.training.device import choose_device
+    from dddm.training.events import EventBus
 
     context = RunContext(
         recipe=recipe,

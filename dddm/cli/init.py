@@ -75,7 +75,7 @@ def init(  # noqa: PLR0917 - click passes them by name
     from dddm.cli.image_progress import image_progress
     from dddm.scaffold.new_recipe import write_recipe
     from dddm.scaffold.own_images import look_at
-    from dddm.train.device import choose_device
+    from dddm.training.device import choose_device
 
     def ask(sentence: str) -> str:
         if alpha is not None:

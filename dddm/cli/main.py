@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 
 _COMPLETE: Final = "_DDDM_COMPLETE"
 _PARENT: Final = "DDDM_PARENT"
-"""`dddm.train.launch.PARENT`, which is not imported for its name alone."""
+"""`dddm.training.launch.PARENT`, which is not imported for its name alone."""
 _RESUMABLE: Final = ("run", "sample")
 _STOPPED: Final = 75
 _INTERRUPTED: Final = 130
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = 0
     _give_up_closed_streams()
     if "RANK" in os.environ:
-        from dddm.train.launch import record_exit_code
+        from dddm.training.launch import record_exit_code
 
         record_exit_code(code)
     sys.exit(code)
@@ -59,7 +59,7 @@ def _give_up_closed_streams() -> None:
 
 def _run(arguments: Sequence[str] | None) -> int:
     if "RANK" in os.environ or _PARENT in os.environ:
-        from dddm.train.launch import exit_with_launcher
+        from dddm.training.launch import exit_with_launcher
 
         exit_with_launcher()
     # Imported here, so that Ctrl-C is answered while modules are still being read.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dddm.interfaces.plugin import Kind
     from dddm.recipe.model import Recipe
     from dddm.registry.catalogue import Catalogue
-    from dddm.train.run_folder import RunFolder
+    from dddm.training.run_folder import RunFolder
 
 _SIGNALS: Final = 128
 """What shells add to a signal's number for the exit code."""
@@ -146,7 +146,7 @@ nproc_option = click.option(
 def run_workers(ctx: click.Context, *, processes: int) -> int:
     """Run this command again in so many processes (`--nproc`); returns the exit code."""
     from dddm.cli.errors import show_error
-    from dddm.train.launch import launch
+    from dddm.training.launch import launch
 
     ended = launch(ctx.find_root().obj["words"], processes=processes)
     if ended.rank is not None and ended.exit_code != StoppedEarly.exit_code:
@@ -172,7 +172,7 @@ def find_trained(ctx: click.Context, run: Path | None) -> "tuple[RunFolder, Reci
         DddmError: if there is no such run, or its recipe cannot be read.
     """
     from dddm.recipe.read import read_recipe
-    from dddm.train.run_folder import find_run
+    from dddm.training.run_folder import find_run
 
     folder = find_run(None if run is None else str(run))
     return folder, read_recipe(folder.recipe, catalogue=catalogue_of(ctx))
@@ -181,7 +181,7 @@ def find_trained(ctx: click.Context, run: Path | None) -> "tuple[RunFolder, Reci
 def find_shared(
     ctx: click.Context, run: str | None, *, samples: bool = False, overrides: Sequence[str] = ()
 ) -> "tuple[RunFolder, Recipe]":
-    """The same of a run that may be one of the package or on the Hub: see `dddm.train.sources`.
+    """The same of a run that may be one of the package or on the Hub: see `dddm.training.sources`.
 
     A recipe of others chooses no observers.
 
@@ -195,7 +195,7 @@ def find_shared(
     from attrs import evolve
 
     from dddm.recipe.read import read_recipe
-    from dddm.train.sources import find_source
+    from dddm.training.sources import find_source
 
     folder = find_source(run, samples=samples)
     recipe = read_recipe(folder.recipe, overrides=overrides, catalogue=catalogue_of(ctx))

@@ -49,7 +49,7 @@ def push(  # noqa: PLR0917 - click passes them by name
       dddm push runs/faces user/faces --private --precision bfloat16
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.errors import UsageError
-    from dddm.train.sources import repository
+    from dddm.training.sources import repository
 
     name, named_revision = repository(repo)
     if named_revision is not None:
@@ -61,9 +61,9 @@ def push(  # noqa: PLR0917 - click passes them by name
     folder, recipe = find_shared(ctx, run, samples=True)
 
     from dddm.report.portable_run import write_portable_run
-    from dddm.train.context import RunContext
-    from dddm.train.device import choose_device
-    from dddm.train.hub import check_token, upload
+    from dddm.training.context import RunContext
+    from dddm.training.device import choose_device
+    from dddm.training.hub import check_token, upload
 
     check_token(name)
     context = RunContext(recipe=recipe, folder=folder, device=choose_device("cpu"))

@@ -18,13 +18,13 @@ from dddm.cli.options import (
     show_json,
 )
 from dddm.errors import UsageError, printable
-from dddm.train.launch import is_worker
+from dddm.training.launch import is_worker
 
 if TYPE_CHECKING:
     from dddm.recipe.model import Recipe
     from dddm.recipe.sweep import EntryRun, Sweep
     from dddm.registry.catalogue import Catalogue
-    from dddm.train.stopping import StopRequest
+    from dddm.training.stopping import StopRequest
     from dddm.workflow.dry_run import CostEstimate
     from dddm.workflow.parallel import Jobs
 
@@ -124,7 +124,7 @@ def run(  # noqa: PLR0917 - click passes them by name
       dddm run figure2a --jobs 5
       torchrun --nproc-per-node 8 -m dddm run cifar10
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.train.stopping import stop_on_signals
+    from dddm.training.stopping import stop_on_signals
 
     # Before torch is imported, so that Ctrl-C is a request to stop from here on.
     with stop_on_signals() as stop:
@@ -306,8 +306,8 @@ def _show_costs(
     recipes: "Sequence[Recipe]", *, memory: int | None, measured_on: str | None, as_json: bool
 ) -> "list[CostEstimate]":
     from dddm.cli.cost_table import show_cost
-    from dddm.train.device import choose_device
-    from dddm.train.speed import network_speed
+    from dddm.training.device import choose_device
+    from dddm.training.speed import network_speed
     from dddm.workflow.dry_run import estimate_cost
 
     estimates: list[CostEstimate] = []

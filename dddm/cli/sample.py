@@ -21,7 +21,7 @@ from dddm.cli.options import (
     show_json,
 )
 from dddm.errors import UsageError
-from dddm.train.launch import is_worker
+from dddm.training.launch import is_worker
 
 
 @click.command()
@@ -148,7 +148,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
       dddm sample --images 50000 --steps 1 --steps 2 --steps 1000 --nproc 8
       dddm sample --images 50000 --steps 1000 --precision bfloat16 --compile --block 512
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    from dddm.train.stopping import stop_on_signals
+    from dddm.training.stopping import stop_on_signals
 
     with stop_on_signals() as stop:
         from dddm.recipe.model import Guidance, SampleSpec
@@ -182,7 +182,7 @@ def sample(  # noqa: PLR0917 - click passes them by name
         if nproc is None or is_worker():
             from dddm.generate.generate import generate_from_run
             from dddm.generate.generator import Weights
-            from dddm.train.context import open_trained
+            from dddm.training.context import open_trained
 
             with open_trained(
                 recipe, folder, catalogue=catalogue, device=device, stop=stop

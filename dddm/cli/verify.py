@@ -62,17 +62,17 @@ def verify(  # noqa: PLR0917 - click passes them by name
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from random import SystemRandom
 
-    from dddm.train.stopping import stop_on_signals
+    from dddm.training.stopping import stop_on_signals
 
     folder, recipe = find_shared(ctx, run, samples=True, overrides=overrides)
     catalogue = catalogue_of(ctx)
     with stop_on_signals() as stop:
         from dddm.errors import DataError
         from dddm.evaluate.verify import verify as verify_run
-        from dddm.train.context import RunContext
-        from dddm.train.device import choose_device
-        from dddm.train.events import EventBus
-        from dddm.train.portable import MANIFEST, changed_files, read_list
+        from dddm.training.context import RunContext
+        from dddm.training.device import choose_device
+        from dddm.training.events import EventBus
+        from dddm.training.portable import MANIFEST, changed_files, read_list
 
         listed = (folder.path / MANIFEST).is_file()
         files = read_list(folder.path / MANIFEST) if listed else {}

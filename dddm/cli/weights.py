@@ -11,7 +11,7 @@ from dddm.cli.options import catalogue_of, json_option, show_json
 
 if TYPE_CHECKING:
     from dddm.interfaces.plugin import WeightFile
-    from dddm.train.needed_weights import NeededWeights
+    from dddm.training.needed_weights import NeededWeights
 
 
 @click.group()
@@ -33,7 +33,7 @@ def _complete(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     del parameter
-    from dddm.train.needed_weights import weights_of
+    from dddm.training.needed_weights import weights_of
 
     files = (needed.file for needed in weights_of(catalogue_of(ctx)))
     return [CompletionItem(file.name) for file in files if file.name.startswith(incomplete)]
@@ -53,7 +53,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click pa
       dddm weights list --json
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.support.weights import search_folders
-    from dddm.train.needed_weights import weights_of
+    from dddm.training.needed_weights import weights_of
 
     every = weights_of(catalogue_of(ctx))
     if as_json:
@@ -87,7 +87,7 @@ def verify(
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
     from dddm.errors import DataError
     from dddm.support.weights import find_weights, paths_of
-    from dddm.train.needed_weights import verify_files, weights_named
+    from dddm.training.needed_weights import verify_files, weights_named
 
     files = [needed.file for needed in weights_named(catalogue_of(ctx), names)]
     states: list[dict[str, str | None]] = []
@@ -131,7 +131,7 @@ def fetch(ctx: click.Context, names: tuple[str, ...], folder: Path | None) -> No
     from dddm.errors import EnvironmentProblem
     from dddm.support.files import user_path
     from dddm.support.weights import FOLDERS_VARIABLE, search_folders
-    from dddm.train.needed_weights import weights_named
+    from dddm.training.needed_weights import weights_named
 
     needed = weights_named(catalogue_of(ctx), names)
     to = search_folders()[0] if folder is None else user_path(str(folder))

@@ -18,7 +18,7 @@ from dddm.generate.storage import ARRAYS, Samples, load_samples, sample_folders
 from dddm.interfaces.info import ImageShape
 from dddm.support.files import atomic_write_text, sha256_of
 from dddm.support.quantities import counted_steps
-from dddm.train.context import RunContext
+from dddm.training.context import RunContext
 
 
 def evaluate(context: RunContext, *, requested_by: str = FROM_RECIPE) -> tuple[ScoreRecord, ...]:

@@ -33,7 +33,7 @@ from dddm.interfaces.observer import DataProgress, ScoreMeasured
 from dddm.interfaces.score import Reference, Score
 from dddm.recipe.model import ComponentConfig, Evaluation, Recipe, plain, score_info
 from dddm.recipe.protocol import score_name
-from dddm.train.versions import machine, versions
+from dddm.training.versions import machine, versions
 
 _SECONDS_BETWEEN_REPORTS: Final = 1.0
 _FLIPS: Final = False

@@ -20,9 +20,9 @@ from dddm.support.checked_tensors import load_checked, save_checked
 from dddm.support.image_statistics import image_statistics
 from dddm.support.moments import RunningMoments, Statistics, statistics_of
 from dddm.support.noise import generator_for
-from dddm.train.events import EventBus
-from dddm.train.processes import ALONE, Processes
-from dddm.train.stopping import StopRequest
+from dddm.training.events import EventBus
+from dddm.training.processes import ALONE, Processes
+from dddm.training.stopping import StopRequest
 
 BATCH_IMAGES: Final = 256
 MAX_KEPT: Final = 50_000

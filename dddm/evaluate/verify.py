@@ -41,8 +41,8 @@ from dddm.recipe.evaluation import read_evaluation
 from dddm.recipe.model import SampleSpec
 from dddm.registry.catalogue import Catalogue
 from dddm.support.files import sha256_of
-from dddm.train.context import RunContext
-from dddm.train.needed_weights import verify_weights
+from dddm.training.context import RunContext
+from dddm.training.needed_weights import verify_weights
 
 Verdict = Literal["verified", "scored only", "printed only", "contradicted"]
 

@@ -27,9 +27,9 @@ from dddm.interfaces.observer import SampleProgress, SamplesDrawn
 from dddm.interfaces.sampler import Sampler
 from dddm.recipe.model import Recipe, SampleSpec, plain
 from dddm.support.quantities import counted
-from dddm.train.context import RunContext
-from dddm.train.run_folder import RunFolder
-from dddm.train.versions import machine
+from dddm.training.context import RunContext
+from dddm.training.run_folder import RunFolder
+from dddm.training.versions import machine
 
 _MAX_COLUMNS: Final = 16
 

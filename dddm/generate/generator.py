@@ -13,13 +13,13 @@ from dddm.interfaces.info import ImageShape
 from dddm.interfaces.sampler import Denoiser
 from dddm.recipe.model import ComponentConfig, Recipe, SampleSpec
 from dddm.support.state_dict import one_line
-from dddm.train import checkpoint as checkpoints
-from dddm.train.checkpoint import Checkpoint
-from dddm.train.context import RunContext
-from dddm.train.device import refuse_without_compiler
-from dddm.train.network import build_parametrization, build_schedule, instantiate_backbone
-from dddm.train.training import PRECISIONS, ema_group
-from dddm.train.versions import mismatch_remedy
+from dddm.training import checkpoint as checkpoints
+from dddm.training.checkpoint import Checkpoint
+from dddm.training.context import RunContext
+from dddm.training.device import refuse_without_compiler
+from dddm.training.network import build_parametrization, build_schedule, instantiate_backbone
+from dddm.training.training import PRECISIONS, ema_group
+from dddm.training.versions import mismatch_remedy
 
 
 @final

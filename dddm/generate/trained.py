@@ -47,11 +47,11 @@ from dddm.recipe.read import read_recipe, read_sampler
 from dddm.registry.component import Component
 from dddm.registry.loader import load_catalogue
 from dddm.support import images as pictures
-from dddm.train.context import RunContext
-from dddm.train.device import choose_device
-from dddm.train.events import EventBus
-from dddm.train.run_folder import RunFolder
-from dddm.train.sources import find_source
+from dddm.training.context import RunContext
+from dddm.training.device import choose_device
+from dddm.training.events import EventBus
+from dddm.training.run_folder import RunFolder
+from dddm.training.sources import find_source
 
 
 @final

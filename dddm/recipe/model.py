@@ -628,7 +628,7 @@ class Recipe:
 
 
 def default_shards(batch_images: int) -> int:
-    """The largest power of two up to 64 that divides the batch; see `dddm.train.batches`."""
+    """The largest power of two up to 64 that divides the batch; see `dddm.training.batches`."""
     return min(batch_images & -batch_images, 64)
 
 

@@ -30,7 +30,7 @@ from dddm.report.image_rows import (
 )
 from dddm.support.files import read_file
 from dddm.support.images import grid
-from dddm.train.run_folder import RunFolder
+from dddm.training.run_folder import RunFolder
 
 MOST_CLASS_ROWS: Final = 16
 """Of more classes than these only some have a row."""

@@ -17,8 +17,8 @@ from dddm.generate.generate import planned_sample_folders
 from dddm.recipe.model import Recipe
 from dddm.support.json_files import NUMBER, OBJECT, OPTIONAL, TEXT, WHOLE, check_object
 from dddm.support.quantities import counted
-from dddm.train.event_log import numbered_events
-from dddm.train.run_folder import RunFolder
+from dddm.training.event_log import numbered_events
+from dddm.training.run_folder import RunFolder
 
 _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
     "step-done": {"step": WHOLE, "loss": NUMBER, "learning_rate": NUMBER},

@@ -1,4 +1,4 @@
-"""Writes a portable run (see `dddm.train.portable`) with its model card."""
+"""Writes a portable run (see `dddm.training.portable`) with its model card."""
 
 import json
 import shutil
@@ -26,10 +26,10 @@ from dddm.report.run_page import head_facts
 from dddm.report.scores import ScoreSection, gather_scores, leading_measure
 from dddm.support.files import atomic_directory
 from dddm.support.quantities import counted
-from dddm.train import checkpoint as checkpoints
-from dddm.train.context import RunContext
-from dddm.train.portable import CARD, write_list
-from dddm.train.run_folder import RunFolder
+from dddm.training import checkpoint as checkpoints
+from dddm.training.context import RunContext
+from dddm.training.portable import CARD, write_list
+from dddm.training.run_folder import RunFolder
 
 LARGE_SAMPLES_BYTES: Final = 32 << 20
 """Sets of samples that are larger together are cut to their first `FEW_IMAGES`."""

@@ -20,8 +20,8 @@ from dddm.report.scores import gather_scores
 from dddm.report.wording import duration
 from dddm.support.files import atomic_write_text
 from dddm.support.quantities import counted
-from dddm.train.build import build_split
-from dddm.train.run_folder import RunFolder
+from dddm.training.build import build_split
+from dddm.training.run_folder import RunFolder
 
 _TASKS = {"train": "training", "sample": "sampling", "evaluate": "scores"}
 _LARGEST_SMALL_PIXELS = 32

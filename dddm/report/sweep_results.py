@@ -33,8 +33,8 @@ from dddm.report.scores import (
 from dddm.report.wording import number
 from dddm.support.files import sha256_of
 from dddm.support.quantities import counted, counted_steps
-from dddm.train import checkpoint as checkpoints
-from dddm.train.run_folder import RunFolder
+from dddm.training import checkpoint as checkpoints
+from dddm.training.run_folder import RunFolder
 
 UNRANKED: Final = "†"
 """Mark of a score that is not ranked: in features that trained the loss of its entry, or one that

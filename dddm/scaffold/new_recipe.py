@@ -31,9 +31,9 @@ from dddm.scaffold.own_images import OwnImages
 from dddm.support.files import atomic_write_text
 from dddm.support.quantities import counted
 from dddm.support.weights import find_weights
-from dddm.train.resources import free_memory
-from dddm.train.speed import network_speed, training_seconds
-from dddm.train.training_cost import training_cost
+from dddm.training.resources import free_memory
+from dddm.training.speed import network_speed, training_seconds
+from dddm.training.training_cost import training_cost
 
 Goal = Literal["speed", "quality", "paper"]
 

@@ -14,11 +14,17 @@ from dddm.interfaces.info import DatasetInfo
 from dddm.interfaces.target_store import MemoryUsage
 from dddm.recipe.model import Recipe, SampleSpec, batches_per_epoch, default_shards
 from dddm.support.quantities import flops
-from dddm.train.build import build_split
-from dddm.train.memory import memory_usage_of
-from dddm.train.optimizer import state_bytes
-from dddm.train.speed import training_seconds
-from dddm.train.training_cost import TrainingCost, facts_of, meta_backbone, steps_of, training_cost
+from dddm.training.build import build_split
+from dddm.training.memory import memory_usage_of
+from dddm.training.optimizer import state_bytes
+from dddm.training.speed import training_seconds
+from dddm.training.training_cost import (
+    TrainingCost,
+    facts_of,
+    meta_backbone,
+    steps_of,
+    training_cost,
+)
 
 _FLOAT32_BYTES: Final = 4
 _USED: Final = 0.9

@@ -19,10 +19,10 @@ from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.report.history import read_history
 from dddm.support.quantities import counted
-from dddm.train import checkpoint as checkpoints
-from dddm.train.context import open_run
-from dddm.train.events import Subscriber, subscribers_for
-from dddm.train.stopping import StopRequest, stop_on_signals
+from dddm.training import checkpoint as checkpoints
+from dddm.training.context import open_run
+from dddm.training.events import Subscriber, subscribers_for
+from dddm.training.stopping import StopRequest, stop_on_signals
 from dddm.workflow.run import run
 
 _PARENT: Final = Path("runs")

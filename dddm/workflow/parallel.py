@@ -32,9 +32,9 @@ from dddm.errors import (
 )
 from dddm.recipe.sweep import EntryRun
 from dddm.report.wording import duration
-from dddm.train.launch import PARENT
-from dddm.train.run_folder import RunFolder
-from dddm.train.stopping import StopRequest
+from dddm.training.launch import PARENT
+from dddm.training.run_folder import RunFolder
+from dddm.training.stopping import StopRequest
 
 _POLL_SECONDS: Final = 0.1
 _KINDS: Final = {

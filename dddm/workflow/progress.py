@@ -22,8 +22,8 @@ from dddm.interfaces.score import Reference
 from dddm.recipe.model import BLOCK_IMAGES, Recipe, SampleSpec, score_info
 from dddm.support.files import raise_on_disk_full
 from dddm.support.images import grid, png_bytes
-from dddm.train.checkpointing import keep_best
-from dddm.train.training import Best, Training
+from dddm.training.checkpointing import keep_best
+from dddm.training.training import Best, Training
 
 _GRID_STEPS = 10
 

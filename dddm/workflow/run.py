@@ -19,20 +19,20 @@ from dddm.recipe.model import Recipe
 from dddm.registry.catalogue import Catalogue
 from dddm.report.run_page import write_report
 from dddm.report.wording import duration
-from dddm.train import checkpoint as checkpoints
-from dddm.train.build import TrainingParts, build_for_training, build_split
-from dddm.train.checkpointing import fallback_notice, find_latest, resume
-from dddm.train.context import RunContext, open_run
-from dddm.train.device import refuse_without_compiler
-from dddm.train.event_log import EventLog
-from dddm.train.events import Subscriber, subscribers_for
-from dddm.train.loop import train
-from dddm.train.processes import caused_by_peer
-from dddm.train.run_folder import RunFolder
-from dddm.train.start_from import start_from
-from dddm.train.stopping import StopRequest
-from dddm.train.training import Training
-from dddm.train.versions import machine, versions
+from dddm.training import checkpoint as checkpoints
+from dddm.training.build import TrainingParts, build_for_training, build_split
+from dddm.training.checkpointing import fallback_notice, find_latest, resume
+from dddm.training.context import RunContext, open_run
+from dddm.training.device import refuse_without_compiler
+from dddm.training.event_log import EventLog
+from dddm.training.events import Subscriber, subscribers_for
+from dddm.training.loop import train
+from dddm.training.processes import caused_by_peer
+from dddm.training.run_folder import RunFolder
+from dddm.training.start_from import start_from
+from dddm.training.stopping import StopRequest
+from dddm.training.training import Training
+from dddm.training.versions import machine, versions
 from dddm.workflow.progress import Progress
 
 

@@ -26,9 +26,9 @@ from dddm.recipe.sweep import EntryRun, Sweep
 from dddm.report.sweep_page import sweep_page, to_markdown
 from dddm.report.sweep_results import SweepTable, gather_sweep
 from dddm.support.files import atomic_write_text, raise_on_disk_full
-from dddm.train.needed_weights import verify_weights
-from dddm.train.run_folder import RunFolder, prepare_folder
-from dddm.train.stopping import StopRequest
+from dddm.training.needed_weights import verify_weights
+from dddm.training.run_folder import RunFolder, prepare_folder
+from dddm.training.stopping import StopRequest
 from dddm.workflow.dry_run import refuse_small_budget
 from dddm.workflow.parallel import Jobs, run_in_parallel
 

@@ -12,7 +12,7 @@ from panels import first_samples, sheet
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.support.images import grid
-from dddm.train.build import build_split
+from dddm.training.build import build_split
 
 ROWS, COLUMNS = 4, 10
 STEPS = (1, 2, 10, 100)

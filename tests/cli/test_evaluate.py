@@ -24,7 +24,7 @@ from dddm.recipe.evaluation import preset_names
 from dddm.recipe.read import read_recipe
 from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
-from dddm.train.run_folder import RunFolder
+from dddm.training.run_folder import RunFolder
 from dddm_datasets.digits import Digits
 from dddm_features.options import CLIP_WEIGHTS, DINOV2_WEIGHTS
 

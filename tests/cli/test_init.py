@@ -22,8 +22,8 @@ from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.scaffold.new_recipe import Budget, Goal, recipe_lines
 from dddm.scaffold.own_images import OwnImages
-from dddm.train.build import build_backbone, build_split, plan_batches
-from dddm.train.class_sets import SetPlan
+from dddm.training.build import build_backbone, build_split, plan_batches
+from dddm.training.class_sets import SetPlan
 
 
 @pytest.fixture(autouse=True)

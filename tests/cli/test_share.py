@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 import dddm as package
 from dddm.errors import DataError, EnvironmentProblem, UsageError
-from dddm.train.portable import MANIFEST, write_list
+from dddm.training.portable import MANIFEST, write_list
 
 yaml = pytest.importorskip("yaml")  # as huggingface_hub needs it
 

@@ -31,10 +31,10 @@ from dddm.recipe.protocol import Protocol
 from dddm.recipe.read import read_component
 from dddm.registry.component import Component
 from dddm.registry.loader import load_catalogue
-from dddm.train.context import RunContext
-from dddm.train.events import EventBus, Subscriber
-from dddm.train.run_folder import RunFolder
-from dddm.train.stopping import StopRequest
+from dddm.training.context import RunContext
+from dddm.training.events import EventBus, Subscriber
+from dddm.training.run_folder import RunFolder
+from dddm.training.stopping import StopRequest
 from dddm_datasets.digits import Digits
 from dddm_features.digits_classifier import DigitsClassifier
 

@@ -11,9 +11,9 @@ from toy_samplers import with_toy_samplers
 
 from dddm.evaluate.record import read_scores
 from dddm.recipe.read import read_recipe
-from dddm.train.context import RunContext
-from dddm.train.event_log import read_events
-from dddm.train.run_folder import RunFolder, prepare_folder
+from dddm.training.context import RunContext
+from dddm.training.event_log import read_events
+from dddm.training.run_folder import RunFolder, prepare_folder
 from dddm.workflow.dry_run import estimate_cost
 from dddm.workflow.run import run
 

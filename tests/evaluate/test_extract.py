@@ -18,8 +18,8 @@ from dddm.interfaces.plugin import Kind, NoOptions, option
 from dddm.recipe.model import ComponentConfig
 from dddm.registry.component import Component
 from dddm.support.moments import statistics_of
-from dddm.train.events import EventBus
-from dddm.train.stopping import StopRequest
+from dddm.training.events import EventBus
+from dddm.training.stopping import StopRequest
 from dddm_datasets.digits import Digits
 from dddm_features.digits_classifier import DigitsClassifier
 

@@ -19,8 +19,8 @@ from dddm.recipe.evaluation import read_evaluation
 from dddm.recipe.read import read_component
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
-from dddm.train.events import EventBus
-from dddm.train.stopping import StopRequest
+from dddm.training.events import EventBus
+from dddm.training.stopping import StopRequest
 from dddm_datasets.digits import Digits
 
 

@@ -27,7 +27,7 @@ from dddm.recipe.read import read_component, read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.support.images import to_uint8
 from dddm.support.noise import noise_by_index
-from dddm.train.network import build_parametrization, build_schedule, instantiate_backbone
+from dddm.training.network import build_parametrization, build_schedule, instantiate_backbone
 from dddm_backbones.adm import Adm
 from dddm_backbones.options import AdmOptions
 from dddm_schedules.discrete import vp

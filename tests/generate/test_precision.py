@@ -14,7 +14,7 @@ from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import SampleSpec
 from dddm.recipe.read import read_component, read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.train.context import RunContext
+from dddm.training.context import RunContext
 
 CATALOGUE = load_catalogue()
 SPEC = SampleSpec(

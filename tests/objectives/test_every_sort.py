@@ -15,10 +15,10 @@ from dddm.errors import StoppedEarly
 from dddm.interfaces.observer import Event, Observer, StepDone
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
-from dddm.train.checkpoint import list_checkpoints
-from dddm.train.event_log import read_events
-from dddm.train.events import Subscriber
-from dddm.train.run_folder import RunFolder
+from dddm.training.checkpoint import list_checkpoints
+from dddm.training.event_log import read_events
+from dddm.training.events import Subscriber
+from dddm.training.run_folder import RunFolder
 
 HERE = Path(__file__).parents[1] / "toys"
 EVERY = (*TOYS, *RECIPES)

@@ -10,8 +10,8 @@ import dddm
 from dddm.errors import UsageError
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.train.context import RunContext
-from dddm.train.run_folder import RunFolder, prepare_folder
+from dddm.training.context import RunContext
+from dddm.training.run_folder import RunFolder, prepare_folder
 from dddm.workflow.run import run
 
 

@@ -19,9 +19,9 @@ from dddm.errors import RecipeError
 from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.train import loop
-from dddm.train.run_folder import RunFolder
-from dddm.train.training_cost import TrainingCost, steps_of, training_cost
+from dddm.training import loop
+from dddm.training.run_folder import RunFolder
+from dddm.training.training_cost import TrainingCost, steps_of, training_cost
 from dddm_backbones import layers
 
 DIGITS = DatasetInfo(

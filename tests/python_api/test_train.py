@@ -1,6 +1,5 @@
 """`dddm.train` does what `dddm run` does, in this process; `dddm.Run` reads what is there."""
 
-import inspect
 import json
 import os
 import signal
@@ -227,13 +226,3 @@ def test_mistakes_are_named(recipe: dddm.Recipe, commanded: FinishedRun, tmp_pat
     (folder / "scores.json").write_text("{")
     with pytest.raises(DataError, match="scores cannot be read"):
         _ = dddm.Run(folder).scores
-
-
-def test_the_function_is_the_package_too() -> None:
-    """`dddm.train` has the signature of the function, and its modules are where they were."""
-    from dddm.workflow.in_process import train
-
-    assert inspect.signature(dddm.train) == inspect.signature(train)
-    import dddm.train.loop as loop  # noqa: PLR0402 - this form too
-
-    assert callable(loop.train)

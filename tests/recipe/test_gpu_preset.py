@@ -9,7 +9,7 @@ from dddm.recipe.gpu_preset import with_gpu_preset
 from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.train.device import float32_products
+from dddm.training.device import float32_products
 
 CATALOGUE = load_catalogue()
 

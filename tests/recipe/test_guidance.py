@@ -13,7 +13,7 @@ from dddm.recipe.model import Guidance, Recipe
 from dddm.recipe.read import read_recipe
 from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
-from dddm.train.network import instantiate_backbone
+from dddm.training.network import instantiate_backbone
 
 DROPPING = RECIPE.replace("batch_images = 20", "batch_images = 20\nlabel_dropout = 0.1")
 GUIDED = DROPPING.replace("size = 7\n", "size = 7\nguidance = 2.0\nguidance_interval = [0.25, 5]\n")

@@ -26,10 +26,10 @@ from dddm.recipe.sweep import Sweep, read_recipe_or_sweep
 from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
 from dddm.support.files import sha256_of
-from dddm.train.context import RunContext
-from dddm.train.event_log import read_events
-from dddm.train.run_folder import prepare_folder
-from dddm.train.training_cost import meta_backbone
+from dddm.training.context import RunContext
+from dddm.training.event_log import read_events
+from dddm.training.run_folder import prepare_folder
+from dddm.training.training_cost import meta_backbone
 from dddm.workflow.dry_run import CostEstimate, estimate_cost
 from dddm.workflow.run import run
 from dddm_features.resnet20_network import ResNet20

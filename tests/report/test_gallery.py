@@ -12,7 +12,7 @@ from report_runs import SETS, begin_run, digits, make_recipe, put_progress, put_
 from dddm.interfaces.dataset import Split
 from dddm.report.gallery import gather_gallery, gather_progress, select_real, select_samples
 from dddm.support.images import grid
-from dddm.train.run_folder import RunFolder
+from dddm.training.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from report_runs import SETS, STEPS, log_events, make_recipe, stopped, training_
 
 from dddm.interfaces.observer import EpochDone, ScoreMeasured
 from dddm.report.history import History, RunState, read_history, read_run_info, run_state
-from dddm.train.run_folder import RunFolder
+from dddm.training.run_folder import RunFolder
 
 
 def test_a_whole_run_is_read(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ from dddm.report.run_page import (
     training_charts,
     write_report,
 )
-from dddm.train.run_folder import RunFolder
+from dddm.training.run_folder import RunFolder
 
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)>&amp;{{ 7 * 7 }}'
 

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 from stored import stored_rows
 
-from dddm.train.checkpoint import list_checkpoints, step_of
-from dddm.train.event_log import read_events
+from dddm.training.checkpoint import list_checkpoints, step_of
+from dddm.training.event_log import read_events
 
 
 def steps_of(run_folder: Path) -> list[dict[str, Any]]:

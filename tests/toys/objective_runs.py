@@ -13,11 +13,11 @@ import torch
 from dddm.recipe.read import read_recipe
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.loader import load_catalogue
-from dddm.train.context import RunContext
-from dddm.train.event_log import read_events
-from dddm.train.events import Subscriber
-from dddm.train.processes import ALONE, Processes, join
-from dddm.train.run_folder import RunFolder, prepare_folder
+from dddm.training.context import RunContext
+from dddm.training.event_log import read_events
+from dddm.training.events import Subscriber
+from dddm.training.processes import ALONE, Processes, join
+from dddm.training.run_folder import RunFolder, prepare_folder
 from dddm.workflow.run import run
 
 TOYS: Final = ("plain", "twice", "taught", "flowing", "sets", "chain", "counting", "features")

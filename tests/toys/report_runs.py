@@ -21,9 +21,9 @@ from dddm.recipe.read import read_recipe
 from dddm.recipe.write import to_toml
 from dddm.registry.loader import load_catalogue
 from dddm.support.images import grid, png_bytes
-from dddm.train.build import build_split
-from dddm.train.event_log import EventLog
-from dddm.train.run_folder import RunFolder
+from dddm.training.build import build_split
+from dddm.training.event_log import EventLog
+from dddm.training.run_folder import RunFolder
 
 EPOCHS = 4
 STEPS = 12

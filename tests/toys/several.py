@@ -10,7 +10,7 @@ from typing import Any
 
 from command_line import command, environment, write_tiny
 
-from dddm.train.event_log import read_events
+from dddm.training.event_log import read_events
 
 UNSCORED = ('[evaluate]\nfeatures = "pixels"\n', "")
 SHARED = ("batch_images = 250", "batch_images = 256")

@@ -11,8 +11,8 @@ from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import TargetStore
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.train import checkpoint as checkpoints
-from dddm.train.memory import SavedStates
+from dddm.training import checkpoint as checkpoints
+from dddm.training.memory import SavedStates
 
 
 def stored_rows(run: Path) -> Tensor:

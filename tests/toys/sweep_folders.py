@@ -12,7 +12,7 @@ from dddm.evaluate.record import DEVIATION, ScoreRecord, scores_to_text
 from dddm.interfaces.measurement import Baseline, Floor
 from dddm.recipe.sweep import Entry, EntryRun, Sweep, read_recipe_or_sweep
 from dddm.recipe.write import to_toml
-from dddm.train.run_folder import RunFolder
+from dddm.training.run_folder import RunFolder
 
 ENTRIES = """
 [[sweep]]

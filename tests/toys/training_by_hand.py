@@ -9,14 +9,14 @@ from torch import Tensor
 
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.train import checkpoint as checkpoints
-from dddm.train.build import build_for_training
-from dddm.train.checkpointing import restore
-from dddm.train.context import RunContext
-from dddm.train.event_log import EventLog
-from dddm.train.events import EventBus
-from dddm.train.run_folder import RunFolder
-from dddm.train.training import Training
+from dddm.training import checkpoint as checkpoints
+from dddm.training.build import build_for_training
+from dddm.training.checkpointing import restore
+from dddm.training.context import RunContext
+from dddm.training.event_log import EventLog
+from dddm.training.events import EventBus
+from dddm.training.run_folder import RunFolder
+from dddm.training.training import Training
 
 CPU: Final = torch.device("cpu")
 EVERY: Final = torch.arange(1500)

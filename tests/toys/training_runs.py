@@ -9,10 +9,10 @@ from torch import Tensor
 
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.train.checkpoint import list_checkpoints
-from dddm.train.context import RunContext
-from dddm.train.event_log import read_events
-from dddm.train.run_folder import RunFolder, prepare_folder
+from dddm.training.checkpoint import list_checkpoints
+from dddm.training.context import RunContext
+from dddm.training.event_log import read_events
+from dddm.training.run_folder import RunFolder, prepare_folder
 from dddm.workflow.run import run
 
 UNSCORED = ('[evaluate]\nfeatures = "pixels"\n', "")

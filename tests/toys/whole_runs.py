@@ -146,7 +146,7 @@ def evaluate_network(
 
 def batches_of(*, images: int, batch_images: int, seed: int, epoch: int) -> Tensor:
     """Indices of the images in every batch of an epoch, (batches, B)."""
-    from dddm.train.batches import BatchPlan
+    from dddm.training.batches import BatchPlan
 
     plan = BatchPlan.make(images=images, batch_images=batch_images, shards=None, seed=seed)
     return plan.epoch(epoch)

@@ -14,9 +14,9 @@ from training_runs import UNSCORED, losses_of, run_tiny
 from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.train.event_log import read_events
-from dddm.train.network import instantiate_backbone
-from dddm.train.training_cost import training_cost
+from dddm.training.event_log import read_events
+from dddm.training.network import instantiate_backbone
+from dddm.training.training_cost import training_cost
 from dddm.workflow.dry_run import estimate_cost
 from dddm_backbones import layers
 
@@ -211,7 +211,7 @@ def test_the_time_that_a_run_takes_is_measured(
     refused(call("run", path, "--measure", cwd=tmp_path), "add --dry-run", code=2)
     words = ("run", path, "--dry-run", "--measure", "--device", "cpu")
     measured = json.loads(invoke(*words, "--json", cwd=tmp_path))
-    monkeypatch.setattr("dddm.train.speed.network_speed", lambda *_, **__: 1e12)
+    monkeypatch.setattr("dddm.training.speed.network_speed", lambda *_, **__: 1e12)
     found = json.loads(invoke(*words, "--json", cwd=tmp_path))
     assert found["seconds"]["training"] == pytest.approx(1.2e-12 * found["training"]["flops"])
     forward = found["network"]["flops_forward"]

@@ -17,9 +17,9 @@ import dddm
 from dddm.evaluate.record import read_scores
 from dddm.support.images import to_uint8
 from dddm.support.noise import noise_by_index
-from dddm.train.checkpoint import list_checkpoints
-from dddm.train.event_log import read_events
-from dddm.train.run_folder import RunFolder
+from dddm.training.checkpoint import list_checkpoints
+from dddm.training.event_log import read_events
+from dddm.training.run_folder import RunFolder
 
 GUIDED = """\
 [[sample]]

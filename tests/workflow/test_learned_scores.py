@@ -20,11 +20,11 @@ from dddm.interfaces.observer import DataProgress, Event, Observer
 from dddm.recipe.model import Recipe
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
-from dddm.train.context import RunContext
-from dddm.train.event_log import read_events
-from dddm.train.events import EventBus, Subscriber
-from dddm.train.run_folder import RunFolder, prepare_folder
-from dddm.train.stopping import StopRequest
+from dddm.training.context import RunContext
+from dddm.training.event_log import read_events
+from dddm.training.events import EventBus, Subscriber
+from dddm.training.run_folder import RunFolder, prepare_folder
+from dddm.training.stopping import StopRequest
 from dddm.workflow.run import run
 from dddm_features import learned
 

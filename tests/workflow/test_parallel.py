@@ -14,9 +14,9 @@ from sweep_folders import make_sweep
 
 from dddm.errors import DddmError, EnvironmentProblem, StoppedEarly, TrainingFailed
 from dddm.recipe.sweep import EntryRun
-from dddm.train.event_log import read_events
-from dddm.train.run_folder import locked
-from dddm.train.stopping import StopRequest
+from dddm.training.event_log import read_events
+from dddm.training.run_folder import locked
+from dddm.training.stopping import StopRequest
 from dddm.workflow.parallel import Jobs, run_in_parallel, visible_gpus
 
 NOTE = """

@@ -6,9 +6,9 @@ import pytest
 from command_line import dddm, succeeded
 from training_runs import run_tiny
 
-from dddm.train.checkpoint import list_checkpoints, read
-from dddm.train.event_log import read_events
-from dddm.train.run_folder import RunFolder
+from dddm.training.checkpoint import list_checkpoints, read
+from dddm.training.event_log import read_events
+from dddm.training.run_folder import RunFolder
 
 OPTIONS = ("train.score_every_epochs=1", "train.score_images=70", "train.extra_ema_decays=[0.5]")
 

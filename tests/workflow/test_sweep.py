@@ -13,7 +13,7 @@ from command_line import command, environment, write_tiny
 
 from dddm.cli.run import run
 from dddm.errors import DddmError, RecipeError, TrainingFailed, UsageError
-from dddm.train.event_log import read_events
+from dddm.training.event_log import read_events
 
 ENTRY = """
 [[sweep]]

@@ -10,8 +10,8 @@ import pytest
 from command_line import dddm, succeeded, write_tiny
 from toy_distributions import install
 
-from dddm.train.checkpoint import list_checkpoints
-from dddm.train.event_log import read_events
+from dddm.training.checkpoint import list_checkpoints
+from dddm.training.event_log import read_events
 
 PLUGIN = """\
 from attrs import frozen

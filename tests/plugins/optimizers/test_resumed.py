@@ -13,7 +13,7 @@ from dddm.recipe.model import ComponentConfig
 from dddm.registry.component import Component
 from dddm.registry.loader import load_catalogue
 from dddm.support.optimizer_state import load_optimizer_state, optimizer_state, set_learning_rate
-from dddm.train.optimizer import build_optimizer
+from dddm.training.optimizer import build_optimizer
 
 BUILT_IN = [
     pytest.param(component, options, id=f"{component.name}-{options or 'defaults'}")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from command_line import dddm, succeeded, write_tiny
 
-from dddm.train.event_log import read_events
+from dddm.training.event_log import read_events
 
 # Beside `vp`, with which every other test of the command line runs.
 SCHEDULES = {"vp-continuous": "", "ve": "timesteps = 50"}
