@@ -159,7 +159,11 @@ def test_links_and_sparse_files_are_not_followed(tmp_path: Path) -> None:
     secret = tmp_path / "secret.png"
     secret.write_bytes(png(9))
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
-        for name, kind in (("a.png", tarfile.SYMTYPE), ("b.png", tarfile.LNKTYPE)):
+        for name, kind in (
+            ("a.png", tarfile.SYMTYPE),
+            ("b.png", tarfile.LNKTYPE),
+            ("d.png", tarfile.GNUTYPE_SPARSE),
+        ):
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, str(secret)
             archive.addfile(info)
