@@ -162,8 +162,7 @@ class _Looker:
             )
         if found + len(wrong) < FEWEST_IMAGES:
             raise DataError(
-                f"there are {counted(found + len(wrong), 'image')} that can be read, too few to "
-                "learn from",
+                f"{counted(found + len(wrong), 'image')} can be read, too few to learn from",
                 where=self._where,
                 remedy=f"collect {FEWEST_IMAGES} or more; hundreds are better",
             )

@@ -149,7 +149,7 @@ def test_archives_arrays_and_data_sets(tmp_path: Path) -> None:
     ("source", "says", "code"),
     [
         ("empty", "contains no images", 7),
-        ("few", "3 images that can be read, too few", 7),
+        ("few", "3 images can be read, too few", 7),
         ("words", "none of the 1 images can be read", 7),
         ("notes.txt", "neither a folder", 2),
         ("absent", "neither a folder", 2),
