@@ -210,7 +210,7 @@ def test_what_does_not_fit_is_refused(options: dict[str, Any], wrong: set[str]) 
 def refusals() -> Iterator[tuple[str, str, str]]:
     yield "objective.patch_sizes=[9]", "do not fit into images of 8×8", "use 8 or less"
     yield "objective.rows=1", "not at least 2", "a whole number"
-    yield "objective.real=500", "the smallest class has at most 150", "use smaller sets"
+    yield "objective.real=500", "the class 8 has 145", "use smaller sets"
     yield 'objective.features.use="resnet20"', "accepts images of 3×32×32", "pixels"
     yield (
         'objective.features={use="learned", images={use="cifar10"}}',
