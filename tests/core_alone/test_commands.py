@@ -125,8 +125,8 @@ def test_more_samples_are_drawn_by_hand(alone: Alone, trained: Path) -> None:
 
 
 def test_a_sampler_that_is_not_there_is_named(alone: Alone, trained: Path) -> None:
-    """Algorithm 2, the default, is a built-in: without it the command says what there is."""
-    done = alone.dddm("sample", trained / "runs/toy", cwd=trained)
+    """Algorithm 2 is a built-in: where it is missing the command says what there is."""
+    done = alone.dddm("sample", trained / "runs/toy", "--sampler", "fixed-time", cwd=trained)
     assert done.returncode == 4
     assert "there is no sampler called 'fixed-time'" in done.stderr
     assert "choose among again" in done.stderr
