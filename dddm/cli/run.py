@@ -317,20 +317,19 @@ def _show_costs(
         estimates.append(estimate)
         seconds = None
         if measured_on is not None:
-            device = choose_device(measured_on)
-            speed = network_speed(recipe, facts=estimate.facts, device=device)
+            speed = network_speed(
+                recipe,
+                facts=estimate.facts,
+                forward_flops=estimate.cost.network.forward,
+                device=choose_device(measured_on),
+            )
             seconds = estimate.seconds(speed)
         if not as_json:
             show_cost(recipe, estimate, memory=memory, seconds=seconds)
-        timed = dict(zip(("training", "samples"), seconds, strict=True)) if seconds else None
-        costs.append(
-            {
-                "recipe": recipe.name,
-                **estimate.as_table,
-                **_fit(estimate, memory),
-                **({} if timed is None else {"seconds": timed}),
-            }
-        )
+        cost = {"recipe": recipe.name, **estimate.as_table, **_fit(estimate, memory)}
+        if seconds is not None:
+            cost["seconds"] = dict(zip(("training", "samples"), seconds, strict=True))
+        costs.append(cost)
     if as_json:
         show_json(costs[0] if len(costs) == 1 else {"entries": costs})
     return estimates

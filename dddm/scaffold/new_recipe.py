@@ -100,8 +100,9 @@ def write_recipe(
 def _budget(recipe: Recipe, images: OwnImages, *, minutes: float, device: torch.device) -> Budget:
     facts = images.facts if images.uses_classes else evolve(images.facts, classes=())
     cost = training_cost(recipe, facts=facts)
-    flops = cost.flops * recipe.train.batch_images
-    each = training_seconds(flops, speed=network_speed(recipe, facts=facts, device=device))
+    forward = cost.network.forward
+    speed = network_speed(recipe, facts=facts, forward_flops=forward, device=device)
+    each = training_seconds(cost.flops * recipe.train.batch_images, speed=speed)
     steps = max(_FEWEST_STEPS, round(60 * minutes / each))
     if steps > 1000:  # noqa: PLR2004 - a round number is easier to change
         steps = steps // 100 * 100

@@ -9,7 +9,6 @@ from dddm.interfaces.backbone import second_time_argument
 from dddm.interfaces.info import DatasetInfo
 from dddm.recipe.model import Recipe
 from dddm.training.network import instantiate_backbone
-from dddm.training.training_cost import training_cost
 
 _MOST_IMAGES: Final = 64
 _TIMED: Final = 2
@@ -17,11 +16,14 @@ _OTHER: Final = 1.2
 """A step takes this much more than its counted operations: the optimizer, averages and reading."""
 
 
-def network_speed(recipe: Recipe, *, facts: DatasetInfo, device: torch.device) -> float:
+def network_speed(
+    recipe: Recipe, *, facts: DatasetInfo, forward_flops: float, device: torch.device
+) -> float:
     """FLOP per second of forward and backward passes of a micro-batch on `device`, in float32.
 
     Args:
         facts: of the training images; without classes if the network is to see none.
+        forward_flops: of the network for one image.
     """
     backbone = instantiate_backbone(recipe, shape=facts.shape, classes=len(facts.classes))
     backbone.to(device).train()
@@ -41,8 +43,7 @@ def network_speed(recipe: Recipe, *, facts: DatasetInfo, device: torch.device) -
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
         loss.item()  # waits for the device
         seconds.append(time.perf_counter() - began)
-    forward = training_cost(recipe, facts=facts).network.forward
-    return 3 * forward * images / min(seconds[1:])
+    return 3 * forward_flops * images / min(seconds[1:])
 
 
 def training_seconds(flops: float, *, speed: float) -> float:
