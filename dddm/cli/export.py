@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["onnx", "torch", "run"]),
+    type=click.Choice(["onnx", "torch", "run", "diffusers"]),
     default="onnx",
     show_default=True,
     help="onnx needs the packages of dddm[export]; torch is torch.export's format; run is a folder "
-    "to share: averaged weights, recipe, scores, samples and a model card.",
+    "to share: averaged weights, recipe, scores, samples and a model card; diffusers is such a "
+    "folder as a pipeline of that library.",
 )
 @sampler_option
 @sampler_options_option
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     "--out",
     type=click.Path(path_type=Path),
     help="File or folder to write.  [default: one-step.onnx or one-step.pt2 in the run folder; "
-    "NAME-portable beside it]",
+    "NAME-portable or NAME-diffusers beside it]",
 )
 @precision_option
 @stored_images_option
@@ -72,8 +73,8 @@ def export(  # noqa: PLR0917 - click passes them by name
     the output is images in [-1, 1].  The exported file is run and compared with the network; its
     path and the largest difference are printed.  A .json file beside it describes what goes in.
 
-    With --format run the folder that `dddm push` sends is written, which --precision and --images
-    are about.
+    With --format run the folder that `dddm push` sends is written, and with --format diffusers one
+    that DiffusionPipeline.from_pretrained loads; --precision and --images are about these two.
 
     \b
     Examples:
@@ -81,7 +82,7 @@ def export(  # noqa: PLR0917 - click passes them by name
       dddm export runs/digits --format torch --out digits.pt2
       dddm export runs/digits --format run --out shared/digits
     """  # noqa: D301 - click reads the backspace as "do not rewrap"
-    folder, recipe = find_shared(ctx, run, samples=kind == "run")
+    folder, recipe = find_shared(ctx, run, samples=kind in {"run", "diffusers"})
 
     from dddm.errors import UsageError
     from dddm.generate.export import SUFFIXES, Format, check_packages
@@ -98,14 +99,14 @@ def export(  # noqa: PLR0917 - click passes them by name
         device=choose_device("cpu"),
         events=EventBus.for_notices(lambda text: click.echo(text, err=True)),
     )
-    if kind == "run":
+    if kind in {"run", "diffusers"}:
         if ema is not None or best or guidance is not None or sampler or options:
             raise UsageError(
-                "a portable run holds the weights that its samples and scores are of",
-                where="--format run",
+                "a run to share holds the weights that its samples and scores are of",
+                where=f"--format {kind}",
                 remedy="leave --ema, --best, --guidance, --sampler and --option out",
             )
-        _export_run(context, out, precision=precision, images=images, as_json=as_json)
+        _export_run(context, out, kind=kind, precision=precision, images=images, as_json=as_json)
         return
     chosen: Format = "onnx" if kind == "onnx" else "torch"
     check_packages(chosen)
@@ -132,14 +133,28 @@ def export(  # noqa: PLR0917 - click passes them by name
 
 
 def _export_run(
-    context: "RunContext", out: Path | None, *, precision: str, images: int | None, as_json: bool
+    context: "RunContext",
+    out: Path | None,
+    *,
+    kind: str,
+    precision: str,
+    images: int | None,
+    as_json: bool,
 ) -> None:
-    from dddm.report.portable_run import write_portable_run
-
     folder = context.folder
     beside = Path() if folder.foreign else folder.path.parent
-    path = out if out is not None else beside / f"{folder.path.resolve().name}-portable"
-    notes = write_portable_run(context, path, name=path.name, precision=precision, images=images)
+    suffix = "portable" if kind == "run" else "diffusers"
+    path = out if out is not None else beside / f"{folder.path.resolve().name}-{suffix}"
+    if kind == "run":
+        from dddm.report.portable_run import write_portable_run
+
+        notes = write_portable_run(
+            context, path, name=path.name, precision=precision, images=images
+        )
+    else:
+        from dddm.report.pipeline_folder import write_pipeline_folder
+
+        notes = write_pipeline_folder(context, path, precision=precision, images=images)
     for sentence in notes:
         click.echo(sentence, err=True)
     if as_json:

@@ -163,6 +163,11 @@ class Generator:
         return self._network.step
 
     @property
+    def backbone(self) -> Backbone:
+        """The network itself, in eval mode; samples are computed on the device where it is."""
+        return self._network.backbone
+
+    @property
     def denoiser(self) -> Denoiser:
         """f_θ of eq. 3, for samplers and training loops of your own."""
         return self._network.model

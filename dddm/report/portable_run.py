@@ -62,12 +62,7 @@ def write_portable_run(
             give other images in this precision.
         UsageError: if `path` exists.
     """
-    if path.exists():
-        raise UsageError(
-            "the folder for the portable run exists",
-            where=str(path),
-            remedy="remove it, or choose another one",
-        )
+    refuse_existing(path)
     folder, recipe = context.folder, context.recipe
     found = checkpoints.find_newest(folder.checkpoints).checkpoint
     if found is None:
@@ -117,6 +112,20 @@ def write_portable_run(
     if cut:
         notes.append(f"paths of this machine were cut to their last part: {', '.join(sorted(cut))}")
     return notes
+
+
+def refuse_existing(path: Path) -> None:
+    """Check that nothing is where a folder to share is to be written.
+
+    Raises:
+        UsageError: if something is.
+    """
+    if path.exists():
+        raise UsageError(
+            "the folder to write exists",
+            where=str(path),
+            remedy="remove it, or choose another one",
+        )
 
 
 def _without_places(value: Any, cut: set[str]) -> Any:
