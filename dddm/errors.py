@@ -114,20 +114,25 @@ def environment_problem(error: BaseException) -> EnvironmentProblem | None:
             where=str(error.filename or "standard output"),
             remedy="free some space; files that were already written are complete",
         )
-    torch = sys.modules.get("torch")  # importing it would take a second
-    no_memory = isinstance(error, MemoryError) or (
-        torch is not None
-        and (isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error))
-    )
-    if no_memory:
+    if is_out_of_memory(error):
         return EnvironmentProblem(
             f"out of memory: {error}".rstrip(": "),
-            remedy="to train, use a larger train.accumulation_steps, backbone.checkpointing = true "
-            'where the network has it, or train.precision = "bfloat16" on a GPU; '
+            remedy='to train, use a larger train.accumulation_steps, which "auto" finds, '
+            "backbone.checkpointing = true where the network has it, or "
+            'train.precision = "bfloat16" on a GPU; '
             "`dddm run RECIPE --dry-run --memory 80GB` counts how many images fit. Elsewhere, use "
             "fewer images at a time",
         )
     return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory, of whichever device, did not suffice."""
+    torch = sys.modules.get("torch")  # importing it would take a second
+    return isinstance(error, MemoryError) or (
+        torch is not None
+        and (isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error))
+    )
 
 
 def file_problem(error: BaseException) -> EnvironmentProblem | None:

@@ -108,16 +108,20 @@ def _activations(recipe: "Recipe", estimate: "CostEstimate", memory: int | None)
     if each is None:
         yield "and activations, not counted, which a larger train.accumulation_steps reduces"
         return
-    images = estimate.batch_images // recipe.train.accumulation_steps
+    count = recipe.train.micro_batches
+    fit = None if memory is None else estimate.fit(memory)
+    if count is None:
+        count = (fit and fit.accumulation_steps) or 1
+    images = estimate.batch_images // count
     lower = recipe.train.precision != "float32" or recipe.train.compile
     yield (
         f"{size(int(each * images))} activations of {counted(images, 'image')} at a time, "
         f"{size(int(each))} each{', if float32 and not compiled' if lower else ''}"
     )
-    if memory is None:
+    if recipe.train.micro_batches is None:
+        yield 'train.accumulation_steps = "auto" is found by the memory there is when a run begins'
+    if fit is None or memory is None:
         return
-    fit = estimate.fit(memory)
-    assert fit is not None, "activations are counted"
     if fit.accumulation_steps is None:
         yield f"not even the smallest micro-batch fits in {size(memory)}"
     else:

@@ -120,7 +120,7 @@ def run(  # noqa: PLR0917 - click passes them by name
       dddm run imagenet64_deep --dry-run --memory 80GB
       dddm run digits --dry-run --measure
       dddm run cifar10 --nproc 8
-      dddm run cifar10 --preset gpu --set train.accumulation_steps=2
+      dddm run cifar10 --preset gpu
       dddm run figure2a --jobs 5
       torchrun --nproc-per-node 8 -m dddm run cifar10
     """  # noqa: D301 - click reads the backspace as "do not rewrap"

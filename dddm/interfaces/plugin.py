@@ -250,8 +250,9 @@ def option(
     """A field of an options class, with its default, help and bounds.
 
     The type is that of the annotation: bool, int, float, str, `Literal[...]` of strings,
-    `tuple[T, ...]` of these, or `T | None`.  An integer is accepted for a float; nothing else is
-    converted.  For a tuple, the bounds apply to each item.
+    `tuple[T, ...]` of these, `T | None`, or `int | Literal` of strings, which have no bounds.  An
+    integer is accepted for a float; nothing else is converted.  For a tuple, the bounds apply to
+    each item.
     """
     bounds = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
     given = {name: bound for name, bound in bounds.items() if bound is not None}

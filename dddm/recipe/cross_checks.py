@@ -133,7 +133,7 @@ def _check_component(
 
 def _train(train: TrainSettings, *, images: int | None, rows: int) -> Iterator[Finding]:
     """`[train]` by itself and with the data: `rows` images form a set that is not divided."""
-    batch, parts = train.batch_images, train.accumulation_steps
+    batch, parts = train.batch_images, train.micro_batches or 1
     set_durations = [name for name in DURATIONS if getattr(train, name) is not None]
     if len(set_durations) > 1:
         first, second = set_durations[:2]

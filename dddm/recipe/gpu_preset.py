@@ -5,6 +5,7 @@
     compile          the whole step
     channels last    where the network has the option
     on the device    training images and target store
+    micro-batches    as large as its memory has room for
 
 An objective that needs forward-mode derivatives can have only the second and the last of them.
 So its results are another rounding of the recipe's, and another dropout.
@@ -34,6 +35,8 @@ def with_gpu_preset(
 def _overrides(recipe: Recipe) -> Iterator[str]:
     yield "train.tf32=true"
     yield "train.data_on_device=true"
+    if recipe.train.accumulation_steps == 1:
+        yield 'train.accumulation_steps="auto"'
     if recipe.needs.derivatives == 0:
         yield 'train.precision="bfloat16"'
         yield "train.compile=true"

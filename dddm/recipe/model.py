@@ -162,11 +162,12 @@ class TrainSettings:
         "hf://user/name on the Hub; or a run that comes with dddm, such as digits.",
     )
     batch_images: int = option(at_least=1, help="Images in one optimizer step.")
-    accumulation_steps: int = option(
+    accumulation_steps: int | Literal["auto"] = option(
         1,
         at_least=1,
         help="Equal micro-batches whose gradients are accumulated for one step, if a whole batch "
-        "does not fit in memory; results change only by rounding.",
+        'does not fit in memory; results change only by rounding.  With "auto" they are as few as '
+        "memory has room for, which a run keeps when it is resumed.",
     )
     precision: Literal["float32", "bfloat16", "float16"] = option(
         "float32",
@@ -249,6 +250,11 @@ class TrainSettings:
         1, at_least=1, help="Epochs between diagnoses of the objective."
     )
     log_every_steps: int = option(1, at_least=1, help="Steps between entries of the log.")
+
+    @property
+    def micro_batches(self) -> int | None:
+        """`accumulation_steps` as a number; None where it is found when the run begins."""
+        return None if self.accumulation_steps == "auto" else self.accumulation_steps
 
     @property
     def duration(self) -> dict[str, float]:

@@ -24,7 +24,7 @@ from dddm.recipe.options import default_of
 from dddm.recipe.protocol import Protocol
 from dddm.registry.catalogue import Catalogue
 from dddm.registry.component import Component
-from dddm.registry.option_types import not_none
+from dddm.registry.option_types import without_words
 
 Schema = dict[str, Any]
 
@@ -381,7 +381,9 @@ def _option(options: type[Any], field: "attrs.Attribute[Any]") -> Schema:
 
 def _type(annotation: Any, bounds: Mapping[str, float]) -> Schema:
     """A type with its bounds, which apply to the items of a tuple."""
-    annotation = not_none(annotation)
+    annotation, words = without_words(annotation)
+    if words:
+        return {"anyOf": [_type(annotation, bounds), {"enum": list(words)}]}
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is tuple:
         return _array(_type(inner[0], bounds))

@@ -1,6 +1,7 @@
 """The types of options: which there are, strict conversion of TOML values to them, and their names.
 
-A type is bool, int, float, str, `Literal` of strings, `tuple[T, ...]` of these, or `T | None`.
+A type is bool, int, float, str, `Literal` of strings, `tuple[T, ...]` of these, `T | None`, or
+`int | Literal` of strings.
 """
 
 import math
@@ -28,10 +29,23 @@ def not_none(annotation: Any) -> Any:
     return rest[0] if len(rest) == 1 else annotation
 
 
+def without_words(annotation: Any) -> tuple[Any, tuple[str, ...]]:
+    """`int` and the strings of `int | Literal`; any other type, without None, and no strings."""
+    annotation = not_none(annotation)
+    inner = get_args(annotation)
+    if get_origin(annotation) in {Union, types.UnionType}:
+        words = [part for part in inner if get_origin(part) is Literal]
+        if int in inner and len(inner) == 1 + len(words):
+            return int, tuple(word for part in words for word in get_args(part))
+    return annotation, ()
+
+
 def is_option_type(annotation: Any) -> bool:
     """Whether an option may have this type."""
-    annotation = not_none(annotation)
+    annotation, words = without_words(annotation)
     origin, inner = get_origin(annotation), get_args(annotation)
+    if not all(isinstance(word, str) for word in words):
+        return False
     if origin is tuple:
         return len(inner) == 2 and inner[1] is Ellipsis and is_option_type(inner[0])  # noqa: PLR2004 - (T, ...)
     if origin is Literal:
@@ -41,7 +55,7 @@ def is_option_type(annotation: Any) -> bool:
 
 def takes_numbers(annotation: Any) -> bool:
     """Whether it is int, float, or a tuple of them, so that bounds make sense."""
-    annotation = not_none(annotation)
+    annotation, _ = without_words(annotation)
     if get_origin(annotation) is tuple:
         return takes_numbers(get_args(annotation)[0])
     return annotation in {int, float}
@@ -53,8 +67,11 @@ def convert(value: Any, annotation: Any) -> Any:
     Raises:
         ValueError: if it has another type; the message says what was expected.
     """
-    annotation = not_none(annotation)
+    expected = annotation
+    annotation, words = without_words(annotation)
     origin, inner = get_origin(annotation), get_args(annotation)
+    if isinstance(value, str) and value in words:
+        return value
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(convert(item, inner[0]) for item in value)
     if origin is Literal and isinstance(value, str) and value in inner:
@@ -72,7 +89,7 @@ def convert(value: Any, annotation: Any) -> Any:
     shown = "a table" if isinstance(value, dict) else repr(value)
     if isinstance(value, bool):
         shown = shown.lower()
-    raise ValueError(f"expected {describe_type(annotation)}, found {shown}")
+    raise ValueError(f"expected {describe_type(expected)}, found {shown}")
 
 
 def _is_storable(text: str) -> bool:
@@ -93,6 +110,8 @@ def check_bounds(value: Any, bounds: Mapping[str, float]) -> None:
         for item in value:
             check_bounds(item, bounds)
         return
+    if isinstance(value, str):
+        return
     for name, bound in bounds.items():
         inside = {
             "at_least": value >= bound,
@@ -106,7 +125,7 @@ def check_bounds(value: Any, bounds: Mapping[str, float]) -> None:
 
 def describe_type(annotation: Any, bounds: Mapping[str, float] | None = None) -> str:
     """The type, with its bounds if any: `a number of at least 0 and below 1`."""
-    annotation = not_none(annotation)
+    annotation, literals = without_words(annotation)
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is tuple:
         words = f"a list, each item {describe_type(inner[0])}"
@@ -114,10 +133,10 @@ def describe_type(annotation: Any, bounds: Mapping[str, float] | None = None) ->
         words = "one of " + ", ".join(f'"{choice}"' for choice in inner)
     else:
         words = _WORDS[annotation]
-    if not bounds:
-        return words
-    limits = describe_bounds(bounds)
-    return words + (" of " if limits[0].startswith("at") else " ") + " and ".join(limits)
+    if bounds:
+        limits = describe_bounds(bounds)
+        words += (" of " if limits[0].startswith("at") else " ") + " and ".join(limits)
+    return " or ".join((words, *(f'"{literal}"' for literal in literals)))
 
 
 def describe_bounds(bounds: Mapping[str, float]) -> list[str]:

@@ -204,7 +204,8 @@ class PluginRegistrar(Registrar):
         if "kind" not in field.metadata and not is_option_type(hint):
             raise self._malformed(
                 f"option {field.name} of {name} has the type {hint}",
-                "use bool, int, float, str, Literal of strings, tuple[T, ...] or T | None",
+                "use bool, int, float, str, Literal of strings, tuple[T, ...], T | None or "
+                "int | Literal of strings",
             )
 
     def _check_default(self, name: str, field: "attrs.Attribute[Any]", hint: Any) -> None:

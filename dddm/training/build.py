@@ -164,7 +164,7 @@ def build_for_training(context: RunContext) -> TrainingParts:
 def _refuse_unequal_parts(context: RunContext) -> None:
     """Refuse accumulation that cannot cut the part of one process."""
     recipe, count = context.recipe, context.processes.count
-    needs, steps = recipe.needs, recipe.train.accumulation_steps
+    needs, steps = recipe.needs, recipe.train.micro_batches or 1
     mine = recipe.batch_units // count
     if mine % steps:
         what = "images" if needs.sets is None else "sets of images"

@@ -21,6 +21,7 @@ from dddm.interfaces.objective import Batch, Diagnosis, Outcome, TrainingProgres
 from dddm.interfaces.observer import EpochDone, RunStarted, StepDone
 from dddm.support.noise import generator_for, noise_by_index, seed_for
 from dddm.support.optimizer_state import set_learning_rate
+from dddm.training.accumulation import find_accumulation_steps
 from dddm.training.batches import EpochRows, StepRows
 from dddm.training.checkpointing import announce_saved, save
 from dddm.training.device import float32_products
@@ -118,6 +119,7 @@ class _Steps:
         self._training = training
         self._rate = _Rate()
         self._unread: _Made | None = None
+        self._untried = training.context.recipe.train.micro_batches is None
         self.stopping = False
 
     def make(self, rows: EpochRows) -> None:
@@ -152,6 +154,9 @@ class _Steps:
             flips=settings.flips,
             label_dropout=settings.label_dropout or 0.0,
         )[training.process_slice]
+        if self._untried:
+            find_accumulation_steps(training, batch=batch, draws=draws, progress=progress)
+            self._untried = False
         outcome, checks = _forward_and_backward(
             training, batch=batch, draws=draws, progress=progress, upcoming=upcoming
         )
@@ -269,8 +274,7 @@ def _forward_and_backward(
     With accumulation, one micro-batch follows another; gradients add up, and
     are averaged over processes at the last one only.
     """
-    parts, recipe = training.parts, training.context.recipe
-    count = recipe.train.accumulation_steps
+    parts, count = training.parts, training.accumulation_steps
     parts.optimizer.zero_grad()
     outcomes: list[Outcome] = []
     checks: list[Callable[[], None]] = []

@@ -35,7 +35,7 @@ class RunFolder:
     | --- | --- |
     | `recipe.toml` | the checked recipe with every default filled in |
     | `run.json` | name, recipe's fingerprint, versions, seconds taken by each task, what the run
-      started from, and what was changed on the way |
+      started from, accumulation steps that were found, and what was changed on the way |
     | `events.jsonl` | one event a line, as in `dddm.interfaces.observer` |
     | `checkpoints/step-00000900/` | one checkpoint each |
     | `best/step-00000900/` | the averaged weights that scored best during training |
@@ -134,6 +134,7 @@ _ABOUT: Final = {
     "versions": OBJECT,
     "machine": OBJECT,
     "processes": WHOLE,
+    "accumulation_steps": WHOLE,
     "seconds": OBJECT,
     "scored": (*OBJECT, *OPTIONAL),
     "started_from": OBJECT,

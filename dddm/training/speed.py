@@ -27,7 +27,7 @@ def network_speed(
     """
     backbone = instantiate_backbone(recipe, shape=facts.shape, classes=len(facts.classes))
     backbone.to(device).train()
-    images = min(recipe.train.batch_images // recipe.train.accumulation_steps, _MOST_IMAGES)
+    images = min(recipe.train.batch_images // (recipe.train.micro_batches or 1), _MOST_IMAGES)
     x_BCHW = torch.randn(images, *facts.shape.as_tuple, device=device)
     t_B = torch.ones(images, device=device)
     label_B = None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final, final
 
 import torch
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from dddm.core.denoiser import ScheduledDenoiser
 from dddm.core.ema import MovingAverage
@@ -66,11 +66,15 @@ class Training:
         log: the event log; None in all processes but the first.
         steps: what steps of this run have in common.
         parallel: makes steps with averaged gradients; None for a run of one process.
+        accumulation_steps: how many micro-batches a batch is cut into in each process.
     """
 
     context: RunContext
     parts: TrainingParts
     log: EventLog | None
+    accumulation_steps: int = field(
+        default=Factory(lambda self: self.context.recipe.train.micro_batches or 1, takes_self=True)
+    )
     ema: MovingAverage = field(init=False)
     extra_emas: Mapping[str, MovingAverage] = field(init=False)
     steps: StepParts = field(init=False)

@@ -80,7 +80,7 @@ class CostEstimate:
         store: the target stores with every row in them, in all processes together; None for an
             objective without memory.
         image_bytes: the training images as uint8.
-        resident_bytes: of them and the stores, what is in the device's memory.
+        resident_bytes: of them, what is in the device's memory.
         units: of a batch, that micro-batches share: images, or sets of images.
         samples: what each `[[sample]]` asks for.
     """
@@ -103,26 +103,31 @@ class CostEstimate:
 
     @property
     def constant_bytes(self) -> int:
-        """Of device memory, whatever the size of a micro-batch."""
-        held = self.weights_bytes + self.gradient_bytes + self.optimizer_bytes + self.ema_bytes
-        return held + self.resident_bytes
+        """Of the device memory of a single process, whatever the size of a micro-batch."""
+        return self._constant_bytes(processes=1)
 
-    def fit(self, memory: int) -> Fit | None:
-        """The largest micro-batch that a device of `memory` bytes holds, of a single process.
+    def _constant_bytes(self, *, processes: int) -> int:
+        held = self.weights_bytes + self.gradient_bytes + self.optimizer_bytes + self.ema_bytes
+        store = 0 if self.store is None else self.store.device // processes
+        return held + self.resident_bytes + store
+
+    def fit(self, memory: int, *, processes: int = 1) -> Fit | None:
+        """The largest micro-batch that a device of `memory` bytes holds, one for each process.
 
         A backward pass takes more than it finds: gradients of feature maps and what kernels work
         in, for which a tenth is left.  None where activations cannot be counted.
         """
         if self.cost.activation_bytes is None:
             return None
+        mine, constant = self.units // processes, self._constant_bytes(processes=processes)
         each = max(self.cost.activation_bytes * self.batch_images / self.units, 1.0)
-        most = min(int((_USED * memory - self.constant_bytes) / each), self.units)
-        units = next((n for n in range(most, 0, -1) if self.units % n == 0), None)
+        most = min(int((_USED * memory - constant) / each), mine)
+        units = next((n for n in range(most, 0, -1) if mine % n == 0), None)
         if units is None:
             return Fit(images=0, accumulation_steps=None)
         return Fit(
             images=units * self.batch_images // self.units,
-            accumulation_steps=self.units // units,
+            accumulation_steps=mine // units,
         )
 
     @property
@@ -233,8 +238,7 @@ def estimate_cost(recipe: Recipe) -> CostEstimate:
         ema_bytes=(1 + len(train.extra_ema_decays)) * each,
         store=store,
         image_bytes=image_bytes,
-        resident_bytes=(image_bytes if train.data_on_device else 0)
-        + (0 if store is None else store.device),
+        resident_bytes=image_bytes if train.data_on_device else 0,
         units=recipe.batch_units,
         samples=tuple(map(_sample_cost, recipe.sample)),
     )

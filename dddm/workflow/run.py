@@ -33,6 +33,7 @@ from dddm.training.start_from import start_from
 from dddm.training.stopping import StopRequest
 from dddm.training.training import Training
 from dddm.training.versions import machine, versions
+from dddm.workflow.accumulation import accumulation_steps
 from dddm.workflow.progress import Progress
 
 
@@ -157,6 +158,7 @@ def _train(
     if recipe.train.compile:
         refuse_without_compiler(context.device)
     processes.from_main(lambda: _prepare_data(context))
+    accumulation = accumulation_steps(context)  # before anything takes memory
     parts = build_for_training(context)
     if found.checkpoint is not None and parts.total_steps < found.checkpoint.step:
         raise RecipeError(
@@ -176,9 +178,10 @@ def _train(
             versions=versions(recipe.components),
             machine=machine(context.device),
             processes=processes.count,
+            **({} if recipe.train.micro_batches else {"accumulation_steps": accumulation}),
         )
     _prepare_objective(context, parts)
-    training = Training(context=context, parts=parts, log=log)
+    training = Training(context=context, parts=parts, log=log, accumulation_steps=accumulation)
     try:
         if found.checkpoint is None and recipe.train.start_from is not None:
             _start_from(training, recipe.train.start_from)

@@ -79,7 +79,7 @@ def test_ctrl_c_outside_a_run(ending: Ending, name: str, code: int) -> None:
         (OSError(errno.ENOSPC, "No space", "a/b"), "no space left on the device\n  at: a/b"),
         (OSError(errno.EDQUOT, "Quota"), "standard output"),
         (MemoryError(), "out of memory"),
-        (MemoryError(), "larger train.accumulation_steps, backbone.checkpointing = true where"),
+        (MemoryError(), 'steps, which "auto" finds, backbone.checkpointing = true where'),
         (MemoryError(), 'or train.precision = "bfloat16"'),
         (torch.OutOfMemoryError("CUDA out of memory"), "CUDA out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 1 bytes"), "out of memory"),

@@ -31,15 +31,18 @@ def test_it_changes_how_and_not_what_is_computed() -> None:
         "tf32": True,
         "compile": True,
         "data_on_device": True,
+        "accumulation_steps": "auto",
     }
     for name in ("data", "objective", "schedule", "metric", "optimizer", "learning_rate", "sample"):
         assert found.tables[name] == plain.tables[name]
 
 
 def test_set_wins_over_it() -> None:
-    found = with_preset("digits", "train.compile=false", 'train.precision="float32"')
+    more = ("train.compile=false", 'train.precision="float32"', "train.accumulation_steps=4")
+    found = with_preset("digits", *more)
     assert not found.train.compile
     assert found.train.precision == "float32"
+    assert found.train.accumulation_steps == 4
 
 
 @pytest.mark.parametrize("name", ["digits_mean_flow", "digits_drifting", "imagenet64"])

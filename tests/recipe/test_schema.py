@@ -232,6 +232,13 @@ def test_components_may_differ_in_an_option_of_one_name() -> None:
         assert found == (["$.schedule.length"] if wrong else [])
 
 
+def test_a_number_may_be_a_word() -> None:
+    """`accumulation_steps` is at least 1, or found when the run begins."""
+    for value, wrong in ((3, False), ("auto", False), (0, True), ("three", True), (1.5, True)):
+        recipe = {"extends": "digits", "train": {"accumulation_steps": value}}
+        assert bool(mistakes(INSTALLED, recipe)) == wrong
+
+
 @pytest.mark.skipif(shutil.which("taplo") is None, reason="taplo is not installed")
 def test_taplo_takes_and_refuses_what_the_reader_does(tmp_path: Path) -> None:
     """The editor's own linter passes every shipped recipe, and names a mistyped option."""

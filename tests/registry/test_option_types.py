@@ -12,8 +12,8 @@ from dddm.registry.option_types import check_bounds, convert, describe_type
 plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 values = st.recursive(plain, lambda v: st.lists(v) | st.dictionaries(st.text(), v), max_leaves=8)
 annotations = [
-    bool, int, float, str, Literal["a", "b"], int | None, tuple[int, ...], tuple[float, ...] | None,
-    tuple[tuple[str, ...], ...],
+    bool, int, float, str, Literal["a", "b"], int | None, int | Literal["a", "b"],
+    tuple[int, ...], tuple[float, ...] | None, tuple[tuple[str, ...], ...],
 ]  # fmt: skip
 
 
@@ -24,6 +24,8 @@ def is_of(value: Any, annotation: Any) -> bool:
     if annotation == Literal["a", "b"]:
         return value in {"a", "b"}
     inner = get_args(annotation)
+    if Literal["a", "b"] in inner:
+        return type(value) is int or value in {"a", "b"}
     if type(None) in inner:
         return is_of(value, inner[0])
     return isinstance(value, tuple) and all(is_of(item, inner[0]) for item in value)
@@ -105,6 +107,13 @@ def test_types_in_words() -> None:
     assert describe_type(Literal["a", "b"]) == 'one of "a", "b"'
 
 
+def test_a_word_has_no_bounds() -> None:
+    """It stands for a number that is found later."""
+    check_bounds(convert("auto", int | Literal["auto"]), {"at_least": 1})
+    with pytest.raises(ValueError, match=r'expected a whole number or "auto", found \'other\''):
+        convert("other", int | Literal["auto"])
+
+
 @pytest.mark.parametrize(
     ("annotation", "bounds", "words"),
     [
@@ -112,6 +121,7 @@ def test_types_in_words() -> None:
         (float, {"above": 0, "below": 1}, "a number above 0 and below 1"),
         (tuple[int, ...], {"at_least": 1}, "a list, each item a whole number of at least 1"),
         (int, {}, "a whole number"),
+        (int | Literal["auto"], {"at_least": 1}, 'a whole number of at least 1 or "auto"'),
     ],
 )
 def test_a_type_is_said_with_its_bounds(

@@ -298,7 +298,8 @@ def test_every_composition_of_the_types_is_allowed(annotation: Any) -> None:
     [
         None, type(None), object, bytes, complex, Any, list[int], dict[str, int], set[int], tuple,
         tuple[int], tuple[int, int], tuple[int, str, float], Literal[1], Literal["a", 1],
-        int | str, int | str | None, list[int] | None, tuple[bytes, ...],
+        int | str, int | str | None, float | Literal["a"],
+        int | float | Literal["a"], list[int] | None, tuple[bytes, ...],
     ],
     ids=str,
 )  # fmt: skip
