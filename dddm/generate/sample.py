@@ -8,6 +8,7 @@ Legend: B images in a block, C channels, H rows, W columns, K recorded steps.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from typing import Any, Final, final
 
 import torch
@@ -18,7 +19,7 @@ from dddm.core.guidance import GuidedDenoiser
 from dddm.errors import UsageError
 from dddm.generate.generator import Generator
 from dddm.interfaces.info import ImageShape, ObjectiveInfo, SamplerInfo
-from dddm.interfaces.sampler import Denoiser, Sampler
+from dddm.interfaces.sampler import Denoiser, Sampler, StepNoise
 from dddm.interfaces.schedule import Schedule
 from dddm.recipe.model import Guidance, SampleSpec
 from dddm.recipe.sampler_fit import misfits
@@ -229,6 +230,21 @@ def recorded_steps(steps: int) -> list[int]:
     return sorted({count for count in round_numbers if count < steps} | {steps})
 
 
+def _one_ahead(
+    draw: Callable[[int], Tensor], *, steps: int, device: torch.device, thread: Executor
+) -> StepNoise:
+    """Noise of each step of a pass; while the network computes, `thread` draws the next."""
+    ahead: dict[int, Future[Tensor]] = {}
+
+    def noise(step: int) -> Tensor:
+        drawn = ahead.pop(step).result() if step in ahead else draw(step)
+        if step < steps and step + 1 not in ahead:
+            ahead[step + 1] = thread.submit(draw, step + 1)
+        return drawn.to(device)
+
+    return noise
+
+
 @torch.no_grad()
 def generate_blocks(
     spec: SampleSpec,
@@ -278,6 +294,7 @@ def generate_blocks(
                 generator=generator,
                 sampler=sampler,
                 progress=within_block,
+                thread=thread,
             )
             progress(done + 1, (done + 1) * each)
             yield block
@@ -322,6 +339,7 @@ def _generate_block(
     generator: Generator,
     sampler: Sampler,
     progress: Callable[[int], None],
+    thread: Executor,
 ) -> Block:
     index_B = _images_of(number, spec)
     x_T_BCHW, estimate_BCHW = (tensor.to(generator.device) for tensor in first)
@@ -345,7 +363,12 @@ def _generate_block(
             first_estimate=estimate_BCHW,
             label=None if label_B is None else label_B.to(generator.device),
             steps=steps,
-            noise=lambda step: noise(f"sample step {step}", index_B).to(generator.device),
+            noise=_one_ahead(
+                lambda step: noise(f"sample step {step}", index_B),
+                steps=steps,
+                device=generator.device,
+                thread=thread,
+            ),
         )
         for step, now_BCHW in enumerate(estimates, start=1):
             if step in recorded:

@@ -6,11 +6,22 @@ generator (Salmon et al. 2011), whose key is made of the seed, the purpose and k
 """
 
 import hashlib
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_THREADS: Final = min(os.cpu_count() or 1, 8)
+_NUMBERS_OF_A_THREAD: Final = 1 << 17
+"""It draws these in 2 ms, which is long beside starting it."""
 
 
 def seed_for(*parts: int | str) -> int:
@@ -35,10 +46,24 @@ def noise_by_index(*, seed: int, purpose: str, index: Tensor, shape: Sequence[in
     """
     key = seed_for("noise", seed, purpose)
     noise = np.empty((len(index), *shape), dtype=np.float32)
-    for row, k in zip(noise, index.tolist(), strict=True):
-        bits = np.random.Philox(key=np.array([key, k], dtype=np.uint64))
-        np.random.Generator(bits).standard_normal(dtype=np.float32, out=row)
+    parts = min(_THREADS, noise.size // _NUMBERS_OF_A_THREAD + 1)
+    rows, numbers = np.array_split(noise, parts), np.array_split(index.numpy(), parts)
+    if parts == 1:
+        _fill(rows[0], numbers[0], key=key)
+        return torch.from_numpy(noise)
+    with ThreadPoolExecutor(parts) as pool:  # numpy draws without the interpreter's lock
+        list(pool.map(partial(_fill, key=key), rows, numbers))
     return torch.from_numpy(noise)
+
+
+def _fill(rows: "NDArray[np.float32]", index: "NDArray[np.int64]", *, key: int) -> None:
+    """Rows of the generators whose keys are (key, k): one, set to each of them in turn."""
+    bits = np.random.Philox(key=np.array([key, 0], dtype=np.uint64))
+    generator, state = np.random.Generator(bits), bits.state
+    for row, k in zip(rows, index, strict=True):
+        state["state"]["key"][1] = k
+        bits.state = state
+        generator.standard_normal(dtype=np.float32, out=row)
 
 
 def integers_by_index(*, seed: int, purpose: str, index: Tensor, below: int) -> Tensor:

@@ -1,6 +1,8 @@
 """Samples depend on the seed and their number alone."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, final
 
 import pytest
@@ -16,6 +18,7 @@ from dddm.core.denoiser import ScheduledDenoiser
 from dddm.errors import UsageError
 from dddm.generate.generator import Generator
 from dddm.generate.sample import (
+    _one_ahead,
     evaluations_per_image,
     generate_blocks,
     generate_images,
@@ -157,6 +160,25 @@ def test_guidance_counts_twice(interval: tuple[float, float] | None, made: int) 
     assert len(model.refined) == made
     assert seen == sorted(set(seen))
     assert seen[-1] == 12
+
+
+def test_noise_of_the_next_step_is_drawn_meanwhile() -> None:
+    """By the thread, in time for the network; none is drawn after the last step."""
+    drawn: list[tuple[int, str]] = []
+
+    def draw(step: int) -> Tensor:
+        drawn.append((step, threading.current_thread().name))
+        return torch.full((2,), float(step))
+
+    with ThreadPoolExecutor(1, thread_name_prefix="aside") as thread:
+        noise = _one_ahead(draw, steps=4, device=torch.device("cpu"), thread=thread)
+        for step in (1, 2, 2, 4):  # a sampler may ask twice, or leave one out
+            assert torch.equal(noise(step), torch.full((2,), float(step)))
+    here = threading.current_thread().name
+    names = [(step, "here" if name == here else "aside") for step, name in drawn]
+    assert sorted(names) == [
+        (1, "here"), (2, "aside"), (2, "here"), (3, "aside"), (4, "here"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("block_images", [5, BLOCK_IMAGES])

@@ -1,12 +1,16 @@
 """Random numbers that depend on what they are for, and on nothing else."""
 
 import math
+import threading
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dddm.support import noise as noise_module
 from dddm.support.noise import generator_for, noise_by_index, seed_for
 
 SHAPE = (1, 2, 3)
@@ -69,6 +73,38 @@ def test_numbers_are_those_of_earlier_versions() -> None:
     expected = torch.tensor([[-0.815537632, 0.776409268], [0.329853803, -0.158236563]])
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
     assert seed_for("train", 0, 1, 2) == 1864753494143488205
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_row_is_that_of_its_own_generator(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    """One of numpy's for each row, made with its key, whichever thread fills it."""
+    monkeypatch.setattr("dddm.support.noise._THREADS", threads)
+    index, key = [5, 0, 2**62, 7, 5, 1, 2], seed_for("noise", 3, "store")
+    shape = (3, 128, 128)
+    found = noise_by_index(seed=3, purpose="store", index=torch.tensor(index), shape=shape)
+    for row, k in zip(found, index, strict=True):
+        bits = np.random.Philox(key=np.array([key, k], dtype=np.uint64))
+        own = np.random.Generator(bits).standard_normal(shape, dtype=np.float32)
+        assert torch.equal(row, torch.from_numpy(own))
+
+
+def test_large_tables_are_filled_by_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small ones by the caller, which would wait longer for a thread to start."""
+    filled: list[str] = []
+    fill = noise_module._fill
+
+    def watched(*args: Any, **more: Any) -> None:
+        filled.append(threading.current_thread().name)
+        fill(*args, **more)
+
+    monkeypatch.setattr(noise_module, "_THREADS", 4)
+    monkeypatch.setattr(noise_module, "_fill", watched)
+    here = threading.current_thread().name
+    noise(0, "store", [1, 2, 3])
+    assert filled == [here]
+    noise_by_index(seed=0, purpose="store", index=torch.arange(300), shape=(3, 32, 32))
+    assert len(filled) == 1 + 4
+    assert here not in filled[1:]
 
 
 def test_global_random_state_is_neither_read_nor_changed() -> None:
