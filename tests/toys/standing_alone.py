@@ -52,6 +52,7 @@ NEEDS_BUILT_INS: Final = {
     "recipe/test_options.py": "test_a_component_holds_another",
     "recipe/test_schema.py": "test_shipped_recipes_are_valid",
     "registry/test_loader.py": "test_built_ins_come_in_by_the_same_door",
+    "training/test_accumulation.py": IMPORT,
     "training/test_versions.py": "test_held_components_and_observers_are_recorded",
     # Packages that are written, in runs on digits.
     "scaffold/test_installed.py": "test_its_recipe_runs",
