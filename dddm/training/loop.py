@@ -5,11 +5,11 @@ Read `train` first, then `_Steps.make`.  The loss itself is the objective's `ste
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import final
+from typing import Any, final
 
 import torch
 from attrs import frozen
@@ -62,6 +62,7 @@ class _Made:
         memory_epoch: the period in which a row of the memory is written once.
         checks: of its micro-batches; they raise for what is not finite.
         values: loss, the objective's numbers, the norm of the gradient, and 1 if all is finite.
+        done: on a GPU, comes when the device has made the step.
     """
 
     step: int
@@ -73,6 +74,7 @@ class _Made:
     values: Tensor
     learning_rate: float
     per_second: float | None
+    done: torch.cuda.Event | None
 
 
 def train(training: Training, *, after_epoch: Callable[[Training], None]) -> None:
@@ -107,9 +109,10 @@ class _Steps:
     """Makes one step after the other.
 
     A GPU is given a step before the host reads what came of the one before, so that it never waits
-    for the host.  Until then that one's rows are not in the memory: a number that is not finite
-    still stops the run before it reaches the store.  It has reached the weights by then, but these
-    are never saved, since every checkpoint is preceded by `read_last`.
+    for the host.  What is read goes by a stream of its own: the default one would bring it only
+    after the step that was given.  Until it is read, a step's rows are not in the memory: a number
+    that is not finite still stops the run before it reaches the store.  It has reached the weights
+    by then, but these are never saved, since every checkpoint is preceded by `read_last`.
 
     Attributes:
         stopping: whether all processes are to stop before the next step.
@@ -120,6 +123,8 @@ class _Steps:
         self._rate = _Rate()
         self._unread: _Made | None = None
         self._untried = training.context.recipe.train.micro_batches is None
+        stream: Any = torch.cuda.Stream  # torch does not type it
+        self._reading = stream() if training.context.device.type == "cuda" else None
         self.stopping = False
 
     def make(self, rows: EpochRows) -> None:
@@ -184,6 +189,7 @@ class _Steps:
             values=torch.stack([value.float() for value in values]),
             learning_rate=rate,
             per_second=self._rate.step(),
+            done=None if self._reading is None else torch.cuda.current_stream().record_event(),
         )
         if training.reads_late:
             self.read_last()
@@ -201,16 +207,28 @@ class _Steps:
         made, self._unread = self._unread, None
         if made is None:
             return
-        *own, norm, finite = made.values.tolist()  # here the host waits for the device
-        if not finite:
-            for check in made.checks:
-                check()
-        loss, numbers, self.stopping = _share(self._training, made.outcome, own=own)
-        refuse_norm(self._training, norm, where=f"step {made.step}, epoch {made.epoch}")
-        self._training.parts.memory.write(
-            made.batch.rows, values=made.outcome.memory, written=made.outcome.written
-        )
+        with self._beside_the_next_step(made):
+            *own, norm, finite = made.values.tolist()  # here the host waits for the device
+            if not finite:
+                for check in made.checks:
+                    check()
+            loss, numbers, self.stopping = _share(self._training, made.outcome, own=own)
+            refuse_norm(self._training, norm, where=f"step {made.step}, epoch {made.epoch}")
+            self._training.parts.memory.write(
+                made.batch.rows, values=made.outcome.memory, written=made.outcome.written
+            )
         self._report(made, loss=loss, norm=norm, numbers=numbers)
+
+    @contextmanager
+    def _beside_the_next_step(self, made: _Made) -> Iterator[None]:
+        if self._reading is None or made.done is None:
+            yield
+            return
+        self._reading.wait_event(made.done)
+        with torch.cuda.stream(self._reading):
+            yield
+        # Rows written so, and memory freed, come before what is given to the device from here on.
+        torch.cuda.current_stream().wait_stream(self._reading)
 
     def _report(self, made: _Made, *, loss: float, norm: float, numbers: dict[str, float]) -> None:
         training, per_second = self._training, made.per_second

@@ -6,6 +6,7 @@ once, and rows that were never written take no space.
 Legend: n rows of a shard, B images asked for, C channels, H rows, W columns, R bytes in a row.
 """
 
+import math
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -91,7 +92,8 @@ class RowStore(TargetStore):
 
     def prefetch(self, index: Tensor) -> None:
         where = self._find(index)
-        if not self._storage.waits and bool((self._written_n[where.row] != _NEVER).all()):
+        known = bool((self._written_n[where.row] != _NEVER).all())
+        if known and not self._storage.waits and not self._travels:
             return
         if self._thread is None:
             self._thread = single_thread_executor("dddm-store")
@@ -100,11 +102,11 @@ class RowStore(TargetStore):
     def read(self, index: Tensor) -> Tensor:
         ahead, self._ahead = self._ahead, None
         if ahead is not None and torch.equal(ahead[0], index):
-            return ahead[1].result().to(self._device)
+            return self._arrived(ahead[1].result())
         return self.peek(index)
 
     def peek(self, index: Tensor) -> Tensor:
-        return self._gather(index, self._find(index)).to(self._device)
+        return self._arrived(self._gather(index, self._find(index)))
 
     def write(self, index: Tensor, *, estimate: Tensor) -> None:
         where = self._find(index)
@@ -178,20 +180,35 @@ class RowStore(TargetStore):
             )
         return RowLocation(shard=shard_B, place=place_B, row=first_B + place_B)
 
+    @property
+    def _travels(self) -> bool:
+        """Whether rows go from main memory to a GPU."""
+        return self._device.type == "cuda" and self._storage.device.type == "cpu"
+
     def _gather(self, index: Tensor, where: RowLocation) -> Tensor:
-        """(B, C, H, W), float32, on the CPU or, for a store there, the device."""
+        """Rows as they are kept, (B, R), uint8; with noise among them (B, C, H, W), float32."""
+        found = self._rows_or_images(index, where)
+        return found.pin_memory() if self._travels else found
+
+    def _arrived(self, found: Tensor) -> Tensor:
+        """(B, C, H, W), float32, on the device, where rows are decoded."""
+        found = found.to(self._device, non_blocking=True)
+        if found.dtype != torch.uint8:
+            return found
+        return self._precision.decode(found, shape=self._shape)
+
+    def _rows_or_images(self, index: Tensor, where: RowLocation) -> Tensor:
         noise_B = self._written_n[where.row] == _NEVER
         if not noise_B.any():
             return self._known(where)
         noise = self._unwritten(index[noise_B])
         if noise_B.all():
             return noise
-        rows_BCHW = torch.empty(len(index), *self._shape, device=self._storage.device)
-        rows_BCHW[noise_B] = noise.to(rows_BCHW.device)
-        known = (~noise_B).nonzero().flatten()
-        for chosen, part in self._storage.parts(where[known]):
-            rows_BCHW[known[chosen]] = self._decoded(part)
-        return rows_BCHW
+        images_BCHW = torch.empty(len(index), *self._shape, device=self._storage.device)
+        images_BCHW[noise_B] = noise.to(images_BCHW.device)
+        known_BR = self._known(where[~noise_B])
+        images_BCHW[~noise_B] = self._precision.decode(known_BR, shape=self._shape)
+        return images_BCHW
 
     def _unwritten(self, index: Tensor) -> Tensor:
         """What rows are before they are written, (B, C, H, W)."""
@@ -200,17 +217,15 @@ class RowStore(TargetStore):
         return noise_by_index(seed=self._seed, purpose="store", index=index, shape=self._shape)
 
     def _known(self, where: RowLocation) -> Tensor:
-        """Rows that were written, (B, C, H, W), float32."""
+        """Rows (B, R), uint8, that were written."""
         parts = self._storage.parts(where)
         if len(parts) == 1:
-            return self._decoded(where)
-        rows_BCHW = torch.empty(len(where.row), *self._shape, device=self._storage.device)
+            return self._storage.read(where)
+        width = self._precision.row_bytes(math.prod(self._shape))
+        rows_BR = torch.empty(len(where.row), width, dtype=torch.uint8, device=self._storage.device)
         for chosen, part in parts:
-            rows_BCHW[chosen] = self._decoded(part)
-        return rows_BCHW
-
-    def _decoded(self, part: RowLocation) -> Tensor:
-        return self._precision.decode(self._storage.read(part), shape=self._shape)
+            rows_BR[chosen] = self._storage.read(part)
+        return rows_BR
 
     def _drop_what_changes(self, index: Tensor) -> None:
         """Forget rows that were read ahead if one of them is about to change."""
