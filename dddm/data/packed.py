@@ -74,8 +74,12 @@ class PackedDataset(Dataset):
         return self._packed or cache_folder() / "packed" / f"{self._name}-{key[:12]}", key
 
     def splits(self) -> Mapping[str, Split]:
+        return self._splits or self.open(self.prepare())
+
+    def open(self, prepared: Path | None) -> Mapping[str, Split]:
         if self._splits is None:
-            self._splits = open_packed(self.prepare())
+            assert prepared is not None
+            self._splits = open_packed(prepared)
         return self._splits
 
     def check(
@@ -102,10 +106,10 @@ class PackedSplit(Split):
     """One split of a packed folder; all processes that read it share its pages."""
 
     def __init__(self, folder: Path, *, name: str, packed: PackedManifest) -> None:
-        """Map the images and read the labels.
+        """Map images and labels; what is read is shared by all processes of this machine.
 
         Raises:
-            DataError: if a file differs in size or shape from the manifest, or a label is no class.
+            DataError: if a file differs in size or shape from the manifest.
         """
         info = packed.splits[name]
         for file, known in info.files.items():
@@ -118,11 +122,9 @@ class PackedSplit(Split):
         self._rows_NR = torch.from_numpy(images).view(info.images, packed.shape.values)
         self._labels_N: Tensor | None = None
         if packed.classes:
-            path = folder / labels_file(name)
-            labels = _map(path, dtype="<i8", shape=shape[:1]).astype(np.int64)
-            if labels.min() < 0 or labels.max() >= len(packed.classes):
-                raise _damaged(path, f"has labels outside 0…{len(packed.classes) - 1}")
-            self._labels_N = torch.from_numpy(labels)
+            self._labels_file = folder / labels_file(name)
+            labels = _map(self._labels_file, dtype="<i8", shape=shape[:1])
+            self._labels_N = torch.from_numpy(labels.astype(np.int64, copy=False))
 
     def __len__(self) -> int:
         return len(self._rows_NR)
@@ -145,7 +147,12 @@ class PackedSplit(Split):
         return rows_BR.view(-1, *self._shape.as_tuple)
 
     def labels(self, index: Tensor) -> Tensor | None:
-        return None if self._labels_N is None else self._labels_N[index]
+        if self._labels_N is None:
+            return None
+        label_B = self._labels_N[index]
+        if ((label_B < 0) | (label_B >= len(self._classes))).any():
+            raise _damaged(self._labels_file, f"has labels outside 0…{len(self._classes) - 1}")
+        return label_B
 
 
 def open_packed(folder: Path) -> Mapping[str, PackedSplit]:

@@ -18,6 +18,7 @@ from dddm.generate.storage import ARRAYS, Samples, load_samples, sample_folders
 from dddm.interfaces.info import ImageShape
 from dddm.support.files import atomic_write_text, sha256_of
 from dddm.support.quantities import counted_steps
+from dddm.training.build import open_splits
 from dddm.training.context import RunContext
 
 
@@ -47,7 +48,9 @@ def evaluate(context: RunContext, *, requested_by: str = FROM_RECIPE) -> tuple[S
     scores = score_sets(
         sets,
         evaluation=recipe.evaluate,
-        real=RealImages(config=recipe.data, splits=recipe.data.instantiate().splits()),
+        real=RealImages(
+            config=recipe.data, splits=open_splits(recipe.data, processes=context.processes)
+        ),
         recipe=recipe,
         context=EvaluationContext(
             events=context.events,

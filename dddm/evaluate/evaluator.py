@@ -19,8 +19,8 @@ from dddm.evaluate.extract import (
     MAX_KEPT,
     EvaluationContext,
     RealFeatures,
-    extract,
     extract_cached,
+    extract_together,
     real_features,
 )
 from dddm.evaluate.record import ScoreRecord, mean_over_seeds
@@ -285,55 +285,53 @@ class Evaluator:
         train = self._real_features(real.train, "training images")
         held_out = None
         if real.held_out is not None:
-            held_out = self._real_features(real.held_out, "held-out images").kept
-        self._reference = Reference(
-            train=train.kept.features,
-            held_out=None if held_out is None else held_out.features,
-            train_logits=train.kept.logits,
-            held_out_logits=None if held_out is None else held_out.logits,
-            train_image_statistics=train.kept.image_statistics,
-            held_out_image_statistics=None if held_out is None else held_out.image_statistics,
-            train_labels=train.kept.labels,
-            held_out_labels=None if held_out is None else held_out.labels,
-            statistics=train.statistics,
-            train_images=train.images,
-        )
+            held_out = self._real_features(real.held_out, "held-out images")
+        self._known = None if train is None else _reference(train, held_out=held_out)
         self._train = real.train
         self._real = real.config
         self._extracted_baselines: dict[int, list[tuple[str, str, Extraction]]] = {}
         self._scored_baselines: dict[tuple[int, str, bool], dict[str, list[Baseline]]] = {}
         used = [config, real.config, *evaluation.scores] if recipe is None else recipe.components
-        self._provenance = {
-            "features": {
-                **config.identity,
-                "fingerprint": features.fingerprint,
-                "dimensions": train.kept.features.shape[1],
-                "precision": "float32",
-                "trained_on": features.trained_on,
-            },
-            "reference": {
-                **real.config.identity,
-                "split": "train",
-                "manifest": real.train.manifest,
-                "images": train.images,
-                "images_with_features_kept": len(train.kept.features),
-                "held_out_images": 0 if real.held_out is None else len(real.held_out),
-                "held_out_manifest": None if real.held_out is None else real.held_out.manifest,
-            },
-            "trained_with": None
-            if recipe is None
+        self._provenance = (
+            {}
+            if train is None
             else {
-                "recipe_sha256": recipe.fingerprint,
-                "objective": recipe.objective.identity,
-                "metric": None if recipe.metric is None else recipe.metric.identity,
-            },
-            "trained_the_loss": any(relation.trained_the_loss for relation in found),
-            "versions": versions(used),
-            "machine": machine(context.device),
-            "processes": context.processes.count,
-        }
+                "features": {
+                    **config.identity,
+                    "fingerprint": features.fingerprint,
+                    "dimensions": train.kept.features.shape[1],
+                    "precision": "float32",
+                    "trained_on": features.trained_on,
+                },
+                "reference": {
+                    **real.config.identity,
+                    "split": "train",
+                    "manifest": real.train.manifest,
+                    "images": train.images,
+                    "images_with_features_kept": len(train.kept.features),
+                    "held_out_images": 0 if real.held_out is None else len(real.held_out),
+                    "held_out_manifest": None if real.held_out is None else real.held_out.manifest,
+                },
+                "trained_with": None
+                if recipe is None
+                else {
+                    "recipe_sha256": recipe.fingerprint,
+                    "objective": recipe.objective.identity,
+                    "metric": None if recipe.metric is None else recipe.metric.identity,
+                },
+                "trained_the_loss": any(relation.trained_the_loss for relation in found),
+                "versions": versions(used),
+                "machine": machine(context.device),
+                "processes": context.processes.count,
+            }
+        )
 
-    def _real_features(self, split: Split, title: str) -> RealFeatures:
+    @property
+    def _reference(self) -> Reference:
+        assert self._known is not None, "only the first process has it"
+        return self._known
+
+    def _real_features(self, split: Split, title: str) -> RealFeatures | None:
         return real_features(
             self._features,
             split,
@@ -348,7 +346,7 @@ class Evaluator:
         progress = ProgressReporter(
             self._context, f"features of {images.title}", total=len(images.images)
         )
-        generated = extract(
+        generated = extract_together(
             self._features,
             images.images,
             labels=images.labels,
@@ -357,7 +355,7 @@ class Evaluator:
         )
         extraction_seconds = time.perf_counter() - began
         self._extract_baselines(len(images.images))
-        if not self._context.processes.main:
+        if generated is None:
             return
         for config in self._possible_scores(images):
             began = time.perf_counter()
@@ -408,7 +406,8 @@ class Evaluator:
                     self._context, f"features of the baseline {name}", total=len(made.images)
                 ),
             )
-            found.append((name, made.words, made.repeat(extracted)))
+            if extracted is not None:
+                found.append((name, made.words, made.repeat(extracted)))
 
     def _score_baselines(
         self, config: ComponentConfig, images: int, *, labelled: bool
@@ -488,6 +487,22 @@ class Evaluator:
             if text not in self._announced:
                 self._announced.add(text)
                 self._context.events.notice(text)
+
+
+def _reference(train: RealFeatures, *, held_out: RealFeatures | None) -> Reference:
+    kept = None if held_out is None else held_out.kept
+    return Reference(
+        train=train.kept.features,
+        held_out=None if kept is None else kept.features,
+        train_logits=train.kept.logits,
+        held_out_logits=None if kept is None else kept.logits,
+        train_image_statistics=train.kept.image_statistics,
+        held_out_image_statistics=None if kept is None else kept.image_statistics,
+        train_labels=train.kept.labels,
+        held_out_labels=None if kept is None else kept.labels,
+        statistics=train.statistics,
+        train_images=train.images,
+    )
 
 
 @final

@@ -64,7 +64,6 @@ def extract(
     *,
     index: Tensor | None = None,
     labels: Tensor | None = None,
-    processes: Processes = ALONE,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Extraction:
     """Features (N, D), logits and image statistics of images (N, C, H, W), uint8, on the CPU.
@@ -73,11 +72,30 @@ def extract(
         images: a tensor, or a split, whose labels are then in the result.
         index: which images, (N,), int64; None for all.
         labels: of all images of a tensor; None if there are none.
-        processes: each computes every n-th batch; all get the whole.
         progress: called with the number of images that are done.
 
     Raises:
         DataError: if a feature or logit is not finite.
+    """
+    found = extract_together(
+        features, images, index=index, labels=labels, processes=ALONE, progress=progress
+    )
+    assert found is not None
+    return found
+
+
+def extract_together(
+    features: Features,
+    images: Split | Tensor,
+    *,
+    index: Tensor | None = None,
+    labels: Tensor | None = None,
+    processes: Processes,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Extraction | None:
+    """The same in the first of several processes, each of which extracts every n-th batch.
+
+    None in the others.  Arguments and errors as in `extract`.
     """
     index_N = torch.arange(len(images)) if index is None else index
     batches = torch.split(index_N, BATCH_IMAGES)
@@ -89,23 +107,33 @@ def extract(
         _check_finite(found, index=batch_B)
         mine.append(evolve(found, image_statistics=image_statistics(image_BCHW)))
         progress(min((number + 1) * BATCH_IMAGES, len(index_N)))
-    shares = processes.gather(mine)
-    parts = [shares[k % processes.count][k // processes.count] for k in range(len(batches))]
+    tensors = {
+        name: _in_order([getattr(part, name) for part in mine], processes=processes)
+        for name in processes.from_main(lambda: _names_of(mine[0]))
+    }
+    if not processes.main:
+        return None
     if not isinstance(images, Tensor):
         labels = images.labels(index_N)
     elif labels is not None:
         labels = labels[index_N]
-    return Extraction(
-        features=torch.cat([part.features for part in parts]),
-        logits=_joined([part.logits for part in parts]),
-        image_statistics=_joined([part.image_statistics for part in parts]),
-        labels=labels,
-    )
+    return _extraction_of({**tensors, **({} if labels is None else {"labels": labels})})
 
 
-def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
-    found = [part for part in parts if part is not None]
-    return torch.cat(found) if len(found) == len(parts) else None
+def _names_of(found: Extraction) -> list[str]:
+    """What there is beside labels."""
+    names = ("features", "logits", "image_statistics")
+    return [name for name in names if getattr(found, name) is not None]
+
+
+def _in_order(mine: Sequence[Tensor], *, processes: Processes) -> Tensor:
+    """Rows of all batches in the first process, of which this one has every n-th."""
+    shares = processes.collect(torch.cat(list(mine)) if mine else torch.empty(0))
+    if shares is None:
+        return torch.empty(0)
+    batches = [torch.split(share, BATCH_IMAGES) for share in shares]
+    every = range(sum(map(len, batches)))
+    return torch.cat([batches[k % processes.count][k // processes.count] for k in every])
 
 
 def _check_finite(found: Extraction, *, index: Tensor) -> None:
@@ -130,8 +158,8 @@ def real_features(
     context: EvaluationContext,
     progress: Callable[[int], None] = lambda _done: None,
     max_kept: int = MAX_KEPT,
-) -> RealFeatures:
-    """Features of a split's images, from the cache if they are in it.
+) -> RealFeatures | None:
+    """Features of a split's images, from the cache if they are in it; all processes call this.
 
     Args:
         split: its manifest identifies the images.
@@ -139,34 +167,37 @@ def real_features(
             an option and then match features of another option in the cache.
         max_kept: number of images whose features are kept.
 
+    Returns:
+        None in a process other than the first.
+
     Raises:
         DataError: if a feature is not finite.
     """
     processes = context.processes
 
-    def compute() -> dict[str, Tensor]:
+    def compute() -> dict[str, Tensor] | None:
         if len(split) > max_kept:
-            return _to_store(
-                _from_sums(
-                    features, split, max_kept=max_kept, processes=processes, progress=progress
-                )
+            found = _from_sums(
+                features, split, max_kept=max_kept, processes=processes, progress=progress
             )
-        kept = extract(features, split, processes=processes, progress=progress)
+            return None if found is None else _to_store(found)
+        kept = extract_together(features, split, processes=processes, progress=progress)
+        if kept is None:
+            return None
         statistics = statistics_of(kept.features)
         return _to_store(RealFeatures(kept=kept, statistics=statistics, images=len(split)))
 
-    return _from_stored(
-        _cached(
-            {
-                "features": identity,
-                "fingerprint": features.fingerprint,
-                "images": split.manifest,
-                "kept": min(max_kept, len(split)),
-            },
-            compute,
-            context=context,
-        )
+    stored = _cached(
+        {
+            "features": identity,
+            "fingerprint": features.fingerprint,
+            "images": split.manifest,
+            "kept": min(max_kept, len(split)),
+        },
+        compute,
+        context=context,
     )
+    return None if stored is None else _from_stored(stored)
 
 
 def extract_cached(
@@ -176,24 +207,28 @@ def extract_cached(
     identity: Mapping[str, Any],
     context: EvaluationContext,
     progress: Callable[[int], None] = lambda _done: None,
-) -> Extraction:
-    """As `extract`, of all images, from the cache if they are in it; arguments as there."""
+) -> Extraction | None:
+    """As `extract_together`, of all images, from the cache if they are in it."""
+
+    def compute() -> dict[str, Tensor] | None:
+        found = extract_together(features, split, processes=context.processes, progress=progress)
+        return None if found is None else _tensors_of(found)
+
     stored = _cached(
         {"features": identity, "fingerprint": features.fingerprint, "all of": split.manifest},
-        lambda: _tensors_of(
-            extract(features, split, processes=context.processes, progress=progress)
-        ),
+        compute,
         context=context,
     )
-    return _extraction_of(stored)
+    return None if stored is None else _extraction_of(stored)
 
 
 def _cached(
     identity: Mapping[str, Any],
-    compute: Callable[[], dict[str, Tensor]],
+    compute: Callable[[], dict[str, Tensor] | None],
     *,
     context: EvaluationContext,
-) -> dict[str, Tensor]:
+) -> dict[str, Tensor] | None:
+    """What was computed, in the first process; None in the others."""
     key = key_of(
         {
             "format": _FORMAT,
@@ -206,12 +241,12 @@ def _cached(
         path = cache_folder() / "features" / f"{key[:24]}.safetensors"
     except EnvironmentProblem:
         return compute()
-    stored = context.processes.from_main(lambda: load_checked(path))
-    if stored is not None:
+    stored = load_checked(path) if context.processes.main else None
+    if context.processes.from_main(lambda: stored is not None):
         return stored
     began = time.perf_counter()
     found = compute()
-    if context.processes.main and time.perf_counter() - began >= _CACHE_FROM_SECONDS:
+    if found is not None and time.perf_counter() - began >= _CACHE_FROM_SECONDS:
         with suppress(EnvironmentProblem, OSError):  # the cache is optional
             save_checked(path, found)
     return found
@@ -224,23 +259,26 @@ def _from_sums(
     max_kept: int,
     processes: Processes,
     progress: Callable[[int], None],
-) -> RealFeatures:
+) -> RealFeatures | None:
     """Mean and covariance from sums over all images, and the features of a sample."""
     order_N = torch.randperm(len(split), generator=generator_for("kept features", max_kept))
     is_kept_N = torch.zeros(len(split), dtype=torch.bool)
     is_kept_N[order_N[:max_kept]] = True
     index_K = is_kept_N.nonzero()[:, 0]
-    kept = extract(features, split, index=index_K, processes=processes, progress=progress)
+    kept = extract_together(features, split, index=index_K, processes=processes, progress=progress)
     moments = RunningMoments()
-    if processes.main:
+    if kept is not None:
         moments.add(kept.features)
     others = torch.split((~is_kept_N).nonzero()[:, 0], BATCH_IMAGES)
     for number in range(processes.rank, len(others), processes.count):
         moments.add(features.extract_with_logits(split.images(others[number])).features)
         progress(min(max_kept + (number + 1) * BATCH_IMAGES, len(split)))
+    shares = processes.collect(moments.as_rows())
+    if shares is None or kept is None:
+        return None
     total = RunningMoments()
-    for share in processes.gather(moments):
-        total.merge(share)
+    for rows in shares:
+        total.merge(RunningMoments.of_rows(rows))
     return RealFeatures(kept=kept, statistics=total.statistics(), images=len(split))
 
 

@@ -9,13 +9,13 @@ from dddm.evaluate.evaluator import ImageSet, RealImages, score_sets
 from dddm.evaluate.extract import EvaluationContext
 from dddm.evaluate.record import ScoreRecord
 from dddm.generate.storage import ARRAYS
-from dddm.interfaces.dataset import Dataset
 from dddm.interfaces.observer import DataProgress
 from dddm.interfaces.plugin import Kind
 from dddm.recipe.model import ComponentConfig, Evaluation
 from dddm.recipe.read import read_component
 from dddm.registry.catalogue import Catalogue
 from dddm.support.files import user_path
+from dddm.training.build import open_splits
 
 _DATASETS: Final = {".npz": "npz", ".zip": "zip"}
 
@@ -53,14 +53,13 @@ def open_real(config: ComponentConfig, *, context: EvaluationContext) -> RealIma
     Raises:
         DataError: if images are missing, damaged or of several sizes.
     """
-    data: Dataset = config.instantiate()
 
     def progress(what: str, done: int, total: int) -> None:
         context.events.emit(DataProgress, what=what, done=done, total=total)
         context.stop.raise_if_requested(where=f"{what}: {done:,} of {total:,} images")
 
-    context.processes.from_main(lambda: data.prepare(progress=progress))
-    return RealImages(config=config, splits=data.splits())
+    splits = open_splits(config, processes=context.processes, progress=progress)
+    return RealImages(config=config, splits=splits)
 
 
 def score_images(

@@ -97,7 +97,11 @@ def load_generator(context: RunContext, *, weights: Weights = LATEST) -> Generat
     """
     recipe, folder = context.recipe, context.folder
     _check_kept(context, weights)
-    found = checkpoints.find_newest(folder.best if weights.best else folder.checkpoints)
+    found = checkpoints.find_newest(
+        folder.best if weights.best else folder.checkpoints,
+        memory=False,
+        processes=context.processes,
+    )
     for sentence in found.damaged:
         context.events.notice(f"{sentence}; the one before it is used")
     if found.checkpoint is None:

@@ -78,6 +78,21 @@ class Dataset(ABC):
         """
         return None
 
+    def open(self, prepared: Path | None) -> Mapping[str, Split]:
+        """The splits, where `prepare` was called just before, here or in another process.
+
+        By default as `splits`.  Data that are prepared need not look at their source again, which
+        may have millions of files: the first process does, for all.
+
+        Args:
+            prepared: what `prepare` gave.
+
+        Raises:
+            DataError: if files are missing or damaged.
+        """
+        del prepared
+        return self.splits()
+
     def check(
         self, *, progress: ProgressCallback = no_progress, workers: int | None = None
     ) -> DataReport | None:

@@ -16,6 +16,7 @@ from dddm.recipe.protocol import Protocol
 from dddm.registry.component import Component
 
 _MOST_NAMED: Final = 1024
+_DEFAULT_SHARDS: Final = 64
 """The largest number that a remedy offers."""
 
 MOST_IMAGES: Final = 100_000_000
@@ -220,7 +221,8 @@ class TrainSettings:
         None,
         at_least=1,
         help="Parts that the images are divided into; each batch takes equally many from each.  "
-        "By default the largest power of two up to 64 that divides the batch.",
+        "The number of processes must divide it.  By default the largest power of two up to 64 "
+        "that divides the batch.",
     )
     checkpoint_every_epochs: int = option(1, at_least=1, help="Epochs between checkpoints.")
     keep_checkpoints: int = option(
@@ -635,7 +637,7 @@ class Recipe:
 
 def default_shards(batch_images: int) -> int:
     """The largest power of two up to 64 that divides the batch; see `dddm.training.batches`."""
-    return min(batch_images & -batch_images, 64)
+    return min(batch_images & -batch_images, _DEFAULT_SHARDS)
 
 
 def batches_per_epoch(*, images: int, batch_images: int, shards: int) -> int:
@@ -657,5 +659,17 @@ def check_processes(processes: int, *, batch_images: int, shards: int | None) ->
         raise UsageError(
             f"{processes} processes cannot share {shards} shards of the images equally",
             where="--nproc",
-            remedy=f"use {fit} processes, or another train.batch_images",
+            remedy=f"use {fit} processes; or, in a new run folder, "
+            + _way_to_share(processes, batch_images=batch_images),
         )
+
+
+def _way_to_share(processes: int, *, batch_images: int) -> str:
+    """What lets so many processes share a run."""
+    if batch_images % processes:
+        below = batch_images - batch_images % processes
+        near = f"{below} or {below + processes}" if below else f"{processes}"
+        batches = f"batches that {processes} divides, such as of {near}"
+        return f"{batches}, with train.shards = {processes}"
+    several = range(processes, max(processes, _DEFAULT_SHARDS) + 1, processes)
+    return f"train.shards = {max(n for n in several if batch_images % n == 0)}"

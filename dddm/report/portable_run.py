@@ -64,7 +64,7 @@ def write_portable_run(
     """
     refuse_existing(path)
     folder, recipe = context.folder, context.recipe
-    found = checkpoints.find_newest(folder.checkpoints).checkpoint
+    found = checkpoints.find_newest(folder.checkpoints, memory=False).checkpoint
     if found is None:
         raise DataError(
             "this run has no checkpoint yet",

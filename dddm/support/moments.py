@@ -86,6 +86,21 @@ class RunningMoments:
         self.total = self.total + centred_BD.sum(dim=0)
         self.products = self.products + centred_BD.T @ centred_BD
 
+    def as_rows(self) -> Tensor:
+        """All of it, (D + 3, D), float64, to be sent; (0, 0) if nothing was added."""
+        if self.origin is None:
+            return torch.empty(0, 0, dtype=torch.float64)
+        count = torch.full_like(self.origin, self.count)
+        return torch.cat([self.products, torch.stack([self.total, self.origin, count])])
+
+    @classmethod
+    def of_rows(cls, rows: Tensor) -> "RunningMoments":
+        """What `as_rows` gave."""
+        if not len(rows):
+            return cls()
+        total, origin, count = rows[-3:]
+        return cls(count=int(count[0]), origin=origin, total=total, products=rows[:-3])
+
     def merge(self, other: "RunningMoments") -> None:
         """Add the sums of another process."""
         if other.origin is None:

@@ -124,25 +124,30 @@ class BatchPlan:
 
     def rows_of_epoch(self, epoch: int, *, part: slice) -> EpochRows:
         """What one process works on in epoch n: `part` of each batch."""
-        own_NB = self.epoch(epoch)[:, part]
+        own_NB = self.epoch(epoch, part=part)
 
         def rows(batch: int) -> StepRows:
             return StepRows(index=own_NB[batch], rows=own_NB[batch])
 
         return rows
 
-    def epoch(self, epoch: int) -> Tensor:
+    def epoch(self, epoch: int, *, part: slice | None = None) -> Tensor:
         """Image indices of every batch of epoch n: (batches, batch_images), int64, all distinct.
 
         The order depends on the seed and the epoch alone.
+
+        Args:
+            part: of each batch, that of whole shards, which alone are shuffled; None for all.
         """
         each = self.batch_images // self.shards
-        used = self.batches_per_epoch * each
-        shards = self.shards_of(rank=0, processes=1)
-        parts = []
-        for shard in shards.owned:
-            own = shards.images_of(shard)
+        part = part or slice(0, self.batch_images)
+        owned = range(part.start // each, part.stop // each)
+        size = self.shards_of(rank=0, processes=1).size
+        index_NB = torch.empty(self.batches_per_epoch, len(owned) * each, dtype=torch.int64)
+        for at, shard in enumerate(owned):
             generator = generator_for("order", self.seed, epoch, shard)
-            order = torch.randperm(len(own), generator=generator)[:used]
-            parts.append(own[order].reshape(self.batches_per_epoch, each))
-        return torch.cat(parts, dim=1)
+            order = torch.randperm(size(shard), generator=generator)[: len(index_NB) * each]
+            # Image k of a shard is image k S + shard of all.
+            own = order.mul_(self.shards).add_(shard).view(len(index_NB), each)
+            index_NB[:, at * each : (at + 1) * each] = own
+        return index_NB

@@ -1,5 +1,6 @@
 """From a checked recipe to the objects that it names."""
 
+from collections.abc import Mapping
 from typing import final
 
 import torch
@@ -8,14 +9,15 @@ from attrs import frozen
 from dddm.core.output_checks import CheckedMetric
 from dddm.errors import DataError, UsageError
 from dddm.interfaces.backbone import Backbone
-from dddm.interfaces.dataset import Split
+from dddm.interfaces.data_report import ProgressCallback, no_progress
+from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.learning_rate import LearningRate
 from dddm.interfaces.metric import Metric
 from dddm.interfaces.objective import Objective
 from dddm.interfaces.parametrization import Parametrization
 from dddm.interfaces.schedule import Schedule
 from dddm.interfaces.target_store import MemoryUsage
-from dddm.recipe.model import Recipe
+from dddm.recipe.model import ComponentConfig, Recipe
 from dddm.support.noise import seed_for
 from dddm.training.batches import BatchPlan
 from dddm.training.class_sets import SetPlan
@@ -28,21 +30,36 @@ from dddm.training.network import (
     instantiate_backbone,
 )
 from dddm.training.optimizer import build_optimizer
+from dddm.training.processes import ALONE, Processes
 from dddm.training.reader import ResidentSplit
 from dddm.training.training_cost import total_steps
 
 
-def build_split(recipe: Recipe) -> Split:
-    """The training images.
+def open_splits(
+    data: ComponentConfig, *, processes: Processes, progress: ProgressCallback = no_progress
+) -> Mapping[str, Split]:
+    """The splits of a data set; the first process prepares it, all others open what it made.
+
+    Raises:
+        DddmError: as `Dataset.prepare` and `Dataset.open`.
+    """
+    dataset: Dataset = data.instantiate()
+    prepared = processes.from_main(lambda: dataset.prepare(progress=progress))
+    return dataset.open(prepared)
+
+
+def build_split(
+    recipe: Recipe, *, processes: Processes = ALONE, progress: ProgressCallback = no_progress
+) -> Split:
+    """The training images; all processes call it.
 
     Raises:
         DataError: if they cannot be read.
     """
-    splits = recipe.data.instantiate().splits()
+    splits = open_splits(recipe.data, processes=processes, progress=progress)
     if "train" not in splits:
         raise DataError(f"the data set {recipe.data.component.id} has no training split")
-    split: Split = splits["train"]
-    return split
+    return splits["train"]
 
 
 def build_backbone(recipe: Recipe, *, split: Split, device: torch.device) -> Backbone:
@@ -115,14 +132,19 @@ class TrainingParts:
     memory_usage: MemoryUsage | None
 
 
-def build_for_training(context: RunContext) -> TrainingParts:
+def build_for_training(
+    context: RunContext, *, progress: ProgressCallback = no_progress
+) -> TrainingParts:
     """Build and open everything that training needs.
+
+    Args:
+        progress: of what the data set does once, such as packing, in the first process.
 
     Raises:
         DddmError: for whatever a component refuses.
     """
     recipe, processes, device = context.recipe, context.processes, context.device
-    split = build_split(recipe)
+    split = build_split(recipe, processes=processes, progress=progress)
     backbone = build_backbone(recipe, split=split, device=device)
     plan = plan_batches(recipe, split=split, labels=backbone.uses_labels)
     shards = plan.shards_of(rank=processes.rank, processes=processes.count)

@@ -41,6 +41,8 @@ Manifest = dict[str, dict[str, Any]]
 
 HALVES: Final = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 """Types in which `export` stores float32."""
+MEMORY: Final = "memory-"
+"""Groups whose names begin so hold rows of target stores: one of each process for each field."""
 _FORMAT = 3
 _STATE = "state.json"
 _MANIFEST = "manifest.json"
@@ -143,7 +145,7 @@ def save(
         EnvironmentProblem: without space or the right to write; checkpoints before stay whole.
     """
     path = path_of(folder, step=step)
-    if processes.from_main(lambda: _is_whole(path)):
+    if _is_whole(path, processes=processes):
         return path
     with contextlib.ExitStack() as stack:
         # The others fill the folder that the first has made and will rename.
@@ -207,14 +209,15 @@ def export(found: Checkpoint, folder: Path, *, precision: str) -> Path:
     )
 
 
-def _is_whole(path: Path) -> bool:
+def _is_whole(path: Path, *, processes: Processes) -> bool:
     """Whether the checkpoint is there and whole; what is left of a damaged one is removed."""
-    if not path.exists():
+    if not processes.from_main(path.exists):
         return False
     try:
-        read(path)
+        read(path, processes=processes)
     except DataError:
-        shutil.rmtree(path)
+        if processes.main:
+            shutil.rmtree(path)
         return False
     return True
 
@@ -259,21 +262,39 @@ def step_of(path: Path) -> int:
     return int(path.name.removeprefix("step-"))
 
 
-def read(path: Path, *, verify: bool = True) -> Checkpoint:
-    """Read one checkpoint and verify it whole.
+def read(path: Path, *, memory: bool = True, processes: Processes = ALONE) -> Checkpoint:
+    """Read one checkpoint and verify it whole; all processes call it, each for some of the files.
 
     Args:
-        verify: False where another process has done so.
+        memory: False to leave out the rows of target stores, by far the most of it, unverified.
 
     Raises:
-        DataError: if a file is missing, cut short or changed.
+        DataError: in all processes, if a file is missing, cut short or changed.
     """
+    found: Checkpoint | DataError
+    try:
+        found = _read_share(path, memory=memory, rank=processes.rank, count=processes.count)
+    except DataError as error:
+        found = error
+    for wrong in processes.gather(found if isinstance(found, DataError) else None):
+        if wrong is not None:
+            raise wrong
+    assert isinstance(found, Checkpoint)
+    return found
+
+
+def _read_share(path: Path, *, memory: bool, rank: int, count: int) -> Checkpoint:
+    """Read a checkpoint, and compare every `count`-th file with its checksum."""
     manifest = _read_json(path / _MANIFEST)
     for name, facts in manifest.items():
         if Path(name).name != name or not isinstance(facts, dict):
             raise damaged(path / _MANIFEST, f"it names {name!r}, which leads elsewhere")
-        if verify:
-            _verify_file(path / name, size=facts.get("bytes"), sha256=facts.get("sha256"))
+    # First the rows of all processes, so that one that resumes reads what it has verified.
+    rows = [name for name in manifest if name.startswith(MEMORY)] if memory else []
+    rest = [name for name in manifest if not name.startswith(MEMORY)]
+    for name in [*rows, *rest][rank::count]:
+        facts = manifest[name]
+        _verify_file(path / name, size=facts.get("bytes"), sha256=facts.get("sha256"))
     if _STATE not in manifest:
         raise damaged(path / _MANIFEST, f"it does not name {_STATE}")
     state = _read_json(path / _STATE)
@@ -323,6 +344,8 @@ def find_newest(
     *,
     lost: Mapping[int, str] | None = None,
     check: Callable[[Checkpoint], None] = lambda _checkpoint: None,
+    memory: bool = True,
+    processes: Processes = ALONE,
 ) -> LatestCheckpoint:
     """The newest checkpoint that is whole; damaged ones are passed over, and named.
 
@@ -330,18 +353,20 @@ def find_newest(
         folder: of the checkpoints.
         lost: why those of some steps cannot be resumed from although they are whole.
         check: raises a DataError for a checkpoint whose state is not as it should be.
+        memory: see `read`.
+        processes: all of them call this, and each verifies its share.
 
     Raises:
         DataError: if there are checkpoints and none of them is whole.
     """
     lost = lost or {}
     unusable: list[str] = []
-    for path in list_checkpoints(folder):
+    for path in processes.from_main(lambda: list_checkpoints(folder)):
         if step_of(path) in lost:
             unusable.append(f"checkpoint {path.name} lacks its estimates: {lost[step_of(path)]}")
             continue
         try:
-            found = read(path)
+            found = read(path, memory=memory, processes=processes)
             check(found)
             return LatestCheckpoint(checkpoint=found, damaged=tuple(unusable))
         except DataError as error:

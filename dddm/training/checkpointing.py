@@ -249,15 +249,10 @@ def _check_state(found: Checkpoint) -> None:
 
 
 def find_latest(context: RunContext, *, lost: Mapping[int, str] | None = None) -> LatestCheckpoint:
-    """The newest whole checkpoint, which the first process looks for."""
-    processes, folder = context.processes, context.folder.checkpoints
-    found = processes.from_main(
-        lambda: checkpoints.find_newest(folder, lost=lost, check=_check_state)
+    """The newest whole checkpoint; all processes call this."""
+    return checkpoints.find_newest(
+        context.folder.checkpoints, lost=lost, check=_check_state, processes=context.processes
     )
-    if processes.main or found.checkpoint is None:
-        return found
-    mine = checkpoints.read(found.checkpoint.folder, verify=False)
-    return LatestCheckpoint(checkpoint=mine, damaged=())
 
 
 def fallback_notice(sentence: str) -> str:

@@ -380,8 +380,7 @@ def _finish_epoch(training: Training, *, after_epoch: Callable[[Training], None]
         loss=position.loss_sum / batches,
         diagnosis=diagnosis,
     )
-    if training.context.processes.main:
-        after_epoch(training)
+    after_epoch(training)
     training.context.processes.barrier()  # which may wait for long, as a step may not
     position.epoch, position.batch, position.loss_sum = epoch + 1, 0, 0.0
     if last or (epoch + 1) % settings.checkpoint_every_epochs == 0:

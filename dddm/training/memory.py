@@ -10,7 +10,7 @@ Legend: B rows.
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, final
+from typing import final
 
 import torch
 from attrs import frozen
@@ -24,11 +24,9 @@ from dddm.interfaces.target_store import MemoryUsage, ShardState, TargetStore
 from dddm.recipe.model import ComponentConfig
 from dddm.support.files import raise_on_disk_full
 from dddm.support.noise import seed_for
-from dddm.training.checkpoint import Groups
+from dddm.training.checkpoint import MEMORY, Groups
 from dddm.training.context import RunContext
 from dddm.training.resources import check_store_fits
-
-_GROUP: Final = "memory-"
 
 
 @final
@@ -79,7 +77,7 @@ class Memory:
     def snapshot(self, *, rank: int) -> Groups:
         """The groups of this process, for a checkpoint; they may share the stores' memory."""
         return {
-            f"{_GROUP}{name}-{rank:04d}": {
+            f"{MEMORY}{name}-{rank:04d}": {
                 f"{shard:04d}.{part}": tensor
                 for shard, state in store.snapshot().items()
                 for part, tensor in state.items()
@@ -95,7 +93,7 @@ class Memory:
             EstimatesLost: if rows are no longer where it says.
         """
         for name, store in self.stores.items():
-            store.restore(SavedStates(files, field=name))
+            store.restore(SavedStates(files, field=name, shards=self.shards.count))
 
     def verify(self, *, progress: ProgressCallback) -> None:
         """Compare rows that are not in the checkpoint with what was written.
@@ -193,40 +191,47 @@ def open_memory(context: RunContext, *, shards: Shards, image: ImageShape) -> Me
 
 @final
 class SavedStates(Mapping[int, ShardState]):
-    """The states of all shards of one field in a checkpoint; each is read when it is asked for."""
+    """The states of all shards of one field in a checkpoint; each is read when it is asked for.
 
-    def __init__(self, files: Mapping[str, Path], *, field: str) -> None:
-        self._place: dict[int, tuple[Path, list[str]]] = {}
-        for group, file in files.items():
-            if not re.fullmatch(rf"{_GROUP}{re.escape(field)}-\d+", group):
-                continue
-            with safe_open(file, "pt") as tensors:
-                for key in tensors.keys():  # noqa: SIM118 - not a dictionary
-                    shard = int(key.partition(".")[0])
-                    self._place.setdefault(shard, (file, []))[1].append(key)
+    Which process saved a shard follows from its number, so that no file is opened in vain.
+
+    Args:
+        shards: of all processes.
+    """
+
+    def __init__(self, files: Mapping[str, Path], *, field: str, shards: int) -> None:
+        name = re.compile(rf"{MEMORY}{re.escape(field)}-\d+")
+        self._files = [file for group, file in sorted(files.items()) if name.fullmatch(group)]
+        self._shards = range(shards)
 
     def __getitem__(self, shard: int) -> ShardState:
-        file, keys = self._place[shard]
+        file = self._files[self._shards[shard] * len(self._files) // len(self._shards)]
+        prefix = f"{shard:04d}."
         with safe_open(file, "pt") as tensors:
-            return {key.partition(".")[2]: tensors.get_tensor(key) for key in keys}
+            keys = [key for key in tensors.keys() if key.startswith(prefix)]  # noqa: SIM118 - not a dictionary
+            return {key.removeprefix(prefix): tensors.get_tensor(key) for key in keys}
+
+    def __contains__(self, shard: object) -> bool:
+        return shard in self._shards
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._place)
+        return iter(self._shards)
 
     def __len__(self) -> int:
-        return len(self._place)
+        return len(self._shards)
 
 
 def gather_rows(memory: Memory, context: RunContext, rows: Tensor) -> dict[str, Tensor] | None:
     """Fields of rows (B,) from the processes that own them; None but in the first process."""
     shards = memory.shards
     own = rows[torch.isin(rows % shards.count, torch.tensor(shards.owned))]
-    mine = {name: tensor.cpu() for name, tensor in memory.peek(own).items()}
-    gathered = context.processes.gather((own, mine))
-    if not context.processes.main:
+    of_all = context.processes.collect(own)
+    fields = {name: context.processes.collect(tensor) for name, tensor in memory.peek(own).items()}
+    if of_all is None:
         return None
-    order = torch.cat([index for index, _ in gathered]).argsort()
+    order = torch.cat(of_all).argsort()
     return {
-        name: torch.cat([fields[name] for _, fields in gathered])[order].to(context.device)
-        for name in memory.stores
+        name: torch.cat(parts)[order].to(context.device)
+        for name, parts in fields.items()
+        if parts is not None
     }

@@ -13,6 +13,7 @@ import datetime as dt
 import math
 import os
 import re
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +41,11 @@ _STEP_SECONDS: Final = 600.0
 _TIMEOUT: Final = dt.timedelta(hours=6)
 _FOREVER: Final = dt.timedelta(days=3650)
 _WHICH: Final = dt.timedelta(seconds=10)
+_LAZY: Final = "TORCH_GLOO_LAZY_INIT"
+"""In the environment: gloo connects two processes when they first speak, not all with all."""
+_GROUPS: Final = 4
+_DESCRIPTORS: Final = 256
+"""For files, libraries and one connection to the store that processes meet at."""
 _GRACE_SECONDS: Final = 10.0
 """For the main thread to show its own error, once another process has gone."""
 
@@ -61,7 +67,6 @@ class Processes:
     here: int = 1
     local_rank: int = 0
     _control_group: Any = None
-    _step_group: Any = None
     _watch: "_Watch | None" = None
 
     @property
@@ -86,6 +91,24 @@ class Processes:
         dist.all_gather_object(values, value, group=self._control_group)
         return values
 
+    def collect(self, tensor: Tensor) -> list[Tensor] | None:
+        """The tensors of all processes, by rank, on the CPU of the first; None in the others.
+
+        They may differ in their number of rows, which may be 0.
+        """
+        rows = self.gather(len(tensor))
+        mine = tensor.detach().cpu().contiguous()
+        if not self.main:
+            if len(mine):
+                dist.send(mine, dst=0, group=self._control_group)
+            return None
+        found = [mine]
+        for rank in range(1, self.count):
+            found.append(mine.new_empty(rows[rank], *mine.shape[1:]))
+            if rows[rank]:
+                dist.recv(found[-1], src=rank, group=self._control_group)
+        return found
+
     def from_main(self, make: Callable[[], Value]) -> Value:
         """What `make` gives in the first process, in every one; the others do not call it."""
         if not self.joined:
@@ -103,7 +126,7 @@ class Processes:
         if not self.joined:
             return list(values)
         summed = torch.tensor(values, dtype=torch.float64)
-        dist.all_reduce(summed, group=self._step_group)
+        dist.all_reduce(summed)
         return [float(value) for value in summed]
 
     def apart(self) -> "Processes":
@@ -157,17 +180,17 @@ def join(device: torch.device) -> Processes:
     """
     if not is_worker():
         return ALONE
+    _allow_descriptors(int(os.environ["WORLD_SIZE"]))
     try:
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        step = dt.timedelta(seconds=_step_seconds())
+        os.environ.setdefault(_LAZY, "1")
         dist.init_process_group(
-            "nccl" if device.type == "cuda" else "gloo",
-            timeout=step,
+            "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
+            timeout=dt.timedelta(seconds=_step_seconds()),
             device_id=device if device.type == "cuda" else None,
         )
         control_group = dist.new_group(backend="gloo", timeout=_TIMEOUT)
-        step_group = dist.new_group(backend="gloo", timeout=step)
         watch = _Watch(dist.new_group(backend="gloo", timeout=_FOREVER))
     except (RuntimeError, ValueError) as error:
         raise EnvironmentProblem(
@@ -182,9 +205,28 @@ def join(device: torch.device) -> Processes:
         here=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         local_rank=int(os.environ.get("LOCAL_RANK", "0")),
         control_group=control_group,
-        step_group=step_group,
         watch=watch,
     )
+
+
+def _allow_descriptors(count: int) -> None:
+    """Let this process open as many files and connections as it may.
+
+    Raises:
+        EnvironmentProblem: if those are too few for connections to `count` processes.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # As many as there are at worst, where each is connected with all others.
+    needed = _GROUPS * count + _DESCRIPTORS
+    if resource.RLIM_INFINITY not in (soft, hard) and hard < needed:
+        raise EnvironmentProblem(
+            f"{count} processes need up to {needed:,} open descriptors each, and the system allows "
+            f"{hard:,}",
+            where="ulimit -n",
+            remedy=f"allow more, as root or in the job's limits: ulimit -Hn {needed}",
+        )
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _step_seconds() -> float:
@@ -219,6 +261,11 @@ class _Watch:
         self._leaving = False
         self._thread: threading.Thread | None = None
         if count > 1:
+            # Connected from the start: a connection that was never made cannot break.
+            greeting = dist.isend(torch.zeros(1), dst=self._previous, group=group)
+            dist.recv(torch.empty(1), src=self._next, group=group)
+            assert greeting is not None
+            greeting.wait()
             self._thread = threading.Thread(target=self._wait, name="dddm-watch", daemon=True)
             self._thread.start()
 

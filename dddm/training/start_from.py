@@ -80,7 +80,9 @@ def start_from(training: Training, other: str) -> Started:
         DataError: if it has no whole checkpoint, or nothing of it fits.
     """
     folder, where = find_source(other), other
-    found = checkpoints.find_newest(folder.checkpoints).checkpoint
+    found = checkpoints.find_newest(
+        folder.checkpoints, memory=False, processes=training.context.processes
+    ).checkpoint
     if found is None:
         raise DataError(
             "the run to start from has no checkpoint yet",

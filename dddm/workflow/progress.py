@@ -36,11 +36,15 @@ class Progress:
         self._recipe = recipe
 
     def after_epoch(self, training: Training) -> None:
-        """Do what is due after the epoch that `training` has just done."""
+        """Do what is due after the epoch that `training` has just done; all processes call this.
+
+        The first one draws and scores; all share the features of the training images.
+        """
         settings, epochs = self._recipe.train, training.position.epoch + 1
         if not self._recipe.sample:
             return
-        if settings.sample_every_epochs and epochs % settings.sample_every_epochs == 0:
+        main = training.context.processes.main
+        if main and settings.sample_every_epochs and epochs % settings.sample_every_epochs == 0:
             self._draw_grid(training)
         if settings.score_every_epochs and epochs % settings.score_every_epochs == 0:
             self._score(training)
@@ -105,13 +109,15 @@ class Progress:
         settings, evaluation = self._recipe.train, self._recipe.evaluate
         if evaluation is None:
             return
+        features, reference = self._features_and_reference(training)
+        if reference is None:
+            return
         samples = self._samples(training, steps=settings.score_steps, images=settings.score_images)
         use = evaluation.scores[0]
         deciding = score_info(use).measures[0]
         first = evaluation.features[0].component.name
         name = f"{deciding.name}-{first}@{settings.score_images}"
         values = {}
-        features, reference = self._features_and_reference(training)
         for steps, images_NCHW in samples.items():
             generated = extract(features, images_NCHW)
             found = measure(use, generated=generated, reference=reference)
@@ -134,26 +140,34 @@ class Progress:
             training.best = Best(value=value, epoch=epoch, step=step)
             keep_best(training)
 
-    def _features_and_reference(self, training: Training) -> tuple[Features, Reference]:
-        """The recipe's first features, and those of the training images; extracted once."""
+    def _features_and_reference(self, training: Training) -> tuple[Features, Reference | None]:
+        """The recipe's first features, and in the first process those of the training images.
+
+        They are extracted once.
+        """
         if self._scored_in is None:
             assert self._recipe.evaluate is not None
             split, use = training.parts.split, self._recipe.evaluate.features[0]
             features, *_ = build_features(self._recipe.evaluate, images=split)
-            # The other processes wait for this one.
             run = training.context
-            alone = EvaluationContext(events=run.events, device=run.device, stop=run.stop)
-            prepare_features(features, split, context=alone)
-            real = real_features(features, split, identity=use.identity, context=alone)
-            reference = Reference(
-                train=real.kept.features,
-                train_logits=real.kept.logits,
-                train_image_statistics=real.kept.image_statistics,
-                train_labels=real.kept.labels,
-                statistics=real.statistics,
-                train_images=real.images,
+            context = EvaluationContext(
+                events=run.events, device=run.device, stop=run.stop, processes=run.processes
+            )
+            prepare_features(features, split, context=context)
+            real = real_features(features, split, identity=use.identity, context=context)
+            reference = (
+                None
+                if real is None
+                else Reference(
+                    train=real.kept.features,
+                    train_logits=real.kept.logits,
+                    train_image_statistics=real.kept.image_statistics,
+                    train_labels=real.kept.labels,
+                    statistics=real.statistics,
+                    train_images=real.images,
+                )
             )
             self._scored_in = (features, reference)
         return self._scored_in
 
-    _scored_in: tuple[Features, Reference] | None = None
+    _scored_in: tuple[Features, Reference | None] | None = None

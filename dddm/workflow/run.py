@@ -13,7 +13,7 @@ from dddm.evaluate.evaluator import build_features
 from dddm.generate.generate import generate, planned_sample_folders
 from dddm.generate.generator import load_generator
 from dddm.interfaces.data_report import no_progress
-from dddm.interfaces.dataset import Dataset, Split
+from dddm.interfaces.dataset import Split
 from dddm.interfaces.observer import DataProgress, RunStopped
 from dddm.recipe.model import Recipe
 from dddm.registry.catalogue import Catalogue
@@ -157,9 +157,8 @@ def _train(
         return
     if recipe.train.compile:
         refuse_without_compiler(context.device)
-    processes.from_main(lambda: _prepare_data(context))
     accumulation = accumulation_steps(context)  # before anything takes memory
-    parts = build_for_training(context)
+    parts = build_for_training(context, progress=partial(_progress, context))
     if found.checkpoint is not None and parts.total_steps < found.checkpoint.step:
         raise RecipeError(
             f"this run has made {found.checkpoint.step:,} steps already, and the recipe asks for "
@@ -218,12 +217,6 @@ def _note_again(context: RunContext, found: checkpoints.LatestCheckpoint) -> Non
     names = ("versions", "machine", "processes")
     facts = {name: found.checkpoint.state[name] for name in names}
     _note_parts(context, build_split(context.recipe), **facts)
-
-
-def _prepare_data(context: RunContext) -> None:
-    """Let the data set do what is done once, such as packing; it goes on where it was stopped."""
-    data: Dataset = context.recipe.data.instantiate()
-    data.prepare(progress=partial(_progress, context))
 
 
 def _prepare_objective(context: RunContext, parts: TrainingParts) -> None:

@@ -110,13 +110,16 @@ class FirstImages(Dataset):
         return self._whole.check(progress=progress, workers=workers)
 
     def splits(self) -> Mapping[str, Split]:
+        return self._splits or self.open(self.prepare())
+
+    def open(self, prepared: Path | None) -> Mapping[str, Split]:
         """The splits; the remaining images of `train` are copied into memory once.
 
         Raises:
             DataError: if there are fewer images than asked for.
         """
         if self._splits is None:
-            splits = self._whole.splits()
+            splits = self._whole.open(prepared)
             train = splits["train"]
             if self._count > len(train):
                 raise DataError(

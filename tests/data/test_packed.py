@@ -205,7 +205,7 @@ def test_labels_must_be_classes(folder: Path) -> None:
     labels[3] = 2
     labels.flush()
     with pytest.raises(DataError, match="labels outside 0…1"):
-        open_packed(folder)
+        open_packed(folder)["train"].labels(torch.tensor([0, 3]))
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "train.images.npy", "train.labels.npy"])

@@ -36,4 +36,26 @@ def test_the_numbers_that_fit_are_named() -> None:
     """The remedy is one a user can follow at once."""
     with pytest.raises(UsageError, match="4 processes cannot share 6 shards") as refused:
         check_processes(4, batch_images=12, shards=6)
-    assert refused.value.remedy == "use 1, 2, 3, 6 processes, or another train.batch_images"
+    assert str(refused.value.remedy).startswith("use 1, 2, 3, 6 processes; or")
+    assert "train.shards = 12" in str(refused.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("processes", "batch", "way"),
+    [
+        (24, 1536, "train.shards = 48"),
+        (48, 1536, "train.shards = 48"),
+        (1024, 4096, "train.shards = 1024"),
+        (24, 1024, "such as of 1008 or 1032, with train.shards = 24"),
+        (128, 64, "such as of 128, with train.shards = 128"),
+    ],
+)
+def test_the_refusal_says_what_lets_so_many_share_a_run(
+    processes: int, batch: int, way: str
+) -> None:
+    """The shards that fit, or else the batch; what it says is true."""
+    with pytest.raises(UsageError) as refused:
+        check_processes(processes, batch_images=batch, shards=None)
+    assert way in str(refused.value.remedy)
+    shards = int(way.rpartition(" ")[2])
+    check_processes(processes, batch_images=processes * shards, shards=shards)

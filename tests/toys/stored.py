@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import TargetStore
+from dddm.recipe.model import default_shards
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
 from dddm.training import checkpoint as checkpoints
@@ -20,9 +21,10 @@ def stored_rows(run: Path) -> Tensor:
     recipe = read_recipe(str(run / "recipe.toml"), catalogue=load_catalogue())
     found = checkpoints.find_newest(run / "checkpoints").checkpoint
     assert found is not None
-    states = SavedStates(found.files, field="estimate")
+    count = recipe.train.shards or default_shards(recipe.batch_units)
+    states = SavedStates(found.files, field="estimate", shards=count)
     split = recipe.data.instantiate().splits()["train"]
-    shards = Shards(images=len(split), count=len(states), owned=tuple(range(len(states))))
+    shards = Shards(images=len(split), count=count, owned=tuple(range(count)))
     assert recipe.targets is not None
     store: TargetStore = recipe.targets.instantiate()
     with tempfile.TemporaryDirectory() as copied:

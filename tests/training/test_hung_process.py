@@ -105,6 +105,69 @@ def test_long_work_of_the_first_process_is_waited_for() -> None:
         assert code == 0, told
 
 
+def test_tensors_come_to_the_first_process() -> None:
+    """Any number of rows, also none, and any type; as they are, by rank."""
+    body = """
+    mine = torch.arange(6, dtype=torch.bfloat16).view(3, 2)[: 3 * processes.rank] + processes.rank
+    found = processes.collect(mine)
+    if processes.main:
+        assert [len(part) for part in found] == [0, 3], found
+        assert found[1].dtype == torch.bfloat16
+        assert found[1].flatten().tolist() == [1, 2, 3, 4, 5, 6], found
+    else:
+        assert found is None"""
+    for code, told, _ in two(body):
+        assert (code, told) == (0, "left in peace\n")
+
+
+_MANY: Final = """\
+import os, sys
+from pathlib import Path
+import torch
+from dddm.training.processes import join
+
+os.environ["WORLD_SIZE"] = "16"
+for rank in range(16):
+    if os.fork() == 0:
+        os.environ["RANK"] = str(rank)
+        with join(torch.device("cpu")) as processes:
+            saver = processes.apart()
+            for one in (processes, saver):
+                one.gather(rank)
+                one.from_main(lambda: rank)
+            assert processes.sums([1.0]) == [16.0]
+            os.write(1, b"%d\\n" % len(list(Path("/proc/self/fd").iterdir())))
+            processes.barrier()
+        os._exit(0)
+for _ in range(16):
+    assert os.wait()[1] == 0
+"""
+
+
+def test_processes_are_connected_as_they_speak() -> None:
+    """All with all in each of four groups would be 64 connections here, and 4,096 of 1,024."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    done = subprocess.run(
+        [sys.executable, "-c", _MANY],
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "MASTER_ADDR": "localhost",
+            "MASTER_PORT": port,
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    descriptors = sorted(map(int, done.stdout.split()))
+    assert len(descriptors) == 16
+    assert descriptors[-2] < 50  # the first process listens to all others where they meet
+
+
 def test_a_wrong_number_of_seconds_is_refused() -> None:
     """By name, in each process."""
     for code, told, _ in two("pass", DDDM_STEP_SECONDS="soon"):

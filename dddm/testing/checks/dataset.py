@@ -191,9 +191,9 @@ def manifest(_: Subject, found: Mapping[str, Split]) -> None:
 
 @DATASET.check(cases=_whole)
 def opens_again(subject: Subject, first: Mapping[str, Split]) -> None:
-    """Opened again, it has the same splits, with equal manifests, images and labels."""
+    """Another instance opens the same splits, with equal manifests, images and labels."""
     torch.manual_seed(1)
-    second = _splits_of(subject, subject.make())
+    second = subject.make().open(subject.made.prepare())
     assert set(first) == set(second), f"splits {set(first)} and then {set(second)}"
     for name, split in first.items():
         other = second[name]

@@ -126,6 +126,8 @@ DATASETS: Final[list[Bug]] = [
     dataset("shares-its-memory", "own-tensors", rows=rows(images=whole_split), setup=keep_splits),
     dataset("manifest-of-the-name", "manifest", rows=rows(manifest="rows")),
     dataset("constant-manifest", "manifest", rows=rows(manifest="0" * 64)),
+    dataset("opens-otherwise", "opens-again", open=lambda self, prepared: (
+        {"train": self.rows(20, seed=3), "held-out": self.rows(7, seed=2)})),
     dataset("manifest-of-the-object", "opens-again", splits=kept_alive, rows=rows(
         manifest=property(lambda self: f"{id(self.all) + len(self):064x}"))),
     dataset("shuffled-each-time", "opens-again", setup=shuffled),
