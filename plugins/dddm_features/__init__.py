@@ -49,6 +49,14 @@ def dddm_register(registrar: Registrar) -> None:
         )
     registrar.add(
         Kind.FEATURES,
+        "random-convolutions",
+        target="dddm_features.random_convolutions:RandomConvolutions",
+        describe=_always(FeaturesInfo(gradient=True)),
+        summary="64 means of fixed random convolutions: nothing was trained, so nothing is fitted.",
+        check=check_of("random-convolutions"),
+    )
+    registrar.add(
+        Kind.FEATURES,
         "digits-classifier",
         target="dddm_features.digits_classifier:DigitsClassifier",
         describe=_always(FeaturesInfo(gradient=True, logits=True)),

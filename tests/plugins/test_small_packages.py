@@ -108,6 +108,7 @@ PACKAGES = {
             "learned",
             "pixels",
             "pixels-8x8",
+            "random-convolutions",
             "resnet20",
         ],
     ),
