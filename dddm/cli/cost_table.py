@@ -79,6 +79,8 @@ def _training(recipe: "Recipe", estimate: "CostEstimate") -> Iterator[str]:
     if recipe.metric is not None and cost.metric_flops != 0:
         counts = "not counted" if cost.metric_flops is None else flops(cost.metric_flops)
         yield f"per image: the metric {recipe.metric.component.name} with its gradient, {counts}"
+    if estimate.preparation_flops:
+        yield f"before the first step: {flops(estimate.preparation_flops)} of learning features"
     if estimate.stale_images:
         stale = counted(estimate.stale_images, "image")
         yield f"{stale} of each epoch in no batch, as the last one would not be full"
@@ -147,7 +149,7 @@ def _time(seconds: tuple[float, float] | None) -> Iterator[str]:
         return
     training, samples = map(duration, seconds)
     yield f"about {training} of training and {samples} of samples, in float32 and not compiled;"
-    yield "scores and whatever is learned first come on top"
+    yield "scores come on top"
 
 
 def show_budgets(estimates: "Mapping[str, CostEstimate]", *, seeds: int) -> None:

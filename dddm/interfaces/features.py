@@ -110,14 +110,19 @@ class Features(ABC):
         self.to(device)
         return None
 
-    def prepare_shapes(self, images: DatasetInfo) -> None:  # noqa: B027 - to do nothing is right
+    def prepare_shapes(self, images: DatasetInfo) -> float:
         """Stand in for `prepare` where operations are only counted, as for `dddm run --dry-run`.
 
         Called after `to`, with the meta device, whose tensors have shapes and no values.
 
         Args:
             images: what is known of those that `identify` would get.
+
+        Returns:
+            how many floating point operations learning takes in `prepare`, about; 0 by default.
         """
+        del images
+        return 0.0
 
     @abstractmethod
     def check_shape(self, shape: ImageShape) -> None:

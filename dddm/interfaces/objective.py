@@ -182,7 +182,7 @@ class Objective(ABC):
         del images, flips, device, progress
         return None
 
-    def prepare_shapes(self, images: DatasetInfo) -> None:  # noqa: B027 - to do nothing is right
+    def prepare_shapes(self, images: DatasetInfo) -> float:
         """Stand in for `prepare` where a step is only counted, as for `dddm run --dry-run`.
 
         Called once after `to`, with the meta device, whose tensors have shapes and no values.
@@ -190,7 +190,12 @@ class Objective(ABC):
 
         Args:
             images: what is known of the training images.
+
+        Returns:
+            how many floating point operations learning takes in `prepare`, about; 0 by default.
         """
+        del images
+        return 0.0
 
     @abstractmethod
     def draw(

@@ -129,6 +129,15 @@ def training_cost(recipe: Recipe, *, facts: DatasetInfo) -> TrainingCost:
     )
 
 
+def preparation_flops(recipe: Recipe, *, facts: DatasetInfo) -> float:
+    """What the objective learns before the first step, such as features; 0 where it cannot tell."""
+    try:
+        objective = build_objective(recipe, device=torch.device("meta"))
+        return objective.prepare_shapes(facts)
+    except Exception:  # noqa: BLE001 - as in `_counted_step`
+        return 0.0
+
+
 @final
 class _Counted(NamedTuple):
     """Of one image in a step."""

@@ -22,6 +22,7 @@ from dddm.training.training_cost import (
     TrainingCost,
     facts_of,
     meta_backbone,
+    preparation_flops,
     steps_of,
     training_cost,
 )
@@ -70,6 +71,7 @@ class CostEstimate:
     Attributes:
         facts: of the training images.
         cost: of training, for one image.
+        preparation_flops: of what is learned before the first step.
         steps: optimizer steps of the whole run.
         steps_per_epoch: batches after which as many images were visited as there are.
         stale_images: that stand in no batch of an epoch.
@@ -87,6 +89,7 @@ class CostEstimate:
 
     facts: DatasetInfo
     cost: TrainingCost
+    preparation_flops: float
     steps: int
     steps_per_epoch: int
     batch_images: int
@@ -141,9 +144,10 @@ class CostEstimate:
         return self.step_flops * self.steps
 
     def seconds(self, speed: float) -> tuple[float, float]:
-        """About what training and samples take, at a `network_speed`."""
+        """About what training, learning included, and samples take, at a `network_speed`."""
         sampling = self.evaluations * self.cost.network.forward / speed
-        return training_seconds(self.training_flops, speed=speed), sampling
+        training = self.preparation_flops + self.training_flops
+        return training_seconds(training, speed=speed), sampling
 
     @property
     def evaluations(self) -> int:
@@ -173,6 +177,7 @@ class CostEstimate:
                 "batch_images": self.batch_images,
                 "stale_images_each_epoch": self.stale_images,
                 "flops": self.training_flops,
+                "flops_of_preparation": self.preparation_flops,
                 "flops_of_image": self.cost.flops,
                 "flops_are_counted": self.cost.step_flops is not None,
                 "flops_of_image_network": self.cost.network_flops,
@@ -226,6 +231,7 @@ def estimate_cost(recipe: Recipe) -> CostEstimate:
     return CostEstimate(
         facts=facts,
         cost=cost,
+        preparation_flops=preparation_flops(recipe, facts=facts),
         steps=steps_of(recipe, batches_per_epoch=per_epoch, cost=cost),
         steps_per_epoch=per_epoch,
         batch_images=train.batch_images,

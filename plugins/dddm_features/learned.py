@@ -35,6 +35,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from dddm.interfaces.data_report import ProgressCallback
 from dddm.interfaces.dataset import Dataset, Split
@@ -65,6 +66,8 @@ _TEMPERATURE: Final = 0.2
 _SMALLEST_SIDE: Final = 0.5
 """Of a view, as a fraction of the image's."""
 _MOST_HELD_OUT: Final = 500
+_WITH_GRADIENT: Final = 3
+"""A forward and a backward pass, in forward passes."""
 _AT_A_TIME: Final = 100
 
 
@@ -267,10 +270,18 @@ class Learned(Features):
         path.with_suffix(".partial.safetensors").unlink(missing_ok=True)
         return _sentence(quality, images=images, seconds=time.perf_counter() - began)
 
-    def prepare_shapes(self, images: DatasetInfo) -> None:
+    def prepare_shapes(self, images: DatasetInfo) -> float:
         width = self._options.channels
         network = Network(channels=images.shape.channels, width=width, outputs=1)
         self._use(network.to(self._device))
+        learned_on = images if self._own is None else self._own.info(DatasetInfo)
+        if learned_on is None:  # which is known once their files are read
+            return 0.0
+        with FlopCounterMode(display=False) as counter:
+            self.maps(torch.empty(1, *images.shape.as_tuple, device=self._device))
+        views = 1 if len(learned_on.classes) > 1 else 2
+        passes = _WITH_GRADIENT * views * self._options.epochs
+        return float(counter.get_total_flops() * passes * learned_on.train_images)
 
     def _use(self, network: Network) -> None:
         self._network = network.eval().requires_grad_(requires_grad=False)

@@ -106,10 +106,9 @@ class Comparison:
                 self._keep(kind.groups, images=images, device=device, progress=progress)
         return sentence
 
-    def prepare_shapes(self, images: DatasetInfo) -> None:
+    def prepare_shapes(self, images: DatasetInfo) -> float:
         """The shapes of what `prepare` makes, on the meta device; see `Objective`."""
-        if self._features is not None:
-            self._features.prepare_shapes(images)
+        learning = 0.0 if self._features is None else self._features.prepare_shapes(images)
         one_1CHW = torch.empty(1, *images.shape.as_tuple, device="meta")
         for kind in self._kinds:
             if kind.network:
@@ -117,6 +116,7 @@ class Comparison:
                 if sum(group.nbytes for group in found) * images.train_images <= _KEPT_BYTES:
                     count = images.train_images
                     self._kept[kind.groups] = [group.expand(count, -1, -1) for group in found]
+        return learning
 
     def _keep(
         self, groups: Groups, *, images: Split, device: torch.device, progress: ProgressCallback
@@ -212,8 +212,8 @@ class ComparesSets(Objective, ABC):
     ) -> str | None:
         return self._compare.prepare(images=images, flips=flips, device=device, progress=progress)
 
-    def prepare_shapes(self, images: DatasetInfo) -> None:
-        self._compare.prepare_shapes(images)
+    def prepare_shapes(self, images: DatasetInfo) -> float:
+        return self._compare.prepare_shapes(images)
 
 
 def drift(

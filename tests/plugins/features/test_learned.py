@@ -341,6 +341,17 @@ def test_other_images_to_learn_from(digits: Split, tmp_path: Path, cache: Path) 
         features.identify(large, flips=False)
 
 
+def test_what_learning_takes_is_known_before() -> None:
+    """Products of three passes through five convolutions, twice where views are compared."""
+    features, shape = Learned(LearnedOptions(epochs=7)), ImageShape(channels=3, height=8, width=8)
+    features.to(torch.device("meta"))
+    stages = ((3, 32, 8), (32, 64, 4), (64, 64, 4), (64, 128, 2), (128, 128, 2))
+    forward = sum(2 * 9 * into * out * side**2 for into, out, side in stages)
+    for classes, views in (((), 2), (("a",), 2), (("a", "b"), 1)):
+        data = DatasetInfo(shape=shape, train_images=100, classes=classes)
+        assert features.prepare_shapes(data) == 3 * views * 7 * 100 * forward
+
+
 def test_its_shapes_are_known_before() -> None:
     """On the meta device, where operations are counted."""
     features = Learned(LearnedOptions())
