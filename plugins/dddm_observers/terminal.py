@@ -46,6 +46,7 @@ class Terminal(Observer):
         self._display = display_for_stderr(every_seconds=options.every_seconds)
         self._total_steps: int | None = None
         self._total_epochs: int | None = None
+        self._began: dict[str, tuple[int, float]] = {}
 
     def on_event(self, event: Event) -> None:
         match event:
@@ -87,16 +88,22 @@ class Terminal(Observer):
             self._display.end(_TRAINING)
 
     def _preparing(self, event: DataProgress) -> None:
+        done, seconds = self._began.setdefault(event.what, (event.done, event.seconds))
+        left = ""
+        if done < event.done < event.total:
+            each = (event.seconds - seconds) / (event.done - done)
+            left = f", {duration(each * (event.total - event.done))} left"
         self._display.progress(
             event.what,
             unit="image",
             done=event.done,
             total=event.total,
-            facts=f"{event.done:,} of {event.total:,} images",
+            facts=f"{event.done:,} of {event.total:,} images{left}",
             seconds=event.seconds,
         )
         if event.done == event.total:
             self._display.end(event.what)
+            del self._began[event.what]
 
     def _sampling(self, event: SampleProgress) -> None:
         work = sample_progress(event)
