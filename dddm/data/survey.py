@@ -116,6 +116,7 @@ def _too_little_space(folder: Path, info: DatasetInfo) -> Issue | None:
 
 def _of_plan(plan: PackPlan, problems: list[Problem]) -> DataSurvey:
     images = ", ".join(f"{count:,} {split}" for split, count in plan.splits.items())
+    classes = f" in {counted(len(plan.classes), 'class', 'classes')}" if plan.classes else ""
     return DataSurvey(
         info=DatasetInfo(
             shape=plan.shape,
@@ -123,7 +124,7 @@ def _of_plan(plan: PackPlan, problems: list[Problem]) -> DataSurvey:
             classes=plan.classes,
             class_images=plan.class_images,
         ),
-        looked_at=f"listed {images} images of {plan.shape}",
+        looked_at=f"listed {images} images of {plan.shape}{classes}",
         issues=tuple(_issue(each.what, each.where, each.remedy) for each in problems),
     )
 

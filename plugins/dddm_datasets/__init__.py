@@ -81,6 +81,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_datasets.file_backed:webdataset",
         options=WebDatasetOptions,
         summary="Images in tar archives, as WebDataset keeps them, read without unpacking.",
+        survey=survey_of("webdataset"),
         describe=describe_packed,
         conformance=Conformance(examples=({"path": "images.tar"},)),
     )
@@ -90,6 +91,7 @@ def dddm_register(registrar: Registrar) -> None:
         target="dddm_datasets.file_backed:parquet",
         options=ParquetOptions,
         summary="Parquet or arrow files, as Hugging Face's datasets writes them.",
+        survey=survey_of("parquet"),
         describe=describe_packed,
         conformance=Conformance(examples=({"path": "images.parquet"},)),
     )

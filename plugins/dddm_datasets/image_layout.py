@@ -46,7 +46,8 @@ def lay_out(
 
     Args:
         names: with `/` between folders; at least one.
-        with_classes: whether the top folders of a split are classes.
+        with_classes: whether the top folders of a split are classes; where no image is in any,
+            there are none.
         held_out_images: number to hold out if there is no folder of held-out images.
         where: for messages.
         archive: whether a single folder around all others, as archives often have, is ignored.
@@ -62,16 +63,19 @@ def lay_out(
             where=where,
             remedy="remove data.held_out_images",
         )
-    files: dict[str, list[tuple[str, str]]] = {}  # names and classes by split
-    unused = 0
+    placed: list[tuple[str, str, str]] = []  # split, name, and what follows the split in the name
     for name in names:
         split, inner = "train", name.removeprefix(skip)
         if split_of_folder:
             folder, _, inner = inner.partition("/")
             if folder not in split_of_folder:
-                unused += 1
                 continue
             split = split_of_folder[folder]
+        placed.append((split, name, inner))
+    unused = len(names) - len(placed)
+    with_classes = with_classes and any("/" in inner for _, _, inner in placed)
+    files: dict[str, list[tuple[str, str]]] = {}  # names and classes by split
+    for split, name, inner in placed:
         class_name, slash, _ = inner.partition("/")
         if with_classes and not slash:
             raise DataError(

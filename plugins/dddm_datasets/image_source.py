@@ -121,7 +121,12 @@ class ImageSource(PackSource):
                     shape=shape,
                 )
                 chunks.append(Chunk(images=len(payload.names), payload=payload))
-        notes = {"not an image, skipped": listing.skipped, "in an unused split": layout.unused}
+        classless = self.options.classes != "none" and not layout.classes
+        notes = {
+            "not an image, skipped": listing.skipped,
+            "in an unused split": layout.unused,
+            "in no folder, so without a class": len(listing.names) if classless else 0,
+        }
         return PackPlan(
             shape=shape,
             classes=layout.classes,
@@ -136,9 +141,19 @@ class ImageSource(PackSource):
         )
 
     def look(self, plan: PackPlan) -> Iterator[Problem]:
-        """Sizes that differ, where nothing is resized, by the headers of some images."""
+        """By the headers of some images: damage, and sizes that differ where nothing is resized."""
         names = [name for chunk in plan.chunks for name in chunk.payload.names]
-        sizes = self._sizes(names[:: max(1, len(names) // _SAMPLED_HEADERS)])
+        sample = names[:: max(1, len(names) // _SAMPLED_HEADERS)]
+        damaged: list[Problem] = []
+        sizes = self._sizes(sample, damaged)
+        if sizes and damaged and self.options.damaged == "refuse":
+            yield Problem(
+                what=f"{len(damaged)} of {len(sample)} images that were looked at cannot be read: "
+                f"{damaged[0].what}",
+                where=damaged[0].where,
+                remedy='get them again, or set data.damaged = "skip" to leave them out',
+                damaged=True,
+            )
         if not sizes:
             yield Problem(
                 what=f"none of {len(names):,} images can be read, for example {names[0]}",
@@ -257,12 +272,15 @@ class ImageSource(PackSource):
         height, width = max(sizes, key=lambda size: len(sizes[size]))
         return ImageShape(channels=channels, height=height, width=width)
 
-    def _sizes(self, names: Sequence[str]) -> dict[tuple[int, int], list[str]]:
-        """Names by height and width, without images that cannot be read."""
+    def _sizes(
+        self, names: Sequence[str], damaged: list[Problem] | None = None
+    ) -> dict[tuple[int, int], list[str]]:
+        """Names by height and width; images that cannot be read are added to `damaged`."""
         sizes: dict[tuple[int, int], list[str]] = {}
         for name in names:
             try:
                 sizes.setdefault(read_size(self.files.read(name)), []).append(name)
-            except (ImageError, OSError):
-                continue
+            except (ImageError, OSError) as error:
+                if damaged is not None:
+                    damaged.append(Problem(what=str(error), where=self.files.location(name)))
         return sizes

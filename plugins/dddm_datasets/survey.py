@@ -7,7 +7,7 @@ from dddm.data.survey import survey_source
 from dddm.interfaces.plugin import DataSurvey, Survey
 from dddm.support.files import user_path
 from dddm_datasets.cifar10 import Cifar10Source
-from dddm_datasets.image_files import FolderFiles, ZipFiles
+from dddm_datasets.image_files import FolderFiles, ImageFiles, ZipFiles
 from dddm_datasets.image_source import ImageSource
 from dddm_datasets.imagenet64 import ImageNet64Source
 from dddm_datasets.npz import NpzSource
@@ -16,7 +16,11 @@ from dddm_datasets.options import (
     ImageFilesOptions,
     ImageNet64Options,
     NpzOptions,
+    ParquetOptions,
+    WebDatasetOptions,
 )
+from dddm_datasets.table_files import LocalTables
+from dddm_datasets.tar_files import TarFiles
 
 
 def cifar10(options: Cifar10Options) -> DataSurvey:
@@ -41,7 +45,22 @@ def zip_archive(options: ImageFilesOptions) -> DataSurvey:
     return _files("zip", ZipFiles(path=user_path(options.path)), options)
 
 
-def _files(name: str, files: FolderFiles | ZipFiles, options: ImageFilesOptions) -> DataSurvey:
+def webdataset(options: WebDatasetOptions) -> DataSurvey:
+    labels = options.classes == "labels"
+    return _files(
+        "webdataset", TarFiles(path=user_path(options.path), with_classes=labels), options
+    )
+
+
+def parquet(options: ParquetOptions) -> DataSurvey:
+    label = options.label if options.classes == "labels" else None
+    files = LocalTables(path=user_path(options.path), image=options.image, label=label)
+    return _files("parquet", files, options)
+
+
+def _files(
+    name: str, files: ImageFiles, options: ImageFilesOptions | WebDatasetOptions | ParquetOptions
+) -> DataSurvey:
     return survey_source(
         ImageSource(files=files, options=options),
         name=name,
@@ -65,4 +84,6 @@ SURVEYS: Final[Mapping[str, Survey]] = {
     "folder": folder,
     "zip": zip_archive,
     "npz": npz,
+    "webdataset": webdataset,
+    "parquet": parquet,
 }

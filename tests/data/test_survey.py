@@ -1,6 +1,7 @@
 """A quick look at files finds what packing them would, and what is wrong with them."""
 
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -125,9 +126,12 @@ def test_what_is_wrong_is_at_the_option_to_change(tmp_path: Path) -> None:
     assert option == "path"
     assert "contains no images (1 other files)" in what
     flat = save(tmp_path / "flat", 8)
-    option, what = problem(look("folder", flat))
+    save(tmp_path / "half/a", 2)
+    save(tmp_path / "half", 2)
+    option, what = problem(look("folder", tmp_path / "half"))
     assert option == "classes"
     assert "is in no class" in what
+    assert look("folder", flat).info == look("folder", flat, 'classes="none"').info
     option, what = problem(look("folder", flat, 'classes="none"', "held_out_images=8"))
     assert option == "held_out_images"
     assert "leaves none to train on" in what
@@ -159,6 +163,38 @@ def test_what_none_can_read_is_said(tmp_path: Path) -> None:
         assert option == "path"
         assert "none of" in what
         assert "images can be read" in what
+
+
+def test_damage_is_said(tmp_path: Path) -> None:
+    """Of images among those that are looked at, in whatever file they are, unless it is to be."""
+    save(tmp_path / "images", 70)
+    (tmp_path / "images/6-040.png").write_bytes(b"not an image")
+    option, what = problem(look("folder", tmp_path / "images"))
+    assert option == "damaged"
+    assert "1 of 70 images that were looked at cannot be read" in what
+    assert "6-040.png" in what
+    assert look("folder", tmp_path / "images", 'damaged="skip"').issues == ()
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for file in sorted((tmp_path / "images").iterdir()):
+            archive.add(file, file.name)
+    assert "6-040.png" in problem(look("webdataset", tmp_path / "a.tar"))[1]
+    whole = (tmp_path / "a.tar").read_bytes()
+    (tmp_path / "a.tar").write_bytes(whole[: len(whole) // 2])
+    assert "tar archive cannot be read" in problem(look("webdataset", tmp_path / "a.tar"))[1]
+
+
+def test_damaged_tables(tmp_path: Path) -> None:
+    """One row, and a file that ends too early."""
+    pa, pq = (pytest.importorskip(name) for name in ("pyarrow", "pyarrow.parquet"))
+    save(tmp_path / "images", 70)
+    (tmp_path / "images/6-040.png").write_bytes(b"not an image")
+    rows = [{"bytes": file.read_bytes()} for file in sorted((tmp_path / "images").iterdir())]
+    pq.write_table(pa.table({"image": rows}), tmp_path / "a.parquet")
+    broken = problem(look("parquet", tmp_path / "a.parquet", "classes=none"))[1]
+    assert "1 of 70 images" in broken
+    whole = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(whole[:200])
+    assert "a.parquet is damaged" in problem(look("parquet", tmp_path / "a.parquet"))[1]
 
 
 def test_a_packed_folder_of_other_images(tmp_path: Path) -> None:

@@ -35,6 +35,16 @@ def test_without_classes_any_place_will_do() -> None:
     assert layout.splits["train"].names == ["a.png", *DOGS]
 
 
+def test_without_folders_there_are_no_classes() -> None:
+    """Whether or not there are folders of splits."""
+    for folder in ("", "train/"):
+        names = [f"{folder}{number}.png" for number in range(4)]
+        more = ["val/9.png"] if folder else []
+        layout = laid_out([*names, *more], held_out_images=0 if folder else 1)
+        assert layout.classes == ()
+        assert len(layout.splits["train"].names) == (4 if folder else 3)
+
+
 def test_an_image_outside_of_all_classes_is_named() -> None:
     with pytest.raises(DataError, match=r"a\.png is in no class") as refused:
         laid_out([*DOGS, "a.png"])
