@@ -3,6 +3,7 @@
 import datetime as dt
 import fcntl
 import json
+import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -73,6 +74,12 @@ class RunFolder:
     def foreign(self) -> bool:
         """Whether it is not the user's, as of a run from the Hub: nothing is written there."""
         return not self.drawn.is_relative_to(self.path)
+
+    @property
+    def worth_keeping(self) -> tuple[Path, ...]:
+        """What a run that has come to something has made."""
+        saved = self.checkpoints.glob("step-*")
+        return (*saved, self.best, self.samples, self.scores, self.report, self.drawn)
 
     def refuse_removed(self) -> None:
         """Refuse to go on in a folder that was removed or moved away: a stump would be left.
@@ -170,7 +177,8 @@ table `[learning_rate]`."""
 def prepare_folder(recipe: Recipe, path: Path) -> RunFolder:
     """The run folder `path` for `recipe`: a new one, or the one that this recipe began.
 
-    What may change on the way is noted in `run.json`, with the step after which it did.
+    What may change on the way is noted in `run.json`, with the step after which it did.  A run that
+    ended before its first checkpoint, perhaps because of its recipe, makes room for any other.
 
     Raises:
         RecipeError: if the folder's run was trained by another recipe, with the difference, or has
@@ -186,7 +194,12 @@ def prepare_folder(recipe: Recipe, path: Path) -> RunFolder:
         )
     changes: list[str] = []
     if folder.recipe.exists():
-        changes = _allowed_changes(recipe, folder)
+        try:
+            changes = _allowed_changes(recipe, folder)
+        except RecipeError:
+            if any(path.exists() for path in folder.worth_keeping):
+                raise
+            _clear(folder)
     elif path.exists() and any(path.iterdir()):
         left = {each.name for each in path.iterdir()} <= {".lock", *_names(folder)}
         raise UsageError(
@@ -213,6 +226,17 @@ def prepare_folder(recipe: Recipe, path: Path) -> RunFolder:
         facts["changed"] = [*about.get("changed", ()), entry]
     folder.note_about(**facts)
     return folder
+
+
+def _clear(folder: RunFolder) -> None:
+    """Remove what a run left that came to nothing, but for what the system writes meanwhile."""
+    with locked(folder.path):  # another process may be running it
+        for name in _names(folder) - {folder.output.name}:
+            path = folder.path / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _names(folder: RunFolder) -> set[str]:

@@ -139,6 +139,22 @@ def test_a_run_folder_of_a_recipe_that_trained_nothing(copy: Path) -> None:
     assert (copy / "runs/tiny/recipe.toml").exists()
 
 
+def test_a_first_try_that_came_to_nothing(tmp_path: Path) -> None:
+    """It failed before its first checkpoint: its folder serves the recipe put right."""
+    write_tiny(tmp_path)
+    often = ("--set", "train.checkpoint_every_epochs=1", "--set", "train.epochs=1")
+    failed = call("run", "tiny.toml", *often, "--set", "learning_rate.rate=1e30", cwd=tmp_path)
+    assert failed.returncode != 0
+    folder = tmp_path / "runs/tiny"
+    assert not list(folder.glob("checkpoints/step-*"))
+    (folder / "memory").mkdir(exist_ok=True)
+    (folder / "memory/of-the-first").touch()
+    done = call("run", "tiny.toml", *often, "--set", "train.batch_images=125", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "memory/of-the-first").exists()
+    assert "batch_images = 125" in (folder / "recipe.toml").read_text()
+
+
 def test_a_folder_that_is_not_a_run(tmp_path: Path) -> None:
     """Nothing is written among somebody else's files."""
     write_tiny(tmp_path)
