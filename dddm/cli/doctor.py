@@ -13,7 +13,9 @@ import click
 from packaging.requirements import Requirement
 
 from dddm.cli.options import catalogue_of, json_option, show_json
+from dddm.errors import EnvironmentProblem
 from dddm.registry.catalogue import Catalogue
+from dddm.support.cache import cache_folder
 
 _VARIABLES: Final = (
     "DDDM_", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_", "NVIDIA_", "PYTORCH_", "TORCH", "NCCL_",
@@ -64,6 +66,7 @@ def _installation(catalogue: Catalogue, *, folder: Path) -> dict[str, Any]:
         "torch": _torch(),
         "memory": _memory(),
         "disk": _disk(folder),
+        "cache": _cache(),
         "environment": {
             name: value for name, value in sorted(os.environ.items()) if name.startswith(_VARIABLES)
         },
@@ -154,6 +157,15 @@ def _pages(name: str) -> str:
         return f"{os.sysconf(name) * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f} GiB"
     except (AttributeError, ValueError, OSError):
         return "unknown"
+
+
+def _cache() -> dict[str, str]:
+    """Where packed images, weights and what was learned are kept."""
+    try:
+        folder = cache_folder()
+    except EnvironmentProblem as error:
+        return {"none": error.what}
+    return {"cache": str(folder), **_disk(folder)}
 
 
 def _disk(folder: Path) -> dict[str, str]:

@@ -20,6 +20,7 @@ from dddm.interfaces.info import Detail, Measure
 from dddm.support.quantities import evaluations_note
 
 _NONE: Final = "–"
+_LONG: Final = 1e7
 _Row = dict[str, ScoreRecord]  # scores of one set of samples, by the name of the measure
 _Column = tuple[str, Callable[[ScoreRecord], str]]  # heading, and the text of a cell
 
@@ -284,5 +285,7 @@ def _scaled(value: float, measure: Measure) -> str:
 
 def _number(value: float) -> str:
     """About three digits; rounding errors become 0."""
+    if abs(value) >= _LONG:
+        return f"{value:.3g}"
     decimals = sum(abs(value) < limit for limit in (100, 10, 1))
     return f"{round(value, decimals) or 0.0:,.{decimals}f}"

@@ -153,6 +153,14 @@ def _protocol(reader: Reader, table: Mapping[str, Any]) -> Protocol | None:
     found: Protocol | None = reader.options(
         Protocol, protocol, path=path, title="[evaluate.protocol]"
     )
+    for index, required in enumerate(() if found is None else found.data_options or ()):
+        if "=" not in required:
+            reader.add_problem(
+                f"data_options: {required!r} does not say which value the option must have",
+                path=(*path, "data_options", index),
+                remedy='write its name, = and the value, such as "resize=adm"',
+                at_value=True,
+            )
     return found
 
 

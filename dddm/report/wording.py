@@ -5,6 +5,7 @@ from typing import Final
 
 from dddm.support import quantities
 
+_LONG: Final = 1e7
 _SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -15,7 +16,7 @@ def number(value: float) -> str:
     """
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else f"{'−' if value < 0 else ''}∞"
-    if 1e-9 < abs(value) < 0.1:  # noqa: PLR2004 - rounding of float64 sums
+    if 1e-9 < abs(value) < 0.1 or abs(value) >= _LONG:  # noqa: PLR2004 - rounding of float64 sums
         return power(f"{value:.3g}")
     decimals = sum(abs(value) < limit for limit in (100, 10, 1))
     return f"{round(value, decimals) or 0.0:,.{decimals}f}"

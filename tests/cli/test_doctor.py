@@ -37,6 +37,20 @@ def test_everything_a_bug_report_needs_is_there() -> None:
         assert words in shown
 
 
+def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And whether it can be written; also where it does not exist yet, or there is no home."""
+    monkeypatch.setenv("DDDM_CACHE", str(tmp_path / "cache"))
+    shown = CliRunner().invoke(doctor, [], obj={"catalogue": CATALOGUE}).stdout
+    assert f"cache:\n  cache: {tmp_path / 'cache'}\n  folder: {tmp_path}\n  free: " in shown
+    monkeypatch.setattr("os.access", lambda *_: False)
+    shown = CliRunner().invoke(doctor, [], obj={"catalogue": CATALOGUE}).stdout
+    assert shown.partition("\ncache:")[2].count("writable: no") == 1
+    monkeypatch.delenv("DDDM_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "~nobody-of-this-name/cache")
+    shown = CliRunner().invoke(doctor, [], obj={"catalogue": CATALOGUE}).stdout
+    assert "none: there is no home folder" in shown
+
+
 def test_what_a_gpu_runs_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Driver, libraries, capability, and what launchers and NCCL were told."""
     driver = tmp_path / "version"

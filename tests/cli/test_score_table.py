@@ -113,6 +113,11 @@ def test_numbers_stay_short() -> None:
     assert list(shown.values()) == ["0.000", "0.031", "1.000", "9.99", "44.1", "196", "12,346"]
 
 
+def test_the_largest_numbers_stay_short() -> None:
+    """Of samples that are no images any more."""
+    assert any(" 1e+308 " in line for line in lines(frechet(1, 1e308)))
+
+
 def test_a_mean_over_seeds_has_its_deviation() -> None:
     """Beside FD, and in a line of its own below the other scores, within 80 columns."""
     details = {"deviation_over_seeds": 0.0123}

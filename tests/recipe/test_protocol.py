@@ -1,12 +1,16 @@
 """A score has its published name exactly where it was taken on what the protocol says."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import evolve
 from measures import measure_of
 
+from dddm.errors import RecipeError
 from dddm.recipe.protocol import Protocol, score_name
+from dddm.recipe.read import read_recipe
+from dddm.registry.loader import load_catalogue
 
 PAPER = Protocol(
     name="paper",
@@ -72,6 +76,17 @@ def test_where_it_is_not(change: dict[str, Any], deviation: str) -> None:
     warning = PAPER.warning([deviation])
     assert "the protocol paper" in warning
     assert warning.endswith(deviation)
+
+
+def test_an_option_without_a_value_is_refused(tmp_path: Path) -> None:
+    """At the line of the recipe."""
+    path = tmp_path / "mine.toml"
+    protocol = '[evaluate.protocol]\nname = "p"\nfeatures = ["dddm:pixels"]\nimages = 5\n'
+    options = 'data_options = ["size=64", "resize"]\n'
+    head = 'format = 2\n[data]\nuse = "digits"\n[evaluate]\nfeatures = "pixels"\n'
+    path.write_text(head + protocol + options, encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"mine\.toml:10:\d+: data_options: 'resize' does not"):
+        read_recipe(path, catalogue=load_catalogue())
 
 
 def test_without_a_number_all_training_images_are_required() -> None:
