@@ -108,6 +108,7 @@ def init(  # noqa: PLR0917 - click passes them by name
     )
     for remark in images.remarks:
         click.echo(printable(remark), err=True)
-    click.echo(f"{budget.steps:,} steps, about {budget.in_words} on this machine", err=True)
+    for sentence in budget.in_sentences():
+        click.echo(sentence, err=True)
     click.echo(printable(f"next: dddm run {path}"), err=True)
     click.echo(printable(str(path)))

@@ -20,13 +20,17 @@ FEWEST_OF_CLASS: Final = 20
 _MOST_CLASSES: Final = 1000
 _LARGE: Final = 32
 _MEDIUM: Final = 16
+_SMALLEST_MAP: Final = 4
 _SETS_OF_IMAGES: Final = 128
 _MOST_REAL: Final = 128
 MOST_BATCH: Final = 64
-_LEARNED_IMAGES: Final = 250_000
+_LEARNED_IMAGES: Final = 100_000
 """Images that features are learned on, in all passes together."""
-_SMALLEST_LEARNED: Final = 8
 _STEPS: Final = 2000
+_PICTURES: Final = 10
+_NARROWEST: Final = 8
+"""Channels of any stage."""
+_WIDEST: Final = 256
 
 
 @final
@@ -62,8 +66,12 @@ def usable_classes(counts: Sequence[int]) -> bool:
     return 1 < len(counts) <= _MOST_CLASSES and min(counts) >= FEWEST_OF_CLASS
 
 
-def drifting(images: Images) -> dict[str, Any]:
-    """Sets as large as the smallest class allows; kernels by the size of images."""
+def drifting(images: Images, *, passes: int | None = None) -> dict[str, Any]:
+    """Sets as large as the smallest class allows; kernels by the size of images.
+
+    Args:
+        passes: over the images by which features are learned; None for as many as are of use.
+    """
     rows = 1 << (
         max(2, min(64 if not images.uses_classes else 32, images.fewest // 4)).bit_length() - 1
     )
@@ -71,7 +79,7 @@ def drifting(images: Images) -> dict[str, Any]:
     sets = {"use": "drifting", "rows": rows, "real": real}
     if images.side < _MEDIUM:
         return sets
-    learned = {"features": learned_features(images)}
+    learned = {"features": {"use": "learned", "epochs": passes or learning_passes(images)}}
     if images.info.shape.channels == 1:
         kernels = {"pixels": 0.2, "pixel_windows": [2], "patches": 0.1, "patch_sizes": [5],
                    "random": 0.0, "statistics": 0.2, "features_weight": 0.5}  # fmt: skip
@@ -82,32 +90,34 @@ def drifting(images: Images) -> dict[str, Any]:
     return {**sets, **kernels, **learned}
 
 
-def backbone(images: Images, *, needs: ObjectiveInfo) -> dict[str, Any]:
-    """A U-Net whose lowest maps are a few pixels wide.
+def backbone(images: Images, *, needs: ObjectiveInfo, wider: float = 1.0) -> dict[str, Any]:
+    """A U-Net whose lowest maps are a few pixels wide; for noise alone, only its second half.
+
+    Args:
+        wider: by how much than for one core of a CPU.
 
     Raises:
         DataError: if the images cannot be halved as often as it takes.
     """
     shape = images.info.shape
     halvings = min((n & -n).bit_length() - 1 for n in (shape.height, shape.width))
+    classes = {"classes": True} if images.uses_classes else {}
+    if _from_noise_alone(images, needs):
+        most = images.side.bit_length() - _SMALLEST_MAP.bit_length()
+        stages = _halved(images, min(halvings, most)) + 1
+        widths = [_width(16 << stage, wider) for stage in reversed(range(stages))]
+        return {"use": "decoder", "widths": widths, **classes}
     if images.side >= _LARGE:
         channels, multipliers = 32, [1, 2, 2, 2]
     elif images.side >= _MEDIUM:
         channels, multipliers = (16 if shape.channels == 1 else 32), [1, 2, 4]
     else:
         channels, multipliers = 32, [1, 2]
-    multipliers = multipliers[: halvings + 1]
+    multipliers = multipliers[: _halved(images, min(halvings, len(multipliers) - 1)) + 1]
     heights = [shape.height >> stage for stage in range(len(multipliers))]
-    if images.side >= _MEDIUM and heights[-1] > _MEDIUM:
-        raise DataError(
-            f"images of {shape.height}×{shape.width} pixels cannot be halved often enough",
-            where="the size of the images",
-            remedy="crop and resize them, for example to 32 pixels (--size 32 of `dddm init`, "
-            "data.size in a recipe), or write [backbone]",
-        )
     table: dict[str, Any] = {
         "use": "adm",
-        "channels": channels,
+        "channels": _width(channels, wider),
         "multipliers": multipliers,
         "blocks": 1,
         "attention": [height for height in heights[1:] if height <= _MEDIUM][-2:] or heights[-1:],
@@ -116,7 +126,33 @@ def backbone(images: Images, *, needs: ObjectiveInfo) -> dict[str, Any]:
         table["estimate"] = "none" if needs.estimate == "none" else "concatenation"
     if needs.second_time:
         table["second_time"] = True
-    return table | ({"classes": True} if images.uses_classes else {})
+    return table | classes
+
+
+def _from_noise_alone(images: Images, needs: ObjectiveInfo) -> bool:
+    """Whether a network that looks at no image is enough."""
+    return images.side >= _MEDIUM and needs.times == "last" and needs.estimate == "none"
+
+
+def _width(channels: int, wider: float) -> int:
+    return max(_NARROWEST, min(_WIDEST, round(channels * wider)))
+
+
+def _halved(images: Images, halvings: int) -> int:
+    """So many halvings, unless they leave maps that are too large.
+
+    Raises:
+        DataError: then.
+    """
+    shape = images.info.shape
+    if images.side >= _MEDIUM and shape.height >> halvings > _MEDIUM:
+        raise DataError(
+            f"images of {shape.height}×{shape.width} pixels cannot be halved often enough",
+            where="the size of the images",
+            remedy="crop and resize them, for example to 32 pixels (--size 32 of `dddm init`, "
+            "data.size in a recipe), or write [backbone]",
+        )
+    return halvings
 
 
 def batch_images(images: Images, *, needs: ObjectiveInfo) -> int:
@@ -134,23 +170,26 @@ def pseudo_huber(images: Images) -> dict[str, Any]:
     return {"use": "pseudo-huber", "c": c}
 
 
-def learning_rate(images: Images) -> dict[str, Any]:
+def learning_rate(images: Images, *, needs: ObjectiveInfo) -> dict[str, Any]:
     """Falls to a quarter near the end."""
-    rate = 1e-3 if images.side >= _LARGE else 2e-3
+    rate = 1e-3 if images.side >= _LARGE and not _from_noise_alone(images, needs) else 2e-3
     return {"use": "steps", "rate": rate, "drops": [0.7], "factor": 0.25}
 
 
-def train(images: Images, *, needs: ObjectiveInfo, steps: int = _STEPS) -> dict[str, Any]:
-    """A first impression by default; ten checkpoints, each with a grid."""
+def train(
+    images: Images, *, needs: ObjectiveInfo, steps: int = _STEPS, pictures: int = _PICTURES
+) -> dict[str, Any]:
+    """A first impression by default; ten checkpoints, and as many grids or more."""
     batch = batch_images(images, needs=needs)
-    every = max(1, round(steps * batch / max(images.info.train_images, 1) / 10))
+    epochs = steps * batch / max(images.info.train_images, 1)
+    every = max(1, round(epochs / _PICTURES))
     return {
         "steps": steps,
         "batch_images": batch,
         "gradient_clip": 5.0,
         "ema_warmup": True,
         "checkpoint_every_epochs": every,
-        "sample_every_epochs": every,
+        "sample_every_epochs": max(1, int(epochs / pictures)),
         "diagnose_every_epochs": every,
     }
 
@@ -162,18 +201,16 @@ def sampler(needs: ObjectiveInfo) -> dict[str, Any]:
     return {**table, "images": 500}
 
 
-def features(images: Images, *, data: Mapping[str, Any]) -> Any:
-    """What scores compare in: what is learned on the images themselves, as far as it can be.
+def features(*, data: Mapping[str, Any]) -> str:
+    """What scores compare in: what no objective was trained in, and needs no file of weights.
 
     Args:
         data: the table `[data]`.
     """
-    if str(data.get("use")).removeprefix("dddm:") == "digits":
-        return "digits-classifier"
-    return "pixels" if images.side < _SMALLEST_LEARNED else learned_features(images)
+    digits = str(data.get("use")).removeprefix("dddm:") == "digits"
+    return "digits-classifier" if digits else "random-convolutions"
 
 
-def learned_features(images: Images) -> dict[str, Any]:
-    """Features that are learned on these images; fewer images are seen more often."""
-    passes = max(5, min(30, _LEARNED_IMAGES // max(images.info.train_images, 1)))
-    return {"use": "learned", "epochs": passes}
+def learning_passes(images: Images) -> int:
+    """Over the images by which features are learned; fewer images are seen more often."""
+    return max(5, min(200, _LEARNED_IMAGES // max(images.info.train_images, 1)))

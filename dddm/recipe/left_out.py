@@ -107,8 +107,9 @@ class LeftOut:
         if self._whole and "evaluate" not in self._reader.tables:
             self._lay_under("evaluate", {}, for_images)
         if self._lacks_features():
-            features = choices.features(images, data=self._table("data"))
-            self._lay_under("evaluate", {"features": features}, for_images)
+            features = choices.features(data=self._table("data"))
+            reason = "default: no loss is computed in them; they see shapes and not what they show"
+            self._lay_under("evaluate", {"features": features}, reason)
 
     def _fill_method(
         self, images: Images, needs: ObjectiveInfo, for_images: str, goes_with: str
@@ -119,7 +120,7 @@ class LeftOut:
         self._lay_under("schedule", usual.get("schedule", path), goes_with)
         if "parametrization" in usual and "parametrization" not in tables:
             self._lay_under("parametrization", usual["parametrization"], goes_with)
-        self._lay_under("learning_rate", choices.learning_rate(images), for_images)
+        self._lay_under("learning_rate", choices.learning_rate(images, needs=needs), for_images)
         if "sample" not in tables:
             sample = usual.get("sample") or [choices.sampler(needs)]
             self._lay_under("sample", sample, goes_with)

@@ -1,13 +1,18 @@
 """A recipe as text again."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import tomli_w
 
 from dddm.recipe.locate import locate
 from dddm.recipe.model import Recipe
 from dddm.recipe.sweep import Entry
+
+_COLUMNS: Final = 100
+_ARRAY: Final = re.compile(r"^(\S+ = )\[\n((?: {4}[^\s\[{].*,\n)+)\]$", re.MULTILINE)
+"""As tomli_w writes it: an item a line, none of them an array or a table."""
 
 
 def to_toml(
@@ -20,13 +25,21 @@ def to_toml(
         training_seeds: of its sweep.
     """
     sweep = [{"name": entry.name, **entry.changes} for entry in entries]
-    return tomli_w.dumps(
+    text = tomli_w.dumps(
         {
             **recipe.tables,
             **({"training_seeds": list(training_seeds)} if training_seeds else {}),
             **({"sweep": sweep} if sweep else {}),
         }
     )
+    return _ARRAY.sub(_on_one_line, text)
+
+
+def _on_one_line(array: re.Match[str]) -> str:
+    """An array of numbers or words, if it fits."""
+    items = ", ".join(line.strip().removesuffix(",") for line in array[2].splitlines())
+    line = f"{array[1]}[{items}]"
+    return line if len(line) <= _COLUMNS else array[0]
 
 
 def with_reasons(text: str, recipe: Recipe) -> str:

@@ -7,6 +7,7 @@ true.
 import difflib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Final, final
 
 import torch
@@ -38,6 +39,8 @@ _FORMATS: Final = {
     ".parquet": "parquet",
     ".arrow": "parquet",
 }
+_FOLDERS_OF: Final = {"webdataset", "parquet"}
+"""What reads a folder of such files."""
 
 ShowProgress = Callable[[], AbstractContextManager[ProgressCallback]]
 """Shows progress within its block, and nothing while the user is asked."""
@@ -92,14 +95,24 @@ def look_at(
         UsageError: if there is no such thing.
         DataError: if it has no images to learn from.
     """
-    path = user_path(source)
-    use = (
-        "folder" if path.is_dir() else _FORMATS.get(path.suffix.lower()) if path.exists() else None
-    )
+    use = _format_of(user_path(source))
     if use is None:
         return _installed(source, catalogue=catalogue, progress=progress)
     looker = _Looker(use=use, path=source, catalogue=catalogue, progress=progress)
     return looker.look(size=size, largest=largest, ask_alpha=ask_alpha)
+
+
+def _format_of(path: Path) -> str | None:
+    """The data set that reads it; None where there is no such file.
+
+    A folder whose largest file is an archive or a table holds images in such files.
+    """
+    if not path.is_dir():
+        return _FORMATS.get(path.suffix.lower()) if path.exists() else None
+    files = (file for file in path.rglob("[!.]*") if file.is_file())
+    largest = max(files, key=lambda file: file.stat().st_size, default=path)
+    use = _FORMATS.get(largest.suffix.lower())
+    return use if use in _FOLDERS_OF else "folder"
 
 
 def _installed(source: str, *, catalogue: Catalogue, progress: ShowProgress) -> OwnImages:

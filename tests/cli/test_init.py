@@ -1,6 +1,7 @@
 """`dddm init` writes recipes that run as they stand, for whatever images there are."""
 
 import importlib
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -20,10 +21,12 @@ from dddm.interfaces.info import DatasetInfo, ImageShape
 from dddm.recipe.choices import usable_classes
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
+from dddm.scaffold import new_recipe
 from dddm.scaffold.new_recipe import Budget, Goal, recipe_lines
 from dddm.scaffold.own_images import OwnImages
 from dddm.training.build import build_backbone, build_split, plan_batches
 from dddm.training.class_sets import SetPlan
+from dddm.training.training_cost import preparation_flops, training_cost
 
 
 @pytest.fixture(autouse=True)
@@ -63,14 +66,13 @@ def test_a_folder_of_images_is_learned_from(tmp_path: Path) -> None:
     save(tmp_path / "spots", spots(40))
     tables = written("spots", cwd=tmp_path)
     assert tables["data"] == {
-        "use": "folder", "path": "spots", "classes": "none", "channels": "grey",
-        "held_out_images": 4,
+        "use": "folder", "path": "spots", "channels": "grey", "held_out_images": 4,
     }  # fmt: skip
     assert tables["objective"]["use"] == "drifting"
     assert tables["objective"]["features"]["use"] == "learned"
+    assert tables["evaluate"]["features"] == "random-convolutions"
     assert tables["objective"]["rows"] + tables["objective"]["real"] <= 36
-    short = ["train.steps=2", "sample.0.images=20", "evaluate.features.epochs=1"]
-    short += ["objective.features.epochs=1", "backbone.channels=8"]
+    short = ["train.steps=2", "sample.0.images=20", "objective.features.epochs=1"]
     report = invoke(
         "run", "spots.toml", *(w for s in short for w in ("--set", s)), cwd=tmp_path
     ).strip()
@@ -145,6 +147,44 @@ def test_archives_arrays_and_data_sets(tmp_path: Path) -> None:
     assert tables["learning_rate"].keys() == {"rate"}
 
 
+def test_a_folder_of_shards(tmp_path: Path) -> None:
+    """Its archives are read, not taken for a folder of images that holds none."""
+    images = save(tmp_path / "images", spots(24))
+    (tmp_path / "shards").mkdir()
+    for number in range(2):
+        with tarfile.open(tmp_path / f"shards/{number}.tar", "w") as archive:
+            for file in sorted(images.iterdir())[number::2]:
+                archive.add(file, file.name)
+    (tmp_path / "shards/about.json").write_text("{}")
+    data = written("shards", cwd=tmp_path)["data"]
+    assert (data["use"], data["path"]) == ("webdataset", "shards")
+    assert data["held_out_images"] == 2
+
+
+def test_learning_is_part_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fifth of it at most, by fewer passes; what is left is for the steps; all is announced."""
+    save(tmp_path / "spots", spots(40))
+    monkeypatch.setattr(new_recipe, "network_speed", lambda *_, **__: 1e9)
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    for minutes in (5, 200):
+        done = CliRunner().invoke(
+            init, ["spots", "--minutes", str(minutes), "-o", f"{minutes}.toml"]
+        )
+        assert done.exit_code == 0, done.output
+        recipe = read_recipe(tmp_path / f"{minutes}.toml", catalogue=load_catalogue())
+        facts = DatasetInfo(shape=ImageShape(channels=1, height=16, width=16), train_images=36)
+        learning = 1.2 * preparation_flops(recipe, facts=facts) / 2.5e9
+        each = 1.2 * training_cost(recipe, facts=facts).flops * recipe.train.batch_images / 1e9
+        assert recipe.train.steps is not None
+        found[minutes] = recipe.tables["objective"]["features"]["epochs"]
+        assert learning <= 0.2 * 60 * minutes, found
+        assert learning + recipe.train.steps * each == pytest.approx(60 * minutes, rel=0.1)
+        assert "features are learned first, about " in done.output
+        assert "minutes on this machine, the first picture after about" in done.output
+    assert found[5] < found[200] == 200
+
+
 @pytest.mark.parametrize(
     ("source", "says", "code"),
     [
@@ -201,7 +241,7 @@ def test_every_choice_fits_the_images(
     lines = recipe_lines(
         images,
         goal=goal,
-        budget=Budget(steps=20, every_epochs=1, seconds=60.0),
+        budget=Budget(steps=20, seconds=60.0),
         catalogue=catalogue,
         device=torch.device("cpu"),
     )

@@ -98,13 +98,26 @@ def test_single_keys_may_be_changed(
 
 
 def test_options_of_features_alone(tmp_path: Path) -> None:
-    """The features that are chosen, with that option."""
-    folder = images(tmp_path / "faces", 40, height=16, width=16)
-    text = FOLDER.format(folder) + 'classes = "none"\n'
-    recipe = read(tmp_path, text, "evaluate.features.epochs=1", "objective.features.epochs=2")
-    assert recipe.tables["evaluate"]["features"]["use"] == "dddm:learned"
-    assert recipe.tables["evaluate"]["features"]["epochs"] == 1
+    """The features that are chosen, with that option; a folder without folders has no classes."""
+    text = FOLDER.format(images(tmp_path / "faces", 40, height=16, width=16))
+    recipe = read(tmp_path, text, "objective.features.epochs=2")
+    assert recipe.tables["objective"]["features"]["use"] == "dddm:learned"
     assert recipe.tables["objective"]["features"]["epochs"] == 2
+    assert "classes" not in recipe.tables["backbone"] or not recipe.tables["backbone"]["classes"]
+
+
+@pytest.mark.parametrize("side", [8, 16])
+@pytest.mark.parametrize("objective", ["", "[objective]\nuse = 'flow-matching'\n"])
+def test_scores_are_not_in_what_trained(tmp_path: Path, side: int, objective: str) -> None:
+    """Whatever the objective learns: the features of scores are fixed, and never its own."""
+    text = FOLDER.format(images(tmp_path / "faces", 40, height=side, width=side))
+    recipe = read(tmp_path, text + objective)
+    assert recipe.evaluate is not None
+    (scored,) = recipe.evaluate.features
+    assert scored.component.id == "dddm:random-convolutions"
+    assert scored.instantiate().trained_on is None
+    assert all(one.component != scored.component for one in recipe.objective.nested)
+    assert "no loss is computed in them" in chosen(recipe)["evaluate.features.use"]
 
 
 def test_another_component_has_its_own_defaults(tmp_path: Path) -> None:
@@ -149,10 +162,10 @@ def test_a_folder_is_looked_at_where_it_must_be(tmp_path: Path) -> None:
     images(tmp_path / "faces/b", 25, height=32, width=32)
     text = FOLDER.format(tmp_path / "faces")
     recipe = read(tmp_path, text)
-    assert recipe.tables["backbone"]["multipliers"] == [1, 2, 2, 2]
+    assert recipe.tables["backbone"]["widths"] == [128, 64, 32, 16]
     assert recipe.tables["objective"]["rows"] + recipe.tables["objective"]["real"] == 25
     assert recipe.evaluate is not None
-    assert recipe.evaluate.features[0].component.name == "learned"
+    assert recipe.evaluate.features[0].component.name == "random-convolutions"
     assert chosen(recipe)["train.batch_images"].endswith("55 images of 3×32×32 in 2 classes")
     whole = to_toml(recipe)
     (tmp_path / "faces").rename(tmp_path / "gone")
@@ -188,7 +201,7 @@ def test_images_that_cannot_be_halved(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be halved often enough") as caught:
         read(tmp_path, text)
     assert "data.size" in str(caught.value)
-    assert read(tmp_path, text, "data.size=32").tables["backbone"]["channels"] == 32
+    assert read(tmp_path, text, "data.size=32").tables["backbone"]["use"] == "dddm:decoder"
     assert read(tmp_path, text, "backbone={use='decoder',widths=[8]}").sample
 
 
@@ -247,7 +260,7 @@ def test_reasons_are_comments(tmp_path: Path) -> None:
     text = with_reasons(to_toml(recipe), recipe)
     lines = {line.partition("  # ")[0]: line.partition("  # ")[2] for line in text.splitlines()}
     assert lines["blocks = 1"].startswith("default for 1,500 images")
-    assert lines["multipliers = ["].startswith("default for 1,500 images")
+    assert lines["multipliers = [1, 2]"].startswith("default for 1,500 images")
     assert lines["steps = 2000"].startswith("default: a first impression")
     assert lines["channels = 16"] == lines["dropout = 0.0"] == ""
     assert read(tmp_path, text) == read(tmp_path, to_toml(recipe))
