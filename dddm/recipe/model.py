@@ -175,6 +175,11 @@ class TrainSettings:
         help="Precision of the network during training; weights, estimates, loss and samples are "
         "float32.  With float16 the loss is scaled.",
     )
+    gradient_precision: Literal["float32", "bfloat16"] = option(
+        "float32",
+        help="Precision in which several processes send each other their gradients; bfloat16 "
+        "halves what they send and rounds it to 8 bits.  One process sends nothing.",
+    )
     tf32: bool = option(
         default=False,
         help="On a GPU, float32 products and convolutions of training may round inputs to 10 bits "

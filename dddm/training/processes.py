@@ -24,6 +24,7 @@ import torch
 import torch.distributed as dist
 from attrs import evolve, frozen
 from torch import Tensor, nn
+from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.nn.parallel import DistributedDataParallel
 
 from dddm.errors import EnvironmentProblem, StoppedEarly, UsageError
@@ -320,11 +321,25 @@ class _Step(nn.Module):
         return outcome.loss, outcome
 
 
+def _in_bfloat16(
+    group: dist.ProcessGroup | None, bucket: dist.GradBucket
+) -> torch.futures.Future[Tensor]:
+    # torch's own hook goes by a name that DistributedDataParallel takes with NCCL alone.
+    return default_hooks.bf16_compress_hook(group, bucket)  # type: ignore[arg-type]  # may be None
+
+
 @final
 class ParallelStep:
     """Makes steps whose backward passes average gradients over the processes."""
 
-    def __init__(self, backbone: Backbone, *, device: torch.device, processes: Processes) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        device: torch.device,
+        processes: Processes,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
         processes.barrier()  # one may have read its data for long
         self._parallel = DistributedDataParallel(
             _Step(backbone),
@@ -334,6 +349,8 @@ class ParallelStep:
             find_unused_parameters=device.type == "cpu" and processes.count > 2,  # noqa: PLR2004
             gradient_as_bucket_view=True,  # no second copy of the gradients
         )
+        if precision == torch.bfloat16:
+            self._parallel.register_comm_hook(None, _in_bfloat16)
 
     def __call__(self, make: MakeStep) -> Outcome:
         """What `make` gives."""

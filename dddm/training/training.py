@@ -114,7 +114,10 @@ class Training:
         )
         if context.processes.joined:
             self.parallel = ParallelStep(
-                backbone, device=context.device, processes=context.processes
+                backbone,
+                device=context.device,
+                processes=context.processes,
+                precision=PRECISIONS[train.gradient_precision],
             )
         self.saver = Saver(context.processes)
         self.reader = Reader(parts.split, device=context.device, labels=backbone.uses_labels)

@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from command_line import dddm, environment, succeeded
 from safetensors.torch import load_file
 from several import (
@@ -22,6 +24,9 @@ from several import (
     write_shared,
 )
 from stored import stored_rows
+
+from dddm.interfaces.objective import Outcome
+from dddm.training.processes import ALONE, ParallelStep
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/task").exists(), reason="looks at processes through /proc"
@@ -85,6 +90,41 @@ def test_four_processes_with_accumulation_and_a_store_on_the_disk_are_one(
     succeeded(dddm("run", "tiny.toml", "--folder", "run", "--nproc", "4", *more, cwd=tmp_path))
     assert_equal_to_rounding(alone, tmp_path / "run")
     assert len(list((tmp_path / "run" / "memory" / "estimate").glob("*.rows"))) == 64
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_gradients_are_rounded_as_asked(tmp_path: Path, precision: torch.dtype) -> None:
+    """Before they are sent, and not otherwise."""
+    store = dist.FileStore(str(tmp_path / "store"), 1)
+    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        network: Any = torch.nn.Linear(50, 3)
+        step = ParallelStep(
+            network, device=torch.device("cpu"), processes=ALONE, precision=precision
+        )
+        x = torch.randn(7, 50)
+        step(lambda: Outcome(loss=network(x).square().sum())).loss.backward()
+        (own,) = torch.autograd.grad(network(x).square().sum(), network.weight)
+    finally:
+        dist.destroy_process_group()
+    assert torch.equal(network.weight.grad, own.to(precision).float())
+    assert not torch.equal(own, own.bfloat16().float())
+
+
+def test_gradients_are_sent_in_bfloat16(tmp_path: Path) -> None:
+    """In a whole run: weights after a step are those of float32, but for rounding."""
+    write_shared(tmp_path)
+    steps = ("--set", "optimizer.use=sgd", "--set", "train.steps=1", *NO_SAMPLES)
+
+    def step(precision: str) -> dict[str, torch.Tensor]:
+        more = ("--set", f"train.gradient_precision={precision}", "--nproc", "2", *steps)
+        succeeded(dddm("run", "tiny.toml", "--folder", precision, *more, cwd=tmp_path))
+        return newest(tmp_path / precision)
+
+    full, half = step("float32"), step("bfloat16")
+    assert any(not torch.equal(half[name], tensor) for name, tensor in full.items())
+    for name, tensor in full.items():
+        torch.testing.assert_close(half[name], tensor, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("store", ["ram", "mmap"])
