@@ -57,7 +57,10 @@ def losses(folder: Path, name: str, *overrides: str) -> list[float]:
         ("digits_flow_matching", (), 1),
         # Evaluations with gradient and without; the distance.
         ("digits_consistency", (), 3),
+        ("digits_consistency_ratio", (), 3),
         ("digits_drifting", (), 1),
+        ("digits_energy_score", (), 1),
+        ("digits_directly_drifting", ("train.batch_images=480",), 1),
     ],
 )
 def test_no_graph_breaks_and_none_is_compiled_twice(
