@@ -322,10 +322,11 @@ class _Step(nn.Module):
 
 
 def _in_bfloat16(
-    group: dist.ProcessGroup | None, bucket: dist.GradBucket
+    group: Any,
+    bucket: dist.GradBucket,  # type: ignore[name-defined]  # torch does not export it for typing
 ) -> torch.futures.Future[Tensor]:
     # torch's own hook goes by a name that DistributedDataParallel takes with NCCL alone.
-    return default_hooks.bf16_compress_hook(group, bucket)  # type: ignore[arg-type]  # may be None
+    return default_hooks.bf16_compress_hook(group, bucket)
 
 
 @final

@@ -95,15 +95,16 @@ def test_four_processes_with_accumulation_and_a_store_on_the_disk_are_one(
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_gradients_are_rounded_as_asked(tmp_path: Path, precision: torch.dtype) -> None:
     """Before they are sent, and not otherwise."""
-    store = dist.FileStore(str(tmp_path / "store"), 1)
-    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+    place = (tmp_path / "store").as_uri()
+    dist.init_process_group("gloo", init_method=place, rank=0, world_size=1)
     try:
         network: Any = torch.nn.Linear(50, 3)
         step = ParallelStep(
             network, device=torch.device("cpu"), processes=ALONE, precision=precision
         )
         x = torch.randn(7, 50)
-        step(lambda: Outcome(loss=network(x).square().sum())).loss.backward()
+        loss: Any = step(lambda: Outcome(loss=network(x).square().sum())).loss
+        loss.backward()
         (own,) = torch.autograd.grad(network(x).square().sum(), network.weight)
     finally:
         dist.destroy_process_group()
