@@ -28,6 +28,8 @@ from dddm.data.packed_format import (
     PackedManifest,
     PackedSplitInfo,
     images_file,
+    images_files,
+    images_in_file,
     labels_file,
     read_manifest,
 )
@@ -100,7 +102,12 @@ def pack(
             classes=plan.classes,
             splits={
                 split: _checksum_split(
-                    part, split, (images, *plan.shape.as_tuple), plan.classes, counter=counter
+                    part,
+                    split,
+                    (images, *plan.shape.as_tuple),
+                    plan.classes,
+                    in_file=min(images_in_file(plan.shape), images),
+                    counter=counter,
                 )
                 for split, images in splits.items()
             },
@@ -113,7 +120,7 @@ def pack(
         with raise_on_disk_full(folder):
             (part / MANIFEST).write_text(manifest.to_text(), encoding="utf-8")
             sync_file(part / MANIFEST)
-            (part / _PROGRESS).unlink()
+            (part / _PROGRESS).unlink(missing_ok=True)
             sync_folder(part)
             part.rename(folder)
             sync_folder(folder.parent)
@@ -159,15 +166,16 @@ class _Written:
 def _without(left_out: Sequence[Sequence[Any]], *, part: Path, plan: PackPlan) -> Mapping[str, int]:
     """Remove the rows of images that were left out; returns the number of images of each split.
 
-    Each array is replaced by a shorter one.  An interruption in between is noticed by the shapes,
-    and everything is packed again.
+    All arrays are written anew, and then replaced: an interruption from there on is noticed by the
+    absence of the list of finished chunks, and everything is packed again.
 
     Raises:
         DataError: if no image of a split, or of a class, is left.
     """
     splits = dict(plan.splits)
     for split in dict.fromkeys(line[0] for line in left_out):
-        kept = np.delete(np.arange(splits[split]), [row for s, row, *_ in left_out if s == split])
+        images = splits[split]
+        kept = np.delete(np.arange(images), [row for s, row, *_ in left_out if s == split])
         splits[split] = len(kept)
         empty: list[str] = []
         if plan.classes:
@@ -177,17 +185,40 @@ def _without(left_out: Sequence[Sequence[Any]], *, part: Path, plan: PackPlan) -
         problem = emptied(split, images=len(kept), empty_classes=empty)
         if problem is not None:
             raise DataError(problem.what, where=str(part), remedy=problem.remedy)
-        for name in (images_file(split), *([labels_file(split)] if plan.classes else [])):
-            whole = np.load(part / name, mmap_mode="r", allow_pickle=False)
+        before, after = _files_of(split, images, plan), _files_of(split, len(kept), plan)
+        _keep(kept, part=part, before=before, after=after)
+        labels = {labels_file(split): images} if plan.classes else {}
+        if labels:
+            _keep(kept, part=part, before=labels, after=dict.fromkeys(labels, len(kept)))
+        (part / _PROGRESS).unlink(missing_ok=True)
+        for name in (*before, *labels):
             shorter = part / f"{name}.shorter"
-            array = _create(shorter, whole.dtype.str, (len(kept), *whole.shape[1:]))
-            for first in range(0, len(kept), _ROWS_AT_ONCE):
-                rows = slice(first, first + _ROWS_AT_ONCE)
-                array[rows] = whole[kept[rows]]
-            array.flush()
-            sync_file(shorter)
-            shorter.replace(part / name)
+            if shorter.exists():
+                shorter.replace(part / name)
+            else:
+                (part / name).unlink()
     return splits
+
+
+def _keep(
+    kept: npt.NDArray[np.int64], *, part: Path, before: Mapping[str, int], after: Mapping[str, int]
+) -> None:
+    """Write files `*.shorter` with the kept rows of files; both are given with their lengths."""
+    whole = [np.load(part / name, mmap_mode="r", allow_pickle=False) for name in before]
+    in_file = len(whole[0])
+    left = kept
+    for name, count in after.items():
+        shorter = part / f"{name}.shorter"
+        array = _create(shorter, whole[0].dtype.str, (count, *whole[0].shape[1:]))
+        for first in range(0, count, _ROWS_AT_ONCE):
+            rows = left[first : min(first + _ROWS_AT_ONCE, count)]
+            file = rows // in_file
+            array[first : first + len(rows)] = np.concatenate(
+                [whole[k][rows[file == k] % in_file] for k in np.unique(file)]
+            )
+        left = left[count:]
+        array.flush()
+        sync_file(shorter)
 
 
 def _create(path: Path, dtype: str, shape: tuple[int, ...]) -> "np.memmap[Any, Any]":
@@ -201,10 +232,15 @@ def _create(path: Path, dtype: str, shape: tuple[int, ...]) -> "np.memmap[Any, A
     return array
 
 
+def _files_of(split: str, images: int, plan: PackPlan) -> Mapping[str, int]:
+    return images_files(split, images=images, in_file=images_in_file(plan.shape))
+
+
 def _array_files(part: Path, plan: PackPlan) -> Iterator[tuple[Path, str, tuple[int, ...]]]:
     """Path, dtype and shape of each array of the folder."""
     for split, images in plan.splits.items():
-        yield part / images_file(split), "|u1", (images, *plan.shape.as_tuple)
+        for name, count in _files_of(split, images, plan).items():
+            yield part / name, "|u1", (count, *plan.shape.as_tuple)
         if plan.classes:
             yield part / labels_file(split), "<i8", (images,)
 
@@ -284,7 +320,7 @@ def _write_chunks(
     total = sum(plan.splits.values())
     counter = ImageCounter("packing", total, progress)
     counter.set(total - sum(chunk.images for chunk in left.values()))
-    work = _WriteChunk(source=source, folder=part)
+    work = _WriteChunk(source=source, folder=part, in_file=images_in_file(plan.shape))
     for number, result in map_chunks(work, left, workers=workers, counter=counter):
         if isinstance(result, Problem):
             raise source.packing_error(plan, result)
@@ -299,6 +335,7 @@ class _WriteChunk:
 
     source: PackSource
     folder: Path
+    in_file: int
 
     def __call__(self, chunk: Chunk, count: Count) -> _Written | Problem:
         notes: Counter[str] = Counter()
@@ -320,7 +357,11 @@ class _WriteChunk:
                 left_out.append((decoded.split, decoded.row, problem.where, problem.what))
                 count(1)
                 continue
-            write(images_file(decoded.split), decoded.rows, decoded.images)
+            number_n = decoded.rows // self.in_file
+            for number in np.unique(number_n).tolist():
+                here = number_n == number
+                name = images_file(decoded.split, number)
+                write(name, decoded.rows[here] % self.in_file, decoded.images[here])
             if decoded.labels is not None:
                 write(labels_file(decoded.split), decoded.rows, decoded.labels)
             images += len(decoded.rows)
@@ -344,6 +385,7 @@ def _checksum_split(
     shape: tuple[int, ...],
     classes: tuple[str, ...],
     *,
+    in_file: int,
     counter: ImageCounter,
 ) -> PackedSplitInfo:
     """Read a split's files once; compute their checksums and the split's manifest."""
@@ -354,23 +396,22 @@ def _checksum_split(
         data = path.read_bytes()
         labels = data[-8 * shape[0] :] if shape[0] else b""
         files[path.name] = PackedFile(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
-    path = folder / images_file(split)
-    size = path.stat().st_size
     image_bytes = int(np.prod(shape[1:]))
-    digest = hashlib.sha256()
-    done_before = counter.done
 
     def pieces() -> Iterator[bytes]:
-        with path.open("rb") as file:
-            digest.update(file.read(max(0, size - shape[0] * image_bytes)))
-            while piece := file.read(_PIECE_BYTES):
-                digest.update(piece)
-                counter.set(done_before + min(shape[0], file.tell() // image_bytes))
-                yield piece
+        for name, count in images_files(split, images=shape[0], in_file=in_file).items():
+            path, digest, done_before = folder / name, hashlib.sha256(), counter.done
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                digest.update(file.read(max(0, size - count * image_bytes)))
+                while piece := file.read(_PIECE_BYTES):
+                    digest.update(piece)
+                    counter.set(done_before + min(count, file.tell() // image_bytes))
+                    yield piece
+            files[name] = PackedFile(bytes=size, sha256=digest.hexdigest())
 
     manifest = manifest_of_bytes(shape=shape, images=pieces(), labels=labels)
-    files[path.name] = PackedFile(bytes=size, sha256=digest.hexdigest())
-    return PackedSplitInfo(images=shape[0], manifest=manifest, files=files)
+    return PackedSplitInfo(images=shape[0], images_in_file=in_file, manifest=manifest, files=files)
 
 
 def verify_packed(folder: Path, *, key: str | None, progress: ProgressCallback) -> list[Problem]:
@@ -401,7 +442,14 @@ def verify_packed(folder: Path, *, key: str | None, progress: ProgressCallback) 
             problems += [damaged(file, "cannot be read") for file in absent]
             continue
         try:
-            found = _checksum_split(folder, name, shape, packed.classes, counter=counter)
+            found = _checksum_split(
+                folder,
+                name,
+                shape,
+                packed.classes,
+                in_file=known.images_in_file,
+                counter=counter,
+            )
         except OSError as error:
             problems.append(damaged(Path(error.filename or name).name, "cannot be read"))
             continue

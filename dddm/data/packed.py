@@ -3,9 +3,11 @@
 Shapes: N images, B of them in a batch, R = C·H·W bytes in an image.
 """
 
+import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,7 @@ from dddm.data.examine import examine_source, examine_splits
 from dddm.data.pack import identity_key, pack, verify_packed
 from dddm.data.packed_format import (
     PackedManifest,
-    images_file,
+    images_files,
     labels_file,
     read_manifest,
     refuse_other_images,
@@ -30,6 +32,9 @@ from dddm.interfaces.dataset import Dataset, Split
 from dddm.interfaces.info import ImageShape
 from dddm.support.cache import cache_folder
 from dddm.support.files import path_exists, user_path
+
+_MEMORY_SHARE: Final = 0.5
+"""Of the machine's memory: a split that is larger may not stay in it from one epoch to the next."""
 
 
 @final
@@ -117,17 +122,22 @@ class PackedSplit(Split):
         self._shape = packed.shape
         self._classes = packed.classes
         self._manifest = info.manifest
-        shape = (info.images, *packed.shape.as_tuple)
-        images = _map(folder / images_file(name), dtype="|u1", shape=shape)
-        self._rows_NR = torch.from_numpy(images).view(info.images, packed.shape.values)
+        self._images = info.images
+        self._in_file = info.images_in_file
+        names = images_files(name, images=info.images, in_file=info.images_in_file)
+        hinted = info.images * packed.shape.values > _MEMORY_SHARE * _memory_bytes()
+        self._files = [
+            _ImageFile(folder / file, images=count, shape=packed.shape, hinted=hinted)
+            for file, count in names.items()
+        ]
         self._labels_N: Tensor | None = None
         if packed.classes:
             self._labels_file = folder / labels_file(name)
-            labels = _map(self._labels_file, dtype="<i8", shape=shape[:1])
+            labels = _map(self._labels_file, dtype="<i8", shape=(info.images,))
             self._labels_N = torch.from_numpy(labels.astype(np.int64, copy=False))
 
     def __len__(self) -> int:
-        return len(self._rows_NR)
+        return self._images
 
     @property
     def shape(self) -> ImageShape:
@@ -142,8 +152,19 @@ class PackedSplit(Split):
         return self._manifest
 
     def images(self, index: Tensor) -> Tensor:
-        # `rows[index]` copies byte by byte; this copies whole rows, on torch's threads.
-        rows_BR = torch.index_select(self._rows_NR, 0, index)
+        if ((index < 0) | (index >= self._images)).any():
+            raise IndexError(f"index out of range: there are {self._images} images")
+        file_B, place_B = index // self._in_file, index % self._in_file
+        numbers: list[int] = torch.unique(file_B).tolist()
+        parts = [(self._files[k], file_B == k) for k in numbers]
+        for file, here_B in parts:  # in the disk's queue all at once
+            file.prefetch(place_B[here_B])
+        if len(parts) == 1:
+            rows_BR = parts[0][0].read(place_B)
+        else:
+            rows_BR = torch.empty(len(index), self._shape.values, dtype=torch.uint8)
+            for file, here_B in parts:
+                rows_BR[here_B] = file.read(place_B[here_B])
         return rows_BR.view(-1, *self._shape.as_tuple)
 
     def labels(self, index: Tensor) -> Tensor | None:
@@ -153,6 +174,44 @@ class PackedSplit(Split):
         if ((label_B < 0) | (label_B >= len(self._classes))).any():
             raise _damaged(self._labels_file, f"has labels outside 0…{len(self._classes) - 1}")
         return label_B
+
+
+@final
+class _ImageFile:
+    """Some of a split's images, mapped.
+
+    Args:
+        hinted: whether the system is told which images will be read.  Without that a file that
+            memory does not hold is read one image after the other, with much that lies around it.
+    """
+
+    def __init__(self, path: Path, *, images: int, shape: ImageShape, hinted: bool) -> None:
+        array = _map(path, dtype="|u1", shape=(images, *shape.as_tuple))
+        self._rows_nR = torch.from_numpy(array).view(images, shape.values)
+        self._first_byte = path.stat().st_size - array.nbytes
+        self._path, self._hinted = path, hinted
+
+    def prefetch(self, place: Tensor) -> None:
+        """Let the disk begin to fetch images (B,)."""
+        if not self._hinted:
+            return
+        row_bytes = self._rows_nR.shape[1]
+        with self._path.open("rb", buffering=0) as file:
+            for at in place.tolist():
+                offset = self._first_byte + at * row_bytes
+                os.posix_fadvise(file.fileno(), offset, row_bytes, os.POSIX_FADV_WILLNEED)
+
+    def read(self, place: Tensor) -> Tensor:
+        """Images (B, R) at places (B,)."""
+        # `rows[place]` copies byte by byte; this copies whole rows, on torch's threads.
+        return torch.index_select(self._rows_nR, 0, place)
+
+
+def _memory_bytes() -> float:
+    """What this machine has; infinite where the system cannot be told what will be read."""
+    if not hasattr(os, "posix_fadvise"):  # macOS
+        return math.inf
+    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
 def open_packed(folder: Path) -> Mapping[str, PackedSplit]:

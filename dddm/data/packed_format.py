@@ -1,10 +1,11 @@
 """Format 1 of a packed folder.  Imports no torch and no numpy.
 
-    train.images.npy     uint8, (N, C, H, W), C order
-    train.labels.npy     int64, (N,); absent if there are no classes
-    held-out.images.npy  the same for the split `held-out`, where there is one
+    train.images.npy        uint8, (N, C, H, W), C order; of more than 32 GiB the first images
+    train.images-00001.npy  and as many of the following ones in each further file
+    train.labels.npy        int64, (N,); absent if there are no classes
+    held-out.images.npy     the same for the split `held-out`, where there is one
     held-out.labels.npy
-    manifest.json        `PackedManifest`
+    manifest.json           `PackedManifest`
 
 The folder takes its name only when it is complete.
 """
@@ -22,12 +23,27 @@ from dddm.interfaces.info import ImageShape
 from dddm.support.files import read_file
 
 FORMAT: Final = 1
+FILE_BYTES: Final = 32 << 30
+"""Of images in one file, at most."""
 _LARGEST_BYTES: Final = 1 << 28
 MANIFEST: Final = "manifest.json"
 
 
-def images_file(split: str) -> str:
-    return f"{split}.images.npy"
+def images_file(split: str, number: int = 0) -> str:
+    return f"{split}.images-{number:05d}.npy" if number else f"{split}.images.npy"
+
+
+def images_files(split: str, *, images: int, in_file: int) -> dict[str, int]:
+    """Names of the files of a split's images, in order, and how many are in each."""
+    return {
+        images_file(split, number): min(in_file, images - first)
+        for number, first in enumerate(range(0, images, in_file))
+    }
+
+
+def images_in_file(shape: ImageShape) -> int:
+    """How many images go into one file."""
+    return max(FILE_BYTES // shape.values, 1)
 
 
 def labels_file(split: str) -> str:
@@ -50,11 +66,13 @@ class PackedSplitInfo:
 
     Attributes:
         images: number of images.
+        images_in_file: in each of their files; fewer in the last.
         manifest: as `dddm.support.manifest.manifest_of` computes it.
         files: by name.
     """
 
     images: int
+    images_in_file: int
     manifest: str
     files: Mapping[str, PackedFile]
 
@@ -93,11 +111,16 @@ def _count(value: Any) -> int:
 
 
 def _split(name: str, split: Any, *, labels: bool) -> PackedSplitInfo:
-    files = {images_file(name), *([labels_file(name)] if labels else [])}
-    if "/" in name or files != set(split["files"]):
+    images = _count(split["images"])
+    in_file = _count(split.get("images_in_file", images))  # folders of older versions have one file
+    if -(-images // in_file) + labels != len(split["files"]):
+        raise ValueError(f"the number of files of a split {name[:50]!r}")
+    files = {*images_files(name, images=images, in_file=in_file)}
+    if "/" in name or files | ({labels_file(name)} if labels else set()) != set(split["files"]):
         raise ValueError(f"the files of a split {name[:50]!r}")
     return PackedSplitInfo(
-        images=_count(split["images"]),
+        images=images,
+        images_in_file=in_file,
         manifest=_of(str, split["manifest"]),
         files={
             file: PackedFile(bytes=_count(info["bytes"]), sha256=_of(str, info["sha256"]))

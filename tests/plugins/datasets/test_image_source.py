@@ -233,8 +233,9 @@ def test_a_split_and_a_class_keep_an_image(tmp_path: Path) -> None:
         dataset(held_out, damaged="skip").splits()
 
 
+@pytest.mark.parametrize(("file_images", "renamings"), [(100, 2), (2, 3), (1, 5)])
 def test_leaving_out_survives_an_interruption(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_images: int, renamings: int
 ) -> None:
     """At every renaming and chunk: what is packed in the end is always the same."""
     monkeypatch.setattr("dddm_datasets.image_source._CHUNK_IMAGES", 2)
@@ -242,6 +243,7 @@ def test_leaving_out_survives_an_interruption(
     damage(root, "cat/1.png", "dog/3.png")
     expected = dataset(root, damaged="skip", held_out_images=2).splits()
     wanted = {name: split.manifest for name, split in expected.items()}
+    monkeypatch.setattr("dddm.data.packed_format.FILE_BYTES", file_images * 108)
     calls, last = 0, 0
 
     original = Path.replace
@@ -267,7 +269,7 @@ def test_leaving_out_survives_an_interruption(
         assert {name: split.manifest for name, split in data.splits().items()} == wanted
         if not interrupted:
             break
-    assert last == 3
+    assert last == renamings + 1
 
 
 def test_what_is_left_out_is_remembered_when_packing_resumes(
