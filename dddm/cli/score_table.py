@@ -61,7 +61,7 @@ def score_table(scores: Sequence[ScoreRecord]) -> Table:
     caption += _baseline_explanations(scores)
     warnings = dict.fromkeys(warning for score in scores for warning in score.warnings)
     caption += [f"warning: {warning}" for warning in warnings]
-    table.caption = "\n".join([*caption, *verdicts(scores)])
+    table.caption = "\n".join(["", *caption, *verdicts(scores)])
     return table
 
 
@@ -73,7 +73,7 @@ def other_scores_table(scores: Sequence[ScoreRecord]) -> Table | None:
     table = _table("sampler", "steps", *(_heading(measure) for measure, _ in by_measure))
     shown = [score for _, its_scores in by_measure for score in its_scores]
     caption = [_explanation(measure) for measure, _ in by_measure]
-    table.caption = "\n".join([*caption, *_baseline_explanations(shown)])
+    table.caption = "\n".join(["", *caption, *_baseline_explanations(shown)])
     for row in _rows(scores):
         first = next(iter(row.values()))
         found = [row.get(measure.name) for measure, _ in by_measure]
@@ -115,6 +115,7 @@ def comparison_table(found: Comparison, *, names: tuple[str, str]) -> Table:
 def _table(*columns: str) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
+        show_edge=False,  # two columns, without which a usual table fits into 80
         pad_edge=False,
         collapse_padding=True,
         caption_justify="left",

@@ -75,6 +75,25 @@ def test_one_row_for_each_set() -> None:
     assert "against 1,500 training images, features: digits-classifier" in shown[0]
 
 
+def test_a_usual_table_fits_into_a_terminal() -> None:
+    """Of small numbers beside baselines, with every heading whole."""
+    gaussian = Baseline(name="class-gaussian", words="a Gaussian", value=0.478, images=500)
+    fd = attrs.evolve(
+        frechet(1, 0.076),
+        floors=(
+            Floor(name="resample", value=0.002, images=500),
+            Floor(name="held-out", value=0.002, images=500, generated_value=0.076),
+        ),
+        baselines=(gaussian,),
+    )
+    details = {"held_out_median": 0.222, "close_threshold": 0.1, "close_share": 0.0}
+    floor = Floor(name="held-out", value=0.222, images=500)
+    near = attrs.evolve(nearest(1), value=0.269, floors=(floor,), details=details)
+    shown = lines(fd, near)
+    assert any(line.split()[-2:] == ["nearest", "close"] for line in shown)
+    assert not any("…" in line for line in shown)
+
+
 def test_sets_of_one_name_stay_apart() -> None:
     """Two sets of one sampler, at as many steps, have a row each."""
     shown = lines(frechet(1, 44.1), nearest(1), frechet(1, 22.2), nearest(1))
@@ -167,7 +186,7 @@ def test_a_third_party_score_is_shown_in_its_own_words() -> None:
     out = io.StringIO()
     Console(file=out, width=80).print(table)
     shown = out.getvalue()
-    assert row(shown.splitlines()[1]) == ["sampler", "steps", "SW·10²"]
+    assert row(shown.splitlines()[0]) == ["sampler", "steps", "SW·10²"]
     said = "SW·10²: Sliced Wasserstein: how far features must be moved; less is better"
     assert said in " ".join(shown.split())
     assert [row(line)[-1] for line in shown.splitlines() if "fixed-time" in line] == ["50.0"]
