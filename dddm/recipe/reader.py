@@ -149,6 +149,8 @@ class Reader:
             return None
         own = {key: value for key, value in table.items() if key != "use" and key not in reserved}
         title = f"the {kind.value} {component.name}"
+        if self.root.find((*path, "use"))[0].origin.words.startswith("default"):
+            title += ", which was chosen as the recipe names none,"
         options = self.options(component.options, own, path=path, title=title)
         if options is None:
             return None

@@ -174,7 +174,7 @@ def check_learned(options: LearnedOptions, context: RecipeContext) -> Iterator[I
 
 
 _OTHERS: Final = "learn them on other images, or use other features"
-_ANY_SHAPE: Final = 'use features = "pixels", which accept any shape'
+_ANY_SHAPE: Final = 'use features = "random-convolutions", or "pixels", which accept any shape'
 
 
 @cache  # equal registrations compare equal

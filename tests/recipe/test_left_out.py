@@ -129,6 +129,17 @@ def test_another_component_has_its_own_defaults(tmp_path: Path) -> None:
     assert "drops" not in rate
 
 
+def test_an_option_of_another_component_than_the_chosen_one(tmp_path: Path) -> None:
+    """It is said that the recipe did not name it."""
+    chosen_one = (
+        "the backbone adm, which was chosen as the recipe names none, has no option 'widths'"
+    )
+    with pytest.raises(RecipeError, match=chosen_one):
+        read(tmp_path, DIGITS, "backbone.widths=[8]")
+    with pytest.raises(RecipeError, match="the backbone adm has no option 'widths'"):
+        read(tmp_path, DIGITS, "backbone={use='adm',widths=[8]}")
+
+
 def test_with_a_schedule_the_method_is_what_it_was(tmp_path: Path) -> None:
     """Directly denoising, a constant rate and no samples; a metric and a network are chosen."""
     recipe = read(tmp_path, f'{DIGITS}[schedule]\nuse = "vp"\ntimesteps = 50\n')
