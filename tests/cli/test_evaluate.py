@@ -73,7 +73,7 @@ def test_the_newest_run_is_scored_as_a_table(run_folder: RunFolder, tmp_path: Pa
     """The table stands on stdout, and scores.json in the run folder."""
     done = call("evaluate", where=tmp_path)
     assert done.returncode == 0, done.stderr
-    (row,) = [line.split() for line in done.stdout.splitlines() if line.startswith(" fixed-time")]
+    (row,) = [line.split() for line in done.stdout.splitlines() if line.startswith("fixed-time")]
     assert row[1:3] == ["10", "40"]
     assert [score["measure"]["name"] for score in json.loads(run_folder.scores.read_text())] == [
         "fd",
@@ -138,10 +138,10 @@ def test_every_score_has_its_column(asked_for_all: RunFolder, tmp_path: Path) ->
     done = call("evaluate", where=tmp_path)
     assert done.returncode == 0, done.stderr
     first, other = [
-        line.split() for line in done.stdout.splitlines() if line.startswith(" fixed-time")
+        line.split() for line in done.stdout.splitlines() if line.startswith("fixed-time")
     ]
     assert (len(first), len(other)) == (8, 9)
-    (real,) = [line.split() for line in done.stdout.splitlines() if line.startswith(" real ")]
+    (real,) = [line.split() for line in done.stdout.splitlines() if line.startswith("real ")]
     assert len(real) == 9
     assert "–" not in real[2:]
     assert "…" not in done.stdout
