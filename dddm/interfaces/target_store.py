@@ -54,6 +54,15 @@ class TargetStore(ABC):
     def memory_usage(self, *, rows: int, shape: ImageShape, kept_snapshots: int) -> MemoryUsage:
         """Bytes that a store of `rows` rows needs; called before `open`."""
 
+    def choose_folder(self, folder: Path) -> Path:
+        """Where a store on disk keeps its files, if its options name another disk; made if absent.
+
+        Args:
+            folder: in the run folder, one for each field of the objective's memory; the default.
+                Runs and fields must not meet in one folder, and be given the same one each time.
+        """
+        return folder
+
     @abstractmethod
     def open(
         self,
@@ -72,8 +81,8 @@ class TargetStore(ABC):
             shards: the images that this process owns.
             shape: of one row.
             seed: of the initial noise.
-            folder: where a store on disk may keep its files; exists, and is shared by the stores
-                of all processes, so that a file belongs to one shard.
+            folder: what `choose_folder` gave; exists, and is shared by the stores of all
+                processes, so that a file belongs to one shard.
             device: where `read` returns estimates and `write` gets them.
             kept_snapshots: how many of the newest snapshots `restore` must be able to return to.
             initial: what a row is before it is written.

@@ -161,31 +161,29 @@ def open_memory(context: RunContext, *, shards: Shards, image: ImageShape) -> Me
     if not fields or recipe.targets is None:
         return Memory(stores={}, shards=shards)
     keep = recipe.train.keep_checkpoints
-    with raise_on_disk_full(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    stores: dict[str, TargetStore] = {field.name: recipe.targets.instantiate() for field in fields}
+    places = {name: store.choose_folder(folder / name) for name, store in stores.items()}
+    for place in places.values():
+        with raise_on_disk_full(place):
+            place.mkdir(parents=True, exist_ok=True)
     check_store_fits(
         memory_usage_of(
             recipe.targets, fields=fields, rows=shards.rows, image=image, keep_checkpoints=keep
         ),
         context,
+        folder=places[fields[0].name].parent,
     )
-    stores: dict[str, TargetStore] = {}
     for number, field in enumerate(fields):
-        store: TargetStore = recipe.targets.instantiate()
-        place = folder / field.name
-        with raise_on_disk_full(place):
-            place.mkdir(exist_ok=True)
-        store.open(
+        stores[field.name].open(
             shards=shards,
             shape=shape_of(field, image),
             # Fields begin with different noise; the first with that of the recipe's own seed.
             seed=recipe.seed if number == 0 else seed_for("memory", recipe.seed, field.name) >> 1,
-            folder=place,
+            folder=places[field.name],
             device=context.device,
             kept_snapshots=kept_snapshots(keep),
             initial=field.initial,
         )
-        stores[field.name] = store
     return Memory(stores=stores, shards=shards)
 
 

@@ -42,18 +42,17 @@ def _container_leaves(group: Path) -> int | None:
     return None if limit == "max" else max(int(limit) - used, 0)
 
 
-def check_store_fits(memory_usage: MemoryUsage, context: RunContext) -> None:
+def check_store_fits(memory_usage: MemoryUsage, context: RunContext, *, folder: Path) -> None:
     """Refuse a store that memory, disk or device will not hold.
 
     Args:
         memory_usage: of one process; each process on this machine takes as much.
-        context: of the run, whose folder `memory` exists; the space that its files take already
-            counts as free.
+        folder: of the files; exists, and the space that they take already counts as free.
 
     Raises:
         EnvironmentProblem: with what is needed, what there is, and what to do.
     """
-    folder, device, here = context.folder.memory, context.device, context.processes.here
+    device, here = context.device, context.processes.here
     memory = free_memory()
     if memory is not None and memory_usage.memory * here > memory:
         raise _too_little(

@@ -1,7 +1,7 @@
 """Built-in target stores: a precision and a place, one of which is in the name."""
 
 from dddm.interfaces.plugin import Conformance, Kind, Registrar, hookimpl
-from dddm_stores.options import RELATIVE_ERRORS, PlaceOptions, PrecisionOptions
+from dddm_stores.options import RELATIVE_ERRORS, MmapOptions, PlaceOptions, PrecisionOptions
 
 # Every place and every precision is tested, but not all pairs: they share all of their code.
 _PRECISIONS_TESTED = {
@@ -12,7 +12,7 @@ _PRECISIONS_TESTED = {
 _PLACES_TESTED = {"fp16": ("ram", "mmap"), "bf16": ("mmap",), "int8": ("ram", "device")}
 _PLACES = {
     "ram": "Main memory; float32 unless said otherwise.",
-    "mmap": "Memory-mapped files in the run folder, which checkpoints do not copy.",
+    "mmap": "Memory-mapped files, in the run folder or elsewhere, which checkpoints do not copy.",
     "device": "The GPU's own memory.",
 }
 _PRECISIONS = {
@@ -39,7 +39,7 @@ def dddm_register(registrar: Registrar) -> None:
             Kind.TARGET_STORE,
             place,
             target=f"dddm_stores.store:{place}",
-            options=PlaceOptions,
+            options=MmapOptions if place == "mmap" else PlaceOptions,
             summary=summary,
             conformance=Conformance(
                 examples=tuple({"precision": precision} for precision in _PRECISIONS_TESTED[place]),

@@ -21,10 +21,25 @@ _PLACE_HELP: Final = (
 @final
 @frozen(kw_only=True)
 class PlaceOptions:
-    """Options of `ram`, `mmap` and `device`, whose names say the place."""
+    """Options of `ram` and `device`, whose names say the place."""
 
     precision: Literal["float32", "float16", "bfloat16", "int8"] = option(
         "float32", help=_PRECISION_HELP
+    )
+
+
+@final
+@frozen(kw_only=True)
+class MmapOptions:
+    """Options of `mmap`."""
+
+    precision: Literal["float32", "float16", "bfloat16", "int8"] = option(
+        "float32", help=_PRECISION_HELP
+    )
+    folder: str | None = option(
+        None,
+        help="A folder on a disk of each machine, in which this run gets one of its own; by "
+        "default the files are in the run folder.  A run is resumed only where its files are.",
     )
 
 

@@ -21,6 +21,7 @@ import hashlib
 import json
 import mmap
 import os
+import platform
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -243,7 +244,9 @@ class ShardFile:
         if (snapshot.at_n >= 0).any():
             if not self._was_whole:
                 raise EstimatesLost(
-                    f"{self.path.name} is missing, or has another size", where=str(self.path)
+                    f"{self.path.name} is missing, or has another size, in {self.path.parent} on "
+                    f"{platform.node()}",
+                    where=str(self.path),
                 )
             if name_of(snapshot.at_n) not in names:
                 raise EstimatesLost(

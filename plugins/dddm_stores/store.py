@@ -19,10 +19,12 @@ from dddm.interfaces.data_report import ProgressCallback, no_progress
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import MemoryUsage, ShardState, TargetStore
+from dddm.support.cache import key_of
+from dddm.support.files import user_path
 from dddm.support.noise import noise_by_index
 from dddm.support.single_thread_executor import single_thread_executor
 from dddm_stores.disk import DiskStorage
-from dddm_stores.options import PlaceOptions, PrecisionOptions
+from dddm_stores.options import MmapOptions, PlaceOptions, PrecisionOptions
 from dddm_stores.precision import Floating, Int8, Precision
 from dddm_stores.storage import MemoryStorage, RowLocation, Storage, checked_tensor
 
@@ -35,8 +37,11 @@ _VERIFYING: Final = "comparing estimates with their checksums"
 class RowStore(TargetStore):
     """Rows of one precision at one place.  Nothing is shared with a caller's tensors."""
 
-    def __init__(self, *, precision: Precision, place: Storage) -> None:
+    def __init__(
+        self, *, precision: Precision, place: Storage, elsewhere: str | None = None
+    ) -> None:
         self._precision = precision
+        self._elsewhere = None if elsewhere is None else user_path(elsewhere)
         self._storage = place
         self._shards = Shards(images=0, count=1, owned=())
         self._shape = (0, 0, 0)
@@ -54,6 +59,13 @@ class RowStore(TargetStore):
         return self._storage.memory_usage(
             rows=rows, row_bytes=row_bytes, kept_snapshots=kept_snapshots
         )
+
+    def choose_folder(self, folder: Path) -> Path:
+        if self._elsewhere is None:
+            return folder
+        memory = folder.absolute().parent
+        run = f"{memory.parent.name}-{key_of(str(memory))[:12]}"
+        return self._elsewhere / run / folder.name
 
     def open(
         self,
@@ -259,13 +271,13 @@ _PRECISIONS: Final[dict[str, Precision]] = {
 }
 
 
-def _make(precision: str, place: str) -> TargetStore:
+def _make(precision: str, place: str, *, elsewhere: str | None = None) -> TargetStore:
     places: dict[str, Storage] = {
         "ram": MemoryStorage(on_device=False),
         "mmap": DiskStorage(),
         "device": MemoryStorage(on_device=True),
     }
-    return RowStore(precision=_PRECISIONS[precision], place=places[place])
+    return RowStore(precision=_PRECISIONS[precision], place=places[place], elsewhere=elsewhere)
 
 
 def ram(options: PlaceOptions) -> TargetStore:
@@ -273,9 +285,9 @@ def ram(options: PlaceOptions) -> TargetStore:
     return _make(options.precision, "ram")
 
 
-def mmap(options: PlaceOptions) -> TargetStore:
+def mmap(options: MmapOptions) -> TargetStore:
     """A store in memory-mapped files."""
-    return _make(options.precision, "mmap")
+    return _make(options.precision, "mmap", elsewhere=options.folder)
 
 
 def device(options: PlaceOptions) -> TargetStore:

@@ -21,11 +21,10 @@ CPU = torch.device("cpu")
 def refuse(memory_usage: MemoryUsage, folder: Path, *, here: int = 1) -> None:
     """Ask for so much on this machine, in so many processes."""
     context: Any = SimpleNamespace(
-        folder=SimpleNamespace(memory=folder),
         device=CPU,
         processes=evolve(ALONE, here=here, count=here),
     )
-    check_store_fits(memory_usage, context)
+    check_store_fits(memory_usage, context, folder=folder)
 
 
 def test_free_memory_is_some_of_the_machines() -> None:

@@ -1,5 +1,6 @@
 """A run that was stopped, killed or damaged goes on to the same result, bit for bit."""
 
+import platform
 import shutil
 import signal
 import subprocess
@@ -140,6 +141,29 @@ def test_files_of_estimates_that_are_gone_are_named(
     assert done.returncode == 7, done.stderr
     assert "shard-0000.rows is missing" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_estimates_on_a_disk_of_the_machine(tmp_path: Path) -> None:
+    """In the named folder: a machine without them changes nothing, the right one goes on."""
+    write_tiny(tmp_path, *UNSCORED, ('use = "ram"', 'use = "mmap"\nfolder = "disk"'))
+    words = ("run", "tiny.toml", "--folder", "run", "--set", "sample=[]")
+    succeeded(dddm(*words, cwd=tmp_path))
+    (place,) = (tmp_path / "disk").glob("run-*/estimate")
+    files = sorted(path.name for path in place.iterdir())
+    assert "shard-0000.rows" in files
+    assert not (tmp_path / "run" / "memory").exists()
+    saved = {path: path.read_bytes() for path in (tmp_path / "run").rglob("step-*/*")}
+    longer = (*words, "--set", "train.epochs=4")
+    (tmp_path / "disk").rename(tmp_path / "disk of another machine")
+    done = dddm(*longer, cwd=tmp_path)
+    assert done.returncode == 7, done.stderr
+    assert f"shard-0000.rows is missing, or has another size, in {place}" in done.stderr
+    assert platform.node() in done.stderr
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("step-*/*")} == saved
+    shutil.rmtree(tmp_path / "disk")
+    (tmp_path / "disk of another machine").rename(tmp_path / "disk")
+    succeeded(dddm(*longer, cwd=tmp_path))
+    assert len(steps_of(tmp_path / "run")) == 24
 
 
 def test_an_estimate_that_changed_on_the_disk_sends_the_run_back(

@@ -61,6 +61,16 @@ def _estimates(count: int, seed: int) -> Tensor:
     return noise(count, *SHAPE.as_tuple, seed=seed)
 
 
+@TARGET_STORE.check(cases=_subject)
+def keeps_runs_apart(subject: Subject) -> None:
+    """Runs and fields are given folders of their own, and the same ones again."""
+    folders = [Path(run) / "memory" / field for run in ("/a/x", "/b/x") for field in ("f", "g")]
+    chosen = [subject.make().choose_folder(folder) for folder in folders]
+    assert len(set(chosen)) == len(folders), f"{len(folders)} runs and fields share {chosen}"
+    again = [subject.make().choose_folder(folder) for folder in folders]
+    assert again == chosen, f"a run that is resumed is given {again} instead of {chosen}"
+
+
 @TARGET_STORE.check()
 def begins_as_zeros(stores: Stores, _: TargetStore) -> None:
     """Opened with `initial="zeros"`, rows are zeros until they are written."""
