@@ -16,6 +16,7 @@ from dddm.interfaces.metric import Metric
 from dddm.interfaces.objective import Objective
 from dddm.interfaces.parametrization import Parametrization
 from dddm.interfaces.schedule import Schedule
+from dddm.interfaces.shards import Shards
 from dddm.interfaces.target_store import MemoryUsage
 from dddm.recipe.model import ComponentConfig, Recipe
 from dddm.support.noise import seed_for
@@ -160,7 +161,9 @@ def build_for_training(
     schedule = build_schedule(recipe)
     needs = recipe.needs
     return TrainingParts(
-        split=ResidentSplit(split, device=device) if recipe.train.data_on_device else split,
+        split=_resident(split, plan=plan, shards=shards, device=device)
+        if recipe.train.data_on_device
+        else split,
         plan=plan,
         total_steps=steps,
         objective=build_objective(recipe, device=device),
@@ -181,6 +184,14 @@ def build_for_training(
         if needs.memory
         else None,
     )
+
+
+def _resident(
+    split: Split, *, plan: BatchPlan | SetPlan, shards: Shards, device: torch.device
+) -> Split:
+    """Sets take images from anywhere; other batches those of the process's own shards."""
+    own = shards if isinstance(plan, BatchPlan) else Shards.whole(len(split))
+    return ResidentSplit(split, device=device, shards=own)
 
 
 def _refuse_unequal_parts(context: RunContext) -> None:

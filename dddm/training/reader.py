@@ -5,7 +5,7 @@ take it without waiting.
 """
 
 from concurrent.futures import Future
-from typing import final
+from typing import Final, final
 
 import torch
 from torch import Tensor
@@ -13,9 +13,13 @@ from torch import Tensor
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.info import ImageShape
 from dddm.interfaces.objective import Batch, RealSets
+from dddm.interfaces.shards import Shards
 from dddm.support.images import from_uint8
 from dddm.support.single_thread_executor import single_thread_executor
 from dddm.training.batches import StepRows
+
+_NOT_OWNED: Final = -1
+_ROWS_AT_ONCE: Final = 4096
 
 _Raw = tuple[Tensor, Tensor | None]
 
@@ -87,14 +91,38 @@ def _images_of(rows: StepRows) -> Tensor:
 
 @final
 class ResidentSplit(Split):
-    """A split whose images and labels are in the memory of a device; its images come from there."""
+    """A split of which some shards are in the memory of a device.
 
-    def __init__(self, split: Split, *, device: torch.device) -> None:
-        every = torch.arange(len(split))
-        self._split = split
-        self._image_NCHW = split.images(every).to(device)
-        label_N = split.labels(every)
-        self._label_N = None if label_N is None else label_N.to(device)
+    Their images and labels come from there; others are read as before.
+
+    Args:
+        shards: that this process owns.
+    """
+
+    def __init__(self, split: Split, *, device: torch.device, shards: Shards) -> None:
+        self._split, self._device, self._shards = split, device, shards
+        self._first_row_S = torch.full((shards.count,), _NOT_OWNED)
+        self._image_nCHW = torch.empty(
+            shards.rows, *split.shape.as_tuple, dtype=torch.uint8, device=device
+        )
+        label_n = torch.empty(shards.rows, dtype=torch.int64)
+        first = 0
+        for shard in shards.owned:
+            self._first_row_S[shard] = first
+            for index in torch.split(shards.images_of(shard), _ROWS_AT_ONCE):
+                rows = slice(first, first + len(index))
+                self._image_nCHW[rows] = split.images(index).to(device)
+                if (label_B := split.labels(index)) is not None:
+                    label_n[rows] = label_B
+                first = rows.stop
+        self._label_n = label_n.to(device) if split.classes else None
+
+    def _rows(self, index: Tensor) -> Tensor | None:
+        """Where images are on the device; None if one of them is not there."""
+        first_B = self._first_row_S[index % self._shards.count]
+        if (first_B == _NOT_OWNED).any():
+            return None
+        return (first_B + index // self._shards.count).to(self._device, non_blocking=True)
 
     def __len__(self) -> int:
         return len(self._split)
@@ -112,9 +140,16 @@ class ResidentSplit(Split):
         return self._split.manifest
 
     def images(self, index: Tensor) -> Tensor:
-        return self._image_NCHW[index.to(self._image_NCHW.device, non_blocking=True)]
+        rows = self._rows(index)
+        return (
+            self._split.images(index).to(self._device) if rows is None else self._image_nCHW[rows]
+        )
 
     def labels(self, index: Tensor) -> Tensor | None:
-        if self._label_N is None:
+        if self._label_n is None:
             return None
-        return self._label_N[index.to(self._label_N.device, non_blocking=True)]
+        rows = self._rows(index)
+        if rows is not None:
+            return self._label_n[rows]
+        labels = self._split.labels(index)
+        return None if labels is None else labels.to(self._device)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dddm.interfaces.dataset import Split
 from dddm.interfaces.info import ImageShape
+from dddm.interfaces.shards import Shards
 from dddm.training.batches import StepRows
 from dddm.training.reader import Reader, ResidentSplit
 
@@ -143,7 +144,7 @@ class Failing(Split):
 
 def test_a_resident_split_is_the_split(split: Counting) -> None:
     """Images and labels are the same from the device's memory, and read from below once."""
-    resident = ResidentSplit(split, device=CPU)
+    resident = ResidentSplit(split, device=CPU, shards=Shards.whole(len(split)))
     index = torch.tensor([8, 1, 3])
     assert torch.equal(resident.images(index), split.images(index))
     labels = resident.labels(index)
@@ -155,3 +156,26 @@ def test_a_resident_split_is_the_split(split: Counting) -> None:
         split.classes,
         split.manifest,
     )
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_keeps_its_own_shards_on_the_device(
+    split: Counting, monkeypatch: pytest.MonkeyPatch, rank: int
+) -> None:
+    """Those are not read again; images of others are read from below, and are the same."""
+    monkeypatch.setattr("dddm.training.reader._ROWS_AT_ONCE", 2)
+    shards = Shards.of_process(images=len(split), count=4, rank=rank, processes=2)
+    resident = ResidentSplit(split, device=CPU, shards=shards)
+    own = torch.cat([shards.images_of(shard) for shard in shards.owned]).flip(0)
+    expected = split.images(own)
+    with monkeypatch.context() as patch:
+        patch.setattr(Counting, "images", lambda *_: pytest.fail("read again"))
+        assert torch.equal(resident.images(own), expected)
+        found = resident.labels(own)
+        assert found is not None
+        assert torch.equal(found, own % 2)
+    every = torch.arange(len(split))
+    assert torch.equal(resident.images(every), split.images(every))
+    labels = resident.labels(every)
+    assert labels is not None
+    assert torch.equal(labels, every % 2)
