@@ -143,6 +143,14 @@ def _train(train: TrainSettings, *, images: int | None, rows: int) -> Iterator[F
         what = f"{batch} images cannot be divided into {parts} equal micro-batches"
         remedy = f"use a divisor of {batch}"
         yield ("train", "accumulation_steps"), f"accumulation_steps: {what}", remedy
+    if train.sharding == "full":
+        clash = {
+            "compile": train.compile,
+            "precision": train.precision == "float16",
+            "score_every_epochs": train.score_every_epochs is not None,
+        }
+        for name in (name for name, clashes in clash.items() if clashes):
+            yield ("train", name), f'{name}: not with sharding = "full"', f"remove {name}"
     decays = (train.ema, *train.extra_ema_decays)
     if len(set(decays)) < len(decays):
         what = "extra_ema_decays: a decay is listed twice, or equals `ema`"
@@ -293,6 +301,9 @@ def _objective(
         yield from _times(reader, name, needs, schedule)
     if needs.gradient_features:
         yield from _with_gradient(reader, objective)
+    if train is not None and needs.derivatives > 0 and train.sharding == "full":
+        what = f"sharding: the forward-mode derivatives of {name} need whole weights"
+        yield ("train", "sharding"), what, 'write sharding = "none"'
     if train is not None and needs.derivatives > 0 and train.compile:
         what = f"compile: the forward-mode derivatives of {name} cannot be compiled"
         yield ("train", "compile"), what, "write compile = false"

@@ -180,6 +180,12 @@ class TrainSettings:
         help="Precision in which several processes send each other their gradients; bfloat16 "
         "halves what they send and rounds it to 8 bits.  One process sends nothing.",
     )
+    sharding: Literal["none", "full"] = option(
+        "none",
+        help="With full, processes share weights, gradients, optimizer state and averages (FSDP2): "
+        "each keeps its part of every tensor, for networks that one device cannot hold.  Results "
+        "change only by rounding.",
+    )
     tf32: bool = option(
         default=False,
         help="On a GPU, float32 products and convolutions of training may round inputs to 10 bits "

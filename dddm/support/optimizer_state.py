@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from dddm.errors import PluginError
+from dddm.support.sharded_tensors import part_of, whole
 
 _MARK: Final = "#"
 _SHAPED: Final = "shaped"
@@ -60,7 +61,8 @@ def optimizer_state(
         for name, value in entries.items():
             if not isinstance(name, str) or _MARK in name:
                 raise unsavable(title, f"{name!r}, which cannot be the name of a tensor")
-            mark, tensor = _as_tensor(value, shape=parameter.shape, name=name, title=title)
+            kept = whole(value) if isinstance(value, Tensor) else value
+            mark, tensor = _as_tensor(kept, shape=parameter.shape, name=name, title=title)
             state[f"{numbers[id(parameter)]}.{name}{mark}"] = tensor
     return state
 
@@ -147,4 +149,5 @@ def _from_tensor(tensor: Tensor, *, mark: str, like: Tensor) -> Any:
         return tensor.clone()
     # In the parameter's memory format: fused Adam walks through memory, and moments in another
     # order would meet other weights.
-    return torch.empty_like(like, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
+    own = part_of(tensor, like=like)
+    return torch.empty_like(like, dtype=tensor.dtype, requires_grad=False).copy_(own)

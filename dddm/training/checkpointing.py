@@ -7,18 +7,22 @@ from typing import Any, Final
 
 import attrs
 from safetensors import SafetensorError
+from torch import Tensor
 
 from dddm.errors import DataError, EstimatesLost
+from dddm.interfaces.backbone import Backbone
 from dddm.interfaces.observer import CheckpointSaved, DataProgress
 from dddm.support.json_files import NUMBER, OBJECT, OPTIONAL, TEXT, WHOLE, check_object
 from dddm.support.optimizer_state import load_optimizer_state, optimizer_state
 from dddm.support.quantities import counted
+from dddm.support.sharded_tensors import whole
 from dddm.support.state_dict import one_line
 from dddm.training import checkpoint as checkpoints
 from dddm.training.checkpoint import Checkpoint, Groups, LatestCheckpoint, Saved
 from dddm.training.context import RunContext
 from dddm.training.processes import Processes
 from dddm.training.resources import free_memory
+from dddm.training.sharding import load_whole
 from dddm.training.training import Best, Position, Training
 from dddm.training.versions import changed_versions, components, machine, mismatch_remedy, versions
 
@@ -38,7 +42,9 @@ def save(training: Training) -> None:
     # In this order: a snapshot names rows, which must outlive a crash before the checkpoint does.
     memory.flush()
     own = memory.snapshot(rank=processes.rank)
-    shared = _what_all_have(training) if processes.main else {}
+    # Of what is sharded each has a part, so that all take part in gathering it.
+    shared = _what_all_have(training) if processes.main or training.sharded else {}
+    shared = shared if processes.main else {}
     state = _state(training)
     at_once = not _room_for_copies(own, shared, processes=processes)
     if not at_once:
@@ -91,12 +97,16 @@ def announce_saved(training: Training, saved: Saved | None) -> None:
 def _what_all_have(training: Training) -> Groups:
     objective = training.parts.objective.state()
     return {
-        "model": training.parts.backbone.state_dict(),
-        "ema": training.ema.backbone.state_dict(),
-        **{name: ema.backbone.state_dict() for name, ema in training.extra_emas.items()},
+        "model": _whole_state(training.parts.backbone),
+        "ema": _whole_state(training.ema.backbone),
+        **{name: _whole_state(ema.backbone) for name, ema in training.extra_emas.items()},
         "optimizer": optimizer_state(training.parts.optimizer),
         **({"objective": objective} if objective else {}),
     }
+
+
+def _whole_state(backbone: Backbone) -> dict[str, Tensor]:
+    return {name: whole(tensor) for name, tensor in backbone.state_dict().items()}
 
 
 def _state(training: Training) -> dict[str, Any]:
@@ -178,7 +188,7 @@ def restore(training: Training, found: Checkpoint) -> None:
             "model": parts.backbone,
             **{name: ema.backbone for name, ema in averages.items()},
         }.items():
-            backbone.load_state_dict(found.load(name, like=backbone.state_dict()))
+            load_whole(backbone, found.load(name, like=backbone.state_dict()))
         load_optimizer_state(parts.optimizer, found.load("optimizer"))
         parts.objective.restore(found.load("objective") if "objective" in found.files else {})
         position: Mapping[str, Any] = found.state["position"]

@@ -26,6 +26,7 @@ from dddm.training.batches import EpochRows, StepRows
 from dddm.training.checkpointing import announce_saved, save
 from dddm.training.device import float32_products
 from dddm.training.memory import gather_rows
+from dddm.training.sharding import gathered
 from dddm.training.training import Training
 from dddm.training.update import (
     refuse_norm,
@@ -122,7 +123,8 @@ class _Steps:
         self._training = training
         self._rate = _Rate()
         self._unread: _Made | None = None
-        self._untried = training.context.recipe.train.micro_batches is None
+        # A process that fails alone would leave the others waiting for its part of the weights.
+        self._untried = training.context.recipe.train.micro_batches is None and not training.sharded
         stream: Any = torch.cuda.Stream  # torch does not type it
         self._reading = stream() if training.context.device.type == "cuda" else None
         self.stopping = False
@@ -372,7 +374,8 @@ def _finish_epoch(training: Training, *, after_epoch: Callable[[Training], None]
     last = position.step == training.total_steps
     diagnosis = None
     if last or (epoch + 1) % settings.diagnose_every_epochs == 0:
-        diagnosis = _diagnose(training)
+        with gathered(training.parts.backbone):
+            diagnosis = _diagnose(training)
     training.context.events.emit(
         EpochDone,
         epoch=epoch,
@@ -380,7 +383,8 @@ def _finish_epoch(training: Training, *, after_epoch: Callable[[Training], None]
         loss=position.loss_sum / batches,
         diagnosis=diagnosis,
     )
-    after_epoch(training)
+    with gathered(training.ema.backbone):
+        after_epoch(training)
     training.context.processes.barrier()  # which may wait for long, as a step may not
     position.epoch, position.batch, position.loss_sum = epoch + 1, 0, 0.0
     if last or (epoch + 1) % settings.checkpoint_every_epochs == 0:

@@ -168,7 +168,8 @@ TRAINING_TABLES: Final = ("seed", *COMPONENT_TABLES, "train")
 
 MAY_CHANGE: Final = frozenset(
     (*DURATIONS, "checkpoint_every_epochs", "keep_checkpoints", "keep_every_epochs",
-     "sample_every_epochs", "score_every_epochs", "diagnose_every_epochs", "log_every_steps")
+     "sample_every_epochs", "score_every_epochs", "diagnose_every_epochs", "log_every_steps",
+     "sharding")
 )  # fmt: skip
 """Keys of `[train]` that a run that was begun may go on with other values of; as may the whole
 table `[learning_rate]`."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dddm.errors import DataError
 from dddm.training import checkpoint as checkpoints
+from dddm.training.sharding import load_whole
 from dddm.training.sources import find_source
 from dddm.training.training import Training
 
@@ -144,4 +145,4 @@ def _load(module: nn.Module, given: Mapping[str, Tensor]) -> None:
                 where="train.start_from",
                 remedy="name another run",
             )
-    module.load_state_dict({**own, **fitting})
+    load_whole(module, {**own, **fitting})

@@ -15,6 +15,7 @@ from dddm.training.context import RunContext
 from dddm.training.event_log import EventLog
 from dddm.training.processes import ParallelStep
 from dddm.training.reader import Reader
+from dddm.training.sharding import shard
 
 
 @final
@@ -112,7 +113,15 @@ class Training:
             classes=len(parts.split.classes),
             compiled=train.compile and needs.traceable,
         )
-        if context.processes.joined:
+        if self.sharded:
+            averages = (self.ema, *self.extra_emas.values())
+            shard(
+                backbone,
+                *(average.backbone for average in averages),
+                optimizer=parts.optimizer,
+                device=context.device,
+            )
+        elif context.processes.joined:
             self.parallel = ParallelStep(
                 backbone,
                 device=context.device,
@@ -134,6 +143,11 @@ class Training:
             compiled=compiled,
             takes_latent=self.context.recipe.needs.estimate == "latent",
         )
+
+    @property
+    def sharded(self) -> bool:
+        """Whether processes share the weights; their losses are averaged without a `parallel`."""
+        return self.context.processes.joined and self.context.recipe.train.sharding == "full"
 
     @property
     def reads_late(self) -> bool:

@@ -8,6 +8,7 @@ from torch import Tensor
 from dddm.errors import TrainingFailed
 from dddm.interfaces.objective import Batch, Outcome
 from dddm.recipe.model import ComponentConfig
+from dddm.support.sharded_tensors import whole
 from dddm.training.checkpoint import list_checkpoints
 from dddm.training.training import Training
 
@@ -58,9 +59,10 @@ def refuse_norm(training: Training, norm: float, *, where: str) -> None:
 
 def _clip(training: Training) -> Tensor:
     limit = training.context.recipe.train.gradient_clip
-    return torch.nn.utils.clip_grad_norm_(
+    norm = torch.nn.utils.clip_grad_norm_(
         training.parts.backbone.parameters(), float("inf") if limit is None else limit
     )
+    return whole(norm)
 
 
 def _update_averages(training: Training) -> None:

@@ -53,6 +53,7 @@ NEEDS_BUILT_INS: Final = {
     "recipe/test_schema.py": "test_shipped_recipes_are_valid",
     "registry/test_loader.py": "test_built_ins_come_in_by_the_same_door",
     "training/test_accumulation.py": IMPORT,
+    "training/test_sharding.py": "test_what_cannot_be_sharded_is_refused",
     "training/test_versions.py": "test_held_components_and_observers_are_recorded",
     # Packages that are written, in runs on digits.
     "scaffold/test_installed.py": "test_its_recipe_runs",
