@@ -5,13 +5,12 @@ and gathers those of a block while it computes.  A block is a member of a `Modul
 module.  Files hold whole tensors, as without sharding, so that either goes on with the other's.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
 from dddm.errors import UsageError
 from dddm.interfaces.backbone import Backbone
@@ -24,6 +23,10 @@ def shard(*backbones: Backbone, optimizer: torch.optim.Optimizer, device: torch.
     Raises:
         UsageError: if a parameter cannot be sharded.
     """
+    # Imported here, which takes most of a second.
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
     before: list[nn.Parameter] = []
     after: list[nn.Parameter] = []
@@ -62,11 +65,12 @@ def load_whole(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 @contextmanager
 def gathered(*backbones: Backbone) -> Iterator[None]:
     """Within it every process has these networks whole, so that one may compute alone."""
+    fsdp = sys.modules.get("torch.distributed.fsdp")  # without it nothing is sharded
     blocks = [
         module
         for backbone in backbones
         for module in backbone.modules()
-        if isinstance(module, FSDPModule)
+        if fsdp is not None and isinstance(module, fsdp.FSDPModule)
     ]
     for block in blocks:
         block.set_reshard_after_forward(reshard_after_forward=False, recurse=False)
