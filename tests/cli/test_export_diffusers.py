@@ -19,10 +19,11 @@ from dddm.support.torchvision_operators import import_torchvision
 
 import_torchvision()  # before diffusers does
 
-import diffusers  # noqa: E402
-from diffusers.utils import dynamic_modules_utils, logging  # noqa: E402
+diffusers: Any = pytest.importorskip("diffusers")
+dynamic_modules_utils: Any = pytest.importorskip("diffusers.utils.dynamic_modules_utils")
+logging: Any = pytest.importorskip("diffusers.utils.logging")
 
-DiffusionPipeline: Any = diffusers.DiffusionPipeline  # its methods are not typed
+DiffusionPipeline = diffusers.DiffusionPipeline
 NETWORK = "digits-dddm"
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
