@@ -15,8 +15,8 @@ from dddm.recipe.layout import COMPONENT_TABLES, DURATIONS
 from dddm.recipe.protocol import Protocol
 from dddm.registry.component import Component
 
-_MOST_NAMED: Final = 1024
 _DEFAULT_SHARDS: Final = 64
+_MOST_NAMED: Final = 1024
 """The largest number that a remedy offers."""
 
 MOST_IMAGES: Final = 100_000_000

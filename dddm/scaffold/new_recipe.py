@@ -45,8 +45,8 @@ _FEWEST_STEPS: Final = 20
 _LEARNING: Final = 0.2
 """Of the time, at most."""
 _FASTER: Final = 2.5
-"""Than a generator a classifier is computed, operation for operation: its maps have more channels
-for their size.  Measured on grey images of 28 and 32 pixels, on a CPU: 2.7 and 3.2."""
+"""Operations a second of the network that learns features, beside those of the generator: its maps
+have more channels for their size.  A rough figure: 2.7 and 3.2 on a CPU that others used too."""
 _FEW_SECONDS: Final = 90
 
 

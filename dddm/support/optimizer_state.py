@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from dddm.errors import PluginError
-from dddm.support.sharded_tensors import part_of, whole
+from dddm.support.sharded_tensors import part_of, whole_in_first
 
 _MARK: Final = "#"
 _SHAPED: Final = "shaped"
@@ -43,7 +43,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def optimizer_state(
     optimizer: torch.optim.Optimizer, *, title: str | None = None
 ) -> dict[str, Tensor]:
-    """All of the state by name; the tensors are the optimizer's, not copies.
+    """All of the state by name; the tensors are the optimizer's, not copies, but for sharded ones.
 
     Args:
         title: the optimizer's name in errors; None for its class's name.
@@ -61,7 +61,7 @@ def optimizer_state(
         for name, value in entries.items():
             if not isinstance(name, str) or _MARK in name:
                 raise unsavable(title, f"{name!r}, which cannot be the name of a tensor")
-            kept = whole(value) if isinstance(value, Tensor) else value
+            kept = whole_in_first(value) if isinstance(value, Tensor) else value
             mark, tensor = _as_tensor(kept, shape=parameter.shape, name=name, title=title)
             state[f"{numbers[id(parameter)]}.{name}{mark}"] = tensor
     return state

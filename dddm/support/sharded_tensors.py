@@ -11,6 +11,18 @@ def whole(tensor: Tensor) -> Tensor:
     return found
 
 
+def whole_in_first(tensor: Tensor) -> Tensor:
+    """All of a sharded tensor, in the first process's main memory; any other as it is.
+
+    All processes ask for it; the others get its shape alone, so that none has a network whole.
+    """
+    if not _is_sharded(tensor):
+        return tensor
+    import torch.distributed as dist
+
+    return whole(tensor).to("cpu" if dist.get_rank() == 0 else "meta")
+
+
 def part_of(tensor: Tensor, *, like: Tensor) -> Tensor:
     """This process's part of a whole tensor, if `like` is sharded; else the tensor."""
     if not _is_sharded(like) or _is_sharded(tensor):

@@ -15,7 +15,7 @@ from dddm.interfaces.observer import CheckpointSaved, DataProgress
 from dddm.support.json_files import NUMBER, OBJECT, OPTIONAL, TEXT, WHOLE, check_object
 from dddm.support.optimizer_state import load_optimizer_state, optimizer_state
 from dddm.support.quantities import counted
-from dddm.support.sharded_tensors import whole
+from dddm.support.sharded_tensors import whole_in_first
 from dddm.support.state_dict import one_line
 from dddm.training import checkpoint as checkpoints
 from dddm.training.checkpoint import Checkpoint, Groups, LatestCheckpoint, Saved
@@ -106,7 +106,7 @@ def _what_all_have(training: Training) -> Groups:
 
 
 def _whole_state(backbone: Backbone) -> dict[str, Tensor]:
-    return {name: whole(tensor) for name, tensor in backbone.state_dict().items()}
+    return {name: whole_in_first(tensor) for name, tensor in backbone.state_dict().items()}
 
 
 def _state(training: Training) -> dict[str, Any]:

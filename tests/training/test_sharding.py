@@ -39,6 +39,7 @@ import torch
 
 from dddm.recipe.read import read_recipe
 from dddm.registry.loader import load_catalogue
+from dddm.training import checkpointing
 from dddm.training.context import RunContext
 from dddm.training.processes import join
 from dddm.training.run_folder import RunFolder, prepare_folder
@@ -63,6 +64,15 @@ def made(self):
             assert len(own) <= least, "a process has its part"
 
 
+def gathered(training):
+    groups = gather(training)
+    place = "meta" if sharding == "full" and not processes.main else "cpu"
+    for group in groups.values():
+        assert {tensor.device.type for tensor in group.values() if tensor.ndim} <= {place}
+    return groups
+
+
+gather, checkpointing._what_all_have = checkpointing._what_all_have, gathered
 Training.__attrs_post_init__ = made
 cpu = torch.device("cpu")
 with join(cpu) as processes:
